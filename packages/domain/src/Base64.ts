@@ -1,0 +1,19 @@
+/** Standard base64 with padding, as text: the broker stores and passes on what it was given, and never decodes it. */
+import { Schema } from "effect"
+
+const standard = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
+
+export const Base64 = Schema.String.check(Schema.isPattern(standard, { expected: "standard base64" })).pipe(
+  Schema.brand("Base64"),
+)
+export type Base64 = typeof Base64.Type
+
+/** 24 bytes, as `crypto_box` and `crypto_secretbox` need. */
+export const Nonce = Schema.String.check(
+  Schema.isPattern(/^[A-Za-z0-9+/]{32}$/, { expected: "base64 of a 24-byte nonce" }),
+).pipe(Schema.brand("Nonce"))
+export type Nonce = typeof Nonce.Type
+
+/** How many bytes the text stands for. */
+export const decodedBytes = (text: Base64): number =>
+  (text.length / 4) * 3 - (text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0)

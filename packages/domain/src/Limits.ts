@@ -1,0 +1,29 @@
+/**
+ * Every bound that both ends must know, with its unit in its name. What only the broker or only the client
+ * needs is in that package's own limits.
+ */
+
+/** Decoded ciphertext bytes of one message, unless the operator sets `MAX_MESSAGE_BYTES`. */
+export const messageBytesDefault = 65_536
+
+/** Room in a frame beside the ciphertext: ids, target, and sealed keys of a few hundred members. */
+export const frameOverheadBytes = 131_072
+
+/** The most pushes that may be unacked on one connection; the client's push buffer has the same size. */
+export const inFlightMax = 500
+
+/** Of the window, the share that only `now` may use, so that unread `next` never holds up an urgent message. */
+export const inFlightReservedForNow = 16
+
+/** Unacked ciphertext bytes (as base64) on one connection. */
+export const inFlightBytesMax = 1_048_576
+
+/** How far a v1 hello's timestamp may be from the broker's clock. */
+export const helloSkewMillis = 60_000
+
+/** Ids in one `client_ack`. */
+export const ackBatchMax = inFlightMax
+
+/** The largest frame a broker reads: base64 of the ciphertext, and the overhead. */
+export const frameBytesMax = (messageBytesMax: number): number =>
+  Math.ceil(messageBytesMax / 3) * 4 + frameOverheadBytes

@@ -1,0 +1,77 @@
+/**
+ * Where a message is addressed. A target spec is parsed once, at the edge, into this union; a spec that does
+ * not parse is refused and never stored (I5).
+ */
+import { Effect, Option, Schema, SchemaGetter, SchemaIssue } from "effect"
+import { Label, PublicKey, SessionId } from "../Ids.ts"
+
+export const Target = Schema.TaggedUnion({
+  /** `<64 hex>`: exactly one session of that member; with none attached, the next one to attach. */
+  Member: { key: PublicKey },
+  /** `<64 hex>/<session id>`: exactly that session, held while it is away. */
+  Session: { key: PublicKey, session: SessionId },
+  /** `#label`: every session that joined the channel, and the inbox of subscribed members with none attached. */
+  Channel: { channel: Label },
+  /** `tag:label`: every attached session that carries the tag. */
+  Tag: { tag: Label },
+  /** `*`: every attached session, and the inbox of members with none. */
+  Everyone: {},
+})
+export type Target = typeof Target.Type
+
+const isPublicKey = Schema.is(PublicKey)
+const isSessionId = Schema.is(SessionId)
+const isLabel = Schema.is(Label)
+
+export const parseTarget = (spec: string): Option.Option<Target> => {
+  if (spec === "*") return Option.some(Target.make({ _tag: "Everyone" }))
+  if (spec.startsWith("#")) {
+    const channel = spec.slice(1)
+    return isLabel(channel) ? Option.some(Target.make({ _tag: "Channel", channel })) : Option.none()
+  }
+  if (spec.startsWith("tag:")) {
+    const tag = spec.slice(4)
+    return isLabel(tag) ? Option.some(Target.make({ _tag: "Tag", tag })) : Option.none()
+  }
+  const slash = spec.indexOf("/")
+  const key = slash === -1 ? spec : spec.slice(0, slash)
+  if (!isPublicKey(key)) return Option.none()
+  if (slash === -1) return Option.some(Target.make({ _tag: "Member", key }))
+  const session = spec.slice(slash + 1)
+  return isSessionId(session) ? Option.some(Target.make({ _tag: "Session", key, session })) : Option.none()
+}
+
+/** The one spelling of a target; `parseTarget` gives the target back. */
+export const formatTarget = (target: Target): string => {
+  switch (target._tag) {
+    case "Member":
+      return target.key
+    case "Session":
+      return `${target.key}/${target.session}`
+    case "Channel":
+      return `#${target.channel}`
+    case "Tag":
+      return `tag:${target.tag}`
+    case "Everyone":
+      return "*"
+  }
+}
+
+/** Targets of one member, which `crypto_box` seals directly. All others are groups. */
+export type DirectTarget = Extract<Target, { readonly _tag: "Member" | "Session" }>
+
+export const isDirect = (target: Target): target is DirectTarget =>
+  target._tag === "Member" || target._tag === "Session"
+
+/** The wire's `targetSpec` as a target. */
+export const TargetSpec = Schema.String.pipe(
+  Schema.decodeTo(Schema.toType(Target), {
+    decode: SchemaGetter.transformEffect((spec: string) =>
+      Option.match(parseTarget(spec), {
+        onNone: () => Effect.fail(new SchemaIssue.InvalidValue()),
+        onSome: Effect.succeed,
+      }),
+    ),
+    encode: SchemaGetter.transform(formatTarget),
+  }),
+)

@@ -1,0 +1,69 @@
+/**
+ * What is inside a sealed message. v2 seals the text together with what the broker could otherwise change
+ * unseen: mesh, sender session, target, id and time. v1 seals the bare text, and so does v2 to a v1 peer, which
+ * shows what it opens as it stands.
+ */
+import { Data, Option, Result, Schema } from "effect"
+import { ClientMessageId, MeshId, type PublicKey, SessionId } from "../Ids.ts"
+import { IsoTime } from "../IsoTime.ts"
+import type { Push } from "../wire/BrokerFrame.ts"
+import { messageIdOf } from "./MessageIdentity.ts"
+
+export const Envelope = Schema.Struct({
+  text: Schema.String,
+  meshId: MeshId,
+  senderSessionId: SessionId,
+  targetSpec: Schema.String,
+  /** The sender's idempotency key. */
+  id: ClientMessageId,
+  sentAt: IsoTime,
+})
+export type Envelope = typeof Envelope.Type
+
+/** No text a v1 client seals begins with this line by accident; one that does is checked like any envelope. */
+const header = "claudemesh-message-v2\n"
+
+const encode = Schema.encodeSync(Schema.fromJsonString(Envelope))
+const decode = Schema.decodeUnknownResult(Schema.fromJsonString(Envelope))
+
+export const encodeEnvelope = (envelope: Envelope): string => header + encode(envelope)
+
+export type Plaintext = Data.TaggedEnum<{
+  /** Text and its bindings, each found to agree with the frame that carried it. */
+  Bound: { readonly text: string; readonly envelope: Envelope }
+  /** A v1 text: the sender is proved by the seal, the rest is the broker's word. */
+  Bare: { readonly text: string }
+  /** It opened, and says something else than its frame: `field` names the first difference. */
+  Mismatch: { readonly field: "meshId" | "senderSessionId" | "targetSpec" | "messageId" | "createdAt" | "shape" }
+}>
+export const Plaintext = Data.taggedEnum<Plaintext>()
+
+/** How far the broker's `createdAt` may be before, and how long after, the sender's `sentAt`. */
+export const backdateMillis = 5 * 60_000
+
+type FrameFacts = Pick<Push, "messageId" | "meshId" | "senderPubkey" | "senderSessionId" | "targetSpec" | "createdAt">
+
+export const readPlaintext = (opened: string, frame: FrameFacts): Plaintext => {
+  if (!opened.startsWith(header)) return Plaintext.Bare({ text: opened })
+  const envelope = Option.getOrUndefined(Result.getSuccess(decode(opened.slice(header.length))))
+  if (envelope === undefined) return Plaintext.Mismatch({ field: "shape" })
+  const field = firstDifference(envelope, frame)
+  return field === undefined ? Plaintext.Bound({ text: envelope.text, envelope }) : Plaintext.Mismatch({ field })
+}
+
+const firstDifference = (envelope: Envelope, frame: FrameFacts) => {
+  if (envelope.meshId !== frame.meshId) return "meshId"
+  if (envelope.senderSessionId !== frame.senderSessionId) return "senderSessionId"
+  if (envelope.targetSpec !== frame.targetSpec) return "targetSpec"
+  if (messageIdOf(frame.meshId, frame.senderPubkey, envelope.id) !== frame.messageId) return "messageId"
+  // A message may wait in an outbox before the broker first sees it; it cannot be accepted before it was sent.
+  if (Date.parse(frame.createdAt) < Date.parse(envelope.sentAt) - backdateMillis) return "createdAt"
+  return undefined
+}
+
+/** What a session says of itself. It is signed inside its seal: every member holds the content key. */
+export const Profile = Schema.Struct({ meshId: MeshId, sessionId: SessionId, summary: Schema.String, at: IsoTime })
+export type Profile = typeof Profile.Type
+
+export const profileStatement = (profile: Profile, key: PublicKey): string =>
+  ["claudemesh-profile-v1", profile.meshId, profile.sessionId, key, profile.at, profile.summary].join("\n")

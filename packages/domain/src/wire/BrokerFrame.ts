@@ -1,0 +1,149 @@
+/**
+ * What a broker may say, in protocol v1 and v2: the only definition of these frames (I20). Every field has the
+ * same form inside as on the wire, so encoding is `JSON.stringify` and the order of the keys is the order here.
+ */
+import { Option, Result, Schema } from "effect"
+import { Base64, Nonce } from "../Base64.ts"
+import { DisplayName, MemberId, MeshId, MessageId, PresenceId, PublicKey, SessionId } from "../Ids.ts"
+import { IsoTime } from "../IsoTime.ts"
+import { Priority, Status } from "../routing/Status.ts"
+import { ErrorCode } from "./ErrorCode.ts"
+
+/** The first frame on every socket; a v1 client ignores it. `nonce`: 32 random bytes in hex. */
+export const Challenge = Schema.Struct({
+  type: Schema.tag("challenge"),
+  nonce: Schema.String,
+  protocols: Schema.Array(Schema.Int),
+  brokerTime: IsoTime,
+})
+
+/** Always the first frame after a hello, before any push. All but the first two fields are v2. */
+export const HelloAck = Schema.Struct({
+  type: Schema.tag("hello_ack"),
+  presenceId: PresenceId,
+  memberDisplayName: DisplayName,
+  protocol: Schema.optionalKey(Schema.Literal(2)),
+  sessionId: Schema.optionalKey(SessionId),
+  /** Whether the broker knew this session from before. */
+  resumed: Schema.optionalKey(Schema.Boolean),
+  brokerTime: Schema.optionalKey(IsoTime),
+  limits: Schema.optionalKey(Schema.Struct({ maxMessageBytes: Schema.Int, maxInFlight: Schema.Int })),
+})
+
+/**
+ * What became of a message for one recipient when it was accepted: `delivered`: pushed at once; `held`: its
+ * status keeps it back; `queued`: waits for a session, or behind others.
+ */
+export const RecipientState = Schema.Literals(["delivered", "queued", "held"])
+export type RecipientState = typeof RecipientState.Type
+
+/** Sent only after the commit (I7). `id` is `""` for a v1 send that had none. */
+export const Ack = Schema.Struct({
+  type: Schema.tag("ack"),
+  id: Schema.String,
+  messageId: MessageId,
+  queued: Schema.Literal(true),
+  duplicate: Schema.optionalKey(Schema.Boolean),
+  recipients: Schema.optionalKey(Schema.Array(Schema.Struct({ pubkey: PublicKey, state: RecipientState }))),
+  /** Members of the audience for whom the sender sealed no key. */
+  unsealed: Schema.optionalKey(Schema.Array(PublicKey)),
+})
+
+export const Push = Schema.Struct({
+  type: Schema.tag("push"),
+  messageId: MessageId,
+  meshId: MeshId,
+  senderPubkey: PublicKey,
+  priority: Priority,
+  nonce: Nonce,
+  ciphertext: Base64,
+  createdAt: IsoTime,
+  senderSessionId: Schema.optionalKey(SessionId),
+  senderName: Schema.optionalKey(DisplayName),
+  targetSpec: Schema.optionalKey(Schema.String),
+  sealedKey: Schema.optionalKey(Base64),
+  replyTo: Schema.optionalKey(MessageId),
+  /** It may have been delivered before. `false` is certain, `true` is a possibility. */
+  redelivered: Schema.optionalKey(Schema.Boolean),
+})
+export type Push = typeof Push.Type
+
+/** A session that is attached. `profile` is sealed: the key in it is for the member that asked. */
+export const Peer = Schema.Struct({
+  pubkey: PublicKey,
+  memberId: MemberId,
+  displayName: DisplayName,
+  sessionId: SessionId,
+  status: Status,
+  /** 1 or 2: a v1 client shows what it opens as it stands, so it is sent bare text. */
+  protocol: Schema.Literals([1, 2]),
+  profile: Schema.optionalKey(Schema.Struct({ nonce: Nonce, ciphertext: Base64, sealedKey: Base64 })),
+})
+export type Peer = typeof Peer.Type
+
+export const Presence = Schema.Struct({
+  type: Schema.tag("presence"),
+  event: Schema.Literals(["joined", "left", "changed"]),
+  peer: Peer,
+})
+
+export const Peers = Schema.Struct({ type: Schema.tag("peers"), id: Schema.String, peers: Schema.Array(Peer) })
+
+export const Member = Schema.Struct({
+  memberId: MemberId,
+  pubkey: PublicKey,
+  displayName: DisplayName,
+  /** The protocol its last session spoke; absent before the first hello. */
+  protocol: Schema.optionalKey(Schema.Literals([1, 2])),
+})
+export type Member = typeof Member.Type
+
+export const Members = Schema.Struct({ type: Schema.tag("members"), id: Schema.String, members: Schema.Array(Member) })
+
+export const MessageState = Schema.Struct({
+  type: Schema.tag("message_state"),
+  id: Schema.String,
+  messageId: MessageId,
+  state: Schema.Literals(["pending", "delivered", "consumed", "expired"]),
+  at: Schema.optionalKey(IsoTime),
+})
+
+/** `remaining` answers a `pull`: how many still wait. */
+export const Ok = Schema.Struct({
+  type: Schema.tag("ok"),
+  id: Schema.String,
+  remaining: Schema.optionalKey(Schema.Int),
+})
+
+export const Pong = Schema.Struct({ type: Schema.tag("pong"), id: Schema.String })
+
+export const ErrorFrame = Schema.Struct({
+  type: Schema.tag("error"),
+  code: ErrorCode,
+  message: Schema.String,
+  id: Schema.optionalKey(Schema.String),
+  retryable: Schema.optionalKey(Schema.Boolean),
+  candidates: Schema.optionalKey(Schema.Array(Schema.String)),
+})
+
+export const BrokerFrame = Schema.Union([
+  Challenge,
+  HelloAck,
+  Ack,
+  Push,
+  Presence,
+  Peers,
+  Members,
+  MessageState,
+  Ok,
+  Pong,
+  ErrorFrame,
+]).pipe(Schema.toTaggedUnion("type"))
+export type BrokerFrame = typeof BrokerFrame.Type
+
+export const encodeBrokerFrame = (frame: BrokerFrame): string => JSON.stringify(frame)
+
+const decode = Schema.decodeUnknownResult(Schema.fromJsonString(BrokerFrame))
+
+/** `None` for what this client does not know: it ignores such frames, as the protocol asks of it. */
+export const decodeBrokerFrame = (text: string): Option.Option<BrokerFrame> => Result.getSuccess(decode(text))

@@ -1,0 +1,190 @@
+/**
+ * What a client may say, in protocol v1 and v2: the only definition of these frames (I20). Raw text is decoded
+ * here, once; past this module a frame is typed and trusted to have its shape (not to be true).
+ */
+import { Option, Result, Schema } from "effect"
+import { Base64, Nonce } from "../Base64.ts"
+import {
+  ClientMessageId,
+  DisplayName,
+  Label,
+  MemberId,
+  MeshId,
+  MessageId,
+  PublicKey,
+  RequestId,
+  SessionId,
+  Signature,
+} from "../Ids.ts"
+import { ackBatchMax, inFlightMax } from "../Limits.ts"
+import { Priority, Status } from "../routing/Status.ts"
+import { parseTarget, TargetSpec } from "../routing/Target.ts"
+
+const PositiveInt = Schema.Int.check(Schema.isGreaterThan(0))
+const Seconds = PositiveInt.check(Schema.isLessThanOrEqualTo(31_536_000))
+
+/** v1: signed over `meshId|memberId|pubkey|timestamp`, `timestamp` in milliseconds since the epoch. */
+export const HelloV1 = Schema.Struct({
+  type: Schema.tag("hello"),
+  meshId: MeshId,
+  memberId: MemberId,
+  pubkey: PublicKey,
+  sessionId: SessionId,
+  pid: Schema.Int,
+  cwd: Schema.String.check(Schema.isMaxLength(4096)),
+  timestamp: Schema.Int,
+  signature: Signature,
+})
+export type HelloV1 = typeof HelloV1.Type
+
+/** v2: signed over the broker's nonce and the origin dialled, see `trust/HelloStatement.ts`. */
+export const HelloV2 = Schema.Struct({
+  type: Schema.tag("hello"),
+  protocol: Schema.Literal(2),
+  meshId: MeshId,
+  memberId: MemberId,
+  pubkey: PublicKey,
+  sessionId: SessionId,
+  nonce: Schema.String.check(Schema.isPattern(/^[0-9a-f]{64}$/)),
+  signature: Signature,
+  displayName: Schema.optionalKey(DisplayName),
+  tags: Schema.optionalKey(Schema.Array(Label).check(Schema.isMaxLength(16))),
+  client: Schema.Struct({
+    name: Schema.String.check(Schema.isMaxLength(64)),
+    version: Schema.String.check(Schema.isMaxLength(64)),
+  }),
+  maxInFlight: Schema.optionalKey(PositiveInt.check(Schema.isLessThanOrEqualTo(inFlightMax))),
+})
+export type HelloV2 = typeof HelloV2.Type
+
+/** The content key of a group message or profile, sealed to one member. */
+export const SealedKey = Schema.Struct({ pubkey: PublicKey, key: Base64.check(Schema.isMaxLength(256)) })
+export type SealedKey = typeof SealedKey.Type
+
+const SealedKeys = Schema.Array(SealedKey)
+
+/** `id` is the idempotency key. A v1 client may leave it out; its ack then has `id: ""`. */
+export const Send = Schema.Struct({
+  type: Schema.tag("send"),
+  id: Schema.optionalKey(ClientMessageId),
+  targetSpec: TargetSpec,
+  priority: Priority,
+  nonce: Nonce,
+  ciphertext: Base64,
+  sealedKeys: Schema.optionalKey(SealedKeys),
+  replyTo: Schema.optionalKey(MessageId),
+  ttlSeconds: Schema.optionalKey(Seconds),
+})
+export type Send = typeof Send.Type
+
+/** Consumed: sent once the host has the message, not when it was buffered. */
+export const ClientAck = Schema.Struct({
+  type: Schema.tag("client_ack"),
+  messageIds: Schema.Array(MessageId).check(Schema.isMaxLength(ackBatchMax)),
+})
+export type ClientAck = typeof ClientAck.Type
+
+export const Pull = Schema.Struct({ type: Schema.tag("pull"), id: RequestId, max: Schema.optionalKey(PositiveInt) })
+export type Pull = typeof Pull.Type
+
+/** Without an `id` (as v1 sends it) there is no reply of any kind. */
+export const SetStatus = Schema.Struct({
+  type: Schema.tag("set_status"),
+  status: Status,
+  id: Schema.optionalKey(RequestId),
+})
+export type SetStatus = typeof SetStatus.Type
+
+/** What a session says of itself, sealed to the members like any message. */
+export const SetProfile = Schema.Struct({
+  type: Schema.tag("set_profile"),
+  id: RequestId,
+  nonce: Nonce,
+  ciphertext: Base64.check(Schema.isMaxLength(8192)),
+  sealedKeys: SealedKeys,
+})
+export type SetProfile = typeof SetProfile.Type
+
+export const ListPeers = Schema.Struct({ type: Schema.tag("list_peers"), id: RequestId })
+export type ListPeers = typeof ListPeers.Type
+
+export const ListMembers = Schema.Struct({ type: Schema.tag("list_members"), id: RequestId })
+export type ListMembers = typeof ListMembers.Type
+
+export const JoinChannel = Schema.Struct({ type: Schema.tag("join_channel"), channel: Label, id: RequestId })
+export const LeaveChannel = Schema.Struct({ type: Schema.tag("leave_channel"), channel: Label, id: RequestId })
+
+export const MessageStatus = Schema.Struct({ type: Schema.tag("message_status"), messageId: MessageId, id: RequestId })
+
+export const Ping = Schema.Struct({ type: Schema.tag("ping"), id: RequestId })
+
+/** One shape for each frame type, but for `hello`, whose two versions differ by the key `protocol`. */
+const shapes = {
+  send: Send,
+  client_ack: ClientAck,
+  pull: Pull,
+  set_status: SetStatus,
+  set_profile: SetProfile,
+  list_peers: ListPeers,
+  list_members: ListMembers,
+  join_channel: JoinChannel,
+  leave_channel: LeaveChannel,
+  message_status: MessageStatus,
+  ping: Ping,
+} as const
+
+/** Every frame after the hello. */
+export const RequestFrame = Schema.Union([...Object.values(shapes)])
+export type RequestFrame = typeof RequestFrame.Type
+export type Hello = HelloV1 | HelloV2
+export type ClientFrame = Hello | RequestFrame
+
+export const isHelloV2 = (hello: Hello): hello is HelloV2 => "protocol" in hello
+
+/** Why a text is no frame. `id` is there when the text had one, so that its sender can settle the request. */
+export interface FrameRefusal {
+  readonly code: "malformed" | "unknown_type" | "bad_target"
+  readonly message: string
+  readonly id: string | undefined
+}
+
+type Decoder = (input: unknown) => Result.Result<ClientFrame, { readonly message: string }>
+
+const decoders: ReadonlyMap<string, Decoder> = new Map<string, Decoder>(
+  Object.entries(shapes).map(([type, shape]) => [type, Schema.decodeUnknownResult(shape)]),
+)
+const decodeHelloV1: Decoder = Schema.decodeUnknownResult(HelloV1)
+const decodeHelloV2: Decoder = Schema.decodeUnknownResult(HelloV2)
+
+const decoderOf = (type: string, input: object): Decoder | undefined =>
+  type === "hello" ? ("protocol" in input ? decodeHelloV2 : decodeHelloV1) : decoders.get(type)
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+const parseJson = (text: string): Option.Option<unknown> => Option.liftThrowable((): unknown => JSON.parse(text))()
+
+/** An id is echoed only if it could have been one: nothing else of a refused frame goes back out. */
+const echoableId = Schema.is(RequestId)
+
+export const decodeClientFrame = (text: string): Result.Result<ClientFrame, FrameRefusal> => {
+  const parsed = Option.getOrUndefined(parseJson(text))
+  if (!isObject(parsed)) return Result.fail({ code: "malformed", message: "not a JSON object", id: undefined })
+  const id = echoableId(parsed["id"]) ? parsed["id"] : undefined
+  const type = parsed["type"]
+  if (typeof type !== "string") return Result.fail({ code: "malformed", message: "no type", id })
+  const decode = decoderOf(type, parsed)
+  if (decode === undefined) return Result.fail({ code: "unknown_type", message: "unknown frame type", id })
+  return Result.mapError(decode(parsed), (): FrameRefusal => {
+    const spec = parsed["targetSpec"]
+    return type === "send" && typeof spec === "string" && Option.isNone(parseTarget(spec))
+      ? { code: "bad_target", message: "the target does not parse", id }
+      : { code: "malformed", message: `not a valid ${type} frame`, id }
+  })
+}
+
+const encodeRequest = Schema.encodeSync(Schema.fromJsonString(RequestFrame))
+const encodeHello = Schema.encodeSync(Schema.fromJsonString(Schema.Union([HelloV2, HelloV1])))
+
+export const encodeClientFrame = (frame: ClientFrame): string =>
+  frame.type === "hello" ? encodeHello(frame) : encodeRequest(frame)

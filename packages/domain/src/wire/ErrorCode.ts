@@ -1,0 +1,28 @@
+/** The closed set of error codes a broker answers with, and for each whether the same request may succeed later. */
+import { Schema } from "effect"
+
+export const ErrorCode = Schema.Literals([
+  "malformed",
+  "unknown_type",
+  "no_hello",
+  "already_greeted",
+  "capacity",
+  "timestamp_skew",
+  "bad_signature",
+  "replayed",
+  "unauthorized",
+  "bad_target",
+  "unknown_target",
+  "unsealed",
+  "too_large",
+  "id_conflict",
+  "unknown_message",
+  "unsupported",
+  "unavailable",
+  "internal",
+])
+export type ErrorCode = typeof ErrorCode.Type
+
+const retryable: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["capacity", "unavailable", "internal"])
+
+export const isRetryable = (code: ErrorCode): boolean => retryable.has(code)
