@@ -134,7 +134,7 @@ const shapes = {
 } as const
 
 /** Every frame after the hello. */
-export const RequestFrame = Schema.Union([...Object.values(shapes)])
+export const RequestFrame = Schema.Union(Object.values(shapes))
 export type RequestFrame = typeof RequestFrame.Type
 export type Hello = HelloV1 | HelloV2
 export type ClientFrame = Hello | RequestFrame
