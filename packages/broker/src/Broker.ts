@@ -1,0 +1,49 @@
+/**
+ * The service: the one place where the broker's layers meet. `layer` is everything for a given configuration;
+ * what it stands on from outside is the file system and the source of random bytes.
+ */
+import * as BunCrypto from "@effect/platform-bun/BunCrypto"
+import * as BunFileSystem from "@effect/platform-bun/BunFileSystem"
+import { type FileSystem, Layer } from "effect"
+import type { SqlClient, SqlError } from "effect/unstable/sql"
+import type { BrokerConfig } from "./Config.ts"
+import { Server } from "./http/Server.ts"
+import { MeshHost } from "./mesh/MeshHost.ts"
+import type { MeshRules } from "./mesh/MeshState.ts"
+import { CommitLanes } from "./store/CommitLane.ts"
+import { migrate } from "./store/sql/Migrations.ts"
+import { postgres } from "./store/sql/Postgres.ts"
+import { type DataDirUnusable, sqliteIn } from "./store/sql/Sqlite.ts"
+import { sqlMessageStore } from "./store/sql/SqlMessageStore.ts"
+import { Ed25519 } from "./trust/Ed25519.ts"
+
+/** SQLite has one writer; Postgres commits several batches at once. */
+const lanesOf = (config: BrokerConfig): number => (config.database._tag === "Postgres" ? 4 : 1)
+
+const database = (
+  config: BrokerConfig,
+): Layer.Layer<SqlClient.SqlClient, SqlError.SqlError | DataDirUnusable, FileSystem.FileSystem> =>
+  config.database._tag === "Postgres" ? postgres(config.database.url) : sqliteIn(config.database.dataDir)
+
+const storeLayer = (config: BrokerConfig) =>
+  sqlMessageStore.pipe(Layer.provide(Layer.effectDiscard(migrate)), Layer.provide(database(config)))
+
+export const rulesOf = (config: BrokerConfig): MeshRules => ({
+  limits: config.limits,
+  messageBytesMax: config.messageBytesMax,
+  workingTtlMillis: config.workingTtlMillis,
+  hookFreshMillis: config.hookFreshMillis,
+})
+
+export const Broker = {
+  layer: (config: BrokerConfig) => {
+    const rules = rulesOf(config)
+    return Server.layer(config, rules).pipe(
+      Layer.provide(MeshHost.local(rules)),
+      Layer.provide(CommitLanes.layer(lanesOf(config), config.limits)),
+      Layer.provide(storeLayer(config)),
+      Layer.provide([Ed25519.layer, BunCrypto.layer]),
+      Layer.provide(BunFileSystem.layer),
+    )
+  },
+}

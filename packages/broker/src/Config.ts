@@ -1,0 +1,178 @@
+/**
+ * The environment, read once. The table below is the only list of variables: the README's is tested against it.
+ * A wrong value stops the start with one line that names its variable.
+ */
+import { audienceOf } from "@claudemesh/domain/trust/HelloStatement"
+import { messageBytesDefault } from "@claudemesh/domain/Limits"
+import { Config, ConfigProvider, Effect, Option, Redacted, Schema } from "effect"
+import { brokerLimits, type BrokerLimits } from "./Limits.ts"
+
+export const logLevels = ["Trace", "Debug", "Info", "Warn", "Error", "None"] as const
+export type LogLevel = (typeof logLevels)[number]
+
+export interface BrokerConfig {
+  readonly host: string
+  /** 0: any free port. */
+  readonly port: number
+  readonly database:
+    | { readonly _tag: "Postgres"; readonly url: Redacted.Redacted }
+    | { readonly _tag: "Sqlite"; readonly dataDir: string }
+  readonly messageBytesMax: number
+  readonly workingTtlMillis: number
+  readonly hookFreshMillis: number
+  /** Origins that a v2 hello may be signed for; none: the loopback origins of the port. */
+  readonly publicOrigins: ReadonlyArray<string>
+  readonly adminToken: Option.Option<Redacted.Redacted>
+  readonly logLevel: LogLevel
+  readonly limits: BrokerLimits
+}
+
+/** A variable as the operator sees it. */
+export interface Variable {
+  readonly fallback: string
+  readonly meaning: string
+  readonly expected: string
+}
+
+export const variables = {
+  BROKER_PORT: {
+    fallback: "7900",
+    meaning:
+      "Port of the one listener, HTTP and WebSocket. `PORT`, where a platform sets it, is used when this is unset.",
+    expected: "a port number from 0 to 65535",
+  },
+  BROKER_HOST: {
+    fallback: "127.0.0.1, or 0.0.0.0 with `DATABASE_URL`",
+    meaning: "Address to listen on.",
+    expected: "an address or host name",
+  },
+  DATABASE_URL: {
+    fallback: "none: the embedded SQLite store",
+    meaning: "Postgres to keep everything in.",
+    expected: "a URL such as postgres://user:password@host:5432/database",
+  },
+  BROKER_DATA_DIR: {
+    fallback: "`~/.claudemesh/broker`",
+    meaning: "Folder of the embedded store. One broker at a time may use it.",
+    expected: "a folder",
+  },
+  MAX_MESSAGE_BYTES: {
+    fallback: String(messageBytesDefault),
+    meaning: "Largest ciphertext of a message, in bytes.",
+    expected: "a whole number from 1024 to 1048576",
+  },
+  STATUS_TTL_SECONDS: {
+    fallback: "60",
+    meaning: "How long a `working` stands before it becomes `idle` by itself.",
+    expected: "a whole number of seconds from 1 to 86400",
+  },
+  HOOK_FRESH_WINDOW_SECONDS: {
+    fallback: "30",
+    meaning: "How long a status reported by a hook beats one set by hand.",
+    expected: "a whole number of seconds from 1 to 86400",
+  },
+  BROKER_PUBLIC_URL: {
+    fallback: "none: the loopback origins of the port",
+    meaning: "Origins clients dial, separated by commas. A hello is signed for one of them. Needed off loopback.",
+    expected: "URLs such as wss://mesh.example.com, separated by commas",
+  },
+  BROKER_ADMIN_TOKEN: {
+    fallback: "none: meshes are made on a loopback listener only",
+    meaning: "Bearer token that `POST /meshes` needs where the listener is not on loopback.",
+    expected: "at least 16 characters",
+  },
+  LOG_LEVEL: {
+    fallback: "info",
+    meaning: "Least level of what is logged to stderr: trace, debug, info, warn, error or none.",
+    expected: "one of trace, debug, info, warn, error, none",
+  },
+} as const satisfies Record<string, Variable>
+
+type VariableName = keyof typeof variables
+
+export class InvalidVariable extends Schema.TaggedError<InvalidVariable>()("InvalidVariable", {
+  variable: Schema.String,
+  expected: Schema.String,
+}) {
+  override get message() {
+    return `${this.variable} must be ${this.expected}`
+  }
+}
+
+export const isLoopback = (host: string): boolean =>
+  host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host)
+
+/** Unset and empty are the same: platforms like to set empty variables. */
+const raw = (name: string) =>
+  Config.option(Config.String(name)).pipe(
+    Effect.map(Option.filter((text) => text.trim() !== "")),
+    Effect.orElseSucceed(Option.none<string>),
+  )
+
+const read = <A>(name: VariableName, parse: (text: string) => A | undefined, fallback: A) =>
+  Effect.flatMap(raw(name), (text) => parsed(name, text, parse, fallback))
+
+const parsed = <A>(name: string, text: Option.Option<string>, parse: (text: string) => A | undefined, fallback: A) => {
+  if (Option.isNone(text)) return Effect.succeed(fallback)
+  const value = parse(text.value.trim())
+  const expected = variables[name === "PORT" ? "BROKER_PORT" : (name as VariableName)].expected
+  return value === undefined ? Effect.fail(new InvalidVariable({ variable: name, expected })) : Effect.succeed(value)
+}
+
+const wholeNumber = (least: number, most: number) => (text: string) => {
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : -1
+  return value >= least && value <= most ? value : undefined
+}
+
+const origins = (text: string): ReadonlyArray<string> | undefined => {
+  const all = text.split(",").map((url) => audienceOf(url.trim()))
+  return all.every((origin) => origin !== undefined) ? all : undefined
+}
+
+const port = Effect.gen(function* () {
+  const own = yield* raw("BROKER_PORT")
+  const name = Option.isSome(own) ? "BROKER_PORT" : "PORT"
+  return yield* parsed(name, Option.isSome(own) ? own : yield* raw("PORT"), wholeNumber(0, 65_535), 7900)
+})
+
+const database = Effect.gen(function* () {
+  const url = yield* read(
+    "DATABASE_URL",
+    (text) => (/^postgres(ql)?:\/\//.test(text) && URL.canParse(text) ? text : undefined),
+    undefined,
+  )
+  if (url !== undefined) return { _tag: "Postgres", url: Redacted.make(url) } as const
+  const home = Option.getOrElse(yield* raw("HOME"), () => ".")
+  const dataDir = yield* read("BROKER_DATA_DIR", (text) => text, `${home}/.claudemesh/broker`)
+  return { _tag: "Sqlite", dataDir } as const
+})
+
+export const brokerConfig: Effect.Effect<BrokerConfig, InvalidVariable> = Effect.gen(function* () {
+  const store = yield* database
+  const seconds = wholeNumber(1, 86_400)
+  const token = yield* read("BROKER_ADMIN_TOKEN", (text) => (text.length >= 16 ? text : undefined), undefined)
+  return {
+    host: yield* read(
+      "BROKER_HOST",
+      (text) => (/^[A-Za-z0-9.:_-]+$/.test(text) ? text : undefined),
+      store._tag === "Postgres" ? "0.0.0.0" : "127.0.0.1",
+    ),
+    port: yield* port,
+    database: store,
+    messageBytesMax: yield* read("MAX_MESSAGE_BYTES", wholeNumber(1024, 1_048_576), messageBytesDefault),
+    workingTtlMillis: (yield* read("STATUS_TTL_SECONDS", seconds, 60)) * 1000,
+    hookFreshMillis: (yield* read("HOOK_FRESH_WINDOW_SECONDS", seconds, 30)) * 1000,
+    publicOrigins: yield* read("BROKER_PUBLIC_URL", origins, []),
+    adminToken: Option.map(Option.fromUndefinedOr(token), (text) => Redacted.make(text)),
+    logLevel: yield* read(
+      "LOG_LEVEL",
+      (text) => logLevels.find((level) => level.toLowerCase() === text.toLowerCase()),
+      "Info",
+    ),
+    limits: brokerLimits,
+  }
+})
+
+/** The configuration that an environment would give, for tests and for embedding a broker. */
+export const brokerConfigOf = (environment: Readonly<Record<string, string>>) =>
+  brokerConfig.pipe(Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(environment))))

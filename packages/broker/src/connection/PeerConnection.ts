@@ -1,0 +1,183 @@
+/**
+ * One socket: a fiber that handles one frame at a time, in order (I1). It owns the handshake and the count of
+ * sends under way. It decodes at the edge, refuses what is no frame, and passes the rest to the mesh; what goes
+ * out is queued in the socket in the order the mesh decided. When it fails, its socket closes and nobody else
+ * notices (I24).
+ */
+import { PresenceId } from "@claudemesh/domain/Ids"
+import { isoFromMillis } from "@claudemesh/domain/IsoTime"
+import { type BrokerFrame, encodeBrokerFrame } from "@claudemesh/domain/wire/BrokerFrame"
+import { type ClientFrame, decodeClientFrame, type Hello, type Send } from "@claudemesh/domain/wire/ClientFrame"
+import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
+import type { ErrorCode } from "@claudemesh/domain/wire/ErrorCode"
+import { decodedBytes } from "@claudemesh/domain/Base64"
+import { Clock, Crypto, Effect, Option, Result, Semaphore } from "effect"
+import { errorFrame } from "../mesh/ErrorReply.ts"
+import type { MeshActor } from "../mesh/MeshActor.ts"
+import { Command, type PeerHandle } from "../mesh/MeshCommand.ts"
+import { MeshHost } from "../mesh/MeshHost.ts"
+import type { MeshRules } from "../mesh/MeshState.ts"
+import { Ed25519 } from "../trust/Ed25519.ts"
+import { HelloProof, type HelloRefusal } from "./HelloProof.ts"
+import { contentHashOf, messageIdFor } from "./SendIdentity.ts"
+import type { ServerSocket } from "./ServerSocket.ts"
+
+/** The session is attached: what a frame after the hello is handled with. */
+interface Greeted {
+  readonly proof: HelloProof
+  readonly mesh: MeshActor
+  readonly peer: PeerHandle
+  readonly sendsUnderWay: Semaphore.Semaphore
+}
+
+/** Frames that v1 has; to a v1 client all others are unknown. */
+const v1Types: ReadonlySet<ClientFrame["type"]> = new Set(["hello", "send", "set_status"] as const)
+
+export const runPeerConnection = (socket: ServerSocket, audiences: ReadonlyArray<string>, rules: MeshRules) => {
+  let handling: string | undefined
+
+  const send = (frame: BrokerFrame): void => socket.send(encodeBrokerFrame(frame))
+
+  const refuse = (protocol: 1 | 2, code: ErrorCode, message: string, id: string | undefined) =>
+    Effect.sync(() => send(errorFrame(protocol, code, message, id)))
+
+  /** Closes the socket; its queue then ends, and with it this connection. */
+  const end = (reason: CloseCode, code?: string) =>
+    Effect.andThen(
+      Effect.sync(() => socket.close(reason, code)),
+      Effect.interrupt,
+    )
+
+  const challenge = Effect.gen(function* () {
+    const nonce = Buffer.from(yield* (yield* Crypto.Crypto).randomBytes(32)).toString("hex")
+    send({
+      type: "challenge",
+      nonce,
+      protocols: [1, 2],
+      brokerTime: isoFromMillis(yield* Clock.currentTimeMillis),
+    })
+    return nonce
+  })
+
+  /** Whatever comes before the hello is refused and forgotten; the time-out goes on. */
+  const awaitHello = Effect.gen(function* () {
+    while (true) {
+      const decoded = decodeClientFrame((yield* socket.receive) ?? "")
+      if (Result.isFailure(decoded)) {
+        yield* refuse(1, decoded.failure.code, decoded.failure.message, decoded.failure.id)
+        continue
+      }
+      if (decoded.success.type === "hello") return decoded.success
+      yield* refuse(1, "no_hello", "say hello first", idOf(decoded.success))
+    }
+  })
+
+  const refuseHello = Effect.fnUntraced(function* (protocol: 1 | 2, { code, message }: HelloRefusal) {
+    yield* refuse(protocol, code, message, undefined)
+    // A v1 client reads the reason and comes back after any code; a v2 client would take 1008 for final.
+    const reason = code === "capacity" && protocol === 2 ? CloseCode.atCapacity : CloseCode.notAdmitted
+    return yield* end(reason, code)
+  })
+
+  const tryLater = (protocol: 1 | 2) =>
+    Effect.andThen(
+      refuse(protocol, "unavailable", "the mesh cannot be reached now; come back", undefined),
+      end(CloseCode.tryAgainLater, "unavailable"),
+    )
+
+  const greet = Effect.fnUntraced(function* (hello: Hello, nonce: string) {
+    const protocol = "protocol" in hello ? 2 : 1
+    const nowMillis = yield* Clock.currentTimeMillis
+    const verified = HelloProof.verify(hello, { nonce, audiences, nowMillis }, yield* Ed25519)
+    if (Result.isFailure(verified)) return yield* refuseHello(protocol, verified.failure)
+    const proof = verified.success
+    const mesh = yield* (yield* MeshHost).enter(hello.meshId).pipe(
+      Effect.catchTags({
+        UnknownMesh: () => refuseHello(protocol, { code: "unauthorized", message: "no such member in this mesh" }),
+        StoreError: () => tryLater(protocol),
+      }),
+    )
+    const sendsUnderWay = yield* Semaphore.make(rules.limits.sendsUnderWayMax)
+    const peer: PeerHandle = {
+      send,
+      close: (reason) => socket.close(reason),
+      settled: sendsUnderWay.release(1),
+    }
+    yield* Effect.addFinalizer(() => mesh.detach(peer))
+    const presenceId = PresenceId.make(yield* (yield* Crypto.Crypto).randomUUIDv7)
+    const attached = yield* mesh
+      .attach(proof, peer, presenceId)
+      .pipe(Effect.catchTag("MeshUnavailable", () => tryLater(protocol)))
+    if (attached._tag === "Refused") return yield* refuseHello(protocol, attached.refusal)
+    return { proof, mesh, peer, sendsUnderWay }
+  })
+
+  const handle = Effect.fnUntraced(function* (greeted: Greeted, text: string | undefined) {
+    const { mesh, peer, proof } = greeted
+    handling = undefined
+    const decoded = decodeClientFrame(text ?? "")
+    if (Result.isFailure(decoded)) {
+      const { code, id, message } = decoded.failure
+      return yield* refuse(proof.protocol, code, message, id)
+    }
+    const frame = decoded.success
+    handling = idOf(frame)
+    if (proof.protocol === 1 && !v1Types.has(frame.type)) {
+      return yield* refuse(1, "unknown_type", "unknown frame type", handling)
+    }
+    switch (frame.type) {
+      case "hello":
+        yield* refuse(proof.protocol, "already_greeted", "this connection has said hello", undefined)
+        return yield* end(CloseCode.protocolError, "already_greeted")
+      case "ping":
+        return send({ type: "pong", id: frame.id })
+      case "send":
+        return yield* handleSend(greeted, frame)
+      case "join_channel":
+      case "leave_channel":
+      case "message_status":
+        return yield* refuse(proof.protocol, "unsupported", `this broker does not know ${frame.type} yet`, frame.id)
+      default:
+        return yield* mesh.offer(Command.Request({ peer, frame }))
+    }
+  })
+
+  const handleSend = Effect.fnUntraced(function* ({ mesh, peer, proof, sendsUnderWay }: Greeted, frame: Send) {
+    if (decodedBytes(frame.ciphertext) > rules.messageBytesMax) {
+      const message = `a message holds ${rules.messageBytesMax} bytes of ciphertext at most`
+      return yield* refuse(proof.protocol, "too_large", message, frame.id)
+    }
+    const messageId = yield* messageIdFor(proof.hello, frame)
+    // Waits for an earlier send's commit when too many are under way: the socket is then not read.
+    yield* sendsUnderWay.take(1)
+    yield* mesh.offer(Command.Send({ peer, frame, messageId, contentHash: contentHashOf(frame) }))
+  })
+
+  /** Nothing more comes in. If the socket is open the broker drains: what is under way is acked first. */
+  const finish = Effect.fnUntraced(function* ({ sendsUnderWay }: Greeted) {
+    if (!socket.isOpen()) return
+    yield* sendsUnderWay.take(rules.limits.sendsUnderWayMax)
+    socket.close(CloseCode.goingAway)
+  })
+
+  return Effect.gen(function* () {
+    const nonce = yield* challenge
+    const hello = yield* Effect.timeoutOption(awaitHello, rules.limits.helloTimeoutMillis)
+    if (Option.isNone(hello)) return yield* end(CloseCode.noHello, "no_hello")
+    const greeted = yield* greet(hello.value, nonce)
+    yield* Effect.forever(Effect.flatMap(socket.receive, (text) => handle(greeted, text))).pipe(
+      Effect.catchTag("Done", () => finish(greeted)),
+    )
+  }).pipe(
+    Effect.scoped,
+    Effect.catchTag("Done", () => Effect.sync(() => socket.close(CloseCode.goingAway))),
+    Effect.catchDefect((defect) =>
+      Effect.logError("a connection failed", defect).pipe(
+        Effect.andThen(refuse(1, "internal", "the broker failed to handle this", handling)),
+        Effect.andThen(Effect.sync(() => socket.close(CloseCode.internal, "internal"))),
+      ),
+    ),
+  )
+}
+
+const idOf = (frame: ClientFrame): string | undefined => ("id" in frame ? frame.id : undefined)

@@ -1,0 +1,26 @@
+/**
+ * What a send is known by: its message id, and a hash of what it says that tells a resend from another message
+ * under the same id (I7).
+ */
+import { createHash } from "node:crypto"
+import { MessageId } from "@claudemesh/domain/Ids"
+import { formatTarget } from "@claudemesh/domain/routing/Target"
+import { messageIdOf } from "@claudemesh/domain/trust/MessageIdentity"
+import type { Hello, Send } from "@claudemesh/domain/wire/ClientFrame"
+import { Crypto, Effect } from "effect"
+
+/** A v1 send may have no id: then nobody can resend it, and any new id will do. */
+export const messageIdFor = Effect.fnUntraced(function* ({ meshId, pubkey }: Hello, { id }: Send) {
+  if (id !== undefined) return messageIdOf(meshId, pubkey, id)
+  const bytes = yield* (yield* Crypto.Crypto).randomBytes(16)
+  return MessageId.make(Buffer.from(bytes).toString("hex"))
+})
+
+/** SHA-256 in hex. The fields are joined unambiguously: none of the first ones can hold a newline. */
+export const contentHashOf = (frame: Send): string =>
+  createHash("sha256")
+    .update([formatTarget(frame.targetSpec), frame.priority, frame.replyTo ?? "", frame.ttlSeconds ?? ""].join("\n"))
+    .update(`\n${frame.nonce}\n`)
+    .update(frame.ciphertext)
+    .update(JSON.stringify(frame.sealedKeys ?? []))
+    .digest("hex")

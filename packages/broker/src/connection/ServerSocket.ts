@@ -1,0 +1,19 @@
+/**
+ * The port to one WebSocket, as a connection sees it: frames in, in order and bounded, frames out, and the end.
+ * The live adapter is `http/BunSocket.ts`.
+ */
+import type { CloseCode } from "@claudemesh/domain/wire/CloseCode"
+import type { Cause, Effect } from "effect"
+
+export interface ServerSocket {
+  /**
+   * The next text received; a binary message comes as `undefined`. Ends when the socket has closed, and also,
+   * with the socket still open, when the broker drains: nothing more is read then.
+   */
+  readonly receive: Effect.Effect<string | undefined, Cause.Done>
+  /** Hands text to the socket's buffer, at once; a socket whose backlog grows too large is dropped. */
+  readonly send: (text: string) => void
+  /** `reason`: a code for machines, as v1 clients read it. */
+  readonly close: (code: CloseCode, reason?: string) => void
+  readonly isOpen: () => boolean
+}

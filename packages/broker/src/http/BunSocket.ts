@@ -1,0 +1,75 @@
+/**
+ * Bun's WebSocket as a `ServerSocket`. It holds the two bounds of a socket: what was received and not yet handled
+ * (the socket is then not read) and what was sent and not yet taken by the other side (the socket is then
+ * dropped). Bun's own handlers call it; nothing here waits.
+ */
+import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
+import type { ServerWebSocket } from "bun"
+import { type Cause, Effect, Queue } from "effect"
+import type { ServerSocket } from "../connection/ServerSocket.ts"
+import type { BrokerLimits } from "../Limits.ts"
+
+export class BunSocket implements ServerSocket {
+  readonly receive: Effect.Effect<string | undefined, Cause.Done>
+  readonly #incoming: Queue.Queue<string | undefined, Cause.Done>
+  #ws: ServerWebSocket<BunSocket> | undefined
+  #open = true
+  #paused = false
+
+  private constructor(
+    readonly limits: BrokerLimits,
+    incoming: Queue.Queue<string | undefined, Cause.Done>,
+  ) {
+    this.#incoming = incoming
+    this.receive = Effect.tap(Queue.take(incoming), () => Effect.sync(() => this.#taken()))
+  }
+
+  static readonly make = (limits: BrokerLimits): Effect.Effect<BunSocket> =>
+    // Bounded by pausing the socket, not by the queue: what the kernel already gave us must not be dropped.
+    Effect.map(Queue.unbounded<string | undefined, Cause.Done>(), (incoming) => new BunSocket(limits, incoming))
+
+  opened(ws: ServerWebSocket<BunSocket>): void {
+    this.#ws = ws
+  }
+
+  received(message: string | Buffer): void {
+    Queue.offerUnsafe(this.#incoming, typeof message === "string" ? message : undefined)
+    if (!this.#paused && Queue.sizeUnsafe(this.#incoming) >= this.limits.inboundFramesMax) {
+      this.#paused = true
+      this.#ws?.pause()
+    }
+  }
+
+  #taken(): void {
+    if (!this.#paused || Queue.sizeUnsafe(this.#incoming) > this.limits.inboundFramesMax / 2) return
+    this.#paused = false
+    this.#ws?.resume()
+  }
+
+  closed(): void {
+    this.#open = false
+    Queue.endUnsafe(this.#incoming)
+  }
+
+  /** Nothing more is read; the connection ends when it has handled what came. */
+  drain(): void {
+    Queue.endUnsafe(this.#incoming)
+  }
+
+  isOpen(): boolean {
+    return this.#open
+  }
+
+  send(text: string): void {
+    const ws = this.#ws
+    if (!this.#open || ws === undefined) return
+    const dropped = ws.send(text) === 0
+    if (dropped || ws.getBufferedAmount() > this.limits.outboundBacklogBytesMax) ws.terminate()
+  }
+
+  close(code: CloseCode, reason?: string): void {
+    if (!this.#open) return
+    this.#open = false
+    this.#ws?.close(code.code, reason ?? code.meaning)
+  }
+}

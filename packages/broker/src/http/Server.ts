@@ -1,0 +1,139 @@
+/**
+ * The one listener: `/ws` is upgraded and handed to a connection, everything else goes to the HTTP routes. It
+ * owns the sockets' number and the drain: on the way out no new socket is taken, what is under way is committed
+ * and acked, sockets are closed with 1001, and only then does the port close.
+ */
+import { frameBytesMax } from "@claudemesh/domain/Limits"
+import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
+import type { Server as BunServer } from "bun"
+import { Clock, Context, type Crypto, Effect, FiberSet, Layer, Schema } from "effect"
+import { HttpRouter } from "effect/unstable/http"
+import { type BrokerConfig, isLoopback } from "../Config.ts"
+import { runPeerConnection } from "../connection/PeerConnection.ts"
+import type { MeshHost } from "../mesh/MeshHost.ts"
+import type { MeshRules } from "../mesh/MeshState.ts"
+import type { MessageStore } from "../store/MessageStore.ts"
+import type { Ed25519 } from "../trust/Ed25519.ts"
+import { BunSocket } from "./BunSocket.ts"
+import { healthRoutes } from "./Health.ts"
+import type { Lifecycle } from "./Lifecycle.ts"
+import { meshRoutes } from "./Meshes.ts"
+
+export class CannotListen extends Schema.TaggedError<CannotListen>()("CannotListen", {
+  host: Schema.String,
+  port: Schema.Int,
+  problem: Schema.String,
+}) {
+  override get message() {
+    return `cannot listen on ${this.host}:${this.port}: ${this.problem}`
+  }
+}
+
+/** Dead peers are found by pings that Bun sends before this runs out. */
+const socketIdleSeconds = 120
+const httpIdleSeconds = 30
+
+export class Server extends Context.Service<
+  Server,
+  {
+    readonly port: number
+    /** Sockets open now. */
+    readonly connections: () => number
+  }
+>()("@claudemesh/broker/http/Server") {
+  static readonly layer = (config: BrokerConfig, rules: MeshRules) => Layer.effect(Server, listen(config, rules))
+}
+
+const listen = Effect.fnUntraced(function* (config: BrokerConfig, rules: MeshRules) {
+  const { limits } = config
+  const services = yield* Effect.context<MeshHost | MessageStore | Ed25519 | Crypto.Crypto>()
+  const connections = yield* FiberSet.make<void>()
+  const runConnection = yield* FiberSet.runtime(connections)<MeshHost | Ed25519 | Crypto.Crypto>()
+  const lifecycle: Lifecycle = { startedMillis: yield* Clock.currentTimeMillis, draining: false }
+  const sockets = new Set<BunSocket>()
+  const handler = yield* routesHandler(config, lifecycle, services)
+
+  const fetch = (request: Request, server: BunServer<BunSocket>): Response | Promise<Response> | undefined => {
+    if (new URL(request.url).pathname !== "/ws") return handler(request)
+    if (lifecycle.draining) return new Response("draining", { status: 503 })
+    const socket = Effect.runSync(BunSocket.make(limits))
+    return server.upgrade(request, { data: socket })
+      ? undefined
+      : new Response("this is a WebSocket endpoint", { status: 426, headers: { upgrade: "websocket" } })
+  }
+
+  const server = yield* Effect.acquireRelease(
+    Effect.try({
+      try: () =>
+        Bun.serve<BunSocket>({
+          hostname: config.host,
+          port: config.port,
+          idleTimeout: httpIdleSeconds,
+          maxRequestBodySize: limits.httpBodyBytesMax,
+          fetch,
+          websocket: {
+            maxPayloadLength: frameBytesMax(config.messageBytesMax),
+            // The bound is ours to enforce: Bun would drop frames without a word.
+            backpressureLimit: limits.outboundBacklogBytesMax * 2,
+            idleTimeout: socketIdleSeconds,
+            sendPings: true,
+            perMessageDeflate: false,
+            open: (ws) => {
+              ws.data.opened(ws)
+              if (sockets.size >= limits.connectionsMax) return ws.data.close(CloseCode.atCapacity, "capacity")
+              sockets.add(ws.data)
+              runConnection(runPeerConnection(ws.data, audiences, rules))
+            },
+            message: (ws, message) => ws.data.received(message),
+            close: (ws) => {
+              sockets.delete(ws.data)
+              ws.data.closed()
+            },
+          },
+        }),
+      catch: (cause) => new CannotListen({ host: config.host, port: config.port, problem: problemOf(cause) }),
+    }),
+    (running) => Effect.promise(() => running.stop(true)),
+  )
+  const port = server.port ?? config.port
+  const audiences = config.publicOrigins.length > 0 ? config.publicOrigins : loopbackOrigins(port)
+
+  yield* Effect.addFinalizer(() =>
+    Effect.gen(function* () {
+      lifecycle.draining = true
+      for (const socket of sockets) socket.drain()
+      yield* Effect.timeoutOption(FiberSet.awaitEmpty(connections), limits.drainTimeoutMillis)
+    }),
+  )
+  if (!isLoopback(config.host) && config.publicOrigins.length === 0) {
+    yield* Effect.logWarning(
+      "BROKER_PUBLIC_URL is not set: clients on other machines will be refused. Set it to the URL they dial.",
+    )
+  }
+  return Server.of({ port, connections: () => sockets.size })
+})
+
+const loopbackOrigins = (port: number): ReadonlyArray<string> =>
+  ["127.0.0.1", "localhost", "[::1]"].map((host) => new URL(`ws://${host}:${port}`).origin)
+
+const problemOf = (cause: unknown): string => {
+  const code = typeof cause === "object" && cause !== null && "code" in cause ? cause.code : undefined
+  if (code === "EADDRINUSE") return "the port is in use; set BROKER_PORT to another one"
+  return cause instanceof Error ? cause.message : String(cause)
+}
+
+const routesHandler = (config: BrokerConfig, lifecycle: Lifecycle, services: Context.Context<MessageStore | Ed25519>) =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.sync(() =>
+        HttpRouter.toWebHandler(
+          Layer.mergeAll(healthRoutes(lifecycle, config.limits.healthTimeoutMillis), meshRoutes(config)).pipe(
+            HttpRouter.provideRequest(Layer.succeedContext(services)),
+          ),
+          { disableLogger: true },
+        ),
+      ),
+      ({ dispose }) => Effect.promise(dispose),
+    ),
+    ({ handler }) => handler,
+  )

@@ -1,0 +1,311 @@
+/**
+ * When a waiting message goes out, and to which connection: inboxes, gates, windows. Everything that can make a
+ * message deliverable (a commit, an ack, a status, an attachment, a lost connection) ends in `pump` of the
+ * inboxes it touches, so nobody has to remember to drain (I8, I9, I14).
+ *
+ * A lane is caught up or behind. Caught up, a committed message goes out from memory. Behind, pages are read
+ * from the store in sequence order until one comes back short. So memory holds windows, never backlogs.
+ */
+import type { MessageId } from "@claudemesh/domain/Ids"
+import { inFlightBytesMax, inFlightReservedForNow } from "@claudemesh/domain/Limits"
+import { isoFromMillis } from "@claudemesh/domain/IsoTime"
+import { gateAdmits, type Priority } from "@claudemesh/domain/routing/Status"
+import type { Push, RecipientState } from "@claudemesh/domain/wire/BrokerFrame"
+import { Exit } from "effect"
+import type { StoredMessage } from "../store/MessageStore.ts"
+import { Write } from "../store/MessageStore.ts"
+import { type Completion, Completion as Completions, Effects, priorities } from "./MeshCommand.ts"
+import { type Connection, type Inbox, inboxesOf, inboxOf, type MeshState, statusOf, wakeBy } from "./MeshState.ts"
+
+/** How long after a page could not be read it is tried again. */
+const rereadMillis = 1_000
+
+const gateOpen = (state: MeshState, connection: Connection, priority: Priority, nowMillis: number): boolean => {
+  if (connection.pull !== undefined && connection.pull.budget > 0) return true
+  const { status } = statusOf(state, connection.session, nowMillis)
+  // A v1 client cannot pull, so an idle one gets `low` as it comes.
+  return gateAdmits(status, priority) || (connection.protocol === 1 && priority === "low" && status === "idle")
+}
+
+/** How many more messages of this priority the connection's window takes. */
+const room = (connection: Connection, priority: Priority): number => {
+  const reserved = priority === "now" ? 0 : Math.min(inFlightReservedForNow, Math.floor(connection.windowMax / 2))
+  const slots = connection.windowMax - reserved - connection.inFlight.size
+  return connection.inFlightCharacters >= inFlightBytesMax ? 0 : Math.max(0, slots)
+}
+
+/** A single message larger than what is left of the bytes still fits an empty window: else it could never go. */
+const fits = (connection: Connection, priority: Priority, characters: number): boolean =>
+  room(connection, priority) > 0 &&
+  (connection.inFlight.size === 0 || connection.inFlightCharacters + characters <= inFlightBytesMax)
+
+const candidates = (state: MeshState, inbox: Inbox, priority: Priority, nowMillis: number): Array<Connection> => {
+  const all = inbox.session === undefined ? [...inbox.member.connections] : [inbox.session.connection]
+  return all.filter(
+    (connection): connection is Connection =>
+      connection !== undefined && connection.ready && gateOpen(state, connection, priority, nowMillis),
+  )
+}
+
+/** Exactly one session takes a member's message: rather another than the sender's, then the most recently active. */
+const choose = (state: MeshState, inbox: Inbox, message: StoredMessage, nowMillis: number): Connection | undefined => {
+  const isSender = (connection: Connection) =>
+    message.senderMemberId === inbox.member.record.memberId && message.senderSession === connection.session.sessionId
+  return candidates(state, inbox, message.priority, nowMillis)
+    .filter((connection) => fits(connection, message.priority, message.ciphertext.length))
+    .sort(
+      (left, right) =>
+        Number(isSender(left)) - Number(isSender(right)) || right.lastActiveMillis - left.lastActiveMillis,
+    )[0]
+}
+
+/** A message that was just committed: it goes out at once, or its lane is behind. */
+export const deliverCommitted = (
+  state: MeshState,
+  inbox: Inbox,
+  message: StoredMessage,
+  nowMillis: number,
+  effects: Array<Effects>,
+): RecipientState => {
+  const lane = inbox.lanes[message.priority]
+  // A page may have been quicker than the news of the commit.
+  if (message.seq <= lane.cursor) return "delivered"
+  if (!lane.behind) {
+    const connection = choose(state, inbox, message, nowMillis)
+    if (connection !== undefined) {
+      push(state, connection, inbox, message, nowMillis, effects)
+      lane.cursor = message.seq
+      return "delivered"
+    }
+  }
+  fallBehind(inbox, message.priority)
+  const attached = inbox.session === undefined ? inbox.member.connections.size > 0 : inbox.session.attached
+  const admitted = candidates(state, inbox, message.priority, nowMillis).length > 0
+  return attached && !admitted && message.priority === "next" ? "held" : "queued"
+}
+
+/**
+ * Something waits in the store that memory does not have. A lane that is behind already and not reading is kept
+ * back by gate or window; whatever opens those pumps, so nothing is to be done here.
+ */
+const fallBehind = (inbox: Inbox, priority: Priority): void => {
+  const lane = inbox.lanes[priority]
+  lane.behind = true
+  lane.grown = lane.reading
+}
+
+/** A commit whose outcome is not known: the message may be there, so its inbox looks. */
+export const mayWait = (
+  state: MeshState,
+  inbox: Inbox,
+  priority: Priority,
+  nowMillis: number,
+  effects: Array<Effects>,
+): void => {
+  fallBehind(inbox, priority)
+  pump(state, inbox, nowMillis, effects)
+}
+
+/** Reads on where something waits and somebody may have it. */
+export const pump = (state: MeshState, inbox: Inbox, nowMillis: number, effects: Array<Effects>): void => {
+  for (const priority of priorities) {
+    const lane = inbox.lanes[priority]
+    if (!lane.behind || lane.reading) continue
+    const open = candidates(state, inbox, priority, nowMillis)
+    const places = open.reduce((sum, connection) => sum + room(connection, priority), 0)
+    if (places === 0) continue
+    lane.reading = true
+    lane.grown = false
+    effects.push(
+      Effects.ReadPage({
+        request: {
+          meshId: state.mesh.meshId,
+          inbox: inbox.address,
+          priority,
+          afterSeq: lane.cursor,
+          limit: Math.min(places, state.rules.limits.pageRowsMax),
+          nowMillis,
+        },
+      }),
+    )
+  }
+}
+
+export const pageRead = (
+  state: MeshState,
+  { request, rows }: Extract<Completion, { readonly _tag: "PageRead" }>,
+  nowMillis: number,
+  effects: Array<Effects>,
+): void => {
+  const inbox = inboxOf(state, request.inbox)
+  if (inbox === undefined) return
+  const lane = inbox.lanes[request.priority]
+  lane.reading = false
+  if (Exit.isFailure(rows)) return wakeBy(state, nowMillis + rereadMillis)
+  // The cursor went back while the page was read (a connection was lost): the page is of no use.
+  const outdated = lane.cursor !== request.afterSeq
+  const all = outdated || pushPage(state, inbox, rows.value, nowMillis, effects)
+  if (all && !outdated && rows.value.length < request.limit && !lane.grown) lane.behind = false
+  // A row that found no connection waits for what opens gate or window again, which pumps.
+  if (all) pump(state, inbox, nowMillis, effects)
+  for (const connection of inbox.member.connections) settlePull(connection, effects)
+}
+
+/** Whether every row found a connection. */
+const pushPage = (
+  state: MeshState,
+  inbox: Inbox,
+  rows: ReadonlyArray<StoredMessage>,
+  nowMillis: number,
+  effects: Array<Effects>,
+): boolean => {
+  for (const message of rows) {
+    if (!inbox.outstanding.has(message.seq)) {
+      const connection = choose(state, inbox, message, nowMillis)
+      if (connection === undefined) return false
+      push(state, connection, inbox, message, nowMillis, effects)
+    }
+    inbox.lanes[message.priority].cursor = message.seq
+  }
+  return true
+}
+
+const push = (
+  state: MeshState,
+  connection: Connection,
+  inbox: Inbox,
+  message: StoredMessage,
+  nowMillis: number,
+  effects: Array<Effects>,
+): void => {
+  const { messageId, priority, seq } = message
+  const characters = message.ciphertext.length
+  inbox.outstanding.add(seq)
+  connection.inFlight.set(messageId, { inbox, seq, priority, characters })
+  connection.inFlightCharacters += characters
+  if (connection.pull !== undefined) connection.pull.budget -= 1
+  effects.push(Effects.Send({ peer: connection.peer, frame: pushFrame(state, connection, inbox, message) }))
+  // A v1 client cannot ack. Its window opens again once the push is recorded as consumed.
+  if (connection.protocol === 1) consume(state, connection, inbox, messageId, seq, nowMillis, effects)
+}
+
+const pushFrame = (state: MeshState, connection: Connection, inbox: Inbox, message: StoredMessage): Push => {
+  const sender = state.membersById.get(message.senderMemberId)
+  const v1: Push = {
+    type: "push",
+    messageId: message.messageId,
+    meshId: message.meshId,
+    senderPubkey: sender?.key ?? state.mesh.ownerPublicKey,
+    priority: message.priority,
+    nonce: message.nonce,
+    ciphertext: message.ciphertext,
+    createdAt: isoFromMillis(message.createdAtMillis),
+  }
+  if (connection.protocol === 1) return v1
+  return {
+    ...v1,
+    senderSessionId: message.senderSession,
+    ...(sender && { senderName: sender.record.displayName }),
+    targetSpec: message.targetSpec,
+    ...(message.replyTo && { replyTo: message.replyTo }),
+    redelivered: mayHaveBeenPushed(state, inbox, message),
+  }
+}
+
+const mayHaveBeenPushed = (state: MeshState, inbox: Inbox, message: StoredMessage): boolean => {
+  if (inbox.attempted.has(message.seq)) return true
+  if (message.seq > state.loadedSeq) return false
+  // From before this owner: pushed only if a session that could have it was attached after it was accepted.
+  const sessions = inbox.session === undefined ? [...inbox.member.sessions.values()] : [inbox.session]
+  return sessions.some((session) => session.attachedUntilMillis > message.createdAtMillis)
+}
+
+const consume = (
+  state: MeshState,
+  connection: Connection,
+  inbox: Inbox,
+  messageId: MessageId,
+  seq: number,
+  nowMillis: number,
+  effects: Array<Effects>,
+): void => {
+  effects.push(
+    Effects.Write({
+      write: Write.Consume({ meshId: state.mesh.meshId, inbox: inbox.address, seq, atMillis: nowMillis }),
+      then: () => Completions.Consumed({ inbox: inbox.address, seq, messageId, peer: connection.peer }),
+    }),
+  )
+}
+
+const leaveWindow = (connection: Connection, messageId: MessageId): void => {
+  const flight = connection.inFlight.get(messageId)
+  if (flight === undefined) return
+  connection.inFlight.delete(messageId)
+  connection.inFlightCharacters -= flight.characters
+}
+
+/** The recipient has these. What this connection was not pushed says nothing: it will be, and acked again. */
+export const acked = (
+  state: MeshState,
+  connection: Connection,
+  messageIds: ReadonlyArray<MessageId>,
+  nowMillis: number,
+  effects: Array<Effects>,
+): void => {
+  for (const messageId of messageIds) {
+    const flight = connection.inFlight.get(messageId)
+    if (flight === undefined) continue
+    leaveWindow(connection, messageId)
+    consume(state, connection, flight.inbox, messageId, flight.seq, nowMillis, effects)
+  }
+  for (const inbox of inboxesOf(connection)) pump(state, inbox, nowMillis, effects)
+}
+
+export const consumed = (
+  state: MeshState,
+  { inbox: address, messageId, peer, seq }: Extract<Completion, { readonly _tag: "Consumed" }>,
+  nowMillis: number,
+  effects: Array<Effects>,
+): void => {
+  const inbox = inboxOf(state, address)
+  inbox?.outstanding.delete(seq)
+  inbox?.attempted.delete(seq)
+  const connection = state.connections.get(peer)
+  if (connection === undefined || connection.protocol === 2) return
+  leaveWindow(connection, messageId)
+  for (const served of inboxesOf(connection)) pump(state, served, nowMillis, effects)
+}
+
+/** A connection is lost: what it had not acked is pending again at once (I8). The caller pumps. */
+export const reclaim = (connection: Connection): void => {
+  if (connection.protocol === 1) return
+  for (const { inbox, priority, seq } of connection.inFlight.values()) {
+    const lane = inbox.lanes[priority]
+    inbox.outstanding.delete(seq)
+    inbox.attempted.add(seq)
+    lane.cursor = Math.min(lane.cursor, seq - 1)
+    lane.behind = true
+  }
+  connection.inFlight.clear()
+  connection.inFlightCharacters = 0
+}
+
+/** A session's inbox became its member's: where its messages stand in the member's order is not known. */
+export const inboxMoved = (state: MeshState, inbox: Inbox, nowMillis: number, effects: Array<Effects>): void => {
+  for (const priority of priorities) {
+    inbox.lanes[priority].cursor = 0
+    inbox.lanes[priority].behind = true
+  }
+  pump(state, inbox, nowMillis, effects)
+}
+
+/** A pull ends when its budget or the window is used up, or when nothing more waits. */
+export const settlePull = (connection: Connection, effects: Array<Effects>): void => {
+  const { pull } = connection
+  const inboxes = inboxesOf(connection)
+  if (pull === undefined || inboxes.some((inbox) => priorities.some((priority) => inbox.lanes[priority].reading))) {
+    return
+  }
+  connection.pull = undefined
+  effects.push(Effects.Count({ peer: connection.peer, id: pull.id, inboxes: inboxes.map((inbox) => inbox.address) }))
+}

@@ -1,0 +1,213 @@
+/**
+ * One mesh: a fiber that takes commands from one mailbox, decides, and carries out. Its state has no other
+ * reference. It waits for nothing while it handles a command: writes go to the commit lane, reads to forked
+ * fibers, and their ends come back to the mailbox. Commands are admitted by credits, completions always, since
+ * their number is bounded by what is under way; so no circle of full queues can stand still (I23).
+ *
+ * When it fails, its connections are closed with 1001 and it begins again from the store, alone (I24).
+ */
+import type { MeshId, PresenceId } from "@claudemesh/domain/Ids"
+import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
+import { Cause, Clock, Deferred, Effect, Exit, Fiber, Option, Queue, Schema, Semaphore } from "effect"
+import type { HelloProof } from "../connection/HelloProof.ts"
+import { CommitLanes } from "../store/CommitLane.ts"
+import { MessageStore, type PageRequest } from "../store/MessageStore.ts"
+import { decide } from "./decide.ts"
+import { takeOver } from "./Attach.ts"
+import { type Attached, Command, Completion, type Effects, type PeerHandle } from "./MeshCommand.ts"
+import { loadState, type LoadedMesh, type MeshRules, type MeshState } from "./MeshState.ts"
+
+/** The mesh is being restarted, or the broker stops. */
+export class MeshUnavailable extends Schema.TaggedError<MeshUnavailable>()("MeshUnavailable", {}) {}
+
+class Fenced extends Schema.TaggedError<Fenced>()("Fenced", { meshId: Schema.String }) {
+  override get message() {
+    return `mesh ${this.meshId} has another owner: its sequence was used`
+  }
+}
+
+export interface MeshActor {
+  /** Waits for a place in the mailbox and for the answer. */
+  readonly attach: (
+    proof: HelloProof,
+    peer: PeerHandle,
+    presenceId: PresenceId,
+  ) => Effect.Effect<Attached, MeshUnavailable>
+  /** Waits for a place in the mailbox only: the answer is a frame. */
+  readonly offer: (command: Extract<Command, { readonly _tag: "Send" | "Request" }>) => Effect.Effect<void>
+  /** Never waits: there is one for each connection. */
+  readonly detach: (peer: PeerHandle) => Effect.Effect<void>
+}
+
+/** Between restarts: 1 s doubling to 30 s; a life of more than a minute counts as a new beginning. */
+const restartDelayMillis = (failures: number): number => Math.min(1_000 * 2 ** (failures - 1), 30_000)
+const stableMillis = 60_000
+
+export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules: MeshRules) {
+  const store = yield* MessageStore
+  const lane = (yield* CommitLanes).laneOf(meshId)
+  const mailbox = yield* Queue.unbounded<Command | Completion>()
+  const credits = yield* Semaphore.make(rules.limits.meshMailboxMax)
+  const peers = new Set<PeerHandle>()
+  const attaching = new Set<Deferred.Deferred<Attached, MeshUnavailable>>()
+  let life = 0
+  /** False from a failure until the state is loaded again. A first load that is under way counts as up. */
+  let up = true
+
+  const load = Effect.flatMap(
+    store.loadMesh(meshId),
+    Option.match({
+      onNone: () => Effect.fail(new MeshUnavailable()),
+      onSome: (snapshot) => Effect.sync(() => loadState(snapshot, rules)),
+    }),
+  )
+
+  /** Completions of an earlier life mean nothing to this one. */
+  const complete = (ofLife: number, completion: Completion): void => {
+    if (ofLife === life) Queue.offerUnsafe(mailbox, completion)
+  }
+
+  const perform = Effect.fnUntraced(function* (effects: ReadonlyArray<Effects>, ofLife: number) {
+    for (const effect of effects) {
+      switch (effect._tag) {
+        case "Send":
+          effect.peer.send(effect.frame)
+          break
+        case "Settle":
+          yield* effect.peer.settled
+          break
+        case "Close":
+          peers.delete(effect.peer)
+          effect.peer.close(effect.reason)
+          break
+        case "Reply":
+          effect.reply(effect.outcome)
+          break
+        case "Write":
+          lane.submit(effect.write, (outcome) => {
+            const completion = effect.then(outcome)
+            if (completion !== undefined) complete(ofLife, completion)
+          })
+          break
+        case "ReadPage":
+          yield* Effect.forkScoped(readPage(effect.request, ofLife))
+          break
+        case "Count":
+          yield* Effect.forkScoped(count(effect, ofLife))
+          break
+        case "Fenced":
+          return yield* Effect.die(new Fenced({ meshId }))
+      }
+    }
+  })
+
+  const readPage = (request: PageRequest, ofLife: number) =>
+    Effect.map(Effect.exit(store.page(request)), (rows) => complete(ofLife, Completion.PageRead({ request, rows })))
+
+  const count = Effect.fnUntraced(function* (
+    { id, inboxes, peer }: Extract<Effects, { readonly _tag: "Count" }>,
+    ofLife: number,
+  ) {
+    const waiting = yield* Effect.exit(store.countWaiting(meshId, inboxes, yield* Clock.currentTimeMillis))
+    complete(ofLife, Completion.Counted({ peer, id, inboxes, waiting }))
+  })
+
+  /** One life: from a loaded state until it fails. Its alarm and its reads end with it. */
+  const live = Effect.fnUntraced(function* (loaded: LoadedMesh, ofLife: number) {
+    const { state } = loaded
+    const alarm = makeAlarm(state, () => complete(ofLife, Completion.Tick()))
+    yield* perform(takeOver(loaded, yield* Clock.currentTimeMillis), ofLife)
+    while (true) {
+      const inputs = yield* Queue.takeAll(mailbox)
+      yield* credits.release(inputs.filter(isAdmitted).length)
+      const nowMillis = yield* Clock.currentTimeMillis
+      for (const input of inputs) {
+        yield* perform(decide(state, input, nowMillis), ofLife)
+      }
+      yield* alarm.arm(nowMillis)
+    }
+  }, Effect.scoped)
+
+  /** Everything that waited for the life that ended gets its answer: sockets by closing, attachments by failing. */
+  const cutOff = Effect.gen(function* () {
+    up = false
+    life += 1
+    for (const peer of peers) peer.close(CloseCode.goingAway)
+    peers.clear()
+    for (const waiting of attaching) yield* Deferred.fail(waiting, new MeshUnavailable())
+    attaching.clear()
+    const dropped = yield* Queue.clear(mailbox)
+    yield* credits.release(dropped.filter(isAdmitted).length)
+  })
+
+  const supervised = Effect.gen(function* () {
+    let failures = 0
+    while (true) {
+      const startedMillis = yield* Clock.currentTimeMillis
+      const exit = yield* load.pipe(
+        Effect.tap(() => Effect.sync(() => (up = true))),
+        Effect.flatMap((loaded) => live(loaded, life)),
+        Effect.exit,
+      )
+      if (Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)) return
+      yield* cutOff
+      const stable = (yield* Clock.currentTimeMillis) - startedMillis > stableMillis
+      failures = stable ? 1 : failures + 1
+      yield* Effect.logError("a mesh failed and begins again from the store", exit).pipe(
+        Effect.annotateLogs({ meshId }),
+      )
+      yield* Effect.sleep(restartDelayMillis(failures))
+    }
+  })
+
+  const fiber = yield* Effect.forkScoped(supervised)
+  yield* Effect.addFinalizer(() => Effect.andThen(Fiber.interrupt(fiber), cutOff))
+
+  const admit = (command: Command): Effect.Effect<void> =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.map(restore(credits.take(1)), () => void Queue.offerUnsafe(mailbox, command)),
+    )
+
+  const actor: MeshActor = {
+    attach: Effect.fnUntraced(function* (proof, peer, presenceId) {
+      if (!up) return yield* new MeshUnavailable()
+      const answer = yield* Deferred.make<Attached, MeshUnavailable>()
+      attaching.add(answer)
+      peers.add(peer)
+      const reply = (outcome: Attached) => void Deferred.doneUnsafe(answer, Effect.succeed(outcome))
+      return yield* admit(Command.Attach({ proof, peer, presenceId, reply })).pipe(
+        Effect.andThen(Deferred.await(answer)),
+        Effect.ensuring(Effect.sync(() => attaching.delete(answer))),
+      )
+    }),
+    offer: admit,
+    detach: (peer) =>
+      Effect.sync(() => {
+        peers.delete(peer)
+        Queue.offerUnsafe(mailbox, Command.Detach({ peer }))
+      }),
+  }
+  return actor
+})
+
+const isAdmitted = (input: Command | Completion): boolean =>
+  input._tag === "Attach" || input._tag === "Send" || input._tag === "Request"
+
+/** Wakes the actor at the time its state asks for. There is one sleeping fiber at most. */
+const makeAlarm = (state: MeshState, ring: () => void) => {
+  let setFor: { readonly atMillis: number; readonly fiber: Fiber.Fiber<void> } | undefined
+  return {
+    arm: Effect.fnUntraced(function* (nowMillis: number) {
+      const { wakeAtMillis } = state
+      if (wakeAtMillis === undefined || (setFor !== undefined && setFor.atMillis <= wakeAtMillis)) return
+      if (setFor !== undefined) yield* Fiber.interrupt(setFor.fiber)
+      const sleep = Effect.sleep(Math.max(0, wakeAtMillis - nowMillis)).pipe(
+        Effect.map(() => {
+          setFor = undefined
+          ring()
+        }),
+      )
+      setFor = { atMillis: wakeAtMillis, fiber: yield* Effect.forkScoped(sleep) }
+    }),
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * What a mesh's actor is told, and what it wants done. Commands come from connections and, as completions, from
+ * what the actor itself had begun; effects are carried out by its loop after each decision.
+ */
+import type { Base64 } from "@claudemesh/domain/Base64"
+import type { MessageId, PresenceId } from "@claudemesh/domain/Ids"
+import type { Priority } from "@claudemesh/domain/routing/Status"
+import type { BrokerFrame } from "@claudemesh/domain/wire/BrokerFrame"
+import type {
+  ClientAck,
+  ListMembers,
+  ListPeers,
+  Pull,
+  Send,
+  SetProfile,
+  SetStatus,
+} from "@claudemesh/domain/wire/ClientFrame"
+import type { CloseCode } from "@claudemesh/domain/wire/CloseCode"
+import { Data, type Effect, type Exit } from "effect"
+import type { HelloProof, HelloRefusal } from "../connection/HelloProof.ts"
+import type { Outcome } from "../store/CommitLane.ts"
+import type { InboxAddress, PageRequest, StoredMessage, StoreError, Write } from "../store/MessageStore.ts"
+
+/** A connection as its mesh sees it: where frames go, in order. It is compared by identity. */
+export interface PeerHandle {
+  readonly send: (frame: BrokerFrame) => void
+  readonly close: (reason: CloseCode) => void
+  /** One of its sends was answered: the connection may take another one. */
+  readonly settled: Effect.Effect<unknown>
+}
+
+export type Attached = { readonly _tag: "Attached" } | { readonly _tag: "Refused"; readonly refusal: HelloRefusal }
+
+/** Frames that the mesh answers; `ping` is the connection's own. */
+export type MeshRequest = ClientAck | Pull | SetStatus | SetProfile | ListPeers | ListMembers
+
+export type Command = Data.TaggedEnum<{
+  Attach: {
+    readonly proof: HelloProof
+    readonly peer: PeerHandle
+    readonly presenceId: PresenceId
+    readonly reply: (outcome: Attached) => void
+  }
+  Detach: { readonly peer: PeerHandle }
+  Send: {
+    readonly peer: PeerHandle
+    readonly frame: Send
+    readonly messageId: MessageId
+    readonly contentHash: string
+  }
+  Request: { readonly peer: PeerHandle; readonly frame: MeshRequest }
+}>
+export const Command = Data.taggedEnum<Command>()
+
+/** The ends of what the actor began. Their number is bounded by what is under way, so they never wait. */
+export type Completion = Data.TaggedEnum<{
+  Accepted: {
+    readonly message: StoredMessage
+    readonly recipients: ReadonlyArray<InboxAddress>
+    readonly peer: PeerHandle
+    /** The id of the send, `""` if it had none. */
+    readonly id: string
+    readonly outcome: Outcome
+  }
+  Consumed: {
+    readonly inbox: InboxAddress
+    readonly seq: number
+    readonly messageId: MessageId
+    readonly peer: PeerHandle
+  }
+  SessionRecorded: { readonly peer: PeerHandle }
+  InboxMoved: { readonly inbox: InboxAddress }
+  PageRead: { readonly request: PageRequest; readonly rows: Exit.Exit<ReadonlyArray<StoredMessage>, StoreError> }
+  Counted: {
+    readonly peer: PeerHandle
+    readonly id: string
+    readonly inboxes: ReadonlyArray<InboxAddress>
+    readonly waiting: Exit.Exit<number, StoreError>
+  }
+  /** The time that the state had asked to be woken at has come. */
+  Tick: {}
+}>
+export const Completion = Data.taggedEnum<Completion>()
+
+export type Effects = Data.TaggedEnum<{
+  Send: { readonly peer: PeerHandle; readonly frame: BrokerFrame }
+  Close: { readonly peer: PeerHandle; readonly reason: CloseCode }
+  Settle: { readonly peer: PeerHandle }
+  Reply: { readonly reply: (outcome: Attached) => void; readonly outcome: Attached }
+  Write: { readonly write: Write; readonly then: (outcome: Outcome) => Completion | undefined }
+  ReadPage: { readonly request: PageRequest }
+  Count: { readonly peer: PeerHandle; readonly id: string; readonly inboxes: ReadonlyArray<InboxAddress> }
+  /** Another owner of this mesh has written: this one must begin again from the store. */
+  Fenced: {}
+}>
+export const Effects = Data.taggedEnum<Effects>()
+
+/** A profile as it was sealed: the broker hands each member its own key and can open none. */
+export interface SealedProfile {
+  readonly nonce: SetProfile["nonce"]
+  readonly ciphertext: Base64
+  readonly keys: ReadonlyMap<string, Base64>
+}
+
+export const priorities: ReadonlyArray<Priority> = ["now", "next", "low"]

@@ -1,0 +1,45 @@
+/**
+ * The port through which a connection reaches its mesh. `local` runs the actors in this process, each for as
+ * long as somebody holds it and a while after. Nothing outside may assume that a mesh lives in this process.
+ */
+import type { MeshId } from "@claudemesh/domain/Ids"
+import { Context, Duration, Effect, Layer, RcMap, Schema, type Scope } from "effect"
+import { CommitLanes } from "../store/CommitLane.ts"
+import { MessageStore, type StoreError } from "../store/MessageStore.ts"
+import { makeMeshActor, type MeshActor } from "./MeshActor.ts"
+import type { MeshRules } from "./MeshState.ts"
+
+export class UnknownMesh extends Schema.TaggedError<UnknownMesh>()("UnknownMesh", {}) {}
+
+export class MeshHost extends Context.Service<
+  MeshHost,
+  {
+    /** Holds the mesh for the caller's scope. */
+    readonly enter: (meshId: MeshId) => Effect.Effect<MeshActor, UnknownMesh | StoreError, Scope.Scope>
+  }
+>()("@claudemesh/broker/mesh/MeshHost") {
+  static readonly local = (rules: MeshRules) =>
+    Layer.effect(
+      MeshHost,
+      Effect.gen(function* () {
+        const store = yield* MessageStore
+        const lanes = yield* CommitLanes
+        const actors = yield* RcMap.make({
+          lookup: (meshId: MeshId) =>
+            makeMeshActor(meshId, rules).pipe(
+              Effect.provideService(MessageStore, store),
+              Effect.provideService(CommitLanes, lanes),
+            ),
+          idleTimeToLive: Duration.millis(rules.limits.meshIdleMillis),
+        })
+        return MeshHost.of({
+          // Asked before an actor is made, so that hellos for meshes that are none leave nothing behind.
+          enter: Effect.fnUntraced(function* (meshId) {
+            const running = yield* RcMap.has(actors, meshId)
+            if (!running && !(yield* store.meshExists(meshId))) return yield* new UnknownMesh()
+            return yield* RcMap.get(actors, meshId)
+          }),
+        })
+      }),
+    )
+}

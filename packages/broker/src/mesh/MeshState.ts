@@ -1,0 +1,206 @@
+/**
+ * What a mesh's actor owns, alone: members, sessions, connections, inbox cursors and windows, and the mesh's
+ * sequence. It is mutable and private to the actor; `decide` changes it and nothing else may hold a reference.
+ * Memory holds windows, never backlogs: of what waits in an inbox it knows only whether there is something.
+ */
+import type { Label, MemberId, MessageId, PresenceId, PublicKey, SessionId, Signature } from "@claudemesh/domain/Ids"
+import type { RosterMember, RosterSession } from "@claudemesh/domain/routing/Audience"
+import type { Priority, StatusReports, StatusRules } from "@claudemesh/domain/routing/Status"
+import { effectiveStatus } from "@claudemesh/domain/routing/Status"
+import type { BrokerLimits } from "../Limits.ts"
+import type { InboxAddress, MemberRecord, MeshRecord, MeshSnapshot } from "../store/MessageStore.ts"
+import type { PeerHandle, SealedProfile } from "./MeshCommand.ts"
+
+export interface MeshRules extends StatusRules {
+  readonly limits: BrokerLimits
+  readonly messageBytesMax: number
+}
+
+/** One inbox and priority: messages leave it in sequence order. */
+export interface Lane {
+  /** Everything that waits up to here is in flight or being marked consumed. */
+  cursor: number
+  /** Something waits in the store beyond the cursor. When false, a committed message goes out from memory. */
+  behind: boolean
+  /** A page is being read. */
+  reading: boolean
+  /** A message was committed while a page was read: a short page is then not the end. */
+  grown: boolean
+}
+
+export interface Inbox {
+  readonly address: InboxAddress
+  readonly member: Member
+  /** Undefined: the member's own inbox, which any one of its sessions takes from. */
+  readonly session: Session | undefined
+  readonly lanes: Record<Priority, Lane>
+  /** Sequence numbers in flight, or consumed and not yet committed as such. */
+  readonly outstanding: Set<number>
+  /** Of those that wait: pushed before on a connection that was lost. */
+  readonly attempted: Set<number>
+}
+
+export interface InFlight {
+  readonly inbox: Inbox
+  readonly seq: number
+  readonly priority: Priority
+  readonly characters: number
+}
+
+/** A `pull` under way: opens the gate for `budget` more messages. */
+export interface PullUnderWay {
+  readonly id: string
+  budget: number
+}
+
+/** One live socket of one session. */
+export interface Connection {
+  readonly peer: PeerHandle
+  readonly session: Session
+  readonly protocol: 1 | 2
+  readonly presenceId: PresenceId
+  readonly windowMax: number
+  readonly inFlight: Map<MessageId, InFlight>
+  inFlightCharacters: number
+  /** False until the attachment is committed: so a restarted broker knows what it may have pushed. */
+  ready: boolean
+  lastActiveMillis: number
+  pull: PullUnderWay | undefined
+}
+
+export class Session implements RosterSession {
+  readonly inbox: Inbox
+  connection: Connection | undefined
+  reports: StatusReports = {}
+  profile: SealedProfile | undefined
+  displayName: MemberRecord["displayName"]
+  channels: ReadonlySet<Label> = new Set()
+  tags: ReadonlySet<Label> = new Set()
+
+  constructor(
+    readonly member: Member,
+    readonly sessionId: SessionId,
+    /** Until when it may have been pushed something before this owner began. */
+    readonly attachedUntilMillis: number,
+  ) {
+    this.displayName = member.record.displayName
+    this.inbox = makeInbox(member, this)
+  }
+
+  get attached(): boolean {
+    return this.connection !== undefined
+  }
+}
+
+export class Member implements RosterMember {
+  readonly sessions = new Map<SessionId, Session>()
+  readonly connections = new Set<Connection>()
+  readonly subscriptions: ReadonlySet<Label> = new Set()
+  readonly inbox: Inbox
+  lastProtocol: 1 | 2 | undefined
+
+  constructor(readonly record: MemberRecord) {
+    this.inbox = makeInbox(this, undefined)
+  }
+
+  get key(): PublicKey {
+    return this.record.publicKey
+  }
+}
+
+export interface MeshState {
+  readonly mesh: MeshRecord
+  readonly rules: MeshRules
+  readonly members: Map<PublicKey, Member>
+  readonly membersById: Map<MemberId, Member>
+  readonly connections: Map<PeerHandle, Connection>
+  /** Signatures of v1 hellos, until they are too old to be used again. */
+  readonly seenHellos: Map<Signature, number>
+  sessionCount: number
+  lastSeq: number
+  /** The sequence when this owner began. */
+  readonly loadedSeq: number
+  /** When the actor wants a `Tick`. */
+  wakeAtMillis: number | undefined
+}
+
+const caughtUp = (seq: number): Lane => ({ cursor: seq, behind: false, reading: false, grown: false })
+
+function makeInbox(member: Member, session: Session | undefined): Inbox {
+  return {
+    address: { memberId: member.record.memberId, session: session?.sessionId },
+    member,
+    session,
+    lanes: { now: caughtUp(0), next: caughtUp(0), low: caughtUp(0) },
+    outstanding: new Set(),
+    attempted: new Set(),
+  }
+}
+
+/** What a state begins from, and the sessions and inboxes that the last owner left behind. */
+export interface LoadedMesh {
+  readonly state: MeshState
+  /** Attached when the last owner stopped, and by now cut off. */
+  readonly orphans: ReadonlyArray<Session>
+  /** Inboxes of v1 sessions: they never come back, so what waits there is their member's. */
+  readonly stranded: ReadonlyArray<{ readonly memberId: MemberId; readonly session: SessionId }>
+}
+
+export const loadState = (snapshot: MeshSnapshot, rules: MeshRules): LoadedMesh => {
+  const members = snapshot.members.map((record) => new Member(record))
+  const state: MeshState = {
+    mesh: snapshot.mesh,
+    rules,
+    members: new Map(members.map((member) => [member.key, member])),
+    membersById: new Map(members.map((member) => [member.record.memberId, member])),
+    connections: new Map(),
+    seenHellos: new Map(),
+    sessionCount: 0,
+    lastSeq: snapshot.lastSeq,
+    loadedSeq: snapshot.lastSeq,
+    wakeAtMillis: undefined,
+  }
+  const orphans: Array<Session> = []
+  const latest = new Map<Member, number>()
+  for (const record of snapshot.sessions) {
+    const member = state.membersById.get(record.memberId)
+    if (member === undefined) continue
+    if (record.attachedAtMillis >= (latest.get(member) ?? 0)) {
+      latest.set(member, record.attachedAtMillis)
+      member.lastProtocol = record.protocol
+    }
+    // A v1 session has a new id at every connect, so the old one never comes back.
+    if (record.protocol === 1) continue
+    const attachedUntil = record.detachedAtMillis ?? Number.POSITIVE_INFINITY
+    const session = new Session(member, record.session, attachedUntil)
+    member.sessions.set(record.session, session)
+    state.sessionCount += 1
+    if (record.detachedAtMillis === undefined) orphans.push(session)
+  }
+  const stranded = new Map<string, { readonly memberId: MemberId; readonly session: SessionId }>()
+  for (const { inbox, priority } of snapshot.waiting) {
+    const { memberId, session } = inbox
+    const found = inboxOf(state, inbox)
+    if (found !== undefined) found.lanes[priority].behind = true
+    else if (session !== undefined) stranded.set(`${memberId}/${session}`, { memberId, session })
+  }
+  return { state, orphans, stranded: [...stranded.values()] }
+}
+
+export const inboxOf = (state: MeshState, address: InboxAddress): Inbox | undefined => {
+  const member = state.membersById.get(address.memberId)
+  return address.session === undefined ? member?.inbox : member?.sessions.get(address.session)?.inbox
+}
+
+export const statusOf = (state: MeshState, session: Session, nowMillis: number) =>
+  effectiveStatus(session.reports, nowMillis, state.rules)
+
+/** The inboxes a connection takes from. */
+export const inboxesOf = (connection: Connection): ReadonlyArray<Inbox> => [
+  connection.session.inbox,
+  connection.session.member.inbox,
+]
+
+export const wakeBy = (state: MeshState, atMillis: number): void => {
+  if (state.wakeAtMillis === undefined || atMillis < state.wakeAtMillis) state.wakeAtMillis = atMillis
+}

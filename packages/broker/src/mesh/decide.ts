@@ -1,0 +1,55 @@
+/**
+ * What a mesh does about a command: a function of its state, the command and the time, without any I/O. It
+ * changes the state that the actor owns and returns what is to be done, in order. A command of a connection that
+ * is no longer attached is dropped: its socket is closing, which is its answer.
+ */
+import { accepted, send } from "./Accept.ts"
+import { attach, detach, inboxWasMoved, sessionRecorded } from "./Attach.ts"
+import { consumed, pageRead } from "./Deliver.ts"
+import type { Command, Completion, Effects } from "./MeshCommand.ts"
+import type { MeshState } from "./MeshState.ts"
+import { counted, request, tick } from "./Requests.ts"
+
+export const decide = (state: MeshState, input: Command | Completion, nowMillis: number): ReadonlyArray<Effects> => {
+  const effects: Array<Effects> = []
+  switch (input._tag) {
+    case "Attach":
+      attach(state, input, nowMillis, effects)
+      break
+    case "Detach":
+      detach(state, input.peer, nowMillis, effects)
+      break
+    case "Send": {
+      const connection = state.connections.get(input.peer)
+      if (connection !== undefined) send(state, connection, input, nowMillis, effects)
+      break
+    }
+    case "Request": {
+      const connection = state.connections.get(input.peer)
+      if (connection !== undefined) request(state, connection, input.frame, nowMillis, effects)
+      break
+    }
+    case "Accepted":
+      accepted(state, input, nowMillis, effects)
+      break
+    case "Consumed":
+      consumed(state, input, nowMillis, effects)
+      break
+    case "SessionRecorded":
+      sessionRecorded(state, input, nowMillis, effects)
+      break
+    case "InboxMoved":
+      inboxWasMoved(state, input, nowMillis, effects)
+      break
+    case "PageRead":
+      pageRead(state, input, nowMillis, effects)
+      break
+    case "Counted":
+      counted(state, input, effects)
+      break
+    case "Tick":
+      tick(state, nowMillis, effects)
+      break
+  }
+  return effects
+}

@@ -1,0 +1,75 @@
+/**
+ * Running the broker as a process: configuration from the environment, a few lines that say where it listens,
+ * where its data is and what to do next, logs to stderr, and an end that is clean on SIGTERM.
+ */
+import * as BunRuntime from "@effect/platform-bun/BunRuntime"
+import { Cause, Console, Effect, Exit, Layer, Logger, Option, References, Schema } from "effect"
+import type { SqlError } from "effect/unstable/sql"
+import { Broker } from "./Broker.ts"
+import { type BrokerConfig, brokerConfig, isLoopback } from "./Config.ts"
+import { Server } from "./http/Server.ts"
+
+/** What keeps the broker from starting, as one line for the operator. */
+export class CannotStart extends Schema.TaggedError<CannotStart>()("CannotStart", { reason: Schema.String }) {
+  override get message() {
+    return this.reason
+  }
+}
+
+const banner = (config: BrokerConfig, port: number): string => {
+  const host = config.host.includes(":") ? `[${config.host}]` : config.host
+  const data = config.database._tag === "Postgres" ? "Postgres (DATABASE_URL)" : config.database.dataDir
+  return [
+    `claudemesh broker`,
+    `  listening  ws://${host}:${port}/ws   (health: http://${host}:${port}/health)`,
+    `  data       ${data}`,
+    ...(isLoopback(config.host)
+      ? [
+          `  next       two agents on this machine:  npx claudemesh create my-team --broker ws://${host}:${port}/ws`,
+          `             another machine:  set BROKER_HOST=0.0.0.0 and BROKER_PUBLIC_URL, see README.md`,
+        ]
+      : [
+          `  next       npx claudemesh create my-team --broker ${config.publicOrigins[0] ?? "wss://your-host"}/ws`,
+          ...(config.publicOrigins.length === 0
+            ? [`             set BROKER_PUBLIC_URL to the URL that clients dial`]
+            : []),
+        ]),
+  ].join("\n")
+}
+
+const sqlReason = (error: SqlError.SqlError): string =>
+  `DATABASE_URL: the database cannot be used (${error.reason._tag}: ${error.reason.message})`
+
+/** Serves until interrupted. */
+export const serve = Effect.gen(function* () {
+  const config = yield* Effect.mapError(brokerConfig, (error) => new CannotStart({ reason: error.message }))
+  const announce = Layer.effectDiscard(Effect.flatMap(Server, ({ port }) => Console.log(banner(config, port))))
+  const logging = Layer.mergeAll(
+    Logger.layer([Logger.withConsoleError(Logger.formatLogFmt)]),
+    Layer.succeed(References.LogToStderr, true),
+    Layer.succeed(References.MinimumLogLevel, config.logLevel),
+  )
+  return yield* Layer.launch(announce.pipe(Layer.provide(Broker.layer(config)), Layer.provide(logging))).pipe(
+    Effect.catchTags({
+      CannotListen: (error) => Effect.fail(new CannotStart({ reason: error.message })),
+      DataDirUnusable: (error) => Effect.fail(new CannotStart({ reason: error.message })),
+      SqlError: (error) => Effect.fail(new CannotStart({ reason: sqlReason(error) })),
+      MigrationError: (error) => Effect.fail(new CannotStart({ reason: `the database's tables: ${error.message}` })),
+    }),
+  )
+})
+
+/** As the main program: 0 after SIGTERM or SIGINT, 1 when it cannot start. */
+export const main = (): void =>
+  BunRuntime.runMain(
+    Effect.tapCause(serve, (cause) =>
+      Option.match(Cause.findErrorOption(cause), {
+        onSome: (error) => Console.error(`claudemesh broker: ${error.message}`),
+        onNone: () => (Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logFatal(cause)),
+      }),
+    ),
+    {
+      disableErrorReporting: true,
+      teardown: (exit, onExit) => onExit(Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause) ? 1 : 0),
+    },
+  )

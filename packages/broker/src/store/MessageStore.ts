@@ -1,0 +1,141 @@
+/**
+ * The port to what is durable. It says what must be atomic: a batch of writes is one transaction. Who may write
+ * is not decided here: a mesh's actor is the only one to give sequence numbers, and the database refuses a
+ * number given twice, which is how a second owner finds out (fencing).
+ */
+import type { DisplayName, MemberId, MeshId, MessageId, PublicKey, SessionId, Slug } from "@claudemesh/domain/Ids"
+import type { Base64, Nonce } from "@claudemesh/domain/Base64"
+import type { Priority } from "@claudemesh/domain/routing/Status"
+import { Context, Data, type Effect, type Option, Schema } from "effect"
+
+/** One inbox: of a member (`session` undefined), or of one session alone. */
+export interface InboxAddress {
+  readonly memberId: MemberId
+  readonly session: SessionId | undefined
+}
+
+/** An accepted message, as it is stored. Times are milliseconds since the epoch. */
+export interface StoredMessage {
+  readonly meshId: MeshId
+  readonly seq: number
+  readonly messageId: MessageId
+  readonly senderMemberId: MemberId
+  readonly senderSession: SessionId
+  readonly targetSpec: string
+  readonly priority: Priority
+  readonly nonce: Nonce
+  readonly ciphertext: Base64
+  readonly replyTo: MessageId | undefined
+  readonly createdAtMillis: number
+  readonly expiresAtMillis: number
+  /** SHA-256 over what the sender said, in hex: tells a resend from another message with the same id. */
+  readonly contentHash: string
+}
+
+export type Write = Data.TaggedEnum<{
+  /** The message, a delivery for each inbox, and the audit row; nothing at all if the id is known (I6, I7). */
+  Accept: { readonly message: StoredMessage; readonly recipients: ReadonlyArray<InboxAddress> }
+  /** The recipient has the message. */
+  Consume: { readonly meshId: MeshId; readonly inbox: InboxAddress; readonly seq: number; readonly atMillis: number }
+  SessionAttached: {
+    readonly meshId: MeshId
+    readonly memberId: MemberId
+    readonly session: SessionId
+    readonly protocol: 1 | 2
+    readonly atMillis: number
+  }
+  SessionDetached: {
+    readonly meshId: MeshId
+    readonly memberId: MemberId
+    readonly session: SessionId
+    readonly atMillis: number
+  }
+  /** What waits in a session's inbox waits in its member's from now on. */
+  InboxMoved: { readonly meshId: MeshId; readonly memberId: MemberId; readonly session: SessionId }
+}>
+export const Write = Data.taggedEnum<Write>()
+
+export type Written = Data.TaggedEnum<{
+  Done: {}
+  /** The message was accepted before; `consumed` says for each of its recipients whether it has it. */
+  Duplicate: {
+    readonly contentHash: string
+    readonly recipients: ReadonlyArray<{ readonly memberId: MemberId; readonly consumed: boolean }>
+  }
+}>
+export const Written = Data.taggedEnum<Written>()
+
+export class StoreError extends Schema.TaggedError<StoreError>()("StoreError", {
+  /**
+   * `unavailable`: may work later, and may even have taken effect. `fenced`: a sequence number was taken, so
+   * the mesh has another owner. `rejected`: the database will never take this.
+   */
+  reason: Schema.Literals(["unavailable", "fenced", "rejected"]),
+  cause: Schema.Defect(),
+}) {}
+
+export interface MeshRecord {
+  readonly meshId: MeshId
+  readonly slug: Slug
+  readonly name: DisplayName
+  readonly ownerPublicKey: PublicKey
+  readonly allowUnsealed: boolean
+}
+
+export interface MemberRecord {
+  readonly memberId: MemberId
+  readonly publicKey: PublicKey
+  readonly displayName: DisplayName
+}
+
+export interface SessionRecord {
+  readonly memberId: MemberId
+  readonly session: SessionId
+  readonly protocol: 1 | 2
+  readonly attachedAtMillis: number
+  /** Undefined: it was attached when the last owner of the mesh stopped. */
+  readonly detachedAtMillis: number | undefined
+}
+
+/** All that an actor needs to begin: no message, only which inboxes have something waiting. */
+export interface MeshSnapshot {
+  readonly mesh: MeshRecord
+  readonly members: ReadonlyArray<MemberRecord>
+  readonly sessions: ReadonlyArray<SessionRecord>
+  readonly lastSeq: number
+  readonly waiting: ReadonlyArray<{ readonly inbox: InboxAddress; readonly priority: Priority }>
+}
+
+export interface PageRequest {
+  readonly meshId: MeshId
+  readonly inbox: InboxAddress
+  readonly priority: Priority
+  readonly afterSeq: number
+  readonly limit: number
+  readonly nowMillis: number
+}
+
+export class MessageStore extends Context.Service<
+  MessageStore,
+  {
+    /** All or nothing, in a fixed number of statements; one result for each write, in order. */
+    readonly commit: (batch: ReadonlyArray<Write>) => Effect.Effect<ReadonlyArray<Written>, StoreError>
+    readonly meshExists: (meshId: MeshId) => Effect.Effect<boolean, StoreError>
+    readonly loadMesh: (meshId: MeshId) => Effect.Effect<Option.Option<MeshSnapshot>, StoreError>
+    /** What waits in an inbox, in sequence order. Fewer rows than the limit: there was no more. */
+    readonly page: (request: PageRequest) => Effect.Effect<ReadonlyArray<StoredMessage>, StoreError>
+    /** How many messages wait in these inboxes together. */
+    readonly countWaiting: (
+      meshId: MeshId,
+      inboxes: ReadonlyArray<InboxAddress>,
+      nowMillis: number,
+    ) => Effect.Effect<number, StoreError>
+    /** `created`: new. `same`: it was there, exactly so. `conflict`: the id is another mesh's. */
+    readonly createMesh: (
+      mesh: MeshRecord,
+      members: ReadonlyArray<MemberRecord>,
+      nowMillis: number,
+    ) => Effect.Effect<"created" | "same" | "conflict", StoreError>
+    readonly ping: Effect.Effect<void, StoreError>
+  }
+>()("@claudemesh/broker/store/MessageStore") {}

@@ -1,0 +1,30 @@
+/**
+ * Everything in which SQLite and Postgres differ, one helper for each difference. Columns are text and bigint
+ * only, so the rest of the SQL is one text for both.
+ */
+import type { SqlClient } from "effect/unstable/sql"
+
+export type Column = "bigint" | "text"
+
+/** A JSON array of objects as a table `r`: one parameter and one statement for a batch of any size. */
+export const records = (
+  sql: SqlClient.SqlClient,
+  rows: ReadonlyArray<Readonly<Record<string, string | number | null>>>,
+  columns: Readonly<Record<string, Column>>,
+) => {
+  const names = Object.keys(columns)
+  const json = JSON.stringify(rows)
+  return sql.onDialectOrElse({
+    sqlite: () =>
+      sql`(SELECT ${sql.literal(names.map((name) => `value->>'${name}' AS "${name}"`).join(", "))} FROM json_each(${json})) AS r`,
+    orElse: () =>
+      sql`jsonb_to_recordset(${json}::text::jsonb) AS r(${sql.literal(names.map((name) => `"${name}" ${columns[name]}`).join(", "))})`,
+  })
+}
+
+/** Where the schema's name stands in a CREATE INDEX. `rest`: from the parenthesis of the columns on. */
+export const createIndex = (sql: SqlClient.SqlClient, name: string, table: string, rest: string) =>
+  sql.onDialectOrElse({
+    sqlite: () => sql`CREATE INDEX mesh.${sql.literal(name)} ON ${sql.literal(table)} ${sql.literal(rest)}`,
+    orElse: () => sql`CREATE INDEX ${sql.literal(name)} ON mesh.${sql.literal(table)} ${sql.literal(rest)}`,
+  })

@@ -1,0 +1,109 @@
+/**
+ * The tables, in numbered steps that are never edited once released. In Postgres brokers that start together
+ * take turns by an advisory lock; an SQLite file has one broker anyway.
+ */
+import { Effect } from "effect"
+import { Migrator, SqlClient } from "effect/unstable/sql"
+import { createIndex } from "./Dialect.ts"
+
+const initial = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`CREATE TABLE mesh.mesh (
+    id text NOT NULL PRIMARY KEY,
+    slug text NOT NULL,
+    name text NOT NULL,
+    owner_public_key text NOT NULL,
+    allow_unsealed bigint NOT NULL,
+    created_at bigint NOT NULL
+  )`
+  yield* sql`CREATE TABLE mesh.member (
+    mesh_id text NOT NULL,
+    id text NOT NULL,
+    public_key text NOT NULL,
+    display_name text NOT NULL,
+    created_at bigint NOT NULL,
+    PRIMARY KEY (mesh_id, id),
+    UNIQUE (mesh_id, public_key)
+  )`
+  yield* sql`CREATE TABLE mesh.session (
+    mesh_id text NOT NULL,
+    member_id text NOT NULL,
+    session_id text NOT NULL,
+    protocol bigint NOT NULL,
+    attached_at bigint NOT NULL,
+    detached_at bigint,
+    PRIMARY KEY (mesh_id, member_id, session_id)
+  )`
+  // The id follows from mesh, sender and the sender's own id, so its uniqueness is the idempotency rule.
+  yield* sql`CREATE TABLE mesh.message (
+    mesh_id text NOT NULL,
+    seq bigint NOT NULL,
+    id text NOT NULL UNIQUE,
+    sender_member_id text NOT NULL,
+    sender_session_id text NOT NULL,
+    target_spec text NOT NULL,
+    priority text NOT NULL,
+    nonce text NOT NULL,
+    ciphertext text NOT NULL,
+    reply_to text,
+    content_hash text NOT NULL,
+    created_at bigint NOT NULL,
+    expires_at bigint NOT NULL,
+    PRIMARY KEY (mesh_id, seq)
+  )`
+  // session_id is '' in a delivery to the member's own inbox: a primary key takes no NULL.
+  yield* sql`CREATE TABLE mesh.delivery (
+    mesh_id text NOT NULL,
+    seq bigint NOT NULL,
+    member_id text NOT NULL,
+    session_id text NOT NULL,
+    priority text NOT NULL,
+    consumed_at bigint,
+    PRIMARY KEY (mesh_id, seq, member_id, session_id)
+  )`
+  yield* createIndex(
+    sql,
+    "delivery_waiting",
+    "delivery",
+    "(mesh_id, member_id, session_id, priority, seq) WHERE consumed_at IS NULL",
+  )
+  yield* sql`CREATE TABLE mesh.audit_log (
+    mesh_id text NOT NULL,
+    seq bigint NOT NULL,
+    event text NOT NULL,
+    at bigint NOT NULL,
+    actor_member_id text,
+    actor_session_id text,
+    message_id text,
+    target_spec text,
+    priority text,
+    ciphertext_bytes bigint,
+    recipients bigint,
+    PRIMARY KEY (mesh_id, seq)
+  )`
+})
+
+const loader = Migrator.fromRecord({ "0001_initial": initial })
+
+/** Any number: it only has to be the same in every broker, and another than other programs' on the database. */
+const advisoryLock = 7_900_001
+
+export const migrate = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql.onDialectOrElse({
+    sqlite: () => Effect.void,
+    // The migrator locks only a table that exists, so the schema and that table come first, under a lock.
+    orElse: () =>
+      sql.withTransaction(
+        Effect.all(
+          [
+            sql`SELECT pg_advisory_xact_lock(${advisoryLock})`,
+            sql`CREATE SCHEMA IF NOT EXISTS mesh`,
+            sql`CREATE TABLE IF NOT EXISTS mesh.migration (migration_id integer PRIMARY KEY, created_at timestamptz NOT NULL DEFAULT now(), name text NOT NULL)`,
+          ],
+          { discard: true },
+        ),
+      ),
+  })
+  return yield* Migrator.make({})({ loader, table: "mesh.migration" })
+})

@@ -1,0 +1,144 @@
+/**
+ * The database's edge: rows decoded into the store's types. A row that does not decode was written by somebody
+ * else, so it is a defect of the database and not an error of a caller.
+ */
+import { Base64, Nonce } from "@claudemesh/domain/Base64"
+import { DisplayName, MemberId, MeshId, MessageId, PublicKey, SessionId, Slug } from "@claudemesh/domain/Ids"
+import { Priority } from "@claudemesh/domain/routing/Status"
+import { Effect, Schema, SchemaGetter } from "effect"
+import type { MemberRecord, MeshRecord, MeshSnapshot, SessionRecord, StoredMessage } from "../MessageStore.ts"
+
+/** Postgres gives a bigint as a `bigint`, SQLite as a number. All of ours are below 2^53. */
+const Int8 = Schema.Union([Schema.Number, Schema.BigInt]).pipe(
+  Schema.decodeTo(Schema.Number, {
+    decode: SchemaGetter.transform((value: number | bigint) => Number(value)),
+    encode: SchemaGetter.transform((value: number): number | bigint => value),
+  }),
+)
+
+const decoder = <S extends Schema.Decoder<unknown>>(schema: S) => {
+  const decode = Schema.decodeUnknownEffect(Schema.Array(schema))
+  return (rows: unknown) => Effect.orDie(decode(rows))
+}
+
+const SessionColumn = Schema.Union([Schema.Literal(""), SessionId])
+const sessionOf = (column: typeof SessionColumn.Type): SessionId | undefined => (column === "" ? undefined : column)
+
+const decodeSeqs = decoder(Schema.Struct({ mesh_id: MeshId, seq: Int8 }))
+
+export const seqKey = (meshId: MeshId, seq: number): string => `${meshId}/${seq}`
+
+export const seqs = (rows: unknown): Effect.Effect<ReadonlySet<string>> =>
+  Effect.map(decodeSeqs(rows), (found) => new Set(found.map((row) => seqKey(row.mesh_id, row.seq))))
+
+/** Of an accepted message: one row for each delivery. */
+export const accepted = decoder(
+  Schema.Struct({
+    id: Schema.String,
+    content_hash: Schema.String,
+    member_id: Schema.NullOr(MemberId),
+    consumed_at: Schema.NullOr(Int8),
+  }),
+)
+
+const decodeMeshes = decoder(
+  Schema.Struct({
+    id: MeshId,
+    slug: Slug,
+    name: DisplayName,
+    owner_public_key: PublicKey,
+    allow_unsealed: Int8,
+  }),
+)
+
+export const meshes = (rows: unknown): Effect.Effect<ReadonlyArray<MeshRecord>> =>
+  Effect.map(decodeMeshes(rows), (found) =>
+    found.map((row) => ({
+      meshId: row.id,
+      slug: row.slug,
+      name: row.name,
+      ownerPublicKey: row.owner_public_key,
+      allowUnsealed: row.allow_unsealed !== 0,
+    })),
+  )
+
+const decodeMembers = decoder(Schema.Struct({ id: MemberId, public_key: PublicKey, display_name: DisplayName }))
+
+export const members = (rows: unknown): Effect.Effect<ReadonlyArray<MemberRecord>> =>
+  Effect.map(decodeMembers(rows), (found) =>
+    found.map((row) => ({ memberId: row.id, publicKey: row.public_key, displayName: row.display_name })),
+  )
+
+const decodeSessions = decoder(
+  Schema.Struct({
+    member_id: MemberId,
+    session_id: SessionId,
+    protocol: Int8,
+    attached_at: Int8,
+    detached_at: Schema.NullOr(Int8),
+  }),
+)
+
+export const sessions = (rows: unknown): Effect.Effect<ReadonlyArray<SessionRecord>> =>
+  Effect.map(decodeSessions(rows), (found) =>
+    found.map((row) => ({
+      memberId: row.member_id,
+      session: row.session_id,
+      protocol: row.protocol === 1 ? 1 : 2,
+      attachedAtMillis: row.attached_at,
+      detachedAtMillis: row.detached_at ?? undefined,
+    })),
+  )
+
+const decodeWaiting = decoder(Schema.Struct({ member_id: MemberId, session_id: SessionColumn, priority: Priority }))
+
+export const waiting = (rows: unknown): Effect.Effect<MeshSnapshot["waiting"]> =>
+  Effect.map(decodeWaiting(rows), (found) =>
+    found.map((row) => ({
+      inbox: { memberId: row.member_id, session: sessionOf(row.session_id) },
+      priority: row.priority,
+    })),
+  )
+
+const decodeNumber = decoder(Schema.Struct({ value: Int8 }))
+
+/** The one number, called `value`, that an aggregate gives. */
+export const number = (rows: unknown): Effect.Effect<number> =>
+  Effect.map(decodeNumber(rows), ([row]) => row?.value ?? 0)
+
+const decodeMessages = decoder(
+  Schema.Struct({
+    mesh_id: MeshId,
+    seq: Int8,
+    id: MessageId,
+    sender_member_id: MemberId,
+    sender_session_id: SessionId,
+    target_spec: Schema.String,
+    priority: Priority,
+    nonce: Nonce,
+    ciphertext: Base64,
+    reply_to: Schema.NullOr(MessageId),
+    content_hash: Schema.String,
+    created_at: Int8,
+    expires_at: Int8,
+  }),
+)
+
+export const messages = (rows: unknown): Effect.Effect<ReadonlyArray<StoredMessage>> =>
+  Effect.map(decodeMessages(rows), (found) =>
+    found.map((row) => ({
+      meshId: row.mesh_id,
+      seq: row.seq,
+      messageId: row.id,
+      senderMemberId: row.sender_member_id,
+      senderSession: row.sender_session_id,
+      targetSpec: row.target_spec,
+      priority: row.priority,
+      nonce: row.nonce,
+      ciphertext: row.ciphertext,
+      replyTo: row.reply_to ?? undefined,
+      createdAtMillis: row.created_at,
+      expiresAtMillis: row.expires_at,
+      contentHash: row.content_hash,
+    })),
+  )
