@@ -28,20 +28,24 @@ export interface HelloRefusal {
 }
 
 export class HelloProof {
-  readonly #verified = true
-  private constructor(readonly hello: Hello) {}
+  // Private, so that nothing of the same shape passes for a proof.
+  readonly #hello: Hello
+
+  private constructor(hello: Hello) {
+    this.#hello = hello
+  }
+
+  get hello(): Hello {
+    return this.#hello
+  }
 
   get protocol(): 1 | 2 {
-    return isHelloV2(this.hello) ? 2 : 1
+    return isHelloV2(this.#hello) ? 2 : 1
   }
 
   static verify(hello: Hello, context: HelloContext, verifier: Verifier): Result.Result<HelloProof, HelloRefusal> {
     const refusal = isHelloV2(hello) ? refusalV2(hello, context, verifier) : refusalV1(hello, context, verifier)
     return refusal === undefined ? Result.succeed(new HelloProof(hello)) : Result.fail(refusal)
-  }
-
-  static isProof(value: unknown): value is HelloProof {
-    return typeof value === "object" && value !== null && #verified in value
   }
 }
 

@@ -57,7 +57,7 @@ export const send = (
   effects.push(
     Effects.Write({
       write: Write.Accept({ message, recipients }),
-      then: (outcome) => Completions.Accepted({ message, recipients, peer, id: frame.id ?? "", outcome }),
+      completion: (outcome) => Completions.Accepted({ message, recipients, peer, id: frame.id ?? "", outcome }),
     }),
   )
 }

@@ -54,7 +54,7 @@ export const attach = (state: MeshState, command: Attach, nowMillis: number, eff
         protocol: proof.protocol,
         atMillis: nowMillis,
       }),
-      then: () => Completions.SessionRecorded({ peer }),
+      completion: () => Completions.SessionRecorded({ peer }),
     }),
   )
 }
@@ -181,7 +181,7 @@ const detached = (state: MeshState, session: Session, nowMillis: number): Readon
       session: session.sessionId,
       atMillis: nowMillis,
     }),
-    then: () => undefined,
+    completion: () => undefined,
   }),
 ]
 
@@ -195,7 +195,7 @@ const retire = (state: MeshState, session: Session, effects: Array<Effects>): vo
 const moveToMember = (state: MeshState, memberId: MemberId, session: SessionId): Effects =>
   Effects.Write({
     write: Write.InboxMoved({ meshId: state.mesh.meshId, memberId, session }),
-    then: () => Completions.InboxMoved({ inbox: { memberId, session: undefined } }),
+    completion: () => Completions.InboxMoved({ inbox: { memberId, session: undefined } }),
   })
 
 export const inboxWasMoved = (

@@ -232,7 +232,7 @@ const consume = (
   effects.push(
     Effects.Write({
       write: Write.Consume({ meshId: state.mesh.meshId, inbox: inbox.address, seq, atMillis: nowMillis }),
-      then: () => Completions.Consumed({ inbox: inbox.address, seq, messageId, peer: connection.peer }),
+      completion: () => Completions.Consumed({ inbox: inbox.address, seq, messageId, peer: connection.peer }),
     }),
   )
 }

@@ -85,7 +85,7 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
           break
         case "Write":
           lane.submit(effect.write, (outcome) => {
-            const completion = effect.then(outcome)
+            const completion = effect.completion(outcome)
             if (completion !== undefined) complete(ofLife, completion)
           })
           break

@@ -87,7 +87,7 @@ export type Effects = Data.TaggedEnum<{
   Close: { readonly peer: PeerHandle; readonly reason: CloseCode }
   Settle: { readonly peer: PeerHandle }
   Reply: { readonly reply: (outcome: Attached) => void; readonly outcome: Attached }
-  Write: { readonly write: Write; readonly then: (outcome: Outcome) => Completion | undefined }
+  Write: { readonly write: Write; readonly completion: (outcome: Outcome) => Completion | undefined }
   ReadPage: { readonly request: PageRequest }
   Count: { readonly peer: PeerHandle; readonly id: string; readonly inboxes: ReadonlyArray<InboxAddress> }
   /** Another owner of this mesh has written: this one must begin again from the store. */
