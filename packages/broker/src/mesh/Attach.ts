@@ -151,6 +151,7 @@ export const sessionRecorded = (
   if (connection === undefined) return
   connection.ready = true
   for (const inbox of inboxesOf(connection)) pump(state, inbox, nowMillis, effects)
+  settlePull(connection, effects)
 }
 
 /** Takes the connection out: what it had not acked is pending, and other sessions of the member may have it. */

@@ -299,13 +299,12 @@ export const inboxMoved = (state: MeshState, inbox: Inbox, nowMillis: number, ef
   pump(state, inbox, nowMillis, effects)
 }
 
-/** A pull ends when its budget or the window is used up, or when nothing more waits. */
+/** A pull ends when its budget or the window is used up, or when nothing more waits; until then it is silent. */
 export const settlePull = (connection: Connection, effects: Array<Effects>): void => {
   const { pull } = connection
   const inboxes = inboxesOf(connection)
-  if (pull === undefined || inboxes.some((inbox) => priorities.some((priority) => inbox.lanes[priority].reading))) {
-    return
-  }
+  if (pull === undefined || !connection.ready) return
+  if (inboxes.some((inbox) => priorities.some((priority) => inbox.lanes[priority].reading))) return
   connection.pull = undefined
   effects.push(Effects.Count({ peer: connection.peer, id: pull.id, inboxes: inboxes.map((inbox) => inbox.address) }))
 }

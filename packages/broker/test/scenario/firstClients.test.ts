@@ -172,12 +172,9 @@ describe("a v1 and a v2 client", () => {
       const members = (await v2.take("members"))["members"]
       assert.deepStrictEqual(
         (members as ReadonlyArray<Record<string, unknown>>)
-          .map((member) => [member["displayName"], member["protocol"]])
-          .sort(),
-        [
-          ["alice", 1],
-          ["bob", 2],
-        ],
+          .map((member) => `${String(member["displayName"])} ${String(member["protocol"])}`)
+          .toSorted((left, right) => left.localeCompare(right)),
+        ["alice 1", "bob 2"],
       )
       await Promise.all([v1.close(), v2.close()])
     }),

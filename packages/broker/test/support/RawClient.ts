@@ -146,7 +146,8 @@ export class RawClient {
     const challenge = await this.take("challenge")
     const nonce = signed.nonce ?? String(challenge["nonce"])
     const { keys, memberId, meshId } = identity
-    const sessionId = String(changes["sessionId"] ?? `session-${sessionNumber()}`)
+    const given = changes["sessionId"]
+    const sessionId = typeof given === "string" ? given : `session-${sessionNumber()}`
     const audience = signed.audience ?? new URL(this.url).origin
     const lines = ["claudemesh-hello-v2", audience, meshId, memberId, keys.publicKey, sessionId, nonce]
     return {
@@ -155,11 +156,11 @@ export class RawClient {
       meshId,
       memberId,
       pubkey: keys.publicKey,
-      sessionId,
       nonce,
       signature: sign(lines.join("\n"), signed.signer ?? keys),
       client: { name: "raw", version: "1" },
       ...changes,
+      sessionId,
     }
   }
 
