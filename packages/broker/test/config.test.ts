@@ -1,0 +1,227 @@
+/** The environment as an operator writes it: defaults, good values, and one line that names what is wrong. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Option, Redacted } from "effect"
+import { brokerConfigOf, isLoopback, variables } from "../src/Config.ts"
+import { brokerLimits } from "../src/Limits.ts"
+
+type Environment = Readonly<Record<string, string>>
+
+const refusalOf = (environment: Environment) =>
+  Effect.map(Effect.flip(brokerConfigOf(environment)), (error) => error.message)
+
+describe("a broker without any variable", () => {
+  it.effect("listens on loopback, keeps its data in the home folder and takes every default", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* brokerConfigOf({ HOME: "/home/a" }), {
+        host: "127.0.0.1",
+        port: 7900,
+        database: { _tag: "Sqlite", dataDir: "/home/a/.claudemesh/broker" },
+        messageBytesMax: 65_536,
+        workingTtlMillis: 60_000,
+        hookFreshMillis: 30_000,
+        publicOrigins: [],
+        adminToken: Option.none(),
+        logLevel: "Info",
+        limits: brokerLimits,
+      })
+    }),
+  )
+
+  it.effect("takes an empty variable for one that is not set", () =>
+    Effect.gen(function* () {
+      const empty = Object.fromEntries(Object.keys(variables).map((name) => [name, " "]))
+      assert.deepStrictEqual(
+        yield* brokerConfigOf({ ...empty, PORT: "", HOME: "/h" }),
+        yield* brokerConfigOf({ HOME: "/h" }),
+      )
+    }),
+  )
+
+  it.effect("keeps its data in the current folder when there is no home", () =>
+    Effect.gen(function* () {
+      const { database } = yield* brokerConfigOf({})
+      assert.deepStrictEqual(database, { _tag: "Sqlite", dataDir: "./.claudemesh/broker" })
+    }),
+  )
+})
+
+/** For each variable: what it sets, values it takes, values it refuses. */
+const cases: Record<
+  keyof typeof variables,
+  {
+    readonly key: string
+    readonly good: ReadonlyArray<readonly [string, unknown]>
+    readonly wrong: ReadonlyArray<string>
+  }
+> = {
+  BROKER_PORT: {
+    key: "port",
+    good: [
+      ["0", 0],
+      ["8080", 8080],
+      [" 65535 ", 65_535],
+    ],
+    wrong: ["65536", "-1", "80.5", "http", "0x50", "1e3", "99999999999"],
+  },
+  BROKER_HOST: {
+    key: "host",
+    good: [
+      ["0.0.0.0", "0.0.0.0"],
+      ["::1", "::1"],
+      ["mesh.example.com", "mesh.example.com"],
+    ],
+    wrong: ["http://127.0.0.1", "a b", "127.0.0.1/8"],
+  },
+  DATABASE_URL: {
+    key: "database",
+    good: [],
+    wrong: ["mysql://localhost/a", "localhost:5432", "postgres:/localhost"],
+  },
+  BROKER_DATA_DIR: {
+    key: "database",
+    good: [
+      ["/data", { _tag: "Sqlite", dataDir: "/data" }],
+      ["./here", { _tag: "Sqlite", dataDir: "./here" }],
+    ],
+    wrong: [],
+  },
+  MAX_MESSAGE_BYTES: {
+    key: "messageBytesMax",
+    good: [
+      ["1024", 1024],
+      ["1048576", 1_048_576],
+    ],
+    wrong: ["1023", "1048577", "64k", "-1", "1.5"],
+  },
+  STATUS_TTL_SECONDS: {
+    key: "workingTtlMillis",
+    good: [
+      ["1", 1_000],
+      ["86400", 86_400_000],
+    ],
+    wrong: ["0", "86401", "1m", "-5"],
+  },
+  HOOK_FRESH_WINDOW_SECONDS: {
+    key: "hookFreshMillis",
+    good: [
+      ["1", 1_000],
+      ["86400", 86_400_000],
+    ],
+    wrong: ["0", "86401", "30s"],
+  },
+  BROKER_PUBLIC_URL: {
+    key: "publicOrigins",
+    good: [["wss://mesh.example.com", ["wss://mesh.example.com"]]],
+    wrong: ["mesh.example.com", "ftp://mesh.example.com", "wss://a.example,nonsense", "wss://a.example,"],
+  },
+  BROKER_ADMIN_TOKEN: { key: "adminToken", good: [], wrong: ["short", "fifteen-letters"] },
+  LOG_LEVEL: {
+    key: "logLevel",
+    good: [
+      ["debug", "Debug"],
+      ["WARN", "Warn"],
+      ["none", "None"],
+      ["Trace", "Trace"],
+      ["error", "Error"],
+    ],
+    wrong: ["verbose", "2", "fatal"],
+  },
+}
+
+describe("a variable", () => {
+  for (const [name, { good, key, wrong }] of Object.entries(cases)) {
+    it.effect(`${name} sets its own value and no other`, () =>
+      Effect.gen(function* () {
+        const without: Readonly<Record<string, unknown>> = { ...(yield* brokerConfigOf({})) }
+        for (const [text, value] of good) {
+          assert.deepStrictEqual({ ...(yield* brokerConfigOf({ [name]: text })) }, { ...without, [key]: value }, text)
+        }
+      }),
+    )
+
+    it.effect(`${name} with a wrong value stops the start with one line that names it`, () =>
+      Effect.gen(function* () {
+        for (const text of wrong) {
+          const message = yield* refusalOf({ [name]: text })
+          assert.match(message, new RegExp(`^${name} must be .+$`), text)
+          assert.notInclude(message, "\n", text)
+        }
+      }),
+    )
+  }
+
+  it.effect("PORT is used where BROKER_PORT is not set, and named when it is wrong", () =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* brokerConfigOf({ PORT: "3000" })).port, 3000)
+      assert.strictEqual((yield* brokerConfigOf({ PORT: "3000", BROKER_PORT: "" })).port, 3000)
+      assert.strictEqual((yield* brokerConfigOf({ PORT: "3000", BROKER_PORT: "4000" })).port, 4000)
+      assert.strictEqual((yield* brokerConfigOf({ PORT: "no port", BROKER_PORT: "4000" })).port, 4000)
+      assert.match(yield* refusalOf({ PORT: "no port" }), /^PORT must be a port number/)
+    }),
+  )
+
+  it.effect("DATABASE_URL puts everything in Postgres and opens the listener, unless BROKER_HOST says otherwise", () =>
+    Effect.gen(function* () {
+      for (const DATABASE_URL of ["postgres://a:secret@db:5432/mesh", "postgresql://db/mesh"]) {
+        const { database, host } = yield* brokerConfigOf({ DATABASE_URL })
+        assert.strictEqual(database._tag === "Postgres" && Redacted.value(database.url), DATABASE_URL)
+        assert.strictEqual(host, "0.0.0.0")
+        assert.strictEqual((yield* brokerConfigOf({ DATABASE_URL, BROKER_HOST: "127.0.0.1" })).host, "127.0.0.1")
+      }
+    }),
+  )
+
+  it.effect("DATABASE_URL and BROKER_ADMIN_TOKEN do not show in the configuration's text", () =>
+    Effect.gen(function* () {
+      const config = yield* brokerConfigOf({
+        DATABASE_URL: "postgres://a:hunter2@db/mesh",
+        BROKER_ADMIN_TOKEN: "sixteen-letters!",
+      })
+      assert.strictEqual(Option.getOrUndefined(Option.map(config.adminToken, Redacted.value)), "sixteen-letters!")
+      for (const text of [JSON.stringify(config), String(config.database), Bun.inspect(config)]) {
+        assert.notInclude(text, "hunter2")
+        assert.notInclude(text, "sixteen-letters!")
+      }
+    }),
+  )
+
+  it.effect("DATABASE_URL with a wrong value is not repeated in the refusal", () =>
+    Effect.gen(function* () {
+      assert.notInclude(yield* refusalOf({ DATABASE_URL: "mysql://a:hunter2@db/mesh" }), "hunter2")
+    }),
+  )
+
+  it.effect("BROKER_PUBLIC_URL is read as origins: ws or wss, lower case, no default port, no path", () =>
+    Effect.gen(function* () {
+      const BROKER_PUBLIC_URL =
+        "https://Mesh.Example.com/ws , http://10.0.0.1:7900,wss://b.example:443/,ws://c.example:80/ws"
+      assert.deepStrictEqual((yield* brokerConfigOf({ BROKER_PUBLIC_URL })).publicOrigins, [
+        "wss://mesh.example.com",
+        "ws://10.0.0.1:7900",
+        "wss://b.example",
+        "ws://c.example",
+      ])
+    }),
+  )
+})
+
+describe("a listener", () => {
+  it("is on loopback only where nobody else can reach it", () => {
+    const table: ReadonlyArray<readonly [string, boolean]> = [
+      ["127.0.0.1", true],
+      ["127.1.2.3", true],
+      ["localhost", true],
+      ["::1", true],
+      ["0.0.0.0", false],
+      ["::", false],
+      ["10.0.0.1", false],
+      ["mesh.example.com", false],
+      ["localhost.example.com", false],
+      ["127.0.0.1.example.com", false],
+      ["1127.0.0.1", false],
+      ["127.0.0", false],
+      ["", false],
+    ]
+    for (const [host, loopback] of table) assert.strictEqual(isLoopback(host), loopback, host)
+  })
+})
