@@ -64,9 +64,9 @@ export const Slug = branded(
 )
 export type Slug = typeof Slug.Type
 
-/** One line a person reads: no control, format or line-separating characters. */
+/** One line a person reads: no control, format or line-separating characters, and nothing UTF-8 cannot write. */
 export const DisplayName = branded(
-  /^(?!\s)[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]{1,64}(?<!\s)$/u,
+  /^(?!\s)[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]{1,64}(?<!\s)$/u,
   "DisplayName",
   "a display name: 1 to 64 printable characters, no space at either end",
 )

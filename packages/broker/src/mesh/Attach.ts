@@ -42,10 +42,13 @@ export const attach = (state: MeshState, command: Attach, nowMillis: number, eff
     effects.push(Effects.Close({ peer: older.peer, reason: CloseCode.replaced }))
     drop(state, older, nowMillis, effects)
   }
-  const connection = connect(state, session, command, nowMillis)
+  const connection = connect(state, session, command, known === undefined, nowMillis)
   effects.push(
     Effects.Send({ peer, frame: helloAck(state, connection, known !== undefined, nowMillis) }),
     Effects.Reply({ reply, outcome: { _tag: "Attached" } }),
+  )
+  if (connection.transient) return
+  effects.push(
     Effects.Write({
       write: Write.SessionAttached({
         meshId: state.mesh.meshId,
@@ -102,17 +105,26 @@ const newSession = (state: MeshState, member: Member, hello: Hello): Session => 
   return session
 }
 
-const connect = (state: MeshState, session: Session, { peer, presenceId, proof }: Attach, nowMillis: number) => {
+const connect = (
+  state: MeshState,
+  session: Session,
+  { peer, presenceId, proof }: Attach,
+  isNew: boolean,
+  nowMillis: number,
+) => {
   const { hello, protocol } = proof
+  const windowMax = isHelloV2(hello) ? (hello.maxInFlight ?? inFlightMax) : state.rules.limits.pageRowsMax
+  const transient = isNew && windowMax === 0
   const connection: Connection = {
     peer,
     session,
     protocol,
     presenceId,
-    windowMax: isHelloV2(hello) ? (hello.maxInFlight ?? inFlightMax) : state.rules.limits.pageRowsMax,
+    windowMax,
+    transient,
     inFlight: new Map(),
     inFlightCharacters: 0,
-    ready: false,
+    ready: transient,
     lastActiveMillis: nowMillis,
     pull: undefined,
   }
@@ -168,10 +180,11 @@ const drop = (state: MeshState, connection: Connection, nowMillis: number, effec
 export const detach = (state: MeshState, peer: PeerHandle, nowMillis: number, effects: Array<Effects>): void => {
   const connection = state.connections.get(peer)
   if (connection === undefined) return
+  const { session } = connection
   drop(state, connection, nowMillis, effects)
-  effects.push(...detached(state, connection.session, nowMillis))
-  if (connection.protocol === 1) retire(state, connection.session, effects)
-  for (const other of connection.session.member.connections) settlePull(other, effects)
+  if (!connection.transient) effects.push(...detached(state, session, nowMillis))
+  if (connection.transient || connection.protocol === 1) retire(state, session, effects)
+  for (const other of session.member.connections) settlePull(other, effects)
 }
 
 const detached = (state: MeshState, session: Session, nowMillis: number): ReadonlyArray<Effects> => [
@@ -186,7 +199,7 @@ const detached = (state: MeshState, session: Session, nowMillis: number): Readon
   }),
 ]
 
-/** A v1 session has a new id at every connect: what waits for one that has gone waits for its member. */
+/** It never comes back (v1 has a new id at every connect): what waits for it waits for its member. */
 const retire = (state: MeshState, session: Session, effects: Array<Effects>): void => {
   session.member.sessions.delete(session.sessionId)
   state.sessionCount -= 1

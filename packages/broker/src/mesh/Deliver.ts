@@ -79,7 +79,8 @@ export const deliverCommitted = (
     }
   }
   fallBehind(inbox, message.priority)
-  const attached = inbox.session === undefined ? inbox.member.connections.size > 0 : inbox.session.attached
+  const attached =
+    inbox.session?.attached ?? [...inbox.member.connections].some((connection) => connection.session.attached)
   const admitted = candidates(state, inbox, message.priority, nowMillis).length > 0
   return attached && !admitted && message.priority === "next" ? "held" : "queued"
 }

@@ -59,7 +59,10 @@ export interface Connection {
   readonly session: Session
   readonly protocol: 1 | 2
   readonly presenceId: PresenceId
+  /** 0: takes no messages. */
   readonly windowMax: number
+  /** The session is there for this connection only, and is not stored. */
+  readonly transient: boolean
   readonly inFlight: Map<MessageId, InFlight>
   inFlightCharacters: number
   /** False until the attachment is committed: so a restarted broker knows what it may have pushed. */
@@ -87,8 +90,9 @@ export class Session implements RosterSession {
     this.inbox = makeInbox(member, this)
   }
 
+  /** A session that takes no messages is in no audience. */
   get attached(): boolean {
-    return this.connection !== undefined
+    return this.connection !== undefined && this.connection.windowMax > 0
   }
 }
 

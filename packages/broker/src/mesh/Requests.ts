@@ -105,7 +105,8 @@ const listPeers = (
   effects: Array<Effects>,
 ): void => {
   const reader = connection.session.member.key
-  const peers = [...state.connections.values()].map(({ protocol, session }): Peer => {
+  const listed = [...state.connections.values()].filter(({ windowMax }) => windowMax > 0)
+  const peers = listed.map(({ protocol, session }): Peer => {
     const sealedKey = session.profile?.keys.get(reader)
     return {
       pubkey: session.member.key,

@@ -53,7 +53,8 @@ export const HelloV2 = Schema.Struct({
     name: Schema.String.check(Schema.isMaxLength(64)),
     version: Schema.String.check(Schema.isMaxLength(64)),
   }),
-  maxInFlight: Schema.optionalKey(PositiveInt.check(Schema.isLessThanOrEqualTo(inFlightMax))),
+  /** 0: a session that only sends and asks. It takes no messages, is no peer, and leaves nothing behind. */
+  maxInFlight: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: inFlightMax }))),
 })
 export type HelloV2 = typeof HelloV2.Type
 
