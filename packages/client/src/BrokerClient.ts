@@ -1,0 +1,423 @@
+/**
+ * Our side of one joined mesh: one fiber that dials, greets, reads, and comes back after a loss (I21). It owns
+ * the connection, the outbox, the inbox and the last known roster. Callers ask and wait; none of them can hold
+ * the reading up, and a mesh that is down is nobody else's business (I24). Texts leave and arrive sealed.
+ */
+import { ClientMessageId, type MessageId } from "@claudemesh/domain/Ids"
+import { ackBatchMax, messageBytesDefault } from "@claudemesh/domain/Limits"
+import type { Priority, Status } from "@claudemesh/domain/routing/Status"
+import { isDirect, type Target } from "@claudemesh/domain/routing/Target"
+import { messageIdOf } from "@claudemesh/domain/trust/MessageIdentity"
+import type { Profile } from "@claudemesh/domain/trust/Plaintext"
+import {
+  type BrokerFrame,
+  decodeBrokerFrame,
+  type Member,
+  type Peer,
+  type Push,
+} from "@claudemesh/domain/wire/BrokerFrame"
+import { encodeClientFrame } from "@claudemesh/domain/wire/ClientFrame"
+import { Clock, Crypto, Data, Deferred, type Duration, Effect, Latch, Option, Queue, Schema } from "effect"
+import { type Connection, Dialer } from "./connection/Dialer.ts"
+import { ConnectionLost, greet, type Identity, lost, lostBy } from "./connection/Handshake.ts"
+import { type Ack, ClientStopped, makeOutbox, type OutboxFull, type SendRefused } from "./connection/Outbox.ts"
+import { nextAttempt, spreadDelayMillis } from "./connection/ReconnectPolicy.ts"
+import {
+  NotConnected,
+  type Reply,
+  type ReplyType,
+  type Request,
+  type RequestError,
+  Requests,
+} from "./connection/Requests.ts"
+import { PushBuffer } from "./inbox/PushBuffer.ts"
+import type { Membership } from "./keys/Membership.ts"
+import { Sodium, type UnusableKey } from "./keys/Sodium.ts"
+import { pingIntervalMillis } from "./Limits.ts"
+import { type ResolveError, resolveTarget } from "./roster/ResolveTarget.ts"
+import { type Roster, withPresence } from "./roster/Roster.ts"
+import { TrustedKeys } from "./roster/TrustedKeys.ts"
+import { openPush } from "./seal/OpenPush.ts"
+import { type MessageTooLarge, recipientSpeaksV1, sealMessage } from "./seal/SealMessage.ts"
+import { openProfile, sealProfile, type SummaryTooLong } from "./seal/SealProfile.ts"
+
+export type ConnectionState = Data.TaggedEnum<{
+  Connecting: { readonly attempt: number }
+  Connected: { readonly sinceMillis: number; readonly maxMessageBytes: number }
+  Waiting: { readonly retryAtMillis: number; readonly attempt: number; readonly lastError: string }
+  /** For good: the broker closed with a terminal code. `reason` is its error code, where it gave one. */
+  Stopped: { readonly reason: string; readonly detail: string; readonly code: number | undefined }
+}>
+export const ConnectionState = Data.taggedEnum<ConnectionState>()
+
+/** Channels, tags and `*` cannot be sealed to yet. */
+export class UnsupportedTarget extends Schema.TaggedError<UnsupportedTarget>()("UnsupportedTarget", {
+  target: Schema.String,
+}) {
+  override get message() {
+    return `${this.target} is a group; messages go to one member or session for now`
+  }
+}
+
+export interface OutgoingMessage {
+  /** As the agent wrote it, or resolved. */
+  readonly to: string | Target
+  readonly text: string
+  readonly priority: Priority
+  readonly replyTo?: MessageId
+}
+
+export type EnqueueError =
+  | ResolveError
+  | UnsupportedTarget
+  | UnusableKey
+  | MessageTooLarge
+  | OutboxFull
+  | ClientStopped
+  | RequestError
+export type SendError = EnqueueError | SendRefused
+
+/** What the broker did with a message. */
+export interface Receipt {
+  readonly id: ClientMessageId
+  readonly messageId: MessageId
+  readonly duplicate: boolean
+  readonly recipients: NonNullable<Ack["recipients"]>
+}
+
+export interface Enqueued {
+  readonly id: ClientMessageId
+  readonly messageId: MessageId
+  readonly target: Target
+  /** Waiting may be given up; the message stays in the outbox and may still be delivered. */
+  readonly ack: Effect.Effect<Receipt, SendRefused | ClientStopped>
+}
+
+/** An attached session, and what it says of itself, if that is proved. */
+export type PeerView = Omit<Peer, "profile"> & { readonly profile: Profile | undefined }
+
+export interface BrokerClient {
+  readonly membership: Membership
+  readonly inbox: PushBuffer
+  readonly state: Effect.Effect<ConnectionState>
+  readonly awaitConnected: (within: Duration.Input) => Effect.Effect<void, NotConnected | ClientStopped>
+  readonly enqueue: (message: OutgoingMessage) => Effect.Effect<Enqueued, EnqueueError>
+  /** Enqueues and waits for the ack, however long that takes. */
+  readonly send: (message: OutgoingMessage) => Effect.Effect<Receipt, SendError>
+  readonly outboxSize: Effect.Effect<number>
+  readonly members: Effect.Effect<ReadonlyArray<Member>, RequestError>
+  readonly peers: Effect.Effect<ReadonlyArray<PeerView>, RequestError>
+  /** Remembered, and set again after each reconnect, also when this fails. */
+  readonly setStatus: (status: Status) => Effect.Effect<void, RequestError>
+  readonly setSummary: (summary: string) => Effect.Effect<void, RequestError | SummaryTooLong>
+  /** Asks for what waits, whatever the gate says. It is in the inbox on return; the result is how many still wait. */
+  readonly pull: (max?: number) => Effect.Effect<number, RequestError>
+  readonly messageStatus: (messageId: MessageId) => Effect.Effect<Reply<"message_state">, RequestError>
+  readonly ping: Effect.Effect<void, RequestError>
+}
+
+export interface BrokerClientOptions extends Identity {
+  /** Numbers arrivals over all meshes of the process. */
+  readonly nextArrival: () => number
+}
+
+interface Live {
+  readonly connection: Connection
+  readonly requests: Requests
+}
+
+/** Starts the client and returns at once. It ends with the scope. */
+export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClientOptions) {
+  const { membership, sessionId } = options
+  const { meshId, pubkey, slug } = membership
+  const dialer = yield* Dialer
+  const sodium = yield* Sodium
+  const crypto = yield* Crypto.Crypto
+  const context = yield* Effect.context<Sodium | Crypto.Crypto>()
+  const self = { ...membership, sessionId }
+  const outbox = yield* makeOutbox
+  const keys = new TrustedKeys(sodium)
+  const settled = Latch.makeUnsafe()
+
+  let state: ConnectionState = ConnectionState.Connecting({ attempt: 1 })
+  let live: Live | undefined
+  let roster: Roster | undefined
+  let maxMessageBytes = messageBytesDefault
+  let status: Status | undefined
+  let summary: string | undefined
+
+  const inbox = new PushBuffer((messageIds) => {
+    // Without a connection the ack is lost; the broker then pushes again, and the buffer acks again.
+    for (let from = 0; from < messageIds.length; from += ackBatchMax) {
+      const batch = messageIds.slice(from, from + ackBatchMax)
+      live?.connection.send(encodeClientFrame({ type: "client_ack", messageIds: batch }))
+    }
+  })
+
+  const enter = (next: ConnectionState) => {
+    state = next
+    if (next._tag === "Connected" || next._tag === "Stopped") settled.openUnsafe()
+    else settled.closeUnsafe()
+  }
+
+  const whyNotConnected = (): string => {
+    if (state._tag === "Waiting") return state.lastError
+    return state._tag === "Stopped" ? state.reason : "still connecting"
+  }
+
+  const request = <Type extends ReplyType>(make: Parameters<Requests["request"]>[0], reply: Type) =>
+    Effect.suspend((): Effect.Effect<Reply<Type>, RequestError> =>
+      live === undefined
+        ? Effect.fail(new NotConnected({ reason: whyNotConnected() }))
+        : live.requests.request(make, reply),
+    )
+
+  const listMembers = request((id): Request => ({ type: "list_members", id }), "members")
+  const listPeers = request((id): Request => ({ type: "list_peers", id }), "peers")
+  const refreshRoster = Effect.map(
+    Effect.all([listMembers, listPeers], { concurrency: 2 }),
+    ([{ members }, { peers }]): Roster => ({ members, peers }),
+  )
+  const bestRoster = Effect.catch(refreshRoster, (error) =>
+    roster === undefined ? Effect.fail(error) : Effect.succeed(roster),
+  )
+  const ping = Effect.asVoid(request((id): Request => ({ type: "ping", id }), "pong"))
+  const sendStatus = (status: Status) =>
+    Effect.asVoid(request((id): Request => ({ type: "set_status", status, id }), "ok"))
+  const sendSummary = Effect.fnUntraced(function* (summary: string) {
+    const readers = keys.usable((yield* bestRoster).members)
+    const sealed = yield* sealProfile(summary, self, readers)
+    yield* request((id): Request => ({ type: "set_profile", id, ...sealed }), "ok")
+  }, Effect.provide(context))
+
+  const receive = Effect.fnUntraced(function* (push: Push) {
+    const offered = inbox.offer({
+      messageId: push.messageId,
+      meshId,
+      slug,
+      senderKey: push.senderPubkey,
+      senderName: push.senderName,
+      senderSessionId: push.senderSessionId,
+      priority: push.priority,
+      targetSpec: push.targetSpec,
+      replyTo: push.replyTo,
+      createdAt: push.createdAt,
+      redelivered: push.redelivered ?? false,
+      arrival: options.nextArrival(),
+      content: openPush(push, self, sodium),
+    })
+    if (offered !== "full") return
+    yield* Effect.logWarning("the broker pushed more than its window; the message stays with it", {
+      slug,
+      messageId: push.messageId,
+      dropped: inbox.dropped,
+    })
+  })
+
+  const learn = (next: Roster): Effect.Effect<void> => {
+    roster = next
+    return Effect.forEach(keys.learn(next.members), (key) => Effect.logWarning("unusable member key", { slug, key }), {
+      discard: true,
+    })
+  }
+
+  const handle = (frame: BrokerFrame, requests: Requests): Effect.Effect<void> => {
+    switch (frame.type) {
+      case "push":
+        return receive(frame)
+      case "ack":
+        outbox.settle(frame)
+        return Effect.void
+      case "error":
+        return outbox.settle(frame) || requests.settle(frame)
+          ? Effect.void
+          : Effect.logWarning("the broker reports an error", { slug, code: frame.code, explanation: frame.message })
+      case "peers":
+        roster = { members: roster?.members ?? [], peers: frame.peers }
+        requests.settle(frame)
+        return Effect.void
+      case "members": {
+        const learnt = learn({ members: frame.members, peers: roster?.peers ?? [] })
+        requests.settle(frame)
+        return learnt
+      }
+      case "presence":
+        if (roster !== undefined) roster = withPresence(roster, frame)
+        return Effect.void
+      case "ok":
+      case "pong":
+      case "message_state":
+        requests.settle(frame)
+        return Effect.void
+      case "challenge":
+      case "hello_ack":
+        return Effect.void
+    }
+  }
+
+  const read = ({ connection, requests }: Live): Effect.Effect<never, ConnectionLost> =>
+    Effect.gen(function* () {
+      while (true) {
+        for (const text of yield* Queue.takeAll(connection.incoming)) {
+          const frame = decodeBrokerFrame(text)
+          if (Option.isSome(frame)) yield* handle(frame.value, requests)
+        }
+      }
+    }).pipe(Effect.mapError((closed) => lostBy(closed)))
+
+  const keepAlive: Effect.Effect<never, ConnectionLost> = Effect.sleep(pingIntervalMillis).pipe(
+    Effect.andThen(ping),
+    Effect.forever,
+    Effect.mapError((error) => lost("no answer to a ping", error.message)),
+  )
+
+  /** The broker may have forgotten us, and the roster may be another one. */
+  const restore = Effect.gen(function* () {
+    yield* refreshRoster
+    if (status !== undefined) yield* sendStatus(status)
+    if (summary !== undefined) yield* sendSummary(summary)
+  }).pipe(Effect.catch((error) => Effect.logDebug("not everything was restored", { slug, error: error.message })))
+
+  const connect = Effect.gen(function* () {
+    const connection = yield* dialer
+      .dial(membership.brokerUrl)
+      .pipe(Effect.mapError((error) => lost(error.reason, error.message)))
+    const { limits } = yield* greet(connection, options)
+    const requests = new Requests(connection.send)
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        live = undefined
+        requests.lost()
+      }),
+    )
+    live = { connection, requests }
+    maxMessageBytes = limits.maxMessageBytes
+    enter(ConnectionState.Connected({ sinceMillis: yield* Clock.currentTimeMillis, maxMessageBytes }))
+    yield* Effect.forkScoped(restore)
+    return yield* Effect.raceFirst(Effect.raceFirst(read(live), outbox.run(connection.send)), keepAlive)
+  }).pipe(
+    Effect.scoped,
+    Effect.catchDefect((defect) =>
+      Effect.andThen(
+        Effect.logError("a connection failed", { slug }, defect),
+        Effect.fail(lost("internal", "the client failed while it handled a frame")),
+      ),
+    ),
+    Effect.flip,
+  )
+
+  const stop = ({ code, detail, reason }: Pick<ConnectionLost, "code" | "detail" | "reason">) =>
+    Effect.suspend(() => {
+      enter(ConnectionState.Stopped({ reason, detail, code }))
+      return outbox.stop(new ClientStopped({ reason, code }))
+    })
+
+  const run = Effect.gen(function* () {
+    let attempt = 0
+    while (true) {
+      enter(ConnectionState.Connecting({ attempt: attempt + 1 }))
+      const end = yield* connect
+      if (end.terminal) return yield* stop(end)
+      const nowMillis = yield* Clock.currentTimeMillis
+      attempt = nextAttempt(attempt, state._tag === "Connected" ? nowMillis - state.sinceMillis : 0)
+      const delay = yield* spreadDelayMillis(attempt)
+      enter(ConnectionState.Waiting({ retryAtMillis: nowMillis + delay, attempt, lastError: end.detail }))
+      yield* Effect.sleep(delay)
+    }
+  })
+
+  const resolve = Effect.fnUntraced(function* (to: string | Target, roster: Roster) {
+    const target = typeof to === "string" ? yield* Effect.fromResult(resolveTarget(to, roster)) : to
+    if (!isDirect(target)) return yield* new UnsupportedTarget({ target: typeof to === "string" ? to : to._tag })
+    return target
+  })
+
+  const enqueue = Effect.fn("BrokerClient.enqueue")(function* (message: OutgoingMessage) {
+    if (state._tag === "Stopped") return yield* new ClientStopped({ reason: state.reason, code: state.code })
+    const known = yield* bestRoster
+    const target = yield* resolve(message.to, known)
+    const recipient = yield* Effect.fromResult(keys.of(target.key))
+    const id = ClientMessageId.make(yield* Effect.orDie(crypto.randomUUIDv7))
+    const bare = recipientSpeaksV1(target, known)
+    const sealed = yield* sealMessage({
+      text: message.text,
+      target,
+      recipient,
+      bare,
+      id,
+      from: self,
+      maxBytes: maxMessageBytes,
+    })
+    const { priority, replyTo } = message
+    const text = encodeClientFrame({
+      type: "send",
+      id,
+      targetSpec: target,
+      priority,
+      ...sealed,
+      ...(replyTo && { replyTo }),
+    })
+    const answer = yield* outbox.offer({ id, text })
+    const ack = Effect.map(Deferred.await(answer), (frame): Receipt => ({
+      id,
+      messageId: frame.messageId,
+      duplicate: frame.duplicate ?? false,
+      recipients: frame.recipients ?? [],
+    }))
+    return { id, messageId: messageIdOf(meshId, pubkey, id), target, ack } satisfies Enqueued
+  }, Effect.provide(context))
+
+  yield* Effect.addFinalizer(() =>
+    stop({ reason: "the client has ended", detail: "the client has ended", code: undefined }),
+  )
+  yield* Effect.forkScoped(Effect.provide(run, context))
+
+  const client: BrokerClient = {
+    membership,
+    inbox,
+    state: Effect.sync(() => state),
+    awaitConnected: (within) =>
+      settled.await.pipe(
+        Effect.andThen(
+          Effect.suspend(() =>
+            state._tag === "Stopped"
+              ? Effect.fail(new ClientStopped({ reason: state.reason, code: state.code }))
+              : Effect.void,
+          ),
+        ),
+        Effect.timeoutOrElse({
+          duration: within,
+          orElse: () => Effect.suspend(() => Effect.fail(new NotConnected({ reason: whyNotConnected() }))),
+        }),
+      ),
+    enqueue,
+    send: (message) => Effect.flatMap(enqueue(message), ({ ack }) => ack),
+    outboxSize: outbox.size,
+    members: Effect.map(listMembers, ({ members }) => members),
+    peers: Effect.map(listPeers, ({ peers }) =>
+      peers.map(({ profile, ...peer }) => ({
+        ...peer,
+        profile: Option.getOrUndefined(openProfile({ ...peer, ...(profile && { profile }) }, membership, sodium)),
+      })),
+    ),
+    setStatus: (next) =>
+      Effect.suspend(() => {
+        status = next
+        return sendStatus(next)
+      }),
+    setSummary: (next) =>
+      Effect.suspend(() => {
+        summary = next
+        return sendSummary(next)
+      }),
+    pull: (max) =>
+      Effect.map(
+        request((id): Request => ({ type: "pull", id, ...(max !== undefined && { max }) }), "ok"),
+        ({ remaining }) => remaining ?? 0,
+      ),
+    messageStatus: (messageId) =>
+      request((id): Request => ({ type: "message_status", messageId, id }), "message_state"),
+    ping,
+  }
+  return client
+})

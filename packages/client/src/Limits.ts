@@ -1,0 +1,40 @@
+/** The client's bounds, each with its unit in its name. What both ends must know is in the domain's limits. */
+import { inFlightMax } from "@claudemesh/domain/Limits"
+
+/** Messages sent and not yet answered; the next one fails at once. */
+export const outboxMax = 100
+
+/** Messages waiting for the agent, or leased to it. The hello promises this window to the broker. */
+export const pushBufferMax = inFlightMax
+
+/** Message ids remembered as handed over, so that none is shown twice. */
+export const handedOverMax = 10_000
+
+/** Frames read from the socket and not yet handled: a full window, and room for replies and events. */
+export const incomingFramesMax = 4 * inFlightMax
+
+export const dialTimeoutMillis = 10_000
+export const challengeTimeoutMillis = 5_000
+export const helloAckTimeoutMillis = 5_000
+export const requestTimeoutMillis = 10_000
+export const pingIntervalMillis = 30_000
+export const pongTimeoutMillis = 10_000
+
+export const retryFirstMillis = 1_000
+export const retryMaxMillis = 30_000
+/** A delay is multiplied by a number from `1 - retryJitter` to `1 + retryJitter`, the longest delay included. */
+export const retryJitter = 0.2
+/** A connection that has stood this long was good: the next retry begins at the first delay again. */
+export const stableMillis = 60_000
+
+export const statusEverywhereTimeoutMillis = 5_000
+
+/** Base64 characters of a sealed profile that a broker takes. */
+export const profileCharactersMax = 8_192
+
+/** A lock file older than this was left by a process that died. */
+export const lockStaleMillis = 10_000
+export const lockRetryMillis = 50
+export const lockTimeoutMillis = 15_000
+
+export const httpTimeoutMillis = 10_000

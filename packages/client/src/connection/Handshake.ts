@@ -1,0 +1,94 @@
+/**
+ * The first frames of a connection: the broker's challenge, our hello, its answer. The hello is signed anew for
+ * each connection (I21), over the broker's nonce and the origin that we dialled.
+ */
+import type { DisplayName, Label, SessionId } from "@claudemesh/domain/Ids"
+import { inFlightMax } from "@claudemesh/domain/Limits"
+import { audienceOf, helloStatementV2 } from "@claudemesh/domain/trust/HelloStatement"
+import { type BrokerFrame, decodeBrokerFrame } from "@claudemesh/domain/wire/BrokerFrame"
+import { encodeClientFrame, type HelloV2 } from "@claudemesh/domain/wire/ClientFrame"
+import { closeMeaning, isTerminalClose } from "@claudemesh/domain/wire/CloseCode"
+import { Effect, Option, Queue, Schema } from "effect"
+import type { Membership } from "../keys/Membership.ts"
+import { Sodium } from "../keys/Sodium.ts"
+import { challengeTimeoutMillis, helloAckTimeoutMillis } from "../Limits.ts"
+import type { Connection, ConnectionClosed } from "./Dialer.ts"
+
+export interface Identity {
+  readonly membership: Membership
+  readonly sessionId: SessionId
+  /** The program, such as `claudemesh` and its version. */
+  readonly client: { readonly name: string; readonly version: string }
+  readonly tags?: ReadonlyArray<Label>
+  /** This session's own name, where it is not its member's. */
+  readonly sessionName?: DisplayName
+}
+
+/** A connection came to its end, or to nothing. `terminal`: the broker does not want us back. */
+export class ConnectionLost extends Schema.TaggedError<ConnectionLost>()("ConnectionLost", {
+  reason: Schema.String,
+  detail: Schema.String,
+  code: Schema.UndefinedOr(Schema.Int),
+  terminal: Schema.Boolean,
+}) {}
+
+export const lost = (reason: string, detail = reason): ConnectionLost =>
+  new ConnectionLost({ reason, detail, code: undefined, terminal: false })
+
+type Frame<Type extends BrokerFrame["type"]> = Extract<BrokerFrame, { readonly type: Type }>
+
+export const lostBy = ({ code, reason }: ConnectionClosed, refusal?: Frame<"error">): ConnectionLost =>
+  new ConnectionLost({
+    reason: refusal?.code ?? (reason === "" ? closeMeaning(code) : reason),
+    detail: refusal?.message ?? closeMeaning(code),
+    code,
+    terminal: isTerminalClose(code),
+  })
+
+export const greet = Effect.fnUntraced(function* (connection: Connection, identity: Identity) {
+  const challenge = yield* within(challengeTimeoutMillis, "challenge", awaitFrame(connection, "challenge"))
+  connection.send(encodeClientFrame(hello(identity, challenge.nonce, yield* Sodium)))
+  const ack = yield* within(helloAckTimeoutMillis, "hello_ack", awaitFrame(connection, "hello_ack"))
+  if (ack.protocol !== 2 || ack.limits === undefined) return yield* lost("the broker does not speak protocol 2")
+  return { ...ack, limits: ack.limits }
+})
+
+const hello = (identity: Identity, nonce: string, sodium: typeof Sodium.Service): HelloV2 => {
+  const { client, membership, sessionId, sessionName, tags } = identity
+  const { brokerUrl, displayName, memberId, meshId, pubkey, secretKey } = membership
+  const proved = { meshId, memberId, pubkey, sessionId, nonce }
+  const statement = helloStatementV2(audienceOf(brokerUrl) ?? brokerUrl, proved)
+  return {
+    type: "hello",
+    protocol: 2,
+    ...proved,
+    signature: sodium.sign(statement, secretKey),
+    displayName: sessionName ?? displayName,
+    ...(tags && { tags }),
+    client,
+    maxInFlight: inFlightMax,
+  }
+}
+
+const isType = <Type extends BrokerFrame["type"]>(frame: BrokerFrame, type: Type): frame is Frame<Type> & BrokerFrame =>
+  frame.type === type
+
+/** An `error` says why the close comes that follows it; anything else is of no use before the hello's answer. */
+const awaitFrame = <Type extends BrokerFrame["type"]>(connection: Connection, type: Type) =>
+  Effect.suspend(() => {
+    let refusal: Frame<"error"> | undefined
+    return Effect.gen(function* () {
+      while (true) {
+        const frame = Option.getOrUndefined(decodeBrokerFrame(yield* Queue.take(connection.incoming)))
+        if (frame === undefined) continue
+        if (isType(frame, type)) return frame
+        if (frame.type === "error") refusal = frame
+      }
+    }).pipe(Effect.mapError((closed) => lostBy(closed, refusal)))
+  })
+
+const within = <A>(millis: number, what: string, wait: Effect.Effect<A, ConnectionLost>) =>
+  Effect.timeoutOrElse(wait, {
+    duration: millis,
+    orElse: () => Effect.fail(lost("no answer", `no ${what} within ${millis / 1000} s`)),
+  })

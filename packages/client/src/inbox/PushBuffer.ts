@@ -1,0 +1,125 @@
+/**
+ * Messages of one mesh that wait for the agent: at most 500, buffered and leased together (I23). They are taken
+ * as a lease and acked only once the host has them (I8). No message id is shown twice: one that comes again while
+ * it waits is dropped, and one that was handed over is acked again, for that ack was lost (I7).
+ */
+import type { DisplayName, MeshId, MessageId, PublicKey, SessionId, Slug } from "@claudemesh/domain/Ids"
+import type { IsoTime } from "@claudemesh/domain/IsoTime"
+import type { Priority } from "@claudemesh/domain/routing/Status"
+import { Effect, Latch } from "effect"
+import { handedOverMax, pushBufferMax } from "../Limits.ts"
+import type { Content } from "../seal/OpenPush.ts"
+
+export interface InboxMessage {
+  readonly messageId: MessageId
+  readonly meshId: MeshId
+  readonly slug: Slug
+  readonly senderKey: PublicKey
+  /** What the broker calls the sender. */
+  readonly senderName: DisplayName | undefined
+  readonly senderSessionId: SessionId | undefined
+  readonly priority: Priority
+  readonly targetSpec: string | undefined
+  readonly replyTo: MessageId | undefined
+  readonly createdAt: IsoTime
+  /** It may have been delivered before, to another session or before a restart. */
+  readonly redelivered: boolean
+  /** Counts over all meshes of the process. */
+  readonly arrival: number
+  readonly content: Content
+}
+
+/** Ends with the first of `consumed` and `putBack`; whatever comes after that does nothing. */
+export interface Lease {
+  readonly messages: ReadonlyArray<InboxMessage>
+  /** The host has them: they are acked. */
+  readonly consumed: Effect.Effect<void>
+  /** The host could not take them: they wait again, where they stood. */
+  readonly putBack: Effect.Effect<void>
+}
+
+export type Offered = "kept" | "duplicate" | "handed-over-before" | "full"
+
+export class PushBuffer {
+  #waiting: Array<InboxMessage> = []
+  readonly #leased = new Set<MessageId>()
+  /** In the order of the hand-over, so that the oldest is forgotten first. */
+  readonly #handedOver = new Set<MessageId>()
+  readonly #available = Latch.makeUnsafe()
+  readonly #ack: (messageIds: ReadonlyArray<MessageId>) => void
+  #dropped = 0
+
+  constructor(ack: (messageIds: ReadonlyArray<MessageId>) => void) {
+    this.#ack = ack
+  }
+
+  offer(message: InboxMessage): Offered {
+    const { messageId } = message
+    if (this.#handedOver.has(messageId)) {
+      this.#ack([messageId])
+      return "handed-over-before"
+    }
+    if (this.#leased.has(messageId) || this.#waiting.some((other) => other.messageId === messageId)) return "duplicate"
+    if (this.#waiting.length + this.#leased.size >= pushBufferMax) {
+      this.#dropped += 1
+      return "full"
+    }
+    this.#waiting.push(message)
+    this.#available.openUnsafe()
+    return "kept"
+  }
+
+  /** By arrival. */
+  get waiting(): ReadonlyArray<InboxMessage> {
+    return this.#waiting
+  }
+
+  /** Pushes over the bound since the start: the broker keeps those, and sends them again. */
+  get dropped(): number {
+    return this.#dropped
+  }
+
+  /** Until a message waits. */
+  get awaitAvailable(): Effect.Effect<void> {
+    return Effect.asVoid(this.#available.await)
+  }
+
+  take(max: number = pushBufferMax): Effect.Effect<Lease> {
+    return Effect.sync(() => this.lease(this.#waiting.slice(0, max)))
+  }
+
+  /** Of messages that wait, in one step with having looked at them. */
+  lease(messages: ReadonlyArray<InboxMessage>): Lease {
+    for (const { messageId } of messages) this.#leased.add(messageId)
+    this.#setWaiting(this.#waiting.filter(({ messageId }) => !this.#leased.has(messageId)))
+    let open = true
+    const end = (how: () => void) =>
+      Effect.sync(() => {
+        if (!open) return
+        open = false
+        for (const { messageId } of messages) this.#leased.delete(messageId)
+        how()
+      })
+    return {
+      messages,
+      consumed: end(() => this.#handOver(messages.map(({ messageId }) => messageId))),
+      putBack: end(() => this.#setWaiting([...messages, ...this.#waiting].toSorted((a, b) => a.arrival - b.arrival))),
+    }
+  }
+
+  #handOver(messageIds: ReadonlyArray<MessageId>): void {
+    if (messageIds.length === 0) return
+    for (const messageId of messageIds) this.#handedOver.add(messageId)
+    for (const oldest of this.#handedOver) {
+      if (this.#handedOver.size <= handedOverMax) break
+      this.#handedOver.delete(oldest)
+    }
+    this.#ack(messageIds)
+  }
+
+  #setWaiting(messages: Array<InboxMessage>): void {
+    this.#waiting = messages
+    if (messages.length > 0) this.#available.openUnsafe()
+    else this.#available.closeUnsafe()
+  }
+}

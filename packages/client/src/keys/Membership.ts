@@ -1,0 +1,23 @@
+/** One joined mesh, as the config file holds it: who we are there, our keys, and where its broker is. */
+import { DisplayName, MemberId, MeshId, PublicKey, SecretKey, Slug } from "@claudemesh/domain/Ids"
+import { IsoTime } from "@claudemesh/domain/IsoTime"
+import { Schema } from "effect"
+import { BrokerUrl } from "../http/BrokerUrl.ts"
+
+export const Membership = Schema.Struct({
+  meshId: MeshId,
+  memberId: MemberId,
+  slug: Slug,
+  /** The mesh's name. */
+  name: DisplayName,
+  /** Ours in this mesh. */
+  displayName: DisplayName,
+  pubkey: PublicKey,
+  secretKey: SecretKey,
+  brokerUrl: BrokerUrl,
+  joinedAt: IsoTime,
+  /** Of the mesh's owner; the secret one only where the mesh was made. */
+  ownerPublicKey: Schema.optionalKey(PublicKey),
+  ownerSecretKey: Schema.optionalKey(SecretKey),
+})
+export type Membership = typeof Membership.Type
