@@ -15,7 +15,17 @@ import { Exit } from "effect"
 import type { StoredMessage } from "../store/MessageStore.ts"
 import { Write } from "../store/MessageStore.ts"
 import { type Completion, Completion as Completions, Effects, priorities } from "./MeshCommand.ts"
-import { type Connection, type Inbox, inboxesOf, inboxOf, type MeshState, statusOf, wakeBy } from "./MeshState.ts"
+import {
+  type Connection,
+  type Inbox,
+  type InFlight,
+  inboxesOf,
+  inboxOf,
+  type Lane,
+  type MeshState,
+  statusOf,
+  wakeBy,
+} from "./MeshState.ts"
 
 /** How long after a page could not be read it is tried again. */
 const rereadMillis = 1_000
@@ -39,13 +49,14 @@ const fits = (connection: Connection, priority: Priority, characters: number): b
   room(connection, priority) > 0 &&
   (connection.inFlight.size === 0 || connection.inFlightCharacters + characters <= inFlightBytesMax)
 
-const candidates = (state: MeshState, inbox: Inbox, priority: Priority, nowMillis: number): Array<Connection> => {
-  const all = inbox.session === undefined ? [...inbox.member.connections] : [inbox.session.connection]
-  return all.filter(
-    (connection): connection is Connection =>
-      connection !== undefined && connection.ready && gateOpen(state, connection, priority, nowMillis),
+/** The connections that take from the inbox, whatever their gates and windows say now. */
+const takers = ({ member, session }: Inbox): ReadonlyArray<Connection> =>
+  [...(session === undefined ? member.connections : [session.connection])].filter(
+    (connection): connection is Connection => connection !== undefined && connection.ready && connection.windowMax > 0,
   )
-}
+
+const candidates = (state: MeshState, inbox: Inbox, priority: Priority, nowMillis: number): ReadonlyArray<Connection> =>
+  takers(inbox).filter((connection) => gateOpen(state, connection, priority, nowMillis))
 
 /** Exactly one session takes a member's message: rather another than the sender's, then the most recently active. */
 const choose = (state: MeshState, inbox: Inbox, message: StoredMessage, nowMillis: number): Connection | undefined => {
@@ -79,10 +90,8 @@ export const deliverCommitted = (
     }
   }
   fallBehind(inbox, message.priority)
-  const attached =
-    inbox.session?.attached ?? [...inbox.member.connections].some((connection) => connection.session.attached)
   const admitted = candidates(state, inbox, message.priority, nowMillis).length > 0
-  return attached && !admitted && message.priority === "next" ? "held" : "queued"
+  return takers(inbox).length > 0 && !admitted && message.priority === "next" ? "held" : "queued"
 }
 
 /**
@@ -117,6 +126,7 @@ export const pump = (state: MeshState, inbox: Inbox, nowMillis: number, effects:
     if (places === 0) continue
     lane.reading = true
     lane.grown = false
+    lane.outdated = false
     effects.push(
       Effects.ReadPage({
         request: {
@@ -143,10 +153,8 @@ export const pageRead = (
   const lane = inbox.lanes[request.priority]
   lane.reading = false
   if (Exit.isFailure(rows)) return wakeBy(state, nowMillis + rereadMillis)
-  // The cursor went back while the page was read (a connection was lost): the page is of no use.
-  const outdated = lane.cursor !== request.afterSeq
-  const all = outdated || pushPage(state, inbox, rows.value, nowMillis, effects)
-  if (all && !outdated && rows.value.length < request.limit && !lane.grown) lane.behind = false
+  const all = lane.outdated || pushPage(state, inbox, rows.value, nowMillis, effects)
+  if (all && !lane.outdated && rows.value.length < request.limit && !lane.grown) lane.behind = false
   // A row that found no connection waits for what opens gate or window again, which pumps.
   if (all) pump(state, inbox, nowMillis, effects)
   for (const connection of inbox.member.connections) settlePull(connection, effects)
@@ -187,7 +195,7 @@ const push = (
   if (connection.pull !== undefined) connection.pull.budget -= 1
   effects.push(Effects.Send({ peer: connection.peer, frame: pushFrame(state, connection, inbox, message) }))
   // A v1 client cannot ack. Its window opens again once the push is recorded as consumed.
-  if (connection.protocol === 1) consume(state, connection, inbox, messageId, seq, nowMillis, effects)
+  if (connection.protocol === 1) consume(state, connection, messageId, { inbox, seq, priority }, nowMillis, effects)
 }
 
 const pushFrame = (state: MeshState, connection: Connection, inbox: Inbox, message: StoredMessage): Push => {
@@ -218,22 +226,21 @@ const mayHaveBeenPushed = (state: MeshState, inbox: Inbox, message: StoredMessag
   if (message.seq > state.loadedSeq) return false
   // From before this owner: pushed only if a session that could have it was attached after it was accepted.
   const sessions = inbox.session === undefined ? [...inbox.member.sessions.values()] : [inbox.session]
-  return sessions.some((session) => session.attachedUntilMillis > message.createdAtMillis)
+  return sessions.some((session) => session.attachedUntilMillis >= message.createdAtMillis)
 }
 
 const consume = (
   state: MeshState,
   connection: Connection,
-  inbox: Inbox,
   messageId: MessageId,
-  seq: number,
+  { inbox, priority, seq }: Pick<InFlight, "inbox" | "priority" | "seq">,
   nowMillis: number,
   effects: Array<Effects>,
 ): void => {
   effects.push(
     Effects.Write({
       write: Write.Consume({ meshId: state.mesh.meshId, inbox: inbox.address, seq, atMillis: nowMillis }),
-      completion: () => Completions.Consumed({ inbox: inbox.address, seq, messageId, peer: connection.peer }),
+      completion: () => Completions.Consumed({ inbox: inbox.address, seq, priority, messageId, peer: connection.peer }),
     }),
   )
 }
@@ -257,20 +264,25 @@ export const acked = (
     const flight = connection.inFlight.get(messageId)
     if (flight === undefined) continue
     leaveWindow(connection, messageId)
-    consume(state, connection, flight.inbox, messageId, flight.seq, nowMillis, effects)
+    consume(state, connection, messageId, flight, nowMillis, effects)
   }
   for (const inbox of inboxesOf(connection)) pump(state, inbox, nowMillis, effects)
 }
 
 export const consumed = (
   state: MeshState,
-  { inbox: address, messageId, peer, seq }: Extract<Completion, { readonly _tag: "Consumed" }>,
+  { inbox: address, messageId, peer, priority, seq }: Extract<Completion, { readonly _tag: "Consumed" }>,
   nowMillis: number,
   effects: Array<Effects>,
 ): void => {
   const inbox = inboxOf(state, address)
-  inbox?.outstanding.delete(seq)
-  inbox?.attempted.delete(seq)
+  if (inbox !== undefined) {
+    inbox.outstanding.delete(seq)
+    inbox.attempted.delete(seq)
+    // A page that is being read may still hold it, and nothing would tell any more that it is not to be pushed.
+    const lane = inbox.lanes[priority]
+    if (seq > lane.cursor) lane.outdated = true
+  }
   const connection = state.connections.get(peer)
   if (connection === undefined || connection.protocol === 2) return
   leaveWindow(connection, messageId)
@@ -284,18 +296,22 @@ export const reclaim = (connection: Connection): void => {
     const lane = inbox.lanes[priority]
     inbox.outstanding.delete(seq)
     inbox.attempted.add(seq)
-    lane.cursor = Math.min(lane.cursor, seq - 1)
-    lane.behind = true
+    rewind(lane, Math.min(lane.cursor, seq - 1))
   }
   connection.inFlight.clear()
   connection.inFlightCharacters = 0
 }
 
+const rewind = (lane: Lane, seq: number): void => {
+  lane.cursor = seq
+  lane.behind = true
+  lane.outdated = true
+}
+
 /** A session's inbox became its member's: where its messages stand in the member's order is not known. */
 export const inboxMoved = (state: MeshState, inbox: Inbox, nowMillis: number, effects: Array<Effects>): void => {
   for (const priority of priorities) {
-    inbox.lanes[priority].cursor = 0
-    inbox.lanes[priority].behind = true
+    rewind(inbox.lanes[priority], 0)
   }
   pump(state, inbox, nowMillis, effects)
 }

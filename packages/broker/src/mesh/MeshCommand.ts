@@ -65,6 +65,7 @@ export type Completion = Data.TaggedEnum<{
   Consumed: {
     readonly inbox: InboxAddress
     readonly seq: number
+    readonly priority: Priority
     readonly messageId: MessageId
     readonly peer: PeerHandle
   }

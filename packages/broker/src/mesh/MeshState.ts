@@ -26,6 +26,8 @@ export interface Lane {
   reading: boolean
   /** A message was committed while a page was read: a short page is then not the end. */
   grown: boolean
+  /** While a page was read the cursor went back, or what lies beyond it was consumed: the page is of no use. */
+  outdated: boolean
 }
 
 export interface Inbox {
@@ -128,7 +130,7 @@ export interface MeshState {
   wakeAtMillis: number | undefined
 }
 
-const caughtUp = (seq: number): Lane => ({ cursor: seq, behind: false, reading: false, grown: false })
+const caughtUp = (seq: number): Lane => ({ cursor: seq, behind: false, reading: false, grown: false, outdated: false })
 
 function makeInbox(member: Member, session: Session | undefined): Inbox {
   return {
