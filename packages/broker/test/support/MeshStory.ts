@@ -1,0 +1,328 @@
+/**
+ * A mesh told step by step, without fibers: commands go to the real `decide`, and what it wants done is kept until
+ * the story says that it happened. Time stands still but for `pass`.
+ */
+import { Base64, Nonce } from "@claudemesh/domain/Base64"
+import { DisplayName, MemberId, MeshId, type MessageId, PresenceId, PublicKey, Signature } from "@claudemesh/domain/Ids"
+import { ClientMessageId, RequestId, SessionId, Slug } from "@claudemesh/domain/Ids"
+import type { Priority, Status } from "@claudemesh/domain/routing/Status"
+import { parseTarget } from "@claudemesh/domain/routing/Target"
+import { messageIdOf } from "@claudemesh/domain/trust/MessageIdentity"
+import type { BrokerFrame, Push } from "@claudemesh/domain/wire/BrokerFrame"
+import type { Hello, Send } from "@claudemesh/domain/wire/ClientFrame"
+import type { CloseCode } from "@claudemesh/domain/wire/CloseCode"
+import { Effect, Exit, Option, Result } from "effect"
+import { HelloProof } from "../../src/connection/HelloProof.ts"
+import { contentHashOf } from "../../src/connection/SendIdentity.ts"
+import { brokerLimits, type BrokerLimits } from "../../src/Limits.ts"
+import { takeOver } from "../../src/mesh/Attach.ts"
+import { decide } from "../../src/mesh/decide.ts"
+import {
+  type Attached,
+  Command,
+  Completion,
+  type Effects,
+  type MeshRequest,
+  type PeerHandle,
+} from "../../src/mesh/MeshCommand.ts"
+import { loadState, type MeshRules, type MeshState } from "../../src/mesh/MeshState.ts"
+import type { Outcome } from "../../src/store/CommitLane.ts"
+import { type MemberRecord, type MeshRecord, type PageRequest, StoreError } from "../../src/store/MessageStore.ts"
+import { ModelStore } from "./ModelStore.ts"
+
+export const meshId = MeshId.make("mesh-1")
+export const nonce = Nonce.make("A".repeat(32))
+
+export const meshRecord: MeshRecord = {
+  meshId,
+  slug: Slug.make("team"),
+  name: DisplayName.make("Team"),
+  ownerPublicKey: PublicKey.make("f".repeat(64)),
+  allowUnsealed: false,
+}
+
+const member = (name: string, digit: string): MemberRecord => ({
+  memberId: MemberId.make(name),
+  publicKey: PublicKey.make(digit.repeat(64)),
+  displayName: DisplayName.make(name),
+})
+export const alice = member("alice", "a")
+export const bob = member("bob", "b")
+export const carol = member("carol", "c")
+
+export const rulesWith = (limits: Partial<BrokerLimits> = {}): MeshRules => ({
+  limits: { ...brokerLimits, ...limits },
+  messageBytesMax: 65_536,
+  workingTtlMillis: 60_000,
+  hookFreshMillis: 30_000,
+})
+
+/** A proof made the way all are made; the signature is taken on trust, since none is what these tests are about. */
+export const proofOf = (hello: Hello): HelloProof => {
+  const context =
+    "protocol" in hello
+      ? { nonce: hello.nonce, nowMillis: 0, audiences: ["ws://broker"] }
+      : { nonce: "", nowMillis: hello.timestamp, audiences: [] }
+  return Result.getOrThrow(HelloProof.verify(hello, context, { verify: () => true }))
+}
+
+export interface HelloChoices {
+  readonly session?: string
+  readonly maxInFlight?: number
+  readonly protocol?: 1 | 2
+  /** Of a v1 hello: the same digit is the same hello. */
+  readonly signature?: string
+  readonly memberId?: string
+}
+
+export const helloOf = (who: MemberRecord, choices: HelloChoices = {}): Hello => {
+  const common = {
+    type: "hello" as const,
+    meshId,
+    memberId: MemberId.make(choices.memberId ?? who.memberId),
+    pubkey: who.publicKey,
+    sessionId: SessionId.make(choices.session ?? "s1"),
+    signature: Signature.make((choices.signature ?? "0").padStart(128, "0")),
+  }
+  if (choices.protocol === 1) return { ...common, pid: 1, cwd: "/", timestamp: 0 }
+  const { maxInFlight } = choices
+  const client = { name: "test", version: "1" }
+  return { ...common, protocol: 2, nonce: "0".repeat(64), client, ...(maxInFlight !== undefined && { maxInFlight }) }
+}
+
+export interface SendChoices {
+  readonly id?: string
+  readonly priority?: Priority
+  readonly ciphertext?: string
+  readonly ttlSeconds?: number
+  readonly sealedKeys?: Send["sealedKeys"]
+}
+
+export const sendOf = (target: string, choices: SendChoices = {}): Send => ({
+  type: "send",
+  ...(choices.id !== undefined && { id: ClientMessageId.make(choices.id) }),
+  targetSpec: Option.getOrThrow(parseTarget(target)),
+  priority: choices.priority ?? "next",
+  nonce,
+  ciphertext: Base64.make(choices.ciphertext ?? "AAAA"),
+  ...(choices.ttlSeconds !== undefined && { ttlSeconds: choices.ttlSeconds }),
+  ...(choices.sealedKeys && { sealedKeys: choices.sealedKeys }),
+})
+
+/** One end of a socket: what the broker told it. */
+export class Peer {
+  readonly frames: Array<BrokerFrame> = []
+  readonly closed: Array<CloseCode> = []
+  readonly answers: Array<Attached> = []
+  settled = 0
+  /** May be replaced, to look at each frame as it comes. */
+  heard: (frame: BrokerFrame) => void = () => {}
+  readonly handle: PeerHandle = {
+    send: (frame) => {
+      this.frames.push(frame)
+      this.heard(frame)
+    },
+    close: (reason) => void this.closed.push(reason),
+    settled: Effect.sync(() => (this.settled += 1)),
+  }
+
+  constructor(
+    readonly member: MemberRecord,
+    readonly session: string,
+  ) {}
+
+  of<Type extends BrokerFrame["type"]>(type: Type) {
+    return this.frames.filter((frame): frame is Extract<BrokerFrame, { readonly type: Type }> => frame.type === type)
+  }
+
+  /** Ids of what it was pushed, in order. */
+  get pushed(): ReadonlyArray<MessageId> {
+    return this.of("push").map((push: Push) => push.messageId)
+  }
+
+  get last(): BrokerFrame | undefined {
+    return this.frames.at(-1)
+  }
+}
+
+type PendingWrite = Extract<Effects, { readonly _tag: "Write" }>
+
+export const storeFailure = (reason: StoreError["reason"]): Exit.Exit<never, StoreError> =>
+  Exit.fail(new StoreError({ reason, cause: reason }))
+
+export class MeshStory {
+  readonly store: ModelStore
+  state: MeshState
+  nowMillis = 1_000_000
+  /** What is submitted to the lane and not yet committed, in order. */
+  writes: Array<PendingWrite> = []
+  reads: Array<PageRequest> = []
+  counts: Array<Extract<Effects, { readonly _tag: "Count" }>> = []
+  fenced = false
+  private readonly peers = new Map<PeerHandle, Peer>()
+  private presences = 0
+
+  constructor(
+    readonly rules: MeshRules = rulesWith(),
+    members: ReadonlyArray<MemberRecord> = [alice, bob, carol],
+  ) {
+    this.store = new ModelStore(meshRecord, members)
+    this.state = loadState(this.store.snapshot(), rules).state
+  }
+
+  do(input: Command | Completion): ReadonlyArray<Effects> {
+    const effects = decide(this.state, input, this.nowMillis)
+    this.perform(effects)
+    return effects
+  }
+
+  private perform(effects: ReadonlyArray<Effects>): void {
+    for (const effect of effects) {
+      switch (effect._tag) {
+        case "Send":
+          effect.peer.send(effect.frame)
+          break
+        case "Close":
+          effect.peer.close(effect.reason)
+          break
+        case "Settle": {
+          const peer = this.peers.get(effect.peer)
+          if (peer !== undefined) peer.settled += 1
+          break
+        }
+        case "Reply":
+          effect.reply(effect.outcome)
+          break
+        case "Write":
+          this.writes.push(effect)
+          break
+        case "ReadPage":
+          this.reads.push(effect.request)
+          break
+        case "Count":
+          this.counts.push(effect)
+          break
+        case "Fenced":
+          this.fenced = true
+          break
+      }
+    }
+  }
+
+  /** Says hello; the attachment is not committed yet. */
+  arrive(who: MemberRecord, choices: HelloChoices = {}, heard: Peer["heard"] = () => {}): Peer {
+    const peer = new Peer(who, choices.session ?? "s1")
+    peer.heard = heard
+    this.peers.set(peer.handle, peer)
+    this.presences += 1
+    const presenceId = PresenceId.make(`presence-${this.presences}`)
+    const reply = (outcome: Attached) => void peer.answers.push(outcome)
+    this.do(Command.Attach({ proof: proofOf(helloOf(who, choices)), peer: peer.handle, presenceId, reply }))
+    return peer
+  }
+
+  /** Says hello, and everything under way comes to its end. */
+  attach(who: MemberRecord, choices: HelloChoices = {}): Peer {
+    const peer = this.arrive(who, choices)
+    this.settle()
+    return peer
+  }
+
+  detach(peer: Peer): void {
+    this.do(Command.Detach({ peer: peer.handle }))
+  }
+
+  /** Sends; the commit is not known yet. */
+  send(from: Peer, target: string, choices: SendChoices = {}): MessageId {
+    const frame = sendOf(target, choices)
+    const messageId = messageIdOf(meshId, from.member.publicKey, frame.id ?? `none-${this.state.lastSeq}`)
+    this.do(Command.Send({ peer: from.handle, frame, messageId, contentHash: contentHashOf(frame) }))
+    return messageId
+  }
+
+  request(peer: Peer, frame: MeshRequest): void {
+    this.do(Command.Request({ peer: peer.handle, frame }))
+  }
+
+  ack(peer: Peer, ...messageIds: ReadonlyArray<MessageId>): void {
+    this.request(peer, { type: "client_ack", messageIds })
+  }
+
+  status(peer: Peer, status: Status): void {
+    this.request(peer, { type: "set_status", status })
+  }
+
+  pull(peer: Peer, id: string, max?: number): void {
+    this.request(peer, { type: "pull", id: RequestId.make(id), ...(max !== undefined && { max }) })
+  }
+
+  /** The next write is committed, or ends as told. */
+  commitOne(outcome?: Outcome): void {
+    const next = this.writes.shift()
+    if (next === undefined) throw new Error("nothing is being written")
+    const completion = next.completion(outcome ?? Exit.succeed(this.store.apply(next.write)))
+    if (completion !== undefined) this.do(completion)
+  }
+
+  readOne(rows?: Extract<Completion, { readonly _tag: "PageRead" }>["rows"]): void {
+    const request = this.reads.shift()
+    if (request === undefined) throw new Error("nothing is being read")
+    this.do(Completion.PageRead({ request, rows: rows ?? Exit.succeed(this.store.page(request)) }))
+  }
+
+  countOne(): void {
+    const count = this.counts.shift()
+    if (count === undefined) throw new Error("nothing is being counted")
+    const { id, inboxes, peer } = count
+    const waiting = inboxes.reduce((sum, inbox) => sum + this.store.waiting(inbox, this.nowMillis).length, 0)
+    this.do(Completion.Counted({ peer, id, inboxes, waiting: Exit.succeed(waiting) }))
+  }
+
+  commit(): void {
+    while (this.writes.length > 0) this.commitOne()
+  }
+
+  /** Everything under way comes to its end, and what follows from it. */
+  settle(): void {
+    while (this.writes.length + this.reads.length + this.counts.length > 0) {
+      if (this.writes.length > 0) this.commitOne()
+      else if (this.reads.length > 0) this.readOne()
+      else this.countOne()
+    }
+  }
+
+  /** Time passes; the mesh is woken if it asked to be. */
+  pass(millis: number): void {
+    this.nowMillis += millis
+    const { wakeAtMillis } = this.state
+    if (wakeAtMillis !== undefined && wakeAtMillis <= this.nowMillis) this.do(Completion.Tick())
+  }
+
+  /** The owner dies and another begins from the store; what was in the lane is written. */
+  restart(): void {
+    for (const { write } of this.writes) this.store.apply(write)
+    this.writes = []
+    this.reads = []
+    this.counts = []
+    const loaded = loadState(this.store.snapshot(), this.rules)
+    this.state = loaded.state
+    this.perform(takeOver(loaded, this.nowMillis))
+  }
+
+  /** What memory holds for messages: empty when everything was consumed. */
+  get remembered() {
+    const inboxes = [...this.state.members.values()].flatMap((one) => [
+      one.inbox,
+      ...[...one.sessions.values()].map((session) => session.inbox),
+    ])
+    const connections = [...this.state.connections.values()]
+    return {
+      outstanding: inboxes.reduce((sum, inbox) => sum + inbox.outstanding.size, 0),
+      attempted: inboxes.reduce((sum, inbox) => sum + inbox.attempted.size, 0),
+      inFlight: connections.reduce((sum, one) => sum + one.inFlight.size, 0),
+      inFlightCharacters: connections.reduce((sum, one) => sum + one.inFlightCharacters, 0),
+    }
+  }
+}
+
+export const nothingRemembered = { outstanding: 0, attempted: 0, inFlight: 0, inFlightCharacters: 0 }
