@@ -116,8 +116,9 @@ export const makeOutbox: Effect.Effect<Outbox> = Effect.sync(() => {
   const stop = (why: ClientStopped) =>
     Effect.sync(() => {
       stopped ??= why
-      for (const { answer } of entries.values()) Deferred.doneUnsafe(answer, Exit.fail(stopped))
+      const waiting = [...entries.values()]
       entries.clear()
+      for (const { answer } of waiting) Deferred.doneUnsafe(answer, Exit.fail(stopped))
     })
 
   return { offer, settle, run, stop, size: Effect.sync(() => entries.size) }

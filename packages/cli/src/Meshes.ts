@@ -1,0 +1,47 @@
+/** The joined meshes as a command uses them: read from the config file, connected under a session of its own. */
+import { layerWebSocket } from "@claudemesh/client/connection/WebSocketDialer"
+import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
+import type { Membership } from "@claudemesh/client/keys/Membership"
+import { Sodium } from "@claudemesh/client/keys/Sodium"
+import { makeMeshManager } from "@claudemesh/client/MeshManager"
+import { SessionId } from "@claudemesh/domain/Ids"
+import { Crypto, Effect, Layer, Option } from "effect"
+import manifest from "../package.json" with { type: "json" }
+import { Failed } from "./Failed.ts"
+
+export const clientIdentity = { name: manifest.name, version: manifest.version }
+
+/** What a client needs beside the file system and random bytes. */
+export const clientLayer = Layer.mergeAll(layerWebSocket, Sodium.layer)
+
+export const joinedMeshes = Effect.gen(function* () {
+  const file = yield* ConfigFile
+  return yield* Effect.mapError(file.read, (error) => new Failed({ reason: error.message }))
+})
+
+/** Of the joined meshes the one with this slug, or all; and at least one. */
+export const chosenMeshes = Effect.fnUntraced(function* (slug: Option.Option<string>) {
+  const joined = yield* joinedMeshes
+  if (joined.length === 0) {
+    return yield* new Failed({ reason: "no mesh is joined; make one: claudemesh create my-team" })
+  }
+  if (Option.isNone(slug)) return joined
+  const chosen = joined.filter((mesh) => mesh.slug === slug.value)
+  if (chosen.length > 0) return chosen
+  const slugs = joined.map((mesh) => mesh.slug).join(", ")
+  return yield* new Failed({ reason: `no mesh ${slug.value} is joined; there are: ${slugs}` })
+})
+
+export const newSessionId = Effect.fnUntraced(function* (prefix: string) {
+  const id = yield* Effect.orDie((yield* Crypto.Crypto).randomUUIDv7)
+  return SessionId.make(`${prefix}-${id}`)
+})
+
+/** Connects for as long as the scope is open; `takesMessages`: as an inbox, else only to send and ask. */
+export const connect = Effect.fnUntraced(function* (memberships: ReadonlyArray<Membership>, takesMessages: boolean) {
+  return yield* makeMeshManager(memberships, {
+    sessionId: yield* newSessionId(takesMessages ? "inbox" : "command"),
+    client: clientIdentity,
+    takesMessages,
+  })
+})

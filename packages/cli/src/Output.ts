@@ -1,0 +1,29 @@
+/** How commands print: data to stdout, as tables for people or as JSON; colours only on a terminal. */
+import { Console, type Effect } from "effect"
+
+const coloured = process.stdout.isTTY && (process.env["NO_COLOR"] ?? "") === ""
+
+const style = (code: number) => (text: string) => (coloured ? `\u001b[${code}m${text}\u001b[0m` : text)
+export const bold = style(1)
+export const dim = style(2)
+export const green = style(32)
+export const yellow = style(33)
+
+/** Text of others, on a terminal: no control characters, no direction marks. */
+export const printable = (text: string): string => text.replace(/[^\P{Cc}\n\t]|\p{Cf}|\p{Zl}|\p{Zp}/gu, "")
+
+export const printJson = (value: unknown): Effect.Effect<void> => Console.log(JSON.stringify(value))
+
+/** Columns as wide as their widest cell; the last one is not padded. */
+export const table = (head: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string => {
+  const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)))
+  const line = (cells: ReadonlyArray<string>) =>
+    cells
+      .map((cell, column) => (column === cells.length - 1 ? cell : cell.padEnd(widths[column] ?? 0)))
+      .join("  ")
+      .trimEnd()
+  return [bold(line(head)), ...rows.map(line)].join("\n")
+}
+
+/** Enough of a key to tell people apart; never enough to compare identities by. */
+export const shortKey = (key: string): string => key.slice(0, 8)

@@ -1,0 +1,19 @@
+/** Flags that several commands share, said once. */
+import { Flag } from "effect/unstable/cli"
+import { Config } from "effect"
+
+export const json = Flag.Boolean("json").pipe(Flag.withDescription("Print JSON"), Flag.withDefault(false))
+
+export const mesh = Flag.String("mesh").pipe(
+  Flag.withAlias("m"),
+  Flag.withDescription("Only this mesh, by its slug"),
+  Flag.optional,
+)
+
+export const defaultBroker = "ws://127.0.0.1:7900/ws"
+
+export const broker = Flag.String("broker").pipe(
+  Flag.withDescription(`URL of the broker (default ${defaultBroker}, or CLAUDEMESH_BROKER)`),
+  Flag.withFallbackConfig(Config.String("CLAUDEMESH_BROKER")),
+  Flag.withDefault(defaultBroker),
+)

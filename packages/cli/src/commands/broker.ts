@@ -1,0 +1,19 @@
+/** `broker`: runs the service in this process, as `npm start` does. Its settings are its environment. */
+import { Effect } from "effect"
+import { Command } from "effect/unstable/cli"
+import { Failed } from "../Failed.ts"
+
+export const broker = Command.make(
+  "broker",
+  {},
+  Effect.fn(function* () {
+    const { serve } = yield* Effect.promise(() => import("@claudemesh/broker/serve"))
+    return yield* Effect.mapError(serve, (error) => new Failed({ reason: error.message }))
+  }),
+).pipe(
+  Command.withDescription("Run the broker; its settings are environment variables, see README.md"),
+  Command.withExamples([
+    { command: "claudemesh broker", description: "On 127.0.0.1:7900, with its data in ~/.claudemesh/broker" },
+    { command: "BROKER_PORT=8080 claudemesh broker", description: "On another port" },
+  ]),
+)

@@ -1,0 +1,111 @@
+/** `create`: a new mesh, its owner key, and oneself as its first member. */
+import { hostname, userInfo } from "node:os"
+import { createMesh } from "@claudemesh/client/http/BrokerHttp"
+import { type BrokerUrl, brokerUrlOf, httpOriginOf } from "@claudemesh/client/http/BrokerUrl"
+import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
+import { newMesh } from "@claudemesh/client/keys/CreateMesh"
+import type { Membership } from "@claudemesh/client/keys/Membership"
+import { Sodium } from "@claudemesh/client/keys/Sodium"
+import { DisplayName, Slug } from "@claudemesh/domain/Ids"
+import { isoFromMillis } from "@claudemesh/domain/IsoTime"
+import { Clock, Config, Console, Effect, Option, Result, Schema } from "effect"
+import { Argument, Command, Flag } from "effect/unstable/cli"
+import { Failed } from "../Failed.ts"
+import { bold, printJson } from "../Output.ts"
+import * as Flags from "./Flags.ts"
+
+export const brokerUrl = (typed: string): Effect.Effect<BrokerUrl, Failed> =>
+  Option.match(brokerUrlOf(typed), {
+    onNone: () =>
+      Effect.fail(new Failed({ reason: `${typed} is no broker's URL; write it like wss://mesh.example.com/ws` })),
+    onSome: Effect.succeed,
+  })
+
+const isDisplayName = Schema.is(DisplayName)
+
+/** The name of the account, else of the machine. */
+const ownName = (): DisplayName => [userInfo().username, hostname()].filter(isDisplayName)[0] ?? DisplayName.make("me")
+
+export const create = Command.make(
+  "create",
+  {
+    slug: Argument.String("slug").pipe(
+      Argument.withDescription("What the mesh is called: lower-case letters, digits and -"),
+      Argument.withSchema(Slug),
+    ),
+    broker: Flags.broker,
+    as: Flag.String("as").pipe(
+      Flag.withDescription("Your name in the mesh (default: your account's)"),
+      Flag.withSchema(DisplayName),
+      Flag.optional,
+    ),
+    adminToken: Flag.Redacted("admin-token").pipe(
+      Flag.withDescription("The broker's admin token, where it is not on this machine (or BROKER_ADMIN_TOKEN)"),
+      Flag.withFallbackConfig(Config.Redacted("BROKER_ADMIN_TOKEN")),
+      Flag.optional,
+    ),
+    json: Flags.json,
+  },
+  Effect.fn(
+    function* ({ adminToken, as, broker, json, slug }) {
+      const url = yield* brokerUrl(broker)
+      const file = yield* ConfigFile
+      const displayName = Option.getOrElse(as, ownName)
+      const joined = yield* file.read
+      if (joined.some((mesh) => mesh.slug === slug)) {
+        return yield* new Failed({ reason: `a mesh is already called ${slug}; give the new one another slug` })
+      }
+      const { members, owner, request } = yield* newMesh({
+        slug,
+        name: DisplayName.make(slug),
+        members: [displayName],
+      })
+      const [self] = members
+      if (self === undefined) return yield* Effect.die("a new mesh has its maker as a member")
+      yield* createMesh(httpOriginOf(url), request, Option.getOrUndefined(adminToken))
+      const membership: Membership = {
+        meshId: request.meshId,
+        memberId: self.memberId,
+        slug,
+        name: request.name,
+        displayName,
+        pubkey: self.publicKey,
+        secretKey: self.secretKey,
+        brokerUrl: url,
+        joinedAt: isoFromMillis(yield* Clock.currentTimeMillis),
+        ownerPublicKey: owner.publicKey,
+        ownerSecretKey: owner.secretKey,
+      }
+      yield* file.update((meshes) => Result.succeed([...meshes, membership]))
+      if (json) {
+        return yield* printJson({
+          meshId: request.meshId,
+          slug,
+          brokerUrl: url,
+          memberId: self.memberId,
+          displayName,
+          publicKey: self.publicKey,
+          ownerPublicKey: owner.publicKey,
+        })
+      }
+      yield* Console.log(
+        [
+          `Made the mesh ${bold(slug)} on ${url}. You are ${bold(displayName)}.`,
+          `Your keys are in ${file.path}; keep that file to yourself.`,
+          `Next: connect Claude Code:  claude mcp add claudemesh -- npx claudemesh mcp`,
+        ].join("\n"),
+      )
+    },
+    Effect.provide(Sodium.layer),
+    Effect.mapError((error) => (error instanceof Failed ? error : new Failed({ reason: error.message }))),
+  ),
+).pipe(
+  Command.withDescription("Make a mesh and its owner key, with yourself as its first member"),
+  Command.withExamples([
+    { command: "claudemesh create my-team", description: "On the broker of this machine" },
+    {
+      command: "claudemesh create my-team --broker wss://mesh.example.com --as alice",
+      description: "On a broker elsewhere, under another name",
+    },
+  ]),
+)

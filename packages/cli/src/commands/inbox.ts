@@ -1,0 +1,82 @@
+/** `inbox`: prints what waits, and then acks it; with `--follow` also what comes. */
+import type { InboxMessage } from "@claudemesh/client/inbox/PushBuffer"
+import type { MeshManager } from "@claudemesh/client/MeshManager"
+import { Console, Effect } from "effect"
+import { Command, Flag } from "effect/unstable/cli"
+import { Failed } from "../Failed.ts"
+import { verificationOf } from "../mcp/WrapUntrusted.ts"
+import { chosenMeshes, clientLayer, connect } from "../Meshes.ts"
+import { bold, dim, printable, printJson } from "../Output.ts"
+import * as Flags from "./Flags.ts"
+
+const connectWaitMillis = 5_000
+
+export const inbox = Command.make(
+  "inbox",
+  {
+    follow: Flag.Boolean("follow").pipe(
+      Flag.withAlias("f"),
+      Flag.withDescription("Stay, and print messages as they come"),
+      Flag.withDefault(false),
+    ),
+    mesh: Flags.mesh,
+    json: Flags.json,
+  },
+  Effect.fn(
+    function* ({ follow, json, mesh }) {
+      const manager = yield* connect(yield* chosenMeshes(mesh), true)
+      yield* Effect.forEach(
+        manager.all,
+        (client) =>
+          Effect.mapError(
+            Effect.andThen(client.awaitConnected(connectWaitMillis), client.pull()),
+            (error) => new Failed({ reason: `${client.membership.slug}: ${error.message}` }),
+          ),
+        { concurrency: "unbounded" },
+      )
+      const shown = yield* show(manager, json)
+      if (!follow) {
+        if (!json && shown === 0) yield* Console.log("No messages.")
+        // The acks went out before this on the same sockets: an answer means that they arrived.
+        return yield* Effect.forEach(manager.all, (client) => Effect.ignore(client.ping), { discard: true })
+      }
+      return yield* Effect.forever(Effect.andThen(manager.awaitAvailable, show(manager, json)))
+    },
+    Effect.scoped,
+    Effect.provide(clientLayer),
+  ),
+).pipe(
+  Command.withDescription("Read the messages that wait for you; each is shown once"),
+  Command.withExamples([
+    { command: "claudemesh inbox", description: "What waits now" },
+    { command: "claudemesh inbox --follow --json", description: "One JSON object a line, as they come" },
+  ]),
+)
+
+/** Acked once printed: a command that is killed before shows them again. */
+const show = Effect.fnUntraced(function* (manager: MeshManager, json: boolean) {
+  const lease = yield* manager.takeAll()
+  for (const message of lease.messages) yield* json ? printJson(asJson(message)) : Console.log(forPeople(message))
+  yield* lease.consumed
+  return lease.messages.length
+})
+
+const asJson = (message: InboxMessage) => ({
+  mesh: message.slug,
+  messageId: message.messageId,
+  from: { name: message.senderName ?? null, publicKey: message.senderKey, session: message.senderSessionId ?? null },
+  verified: verificationOf(message),
+  text: message.content._tag === "Opened" ? message.content.text : null,
+  ...(message.content._tag !== "Opened" && { problem: message.content }),
+  priority: message.priority,
+  sentAt: message.createdAt,
+  redelivered: message.redelivered,
+})
+
+const forPeople = (message: InboxMessage): string => {
+  const from = bold(printable(message.senderName ?? message.senderKey))
+  const notes = [message.slug, message.createdAt, ...(message.redelivered ? ["maybe seen before"] : [])].join(", ")
+  const { content } = message
+  const body = content._tag === "Opened" ? printable(content.text) : dim(`[cannot be shown: ${content._tag}]`)
+  return `${from} ${dim(`(${notes})`)}\n${body}\n`
+}

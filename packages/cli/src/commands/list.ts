@@ -1,0 +1,38 @@
+/** `list`: the joined meshes, from the config file alone. */
+import { Console, Effect } from "effect"
+import { Command } from "effect/unstable/cli"
+import { joinedMeshes } from "../Meshes.ts"
+import { printable, printJson, shortKey, table } from "../Output.ts"
+import * as Flags from "./Flags.ts"
+
+export const list = Command.make(
+  "list",
+  { json: Flags.json },
+  Effect.fn(function* ({ json }) {
+    const meshes = yield* joinedMeshes
+    if (json) {
+      return yield* printJson(
+        meshes.map(({ brokerUrl, displayName, joinedAt, memberId, meshId, name, pubkey, slug }) => ({
+          slug,
+          name,
+          meshId,
+          memberId,
+          displayName,
+          publicKey: pubkey,
+          brokerUrl,
+          joinedAt,
+        })),
+      )
+    }
+    if (meshes.length === 0) return yield* Console.log("No mesh is joined. Make one: claudemesh create my-team")
+    yield* Console.log(
+      table(
+        ["MESH", "YOU", "KEY", "BROKER"],
+        meshes.map((mesh) => [mesh.slug, printable(mesh.displayName), shortKey(mesh.pubkey), mesh.brokerUrl]),
+      ),
+    )
+  }),
+).pipe(
+  Command.withDescription("List the meshes you have joined"),
+  Command.withExamples([{ command: "claudemesh list --json", description: "For a script" }]),
+)

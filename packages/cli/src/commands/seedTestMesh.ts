@@ -1,0 +1,117 @@
+/** `seed-test-mesh`: for developing and testing, a mesh with members whose keys are printed. Loopback only. */
+import { join } from "node:path"
+import { createMesh } from "@claudemesh/client/http/BrokerHttp"
+import { httpOriginOf } from "@claudemesh/client/http/BrokerUrl"
+import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
+import { newMesh } from "@claudemesh/client/keys/CreateMesh"
+import { Sodium } from "@claudemesh/client/keys/Sodium"
+import { DisplayName, Slug } from "@claudemesh/domain/Ids"
+import { isoFromMillis } from "@claudemesh/domain/IsoTime"
+import { Clock, Console, Effect, Option, Result, Schema } from "effect"
+import { Command, Flag } from "effect/unstable/cli"
+import { Failed } from "../Failed.ts"
+import { bold, printJson, shortKey, table } from "../Output.ts"
+import { brokerUrl } from "./create.ts"
+import * as Flags from "./Flags.ts"
+
+const names = ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy"]
+const membersMax = 100
+
+const nameOf = (index: number): DisplayName => DisplayName.make(names[index] ?? `member-${index + 1}`)
+
+const isLoopback = (hostname: string) => hostname === "localhost" || hostname === "[::1]" || hostname.startsWith("127.")
+
+export const seedTestMesh = Command.make(
+  "seed-test-mesh",
+  {
+    slug: Flag.String("slug").pipe(
+      Flag.withDescription("What the mesh is called"),
+      Flag.withSchema(Slug),
+      Flag.withDefault(Slug.make("test")),
+    ),
+    members: Flag.Int("members").pipe(
+      Flag.withDescription("How many: alice, bob, carol, …"),
+      Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: membersMax }))),
+      Flag.withDefault(2),
+    ),
+    broker: Flags.broker,
+    into: Flag.String("into").pipe(
+      Flag.withDescription("Write DIR/<name>/config.json for each member, for CLAUDEMESH_HOME"),
+      Flag.withMetavar("DIR"),
+      Flag.optional,
+    ),
+    json: Flags.json,
+  },
+  Effect.fn(
+    function* ({ broker, into, json, members: count, slug }) {
+      const url = yield* brokerUrl(broker)
+      if (!isLoopback(new URL(url).hostname)) {
+        return yield* new Failed({
+          reason: `${url} is not on this machine; test meshes are made on a loopback broker only`,
+        })
+      }
+      const { members, owner, request } = yield* newMesh({
+        slug,
+        name: DisplayName.make(slug),
+        members: Array.from({ length: count }, (_, index) => nameOf(index)),
+      })
+      yield* createMesh(httpOriginOf(url), request)
+      const joinedAt = isoFromMillis(yield* Clock.currentTimeMillis)
+      const folders = Option.isNone(into)
+        ? []
+        : yield* Effect.forEach(members, ({ displayName, memberId, publicKey, secretKey }) =>
+            Effect.gen(function* () {
+              const folder = join(into.value, displayName)
+              const membership = {
+                meshId: request.meshId,
+                memberId,
+                slug,
+                name: request.name,
+                displayName,
+                pubkey: publicKey,
+                secretKey,
+                brokerUrl: url,
+                joinedAt,
+                ownerPublicKey: owner.publicKey,
+              }
+              const { update } = yield* ConfigFile
+              yield* update((meshes) => Result.succeed([...meshes, membership]))
+              return folder
+            }).pipe(Effect.provide(ConfigFile.layerIn(join(into.value, displayName)))),
+          )
+      if (json) {
+        return yield* printJson({
+          meshId: request.meshId,
+          slug,
+          brokerUrl: url,
+          owner: { publicKey: owner.publicKey, secretKey: owner.secretKey },
+          members: members.map(({ displayName, memberId, publicKey, secretKey }) => ({
+            memberId,
+            displayName,
+            publicKey,
+            secretKey,
+            certificate: null,
+          })),
+        })
+      }
+      yield* Console.log(`Made the test mesh ${bold(slug)} (${request.meshId}) on ${url}.\n`)
+      yield* Console.log(
+        table(
+          ["MEMBER", "KEY", "CLAUDEMESH_HOME"],
+          members.map(({ displayName, publicKey }, index) => [displayName, shortKey(publicKey), folders[index] ?? "-"]),
+        ),
+      )
+    },
+    Effect.provide(Sodium.layer),
+    Effect.mapError((error) => (error instanceof Failed ? error : new Failed({ reason: error.message }))),
+  ),
+).pipe(
+  Command.withDescription("Make a mesh with test members on a broker of this machine; their keys are printed"),
+  Command.withExamples([
+    {
+      command: "claudemesh seed-test-mesh --into ./test-homes",
+      description: "Two members, each with a home of its own: CLAUDEMESH_HOME=./test-homes/alice claudemesh peers",
+    },
+    { command: "claudemesh seed-test-mesh --members 5 --json", description: "Five members, as JSON" },
+  ]),
+)

@@ -1,0 +1,56 @@
+/** `send`: one message, and what became of it. Fails if the broker did not accept it. */
+import { formatTarget } from "@claudemesh/domain/routing/Target"
+import { Console, Effect, Option } from "effect"
+import { Argument, Command, Flag } from "effect/unstable/cli"
+import { Failed } from "../Failed.ts"
+import { chosenMeshes, clientLayer, connect } from "../Meshes.ts"
+import { printJson } from "../Output.ts"
+import * as Flags from "./Flags.ts"
+
+const connectWaitMillis = 5_000
+const ackWaitMillis = 10_000
+
+export const send = Command.make(
+  "send",
+  {
+    target: Argument.String("target").pipe(
+      Argument.withDescription("A name, a public key, or key/session; with several meshes slug:target"),
+    ),
+    text: Argument.String("text").pipe(Argument.withDescription("The message"), Argument.variadic({ min: 1 })),
+    priority: Flag.Literals("priority", ["now", "next", "low"]).pipe(
+      Flag.withAlias("p"),
+      Flag.withDescription("now interrupts, next waits until they are idle, low until they look"),
+      Flag.withDefault("next"),
+    ),
+    json: Flags.json,
+  },
+  Effect.fn(
+    function* ({ json, priority, target, text }) {
+      const manager = yield* connect(yield* chosenMeshes(Option.none()), false)
+      const { client, to } = yield* manager.route(target)
+      yield* client.awaitConnected(connectWaitMillis)
+      const enqueued = yield* client.enqueue({ to, text: text.join(" "), priority })
+      const receipt = yield* Effect.timeoutOrElse(enqueued.ack, {
+        duration: ackWaitMillis,
+        orElse: () => Effect.fail(new Failed({ reason: "the broker did not answer; the message may still arrive" })),
+      })
+      const state = receipt.recipients[0]?.state ?? "queued"
+      const { slug } = client.membership
+      yield* json
+        ? printJson({ mesh: slug, target: formatTarget(enqueued.target), messageId: receipt.messageId, state })
+        : Console.log(`${state}: ${to} on ${slug} (${receipt.messageId})`)
+    },
+    Effect.scoped,
+    Effect.provide(clientLayer),
+    Effect.mapError((error) => (error instanceof Failed ? error : new Failed({ reason: error.message }))),
+  ),
+).pipe(
+  Command.withDescription("Send a message, end-to-end encrypted"),
+  Command.withExamples([
+    { command: `claudemesh send bob "the build is green"`, description: "To a person" },
+    {
+      command: `claudemesh send my-team:bob "look now" --priority now`,
+      description: "In one of several meshes, urgently",
+    },
+  ]),
+)

@@ -1,0 +1,69 @@
+/** `status`: for each joined mesh, whether its broker is reached, what waits, and one's own sessions there. */
+import type { BrokerClient } from "@claudemesh/client/BrokerClient"
+import { Console, Effect, Option } from "effect"
+import { Command } from "effect/unstable/cli"
+import { Failed } from "../Failed.ts"
+import { chosenMeshes, clientLayer, connect } from "../Meshes.ts"
+import { green, printJson, table, yellow } from "../Output.ts"
+import * as Flags from "./Flags.ts"
+
+const connectWaitMillis = 5_000
+
+export const status = Command.make(
+  "status",
+  { mesh: Flags.mesh, json: Flags.json },
+  Effect.fn(
+    function* ({ json, mesh }) {
+      const { all } = yield* connect(yield* chosenMeshes(mesh), false)
+      const rows = yield* Effect.forEach(all, statusOf, { concurrency: "unbounded" })
+      yield* json
+        ? printJson(rows)
+        : Console.log(
+            table(
+              ["MESH", "BROKER", "WAITING", "YOUR SESSIONS"],
+              rows.map(({ connected, mesh, problem, sessions, waiting }) => [
+                mesh,
+                connected ? green("connected") : yellow(problem ?? "not connected"),
+                String(waiting ?? "-"),
+                sessions.map(({ sessionId, status }) => `${status} ${sessionId}`).join(", ") || "-",
+              ]),
+            ),
+          )
+      if (rows.some(({ connected }) => !connected)) {
+        return yield* new Failed({ reason: "not every mesh is connected" })
+      }
+    },
+    Effect.scoped,
+    Effect.provide(clientLayer),
+  ),
+).pipe(
+  Command.withDescription("Show whether your meshes are reached, and what waits for you"),
+  Command.withExamples([
+    { command: "claudemesh status --json", description: "For a script; exit code 1 if one is away" },
+  ]),
+)
+
+const statusOf = (client: BrokerClient) => {
+  const { displayName, pubkey, slug } = client.membership
+  return client.awaitConnected(connectWaitMillis).pipe(
+    Effect.andThen(Effect.all([client.pull(), client.peers], { concurrency: 2 })),
+    Effect.map(([waiting, peers]) => ({
+      mesh: slug,
+      displayName,
+      connected: true,
+      problem: Option.getOrNull(Option.none<string>()),
+      waiting: Option.getOrNull(Option.some(waiting)),
+      sessions: peers.filter((peer) => peer.pubkey === pubkey).map(({ sessionId, status }) => ({ sessionId, status })),
+    })),
+    Effect.catch((error) =>
+      Effect.succeed({
+        mesh: slug,
+        displayName,
+        connected: false,
+        problem: error.message,
+        waiting: null,
+        sessions: [],
+      }),
+    ),
+  )
+}

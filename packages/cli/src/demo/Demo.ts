@@ -1,0 +1,160 @@
+/**
+ * A broker on a free port with a temporary store, two peers, a message and its reply; then the broker's own
+ * tables, to show that it has ciphertext and metadata and nothing else. Everything is real but the agents.
+ */
+import { Database } from "bun:sqlite"
+import { join } from "node:path"
+import { Broker } from "@claudemesh/broker/Broker"
+import { brokerConfigOf } from "@claudemesh/broker/Config"
+import { Server } from "@claudemesh/broker/http/Server"
+import { type BrokerClient, makeBrokerClient } from "@claudemesh/client/BrokerClient"
+import { createMesh } from "@claudemesh/client/http/BrokerHttp"
+import { BrokerUrl, httpOriginOf } from "@claudemesh/client/http/BrokerUrl"
+import { newMesh, type NewMesh } from "@claudemesh/client/keys/CreateMesh"
+import { DisplayName, SessionId, Slug } from "@claudemesh/domain/Ids"
+import { isoFromMillis } from "@claudemesh/domain/IsoTime"
+import { Clock, Console, Context, Effect, FileSystem, Layer, References } from "effect"
+import { Failed } from "../Failed.ts"
+import { clientIdentity, clientLayer } from "../Meshes.ts"
+import { bold, dim, green } from "../Output.ts"
+
+const question = "Does the build pass on your machine?"
+const answer = "Yes, all 212 tests. I pushed the fix."
+const waitMillis = 5_000
+
+export const runDemo = Effect.scoped(
+  Effect.gen(function* () {
+    const files = yield* FileSystem.FileSystem
+    const folder = yield* files.makeTempDirectoryScoped({ prefix: "claudemesh-demo-" })
+    yield* Effect.scoped(conversation(folder))
+    yield* whatIsStored(folder)
+  }),
+).pipe(Effect.provide(clientLayer))
+
+const conversation = Effect.fnUntraced(function* (folder: string) {
+  const config = yield* brokerConfigOf({ BROKER_PORT: "0", BROKER_DATA_DIR: folder })
+  const services = yield* Layer.build(
+    Broker.layer(config).pipe(Layer.provide(Layer.succeed(References.MinimumLogLevel, "Error"))),
+  )
+  const { port } = Context.get(services, Server)
+  const url = BrokerUrl.make(`ws://127.0.0.1:${port}/ws`)
+  yield* say("A broker listens on", url)
+
+  const mesh = yield* newMesh({
+    slug: Slug.make("demo"),
+    name: DisplayName.make("demo"),
+    members: [DisplayName.make("alice"), DisplayName.make("bob")],
+  })
+  yield* createMesh(httpOriginOf(url), mesh.request)
+  yield* say("A mesh was made by its owner's signature:", mesh.request.meshId)
+
+  const alice = yield* peer(url, mesh, "alice")
+  const bob = yield* peer(url, mesh, "bob")
+  yield* Effect.all([alice.awaitConnected(waitMillis), bob.awaitConnected(waitMillis)])
+  yield* say("Two peers proved their keys and are attached:", "alice and bob")
+
+  const sent = yield* alice.send({ to: "bob", text: question, priority: "next" })
+  yield* say(
+    `alice → bob: “${question}”`,
+    `sealed on alice's side; acked after the commit: ${sent.recipients[0]?.state}`,
+  )
+  yield* received("bob", bob)
+  const replied = yield* bob.send({ to: "alice", text: answer, priority: "next", replyTo: sent.messageId })
+  yield* say(`bob → alice: “${answer}”`, `acked: ${replied.recipients[0]?.state}`)
+  yield* received("alice", alice)
+})
+
+const say = (what: string, detail: string) => Console.log(`${green("•")} ${what} ${dim(detail)}`)
+
+const peer = Effect.fnUntraced(function* (brokerUrl: BrokerUrl, { members, owner, request }: NewMesh, name: string) {
+  const member = members.find(({ displayName }) => displayName === name)
+  if (member === undefined) return yield* new Failed({ reason: `${name} is not in the demo's mesh` })
+  let arrivals = 0
+  return yield* makeBrokerClient({
+    membership: {
+      meshId: request.meshId,
+      memberId: member.memberId,
+      slug: request.slug,
+      name: request.name,
+      displayName: member.displayName,
+      pubkey: member.publicKey,
+      secretKey: member.secretKey,
+      brokerUrl,
+      joinedAt: isoFromMillis(yield* Clock.currentTimeMillis),
+      ownerPublicKey: owner.publicKey,
+    },
+    sessionId: SessionId.make(`demo-${name}`),
+    client: clientIdentity,
+    nextArrival: () => ++arrivals,
+  })
+})
+
+const received = Effect.fnUntraced(function* (name: string, client: BrokerClient) {
+  yield* Effect.timeoutOrElse(client.inbox.awaitAvailable, {
+    duration: waitMillis,
+    orElse: () => Effect.fail(new Failed({ reason: `nothing was delivered to ${name} in ${waitMillis} ms` })),
+  })
+  const lease = yield* client.inbox.take()
+  for (const { content, senderName } of lease.messages) {
+    const text = content._tag === "Opened" ? content.text : content._tag
+    yield* say(`${name} opened it: “${text}”`, `from ${senderName}, whose key sealed it`)
+  }
+  yield* lease.consumed
+  // The broker has handled the ack once it answers what was asked after it.
+  yield* client.members
+})
+
+interface StoredMessage {
+  readonly id: string
+  readonly sender: string
+  readonly target_spec: string
+  readonly priority: string
+  readonly ciphertext: string
+}
+
+interface AuditRow {
+  readonly seq: number
+  readonly event: string
+  readonly actor_member_id: string | null
+  readonly ciphertext_bytes: number | null
+}
+
+const whatIsStored = Effect.fnUntraced(function* (folder: string) {
+  const file = join(folder, "broker.sqlite")
+  const { audit, messages } = yield* Effect.acquireUseRelease(
+    Effect.sync(() => new Database(file)),
+    (database) =>
+      Effect.sync(() => ({
+        messages: database
+          .query<StoredMessage, []>(
+            `SELECT m.id, s.display_name AS sender, m.target_spec, m.priority, m.ciphertext FROM message m
+             JOIN member s ON s.mesh_id = m.mesh_id AND s.id = m.sender_member_id ORDER BY m.seq`,
+          )
+          .all(),
+        audit: database
+          .query<AuditRow, []>("SELECT seq, event, actor_member_id, ciphertext_bytes FROM audit_log ORDER BY seq")
+          .all(),
+      })),
+    (database) => Effect.sync(() => database.close()),
+  )
+  yield* Console.log(`\n${bold("What the broker stored of it")}`)
+  for (const { ciphertext, id, priority, sender, target_spec } of messages) {
+    const shown = {
+      id: id.slice(0, 12),
+      sender,
+      target: target_spec.slice(0, 12),
+      priority,
+      ciphertext: ciphertext.slice(0, 32),
+    }
+    yield* Console.log(`  message  ${JSON.stringify(shown)}`)
+  }
+  for (const row of audit) yield* Console.log(`  audit    ${JSON.stringify(row)}`)
+
+  const files = yield* FileSystem.FileSystem
+  const names = yield* files.readDirectory(folder)
+  const contents = yield* Effect.forEach(names, (name) => files.readFile(join(folder, name)))
+  const leaked = [question, answer].some((text) => contents.some((bytes) => Buffer.from(bytes).includes(text)))
+  if (leaked || messages.length !== 2)
+    return yield* new Failed({ reason: "the broker stored something else than it should" })
+  yield* Console.log(`\n${green("✓")} Its whole data was searched for the two texts: they are not in it.`)
+})

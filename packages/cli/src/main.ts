@@ -1,0 +1,61 @@
+/**
+ * The `claudemesh` command. Exit codes: 0 done, 1 failed, 2 the command was not understood, 130 interrupted.
+ * Data goes to stdout, everything else to stderr.
+ */
+import * as BunRuntime from "@effect/platform-bun/BunRuntime"
+import * as BunServices from "@effect/platform-bun/BunServices"
+import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
+import { Cause, Console, Effect, Exit, Layer, Logger, Option, References } from "effect"
+import { CliError, Command } from "effect/unstable/cli"
+import { FetchHttpClient } from "effect/unstable/http"
+import manifest from "../package.json" with { type: "json" }
+import { broker } from "./commands/broker.ts"
+import { create } from "./commands/create.ts"
+import { demo } from "./commands/demo.ts"
+import { inbox } from "./commands/inbox.ts"
+import { list } from "./commands/list.ts"
+import { mcp } from "./commands/mcp.ts"
+import { peers } from "./commands/peers.ts"
+import { seedTestMesh } from "./commands/seedTestMesh.ts"
+import { send } from "./commands/send.ts"
+import { status } from "./commands/status.ts"
+import { Failed } from "./Failed.ts"
+
+const root = Command.make("claudemesh").pipe(
+  Command.withDescription("End-to-end encrypted messages between people's coding agents"),
+  Command.withSubcommands([create, list, peers, send, inbox, status, mcp, broker, demo, seedTestMesh]),
+)
+
+const logging = Layer.mergeAll(
+  Logger.layer([Logger.withConsoleError(Logger.formatLogFmt)]),
+  Layer.succeed(References.LogToStderr, true),
+)
+
+const report = (cause: Cause.Cause<unknown>) =>
+  Option.match(Cause.findErrorOption(cause), {
+    onSome: (error) => (error instanceof Failed ? Console.error(`claudemesh: ${error.reason}`) : Effect.void),
+    onNone: () => (Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logFatal(cause)),
+  })
+
+const usageErrors = (cause: Cause.Cause<unknown>): number =>
+  Option.match(Cause.findErrorOption(cause), {
+    onSome: (error) => (CliError.isCliError(error) && error._tag === "ShowHelp" ? error.errors.length : -1),
+    onNone: () => -1,
+  })
+
+const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {
+  if (Exit.isSuccess(exit)) return 0
+  if (Cause.hasInterruptsOnly(exit.cause)) return 130
+  const errors = usageErrors(exit.cause)
+  if (errors < 0) return 1
+  return errors === 0 ? 0 : 2
+}
+
+BunRuntime.runMain(
+  Command.run(root, { version: manifest.version }).pipe(
+    Effect.tapCause(report),
+    Effect.provide(ConfigFile.layer),
+    Effect.provide([BunServices.layer, FetchHttpClient.layer, logging]),
+  ),
+  { disableErrorReporting: true, teardown: (exit, onExit) => onExit(exitCode(exit)) },
+)

@@ -1,0 +1,95 @@
+/** `list_peers`: who is there, what they say of themselves, and how to address them. */
+import type { BrokerClient } from "@claudemesh/client/BrokerClient"
+import { Effect, Option, Schema } from "effect"
+import { printable, shortKey } from "../../Output.ts"
+import { escapeTags } from "../WrapUntrusted.ts"
+import { failure, tool } from "../Tool.ts"
+
+const listWaitMillis = 5_000
+
+export const listPeers = tool({
+  name: "list_peers",
+  title: "List people on the mesh",
+  description:
+    "List the people and agents on your claudemesh meshes, on this and other machines: their names, whether a session of theirs " +
+    "is connected, its status, and what it works on. Not the sessions of this program on your own machine.",
+  readOnly: true,
+  input: Schema.Struct({
+    mesh: Schema.optionalKey(Schema.String.annotate({ description: "Only this mesh, by its slug." })),
+  }),
+  run: ({ mesh }, manager) =>
+    Effect.gen(function* () {
+      const clients = mesh === undefined ? manager.all : [yield* manager.get(mesh)]
+      const meshes = yield* Effect.forEach(clients, listed, { concurrency: "unbounded" })
+      return {
+        text: meshes.map(shown).join("\n\n") || "No mesh is joined. A person joins one with the claudemesh command.",
+        structured: { meshes },
+      }
+    }).pipe(Effect.catch((error) => Effect.succeed(failure(error.message, { slugs: error.slugs })))),
+})
+
+const listed = (client: BrokerClient) => {
+  const { displayName, pubkey, slug } = client.membership
+  return Effect.all([client.members, client.peers], { concurrency: 2 }).pipe(
+    Effect.map(([members, peers]) => ({
+      mesh: slug,
+      connected: true,
+      reason: "",
+      you: { name: displayName, key: pubkey },
+      members: members.map((member) => ({
+        name: member.displayName,
+        key: member.pubkey,
+        you: member.pubkey === pubkey,
+        sessions: peers
+          .filter((peer) => peer.pubkey === member.pubkey)
+          .map((peer) => ({
+            session: peer.sessionId,
+            name: peer.displayName,
+            status: peer.status,
+            summary: peer.profile?.summary ?? null,
+          })),
+      })),
+    })),
+    Effect.timeoutOption(listWaitMillis),
+    Effect.map(Option.getOrElse(() => away(client, "no answer in time"))),
+    Effect.catch((error) => Effect.succeed(away(client, error.message))),
+  )
+}
+
+interface ListedMesh {
+  readonly mesh: string
+  readonly connected: boolean
+  readonly reason: string
+  readonly you: { readonly name: string; readonly key: string }
+  readonly members: ReadonlyArray<{
+    readonly name: string
+    readonly key: string
+    readonly you: boolean
+    readonly sessions: ReadonlyArray<{
+      readonly session: string
+      readonly name: string
+      readonly status: string
+      readonly summary: string | null
+    }>
+  }>
+}
+
+const away = ({ membership }: BrokerClient, reason: string): ListedMesh => ({
+  mesh: membership.slug,
+  connected: false,
+  reason,
+  you: { name: membership.displayName, key: membership.pubkey },
+  members: [],
+})
+
+const shown = ({ connected, members, mesh, reason }: ListedMesh): string => {
+  if (!connected) return `Mesh ${mesh}: not connected (${reason}).`
+  const lines = members.flatMap(({ key, name, sessions, you }) => [
+    `- ${printable(name)}${you ? " (you)" : ""}, key ${shortKey(key)}: ${sessions.length === 0 ? "away" : `${sessions.length} session(s)`}`,
+    ...sessions.map(
+      ({ session, status, summary }) =>
+        `    ${status}, session ${session}${summary === null ? "" : `: ${escapeTags(printable(summary))}`}`,
+    ),
+  ])
+  return [`Mesh ${mesh}:`, ...lines].join("\n")
+}
