@@ -27,18 +27,18 @@ const acquire = Effect.fnUntraced(
       Effect.as(true),
       Effect.catchTag("PlatformError", (error) => (isTaken(error) ? Effect.succeed(false) : Effect.fail(error))),
     )
+    const untilMillis = (yield* Clock.currentTimeMillis) + lockTimeoutMillis
     while (!(yield* create)) {
+      if ((yield* Clock.currentTimeMillis) >= untilMillis) {
+        return yield* new FileUnusable({ path, doing: "lock", reason: "another process holds it" })
+      }
       yield* takeAwayIfStale(path)
       yield* Effect.interruptible(Effect.sleep(lockRetryMillis))
     }
   },
   (effect, path) =>
-    effect.pipe(
-      Effect.mapError((error) => new FileUnusable({ path, doing: "lock", reason: error.message })),
-      Effect.timeoutOrElse({
-        duration: lockTimeoutMillis,
-        orElse: () => Effect.fail(new FileUnusable({ path, doing: "lock", reason: "another process holds it" })),
-      }),
+    Effect.catchTag(effect, "PlatformError", (error) =>
+      Effect.fail(new FileUnusable({ path, doing: "lock", reason: error.message })),
     ),
 )
 

@@ -201,8 +201,8 @@ const isType = <Type extends ClientFrame["type"]>(
   type: Type,
 ): frame is Extract<ClientFrame, { readonly type: Type }> & ClientFrame => frame.type === type
 
-export const ackOf = (meshId: MeshId | undefined, sender: PublicKey | undefined, { id = "" }: Send): BrokerFrame => {
-  if (meshId === undefined || sender === undefined) throw new Error("a send before the hello")
+export const ackOf = (meshId: MeshId | undefined, sender: PublicKey | undefined, { id }: Send): BrokerFrame => {
+  if (meshId === undefined || sender === undefined || id === undefined) throw new Error("a send before the hello")
   return {
     type: "ack",
     id,

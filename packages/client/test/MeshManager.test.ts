@@ -1,0 +1,147 @@
+import { formatTarget } from "@claudemesh/domain/routing/Target"
+import { IsoTime } from "@claudemesh/domain/IsoTime"
+import { assert, layer } from "@effect/vitest"
+import { Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
+import { makeMeshManager } from "../src/MeshManager.ts"
+import {
+  dialerFor,
+  FakeBroker,
+  memberOf,
+  membershipOf,
+  person,
+  pushOf,
+  settle,
+  testLayer,
+} from "./support/FakeBroker.ts"
+import { memberTarget, sealedSend } from "./support/SealedSend.ts"
+
+const start = Effect.fnUntraced(function* (...slugs: ReadonlyArray<string>) {
+  const alice = yield* person("Alice")
+  const bob = yield* person("Bob")
+  const brokers = slugs.map((slug) => ({ slug, broker: new FakeBroker() }))
+  for (const { broker, slug } of brokers) {
+    broker.members = [memberOf(alice), memberOf(bob)]
+    if (slug === "down") broker.mode = "down"
+    if (slug === "hangs") broker.mode = "hangs"
+  }
+  const memberships = slugs.map((slug) => membershipOf(alice, slug))
+  const manager = yield* makeMeshManager(memberships, {
+    sessionId: alice.sessionId,
+    client: { name: "test", version: "1" },
+  }).pipe(
+    Effect.provide(
+      dialerFor(Object.fromEntries(brokers.map(({ broker, slug }) => [`wss://${slug}.example.com/ws`, broker]))),
+    ),
+  )
+  const broker = (slug: string) => {
+    const found = brokers.find((entry) => entry.slug === slug)
+    if (found === undefined) throw new Error(`no broker ${slug}`)
+    return found.broker
+  }
+  const push = Effect.fnUntraced(function* (slug: string, text: string, createdAt: string) {
+    const send = yield* sealedSend({ from: bob, to: alice, text, bare: true })
+    const spec = formatTarget(memberTarget(alice))
+    const id = { messageId: pushOf(send, bob, membershipOf(alice, slug + text).meshId, spec).messageId }
+    broker(slug).latest.say(
+      pushOf(send, bob, membershipOf(alice, slug).meshId, spec, { ...id, createdAt: IsoTime.make(createdAt) }),
+    )
+    yield* settle
+  })
+  return { manager, broker, push }
+})
+
+const textsOf = (messages: ReadonlyArray<{ readonly content: object }>) =>
+  messages.map(({ content }) => ("text" in content ? content.text : undefined))
+
+layer(testLayer)("the mesh manager", (it) => {
+  it.effect("connects to every mesh but the one that is down, and that one delays no other", () =>
+    Effect.gen(function* () {
+      const { broker, manager } = yield* start("hangs", "down", "up")
+      yield* settle
+      const tags = yield* Effect.forEach(manager.all, ({ state }) => Effect.map(state, ({ _tag }) => _tag))
+      assert.deepStrictEqual(tags, ["Connecting", "Waiting", "Connected"])
+      broker("down").mode = "up"
+      yield* TestClock.adjust("2 seconds")
+      yield* (yield* manager.get("down")).awaitConnected("1 second")
+    }),
+  )
+
+  it.effect("goes on with the others when one stops for good", () =>
+    Effect.gen(function* () {
+      const { broker, manager } = yield* start("one", "two")
+      yield* settle
+      broker("one").latest.close(4001)
+      yield* settle
+      yield* (yield* manager.get("two")).ping
+      assert.strictEqual((yield* (yield* manager.get("one")).state)._tag, "Stopped")
+    }),
+  )
+
+  it.effect("takes the oldest of all meshes, by time and then by arrival, as one lease", () =>
+    Effect.gen(function* () {
+      const { broker, manager, push } = yield* start("one", "two")
+      yield* settle
+      yield* push("one", "c", "2026-01-01T00:00:03.000Z")
+      yield* push("two", "b", "2026-01-01T00:00:02.000Z")
+      yield* push("two", "d", "2026-01-01T00:00:03.000Z")
+      yield* push("one", "a", "2026-01-01T00:00:01.000Z")
+      yield* manager.awaitAvailable
+      const lease = yield* manager.takeAll(3)
+      assert.deepStrictEqual(textsOf(lease.messages), ["a", "b", "c"])
+      yield* lease.putBack
+      const all = yield* manager.takeAll()
+      assert.deepStrictEqual(textsOf(all.messages), ["a", "b", "c", "d"])
+      yield* all.consumed
+      assert.deepStrictEqual(
+        ["one", "two"].map((slug) =>
+          broker(slug)
+            .sent("client_ack")
+            .map(({ messageIds }) => messageIds.length),
+        ),
+        [[2], [2]],
+      )
+    }),
+  )
+
+  it.effect("sets the status everywhere at once, and says for each mesh what came of it within 5 s", () =>
+    Effect.gen(function* () {
+      const { broker, manager } = yield* start("one", "down", "slow")
+      yield* settle
+      broker("slow").override = (frame) => frame.type === "set_status"
+      const setting = yield* Effect.forkChild(manager.setStatusEverywhere("dnd"))
+      yield* settle
+      yield* TestClock.adjust("5 seconds")
+      const outcomes = yield* Fiber.join(setting)
+      assert.deepEqual(
+        outcomes.map(({ _tag, slug }) => [slug, _tag]),
+        [
+          ["one", "Taken"],
+          ["down", "Failed"],
+          ["slow", "Failed"],
+        ],
+      )
+    }),
+  )
+
+  it.effect("routes slug:target, and a target alone where one mesh is joined", () =>
+    Effect.gen(function* () {
+      const routeIn = (slugs: ReadonlyArray<string>, to: string) =>
+        Effect.gen(function* () {
+          const { manager } = yield* start(...slugs)
+          return yield* manager.route(to).pipe(
+            Effect.map(({ client, to }) => [client.membership.slug, to]),
+            Effect.catch(({ _tag, slugs }) => Effect.succeed([_tag, ...slugs])),
+          )
+        })
+      assert.deepEqual(yield* routeIn(["one", "two"], "two:Bob"), ["two", "Bob"])
+      assert.deepEqual(yield* routeIn(["one", "two"], "two:tag:backend"), ["two", "tag:backend"])
+      assert.deepEqual(yield* routeIn(["one"], "Bob"), ["one", "Bob"])
+      assert.deepEqual(yield* routeIn(["one"], "tag:backend"), ["one", "tag:backend"])
+      assert.deepEqual(yield* routeIn(["one", "two"], "tag:backend"), ["UnknownMesh", "one", "two"])
+      assert.deepEqual(yield* routeIn(["one", "two"], "Bob"), ["UnknownMesh", "one", "two"])
+      assert.deepEqual(yield* routeIn(["one", "two"], "three:Bob"), ["UnknownMesh", "one", "two"])
+      assert.deepEqual(yield* routeIn([], "Bob"), ["UnknownMesh"])
+    }),
+  )
+})

@@ -1,0 +1,108 @@
+import { assert, layer } from "@effect/vitest"
+import { Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
+import { startClient } from "./support/Clients.ts"
+import { settle, testLayer } from "./support/FakeBroker.ts"
+
+layer(testLayer)("requests", (it) => {
+  it.effect("fail as timed out when no reply comes within 10 s", () =>
+    Effect.gen(function* () {
+      const { broker, client } = yield* startClient()
+      broker.override = (frame) => frame.type === "pull"
+      const pull = yield* Effect.forkChild(Effect.flip(client.pull()))
+      yield* settle
+      yield* TestClock.adjust("10 seconds")
+      assert.deepInclude(yield* Fiber.join(pull), { _tag: "RequestTimedOut", request: "pull" })
+    }),
+  )
+
+  it.effect("fail at once when the connection is lost", () =>
+    Effect.gen(function* () {
+      const { broker, client } = yield* startClient()
+      broker.override = (frame) => frame.type === "pull"
+      const pull = yield* Effect.forkChild(Effect.flip(client.pull()))
+      yield* settle
+      broker.latest.close(1006)
+      assert.strictEqual((yield* Fiber.join(pull))._tag, "NotConnected")
+    }),
+  )
+
+  it.effect("fail at once without a connection, and say why there is none", () =>
+    Effect.gen(function* () {
+      const { client } = yield* startClient((broker) => (broker.mode = "down"))
+      const failed = yield* Effect.flip(client.members)
+      assert.strictEqual(failed._tag, "NotConnected")
+      assert.include(failed.message, "refused")
+    }),
+  )
+
+  it.effect("fail with the broker's code when refused", () =>
+    Effect.gen(function* () {
+      const { broker, client } = yield* startClient()
+      broker.override = (frame, { say }) => {
+        if (frame.type !== "pull") return false
+        say({ type: "error", code: "internal", message: "a pull is under way", id: frame.id, retryable: true })
+        return true
+      }
+      assert.deepInclude(yield* Effect.flip(client.pull()), { _tag: "RequestRefused", code: "internal" })
+    }),
+  )
+
+  it.effect("have ids of their own, so that replies out of order find their requests", () =>
+    Effect.gen(function* () {
+      const { broker, client } = yield* startClient()
+      const ids: Array<string> = []
+      broker.override = (frame) => frame.type === "pull" && ids.push(frame.id) > 0
+      const first = yield* Effect.forkChild(client.pull())
+      const second = yield* Effect.forkChild(client.pull())
+      yield* settle
+      for (const [remaining, id] of [...ids.entries()].toReversed()) {
+        broker.latest.say({ type: "ok", id, remaining })
+      }
+      assert.deepStrictEqual([yield* Fiber.join(first), yield* Fiber.join(second)], [0, 1])
+    }),
+  )
+
+  it.effect("set the status and summary again after a reconnect", () =>
+    Effect.gen(function* () {
+      const { broker, client } = yield* startClient()
+      yield* client.setStatus("dnd")
+      yield* client.setSummary("writing tests")
+      broker.latest.close(1001)
+      yield* TestClock.adjust("2 seconds")
+      yield* settle
+      const types = broker.latest.sent.map(({ type }) => type)
+      assert.include(types, "set_status")
+      assert.include(types, "set_profile")
+      assert.strictEqual(broker.sent("set_status").at(-1)?.status, "dnd")
+    }),
+  )
+
+  it.effect("remember a status that could not be set, and set it at the next connect", () =>
+    Effect.gen(function* () {
+      const { broker, client } = yield* startClient((broker) => (broker.mode = "down"))
+      assert.strictEqual((yield* Effect.flip(client.setStatus("working")))._tag, "NotConnected")
+      broker.mode = "up"
+      yield* TestClock.adjust("2 seconds")
+      yield* settle
+      assert.strictEqual(broker.sent("set_status").at(-1)?.status, "working")
+    }),
+  )
+
+  it.effect("show what peers say of themselves, opened", () =>
+    Effect.gen(function* () {
+      const { alice, broker, client } = yield* startClient()
+      yield* client.setSummary("writing tests")
+      const profile = broker.sent("set_profile").at(-1)
+      const sealedKey = profile?.sealedKeys.find(({ pubkey }) => pubkey === alice.publicKey)?.key
+      if (profile === undefined || sealedKey === undefined) return assert.fail("no profile was sent")
+      const { ciphertext, nonce } = profile
+      broker.peers = broker.peers.map((peer) =>
+        peer.pubkey === alice.publicKey ? { ...peer, profile: { nonce, ciphertext, sealedKey } } : peer,
+      )
+      const [self, bob] = yield* client.peers
+      assert.strictEqual(self?.profile?.summary, "writing tests")
+      assert.isUndefined(bob?.profile)
+    }),
+  )
+})

@@ -1,0 +1,35 @@
+/** A message as one person seals it to another, with whatever is changed of what it is bound to. */
+import { ClientMessageId } from "@claudemesh/domain/Ids"
+import { type DirectTarget, Target } from "@claudemesh/domain/routing/Target"
+import type { Send } from "@claudemesh/domain/wire/ClientFrame"
+import { Effect } from "effect"
+import { Sodium } from "../../src/keys/Sodium.ts"
+import { sealMessage } from "../../src/seal/SealMessage.ts"
+import { membershipOf, type Person } from "./FakeBroker.ts"
+
+export const sealedSend = Effect.fnUntraced(function* (message: {
+  readonly from: Person
+  readonly to: Person
+  readonly text: string
+  readonly bare?: boolean
+  readonly target?: DirectTarget
+}) {
+  const { bare, from, text, to } = message
+  const target = message.target ?? memberTarget(to)
+  const { trust } = yield* Sodium
+  const id = ClientMessageId.make("m1")
+  const sealed = yield* sealMessage({
+    text,
+    target,
+    recipient: yield* Effect.fromResult(trust(to.publicKey)),
+    bare: bare ?? false,
+    id,
+    from: { meshId: membershipOf(from).meshId, sessionId: from.sessionId, secretKey: from.secretKey },
+    maxBytes: 65_536,
+  })
+  return { type: "send", id, targetSpec: target, priority: "next", ...sealed } satisfies Send
+})
+
+export const memberTarget = (who: Person): DirectTarget => Target.cases.Member.make({ key: who.publicKey })
+export const sessionTarget = (who: Person): DirectTarget =>
+  Target.cases.Session.make({ key: who.publicKey, session: who.sessionId })
