@@ -116,11 +116,11 @@ export class Peer {
   readonly answers: Array<Attached> = []
   settled = 0
   /** May be replaced, to look at each frame as it comes. */
-  heard: (frame: BrokerFrame) => void = () => {}
+  heard: (peer: Peer, frame: BrokerFrame) => void = () => {}
   readonly handle: PeerHandle = {
     send: (frame) => {
       this.frames.push(frame)
-      this.heard(frame)
+      this.heard(this, frame)
     },
     close: (reason) => void this.closed.push(reason),
     settled: Effect.sync(() => (this.settled += 1)),

@@ -1,0 +1,300 @@
+/**
+ * Any sequence of hellos, losses, sends, acks, statuses, pulls and store events, with every end of a write or read as
+ * late as it likes: no rule of delivery is broken on the way, and once all is well again everything has arrived.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Exit } from "effect"
+import fc from "fast-check"
+import { Completion } from "../src/mesh/MeshCommand.ts"
+import type { Priority, Status } from "@claudemesh/domain/routing/Status"
+import { DeliveryChecker } from "./support/DeliveryChecker.ts"
+import {
+  alice,
+  bob,
+  type HelloChoices,
+  MeshStory,
+  nothingRemembered,
+  type Peer,
+  rulesWith,
+  storeFailure,
+} from "./support/MeshStory.ts"
+
+const people = [alice, bob]
+const sessionNames = ["s1", "s2"]
+const big = "A".repeat(400_000)
+
+type Step =
+  | {
+      readonly do: "attach"
+      readonly who: number
+      readonly session: number
+      readonly window: number
+      readonly v1: boolean
+    }
+  | { readonly do: "detach" | "ackFirst" | "ackLast" | "resend"; readonly peer: number }
+  | {
+      readonly do: "send"
+      readonly peer: number
+      readonly to: number
+      readonly session: number
+      readonly priority: Priority
+      readonly isBig: boolean
+    }
+  | { readonly do: "status"; readonly peer: number; readonly status: Status }
+  | { readonly do: "pull"; readonly peer: number; readonly max: number }
+  | { readonly do: "write" | "loseWrite" | "hearWrite" | "failRead" | "tick" | "restart" | "count" }
+  | { readonly do: "read" | "hearRead"; readonly which: number }
+
+const small = fc.nat({ max: 7 })
+const weighted = (weight: number, arbitrary: fc.Arbitrary<Step>) => ({ weight, arbitrary })
+const step: fc.Arbitrary<Step> = fc.oneof(
+  weighted(
+    8,
+    fc.record({
+      do: fc.constant("attach" as const),
+      who: fc.nat({ max: 1 }),
+      session: fc.nat({ max: 1 }),
+      window: fc.constantFrom(1, 2, 3, 20, 500),
+      v1: fc.nat({ max: 3 }).map((n) => n === 0),
+    }),
+  ),
+  weighted(5, fc.record({ do: fc.constantFrom("detach" as const, "resend" as const), peer: small })),
+  weighted(20, fc.record({ do: fc.constantFrom("ackFirst" as const, "ackLast" as const), peer: small })),
+  weighted(
+    30,
+    fc.record({
+      do: fc.constant("send" as const),
+      peer: small,
+      to: fc.nat({ max: 1 }),
+      session: fc.nat({ max: 2 }),
+      priority: fc.constantFrom("now" as const, "next" as const, "next" as const, "low" as const),
+      isBig: fc.nat({ max: 7 }).map((n) => n === 0),
+    }),
+  ),
+  weighted(
+    5,
+    fc.record({
+      do: fc.constant("status" as const),
+      peer: small,
+      status: fc.constantFrom("idle" as const, "idle" as const, "working" as const, "dnd" as const),
+    }),
+  ),
+  weighted(4, fc.record({ do: fc.constant("pull" as const), peer: small, max: fc.integer({ min: 1, max: 6 }) })),
+  weighted(40, fc.record({ do: fc.constant("write" as const) })),
+  weighted(40, fc.record({ do: fc.constant("hearWrite" as const) })),
+  weighted(
+    6,
+    fc.record({ do: fc.constantFrom("loseWrite" as const, "failRead" as const, "tick" as const, "count" as const) }),
+  ),
+  weighted(24, fc.record({ do: fc.constantFrom("read" as const, "hearRead" as const), which: small })),
+  weighted(1, fc.record({ do: fc.constant("restart" as const) })),
+)
+
+/** A mesh whose every event is at the mercy of the steps. */
+class Chaos {
+  readonly story = new MeshStory(rulesWith({ pageRowsMax: 4 }), people)
+  readonly checker = new DeliveryChecker(this.story.store)
+  readonly peers: Array<Peer> = []
+  /** Applied by the store, and not yet heard of: writes in order, pages in any. */
+  private writeEnds: Array<Completion> = []
+  private pageEnds: Array<Completion> = []
+  private names = 0
+  private lastSend: Parameters<MeshStory["send"]> | undefined
+
+  begin(): void {
+    for (const who of people.keys()) for (const session of sessionNames) this.attach(who, session, { maxInFlight: 4 })
+    this.settle()
+  }
+
+  take(step: Step): void {
+    const { story } = this
+    const peer = "peer" in step && this.peers.length > 0 ? this.peers[step.peer % this.peers.length] : undefined
+    switch (step.do) {
+      case "attach":
+        this.attach(
+          step.who,
+          sessionNames[step.session] ?? "s1",
+          step.v1 ? { protocol: 1 } : { maxInFlight: step.window },
+        )
+        break
+      case "detach":
+        if (peer) this.detach(peer)
+        break
+      case "ackFirst":
+      case "ackLast":
+        if (peer) this.ack(peer, step.do === "ackFirst" ? 0 : -1)
+        break
+      case "send": {
+        const to = people[step.to]
+        if (peer === undefined || to === undefined) break
+        const target = step.session < 2 ? `${to.publicKey}/${sessionNames[step.session]}` : to.publicKey
+        this.names += 1
+        const choices = { id: `m${this.names}`, priority: step.priority, ...(step.isBig && { ciphertext: big }) }
+        this.lastSend = [peer, target, choices]
+        story.send(peer, target, choices)
+        break
+      }
+      case "resend":
+        if (this.lastSend && this.peers.includes(this.lastSend[0])) story.send(...this.lastSend)
+        break
+      case "status":
+        if (peer) story.status(peer, step.status)
+        break
+      case "pull":
+        if (peer && this.checker.unacked.has(peer)) story.pull(peer, `p${story.nowMillis}`, step.max)
+        break
+      case "write":
+        this.write()
+        break
+      case "loseWrite":
+        this.loseWrite()
+        break
+      case "hearWrite":
+        this.hear(this.writeEnds, 0)
+        break
+      case "read":
+        this.read(step.which)
+        break
+      case "hearRead":
+        this.hear(this.pageEnds, step.which)
+        break
+      case "failRead": {
+        const request = story.reads.shift()
+        if (request) story.do(Completion.PageRead({ request, rows: storeFailure("unavailable") }))
+        break
+      }
+      case "count":
+        if (story.counts.length > 0) story.countOne()
+        break
+      case "tick":
+        story.pass(30_000)
+        break
+      case "restart":
+        this.restart()
+        break
+    }
+  }
+
+  private attach(who: number, session: string, choices: HelloChoices): void {
+    const person = people[who]
+    if (person === undefined) return
+    this.names += 1
+    const v1 = choices.protocol === 1
+    const name = v1 ? `1-${this.names}` : session
+    for (const older of this.peers.filter((one) => one.member === person && one.session === name)) this.forget(older)
+    const hello = { ...choices, session: name, signature: this.names.toString(16) }
+    this.story.arrive(person, hello, (peer, frame) => {
+      if (frame.type === "hello_ack") {
+        this.peers.push(peer)
+        this.checker.opened(peer, { max: choices.maxInFlight ?? 500, acks: !v1 })
+      }
+      if (frame.type === "push") this.checker.pushed(peer, frame)
+    })
+  }
+
+  private forget(peer: Peer): void {
+    this.checker.closed(peer)
+    this.peers.splice(this.peers.indexOf(peer), 1)
+  }
+
+  private detach(peer: Peer): void {
+    this.forget(peer)
+    this.story.detach(peer)
+  }
+
+  private ack(peer: Peer, index: 0 | -1): void {
+    const id = [...(this.checker.unacked.get(peer)?.keys() ?? [])].at(index)
+    if (id === undefined) return
+    this.checker.ack(peer, id)
+    this.story.ack(peer, id)
+  }
+
+  private write(): void {
+    const next = this.story.writes.shift()
+    if (next === undefined) return
+    const end = next.completion(Exit.succeed(this.story.store.apply(next.write)))
+    if (end !== undefined) this.writeEnds.push(end)
+  }
+
+  /** The connection to the database breaks under a commit: it took effect, or not. */
+  private loseWrite(): void {
+    const next = this.story.writes[0]
+    if (next?.write._tag !== "Accept") return
+    this.story.writes.shift()
+    this.names += 1
+    if (this.names % 2 === 0) this.story.store.apply(next.write)
+    const end = next.completion(storeFailure("unavailable"))
+    if (end !== undefined) this.writeEnds.push(end)
+  }
+
+  private read(which: number): void {
+    const { reads, store } = this.story
+    const [request] = reads.splice(reads.length === 0 ? 0 : which % reads.length, 1)
+    if (request) this.pageEnds.push(Completion.PageRead({ request, rows: Exit.succeed(store.page(request)) }))
+  }
+
+  private hear(ends: Array<Completion>, which: number): void {
+    const [end] = ends.splice(ends.length === 0 ? 0 : which % ends.length, 1)
+    if (end) this.story.do(end)
+  }
+
+  private restart(): void {
+    for (const peer of [...this.peers]) this.forget(peer)
+    this.writeEnds = []
+    this.pageEnds = []
+    this.story.restart()
+  }
+
+  private settle(): void {
+    const { story } = this
+    while (story.writes.length + story.reads.length + this.writeEnds.length + this.pageEnds.length > 0) {
+      this.write()
+      this.hear(this.writeEnds, 0)
+      this.read(0)
+      this.hear(this.pageEnds, 0)
+    }
+    while (story.counts.length > 0) story.countOne()
+  }
+
+  /** The database answers, everybody is there, idle and acking, and asks for what waits. */
+  heal(): void {
+    const { story } = this
+    this.settle()
+    for (const who of people.keys()) for (const session of sessionNames) this.attach(who, session, {})
+    story.pass(60_000)
+    this.settle()
+    for (let round = 0; round < 200 && this.waiting > 0; round++) {
+      for (const peer of this.peers) story.status(peer, "idle")
+      this.settle()
+      for (const peer of this.peers) {
+        if (this.checker.unacked.get(peer)?.size === 0) story.pull(peer, `heal-${round}`)
+        this.settle()
+        while ((this.checker.unacked.get(peer)?.size ?? 0) > 0) this.ack(peer, 0)
+        this.settle()
+      }
+    }
+  }
+
+  get waiting(): number {
+    return this.story.store.deliveries.filter((one) => !one.consumed).length
+  }
+}
+
+describe("whatever happens", () => {
+  it("each accepted message is pushed in order, within the window, never twice unacked, and in the end to somebody (I1, I2, I8, I9, I23)", () => {
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 40, maxLength: 200, size: "max" }), (steps) => {
+        const chaos = new Chaos()
+        chaos.begin()
+        for (const one of steps) chaos.take(one)
+        chaos.heal()
+        assert.strictEqual(chaos.waiting, 0, "something waits for ever")
+        for (const messageId of chaos.story.store.messages.keys()) {
+          assert.isTrue(chaos.checker.pushedOnce.has(messageId), "a message was never pushed")
+        }
+        assert.deepStrictEqual(chaos.story.remembered, nothingRemembered)
+      }),
+      { numRuns: 300, seed: 20261124 },
+    )
+  })
+})
