@@ -10,7 +10,7 @@ import { DisplayName, Slug } from "@claudemesh/domain/Ids"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import { Clock, Config, Console, Effect, Option, Result, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/unstable/cli"
-import { Failed } from "../Failed.ts"
+import { Failed, failed } from "../Failed.ts"
 import { bold, printJson } from "../Output.ts"
 import * as Flags from "./Flags.ts"
 
@@ -97,7 +97,7 @@ export const create = Command.make(
       )
     },
     Effect.provide(Sodium.layer),
-    Effect.mapError((error) => (error instanceof Failed ? error : new Failed({ reason: error.message }))),
+    Effect.mapError(failed),
   ),
 ).pipe(
   Command.withDescription("Make a mesh and its owner key, with yourself as its first member"),

@@ -3,7 +3,7 @@ import type { InboxMessage } from "@claudemesh/client/inbox/PushBuffer"
 import type { MeshManager } from "@claudemesh/client/MeshManager"
 import { Console, Effect } from "effect"
 import { Command, Flag } from "effect/unstable/cli"
-import { Failed } from "../Failed.ts"
+import { failed } from "../Failed.ts"
 import { verificationOf } from "../mcp/WrapUntrusted.ts"
 import { chosenMeshes, clientLayer, connect } from "../Meshes.ts"
 import { bold, dim, printable, printJson } from "../Output.ts"
@@ -27,11 +27,7 @@ export const inbox = Command.make(
       const manager = yield* connect(yield* chosenMeshes(mesh), true)
       yield* Effect.forEach(
         manager.all,
-        (client) =>
-          Effect.mapError(
-            Effect.andThen(client.awaitConnected(connectWaitMillis), client.pull()),
-            (error) => new Failed({ reason: `${client.membership.slug}: ${error.message}` }),
-          ),
+        (client) => Effect.mapError(Effect.andThen(client.awaitConnected(connectWaitMillis), client.pull()), failed),
         { concurrency: "unbounded" },
       )
       const shown = yield* show(manager, json)

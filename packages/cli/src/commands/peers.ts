@@ -1,7 +1,7 @@
 /** `peers`: who is in each mesh, and which of their sessions are connected. */
 import { Console, Effect } from "effect"
 import { Command } from "effect/unstable/cli"
-import { Failed } from "../Failed.ts"
+import { failed } from "../Failed.ts"
 import { chosenMeshes, clientLayer, connect } from "../Meshes.ts"
 import { printable, printJson, shortKey, table } from "../Output.ts"
 import * as Flags from "./Flags.ts"
@@ -20,7 +20,7 @@ export const peers = Command.make(
           client.awaitConnected(connectWaitMillis).pipe(
             Effect.andThen(Effect.all([client.members, client.peers], { concurrency: 2 })),
             Effect.map(([members, sessions]) => ({ slug: client.membership.slug, members, sessions })),
-            Effect.mapError((error) => new Failed({ reason: `${client.membership.slug}: ${error.message}` })),
+            Effect.mapError(failed),
           ),
         { concurrency: "unbounded" },
       )

@@ -9,7 +9,7 @@ import { DisplayName, Slug } from "@claudemesh/domain/Ids"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import { Clock, Console, Effect, Option, Result, Schema } from "effect"
 import { Command, Flag } from "effect/unstable/cli"
-import { Failed } from "../Failed.ts"
+import { Failed, failed } from "../Failed.ts"
 import { bold, printJson, shortKey, table } from "../Output.ts"
 import { brokerUrl } from "./create.ts"
 import * as Flags from "./Flags.ts"
@@ -103,7 +103,7 @@ export const seedTestMesh = Command.make(
       )
     },
     Effect.provide(Sodium.layer),
-    Effect.mapError((error) => (error instanceof Failed ? error : new Failed({ reason: error.message }))),
+    Effect.mapError(failed),
   ),
 ).pipe(
   Command.withDescription("Make a mesh with test members on a broker of this machine; their keys are printed"),

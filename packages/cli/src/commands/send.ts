@@ -2,7 +2,7 @@
 import { formatTarget } from "@claudemesh/domain/routing/Target"
 import { Console, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/unstable/cli"
-import { Failed } from "../Failed.ts"
+import { Failed, failed } from "../Failed.ts"
 import { chosenMeshes, clientLayer, connect } from "../Meshes.ts"
 import { printJson } from "../Output.ts"
 import * as Flags from "./Flags.ts"
@@ -42,7 +42,7 @@ export const send = Command.make(
     },
     Effect.scoped,
     Effect.provide(clientLayer),
-    Effect.mapError((error) => (error instanceof Failed ? error : new Failed({ reason: error.message }))),
+    Effect.mapError(failed),
   ),
 ).pipe(
   Command.withDescription("Send a message, end-to-end encrypted"),

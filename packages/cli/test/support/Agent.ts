@@ -1,0 +1,97 @@
+/** An agent's host: the SDK's own client, and the `claudemesh mcp` process it starts over stdio. */
+import { join } from "node:path"
+import { Client } from "@modelcontextprotocol/sdk/client/index.js"
+import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js"
+import { Effect } from "effect"
+
+export const main = join(import.meta.dirname, "../../src/main.ts")
+
+export interface Answer {
+  readonly text: string
+  readonly structured: Readonly<Record<string, unknown>>
+  readonly isError: boolean
+}
+
+export interface Agent {
+  readonly client: Client
+  readonly call: (tool: string, input?: Readonly<Record<string, unknown>>) => Promise<Answer>
+  /** Calls until the answer fits, as an agent that looks again. */
+  readonly callUntil: (
+    tool: string,
+    fits: (answer: Answer) => boolean,
+    input?: Readonly<Record<string, unknown>>,
+  ) => Promise<Answer>
+  /** What the server wrote to stdout that is no MCP. */
+  readonly strayOutput: ReadonlyArray<Error>
+  readonly close: () => Promise<void>
+}
+
+const textOf = (content: unknown): string =>
+  Array.isArray(content) ? content.map((part: { readonly text?: string }) => part.text ?? "").join("\n") : ""
+
+const start = async (home: string, environment: Readonly<Record<string, string>>): Promise<Agent> => {
+  const transport = new StdioClientTransport({
+    command: process.execPath,
+    args: [main, "mcp"],
+    env: { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent", CLAUDEMESH_HOME: home, ...environment },
+    stderr: "ignore",
+  })
+  const client = new Client({ name: "test-host", version: "1" })
+  const strayOutput: Array<Error> = []
+  client.onerror = (error) => void strayOutput.push(error)
+  await client.connect(transport)
+  const call: Agent["call"] = async (name, input = {}) => {
+    const result = await client.callTool({ name, arguments: input })
+    return {
+      text: textOf(result.content),
+      structured: (result.structuredContent ?? {}) as Readonly<Record<string, unknown>>,
+      isError: result.isError === true,
+    }
+  }
+  return {
+    client,
+    call,
+    callUntil: async (tool, fits, input) => {
+      const deadline = performance.now() + 15_000
+      while (true) {
+        const answer = await call(tool, input)
+        if (fits(answer)) return answer
+        if (performance.now() > deadline) throw new Error(`${tool} never answered as expected: ${answer.text}`)
+        await Bun.sleep(50)
+      }
+    },
+    strayOutput,
+    close: () => client.close(),
+  }
+}
+
+export const agent = (home: string, environment: Readonly<Record<string, string>> = {}) =>
+  Effect.acquireRelease(
+    Effect.promise(() => start(home, environment)),
+    (running) => Effect.promise(() => running.close()),
+  )
+
+export interface Ran {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs the command as a person would, in a home of its own. */
+export const claudemesh = async (
+  args: ReadonlyArray<string>,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Ran> => {
+  const child = Bun.spawn([process.execPath, main, ...args], {
+    env: { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent", ...environment },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  })
+  const [stdout, stderr, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ])
+  return { code, stdout, stderr }
+}
