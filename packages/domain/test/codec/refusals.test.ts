@@ -112,6 +112,11 @@ describe("decodeClientFrame", () => {
     for (const targetSpec of ["", "**", "#", "#A", "tag:", alice.toUpperCase(), `${alice}/`]) {
       assert.deepStrictEqual(refused({ ...send, targetSpec }), { code: "bad_target", id: "s1" }, targetSpec)
     }
+    assert.deepStrictEqual(refused({ type: "pull", id: "s1", max: 0, targetSpec: "**" }), {
+      code: "malformed",
+      id: "s1",
+    })
+    assert.deepStrictEqual(refused({ ...send, nonce: "" }), { code: "malformed", id: "s1" })
   })
 
   it("echoes an id only if it could have been one", () => {
