@@ -19,21 +19,23 @@ export class CannotStart extends Schema.TaggedError<CannotStart>()("CannotStart"
 const banner = (config: BrokerConfig, port: number): string => {
   const host = config.host.includes(":") ? `[${config.host}]` : config.host
   const data = config.database._tag === "Postgres" ? "Postgres (DATABASE_URL)" : config.database.dataDir
+  const url = `ws://${host}:${port}/ws`
+  const dialled = config.publicOrigins[0] ?? "wss://your-host"
+  const next = isLoopback(config.host)
+    ? [
+        `two agents on this machine:  npx claudemesh seed-test-mesh --into ./homes --broker ${url}`,
+        `a mesh of your own:          npx claudemesh create my-team --broker ${url}`,
+        `other machines:              set BROKER_HOST=0.0.0.0 and BROKER_PUBLIC_URL, see README.md`,
+      ]
+    : [
+        `a mesh of your own:  npx claudemesh create my-team --broker ${dialled}/ws --admin-token …`,
+        ...(config.publicOrigins.length === 0 ? ["set BROKER_PUBLIC_URL to the URL that clients dial"] : []),
+      ]
   return [
-    `claudemesh broker`,
-    `  listening  ws://${host}:${port}/ws   (health: http://${host}:${port}/health)`,
+    "claudemesh broker",
+    `  listening  ${url}   (health: http://${host}:${port}/health)`,
     `  data       ${data}`,
-    ...(isLoopback(config.host)
-      ? [
-          `  next       two agents on this machine:  npx claudemesh create my-team --broker ws://${host}:${port}/ws`,
-          `             another machine:  set BROKER_HOST=0.0.0.0 and BROKER_PUBLIC_URL, see README.md`,
-        ]
-      : [
-          `  next       npx claudemesh create my-team --broker ${config.publicOrigins[0] ?? "wss://your-host"}/ws`,
-          ...(config.publicOrigins.length === 0
-            ? [`             set BROKER_PUBLIC_URL to the URL that clients dial`]
-            : []),
-        ]),
+    ...next.map((line, index) => (index === 0 ? `  next       ${line}` : `             ${line}`)),
   ].join("\n")
 }
 

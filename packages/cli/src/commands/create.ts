@@ -1,5 +1,6 @@
 /** `create`: a new mesh, its owner key, and oneself as its first member. */
 import { hostname, userInfo } from "node:os"
+import { join } from "node:path"
 import { createMesh } from "@claudemesh/client/http/BrokerHttp"
 import { type BrokerUrl, brokerUrlOf, httpOriginOf } from "@claudemesh/client/http/BrokerUrl"
 import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
@@ -20,6 +21,9 @@ export const brokerUrl = (typed: string): Effect.Effect<BrokerUrl, Failed> =>
       Effect.fail(new Failed({ reason: `${typed} is no broker's URL; write it like wss://mesh.example.com/ws` })),
     onSome: Effect.succeed,
   })
+
+/** The command as a host can start it from any folder. */
+const launcher = join(import.meta.dirname, "../../bin/claudemesh.mjs")
 
 const isDisplayName = Schema.is(DisplayName)
 
@@ -92,7 +96,8 @@ export const create = Command.make(
         [
           `Made the mesh ${bold(slug)} on ${url}. You are ${bold(displayName)}.`,
           `Your keys are in ${file.path}; keep that file to yourself.`,
-          `Next: connect Claude Code:  claude mcp add claudemesh -- npx claudemesh mcp`,
+          `Next, connect Claude Code:`,
+          `  claude mcp add claudemesh --scope user -- node ${launcher} mcp`,
         ].join("\n"),
       )
     },
