@@ -92,15 +92,25 @@ const makeLane = Effect.fnUntraced(function* (limits: BrokerLimits) {
     if (!ending) yield* Effect.sleep(backOffMillis(failuresInRow))
   })
 
+  /**
+   * What the last commit set free is on its way here: two turns let sockets be read and frames be handled, so that
+   * they go along. No timer: with nothing on its way the turns are over at once.
+   */
+  const gather = Effect.gen(function* () {
+    yield* Effect.yieldNow
+    yield* Effect.yieldNow
+    if (Queue.sizeUnsafe(incoming) > 0) backlog.push(...(yield* Queue.takeAll(incoming)))
+  })
+
   const run = Effect.gen(function* () {
     while (true) {
       backlog.push(...(yield* Queue.takeAll(incoming)))
       while (backlog.length > 0) {
+        yield* gather
         const size = batchSize(backlog, limits)
         const batch = backlog.slice(0, size)
         backlog = backlog.slice(size)
         yield* commit(batch)
-        if (Queue.sizeUnsafe(incoming) > 0) backlog.push(...(yield* Queue.takeAll(incoming)))
       }
     }
   }).pipe(Effect.catchTag("Done", () => Effect.void))

@@ -7,7 +7,7 @@ import { Effect } from "effect"
 import { type BrokerProcess, brokerProcess } from "../support/BrokerProcess.ts"
 import { makeMesh } from "../support/Meshes.ts"
 import { Postgres } from "../support/Postgres.ts"
-import { RawClient, sendFrame, unseal } from "../support/RawClient.ts"
+import { type Identity, RawClient, sendFrame, unseal } from "../support/RawClient.ts"
 import { temporaryFolder } from "../support/TestBroker.ts"
 
 const sqlite = Effect.map(temporaryFolder, (folder) => ({ BROKER_DATA_DIR: folder }))
@@ -27,6 +27,12 @@ const pushedSoFar = async (client: RawClient) => {
   return client.frames.filter((frame) => frame.type === "push")
 }
 
+/** A client_ack has no answer. What is sent after it is committed after it, and acked after that. */
+const ackIsCommitted = async (client: RawClient, self: Identity, to: Identity) => {
+  client.send(sendFrame("barrier", to.keys.publicKey, "barrier", self.keys))
+  await client.take("ack", (frame) => frame["id"] === "barrier")
+}
+
 const killedBeforeTheRecipientCame = async (broker: BrokerProcess) => {
   const { alice, bob } = await world(broker)
   const a = await RawClient.greetedV2(broker.url, alice)
@@ -40,6 +46,7 @@ const killedBeforeTheRecipientCame = async (broker: BrokerProcess) => {
   assert.strictEqual(push["redelivered"], false, "nobody can have had it before")
   b.send({ type: "client_ack", messageIds: [push["messageId"]] })
   assert.deepStrictEqual(await pushedSoFar(b), [], "once")
+  await ackIsCommitted(b, bob, alice)
   await broker.kill()
   await broker.start()
   const again = await RawClient.greetedV2(broker.url, bob)

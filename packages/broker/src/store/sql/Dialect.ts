@@ -15,8 +15,9 @@ export const records = (
   const names = Object.keys(columns)
   const json = JSON.stringify(rows)
   return sql.onDialectOrElse({
+    // jsonb_each, since json_each gives each object as text, to be parsed again for every column.
     sqlite: () =>
-      sql`(SELECT ${sql.literal(names.map((name) => `value->>'${name}' AS "${name}"`).join(", "))} FROM json_each(${json})) AS r`,
+      sql`(SELECT ${sql.literal(names.map((name) => `value->>'${name}' AS "${name}"`).join(", "))} FROM jsonb_each(${json})) AS r`,
     orElse: () =>
       sql`jsonb_to_recordset(${json}::text::jsonb) AS r(${sql.literal(names.map((name) => `"${name}" ${columns[name]}`).join(", "))})`,
   })
