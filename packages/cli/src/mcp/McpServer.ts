@@ -14,6 +14,7 @@ import { sendMessage } from "./tools/sendMessage.ts"
 import { setStatus } from "./tools/setStatus.ts"
 import { setSummary } from "./tools/setSummary.ts"
 import { failure, type Tool, type ToolResult } from "./Tool.ts"
+import { harmlessData } from "./WrapUntrusted.ts"
 
 export const tools: ReadonlyArray<Tool> = [sendMessage, checkMessages, setStatus, setSummary, listPeers]
 
@@ -63,7 +64,7 @@ export const serveMcp = Effect.fnUntraced(function* (manager: Effect.Effect<Mesh
     }
     return {
       content: [{ type: "text", text: result.text }],
-      structuredContent: result.structured,
+      structuredContent: harmlessData(result.structured),
       ...(result.isError === true && { isError: true }),
     }
   })

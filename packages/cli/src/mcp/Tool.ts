@@ -1,6 +1,7 @@
 /** One tool of the MCP server: what the model is told of it, how its input is checked, what it does. */
 import type { MeshManager } from "@claudemesh/client/MeshManager"
 import { Effect, Schema } from "effect"
+import { harmless } from "./WrapUntrusted.ts"
 
 export interface ToolResult {
   /** For the model to read. */
@@ -22,7 +23,7 @@ export interface Tool {
 }
 
 export const failure = (text: string, structured: Readonly<Record<string, unknown>> = {}): ToolResult => ({
-  text,
+  text: harmless(text),
   structured: { error: text, ...structured },
   isError: true,
 })

@@ -6,9 +6,19 @@ import type { InboxMessage } from "@claudemesh/client/inbox/PushBuffer"
 import { printable } from "../Output.ts"
 
 /** Tags that would end the wrapping, or that hosts give a meaning to. */
-const tags = /<(?=\s*\/?\s*(?:peer-message|system-reminder|system|function_results|function_calls)\b)/gi
+const tags =
+  /<(?=\s*\/?\s*(?:[\w-]+:)?(?:peer-message|system-reminder|system|function_results|function_calls|invoke|task-notification)\b)/gi
 
-export const escapeTags = (text: string): string => text.replace(tags, "&lt;")
+/** Words of others outside of a wrapping, such as names: nothing hidden in them, no tag that means something. */
+export const harmless = (text: string): string => printable(text).replace(tags, "&lt;")
+
+/** The same for a whole answer: a host may show a model the data instead of the text. */
+export const harmlessData = (value: unknown): unknown => {
+  if (typeof value === "string") return harmless(value)
+  if (Array.isArray(value)) return value.map(harmlessData)
+  if (typeof value !== "object" || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, harmlessData(inner)]))
+}
 
 const attribute = (value: string): string =>
   printable(value).replaceAll("&", "&amp;").replaceAll('"', "&quot;").replaceAll("<", "&lt;")
@@ -25,7 +35,7 @@ export const verificationOf = ({ content }: InboxMessage): Verification => {
 const bodyOf = ({ content }: InboxMessage): string => {
   switch (content._tag) {
     case "Opened":
-      return escapeTags(printable(content.text))
+      return harmless(content.text)
     case "Mismatch":
       return `[not shown: its sender sealed it for something else than it was delivered as (${content.field} differs)]`
     case "Undecryptable":

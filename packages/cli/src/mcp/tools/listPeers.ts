@@ -1,8 +1,8 @@
 /** `list_peers`: who is there, what they say of themselves, and how to address them. */
 import type { BrokerClient } from "@claudemesh/client/BrokerClient"
 import { Effect, Option, Schema } from "effect"
-import { printable, shortKey } from "../../Output.ts"
-import { escapeTags } from "../WrapUntrusted.ts"
+import { shortKey } from "../../Output.ts"
+import { harmless } from "../WrapUntrusted.ts"
 import { failure, tool } from "../Tool.ts"
 
 const listWaitMillis = 5_000
@@ -82,13 +82,16 @@ const away = ({ membership }: BrokerClient, reason: string): ListedMesh => ({
   members: [],
 })
 
+/** A summary stays on its own line: it cannot pass for the list's next one. */
+const oneLine = (text: string): string => text.replaceAll(/\s+/g, " ")
+
 const shown = ({ connected, members, mesh, reason }: ListedMesh): string => {
   if (!connected) return `Mesh ${mesh}: not connected (${reason}).`
   const lines = members.flatMap(({ key, name, sessions, you }) => [
-    `- ${printable(name)}${you ? " (you)" : ""}, key ${shortKey(key)}: ${sessions.length === 0 ? "away" : `${sessions.length} session(s)`}`,
+    `- ${harmless(name)}${you ? " (you)" : ""}, key ${shortKey(key)}: ${sessions.length === 0 ? "away" : `${sessions.length} session(s)`}`,
     ...sessions.map(
       ({ session, status, summary }) =>
-        `    ${status}, session ${session}${summary === null ? "" : `: ${escapeTags(printable(summary))}`}`,
+        `    ${status}, session ${session}${summary === null ? "" : `: ${oneLine(harmless(summary))}`}`,
     ),
   ])
   return [`Mesh ${mesh}:`, ...lines].join("\n")
