@@ -2,7 +2,8 @@
  * Everything in which SQLite and Postgres differ, one helper for each difference. Columns are text and bigint
  * only, so the rest of the SQL is one text for both.
  */
-import type { SqlClient } from "effect/unstable/sql"
+import { Effect, Predicate } from "effect"
+import type { SqlClient, SqlError } from "effect/unstable/sql"
 
 export type Column = "bigint" | "text"
 
@@ -22,6 +23,15 @@ export const records = (
       sql`jsonb_to_recordset(${json}::text::jsonb) AS r(${sql.literal(names.map((name) => `"${name}" ${columns[name]}`).join(", "))})`,
   })
 }
+
+/** A key that is taken. The classification of SQLite's errors knows unique indexes, and not primary keys. */
+export const isKeyTaken = ({ reason }: SqlError.SqlError): boolean =>
+  reason._tag === "UniqueViolation" ||
+  (Predicate.hasProperty(reason.cause, "code") && reason.cause.code === "SQLITE_CONSTRAINT_PRIMARYKEY")
+
+/** After a COMMIT that failed: Postgres has ended the transaction, SQLite may have left it open on its one connection. */
+export const endFailedTransaction = (sql: SqlClient.SqlClient): Effect.Effect<void> =>
+  sql.onDialectOrElse({ sqlite: () => Effect.ignore(sql`ROLLBACK`), orElse: () => Effect.void })
 
 /** Where the schema's name stands in a CREATE INDEX. `rest`: from the parenthesis of the columns on. */
 export const createIndex = (sql: SqlClient.SqlClient, name: string, table: string, rest: string) =>

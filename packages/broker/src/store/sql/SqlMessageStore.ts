@@ -5,7 +5,7 @@
 import type { MeshId } from "@claudemesh/domain/Ids"
 import { decodedBytes } from "@claudemesh/domain/Base64"
 import { Effect, Layer, Option } from "effect"
-import { SqlClient, type SqlError } from "effect/unstable/sql"
+import { SqlClient, SqlError } from "effect/unstable/sql"
 import {
   type InboxAddress,
   type MemberRecord,
@@ -16,7 +16,7 @@ import {
   Write,
   Written,
 } from "../MessageStore.ts"
-import { type Column, records } from "./Dialect.ts"
+import { type Column, endFailedTransaction, isKeyTaken, records } from "./Dialect.ts"
 import * as Rows from "./Rows.ts"
 
 type Accept = Extract<Write, { readonly _tag: "Accept" }>
@@ -87,7 +87,7 @@ const sessionColumn = (inbox: InboxAddress): string => inbox.session ?? ""
 
 const storeError = (error: SqlError.SqlError): StoreError => {
   const { reason } = error
-  if (reason._tag === "UniqueViolation") return new StoreError({ reason: "fenced", cause: error })
+  if (isKeyTaken(error)) return new StoreError({ reason: "fenced", cause: error })
   // A constraint or a value the database cannot take; everything else may pass by itself.
   const rejected = reason._tag === "ConstraintError" || reason._tag === "SqlSyntaxError"
   return new StoreError({ reason: rejected ? "rejected" : "unavailable", cause: error })
@@ -97,6 +97,20 @@ export const sqlMessageStore = Layer.effect(
   MessageStore,
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
+
+    /** A COMMIT or ROLLBACK that fails comes as a defect: what became of the transaction is then not known. */
+    const transaction = <A>(body: Effect.Effect<A, SqlError.SqlError>): Effect.Effect<A, StoreError> =>
+      sql.withTransaction(body).pipe(
+        Effect.mapError(storeError),
+        Effect.catchDefect((defect) =>
+          SqlError.isSqlError(defect)
+            ? Effect.andThen(
+                endFailedTransaction(sql),
+                Effect.fail(new StoreError({ reason: "unavailable", cause: defect })),
+              )
+            : Effect.die(defect),
+        ),
+      )
 
     /** Inserts the messages whose id is new, each with its deliveries and its audit row. */
     const accept = Effect.fnUntraced(function* (accepts: ReadonlyArray<Accept>) {
@@ -159,8 +173,10 @@ export const sqlMessageStore = Layer.effect(
       const duplicates =
         fresh.length === accepts.length
           ? new Map<string, Written>()
-          : yield* firstResults(accepts.filter((one) => !isNew(one)).map((one) => one.message.messageId))
-      return (one: Accept): Written => duplicates.get(one.message.messageId) ?? Written.Done()
+          : yield* firstResults(new Set(accepts.filter((one) => !isNew(one)).map((one) => one.message.messageId)))
+      // Of several with one id in the batch the first is new, and only the others are duplicates.
+      return (one: Accept): Written =>
+        isNew(one) ? Written.Done() : (duplicates.get(one.message.messageId) ?? Written.Done())
     })
 
     const insert = (
@@ -172,12 +188,12 @@ export const sqlMessageStore = Layer.effect(
       return sql`INSERT INTO mesh.${sql.literal(table)} (${names}) SELECT ${names} FROM ${records(sql, values, columns)}`
     }
 
-    const firstResults = Effect.fnUntraced(function* (messageIds: ReadonlyArray<string>) {
+    const firstResults = Effect.fnUntraced(function* (messageIds: ReadonlySet<string>) {
       const found = yield* Rows.accepted(
         yield* sql`SELECT m.id, m.content_hash, d.member_id, d.consumed_at
           FROM ${records(
             sql,
-            messageIds.map((id) => ({ id })),
+            [...messageIds].map((id) => ({ id })),
             { id: "text" },
           )}
           JOIN mesh.message m ON m.id = r.id
@@ -251,35 +267,37 @@ export const sqlMessageStore = Layer.effect(
         WHERE delivery.mesh_id = r.mesh_id AND delivery.member_id = r.member_id
           AND delivery.session_id = r.session_id AND delivery.consumed_at IS NULL`
 
-    /** The last change of each session in the batch: one statement cannot write a row twice. */
-    const lastOfEachSession = (batch: ReadonlyArray<Write>) => {
-      const last = new Map<string, Extract<Write, { readonly _tag: "SessionAttached" | "SessionDetached" }>>()
+    /**
+     * The last attachment of each session in the batch, and the detachment that came after it: one statement cannot
+     * write a row twice, and attachments are written first.
+     */
+    const sessionsAtTheEnd = (batch: ReadonlyArray<Write>) => {
+      const attached = new Map<string, Extract<Write, { readonly _tag: "SessionAttached" }>>()
+      const detached = new Map<string, Extract<Write, { readonly _tag: "SessionDetached" }>>()
       for (const write of batch) {
-        if (write._tag === "SessionAttached" || write._tag === "SessionDetached") {
-          last.set(`${write.meshId}/${write.memberId}/${write.session}`, write)
+        if (write._tag !== "SessionAttached" && write._tag !== "SessionDetached") continue
+        const key = `${write.meshId}/${write.memberId}/${write.session}`
+        if (write._tag === "SessionDetached") detached.set(key, write)
+        else {
+          attached.set(key, write)
+          detached.delete(key)
         }
       }
-      return [...last.values()]
+      return { attached: [...attached.values()], detached: [...detached.values()] }
     }
 
-    const commit = Effect.fnUntraced(
-      function* (batch: ReadonlyArray<Write>) {
-        const accepts = batch.filter(Write.$is("Accept"))
-        const consumes = batch.filter(Write.$is("Consume"))
-        const moved = batch.filter(Write.$is("InboxMoved"))
-        const sessions = lastOfEachSession(batch)
-        const attached = sessions.filter(Write.$is("SessionAttached"))
-        const detached = sessions.filter(Write.$is("SessionDetached"))
-        const outcome = accepts.length === 0 ? undefined : yield* accept(accepts)
-        if (consumes.length > 0) yield* consume(consumes)
-        if (moved.length > 0) yield* moveInboxes(moved)
-        if (attached.length > 0) yield* attach(attached)
-        if (detached.length > 0) yield* detach(detached)
-        return batch.map((write) => (write._tag === "Accept" && outcome ? outcome(write) : Written.Done()))
-      },
-      (body) => sql.withTransaction(body),
-      Effect.mapError(storeError),
-    )
+    const commit = Effect.fnUntraced(function* (batch: ReadonlyArray<Write>) {
+      const accepts = batch.filter(Write.$is("Accept"))
+      const consumes = batch.filter(Write.$is("Consume"))
+      const moved = batch.filter(Write.$is("InboxMoved"))
+      const { attached, detached } = sessionsAtTheEnd(batch)
+      const outcome = accepts.length === 0 ? undefined : yield* accept(accepts)
+      if (consumes.length > 0) yield* consume(consumes)
+      if (moved.length > 0) yield* moveInboxes(moved)
+      if (attached.length > 0) yield* attach(attached)
+      if (detached.length > 0) yield* detach(detached)
+      return batch.map((write) => (write._tag === "Accept" && outcome ? outcome(write) : Written.Done()))
+    }, transaction)
 
     const meshExists = (meshId: MeshId) =>
       sql`SELECT 1 FROM mesh.mesh WHERE id = ${meshId}`.pipe(
@@ -341,30 +359,30 @@ export const sqlMessageStore = Layer.effect(
       )
     }, Effect.mapError(storeError))
 
-    const createMesh = Effect.fnUntraced(
-      function* (mesh: MeshRecord, members: ReadonlyArray<MemberRecord>, nowMillis: number) {
-        const created = yield* sql`INSERT INTO mesh.mesh (id, slug, name, owner_public_key, allow_unsealed, created_at)
+    const createMesh = Effect.fnUntraced(function* (
+      mesh: MeshRecord,
+      members: ReadonlyArray<MemberRecord>,
+      nowMillis: number,
+    ) {
+      const created = yield* sql`INSERT INTO mesh.mesh (id, slug, name, owner_public_key, allow_unsealed, created_at)
           VALUES (${mesh.meshId}, ${mesh.slug}, ${mesh.name}, ${mesh.ownerPublicKey}, ${mesh.allowUnsealed ? 1 : 0}, ${nowMillis})
           ON CONFLICT (id) DO NOTHING RETURNING id`
-        if (created.length === 0) return (yield* isSame(mesh, members)) ? ("same" as const) : ("conflict" as const)
-        yield* insert(
-          "member",
-          { mesh_id: "text", id: "text", public_key: "text", display_name: "text", created_at: "bigint" },
-          members.map((member) => ({
-            mesh_id: mesh.meshId,
-            id: member.memberId,
-            public_key: member.publicKey,
-            display_name: member.displayName,
-            created_at: nowMillis,
-          })),
-        )
-        yield* sql`INSERT INTO mesh.audit_log (mesh_id, seq, event, at, recipients)
+      if (created.length === 0) return (yield* isSame(mesh, members)) ? ("same" as const) : ("conflict" as const)
+      yield* insert(
+        "member",
+        { mesh_id: "text", id: "text", public_key: "text", display_name: "text", created_at: "bigint" },
+        members.map((member) => ({
+          mesh_id: mesh.meshId,
+          id: member.memberId,
+          public_key: member.publicKey,
+          display_name: member.displayName,
+          created_at: nowMillis,
+        })),
+      )
+      yield* sql`INSERT INTO mesh.audit_log (mesh_id, seq, event, at, recipients)
           VALUES (${mesh.meshId}, 1, 'mesh_created', ${nowMillis}, ${members.length})`
-        return "created" as const
-      },
-      (body) => sql.withTransaction(body),
-      Effect.mapError(storeError),
-    )
+      return "created" as const
+    }, transaction)
 
     const isSame = Effect.fnUntraced(function* (mesh: MeshRecord, members: ReadonlyArray<MemberRecord>) {
       const [found] = yield* Rows.meshes(
