@@ -1,0 +1,479 @@
+/** What every database must do for the store: one suite, on SQLite in memory, SQLite in a file, and Postgres. */
+import { assert, describe, it, layer } from "@effect/vitest"
+import { DisplayName, MeshId, SessionId } from "@claudemesh/domain/Ids"
+import { Effect, type Layer, Option, References, Result, Tracer } from "effect"
+import { SqlClient } from "effect/unstable/sql"
+import { brokerLimits } from "../src/Limits.ts"
+import { CommitLanes, type Outcome } from "../src/store/CommitLane.ts"
+import { MessageStore, type PageRequest, type StoreError, Write, Written } from "../src/store/MessageStore.ts"
+import { migrate } from "../src/store/sql/Migrations.ts"
+import { alice, bob, carol, meshId, meshRecord } from "./support/MeshStory.ts"
+import { Postgres } from "./support/Postgres.ts"
+import {
+  acceptOf,
+  consumeOf,
+  freshPostgres,
+  inboxOf,
+  messageOf,
+  sqliteInAFile,
+  sqliteInMemory,
+  storeOn,
+} from "./support/Stores.ts"
+
+/** A claim that fails in any way is refuted. */
+type Claim = Effect.Effect<void, unknown, MessageStore | SqlClient.SqlClient>
+
+const sessionWrite = (tag: "SessionAttached" | "SessionDetached", name: string, atMillis: number): Write => {
+  const where = { meshId, memberId: bob.memberId, session: SessionId.make(name), atMillis }
+  return tag === "SessionAttached" ? Write.SessionAttached({ ...where, protocol: 2 }) : Write.SessionDetached(where)
+}
+
+const pageOf = (changes: Partial<PageRequest> = {}) =>
+  Effect.flatMap(MessageStore, (store) =>
+    store.page({
+      meshId,
+      inbox: inboxOf(bob),
+      priority: "next",
+      afterSeq: 0,
+      limit: 100,
+      nowMillis: 2_000,
+      ...changes,
+    }),
+  )
+
+const seqsOf = (changes: Partial<PageRequest> = {}) =>
+  Effect.map(pageOf(changes), (rows) => rows.map((message) => message.seq))
+
+const commit = (...batch: ReadonlyArray<Write>) => Effect.flatMap(MessageStore, (store) => store.commit(batch))
+
+const reasonOf = (effect: Effect.Effect<unknown, StoreError, MessageStore>) =>
+  Effect.map(Effect.flip(effect), (error) => error.reason)
+
+const tables = ["message", "delivery", "audit_log", "session"] as const
+
+const sizes = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const counted = yield* Effect.forEach(tables, (table) =>
+    Effect.map(
+      sql<{ readonly rows: number | bigint }>`SELECT count(*) AS rows FROM mesh.${sql.literal(table)}`,
+      ([row]) => [table, Number(row?.rows)] as const,
+    ),
+  )
+  return Object.fromEntries(counted)
+})
+
+/** How many statements an effect runs, counted where they are executed. BEGIN and COMMIT are not among them. */
+const statementsOf = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.suspend(() => {
+    let statements = 0
+    const tracer = Tracer.make({
+      span: (options) => {
+        if (options.name === "sql.execute") statements += 1
+        return new Tracer.NativeSpan(options)
+      },
+    })
+    return effect.pipe(
+      Effect.provideService(Tracer.Tracer, tracer),
+      Effect.map(() => statements),
+    )
+  })
+
+/** The same DDL has to make an insert fail on both databases, so each has its own text. */
+const failInserts = (table: string) =>
+  Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    yield* sql.onDialectOrElse({
+      sqlite: () => sql`CREATE TRIGGER mesh.refuse BEFORE INSERT ON ${sql.literal(table)}
+        BEGIN SELECT RAISE(ABORT, 'refused by the test'); END`,
+      orElse: () =>
+        Effect.andThen(
+          sql`CREATE FUNCTION mesh.refuse() RETURNS trigger LANGUAGE plpgsql
+            AS ${sql.literal("'BEGIN RAISE EXCEPTION ''refused by the test''; END'")}`,
+          sql`CREATE TRIGGER refuse BEFORE INSERT ON mesh.${sql.literal(table)} FOR EACH ROW EXECUTE FUNCTION mesh.refuse()`,
+        ),
+    })
+  })
+
+/** Statements succeed, and COMMIT does not: a deferred constraint is broken by every message. */
+const failCommits = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`CREATE TABLE mesh.parent (id bigint PRIMARY KEY)`
+  yield* sql.onDialectOrElse({
+    sqlite: () =>
+      Effect.all([
+        sql`PRAGMA foreign_keys = ON`,
+        sql`CREATE TABLE mesh.child (id bigint REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED)`,
+        sql`CREATE TRIGGER mesh.orphan AFTER INSERT ON message BEGIN INSERT INTO child VALUES (1); END`,
+      ]),
+    orElse: () =>
+      Effect.all([
+        sql`CREATE TABLE mesh.child (id bigint REFERENCES mesh.parent (id) DEFERRABLE INITIALLY DEFERRED)`,
+        sql`CREATE FUNCTION mesh.orphan() RETURNS trigger LANGUAGE plpgsql
+          AS ${sql.literal("'BEGIN INSERT INTO mesh.child VALUES (1); RETURN NEW; END'")}`,
+        sql`CREATE TRIGGER orphan AFTER INSERT ON mesh.message FOR EACH ROW EXECUTE FUNCTION mesh.orphan()`,
+      ]),
+  })
+})
+
+const letCommitsPass = Effect.flatMap(SqlClient.SqlClient, (sql) => sql`INSERT INTO mesh.parent VALUES (1)`)
+
+const nothing = { message: 0, delivery: 0, audit_log: 0, session: 0 }
+
+const claims: Readonly<Record<string, Claim>> = {
+  "gives a page what was accepted, whole and in sequence order, whatever the order of the batch (I6)": Effect.gen(
+    function* () {
+      const replied = messageOf(2, { replyTo: messageOf(1).messageId, ciphertext: "A".repeat(40_000) })
+      assert.deepStrictEqual(yield* commit(acceptOf(messageOf(3)), acceptOf(messageOf(1))), [
+        Written.Done(),
+        Written.Done(),
+      ])
+      yield* commit(acceptOf(replied))
+      assert.deepStrictEqual(yield* pageOf(), [messageOf(1), replied, messageOf(3)])
+      assert.deepStrictEqual(yield* seqsOf({ limit: 2 }), [1, 2])
+      assert.deepStrictEqual(yield* seqsOf({ afterSeq: 2 }), [3])
+      assert.deepStrictEqual(yield* sizes, { message: 3, delivery: 3, audit_log: 3, session: 0 })
+    },
+  ),
+
+  "keeps inboxes, priorities and meshes apart": Effect.gen(function* () {
+    yield* commit(
+      acceptOf(messageOf(1), [inboxOf(bob)]),
+      acceptOf(messageOf(2), [inboxOf(bob, "s1")]),
+      acceptOf(messageOf(3, { priority: "now" }), [inboxOf(bob)]),
+      acceptOf(messageOf(4), [inboxOf(carol), inboxOf(bob, "s2")]),
+      acceptOf({ ...messageOf(1, { id: "elsewhere" }), meshId: MeshId.make("mesh-2") }, [inboxOf(bob)]),
+    )
+    assert.deepStrictEqual(yield* seqsOf(), [1])
+    assert.deepStrictEqual(yield* seqsOf({ inbox: inboxOf(bob, "s1") }), [2])
+    assert.deepStrictEqual(yield* seqsOf({ priority: "now" }), [3])
+    assert.deepStrictEqual(yield* seqsOf({ inbox: inboxOf(bob, "s2") }), [4])
+    assert.deepStrictEqual(yield* seqsOf({ inbox: inboxOf(carol) }), [4])
+    assert.strictEqual((yield* pageOf({ meshId: MeshId.make("mesh-2") })).length, 1)
+  }),
+
+  "takes a message id once, and answers again with the first one's hash and who has consumed it (I7)": Effect.gen(
+    function* () {
+      const recipients = [inboxOf(bob), inboxOf(carol, "s1")]
+      yield* commit(acceptOf(messageOf(1, { contentHash: "first" }), recipients))
+      yield* commit(consumeOf(1, inboxOf(carol, "s1")))
+      const [again] = yield* commit(acceptOf(messageOf(2, { id: "m1", contentHash: "other" }), recipients))
+      assert.strictEqual(again?._tag, "Duplicate")
+      if (again?._tag !== "Duplicate") return
+      assert.strictEqual(again.contentHash, "first")
+      assert.sameDeepMembers(
+        [...again.recipients],
+        [
+          { memberId: bob.memberId, consumed: false },
+          { memberId: carol.memberId, consumed: true },
+        ],
+      )
+      assert.deepStrictEqual(yield* sizes, { message: 1, delivery: 2, audit_log: 1, session: 0 })
+    },
+  ),
+
+  "takes the first of several with one id in one batch, and tells the others so, each recipient once (I7)": Effect.gen(
+    function* () {
+      const duplicate = Written.Duplicate({
+        contentHash: "first",
+        recipients: [{ memberId: bob.memberId, consumed: false }],
+      })
+      const results = yield* commit(
+        acceptOf(messageOf(1, { id: "same", contentHash: "first" })),
+        acceptOf(messageOf(2, { id: "same", contentHash: "second" })),
+        acceptOf(messageOf(3)),
+        acceptOf(messageOf(4, { id: "same", contentHash: "third" })),
+      )
+      assert.deepStrictEqual(results, [Written.Done(), duplicate, Written.Done(), duplicate])
+      assert.deepStrictEqual(yield* seqsOf(), [1, 3])
+    },
+  ),
+
+  "refuses a sequence number that was used as fenced, and stores nothing of that batch (I6)": Effect.gen(function* () {
+    yield* commit(acceptOf(messageOf(1)))
+    const before = yield* sizes
+    const batch = [
+      acceptOf(messageOf(2)),
+      acceptOf(messageOf(1, { id: "zombie" })),
+      consumeOf(1, inboxOf(bob)),
+      sessionWrite("SessionAttached", "s1", 1),
+    ]
+    assert.strictEqual(yield* reasonOf(commit(...batch)), "fenced")
+    assert.deepStrictEqual(yield* sizes, before)
+    assert.deepStrictEqual(yield* seqsOf(), [1])
+  }),
+
+  "refuses what no table can take as rejected, which is another thing than unavailable": Effect.gen(function* () {
+    const impossible = acceptOf({ ...messageOf(1), createdAtMillis: Number.NaN })
+    assert.strictEqual(yield* reasonOf(commit(impossible)), "rejected")
+    assert.deepStrictEqual(yield* sizes, nothing)
+  }),
+
+  "writes message, deliveries and audit row in one transaction: with one of them refused, none is there (I6, I18)":
+    Effect.gen(function* () {
+      yield* failInserts("delivery")
+      yield* Effect.flip(commit(sessionWrite("SessionAttached", "s1", 1), acceptOf(messageOf(1))))
+      assert.deepStrictEqual(yield* sizes, nothing)
+    }),
+
+  "writes no message without its audit row (I18)": Effect.gen(function* () {
+    yield* failInserts("audit_log")
+    yield* Effect.flip(commit(acceptOf(messageOf(1))))
+    assert.deepStrictEqual(yield* sizes, nothing)
+  }),
+
+  "keeps no ciphertext and no hash in the audit log (I18)": Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    yield* commit(acceptOf(messageOf(1, { ciphertext: "c2VjcmV0", contentHash: "the-hash" })))
+    const rows = yield* sql`SELECT * FROM mesh.audit_log`
+    const text = JSON.stringify(rows, (_key, value: unknown) => (typeof value === "bigint" ? Number(value) : value))
+    assert.include(text, messageOf(1).messageId)
+    assert.include(text, '"ciphertext_bytes":6')
+    for (const secret of ["c2VjcmV0", "the-hash", meshRecord.ownerPublicKey]) assert.notInclude(text, secret)
+  }),
+
+  "reports a commit that fails at its very end as unavailable, stores nothing, and goes on (I7)": Effect.gen(
+    function* () {
+      yield* failCommits
+      assert.strictEqual(yield* reasonOf(commit(acceptOf(messageOf(1)))), "unavailable")
+      assert.deepStrictEqual(yield* sizes, nothing)
+      yield* letCommitsPass
+      assert.deepStrictEqual(yield* commit(acceptOf(messageOf(1))), [Written.Done()])
+      assert.deepStrictEqual(yield* seqsOf(), [1])
+    },
+  ),
+
+  "pages no more what was consumed, and consuming twice is harmless (I8)": Effect.gen(function* () {
+    yield* commit(acceptOf(messageOf(1), [inboxOf(bob), inboxOf(carol)]), acceptOf(messageOf(2)))
+    assert.deepStrictEqual(yield* commit(consumeOf(1, inboxOf(bob)), consumeOf(1, inboxOf(bob))), [
+      Written.Done(),
+      Written.Done(),
+    ])
+    yield* commit(consumeOf(1, inboxOf(bob), 9_000), consumeOf(77, inboxOf(bob)))
+    assert.deepStrictEqual(yield* seqsOf(), [2])
+    assert.deepStrictEqual(yield* seqsOf({ inbox: inboxOf(carol) }), [1])
+    const sql = yield* SqlClient.SqlClient
+    const [row] = yield* sql<{ readonly at: number | bigint }>`SELECT consumed_at AS at FROM mesh.delivery
+      WHERE member_id = ${bob.memberId} AND seq = 1`
+    assert.strictEqual(Number(row?.at), 5_000, "the first time stands")
+  }),
+
+  "pages and counts only what has not expired (I17)": Effect.gen(function* () {
+    const store = yield* MessageStore
+    yield* commit(acceptOf(messageOf(1, { expiresAtMillis: 3_000 })), acceptOf(messageOf(2)))
+    const count = (nowMillis: number) => store.countWaiting(meshId, [inboxOf(bob)], nowMillis)
+    assert.deepStrictEqual([yield* seqsOf({ nowMillis: 2_999 }), yield* count(2_999)], [[1, 2], 2])
+    assert.deepStrictEqual([yield* seqsOf({ nowMillis: 3_000 }), yield* count(3_000)], [[2], 1])
+  }),
+
+  "counts what waits in several inboxes together, of any priority": Effect.gen(function* () {
+    const store = yield* MessageStore
+    yield* commit(
+      acceptOf(messageOf(1, { priority: "low" }), [inboxOf(bob), inboxOf(carol)]),
+      acceptOf(messageOf(2, { priority: "now" }), [inboxOf(bob, "s1")]),
+      acceptOf(messageOf(3), [inboxOf(bob, "s2")]),
+      acceptOf(messageOf(4), [inboxOf(bob)]),
+    )
+    yield* commit(consumeOf(4, inboxOf(bob)))
+    assert.strictEqual(yield* store.countWaiting(meshId, [inboxOf(bob), inboxOf(bob, "s1")], 2_000), 2)
+    assert.strictEqual(yield* store.countWaiting(meshId, [inboxOf(alice)], 2_000), 0)
+    assert.strictEqual(yield* store.countWaiting(meshId, [], 2_000), 0)
+  }),
+
+  "keeps of each session the end of what one batch says of it": Effect.gen(function* () {
+    const store = yield* MessageStore
+    const sessions = Effect.map(store.loadMesh(meshId), (found) =>
+      Option.match(found, {
+        onNone: () => [],
+        onSome: (mesh) =>
+          mesh.sessions.map((one): readonly [string, number, number | undefined] => [
+            one.session,
+            one.attachedAtMillis,
+            one.detachedAtMillis,
+          ]),
+      }),
+    )
+    yield* store.createMesh(meshRecord, [bob], 0)
+    yield* commit(
+      sessionWrite("SessionAttached", "came-and-went", 10),
+      sessionWrite("SessionAttached", "stays", 10),
+      sessionWrite("SessionDetached", "came-and-went", 20),
+      sessionWrite("SessionDetached", "never-came", 20),
+    )
+    assert.deepStrictEqual(yield* sessions, [
+      ["came-and-went", 10, 20],
+      ["stays", 10, undefined],
+    ])
+    yield* commit(
+      sessionWrite("SessionDetached", "stays", 30),
+      sessionWrite("SessionAttached", "stays", 40),
+      sessionWrite("SessionAttached", "came-and-went", 40),
+      sessionWrite("SessionDetached", "came-and-went", 40),
+    )
+    assert.deepStrictEqual(yield* sessions, [
+      ["came-and-went", 40, 40],
+      ["stays", 40, undefined],
+    ])
+  }),
+
+  "moves what waits in a session's inbox to its member's, and nothing else": Effect.gen(function* () {
+    yield* commit(
+      ...[1, 2, 3].map((seq) => acceptOf(messageOf(seq), [inboxOf(bob, "s1")])),
+      acceptOf(messageOf(4), [inboxOf(bob, "s2")]),
+      acceptOf(messageOf(5), [inboxOf(carol, "s1")]),
+      consumeOf(1, inboxOf(bob, "s1")),
+    )
+    yield* commit(Write.InboxMoved({ meshId, memberId: bob.memberId, session: SessionId.make("s1") }))
+    assert.deepStrictEqual(yield* seqsOf(), [2, 3])
+    assert.deepStrictEqual(yield* seqsOf({ inbox: inboxOf(bob, "s1") }), [])
+    assert.deepStrictEqual(yield* seqsOf({ inbox: inboxOf(bob, "s2") }), [4])
+    assert.deepStrictEqual(yield* seqsOf({ inbox: inboxOf(carol, "s1") }), [5])
+    yield* commit(consumeOf(2, inboxOf(bob)))
+    assert.deepStrictEqual(yield* seqsOf(), [3])
+  }),
+
+  "loads all that a mesh's owner needs to begin: members, sessions, the last sequence, and which inboxes wait (I24)":
+    Effect.gen(function* () {
+      const store = yield* MessageStore
+      assert.isTrue(Option.isNone(yield* store.loadMesh(meshId)))
+      assert.isFalse(yield* store.meshExists(meshId))
+      yield* store.createMesh(meshRecord, [alice, bob], 5)
+      assert.isTrue(yield* store.meshExists(meshId))
+      const fresh = Option.getOrThrow(yield* store.loadMesh(meshId))
+      assert.deepStrictEqual(fresh, { mesh: meshRecord, members: [alice, bob], sessions: [], lastSeq: 1, waiting: [] })
+      yield* commit(
+        sessionWrite("SessionAttached", "s1", 10),
+        ...[2, 3, 7].map((seq) => acceptOf(messageOf(seq), [inboxOf(bob)])),
+        acceptOf(messageOf(8, { priority: "low" }), [inboxOf(bob, "s1")]),
+        acceptOf(messageOf(9), [inboxOf(alice)]),
+        consumeOf(9, inboxOf(alice)),
+      )
+      const loaded = Option.getOrThrow(yield* store.loadMesh(meshId))
+      assert.strictEqual(loaded.lastSeq, 9)
+      assert.deepStrictEqual(
+        loaded.sessions.map((one) => [`${one.session}`, one.memberId, one.protocol, one.detachedAtMillis]),
+        [["s1", bob.memberId, 2, undefined]],
+      )
+      assert.deepStrictEqual(loaded.waiting, [
+        { inbox: inboxOf(bob), priority: "next" },
+        { inbox: inboxOf(bob, "s1"), priority: "low" },
+      ])
+    }),
+
+  "makes a mesh once: the same again is the same, and the id of another mesh a conflict": Effect.gen(function* () {
+    const store = yield* MessageStore
+    assert.strictEqual(yield* store.createMesh(meshRecord, [alice, bob], 1), "created")
+    assert.strictEqual(yield* store.createMesh(meshRecord, [bob, alice], 2), "same")
+    const otherOwner = { ...meshRecord, ownerPublicKey: carol.publicKey }
+    assert.strictEqual(yield* store.createMesh(otherOwner, [alice, bob], 3), "conflict")
+    const otherKey = { ...bob, publicKey: carol.publicKey }
+    assert.strictEqual(yield* store.createMesh(meshRecord, [alice, otherKey], 3), "conflict")
+    assert.strictEqual(yield* store.createMesh(meshRecord, [alice, bob, carol], 3), "conflict")
+    const named = {
+      ...meshRecord,
+      meshId: MeshId.make("mesh-2"),
+      name: DisplayName.make("Zwölf \u{1F600}"),
+      allowUnsealed: true,
+    }
+    assert.strictEqual(yield* store.createMesh(named, [], 4), "created")
+    assert.deepStrictEqual(Option.getOrThrow(yield* store.loadMesh(named.meshId)).mesh, named)
+    assert.deepStrictEqual(Option.getOrThrow(yield* store.loadMesh(meshId)).members, [alice, bob])
+  }),
+
+  "commits a batch of any size in the same number of statements": Effect.gen(function* () {
+    const accepts = (from: number, count: number) =>
+      Array.from({ length: count }, (_, n) => acceptOf(messageOf(from + n), [inboxOf(bob), inboxOf(carol)]))
+    const everything = (from: number, count: number, known: number) => [
+      ...accepts(from, count),
+      ...Array.from({ length: count }, (_, n) => acceptOf(messageOf(from + count + n, { id: `m${known}` }))),
+      ...Array.from({ length: count }, (_, n) => consumeOf(from + n, inboxOf(bob))),
+      ...Array.from({ length: count }, (_, n) => sessionWrite("SessionAttached", `a${n}`, from)),
+      ...Array.from({ length: count }, (_, n) => sessionWrite("SessionDetached", `b${n}`, from)),
+      ...Array.from({ length: count }, (_, n) =>
+        Write.InboxMoved({ meshId, memberId: bob.memberId, session: SessionId.make(`c${n}`) }),
+      ),
+    ]
+    assert.strictEqual(yield* statementsOf(commit(...accepts(1, 1))), 3)
+    assert.strictEqual(yield* statementsOf(commit(...accepts(2, 200))), 3)
+    assert.strictEqual(yield* statementsOf(commit(...everything(1_000, 1, 1))), 8)
+    assert.strictEqual(yield* statementsOf(commit(...everything(2_000, 40, 1))), 8)
+    assert.strictEqual(yield* statementsOf(commit(consumeOf(1, inboxOf(bob)))), 1)
+  }),
+
+  "may be migrated again without harm": Effect.gen(function* () {
+    yield* commit(acceptOf(messageOf(1)))
+    assert.deepStrictEqual(yield* Effect.orDie(migrate), [])
+    assert.deepStrictEqual(yield* seqsOf(), [1])
+  }),
+
+  "commits, through the lane, all of a batch but the one item that it refuses (I24)": Effect.gen(function* () {
+    const outcomes = yield* Effect.scoped(
+      Effect.gen(function* () {
+        const lane = (yield* CommitLanes).laneOf(meshId)
+        const impossible = acceptOf({ ...messageOf(2), createdAtMillis: Number.NaN })
+        const writes = [
+          acceptOf(messageOf(1)),
+          impossible,
+          acceptOf(messageOf(3)),
+          sessionWrite("SessionAttached", "s1", 1),
+        ]
+        return yield* Effect.forEach(
+          writes,
+          (write) =>
+            Effect.callback<Outcome>((resume) => lane.submit(write, (outcome) => resume(Effect.succeed(outcome)))),
+          { concurrency: "unbounded" },
+        )
+      }).pipe(Effect.provide(CommitLanes.layer(1, brokerLimits))),
+    )
+    assert.deepStrictEqual(
+      outcomes.map((outcome) => outcome._tag),
+      ["Success", "Failure", "Success", "Success"],
+    )
+    assert.deepStrictEqual(yield* seqsOf(), [1, 3])
+    assert.deepStrictEqual(yield* sizes, { message: 2, delivery: 2, audit_log: 2, session: 1 })
+  }),
+
+  "answers a ping": Effect.flatMap(MessageStore, (store) => store.ping),
+}
+
+type Fresh<R> = Layer.Layer<MessageStore | SqlClient.SqlClient, unknown, R>
+
+const fresh = <R>(claim: Claim, store: Fresh<R>) =>
+  claim.pipe(Effect.provide(store), Effect.provideService(References.MinimumLogLevel, "None"), Effect.orDie)
+
+describe("the store on SQLite in memory", () => {
+  for (const [name, claim] of Object.entries(claims)) it.effect(name, () => fresh(claim, storeOn(sqliteInMemory)))
+})
+
+describe("the store on SQLite in a file", () => {
+  for (const [name, claim] of Object.entries(claims)) it.live(name, () => fresh(claim, storeOn(sqliteInAFile)))
+})
+
+layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })("the store on Postgres", (it) => {
+  for (const [name, claim] of Object.entries(claims)) it.effect(name, () => fresh(claim, storeOn(freshPostgres)))
+
+  it.effect("is migrated by two brokers that start together on a new database", () =>
+    Effect.gen(function* () {
+      for (let round = 0; round < 5; round++) {
+        const ran = yield* Effect.all([migrate, migrate, migrate], { concurrency: "unbounded" }).pipe(
+          Effect.result,
+          Effect.provide(freshPostgres),
+        )
+        assert.isTrue(Result.isSuccess(ran), String(ran))
+      }
+    }),
+  )
+
+  it.effect("reports a connection that breaks under a commit as unavailable, and goes on (I7)", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      yield* sql`CREATE FUNCTION mesh.break() RETURNS trigger LANGUAGE plpgsql
+        AS ${sql.literal("'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END'")}`
+      yield* sql`CREATE TRIGGER break BEFORE INSERT ON mesh.delivery FOR EACH ROW EXECUTE FUNCTION mesh.break()`
+      assert.strictEqual(yield* reasonOf(commit(acceptOf(messageOf(1)))), "unavailable")
+      // The broken connection may be handed out once more before its end is noticed.
+      yield* Effect.retry(sql`DROP TRIGGER break ON mesh.delivery`, { times: 3 })
+      assert.deepStrictEqual(yield* sizes, nothing)
+      assert.deepStrictEqual(yield* commit(acceptOf(messageOf(1))), [Written.Done()])
+    }).pipe(Effect.provide(storeOn(freshPostgres)), Effect.orDie),
+  )
+})

@@ -1,0 +1,70 @@
+/** The production store on each of its databases, with the client beside it so that a test can look at the tables. */
+import { Base64 } from "@claudemesh/domain/Base64"
+import { SessionId } from "@claudemesh/domain/Ids"
+import type { Priority } from "@claudemesh/domain/routing/Status"
+import { messageIdOf } from "@claudemesh/domain/trust/MessageIdentity"
+import * as BunFileSystem from "@effect/platform-bun/BunFileSystem"
+import { Effect, Layer, Redacted } from "effect"
+import type { SqlClient } from "effect/unstable/sql"
+import { type InboxAddress, type MemberRecord, type StoredMessage, Write } from "../../src/store/MessageStore.ts"
+import { migrate } from "../../src/store/sql/Migrations.ts"
+import { postgres } from "../../src/store/sql/Postgres.ts"
+import { sqliteFile, sqliteIn } from "../../src/store/sql/Sqlite.ts"
+import { sqlMessageStore } from "../../src/store/sql/SqlMessageStore.ts"
+import { alice, bob, meshId, nonce } from "./MeshStory.ts"
+import { Postgres } from "./Postgres.ts"
+import { temporaryFolder } from "./TestBroker.ts"
+
+/** The tables are made before anybody asks for them. */
+export const storeOn = <E, R>(database: Layer.Layer<SqlClient.SqlClient, E, R>) =>
+  sqlMessageStore.pipe(Layer.provideMerge(Layer.provideMerge(Layer.effectDiscard(migrate), database)))
+
+export const sqliteInMemory = sqliteFile(":memory:")
+
+export const sqliteInAFile = Layer.unwrap(Effect.map(temporaryFolder, sqliteIn)).pipe(
+  Layer.provide(BunFileSystem.layer),
+)
+
+/** A database of its own on the server at hand. */
+export const freshPostgres = Layer.unwrap(
+  Effect.flatMap(Postgres, ({ freshDatabase }) => Effect.map(freshDatabase, (url) => postgres(Redacted.make(url)))),
+)
+
+export const inboxOf = (member: MemberRecord, session?: string): InboxAddress => ({
+  memberId: member.memberId,
+  session: session === undefined ? undefined : SessionId.make(session),
+})
+
+export interface MessageChoices {
+  readonly id?: string
+  readonly priority?: Priority
+  readonly ciphertext?: string
+  readonly contentHash?: string
+  readonly expiresAtMillis?: number
+  readonly replyTo?: StoredMessage["messageId"]
+}
+
+/** From alice; known by `id`, which is `m` and its sequence number unless told. */
+export const messageOf = (seq: number, choices: MessageChoices = {}): StoredMessage => ({
+  meshId,
+  seq,
+  messageId: messageIdOf(meshId, alice.publicKey, choices.id ?? `m${seq}`),
+  senderMemberId: alice.memberId,
+  senderSession: SessionId.make("s1"),
+  targetSpec: bob.publicKey,
+  priority: choices.priority ?? "next",
+  nonce,
+  ciphertext: Base64.make(choices.ciphertext ?? "AAAA"),
+  replyTo: choices.replyTo,
+  createdAtMillis: 1_000 + seq,
+  expiresAtMillis: choices.expiresAtMillis ?? 1_000_000,
+  contentHash: choices.contentHash ?? "hash",
+})
+
+export const acceptOf = (
+  message: StoredMessage,
+  recipients: ReadonlyArray<InboxAddress> = [inboxOf(bob)],
+): Extract<Write, { readonly _tag: "Accept" }> => Write.Accept({ message, recipients })
+
+export const consumeOf = (seq: number, inbox: InboxAddress, atMillis = 5_000): Write =>
+  Write.Consume({ meshId, inbox, seq, atMillis })
