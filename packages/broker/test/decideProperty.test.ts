@@ -239,7 +239,7 @@ class Chaos {
   }
 
   private restart(): void {
-    for (const peer of [...this.peers]) this.forget(peer)
+    for (const peer of this.peers.splice(0)) this.checker.closed(peer)
     this.writeEnds = []
     this.pageEnds = []
     this.story.restart()
