@@ -3,10 +3,10 @@
  * the connection, the outbox, the inbox and the last known roster. Callers ask and wait; none of them can hold
  * the reading up, and a mesh that is down is nobody else's business (I24). Texts leave and arrive sealed.
  */
-import { ClientMessageId, type MessageId } from "@claudemesh/domain/Ids"
+import type { ClientMessageId, MessageId } from "@claudemesh/domain/Ids"
 import { ackBatchMax, messageBytesDefault } from "@claudemesh/domain/Limits"
-import type { Priority, Status } from "@claudemesh/domain/routing/Status"
-import { isDirect, type Target } from "@claudemesh/domain/routing/Target"
+import type { Status } from "@claudemesh/domain/routing/Status"
+import type { Target } from "@claudemesh/domain/routing/Target"
 import { messageIdOf } from "@claudemesh/domain/trust/MessageIdentity"
 import type { Profile } from "@claudemesh/domain/trust/Plaintext"
 import {
@@ -17,7 +17,7 @@ import {
   type Push,
 } from "@claudemesh/domain/wire/BrokerFrame"
 import { encodeClientFrame } from "@claudemesh/domain/wire/ClientFrame"
-import { Clock, Crypto, Data, Deferred, type Duration, Effect, Latch, Option, Queue, Schema } from "effect"
+import { Clock, Crypto, Data, Deferred, type Duration, Effect, Latch, Option, Queue } from "effect"
 import { type Connection, Dialer } from "./connection/Dialer.ts"
 import { ConnectionLost, greet, type Identity, lost, lostBy } from "./connection/Handshake.ts"
 import { type Ack, ClientStopped, makeOutbox, type OutboxFull, type SendRefused } from "./connection/Outbox.ts"
@@ -34,11 +34,12 @@ import { PushBuffer } from "./inbox/PushBuffer.ts"
 import type { Membership } from "./keys/Membership.ts"
 import { Sodium, type UnusableKey } from "./keys/Sodium.ts"
 import { pingIntervalMillis } from "./Limits.ts"
-import { type ResolveError, resolveTarget } from "./roster/ResolveTarget.ts"
+import type { ResolveError } from "./roster/ResolveTarget.ts"
 import { type Roster, withPresence } from "./roster/Roster.ts"
 import { TrustedKeys } from "./roster/TrustedKeys.ts"
 import { openPush } from "./seal/OpenPush.ts"
-import { type MessageTooLarge, recipientSpeaksV1, sealMessage } from "./seal/SealMessage.ts"
+import { composeSend, type OutgoingMessage, type UnsupportedTarget } from "./seal/OutgoingMessage.ts"
+import type { MessageTooLarge } from "./seal/SealMessage.ts"
 import { openProfile, sealProfile, type SummaryTooLong } from "./seal/SealProfile.ts"
 
 export type ConnectionState = Data.TaggedEnum<{
@@ -49,23 +50,6 @@ export type ConnectionState = Data.TaggedEnum<{
   Stopped: { readonly reason: string; readonly detail: string; readonly code: number | undefined }
 }>
 export const ConnectionState = Data.taggedEnum<ConnectionState>()
-
-/** Channels, tags and `*` cannot be sealed to yet. */
-export class UnsupportedTarget extends Schema.TaggedError<UnsupportedTarget>()("UnsupportedTarget", {
-  target: Schema.String,
-}) {
-  override get message() {
-    return `${this.target} is a group; messages go to one member or session for now`
-  }
-}
-
-export interface OutgoingMessage {
-  /** As the agent wrote it, or resolved. */
-  readonly to: string | Target
-  readonly text: string
-  readonly priority: Priority
-  readonly replyTo?: MessageId
-}
 
 export type EnqueueError =
   | ResolveError
@@ -132,7 +116,6 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
   const { meshId, pubkey, slug } = membership
   const dialer = yield* Dialer
   const sodium = yield* Sodium
-  const crypto = yield* Crypto.Crypto
   const context = yield* Effect.context<Sodium | Crypto.Crypto>()
   const self = { ...membership, sessionId }
   const outbox = yield* makeOutbox
@@ -271,12 +254,15 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
     Effect.mapError((error) => lost("no answer to a ping", error.message)),
   )
 
+  const restored = <E extends { readonly message: string }>(what: string, step: Effect.Effect<unknown, E>) =>
+    Effect.catch(step, (error) => Effect.logDebug("not restored", { slug, what, error: error.message }))
+
   /** The broker may have forgotten us, and the roster may be another one. */
   const restore = Effect.gen(function* () {
-    yield* refreshRoster
-    if (status !== undefined) yield* sendStatus(status)
-    if (summary !== undefined) yield* sendSummary(summary)
-  }).pipe(Effect.catch((error) => Effect.logDebug("not everything was restored", { slug, error: error.message })))
+    yield* restored("roster", refreshRoster)
+    if (status !== undefined) yield* restored("status", sendStatus(status))
+    if (summary !== undefined) yield* restored("summary", sendSummary(summary))
+  })
 
   const connect = Effect.gen(function* () {
     const connection = yield* dialer
@@ -308,7 +294,7 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
 
   const stop = ({ code, detail, reason }: Pick<ConnectionLost, "code" | "detail" | "reason">) =>
     Effect.suspend(() => {
-      enter(ConnectionState.Stopped({ reason, detail, code }))
+      if (state._tag !== "Stopped") enter(ConnectionState.Stopped({ reason, detail, code }))
       return outbox.stop(new ClientStopped({ reason, code }))
     })
 
@@ -326,43 +312,16 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
     }
   })
 
-  const resolve = Effect.fnUntraced(function* (to: string | Target, roster: Roster) {
-    const target = typeof to === "string" ? yield* Effect.fromResult(resolveTarget(to, roster)) : to
-    if (!isDirect(target)) return yield* new UnsupportedTarget({ target: typeof to === "string" ? to : to._tag })
-    return target
-  })
-
   const enqueue = Effect.fn("BrokerClient.enqueue")(function* (message: OutgoingMessage) {
     if (state._tag === "Stopped") return yield* new ClientStopped({ reason: state.reason, code: state.code })
     const known = yield* bestRoster
-    const target = yield* resolve(message.to, known)
-    const recipient = yield* Effect.fromResult(keys.of(target.key))
-    const id = ClientMessageId.make(yield* Effect.orDie(crypto.randomUUIDv7))
-    const bare = recipientSpeaksV1(target, known)
-    const sealed = yield* sealMessage({
-      text: message.text,
-      target,
-      recipient,
-      bare,
+    const { frame, id, target } = yield* composeSend(message, self, { roster: known, keys, maxMessageBytes })
+    const answer = yield* outbox.offer({ id, text: frame })
+    const ack = Effect.map(Deferred.await(answer), (acked): Receipt => ({
       id,
-      from: self,
-      maxBytes: maxMessageBytes,
-    })
-    const { priority, replyTo } = message
-    const text = encodeClientFrame({
-      type: "send",
-      id,
-      targetSpec: target,
-      priority,
-      ...sealed,
-      ...(replyTo && { replyTo }),
-    })
-    const answer = yield* outbox.offer({ id, text })
-    const ack = Effect.map(Deferred.await(answer), (frame): Receipt => ({
-      id,
-      messageId: frame.messageId,
-      duplicate: frame.duplicate ?? false,
-      recipients: frame.recipients ?? [],
+      messageId: acked.messageId,
+      duplicate: acked.duplicate ?? false,
+      recipients: acked.recipients ?? [],
     }))
     return { id, messageId: messageIdOf(meshId, pubkey, id), target, ack } satisfies Enqueued
   }, Effect.provide(context))

@@ -47,8 +47,8 @@ it.effect("puts back what the host could not take, before what came since, in or
     const first = yield* buffer.take(2)
     const second = yield* buffer.take(1)
     buffer.offer(message(5))
-    yield* second.putBack
     yield* first.putBack
+    yield* second.putBack
     assert.deepStrictEqual(waiting(), [1, 2, 3, 4, 5])
     assert.deepStrictEqual(acked, [])
   }),

@@ -92,7 +92,7 @@ layer(testLayer)("reconnecting", (it) => {
         broker.override = (frame, connection) => {
           if (frame.type !== "hello") return false
           connection.say({ type: "error", code: "unauthorized", message: "no such member in this mesh" })
-          connection.close(1008, "unauthorized")
+          connection.close(1008, "see the error")
           return true
         }
       })

@@ -35,7 +35,7 @@ const open = (url: string, incoming: Queue.Queue<string, ConnectionClosed>) =>
     const connection = listen(socket, incoming)
     socket.addEventListener("open", () => resume(Effect.succeed({ socket, connection })), { once: true })
     socket.addEventListener("close", ({ code, reason }) => {
-      resume(Effect.fail(new DialFailed({ url, reason: reason === "" ? `closed with ${code}` : reason })))
+      resume(Effect.fail(new DialFailed({ url, reason: reason === "" ? closedBeforeOpen(code) : reason })))
     })
     return Effect.sync(() => socket.close())
   }).pipe(
@@ -44,6 +44,9 @@ const open = (url: string, incoming: Queue.Queue<string, ConnectionClosed>) =>
       orElse: () => Effect.fail(new DialFailed({ url, reason: `no answer in ${dialTimeoutMillis / 1000} s` })),
     }),
   )
+
+/** 1006 is all that the runtime says of a refused connection, and of a host that is not there. */
+const closedBeforeOpen = (code: number): string => (code === 1006 ? "no broker answers there" : `closed with ${code}`)
 
 const listen = (socket: WebSocket, incoming: Queue.Queue<string, ConnectionClosed>): Connection => {
   const end = (code: number, reason: string): void => {

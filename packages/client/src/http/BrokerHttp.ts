@@ -62,8 +62,13 @@ const exchange = <A>(request: HttpClientRequest.HttpClientRequest, decode: (text
       reason: `status ${response.status}, and no broker's answer`,
     })
   }).pipe(
-    Effect.catchTag("HttpClientError", ({ message }) =>
-      Effect.fail(new BrokerUnreachable({ url: request.url, reason: message })),
+    Effect.catchTag("HttpClientError", ({ message, reason }) =>
+      Effect.fail(
+        new BrokerUnreachable({
+          url: request.url,
+          reason: reason._tag === "TransportError" ? "it cannot be reached" : message,
+        }),
+      ),
     ),
     Effect.timeoutOrElse({
       duration: httpTimeoutMillis,
