@@ -19,7 +19,8 @@ const membersMax = 100
 
 const nameOf = (index: number): DisplayName => DisplayName.make(names[index] ?? `member-${index + 1}`)
 
-const isLoopback = (hostname: string) => hostname === "localhost" || hostname === "[::1]" || hostname.startsWith("127.")
+const isLoopback = (hostname: string) =>
+  hostname === "localhost" || hostname === "[::1]" || /^127(\.\d+){3}$/.test(hostname)
 
 export const seedTestMesh = Command.make(
   "seed-test-mesh",
@@ -55,6 +56,7 @@ export const seedTestMesh = Command.make(
         name: DisplayName.make(slug),
         members: Array.from({ length: count }, (_, index) => nameOf(index)),
       })
+      if (Option.isSome(into)) yield* slugIsFree(slug, into.value, members)
       yield* createMesh(httpOriginOf(url), request)
       const joinedAt = isoFromMillis(yield* Clock.currentTimeMillis)
       const folders = Option.isNone(into)
@@ -115,3 +117,20 @@ export const seedTestMesh = Command.make(
     { command: "claudemesh seed-test-mesh --members 5 --json", description: "Five members, as JSON" },
   ]),
 )
+
+/** Asked before the mesh is made: none is made that cannot be written down. */
+const slugIsFree = (slug: Slug, into: string, members: ReadonlyArray<{ readonly displayName: DisplayName }>) =>
+  Effect.forEach(
+    members,
+    ({ displayName }) => {
+      const folder = join(into, displayName)
+      return Effect.gen(function* () {
+        const joined = yield* (yield* ConfigFile).read
+        if (!joined.some((mesh) => mesh.slug === slug)) return
+        return yield* new Failed({
+          reason: `${folder} has a mesh ${slug} already; give the new one another name with --slug, or write --into another folder`,
+        })
+      }).pipe(Effect.provide(ConfigFile.layerIn(folder)))
+    },
+    { discard: true },
+  )
