@@ -1,13 +1,14 @@
 /** The joined meshes as a command uses them: read from the config file, connected under a session of its own. */
 import { layerWebSocket } from "@claudemesh/client/connection/WebSocketDialer"
+import type { BrokerClient } from "@claudemesh/client/BrokerClient"
 import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
 import type { Membership } from "@claudemesh/client/keys/Membership"
 import { Sodium } from "@claudemesh/client/keys/Sodium"
 import { makeMeshManager } from "@claudemesh/client/MeshManager"
 import { SessionId } from "@claudemesh/domain/Ids"
-import { Crypto, Effect, Layer, Option } from "effect"
+import { Crypto, Effect, Layer, Option, Result } from "effect"
 import manifest from "../package.json" with { type: "json" }
-import { Failed } from "./Failed.ts"
+import { Failed, failed } from "./Failed.ts"
 
 export const clientIdentity = { name: manifest.name, version: manifest.version }
 
@@ -44,4 +45,28 @@ export const connect = Effect.fnUntraced(function* (memberships: ReadonlyArray<M
     client: clientIdentity,
     takesMessages,
   })
+})
+
+const connectWaitMillis = 5_000
+
+/** Asks all at once, each as soon as it is connected. Those that are away take nothing from the others' answers. */
+export const askAll = Effect.fnUntraced(function* <A, E extends { readonly _tag: string; readonly message: string }>(
+  clients: ReadonlyArray<BrokerClient>,
+  ask: (client: BrokerClient) => Effect.Effect<A, E>,
+) {
+  const results = yield* Effect.forEach(
+    clients,
+    (client) =>
+      client.awaitConnected(connectWaitMillis).pipe(
+        Effect.andThen(ask(client)),
+        Effect.mapError((error) => `${client.membership.slug}: ${failed(error).reason}`),
+        Effect.result,
+      ),
+    { concurrency: "unbounded" },
+  )
+  const problems = results.filter(Result.isFailure).map(({ failure }) => failure)
+  return {
+    answers: results.filter(Result.isSuccess).map(({ success }) => success),
+    away: problems.length === 0 ? undefined : new Failed({ reason: problems.join("; ") }),
+  }
 })

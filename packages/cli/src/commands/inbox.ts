@@ -3,13 +3,10 @@ import type { InboxMessage } from "@claudemesh/client/inbox/PushBuffer"
 import type { MeshManager } from "@claudemesh/client/MeshManager"
 import { Console, Effect } from "effect"
 import { Command, Flag } from "effect/unstable/cli"
-import { failed } from "../Failed.ts"
 import { verificationOf } from "../mcp/WrapUntrusted.ts"
-import { chosenMeshes, clientLayer, connect } from "../Meshes.ts"
+import { askAll, chosenMeshes, clientLayer, connect } from "../Meshes.ts"
 import { bold, dim, printable, printJson } from "../Output.ts"
 import * as Flags from "./Flags.ts"
-
-const connectWaitMillis = 5_000
 
 export const inbox = Command.make(
   "inbox",
@@ -25,17 +22,16 @@ export const inbox = Command.make(
   Effect.fn(
     function* ({ follow, json, mesh }) {
       const manager = yield* connect(yield* chosenMeshes(mesh), true)
-      yield* Effect.forEach(
-        manager.all,
-        (client) => Effect.mapError(Effect.andThen(client.awaitConnected(connectWaitMillis), client.pull()), failed),
-        { concurrency: "unbounded" },
-      )
+      const { answers, away } = yield* askAll(manager.all, (client) => client.pull())
+      if (away !== undefined && answers.length === 0) return yield* away
       const shown = yield* show(manager, json)
       if (!follow) {
         if (!json && shown === 0) yield* Console.log("No messages.")
         // The acks went out before this on the same sockets: an answer means that they arrived.
-        return yield* Effect.forEach(manager.all, (client) => Effect.ignore(client.ping), { discard: true })
+        yield* Effect.forEach(manager.all, (client) => Effect.ignore(client.ping), { discard: true })
+        return yield* away ?? Effect.void
       }
+      if (away !== undefined) yield* Console.error(`claudemesh: ${away.reason}`)
       return yield* Effect.forever(Effect.andThen(manager.awaitAvailable, show(manager, json)))
     },
     Effect.scoped,

@@ -1,12 +1,9 @@
 /** `peers`: who is in each mesh, and which of their sessions are connected. */
 import { Console, Effect } from "effect"
 import { Command } from "effect/unstable/cli"
-import { failed } from "../Failed.ts"
-import { chosenMeshes, clientLayer, connect } from "../Meshes.ts"
+import { askAll, chosenMeshes, clientLayer, connect } from "../Meshes.ts"
 import { printable, printJson, shortKey, table } from "../Output.ts"
 import * as Flags from "./Flags.ts"
-
-const connectWaitMillis = 5_000
 
 export const peers = Command.make(
   "peers",
@@ -14,17 +11,15 @@ export const peers = Command.make(
   Effect.fn(
     function* ({ json, mesh }) {
       const { all } = yield* connect(yield* chosenMeshes(mesh), false)
-      const meshes = yield* Effect.forEach(
-        all,
-        (client) =>
-          client.awaitConnected(connectWaitMillis).pipe(
-            Effect.andThen(Effect.all([client.members, client.peers], { concurrency: 2 })),
-            Effect.map(([members, sessions]) => ({ slug: client.membership.slug, members, sessions })),
-            Effect.mapError(failed),
-          ),
-        { concurrency: "unbounded" },
+      const { answers, away } = yield* askAll(all, (client) =>
+        Effect.map(Effect.all([client.members, client.peers], { concurrency: 2 }), ([members, sessions]) => ({
+          slug: client.membership.slug,
+          members,
+          sessions,
+        })),
       )
-      const rows = meshes.flatMap(({ members, sessions, slug }) =>
+      if (away !== undefined && answers.length === 0) return yield* away
+      const rows = answers.flatMap(({ members, sessions, slug }) =>
         members.map((member) => ({
           mesh: slug,
           memberId: member.memberId,
@@ -35,22 +30,8 @@ export const peers = Command.make(
             .map(({ profile, sessionId, status }) => ({ sessionId, status, summary: profile?.summary ?? null })),
         })),
       )
-      if (json) return yield* printJson(rows)
-      yield* Console.log(
-        table(
-          ["MESH", "NAME", "KEY", "STATUS", "SESSION", "SUMMARY"],
-          rows.flatMap(({ displayName, mesh, publicKey, sessions }) =>
-            (sessions.length > 0 ? sessions : [{ status: "away", sessionId: "-", summary: null }]).map((session) => [
-              mesh,
-              printable(displayName),
-              shortKey(publicKey),
-              session.status,
-              session.sessionId,
-              printable(session.summary ?? "").replaceAll("\n", " "),
-            ]),
-          ),
-        ),
-      )
+      const shown = json ? printJson(rows) : Console.log(asTable(rows))
+      yield* away === undefined ? shown : Effect.andThen(shown, away)
     },
     Effect.scoped,
     Effect.provide(clientLayer),
@@ -59,3 +40,29 @@ export const peers = Command.make(
   Command.withDescription("Show who is in your meshes, and who is connected"),
   Command.withExamples([{ command: "claudemesh peers --mesh my-team", description: "Only one mesh" }]),
 )
+
+interface Row {
+  readonly mesh: string
+  readonly displayName: string
+  readonly publicKey: string
+  readonly sessions: ReadonlyArray<{
+    readonly sessionId: string
+    readonly status: string
+    readonly summary: string | null
+  }>
+}
+
+const asTable = (rows: ReadonlyArray<Row>): string =>
+  table(
+    ["MESH", "NAME", "KEY", "STATUS", "SESSION", "SUMMARY"],
+    rows.flatMap(({ displayName, mesh, publicKey, sessions }) =>
+      (sessions.length > 0 ? sessions : [{ status: "away", sessionId: "-", summary: null }]).map((session) => [
+        mesh,
+        printable(displayName),
+        shortKey(publicKey),
+        session.status,
+        session.sessionId,
+        printable(session.summary ?? "").replaceAll("\n", " "),
+      ]),
+    ),
+  )
