@@ -31,9 +31,11 @@ const logging = Layer.mergeAll(
   Layer.succeed(References.LogToStderr, true),
 )
 
+const oneLine = (text: string): string => text.replaceAll(/\s*\n\s*/g, " ")
+
 const report = (cause: Cause.Cause<unknown>) =>
   Option.match(Cause.findErrorOption(cause), {
-    onSome: (error) => (error instanceof Failed ? Console.error(`claudemesh: ${error.reason}`) : Effect.void),
+    onSome: (error) => (error instanceof Failed ? Console.error(`claudemesh: ${oneLine(error.reason)}`) : Effect.void),
     onNone: () => (Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logFatal(cause)),
   })
 

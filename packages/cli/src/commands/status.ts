@@ -29,8 +29,11 @@ export const status = Command.make(
               ]),
             ),
           )
-      if (rows.some(({ connected }) => !connected)) {
-        return yield* new Failed({ reason: "not every mesh is connected" })
+      const away = rows.filter(({ connected }) => !connected).map(({ mesh }) => mesh)
+      if (away.length > 0) {
+        return yield* new Failed({
+          reason: `no connection to ${away.join(", ")}; is the broker running? Start one here with: claudemesh broker`,
+        })
       }
     },
     Effect.scoped,
