@@ -1,9 +1,10 @@
 /** `mcp`: the MCP server that an agent's host starts. Stdout is MCP's alone. */
 import type { Dialer } from "@claudemesh/client/connection/Dialer"
 import type { Sodium } from "@claudemesh/client/keys/Sodium"
-import { makeMeshManager } from "@claudemesh/client/MeshManager"
+import type { ConnectionState } from "@claudemesh/client/BrokerClient"
+import { makeMeshManager, type MeshManager } from "@claudemesh/client/MeshManager"
 import { SessionId } from "@claudemesh/domain/Ids"
-import { Config, type Crypto, Effect, Option, Schema, type Scope } from "effect"
+import { Config, type Crypto, Effect, Option, Schedule, Schema, type Scope } from "effect"
 import { Command } from "effect/unstable/cli"
 import { clientIdentity, clientLayer, joinedMeshes, newSessionId } from "../Meshes.ts"
 
@@ -25,6 +26,24 @@ const isProbe = Effect.gen(function* () {
   return Option.isSome(inClaudeCode) && Option.isNone(socket)
 })
 
+const firstTryMillis = 2_000
+const lookAgainMillis = 10
+
+/**
+ * A call that comes before a mesh was tried would say that it is not connected, and the agent would give up. A mesh
+ * that is away says so at once; only one that hangs is waited for, and not for long.
+ */
+const tried = ({ all }: MeshManager) =>
+  Effect.forEach(
+    all,
+    ({ state }) => Effect.repeat(state, { until: isTried, schedule: Schedule.spaced(lookAgainMillis) }),
+    {
+      concurrency: "unbounded",
+    },
+  ).pipe(Effect.timeoutOption(firstTryMillis))
+
+const isTried = ({ _tag }: ConnectionState): boolean => _tag !== "Connecting"
+
 export const mcp = Command.make(
   "mcp",
   {},
@@ -34,7 +53,9 @@ export const mcp = Command.make(
       const memberships = yield* joinedMeshes
       const identity = { sessionId: yield* sessionId, client: clientIdentity }
       const services = yield* Effect.context<Dialer | Sodium | Crypto.Crypto | Scope.Scope>()
-      const manager = yield* Effect.cached(Effect.provide(makeMeshManager(memberships, identity), services))
+      const manager = yield* Effect.cached(
+        makeMeshManager(memberships, identity).pipe(Effect.tap(tried), Effect.provide(services)),
+      )
       if (!(yield* isProbe)) yield* Effect.forkScoped(manager)
       yield* serveMcp(manager)
     },
