@@ -1,0 +1,429 @@
+/** Every command as a person or a script runs it: a process, its exit code, stdout and stderr. */
+import { chmod, readdir, readFile, stat, writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { freePort } from "../../../broker/test/support/BrokerProcess.ts"
+import { makeMesh, type TestMesh } from "../../../broker/test/support/Meshes.ts"
+import { type Keys, RawClient, sendFrame, unseal } from "../../../broker/test/support/RawClient.ts"
+import { startBroker, temporaryFolder, type TestBroker } from "../../../broker/test/support/TestBroker.ts"
+import { claudemesh, main, type Ran } from "../support/Agent.ts"
+import { writeHome } from "../support/Homes.ts"
+
+interface Stage {
+  readonly broker: TestBroker
+  readonly folder: string
+  readonly mesh: TestMesh
+  /** Runs the command in the home of alice, who is in the mesh `red`. */
+  readonly alice: (...args: ReadonlyArray<string>) => Promise<Ran>
+}
+
+const inHome =
+  (home: string) =>
+  (...args: ReadonlyArray<string>) =>
+    claudemesh(args, { CLAUDEMESH_HOME: home })
+
+const story = (tell: (stage: Stage) => Promise<void>, names: ReadonlyArray<string> = ["alice", "bob"]) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const broker = yield* startBroker()
+      const folder = yield* temporaryFolder
+      yield* Effect.promise(async () => {
+        const mesh = await makeMesh(broker.origin, names)
+        const home = await writeHome(folder, "alice", [{ slug: "red", brokerUrl: broker.url, mesh }])
+        await tell({ broker, folder, mesh, alice: inHome(home) })
+      })
+    }),
+  )
+
+const withFolder = (tell: (folder: string) => Promise<void>) =>
+  Effect.scoped(Effect.flatMap(temporaryFolder, (folder) => Effect.promise(() => tell(folder))))
+
+const mode = async (path: string): Promise<string> => ((await stat(path)).mode & 0o777).toString(8)
+
+/** Did what it was asked, and complained of nothing. */
+const done = ({ code, stderr, stdout }: Ran): string => {
+  assert.deepStrictEqual({ code, stderr }, { code: 0, stderr: "" })
+  return stdout
+}
+
+/** Exit code 1, nothing on stdout, and one line for a person. */
+const complaint = ({ code, stderr, stdout }: Ran): string => {
+  assert.deepStrictEqual({ code, stdout }, { code: 1, stdout: "" })
+  assert.match(stderr, /^claudemesh: [^\n]+\n$/)
+  return stderr
+}
+
+const jsonLines = (text: string): ReadonlyArray<Record<string, unknown>> =>
+  text
+    .trim()
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line))
+
+const hex = (digits: number) => new RegExp(`^[0-9a-f]{${digits}}$`)
+
+describe("claudemesh create", () => {
+  it.live("writes a config that only its owner can read, and joins each slug once (I19)", () =>
+    story(async ({ broker, folder }) => {
+      const home = join(folder, "new", "home")
+      const create = (...args: ReadonlyArray<string>) => inHome(home)("create", ...args, "--broker", broker.origin)
+      assert.match(done(await create("team", "--as", "Ann")), /^Made the mesh team on ws:.* You are Ann\.\n/)
+      assert.deepStrictEqual([await mode(home), await mode(join(home, "config.json"))], ["700", "600"])
+      assert.deepStrictEqual(await readdir(home), ["config.json"])
+
+      const before = await readFile(join(home, "config.json"), "utf8")
+      assert.match(complaint(await create("team")), /already called team; give the new one another slug/)
+      assert.strictEqual(await readFile(join(home, "config.json"), "utf8"), before)
+
+      const [made] = jsonLines(done(await create("other", "--as", "Ann", "--json")))
+      assert.deepStrictEqual(Object.keys(made ?? {}).toSorted(), [
+        "brokerUrl",
+        "displayName",
+        "memberId",
+        "meshId",
+        "ownerPublicKey",
+        "publicKey",
+        "slug",
+      ])
+      assert.deepInclude(made, { slug: "other", displayName: "Ann", brokerUrl: broker.url })
+      const listed = jsonLines(done(await inHome(home)("list", "--json")))
+      assert.deepStrictEqual(
+        (listed[0] as unknown as ReadonlyArray<{ slug: string }>).map(({ slug }) => slug),
+        ["team", "other"],
+      )
+    }),
+  )
+
+  it.live("says what to do when no broker answers, and leaves nothing behind", () =>
+    withFolder(async (folder) => {
+      const home = join(folder, "home")
+      const url = `ws://127.0.0.1:${await freePort()}`
+      const said = complaint(await inHome(home)("create", "team", "--broker", url))
+      assert.match(said, /no broker answers at .*: it cannot be reached; is the broker running\?.*claudemesh broker/)
+      assert.deepStrictEqual(await readdir(folder), [])
+      assert.match(complaint(await inHome(home)("create", "team", "--broker", "nowhere")), /write it like wss:/)
+    }),
+  )
+})
+
+describe("claudemesh seed-test-mesh", () => {
+  it.live("prints the mesh with every key in exactly this shape", () =>
+    story(async ({ alice, broker }) => {
+      const [seeded] = jsonLines(
+        done(await alice("seed-test-mesh", "--slug", "try", "--members", "3", "--broker", broker.url, "--json")),
+      )
+      const { members, owner, ...rest } = seeded as {
+        readonly members: ReadonlyArray<Record<string, unknown>>
+        readonly owner: Record<string, unknown>
+      } & Record<string, unknown>
+      assert.deepStrictEqual(Object.keys(seeded ?? {}), ["meshId", "slug", "brokerUrl", "owner", "members"])
+      assert.deepStrictEqual({ ...rest, meshId: "" }, { meshId: "", slug: "try", brokerUrl: broker.url })
+      assert.deepStrictEqual(Object.keys(owner), ["publicKey", "secretKey"])
+      assert.match(String(owner["publicKey"]), hex(64))
+      assert.match(String(owner["secretKey"]), hex(128))
+      assert.deepStrictEqual(
+        members.map(({ displayName }) => displayName),
+        ["alice", "bob", "carol"],
+      )
+      for (const member of members) {
+        assert.deepStrictEqual(Object.keys(member), [
+          "memberId",
+          "displayName",
+          "publicKey",
+          "secretKey",
+          "certificate",
+        ])
+        assert.match(String(member["publicKey"]), hex(64))
+        assert.match(String(member["secretKey"]), hex(128))
+        assert.isTrue(String(member["secretKey"]).endsWith(String(member["publicKey"])))
+        assert.isNull(member["certificate"])
+      }
+    }),
+  )
+
+  it.live("writes homes that work, and makes no mesh that it cannot write down", () =>
+    story(async ({ broker, folder }) => {
+      const homes = join(folder, "homes")
+      const seed = () => claudemesh(["seed-test-mesh", "--into", homes, "--broker", broker.url])
+      assert.include(done(await seed()), join(homes, "bob"))
+      assert.deepStrictEqual((await readdir(homes)).toSorted(), ["alice", "bob"])
+      assert.deepStrictEqual(
+        [await mode(join(homes, "bob")), await mode(join(homes, "bob", "config.json"))],
+        ["700", "600"],
+      )
+      assert.match(done(await inHome(join(homes, "alice"))("send", "bob", "from", "alice")), /^queued: bob on test /)
+      assert.include(done(await inHome(join(homes, "bob"))("inbox")), "from alice")
+      assert.match(complaint(await seed()), /homes\/alice has a mesh test already; .*--slug.*--into/)
+    }),
+  )
+
+  it.live("refuses a broker that is not on this machine", () =>
+    withFolder(async () => {
+      const urls = ["wss://mesh.example.com", "ws://127.example.com", "ws://10.0.0.1:7900"]
+      const runs = await Promise.all(urls.map((url) => claudemesh(["seed-test-mesh", "--broker", url])))
+      for (const ran of runs) {
+        assert.match(complaint(ran), /is not on this machine; test meshes are made on a loopback broker only/)
+      }
+    }),
+  )
+})
+
+describe("claudemesh list, peers and status", () => {
+  it.live("show meshes, members and sessions, for people and for scripts", () =>
+    story(async ({ alice, broker, mesh }) => {
+      assert.match(done(await alice("list")), /^MESH {2}YOU .*\nred {3}alice +[0-9a-f]{8} +ws:/)
+      assert.match(done(await alice("peers")), /bob +[0-9a-f]{8} +away +-\n/)
+      const bob = await RawClient.greetedV2(broker.url, mesh.member("bob"), { sessionId: "bobs-1" })
+      bob.send({ type: "set_status", status: "dnd", id: "s" })
+      await bob.take("ok")
+      assert.match(done(await alice("peers", "--mesh", "red")), /bob +[0-9a-f]{8} +dnd +bobs-1\n/)
+      const [rows] = jsonLines(done(await alice("peers", "--json")))
+      const { keys, memberId } = mesh.member("bob")
+      assert.deepInclude(rows, {
+        mesh: "red",
+        memberId,
+        displayName: "bob",
+        publicKey: keys.publicKey,
+        sessions: [{ sessionId: "bobs-1", status: "dnd", summary: null }],
+      })
+      assert.match(complaint(await alice("peers", "--mesh", "blue")), /no mesh blue is joined; there are: red/)
+
+      await alice("send", "alice", "to myself")
+      assert.match(done(await alice("status")), /\nred +connected +1 +-\n/)
+      const [status] = jsonLines(done(await alice("status", "--json")))
+      assert.deepStrictEqual(status, [
+        { mesh: "red", displayName: "alice", connected: true, problem: null, waiting: 1, sessions: [] },
+      ] as never)
+      await bob.close()
+    }),
+  )
+
+  it.live("say what a mesh that is away is missing, and still show the others", () =>
+    story(async ({ broker, folder, mesh }) => {
+      const away = `ws://127.0.0.1:${await freePort()}/ws`
+      const both = [
+        { slug: "red", brokerUrl: broker.url, mesh },
+        { slug: "blue", brokerUrl: away, mesh: { ...mesh, member: elsewhere(mesh) } },
+      ]
+      const run = inHome(await writeHome(folder, "alice", both))
+      const bob = await RawClient.greetedV2(broker.url, mesh.member("bob"))
+      const { keys } = mesh.member("alice")
+      bob.send(sendFrame("m1", keys.publicKey, "still read", mesh.member("bob").keys))
+      await bob.take("ack")
+
+      const [peers, inbox, status] = await Promise.all([run("peers"), run("inbox"), run("status")])
+      const hint = /^claudemesh: [^\n]*blue[^\n]*is the broker running\? Start one here with: claudemesh broker\n$/
+      assert.deepStrictEqual([peers.code, inbox.code, status.code], [1, 1, 1])
+      for (const { stderr } of [peers, inbox, status]) assert.match(stderr, hint)
+      assert.match(peers.stdout, /red +bob /)
+      assert.include(inbox.stdout, "still read")
+      assert.match(status.stdout, /\nred +connected .*\nblue +not connected: .*no broker answers there/)
+      await bob.close()
+    }),
+  )
+})
+
+/** The same people in a mesh of another id. */
+const elsewhere =
+  (mesh: TestMesh): TestMesh["member"] =>
+  (name) => ({ ...mesh.member(name), meshId: "elsewhere" })
+
+describe("claudemesh send", () => {
+  it.live("says what became of the message, by name, key and key/session", () =>
+    story(async ({ alice, broker, mesh }) => {
+      const { keys } = mesh.member("bob")
+      assert.match(done(await alice("send", "bob", "one")), /^queued: bob on red \([0-9a-f]{32}\)\n$/)
+      const bob = await RawClient.greetedV2(broker.url, mesh.member("bob"), { sessionId: "bobs-1" })
+      await bob.take("push")
+      assert.match(done(await alice("send", keys.publicKey, "two")), /^delivered: /)
+      assert.match(textOf(await bob.take("push"), keys), /"text":"two"/)
+      bob.send({ type: "set_status", status: "dnd", id: "s" })
+      await bob.take("ok")
+      assert.match(done(await alice("send", "bob", "three")), /^held: /)
+      const [sent] = jsonLines(
+        done(await alice("send", `${keys.publicKey}/bobs-1`, "four", "words", "--priority", "now", "--json")),
+      )
+      assert.deepInclude(sent, { mesh: "red", target: `${keys.publicKey}/bobs-1`, state: "delivered" })
+      const push = await bob.take("push")
+      assert.strictEqual(push["messageId"], sent?.["messageId"])
+      assert.match(textOf(push, keys), /"text":"four words"/)
+      await bob.close()
+    }),
+  )
+
+  it.live("answers a name that fits nobody, or several, with who there is", () =>
+    story(
+      async ({ alice }) => {
+        assert.match(
+          complaint(await alice("send", "dora", "hi")),
+          /nobody here is "dora"; there are: .*bob \([0-9a-f]{8}\)/,
+        )
+        assert.match(complaint(await alice("send", "BOB", "hi")), /"BOB" may be any of: .*Bob \(.*; write the key/)
+        assert.match(complaint(await alice("send", "*", "hi")), /\* is a group/)
+      },
+      ["alice", "bob", "Bob"],
+    ),
+  )
+
+  it.live("asks which mesh is meant where two are joined", () =>
+    story(async ({ broker, folder, mesh }) => {
+      const other = await makeMesh(broker.origin)
+      const run = inHome(
+        await writeHome(folder, "alice", [
+          { slug: "red", brokerUrl: broker.url, mesh },
+          { slug: "blue", brokerUrl: broker.url, mesh: other },
+        ]),
+      )
+      assert.match(complaint(await run("send", "bob", "hi")), /write slug:target for "bob"; joined are red, blue/)
+      assert.match(done(await run("send", "blue:bob", "hi")), /^queued: bob on blue /)
+    }),
+  )
+})
+
+const textOf = (push: Parameters<typeof unseal>[0], keys: Keys): string => unseal(push, keys)
+
+describe("claudemesh inbox", () => {
+  it.live("shows a message once, on one line as JSON, and harmless to a terminal", () =>
+    story(async ({ alice, broker, mesh }) => {
+      const from = mesh.member("bob")
+      const to = mesh.member("alice").keys.publicKey
+      const bob = await RawClient.greetedV2(broker.url, from)
+      const say = async (id: string, text: string) => {
+        bob.send(sendFrame(id, to, text, from.keys))
+        await bob.take("ack")
+      }
+      await say("m1", "red \u001b[31mcolour\u202e and\ntwo lines")
+      const shown = done(await alice("inbox"))
+      assert.match(shown, /^bob \(red, .*Z\)\nred \[31mcolour and\ntwo lines\n/)
+      assert.strictEqual(done(await alice("inbox")), "No messages.\n")
+      await say("m2", "first")
+      await say("m3", "second")
+      const lines = jsonLines(done(await alice("inbox", "--json")))
+      assert.deepStrictEqual(
+        lines.map(({ text, verified }) => ({ text, verified })),
+        [
+          { text: "first", verified: "key" },
+          { text: "second", verified: "key" },
+        ],
+      )
+      assert.deepInclude(lines[0]?.["from"], { name: "bob", publicKey: from.keys.publicKey })
+      assert.strictEqual(done(await alice("inbox", "--json")), "", "nothing is no line")
+      await bob.close()
+    }),
+  )
+
+  it.live("follows what comes until it is ended, and what it printed is read", () =>
+    story(async ({ alice, broker, folder, mesh }) => {
+      const child = Bun.spawn([process.execPath, main, "inbox", "--follow", "--json"], {
+        env: { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent", CLAUDEMESH_HOME: join(folder, "alice") },
+        stdin: "ignore",
+        stdout: "pipe",
+        stderr: "pipe",
+      })
+      const reader = child.stdout.getReader()
+      const next = async () => JSON.parse(new TextDecoder().decode((await reader.read()).value)).text
+      const from = mesh.member("bob")
+      const bob = await RawClient.greetedV2(broker.url, from)
+      for (const text of ["one", "two"]) {
+        bob.send(sendFrame(text, mesh.member("alice").keys.publicKey, text, from.keys))
+        assert.strictEqual(await next(), text)
+      }
+      child.kill("SIGINT")
+      assert.strictEqual(await child.exited, 130)
+      assert.strictEqual(await new Response(child.stderr).text(), "")
+      assert.strictEqual(done(await alice("inbox")), "No messages.\n")
+      await bob.close()
+    }),
+  )
+})
+
+describe("the command", () => {
+  const commands = [
+    "create",
+    "list",
+    "peers",
+    "send",
+    "inbox",
+    "status",
+    "mcp",
+    "broker",
+    "demo",
+    "seed-test-mesh",
+  ] as const
+
+  it.live("says its version, and has help with examples for every command", () =>
+    Effect.promise(async () => {
+      const manifest = JSON.parse(await readFile(join(main, "../../package.json"), "utf8"))
+      assert.strictEqual(done(await claudemesh(["--version"])), `claudemesh v${manifest.version}\n`)
+      const overview = done(await claudemesh(["--help"]))
+      for (const command of commands) assert.match(overview, new RegExp(`\\n  ${command} {2,}\\S`))
+      const helps = await Promise.all(commands.map((command) => claudemesh([command, "--help"])))
+      for (const help of helps) assert.match(done(help), /\nEXAMPLES\n(.*\n)* +.*claudemesh /)
+    }),
+  )
+
+  it.live("exits with 2 when it was not understood, and says why on stderr", () =>
+    Effect.promise(async () => {
+      const cases: ReadonlyArray<readonly [ReadonlyArray<string>, RegExp]> = [
+        [["nonsense"], /Unknown subcommand "nonsense"/],
+        [["create"], /Missing required argument: slug/],
+        [["create", "Not A Slug"], /a slug: 1 to 32 lower-case letters/],
+        [["send", "bob"], /Missing required argument: text/],
+        [["send", "bob", "hi", "--priority", "soon"], /now.*next.*low/],
+        [["peers", "--nonsense"], /Unrecognized flag: --nonsense/],
+        [["seed-test-mesh", "--members", "101"], /between 1 and 100/],
+      ]
+      const answers = cases.map(async ([args, why]) => {
+        const { code, stderr } = await claudemesh(args)
+        assert.strictEqual(code, 2, args.join(" "))
+        assert.match(stderr, why)
+      })
+      await Promise.all(answers)
+    }),
+  )
+
+  it.live("has no colours when piped, not even in its complaints", () =>
+    story(async ({ alice }) => {
+      const runs = await Promise.all([alice("list"), alice("peers"), alice("--help"), alice("nonsense")])
+      for (const { stderr, stdout } of runs) assert.notInclude(stdout + stderr, "\u001b")
+    }),
+  )
+
+  it.live("without a mesh says how to make one", () =>
+    withFolder(async (folder) => {
+      assert.strictEqual(done(await inHome(folder)("list")), "No mesh is joined. Make one: claudemesh create my-team\n")
+      const needing = [["peers"], ["inbox"], ["status"], ["send", "bob", "hi"]]
+      const runs = await Promise.all(needing.map((args) => inHome(folder)(...args)))
+      for (const ran of runs) assert.match(complaint(ran), /no mesh is joined; make one: claudemesh create my-team/)
+    }),
+  )
+
+  it.live("names a broken config file and its problem, and leaves it untouched byte for byte (I19)", () =>
+    story(async ({ alice, broker, folder }) => {
+      const file = join(folder, "alice", "config.json")
+      for (const content of ["{not json", `{"version":9,"meshes":[]}`, `{"version":2,"meshes":[{"meshId":"x"}]}\n`]) {
+        await writeFile(file, content)
+        for (const args of [["list"], ["create", "new", "--broker", broker.url]]) {
+          const said = complaint(await alice(...args))
+          assert.include(said, `${file} cannot be understood: `)
+          assert.include(said, "correct it, or move it away")
+        }
+        assert.strictEqual(await readFile(file, "utf8"), content)
+        assert.deepStrictEqual(await readdir(join(folder, "alice")), ["config.json"])
+      }
+    }),
+  )
+
+  it.live("refuses a config that others may read, with the command that mends it (I19)", () =>
+    story(async ({ alice, folder }) => {
+      const file = join(folder, "alice", "config.json")
+      await chmod(file, 0o640)
+      for (const command of ["list", "peers"]) {
+        assert.match(complaint(await alice(command)), new RegExp(`\\(mode 0640\\); run: chmod 600 ${file}\\n`))
+      }
+      await chmod(file, 0o600)
+      done(await alice("list"))
+    }),
+  )
+})
