@@ -51,10 +51,12 @@ const makeLane = Effect.fnUntraced(function* (limits: BrokerLimits) {
   const store = yield* MessageStore
   const incoming = yield* Queue.unbounded<Job, Cause.Done>()
   let backlog: Array<Job> = []
+  /** So many at the front of the backlog are committed one by one: together they were refused. */
+  let alone = 0
   let failuresInRow = 0
   let ending = false
 
-  const commit = Effect.fnUntraced(function* (jobs: ReadonlyArray<Job>): Effect.fn.Return<void> {
+  const commit = Effect.fnUntraced(function* (jobs: ReadonlyArray<Job>) {
     const exit = yield* store.commit(jobs.map((job) => job.write)).pipe(
       Effect.catchDefect((cause) => Effect.fail(new StoreError({ reason: "rejected", cause }))),
       Effect.uninterruptible,
@@ -69,8 +71,12 @@ const makeLane = Effect.fnUntraced(function* (limits: BrokerLimits) {
     const error = Cause.findErrorOption(exit.cause)
     if (Option.isSome(error) && error.value.reason === "unavailable")
       return yield* databaseAway(jobs, failed, exit.cause)
-    // One bad item fails alone.
-    if (jobs.length > 1) return yield* Effect.forEach(jobs, (job) => commit([job]), { discard: true })
+    // One bad item fails alone. They go back in line, so that they stay in order whatever happens on the way.
+    if (jobs.length > 1) {
+      backlog = [...jobs, ...backlog]
+      alone = jobs.length
+      return
+    }
     yield* Effect.logWarning("a write was refused by the database", exit.cause)
     for (const job of jobs) job.done(failed)
   })
@@ -107,7 +113,8 @@ const makeLane = Effect.fnUntraced(function* (limits: BrokerLimits) {
       backlog.push(...(yield* Queue.takeAll(incoming)))
       while (backlog.length > 0) {
         yield* gather
-        const size = batchSize(backlog, limits)
+        const size = alone > 0 ? 1 : batchSize(backlog, limits)
+        alone = Math.max(0, alone - 1)
         const batch = backlog.slice(0, size)
         backlog = backlog.slice(size)
         yield* commit(batch)
