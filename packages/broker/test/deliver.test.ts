@@ -301,6 +301,8 @@ describe("the window", () => {
     const small = story.send(sender, bob.publicKey, { id: "small", priority: "now" })
     story.settle()
     assert.deepStrictEqual(peer.pushed, ids.slice(0, 1))
+    story.status(peer, "idle")
+    assert.deepStrictEqual(story.reads, [], "nothing is read that cannot go out")
     story.ack(peer, ...ids.slice(0, 1))
     story.settle()
     assert.strictEqual(peer.pushed.length, 2)

@@ -1,0 +1,389 @@
+/** Group commit, with a store that does what the test says: what goes together, in what order, and what survives. */
+import { assert, describe, it } from "@effect/vitest"
+import { MeshId, SessionId } from "@claudemesh/domain/Ids"
+import { Cause, Deferred, Effect, Exit, Layer, Option, References } from "effect"
+import { TestClock } from "effect/testing"
+import { brokerLimits, type BrokerLimits } from "../src/Limits.ts"
+import { CommitLanes, type Outcome } from "../src/store/CommitLane.ts"
+import { MessageStore, StoreError, Write, Written } from "../src/store/MessageStore.ts"
+import { bob, meshId } from "./support/MeshStory.ts"
+import { acceptOf, consumeOf, inboxOf, messageOf } from "./support/Stores.ts"
+
+type Commit = MessageStore["Service"]["commit"]
+
+/** What one write is called in these tests: its sequence number, or its session. */
+const nameOf = (write: Write): string => {
+  switch (write._tag) {
+    case "Accept":
+      return `accept ${write.message.seq}`
+    case "Consume":
+      return `consume ${write.seq}`
+    default:
+      return `${write._tag} ${write.session}`
+  }
+}
+
+const notAsked = Effect.die("the lane only commits")
+
+/** Everything the store was asked to commit, and how it answers; `answer` may be replaced as the story goes on. */
+class Script {
+  readonly batches: Array<ReadonlyArray<string>> = []
+  readonly ends: Array<string> = []
+  answer: Commit = (batch) => Effect.succeed(batch.map(() => Written.Done()))
+
+  readonly store = Layer.succeed(
+    MessageStore,
+    MessageStore.of({
+      commit: (batch) =>
+        Effect.suspend(() => {
+          this.batches.push(batch.map(nameOf))
+          return this.answer(batch)
+        }),
+      meshExists: () => notAsked,
+      loadMesh: () => notAsked,
+      page: () => notAsked,
+      countWaiting: () => notAsked,
+      createMesh: () => notAsked,
+      ping: notAsked,
+    }),
+  )
+
+  /** Submits, and notes the outcome by the write's name. */
+  submit(...writes: ReadonlyArray<Write>): Effect.Effect<void, never, CommitLanes> {
+    return Effect.map(CommitLanes, (lanes) => {
+      const lane = lanes.laneOf(meshId)
+      for (const write of writes) {
+        lane.submit(write, (outcome) => this.ends.push(`${nameOf(write)}: ${endOf(outcome)}`))
+      }
+    })
+  }
+}
+
+const endOf = (outcome: Outcome): string =>
+  Exit.match(outcome, {
+    onSuccess: (written) => written._tag,
+    onFailure: (cause) =>
+      Option.match(Cause.findErrorOption(cause), { onNone: () => "defect", onSome: (error) => error.reason }),
+  })
+
+const fails =
+  (reason: StoreError["reason"]): Commit =>
+  () =>
+    Effect.fail(new StoreError({ reason, cause: reason }))
+
+/** Lets every fiber go as far as it can without time. */
+const settled = Effect.repeat(Effect.yieldNow, { times: 50 })
+
+const story = (
+  tell: (script: Script) => Effect.Effect<void, never, CommitLanes>,
+  limits: Partial<BrokerLimits> = {},
+) => {
+  const script = new Script()
+  return tell(script).pipe(
+    Effect.provide(CommitLanes.layer(1, { ...brokerLimits, ...limits }).pipe(Layer.provide(script.store))),
+    Effect.provideService(References.MinimumLogLevel, "None"),
+  )
+}
+
+/** The store is at work on a first write until the returned effect lets it go on. */
+const busyWith = Effect.fnUntraced(function* (script: Script, first: Write) {
+  const gate = yield* Deferred.make<void>()
+  const { answer } = script
+  script.answer = (batch) => Effect.andThen(Deferred.await(gate), answer(batch))
+  yield* script.submit(first)
+  yield* settled
+  script.answer = answer
+  return Effect.andThen(Deferred.succeed(gate, undefined), settled)
+})
+
+const accepts = (from: number, to: number) =>
+  Array.from({ length: to - from + 1 }, (_, n) => acceptOf(messageOf(from + n)))
+
+const consumed = (seq: number) => consumeOf(seq, inboxOf(bob))
+
+const attached = (name: string) =>
+  Write.SessionAttached({ meshId, memberId: bob.memberId, session: SessionId.make(name), protocol: 2, atMillis: 1 })
+
+const detached = (name: string) =>
+  Write.SessionDetached({ meshId, memberId: bob.memberId, session: SessionId.make(name), atMillis: 2 })
+
+describe("a batch", () => {
+  it.effect("is all that waited while the last one was committed, with no timer (I7)", () =>
+    story((script) =>
+      Effect.gen(function* () {
+        const release = yield* busyWith(script, acceptOf(messageOf(1)))
+        yield* script.submit(acceptOf(messageOf(2)), consumed(1))
+        yield* settled
+        yield* script.submit(acceptOf(messageOf(3)))
+        assert.deepStrictEqual([script.batches, script.ends], [[["accept 1"]], []])
+        yield* release
+        assert.deepStrictEqual(script.batches, [["accept 1"], ["accept 2", "consume 1", "accept 3"]])
+        assert.deepStrictEqual(script.ends, ["accept 1: Done", "accept 2: Done", "consume 1: Done", "accept 3: Done"])
+      }),
+    ),
+  )
+
+  it.effect("holds no more writes than one transaction may (I23)", () =>
+    story(
+      (script) =>
+        Effect.gen(function* () {
+          const release = yield* busyWith(script, acceptOf(messageOf(1)))
+          yield* script.submit(...accepts(2, 8))
+          yield* release
+          assert.deepStrictEqual(
+            script.batches.map((batch) => batch.length),
+            [1, 3, 3, 1],
+          )
+          assert.strictEqual(script.ends.length, 8)
+        }),
+      { commitWritesMax: 3 },
+    ),
+  )
+
+  it.effect("holds no more text than one transaction may, and always at least one write (I23)", () =>
+    story(
+      (script) =>
+        Effect.gen(function* () {
+          const release = yield* busyWith(script, acceptOf(messageOf(1)))
+          const sized = (seq: number, characters: number) =>
+            acceptOf(messageOf(seq, { ciphertext: "A".repeat(characters) }))
+          yield* script.submit(sized(2, 400), sized(3, 600), sized(4, 4), sized(5, 5_000), consumed(1), sized(6, 4))
+          yield* release
+          assert.deepStrictEqual(script.batches.slice(1), [
+            ["accept 2", "accept 3"],
+            ["accept 4"],
+            ["accept 5"],
+            ["consume 1", "accept 6"],
+          ])
+        }),
+      { commitCharactersMax: 1_000 },
+    ),
+  )
+
+  it.effect("gives each write its own outcome, in the order of submission (I7)", () =>
+    story((script) =>
+      Effect.gen(function* () {
+        const release = yield* busyWith(script, consumed(1))
+        script.answer = (batch) =>
+          Effect.succeed(
+            batch.map((_, index) =>
+              index === 1 ? Written.Duplicate({ contentHash: "h", recipients: [] }) : Written.Done(),
+            ),
+          )
+        yield* script.submit(...accepts(2, 4))
+        yield* release
+        assert.deepStrictEqual(script.ends.slice(1), ["accept 2: Done", "accept 3: Duplicate", "accept 4: Done"])
+      }),
+    ),
+  )
+
+  it.effect("is tried item by item when it is refused, so that one bad item fails alone (I24)", () =>
+    story((script) =>
+      Effect.gen(function* () {
+        const release = yield* busyWith(script, consumed(1))
+        script.answer = (batch) =>
+          batch.some((write) => nameOf(write) === "accept 3")
+            ? fails("rejected")(batch)
+            : Effect.succeed(batch.map(() => Written.Done()))
+        yield* script.submit(acceptOf(messageOf(2)), acceptOf(messageOf(3)), attached("s1"), acceptOf(messageOf(4)))
+        yield* release
+        assert.deepStrictEqual(script.ends.slice(1), [
+          "accept 2: Done",
+          "accept 3: rejected",
+          "SessionAttached s1: Done",
+          "accept 4: Done",
+        ])
+      }),
+    ),
+  )
+
+  it.effect("says to each item that it was fenced, if it was", () =>
+    story((script) =>
+      Effect.gen(function* () {
+        const release = yield* busyWith(script, consumed(1))
+        script.answer = fails("fenced")
+        yield* script.submit(...accepts(2, 3))
+        yield* release
+        assert.deepStrictEqual(script.ends.slice(1), ["accept 2: fenced", "accept 3: fenced"])
+      }),
+    ),
+  )
+
+  it.effect("over which the store dies fails, and the lane lives (I12, I24)", () =>
+    story((script) =>
+      Effect.gen(function* () {
+        const { answer } = script
+        script.answer = () => Effect.die("a defect of the store")
+        yield* script.submit(acceptOf(messageOf(1)), consumed(9))
+        yield* settled
+        assert.deepStrictEqual(script.ends, ["accept 1: rejected", "consume 9: rejected"])
+        script.answer = answer
+        yield* script.submit(acceptOf(messageOf(2)))
+        yield* settled
+        assert.deepStrictEqual(script.ends.at(-1), "accept 2: Done")
+      }),
+    ),
+  )
+
+  it.effect("with too few results fails for those without one", () =>
+    story((script) =>
+      Effect.gen(function* () {
+        const release = yield* busyWith(script, consumed(1))
+        script.answer = () => Effect.succeed([Written.Done()])
+        yield* script.submit(...accepts(2, 3))
+        yield* release
+        assert.deepStrictEqual(script.ends.slice(1), ["accept 2: Done", "accept 3: rejected"])
+      }),
+    ),
+  )
+})
+
+describe("while the database is away", () => {
+  it.effect("senders hear of it at once, and acks and sessions are kept and written later, in order (I7, I8)", () =>
+    story((script) =>
+      Effect.gen(function* () {
+        const { answer } = script
+        const release = yield* busyWith(script, consumed(1))
+        script.answer = fails("unavailable")
+        yield* script.submit(
+          acceptOf(messageOf(2)),
+          attached("s1"),
+          consumed(3),
+          acceptOf(messageOf(4)),
+          detached("s1"),
+        )
+        yield* release
+        assert.deepStrictEqual(script.ends.slice(1), ["accept 2: unavailable", "accept 4: unavailable"])
+        yield* script.submit(consumed(5))
+        script.answer = answer
+        yield* settled
+        assert.strictEqual(script.batches.length, 2, "nothing is tried before the back-off is over")
+        yield* TestClock.adjust("50 millis")
+        yield* settled
+        assert.deepStrictEqual(script.batches.slice(2), [
+          ["SessionAttached s1", "consume 3", "SessionDetached s1", "consume 5"],
+        ])
+        assert.deepStrictEqual(script.ends.slice(3), [
+          "SessionAttached s1: Done",
+          "consume 3: Done",
+          "SessionDetached s1: Done",
+          "consume 5: Done",
+        ])
+      }),
+    ),
+  )
+
+  it.effect("it is tried again after 50 ms, doubling to 2 s, and from 50 ms again once it has answered", () =>
+    story((script) =>
+      Effect.gen(function* () {
+        const { answer } = script
+        script.answer = fails("unavailable")
+        yield* script.submit(consumed(1))
+        yield* settled
+        for (const millis of [50, 100, 200, 400, 800, 1_600, 2_000, 2_000]) {
+          const before = script.batches.length
+          yield* TestClock.adjust(millis - 1)
+          yield* settled
+          assert.strictEqual(script.batches.length, before, `not before ${millis} ms`)
+          yield* TestClock.adjust(1)
+          yield* settled
+          assert.strictEqual(script.batches.length, before + 1, `after ${millis} ms`)
+        }
+        script.answer = answer
+        yield* TestClock.adjust(2_000)
+        yield* settled
+        assert.deepStrictEqual(script.ends, ["consume 1: Done"])
+        script.answer = fails("unavailable")
+        yield* script.submit(consumed(2))
+        yield* settled
+        script.answer = answer
+        yield* TestClock.adjust(50)
+        yield* settled
+        assert.deepStrictEqual(script.ends, ["consume 1: Done", "consume 2: Done"])
+      }),
+    ),
+  )
+
+  it.effect("what it had begun to try item by item stays in order", () =>
+    story((script) =>
+      Effect.gen(function* () {
+        const { answer } = script
+        const release = yield* busyWith(script, consumed(1))
+        script.answer = (batch) => (batch.length > 1 ? fails("rejected") : fails("unavailable"))(batch)
+        yield* script.submit(attached("s1"), detached("s1"), attached("s2"))
+        yield* release
+        script.answer = answer
+        yield* TestClock.adjust("10 seconds")
+        yield* settled
+        assert.deepStrictEqual(script.ends.slice(1), [
+          "SessionAttached s1: Done",
+          "SessionDetached s1: Done",
+          "SessionAttached s2: Done",
+        ])
+      }),
+    ),
+  )
+})
+
+describe("when the lane's scope closes", () => {
+  it.effect("what was submitted before is committed first (I7)", () =>
+    Effect.gen(function* () {
+      const script = new Script()
+      yield* Effect.gen(function* () {
+        const release = yield* busyWith(script, consumed(1))
+        yield* script.submit(...accepts(2, 3))
+        yield* Effect.forkDetach(Effect.andThen(settled, release))
+      }).pipe(Effect.provide(CommitLanes.layer(1, brokerLimits).pipe(Layer.provide(script.store))))
+      assert.deepStrictEqual(script.ends, ["consume 1: Done", "accept 2: Done", "accept 3: Done"])
+    }),
+  )
+
+  it.effect(
+    "it waits for a database that does not answer no longer than a draining broker may, and every write has an end (I12)",
+    () =>
+      Effect.gen(function* () {
+        const script = new Script()
+        script.answer = fails("unavailable")
+        const closing = yield* Effect.forkChild(
+          script
+            .submit(consumed(1), acceptOf(messageOf(2)))
+            .pipe(
+              Effect.andThen(settled),
+              Effect.provide(CommitLanes.layer(1, brokerLimits).pipe(Layer.provide(script.store))),
+              Effect.provideService(References.MinimumLogLevel, "None"),
+            ),
+        )
+        yield* settled
+        yield* TestClock.adjust(50)
+        yield* settled
+        assert.deepStrictEqual(closing.pollUnsafe()?._tag, "Success")
+        assert.sameMembers(script.ends, ["accept 2: unavailable", "consume 1: unavailable"])
+      }),
+  )
+})
+
+describe("several lanes", () => {
+  it.effect("keep a mesh in one of them, and commit for other meshes meanwhile", () =>
+    Effect.gen(function* () {
+      const script = new Script()
+      const gate = yield* Deferred.make<void>()
+      yield* Effect.gen(function* () {
+        const lanes = yield* CommitLanes
+        const meshes = Array.from({ length: 20 }, (_, n) => MeshId.make(`mesh-${n}`))
+        const used = new Set(meshes.map((mesh) => lanes.laneOf(mesh)))
+        assert.strictEqual(used.size, 4)
+        for (const mesh of meshes) assert.strictEqual(lanes.laneOf(mesh), lanes.laneOf(mesh))
+        const [first, second] = used
+        script.answer = () => Effect.as(Deferred.await(gate), [Written.Done()])
+        first?.submit(consumed(1), () => script.ends.push("first"))
+        yield* settled
+        script.answer = () => Effect.succeed([Written.Done()])
+        second?.submit(consumed(2), () => script.ends.push("second"))
+        yield* settled
+        assert.deepStrictEqual(script.ends, ["second"])
+        yield* Deferred.succeed(gate, undefined)
+      }).pipe(Effect.provide(CommitLanes.layer(4, brokerLimits).pipe(Layer.provide(script.store))))
+      assert.deepStrictEqual(script.ends, ["second", "first"])
+    }),
+  )
+})
