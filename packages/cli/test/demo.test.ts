@@ -28,7 +28,7 @@ describe("claudemesh demo", () => {
             /audit .*"event":"mesh_created"/,
             /audit .*"event":"message_accepted"/,
             /audit .*"event":"message_accepted"/,
-            /searched for the two texts: they are not in it/,
+            /searched for the two texts, plain, in base64 and in hex: they are not in it/,
           ]
           assert.match(stdout, new RegExp(story.map(({ source }) => source).join("(?:.|\\n)*\\n.*")))
           const [question, asked, answer, answered] = [...stdout.matchAll(/“(.+?)”/g)].map(([, text]) => text)
