@@ -8,7 +8,7 @@
  */
 import type { MeshId, PresenceId } from "@claudemesh/domain/Ids"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
-import { Cause, Clock, Deferred, Effect, Exit, Fiber, Option, Queue, Schema, Semaphore } from "effect"
+import { Cause, Clock, Deferred, Effect, Exit, Fiber, Latch, Option, Queue, Schema, Semaphore } from "effect"
 import type { HelloProof } from "../connection/HelloProof.ts"
 import { CommitLanes } from "../store/CommitLane.ts"
 import { MessageStore, type PageRequest } from "../store/MessageStore.ts"
@@ -50,6 +50,9 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
   const credits = yield* Semaphore.make(rules.limits.meshMailboxMax)
   const peers = new Set<PeerHandle>()
   const attaching = new Set<Deferred.Deferred<Attached, MeshUnavailable>>()
+  /** Shut while a message is being stored: a life that was loaded meanwhile would never look for it. */
+  const allStored = yield* Latch.make(true)
+  let beingStored = 0
   let life = 0
   /** False from a failure until the state is loaded again. A first load that is under way counts as up. */
   let up = true
@@ -84,10 +87,7 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
           effect.reply(effect.outcome)
           break
         case "Write":
-          lane.submit(effect.write, (outcome) => {
-            const completion = effect.completion(outcome)
-            if (completion !== undefined) complete(ofLife, completion)
-          })
+          submit(effect, ofLife)
           break
         case "ReadPage":
           yield* Effect.forkScoped(readPage(effect.request, ofLife))
@@ -100,6 +100,20 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
       }
     }
   })
+
+  const submit = ({ completion, write }: Extract<Effects, { readonly _tag: "Write" }>, ofLife: number): void => {
+    const stores = write._tag === "Accept"
+    if (stores) {
+      beingStored += 1
+      allStored.closeUnsafe()
+    }
+    lane.submit(write, (outcome) => {
+      if (stores) beingStored -= 1
+      if (beingStored === 0) allStored.openUnsafe()
+      const ended = completion(outcome)
+      if (ended !== undefined) complete(ofLife, ended)
+    })
+  }
 
   const readPage = (request: PageRequest, ofLife: number) =>
     Effect.map(Effect.exit(store.page(request)), (rows) => complete(ofLife, Completion.PageRead({ request, rows })))
@@ -157,6 +171,7 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
         Effect.annotateLogs({ meshId }),
       )
       yield* Effect.sleep(restartDelayMillis(failures))
+      yield* allStored.await
     }
   })
 
