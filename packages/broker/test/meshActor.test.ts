@@ -1,0 +1,559 @@
+/** The real actor on the real store, in virtual time: mailbox, restarts, fencing, idle meshes. */
+import { assert, describe, it } from "@effect/vitest"
+import { MeshId, PresenceId, RequestId } from "@claudemesh/domain/Ids"
+import { messageIdOf } from "@claudemesh/domain/trust/MessageIdentity"
+import type { BrokerFrame } from "@claudemesh/domain/wire/BrokerFrame"
+import { Deferred, Effect, Fiber, Layer, References, type Scope } from "effect"
+import { TestClock } from "effect/testing"
+import { contentHashOf } from "../src/connection/SendIdentity.ts"
+import type { BrokerLimits } from "../src/Limits.ts"
+import type { MeshActor } from "../src/mesh/MeshActor.ts"
+import { Command } from "../src/mesh/MeshCommand.ts"
+import { MeshHost } from "../src/mesh/MeshHost.ts"
+import { CommitLanes } from "../src/store/CommitLane.ts"
+import { MessageStore, StoreError } from "../src/store/MessageStore.ts"
+import {
+  alice,
+  bob,
+  carol,
+  type HelloChoices,
+  helloOf,
+  meshId,
+  meshRecord,
+  Peer,
+  proofOf,
+  rulesWith,
+  type SendChoices,
+  sendOf,
+} from "./support/MeshStory.ts"
+import { acceptOf, messageOf, sqliteInMemory, storeOn } from "./support/Stores.ts"
+
+type Store = MessageStore["Service"]
+
+/** The store with some of its ways changed for the test. */
+const changed = (change: (store: Store) => Partial<Store>) =>
+  Layer.effect(
+    MessageStore,
+    Effect.map(MessageStore, (store) => MessageStore.of({ ...store, ...change(store) })),
+  )
+
+interface Choices {
+  readonly limits?: Partial<BrokerLimits>
+  readonly change?: (store: Store) => Partial<Store>
+}
+
+const story = <E>(
+  tell: Effect.Effect<void, E, MeshHost | MessageStore | Scope.Scope>,
+  { change = () => ({}), limits = {} }: Choices = {},
+) => {
+  const rules = rulesWith(limits)
+  const store = changed(change).pipe(Layer.provide(storeOn(sqliteInMemory)))
+  const host = MeshHost.local(rules).pipe(
+    Layer.provideMerge(CommitLanes.layer(1, rules.limits)),
+    Layer.provideMerge(store),
+  )
+  return Effect.flatMap(MessageStore, (made) => made.createMesh(meshRecord, [alice, bob, carol], 0)).pipe(
+    Effect.andThen(tell),
+    Effect.provide(host),
+    Effect.provideService(References.MinimumLogLevel, "None"),
+  )
+}
+
+/** Lets every fiber go as far as it can without time. */
+const settled = Effect.repeat(Effect.yieldNow, { times: 300 })
+
+const pass = (millis: number) => Effect.andThen(TestClock.adjust(millis), settled)
+
+const enter = Effect.flatMap(MeshHost, (host) => host.enter(meshId))
+
+let presences = 0
+const greet = (mesh: MeshActor, peer: Peer, choices: HelloChoices = {}) => {
+  presences += 1
+  const hello = helloOf(peer.member, { ...choices, session: peer.session })
+  return mesh.attach(proofOf(hello), peer.handle, PresenceId.make(`p-${presences}`))
+}
+
+const attach = Effect.fnUntraced(function* (mesh: MeshActor, who: Peer["member"], choices: HelloChoices = {}) {
+  const peer = new Peer(who, choices.session ?? "s1")
+  yield* greet(mesh, peer, choices)
+  yield* settled
+  return peer
+})
+
+/** Whatever it is told, it fails: a defect in the middle of the actor's work. */
+const poisonous = (who: Peer["member"], type: BrokerFrame["type"] = "hello_ack") => {
+  const peer = new Peer(who, "poison")
+  peer.heard = (_, frame) => {
+    if (frame.type === type) throw new Error("a defect")
+  }
+  return peer
+}
+
+const offer = (mesh: MeshActor, from: Peer, to: string, choices: SendChoices) => {
+  const frame = sendOf(to, choices)
+  const messageId = messageIdOf(meshId, from.member.publicKey, choices.id ?? "")
+  return mesh.offer(Command.Send({ peer: from.handle, frame, messageId, contentHash: contentHashOf(frame) }))
+}
+
+const send = (mesh: MeshActor, from: Peer, to: string, id: string, choices: SendChoices = {}) =>
+  Effect.andThen(offer(mesh, from, to, { ...choices, id }), settled)
+
+const ack = (mesh: MeshActor, peer: Peer) =>
+  Effect.andThen(
+    mesh.offer(Command.Request({ peer: peer.handle, frame: { type: "client_ack", messageIds: peer.pushed } })),
+    settled,
+  )
+
+const crash = (mesh: MeshActor) => Effect.andThen(Effect.flip(greet(mesh, poisonous(carol))), settled)
+
+const codes = (peer: Peer) => peer.closed.map((reason) => reason.code)
+
+const idsOf = (from: Peer, ...ids: ReadonlyArray<string>) =>
+  ids.map((id) => messageIdOf(meshId, from.member.publicKey, id))
+
+const peersSeenBy = Effect.fnUntraced(function* (mesh: MeshActor, peer: Peer) {
+  yield* mesh.offer(Command.Request({ peer: peer.handle, frame: { type: "list_peers", id: RequestId.make("list") } }))
+  yield* settled
+  return (peer.of("peers").at(-1)?.peers ?? []).map((one) => `${one.memberId}/${one.sessionId}`)
+})
+
+describe("a mesh", () => {
+  it.effect("stores, acks and delivers what is offered to it, and forgets what was acked", () =>
+    story(
+      Effect.gen(function* () {
+        const mesh = yield* enter
+        const [sender, recipient] = [yield* attach(mesh, alice), yield* attach(mesh, bob)]
+        yield* send(mesh, sender, bob.publicKey, "m1")
+        assert.deepStrictEqual(recipient.pushed, idsOf(sender, "m1"))
+        assert.strictEqual(sender.of("ack").length, 1)
+        assert.strictEqual(sender.settled, 1)
+        const loaded = yield* (yield* MessageStore).loadMesh(meshId)
+        assert.strictEqual(loaded._tag === "Some" && loaded.value.waiting.length, 1)
+        yield* ack(mesh, recipient)
+        const after = yield* (yield* MessageStore).loadMesh(meshId)
+        assert.strictEqual(after._tag === "Some" && after.value.waiting.length, 0)
+      }),
+    ),
+  )
+
+  it.effect("delivers what a lost connection had not acked to the next one (I8)", () =>
+    story(
+      Effect.gen(function* () {
+        const mesh = yield* enter
+        const [sender, first] = [yield* attach(mesh, alice), yield* attach(mesh, bob)]
+        yield* send(mesh, sender, bob.publicKey, "m1")
+        yield* mesh.detach(first.handle)
+        const second = yield* attach(mesh, bob)
+        assert.deepStrictEqual(second.pushed, first.pushed)
+        assert.deepStrictEqual(
+          second.of("push").map((push) => push.redelivered),
+          [true],
+        )
+        assert.deepStrictEqual(codes(first), [], "it had closed by itself")
+      }),
+    ),
+  )
+
+  it.effect("wakes by itself when a status ends (I9, I25)", () =>
+    story(
+      Effect.gen(function* () {
+        const mesh = yield* enter
+        const [sender, recipient] = [yield* attach(mesh, alice), yield* attach(mesh, bob)]
+        const working = Command.Request({ peer: recipient.handle, frame: { type: "set_status", status: "working" } })
+        yield* mesh.offer(working)
+        yield* settled
+        yield* pass(30_000)
+        yield* mesh.offer(working)
+        yield* send(mesh, sender, bob.publicKey, "m1")
+        yield* pass(30_000)
+        yield* pass(29_999)
+        assert.deepStrictEqual(recipient.pushed, [])
+        yield* pass(1)
+        assert.deepStrictEqual(recipient.pushed, idsOf(sender, "m1"))
+      }),
+    ),
+  )
+
+  it.effect("reads a page again that the database could not give (I9)", () => {
+    let failures = 2
+    return story(
+      Effect.gen(function* () {
+        const mesh = yield* enter
+        const sender = yield* attach(mesh, alice)
+        yield* send(mesh, sender, bob.publicKey, "m1")
+        const recipient = yield* attach(mesh, bob)
+        assert.deepStrictEqual(recipient.pushed, [])
+        yield* pass(1_000)
+        yield* pass(1_000)
+        assert.strictEqual(failures, 0)
+        assert.deepStrictEqual(recipient.pushed, idsOf(sender, "m1"))
+      }),
+      {
+        change: (store) => ({
+          page: (request) => {
+            if (failures === 0) return store.page(request)
+            failures -= 1
+            return failures === 1 ? Effect.fail(new StoreError({ reason: "unavailable", cause: "" })) : Effect.die("")
+          },
+        }),
+      },
+    )
+  })
+
+  it.effect("makes progress with room for one of everything (I23)", () =>
+    story(
+      Effect.gen(function* () {
+        const mesh = yield* enter
+        const recipient = yield* attach(mesh, bob, { maxInFlight: 1 })
+        const own = yield* attach(mesh, carol)
+        const acking = yield* Effect.forkChild(
+          Effect.forever(
+            Effect.gen(function* () {
+              yield* Effect.yieldNow
+              const messageIds = recipient.pushed.slice(-1)
+              yield* mesh.offer(Command.Request({ peer: recipient.handle, frame: { type: "client_ack", messageIds } }))
+              yield* mesh.offer(
+                Command.Request({ peer: recipient.handle, frame: { type: "set_status", status: "idle" } }),
+              )
+            }),
+          ),
+        )
+        const ids = Array.from({ length: 10 }, (_, n) => `m${n}`)
+        yield* Effect.forEach(
+          [alice, bob, carol],
+          (member) =>
+            Effect.gen(function* () {
+              const sender = member === carol ? own : yield* attach(mesh, member, { session: "sender" })
+              for (const id of ids) yield* offer(mesh, sender, `${bob.publicKey}/s1`, { id })
+            }),
+          { concurrency: "unbounded" },
+        )
+        yield* Effect.repeat(settled, { until: () => recipient.pushed.length >= 30, times: 200 })
+        yield* Fiber.interrupt(acking)
+        assert.strictEqual(new Set(recipient.pushed).size, 30)
+        assert.strictEqual(recipient.pushed.length, 30)
+      }),
+      { limits: { meshMailboxMax: 1, commitWritesMax: 1, commitCharactersMax: 1, pageRowsMax: 1 } },
+    ),
+  )
+
+  it.effect("holds a connection back whose command has no place in the mailbox (I23)", () => {
+    const gate = Deferred.makeUnsafe<void>()
+    return story(
+      Effect.gen(function* () {
+        const mesh = yield* enter
+        const peer = new Peer(alice, "s1")
+        const one = yield* Effect.forkChild(greet(mesh, peer))
+        yield* settled
+        const two = yield* Effect.forkChild(offer(mesh, peer, bob.publicKey, { id: "m1" }))
+        yield* settled
+        assert.strictEqual(two.pollUnsafe(), undefined)
+        yield* Deferred.succeed(gate, undefined)
+        yield* Fiber.join(one)
+        yield* Fiber.join(two)
+        yield* settled
+        assert.strictEqual(peer.of("ack").length, 1)
+      }),
+      {
+        limits: { meshMailboxMax: 1 },
+        change: (store) => ({ loadMesh: (id) => Effect.andThen(Deferred.await(gate), store.loadMesh(id)) }),
+      },
+    )
+  })
+})
+
+describe("a mesh that fails", () => {
+  it.effect(
+    "answers every hello that waited, closes its connections with 1001, and refuses new ones until it is back (I12, I24)",
+    () =>
+      story(
+        Effect.gen(function* () {
+          const mesh = yield* enter
+          const [one, two] = [yield* attach(mesh, alice), yield* attach(mesh, bob)]
+          const late = new Peer(carol, "late")
+          const [first, second] = yield* Effect.all(
+            [Effect.flip(greet(mesh, poisonous(carol))), Effect.flip(greet(mesh, late))],
+            { concurrency: "unbounded" },
+          )
+          assert.deepStrictEqual([first._tag, second._tag], ["MeshUnavailable", "MeshUnavailable"])
+          assert.deepStrictEqual([codes(one), codes(two), codes(late)], [[1001], [1001], [1001]])
+          assert.strictEqual((yield* Effect.flip(greet(mesh, new Peer(alice, "s1"))))._tag, "MeshUnavailable")
+          yield* pass(1_000)
+          const back = yield* attach(mesh, alice)
+          assert.deepStrictEqual(yield* peersSeenBy(mesh, back), ["alice/s1"])
+        }),
+      ),
+  )
+
+  it.effect("begins again from the store with all it had accepted, and marks what may have been seen (I24)", () =>
+    story(
+      Effect.gen(function* () {
+        const mesh = yield* enter
+        const [sender, recipient] = [yield* attach(mesh, alice), yield* attach(mesh, bob)]
+        yield* send(mesh, sender, bob.publicKey, "unacked")
+        yield* send(mesh, sender, carol.publicKey, "waiting")
+        yield* crash(mesh)
+        yield* pass(1_000)
+        const [back, again, other] = [yield* attach(mesh, bob), yield* attach(mesh, alice), yield* attach(mesh, carol)]
+        assert.deepStrictEqual(back.pushed, recipient.pushed)
+        assert.deepStrictEqual(
+          back.of("push").map((push) => push.redelivered),
+          [true],
+        )
+        assert.deepStrictEqual(other.pushed, idsOf(sender, "waiting"))
+        yield* send(mesh, again, bob.publicKey, "after")
+        assert.deepStrictEqual(back.pushed, idsOf(sender, "unacked", "after"))
+      }),
+    ),
+  )
+
+  it.effect("loses nothing whose commit ended only after it had failed (I24)", () => {
+    let gate: Deferred.Deferred<void> | undefined
+    return story(
+      Effect.gen(function* () {
+        const mesh = yield* enter
+        const sender = yield* attach(mesh, alice)
+        gate = Deferred.makeUnsafe<void>()
+        yield* send(mesh, sender, bob.publicKey, "slow")
+        yield* crash(mesh)
+        yield* pass(1_000)
+        yield* pass(1_000)
+        yield* Deferred.succeed(gate, undefined)
+        gate = undefined
+        yield* pass(5_000)
+        const again = yield* attach(mesh, alice)
+        const recipient = yield* attach(mesh, bob)
+        yield* send(mesh, again, bob.publicKey, "slow")
+        yield* send(mesh, again, bob.publicKey, "next")
+        assert.deepStrictEqual(recipient.pushed, idsOf(sender, "slow", "next"))
+        assert.deepStrictEqual(
+          again.of("ack").map((frame) => frame.duplicate),
+          [true, false],
+        )
+      }),
+      {
+        change: (store) => ({
+          commit: (batch) =>
+            gate === undefined ? store.commit(batch) : Effect.andThen(Deferred.await(gate), store.commit(batch)),
+        }),
+      },
+    )
+  })
+
+  it.effect(
+    "is tried again after 1 s, doubling to 30 s, and from 1 s again after more than a minute of life (I24)",
+    () => {
+      let loads = 0
+      let broken = false
+      return story(
+        Effect.gen(function* () {
+          const mesh = yield* enter
+          yield* attach(mesh, alice)
+          broken = true
+          yield* crash(mesh)
+          for (const seconds of [1, 2, 4, 8, 16, 30, 30]) {
+            const before = loads
+            yield* pass(seconds * 1_000 - 1)
+            assert.strictEqual(loads, before, `not before ${seconds} s`)
+            yield* pass(1)
+            assert.strictEqual(loads, before + 1, `after ${seconds} s`)
+          }
+          broken = false
+          yield* pass(30_000)
+          yield* attach(mesh, alice)
+          yield* pass(60_001)
+          const before = loads
+          yield* crash(mesh)
+          yield* pass(1_000)
+          assert.strictEqual(loads, before + 1)
+        }),
+        {
+          change: (store) => ({
+            loadMesh: (id) =>
+              Effect.suspend(() => {
+                loads += 1
+                return broken ? Effect.fail(new StoreError({ reason: "unavailable", cause: "" })) : store.loadMesh(id)
+              }),
+          }),
+        },
+      )
+    },
+  )
+
+  it.effect("leaves other meshes alone (I24)", () =>
+    story(
+      Effect.gen(function* () {
+        const other = MeshId.make("mesh-2")
+        yield* (yield* MessageStore).createMesh({ ...meshRecord, meshId: other }, [alice], 0)
+        const [mesh, neighbour] = [yield* enter, yield* (yield* MeshHost).enter(other)]
+        const peer = yield* attach(neighbour, alice)
+        yield* crash(mesh)
+        assert.deepStrictEqual(codes(peer), [])
+        assert.deepStrictEqual(yield* peersSeenBy(neighbour, peer), ["alice/s1"])
+      }),
+    ),
+  )
+
+  it.effect("gives every place in its mailbox back (I13, I23)", () =>
+    story(
+      Effect.gen(function* () {
+        const mesh = yield* enter
+        for (let round = 0; round < 5; round++) {
+          const peer = yield* attach(mesh, alice)
+          const offers = Array.from({ length: 6 }, (_, n) => offer(mesh, peer, bob.publicKey, { id: `m${round}-${n}` }))
+          const waiting = yield* Effect.forkChild(
+            Effect.all([Effect.flip(greet(mesh, poisonous(carol))), ...offers], { concurrency: "unbounded" }),
+          )
+          yield* settled
+          yield* pass(30_000)
+          yield* Fiber.join(waiting)
+        }
+        const peer = yield* attach(mesh, alice)
+        yield* send(mesh, peer, bob.publicKey, "last")
+        assert.strictEqual(peer.of("ack").length, 1)
+      }),
+      { limits: { meshMailboxMax: 2 } },
+    ),
+  )
+})
+
+describe("a second owner of a mesh", () => {
+  it.effect("that has written makes the first begin again, which then goes on after it; both messages are there", () =>
+    story(
+      Effect.gen(function* () {
+        const mesh = yield* enter
+        const [sender, recipient] = [yield* attach(mesh, alice), yield* attach(mesh, bob)]
+        yield* send(mesh, sender, bob.publicKey, "m1")
+        yield* (yield* MessageStore).commit([acceptOf(messageOf(3, { id: "of-the-other" }))])
+        yield* send(mesh, sender, bob.publicKey, "m2")
+        assert.strictEqual(sender.of("ack").length, 1, "what was fenced is not acked")
+        assert.deepStrictEqual([codes(sender), codes(recipient)], [[1001], [1001]])
+        yield* pass(1_000)
+        const again = yield* attach(mesh, alice)
+        yield* send(mesh, again, bob.publicKey, "m2")
+        assert.strictEqual(again.of("ack").length, 1)
+        const back = yield* attach(mesh, bob)
+        assert.deepStrictEqual(back.pushed, idsOf(sender, "m1", "of-the-other", "m2"))
+      }),
+    ),
+  )
+})
+
+describe("the host", () => {
+  const counting = () => {
+    const count = { loads: 0, asked: 0 }
+    const change = (store: Store): Partial<Store> => ({
+      loadMesh: (id) =>
+        Effect.suspend(() => {
+          count.loads += 1
+          return store.loadMesh(id)
+        }),
+      meshExists: (id) => {
+        count.asked += 1
+        return store.meshExists(id)
+      },
+    })
+    return { count, change }
+  }
+
+  it.effect(
+    "keeps a mesh for a while after its last connection, then drops it, and loads it again when somebody comes",
+    () => {
+      const { change, count } = counting()
+      return story(
+        Effect.gen(function* () {
+          const visit = Effect.scoped(
+            Effect.gen(function* () {
+              const mesh = yield* enter
+              const peer = yield* attach(mesh, alice)
+              yield* mesh.detach(peer.handle)
+              yield* settled
+              return peer
+            }),
+          )
+          const first = yield* visit
+          yield* pass(179_999)
+          yield* visit
+          assert.strictEqual(count.loads, 1)
+          yield* pass(180_001)
+          assert.deepStrictEqual(codes(first), [])
+          const third = yield* visit
+          assert.strictEqual(count.loads, 2)
+          assert.isTrue(third.of("hello_ack")[0]?.resumed, "the session is known from the store")
+        }),
+        { change },
+      )
+    },
+  )
+
+  it.effect("keeps nothing of a mesh that there is not, and finds it once it is made", () => {
+    const { change, count } = counting()
+    return story(
+      Effect.gen(function* () {
+        const host = yield* MeshHost
+        const unknown = MeshId.make("mesh-2")
+        for (let n = 0; n < 3; n++) {
+          assert.strictEqual((yield* Effect.flip(host.enter(unknown)))._tag, "UnknownMesh")
+        }
+        assert.deepStrictEqual(count, { loads: 0, asked: 3 })
+        yield* (yield* MessageStore).createMesh({ ...meshRecord, meshId: unknown }, [alice], 0)
+        yield* attach(yield* host.enter(unknown), alice)
+        assert.deepStrictEqual(count, { loads: 1, asked: 4 })
+        yield* host.enter(unknown)
+        assert.deepStrictEqual(count, { loads: 1, asked: 4 }, "a mesh that runs is not asked for")
+      }),
+      { change },
+    )
+  })
+
+  it.effect("closes the connections of its meshes with 1001 when it ends, and answers who still asks (I12)", () =>
+    Effect.gen(function* () {
+      const peer = new Peer(alice, "s1")
+      let mesh: MeshActor | undefined
+      yield* story(
+        Effect.gen(function* () {
+          mesh = yield* enter
+          yield* greet(mesh, peer)
+        }).pipe(Effect.scoped),
+      )
+      assert.deepStrictEqual(codes(peer), [1001])
+      assert.isDefined(mesh)
+      if (mesh !== undefined)
+        assert.strictEqual((yield* Effect.flip(greet(mesh, new Peer(bob, "s1"))))._tag, "MeshUnavailable")
+    }),
+  )
+})
+
+describe("a hello that is given up while it waits", () => {
+  it.effect("leaves nothing behind: not its place in the mailbox, not a peer (I13)", () => {
+    const gate = Deferred.makeUnsafe<void>()
+    return story(
+      Effect.gen(function* () {
+        const mesh = yield* enter
+        const [answered, placed, outside] = ["s1", "s2", "s3"].map((session) => new Peer(bob, session))
+        assert.ok(answered && placed && outside)
+        // The first two have a place in the mailbox, the third waits for one.
+        const fibers = yield* Effect.forEach([answered, placed, outside], (peer) => Effect.forkChild(greet(mesh, peer)))
+        yield* settled
+        for (const [fiber, peer] of [
+          [fibers[1], placed],
+          [fibers[2], outside],
+        ] as const) {
+          if (fiber) yield* Fiber.interrupt(fiber)
+          yield* mesh.detach(peer.handle)
+        }
+        yield* Deferred.succeed(gate, undefined)
+        yield* settled
+        assert.deepStrictEqual(answered.of("hello_ack").length, 1)
+        assert.deepStrictEqual(outside.frames, [])
+        assert.deepStrictEqual(yield* peersSeenBy(mesh, answered), ["bob/s1"])
+        for (let n = 0; n < 5; n++) yield* send(mesh, answered, alice.publicKey, `m${n}`)
+        assert.strictEqual(answered.of("ack").length, 5)
+      }),
+      {
+        limits: { meshMailboxMax: 2 },
+        change: (store) => ({ loadMesh: (id) => Effect.andThen(Deferred.await(gate), store.loadMesh(id)) }),
+      },
+    )
+  })
+})
