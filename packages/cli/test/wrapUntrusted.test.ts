@@ -118,7 +118,7 @@ describe("the wrapping of peers' text", () => {
     [Pieces],
     ([pieces]) => {
       const wrapped = wrapUntrusted(saying(pieces.join("")))
-      assert.strictEqual(count(wrapped, /<\s*\/?\s*peer-message/gi), 2)
+      assert.strictEqual(count(wrapped, /<\s*\/?\s*peer-message\b/gi), 2)
       assert.isTrue(wrapped.startsWith("<peer-message ") && wrapped.endsWith("\n</peer-message>"))
       assert.notMatch(wrapped, /<\s*\/?\s*([\w-]+:)?(system|function_calls)\b/i)
     },
