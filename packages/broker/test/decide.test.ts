@@ -304,6 +304,17 @@ describe("a send", () => {
     assert.deepStrictEqual(sender.of("ack"), [{ type: "ack", id: "", messageId, queued: true }])
   })
 
+  it("to oneself is acked first and pushed then", () => {
+    const story = new MeshStory()
+    const sender = story.attach(alice)
+    story.send(sender, alice.publicKey)
+    story.settle()
+    assert.deepStrictEqual(
+      sender.frames.map((frame) => frame.type),
+      ["hello_ack", "ack", "push"],
+    )
+  })
+
   it("tells what became of it: delivered, held by status, or queued (I22)", () => {
     const story = new MeshStory()
     const sender = story.attach(alice)

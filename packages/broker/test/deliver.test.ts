@@ -223,6 +223,22 @@ describe("a pull", () => {
     assert.deepStrictEqual(peer.of("ok"), [{ type: "ok", id: "p1", remaining: 0 }])
   })
 
+  it("whose page could not be read, and whose window has filled meanwhile, is answered all the same (I12)", () => {
+    const story = new MeshStory()
+    const sender = story.attach(alice)
+    const peer = story.attach(bob, { maxInFlight: 2 })
+    sendMany(story, sender, bob.publicKey, 2, { priority: "low" })
+    story.settle()
+    story.pull(peer, "p1", 2)
+    sendMany(story, sender, bob.publicKey, 2, { priority: "now" })
+    story.commit()
+    assert.strictEqual(story.remembered.inFlight, 2)
+    while (story.reads.length > 0) story.readOne(storeFailure("unavailable"))
+    story.pass(1_000)
+    story.settle()
+    assert.deepStrictEqual(peer.of("ok"), [{ type: "ok", id: "p1", remaining: 2 }])
+  })
+
   it("whose remainder cannot be counted is answered with an error to try again (I12)", () => {
     const story = new MeshStory()
     const peer = story.attach(bob)
@@ -521,6 +537,30 @@ describe("`redelivered`", () => {
     const back = story.attach(bob)
     assert.deepStrictEqual(back.pushed, [id])
     assert.deepStrictEqual(redelivered(back), [true])
+  })
+})
+
+describe("an owner that takes over", () => {
+  it("records sessions that the last one never saw leave as gone", () => {
+    const story = new MeshStory()
+    story.attach(bob)
+    story.restart()
+    story.settle()
+    assert.deepStrictEqual(
+      [...story.store.sessions.values()].map((one) => one.detachedAtMillis),
+      [story.nowMillis],
+    )
+  })
+
+  it("gives the member what waits for a v1 session, which never comes back (I24)", () => {
+    const story = new MeshStory()
+    const sender = story.attach(alice)
+    story.status(story.attach(bob, { protocol: 1, session: "1-1" }), "dnd")
+    const id = story.send(sender, session(bob, "1-1"))
+    story.settle()
+    story.restart()
+    story.settle()
+    assert.deepStrictEqual(story.attach(bob).pushed, [id])
   })
 })
 
