@@ -63,7 +63,7 @@ const jsonLines = (text: string): ReadonlyArray<Record<string, unknown>> =>
 
 const hex = (digits: number) => new RegExp(`^[0-9a-f]{${digits}}$`)
 
-describe("claudemesh create", () => {
+describe.concurrent("claudemesh create", () => {
   it.live("writes a config that only its owner can read, and joins each slug once (I19)", () =>
     story(async ({ broker, folder }) => {
       const home = join(folder, "new", "home")
@@ -107,7 +107,7 @@ describe("claudemesh create", () => {
   )
 })
 
-describe("claudemesh seed-test-mesh", () => {
+describe.concurrent("claudemesh seed-test-mesh", () => {
   it.live("prints the mesh with every key in exactly this shape", () =>
     story(async ({ alice, broker }) => {
       const [seeded] = jsonLines(
@@ -169,7 +169,7 @@ describe("claudemesh seed-test-mesh", () => {
   )
 })
 
-describe("claudemesh list, peers and status", () => {
+describe.concurrent("claudemesh list, peers and status", () => {
   it.live("show meshes, members and sessions, for people and for scripts", () =>
     story(async ({ alice, broker, mesh }) => {
       assert.match(done(await alice("list")), /^MESH {2}YOU .*\nred {3}alice +[0-9a-f]{8} +ws:/)
@@ -229,7 +229,7 @@ const elsewhere =
   (mesh: TestMesh): TestMesh["member"] =>
   (name) => ({ ...mesh.member(name), meshId: "elsewhere" })
 
-describe("claudemesh send", () => {
+describe.concurrent("claudemesh send", () => {
   it.live("says what became of the message, by name, key and key/session", () =>
     story(async ({ alice, broker, mesh }) => {
       const { keys } = mesh.member("bob")
@@ -283,7 +283,7 @@ describe("claudemesh send", () => {
 
 const textOf = (push: Parameters<typeof unseal>[0], keys: Keys): string => unseal(push, keys)
 
-describe("claudemesh inbox", () => {
+describe.concurrent("claudemesh inbox", () => {
   it.live("shows a message once, on one line as JSON, and harmless to a terminal", () =>
     story(async ({ alice, broker, mesh }) => {
       const from = mesh.member("bob")
@@ -338,7 +338,7 @@ describe("claudemesh inbox", () => {
   )
 })
 
-describe("the command", () => {
+describe.concurrent("the command", () => {
   const commands = [
     "create",
     "list",

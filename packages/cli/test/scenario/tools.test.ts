@@ -85,7 +85,7 @@ const accepted = async (client: RawClient, frame: object): Promise<void> => {
 
 const keyOf = (mesh: TestMesh, name: string) => mesh.member(name).keys.publicKey
 
-describe("the MCP server", () => {
+describe.concurrent("the MCP server", () => {
   it.live("answers initialize and tools/list at once while its broker says nothing, and shows exactly five tools", () =>
     Effect.scoped(
       Effect.gen(function* () {
@@ -205,7 +205,7 @@ describe("the MCP server", () => {
   )
 })
 
-describe("send_message", () => {
+describe.concurrent("send_message", () => {
   it.live("reaches a name, a key, a session and oneself, and answers anything else with who there is", () =>
     Effect.scoped(
       Effect.gen(function* () {
@@ -294,7 +294,7 @@ describe("send_message", () => {
   )
 })
 
-describe("set_status and set_summary", () => {
+describe.concurrent("set_status and set_summary", () => {
   it.live("say for each mesh whether it was taken, with one of two brokers down (I24)", () =>
     Effect.scoped(
       Effect.gen(function* () {
@@ -355,7 +355,7 @@ const apart = (joined: Joined, index: number): Joined => {
   return { ...joined, mesh: { ...mesh, member: (name) => ({ ...mesh.member(name), meshId: `other-${index}` }) } }
 }
 
-describe("check_messages", () => {
+describe.concurrent("check_messages", () => {
   it.live("merges two meshes by time, takes at most `max`, and leaves the rest for the next call", () =>
     Effect.scoped(
       Effect.gen(function* () {
