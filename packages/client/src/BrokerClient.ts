@@ -274,6 +274,7 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
       Effect.sync(() => {
         live = undefined
         requests.lost()
+        inbox.connectionLost(`${pubkey}/${sessionId}`)
       }),
     )
     live = { connection, requests }

@@ -33,9 +33,10 @@ layer(testLayer)("the inbox of a client", (it) => {
       const push = pushOf(send, bob, membership.meshId, alice.publicKey)
       broker.latest.say(push)
       yield* client.inbox.awaitAvailable
+      const lease = yield* client.inbox.take()
       broker.latest.close(1001)
       yield* settle
-      yield* (yield* client.inbox.take()).consumed
+      yield* lease.consumed
       assert.deepStrictEqual(broker.sent("client_ack"), [])
       yield* TestClock.adjust("2 seconds")
       broker.latest.say({ ...push, redelivered: true })
@@ -44,6 +45,18 @@ layer(testLayer)("the inbox of a client", (it) => {
         broker.sent("client_ack").map(({ messageIds }) => messageIds),
         [[push.messageId]],
       )
+      assert.deepStrictEqual(client.inbox.waiting, [])
+    }),
+  )
+
+  it.effect("forgets with its connection what another session may now be given, and keeps what is its own (I8)", () =>
+    Effect.gen(function* () {
+      const { alice, bob, broker, client, membership } = yield* startClient()
+      const send = yield* sealedSend({ from: bob, to: alice, text: "to any of your sessions" })
+      broker.latest.say(pushOf(send, bob, membership.meshId, alice.publicKey))
+      yield* client.inbox.awaitAvailable
+      broker.latest.close(1001)
+      yield* settle
       assert.deepStrictEqual(client.inbox.waiting, [])
     }),
   )

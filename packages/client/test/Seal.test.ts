@@ -91,6 +91,7 @@ layer(testLayer)("sealing", (it) => {
         meshId: self.meshId,
         senderSessionId: bob.sessionId,
         targetSpec: "",
+        priority: "next",
         id: (yield* sealedSend({ from: bob, to: alice, text: "" })).id,
         sentAt: self.joinedAt,
       }).split("\n")[0]

@@ -35,6 +35,7 @@ const v1Types: ReadonlySet<ClientFrame["type"]> = new Set(["hello", "send", "set
 
 export const runPeerConnection = (socket: ServerSocket, audiences: ReadonlyArray<string>, rules: MeshRules) => {
   let handling: string | undefined
+  let protocol: 1 | 2 = 1
 
   const send = (frame: BrokerFrame): void => socket.send(encodeBrokerFrame(frame))
 
@@ -65,6 +66,7 @@ export const runPeerConnection = (socket: ServerSocket, audiences: ReadonlyArray
       const decoded = decodeClientFrame((yield* socket.receive) ?? "")
       if (Result.isFailure(decoded)) {
         yield* refuse(1, decoded.failure.code, decoded.failure.message, decoded.failure.id)
+        if (decoded.failure.isHello) return yield* end(CloseCode.notAdmitted, "malformed")
         continue
       }
       if (decoded.success.type === "hello") return decoded.success
@@ -86,7 +88,7 @@ export const runPeerConnection = (socket: ServerSocket, audiences: ReadonlyArray
     )
 
   const greet = Effect.fnUntraced(function* (hello: Hello, nonce: string) {
-    const protocol = "protocol" in hello ? 2 : 1
+    protocol = "protocol" in hello ? 2 : 1
     const nowMillis = yield* Clock.currentTimeMillis
     const verified = HelloProof.verify(hello, { nonce, audiences, nowMillis }, yield* Ed25519)
     if (Result.isFailure(verified)) return yield* refuseHello(protocol, verified.failure)
@@ -173,7 +175,7 @@ export const runPeerConnection = (socket: ServerSocket, audiences: ReadonlyArray
     Effect.catchTag("Done", () => Effect.sync(() => socket.close(CloseCode.goingAway))),
     Effect.catchDefect((defect) =>
       Effect.logError("a connection failed", defect).pipe(
-        Effect.andThen(refuse(1, "internal", "the broker failed to handle this", handling)),
+        Effect.andThen(refuse(protocol, "internal", "the broker failed to handle this", handling)),
         Effect.andThen(Effect.sync(() => socket.close(CloseCode.internal, "internal"))),
       ),
     ),

@@ -80,7 +80,7 @@ const create = Effect.fnUntraced(function* (request: CreateMesh) {
     mesh.members,
     yield* Clock.currentTimeMillis,
   )
-  if (outcome === "conflict") return refusal(409, "conflict", "another mesh has this id")
+  if (outcome === "conflict") return refusal(409, "conflict", "a mesh with this id is there, and is another one")
   const created = outcome === "created"
   return HttpServerResponse.jsonUnsafe(
     { meshId: mesh.meshId, slug: mesh.slug, created },

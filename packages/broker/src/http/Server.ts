@@ -10,6 +10,7 @@ import { Clock, Context, type Crypto, Effect, FiberSet, Layer, Schema } from "ef
 import { HttpRouter } from "effect/unstable/http"
 import { type BrokerConfig, isLoopback } from "../Config.ts"
 import { runPeerConnection } from "../connection/PeerConnection.ts"
+import type { BrokerLimits } from "../Limits.ts"
 import type { MeshHost } from "../mesh/MeshHost.ts"
 import type { MeshRules } from "../mesh/MeshState.ts"
 import type { MessageStore } from "../store/MessageStore.ts"
@@ -54,7 +55,7 @@ const listen = Effect.fnUntraced(function* (config: BrokerConfig, rules: MeshRul
   const handler = yield* routesHandler(config, lifecycle, services)
 
   const fetch = (request: Request, server: BunServer<BunSocket>): Response | Promise<Response> | undefined => {
-    if (new URL(request.url).pathname !== "/ws") return handler(request)
+    if (new URL(request.url).pathname !== "/ws") return tooLarge(request, limits) ?? handler(request)
     if (lifecycle.draining) return new Response("draining", { status: 503 })
     const socket = Effect.runSync(BunSocket.make(limits))
     return server.upgrade(request, { data: socket })
@@ -69,7 +70,8 @@ const listen = Effect.fnUntraced(function* (config: BrokerConfig, rules: MeshRul
           hostname: config.host,
           port: config.port,
           idleTimeout: httpIdleSeconds,
-          maxRequestBodySize: limits.httpBodyBytesMax,
+          // Twice our own bound: below it we answer ourselves.
+          maxRequestBodySize: limits.httpBodyBytesMax * 2,
           fetch,
           websocket: {
             maxPayloadLength: frameBytesMax(config.messageBytesMax),
@@ -112,6 +114,12 @@ const listen = Effect.fnUntraced(function* (config: BrokerConfig, rules: MeshRul
   }
   return Server.of({ port, connections: () => sockets.size })
 })
+
+/** Bun answers an oversized body itself, with nothing in it; where the size is announced we can say more. */
+const tooLarge = (request: Request, { httpBodyBytesMax }: BrokerLimits): Response | undefined =>
+  Number(request.headers.get("content-length") ?? 0) <= httpBodyBytesMax
+    ? undefined
+    : Response.json({ error: "too_large", message: `a body holds ${httpBodyBytesMax} bytes at most` }, { status: 413 })
 
 const loopbackOrigins = (port: number): ReadonlyArray<string> =>
   ["127.0.0.1", "localhost", "[::1]"].map((host) => new URL(`ws://${host}:${port}`).origin)

@@ -80,9 +80,16 @@ const recipientsOf = (
     case "UnknownSession":
       return { code: "unknown_target", message: "no such session of this member" }
     case "Resolved":
+      // It ends with its connection: what it were sent would be read by nobody.
+      if (target._tag === "Session" && isTransient(state, target)) {
+        return { code: "unknown_target", message: "this session takes no messages" }
+      }
       return resolved.recipients.flatMap((recipient) => addressOf(state, recipient))
   }
 }
+
+const isTransient = (state: MeshState, { key, session }: Extract<Send["frame"]["targetSpec"], { _tag: "Session" }>) =>
+  state.members.get(key)?.sessions.get(session)?.connection?.transient === true
 
 const addressOf = (state: MeshState, { key, session }: Recipient): ReadonlyArray<InboxAddress> => {
   const member = state.members.get(key)

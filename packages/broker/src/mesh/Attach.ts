@@ -183,7 +183,11 @@ export const detach = (state: MeshState, peer: PeerHandle, nowMillis: number, ef
   const { session } = connection
   drop(state, connection, nowMillis, effects)
   if (!connection.transient) effects.push(...detached(state, session, nowMillis))
-  if (connection.transient || connection.protocol === 1) retire(state, session, effects)
+  if (connection.transient || connection.protocol === 1) forget(state, session)
+  // A v1 session has a new id at every connect: what waits for one that has gone waits for its member.
+  if (connection.protocol === 1) {
+    effects.push(moveToMember(state, session.member.record.memberId, session.sessionId))
+  }
   for (const other of session.member.connections) settlePull(other, effects)
 }
 
@@ -199,11 +203,9 @@ const detached = (state: MeshState, session: Session, nowMillis: number): Readon
   }),
 ]
 
-/** It never comes back (v1 has a new id at every connect): what waits for it waits for its member. */
-const retire = (state: MeshState, session: Session, effects: Array<Effects>): void => {
+const forget = (state: MeshState, session: Session): void => {
   session.member.sessions.delete(session.sessionId)
   state.sessionCount -= 1
-  effects.push(moveToMember(state, session.member.record.memberId, session.sessionId))
 }
 
 const moveToMember = (state: MeshState, memberId: MemberId, session: SessionId): Effects =>

@@ -41,7 +41,7 @@ const pull = (
 ): void => {
   connection.lastActiveMillis = nowMillis
   if (connection.pull !== undefined) {
-    const busy = errorFrame(connection.protocol, "internal", "a pull is under way", frame.id)
+    const busy = errorFrame(connection.protocol, "busy", "a pull of this connection is under way", frame.id)
     effects.push(Effects.Send({ peer: connection.peer, frame: busy }))
     return
   }

@@ -76,7 +76,6 @@ describe("a frame before the hello", () => {
         ["null", "malformed"],
         [`{"no":"type"}`, "malformed"],
         [`{"type":"constructor","id":"x1"}`, "unknown_type"],
-        [`{"type":"hello"}`, "malformed"],
       ]
       for (const [text, code] of cases) {
         client.send(text)
@@ -85,6 +84,16 @@ describe("a frame before the hello", () => {
       client.socket.send(new Uint8Array([123, 125]))
       assert.strictEqual((await client.take("error"))["code"], "malformed")
       await client.close()
+    }),
+  )
+})
+
+describe("a hello that is none", () => {
+  it.live("is malformed, and closed with 1008: it will not get better by itself", () =>
+    withBroker(async ({ url }) => {
+      const client = await RawClient.open(url)
+      client.send({ type: "hello", meshId: "m1" })
+      assert.deepEqual(await refused(client), { error: "malformed", code: 1008, reason: "malformed" })
     }),
   )
 })
@@ -240,7 +249,7 @@ describe("the broker after a thousand bad beginnings", () => {
           const { alice, url } = await world(broker)
           const bad = async () => {
             const client = await RawClient.open(url)
-            client.send(`{"type":"hello","meshId":"${"x".repeat(50)}"}`)
+            client.send(`{"type":"nonsense","meshId":"${"x".repeat(50)}"}`)
             client.send(client.helloV1({ ...alice, keys: newKeys() }))
             await client.closed
           }

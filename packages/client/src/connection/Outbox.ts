@@ -5,7 +5,7 @@
  */
 import type { ClientMessageId } from "@claudemesh/domain/Ids"
 import type { BrokerFrame } from "@claudemesh/domain/wire/BrokerFrame"
-import { ErrorCode, isRetryable } from "@claudemesh/domain/wire/ErrorCode"
+import { isRetryable } from "@claudemesh/domain/wire/ErrorCode"
 import { Deferred, Effect, Exit, Latch, Schema } from "effect"
 import { outboxMax } from "../Limits.ts"
 import { spreadDelayMillis } from "./ReconnectPolicy.ts"
@@ -21,7 +21,8 @@ export class OutboxFull extends Schema.TaggedError<OutboxFull>()("OutboxFull", {
 
 /** The broker refused the message for good. */
 export class SendRefused extends Schema.TaggedError<SendRefused>()("SendRefused", {
-  code: ErrorCode,
+  /** An `ErrorCode`, or one of a newer broker. */
+  code: Schema.String,
   explanation: Schema.String,
   candidates: Schema.Array(Schema.String),
 }) {

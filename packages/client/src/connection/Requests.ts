@@ -5,7 +5,6 @@
 import { RequestId } from "@claudemesh/domain/Ids"
 import type { BrokerFrame } from "@claudemesh/domain/wire/BrokerFrame"
 import { type ClientFrame, encodeClientFrame } from "@claudemesh/domain/wire/ClientFrame"
-import { ErrorCode } from "@claudemesh/domain/wire/ErrorCode"
 import { Deferred, Effect, Exit, Schema } from "effect"
 import { requestTimeoutMillis } from "../Limits.ts"
 
@@ -25,7 +24,7 @@ export class RequestTimedOut extends Schema.TaggedError<RequestTimedOut>()("Requ
 
 export class RequestRefused extends Schema.TaggedError<RequestRefused>()("RequestRefused", {
   request: Schema.String,
-  code: ErrorCode,
+  code: Schema.String,
   explanation: Schema.String,
 }) {
   override get message() {

@@ -69,6 +69,14 @@ export class PushBuffer {
     return "kept"
   }
 
+  /**
+   * The connection is lost: to the broker everything unacked is pending again, and another session of our member
+   * may be given it. What only this session can have is kept; the rest comes again if it is still ours.
+   */
+  connectionLost(ownSpec: string): void {
+    this.#setWaiting(this.#waiting.filter(({ targetSpec }) => targetSpec === ownSpec))
+  }
+
   /** By arrival. */
   get waiting(): ReadonlyArray<InboxMessage> {
     return this.#waiting

@@ -11,7 +11,7 @@ import type { Membership } from "../keys/Membership.ts"
 import type { Sodium } from "../keys/Sodium.ts"
 
 export type Content = Data.TaggedEnum<{
-  /** `bound`: mesh, sender's session, target, id and time are proved too. `bare`: the sender's key and the text only. */
+  /** `bound`: everything the broker could change is proved, too. `bare`: the sender's key and the text only. */
   Opened: { readonly text: string; readonly binding: "bound" | "bare" }
   /** The sender sealed it for something else than what the broker delivers it as. */
   Mismatch: { readonly field: Extract<Plaintext, { readonly _tag: "Mismatch" }>["field"] }

@@ -39,7 +39,17 @@ export const composeSend = Effect.fnUntraced(function* (
   const recipient = yield* Effect.fromResult(mesh.keys.of(target.key))
   const id = ClientMessageId.make(yield* Effect.orDie((yield* Crypto.Crypto).randomUUIDv7))
   const bare = recipientSpeaksV1(target, mesh.roster)
-  const sealed = yield* sealMessage({ text, target, recipient, bare, id, from, maxBytes: mesh.maxMessageBytes })
+  const sealed = yield* sealMessage({
+    text,
+    target,
+    recipient,
+    bare,
+    priority,
+    replyTo,
+    id,
+    from,
+    maxBytes: mesh.maxMessageBytes,
+  })
   const frame = encodeClientFrame({
     type: "send",
     id,

@@ -1,11 +1,12 @@
 /**
  * A direct message as it leaves: sealed from our key to the recipient's. To a v2 recipient the text goes in an
- * envelope that binds it to its mesh, session, target, id and time; a v1 recipient shows what it opens as it
+ * envelope that binds it to everything the broker could change; a v1 recipient shows what it opens as it
  * stands, so it gets the bare text.
  */
 import { Base64, decodedBytes, Nonce } from "@claudemesh/domain/Base64"
-import type { ClientMessageId, MeshId, SecretKey, SessionId } from "@claudemesh/domain/Ids"
+import type { ClientMessageId, MeshId, MessageId, SecretKey, SessionId } from "@claudemesh/domain/Ids"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
+import type { Priority } from "@claudemesh/domain/routing/Status"
 import { type DirectTarget, formatTarget } from "@claudemesh/domain/routing/Target"
 import { encodeEnvelope } from "@claudemesh/domain/trust/Plaintext"
 import { Clock, Effect, Schema } from "effect"
@@ -32,11 +33,13 @@ export const sealMessage = Effect.fnUntraced(function* (message: {
   readonly target: DirectTarget
   readonly recipient: TrustedKey
   readonly bare: boolean
+  readonly priority: Priority
+  readonly replyTo?: MessageId | undefined
   readonly id: ClientMessageId
   readonly from: { readonly meshId: MeshId; readonly sessionId: SessionId; readonly secretKey: SecretKey }
   readonly maxBytes: number
 }) {
-  const { bare, from, id, maxBytes, recipient, target, text } = message
+  const { bare, from, id, maxBytes, priority, recipient, replyTo, target, text } = message
   const plaintext = bare
     ? text
     : encodeEnvelope({
@@ -44,6 +47,8 @@ export const sealMessage = Effect.fnUntraced(function* (message: {
         meshId: from.meshId,
         senderSessionId: from.sessionId,
         targetSpec: formatTarget(target),
+        priority,
+        ...(replyTo && { replyTo }),
         id,
         sentAt: isoFromMillis(yield* Clock.currentTimeMillis),
       })

@@ -23,6 +23,7 @@ export const sealedSend = Effect.fnUntraced(function* (message: {
     target,
     recipient: yield* Effect.fromResult(trust(to.publicKey)),
     bare: bare ?? false,
+    priority: "next",
     id,
     from: { meshId: membershipOf(from).meshId, sessionId: from.sessionId, secretKey: from.secretKey },
     maxBytes: 65_536,

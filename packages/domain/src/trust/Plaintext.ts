@@ -1,11 +1,12 @@
 /**
  * What is inside a sealed message. v2 seals the text together with what the broker could otherwise change
- * unseen: mesh, sender session, target, id and time. v1 seals the bare text, and so does v2 to a v1 peer, which
+ * unseen: mesh, sender session, target, priority, what it answers, id and time. v1 seals the bare text, and so does v2 to a v1 peer, which
  * shows what it opens as it stands.
  */
 import { Data, Option, Result, Schema } from "effect"
-import { ClientMessageId, MeshId, type PublicKey, SessionId } from "../Ids.ts"
+import { ClientMessageId, MeshId, MessageId, type PublicKey, SessionId } from "../Ids.ts"
 import { IsoTime } from "../IsoTime.ts"
+import { Priority } from "../routing/Status.ts"
 import type { Push } from "../wire/BrokerFrame.ts"
 import { messageIdOf } from "./MessageIdentity.ts"
 
@@ -14,6 +15,8 @@ export const Envelope = Schema.Struct({
   meshId: MeshId,
   senderSessionId: SessionId,
   targetSpec: Schema.String,
+  priority: Priority,
+  replyTo: Schema.optionalKey(MessageId),
   /** The sender's idempotency key. */
   id: ClientMessageId,
   sentAt: IsoTime,
@@ -34,14 +37,24 @@ export type Plaintext = Data.TaggedEnum<{
   /** A v1 text: the sender is proved by the seal, the rest is the broker's word. */
   Bare: { readonly text: string }
   /** It opened, and says something else than its frame: `field` names the first difference. */
-  Mismatch: { readonly field: "meshId" | "senderSessionId" | "targetSpec" | "messageId" | "createdAt" | "shape" }
+  Mismatch: {
+    readonly field:
+      | "meshId"
+      | "senderSessionId"
+      | "targetSpec"
+      | "priority"
+      | "replyTo"
+      | "messageId"
+      | "createdAt"
+      | "shape"
+  }
 }>
 export const Plaintext = Data.taggedEnum<Plaintext>()
 
 /** How far the broker's `createdAt` may be before, and how long after, the sender's `sentAt`. */
 export const backdateMillis = 5 * 60_000
 
-type FrameFacts = Pick<Push, "messageId" | "meshId" | "senderPubkey" | "senderSessionId" | "targetSpec" | "createdAt">
+type FrameFacts = Omit<Push, "type" | "nonce" | "ciphertext" | "senderName" | "sealedKey" | "redelivered">
 
 export const readPlaintext = (opened: string, frame: FrameFacts): Plaintext => {
   if (!opened.startsWith(header)) return Plaintext.Bare({ text: opened })
@@ -55,6 +68,8 @@ const firstDifference = (envelope: Envelope, frame: FrameFacts) => {
   if (envelope.meshId !== frame.meshId) return "meshId"
   if (envelope.senderSessionId !== frame.senderSessionId) return "senderSessionId"
   if (envelope.targetSpec !== frame.targetSpec) return "targetSpec"
+  if (envelope.priority !== frame.priority) return "priority"
+  if (envelope.replyTo !== frame.replyTo) return "replyTo"
   if (messageIdOf(frame.meshId, frame.senderPubkey, envelope.id) !== frame.messageId) return "messageId"
   // A message may wait in an outbox before the broker first sees it; it cannot be accepted before it was sent.
   if (Date.parse(frame.createdAt) < Date.parse(envelope.sentAt) - backdateMillis) return "createdAt"

@@ -7,7 +7,6 @@ import { Base64, Nonce } from "../Base64.ts"
 import { DisplayName, MemberId, MeshId, MessageId, PresenceId, PublicKey, SessionId } from "../Ids.ts"
 import { IsoTime } from "../IsoTime.ts"
 import { Priority, Status } from "../routing/Status.ts"
-import { ErrorCode } from "./ErrorCode.ts"
 
 /** The first frame on every socket; a v1 client ignores it. `nonce`: 32 random bytes in hex. */
 export const Challenge = Schema.Struct({
@@ -119,7 +118,8 @@ export const Pong = Schema.Struct({ type: Schema.tag("pong"), id: Schema.String 
 
 export const ErrorFrame = Schema.Struct({
   type: Schema.tag("error"),
-  code: ErrorCode,
+  /** An `ErrorCode`, or one of a newer broker: a client must settle its request by that, too. */
+  code: Schema.String,
   message: Schema.String,
   id: Schema.optionalKey(Schema.String),
   retryable: Schema.optionalKey(Schema.Boolean),

@@ -147,6 +147,8 @@ export interface FrameRefusal {
   readonly code: "malformed" | "unknown_type" | "bad_target"
   readonly message: string
   readonly id: string | undefined
+  /** It says that it is a hello: nothing that follows it can be one for another socket. */
+  readonly isHello: boolean
 }
 
 type Decoder = (input: unknown) => Result.Result<ClientFrame, { readonly message: string }>
@@ -170,19 +172,22 @@ const echoableId = Schema.is(RequestId)
 
 export const decodeClientFrame = (text: string): Result.Result<ClientFrame, FrameRefusal> => {
   const parsed = Option.getOrUndefined(parseJson(text))
-  if (!isObject(parsed)) return Result.fail({ code: "malformed", message: "not a JSON object", id: undefined })
+  if (!isObject(parsed)) return refused("malformed", "not a JSON object", undefined)
   const id = echoableId(parsed["id"]) ? parsed["id"] : undefined
   const type = parsed["type"]
-  if (typeof type !== "string") return Result.fail({ code: "malformed", message: "no type", id })
+  if (typeof type !== "string") return refused("malformed", "no type", id)
   const decode = decoderOf(type, parsed)
-  if (decode === undefined) return Result.fail({ code: "unknown_type", message: "unknown frame type", id })
-  return Result.mapError(decode(parsed), (): FrameRefusal => {
-    const spec = parsed["targetSpec"]
-    return type === "send" && typeof spec === "string" && Option.isNone(parseTarget(spec))
-      ? { code: "bad_target", message: "the target does not parse", id }
-      : { code: "malformed", message: `not a valid ${type} frame`, id }
-  })
+  if (decode === undefined) return refused("unknown_type", "unknown frame type", id)
+  const decoded = decode(parsed)
+  if (Result.isSuccess(decoded)) return Result.succeed(decoded.success)
+  const spec = parsed["targetSpec"]
+  return type === "send" && typeof spec === "string" && Option.isNone(parseTarget(spec))
+    ? refused("bad_target", "the target does not parse", id)
+    : refused("malformed", `not a valid ${type} frame`, id, type === "hello")
 }
+
+const refused = (code: FrameRefusal["code"], message: string, id: string | undefined, isHello = false) =>
+  Result.fail<FrameRefusal>({ code, message, id, isHello })
 
 const encodeRequest = Schema.encodeSync(Schema.fromJsonString(RequestFrame))
 const encodeHello = Schema.encodeSync(Schema.fromJsonString(Schema.Union([HelloV2, HelloV1])))

@@ -18,11 +18,13 @@ export const ErrorCode = Schema.Literals([
   "id_conflict",
   "unknown_message",
   "unsupported",
+  "busy",
   "unavailable",
   "internal",
 ])
 export type ErrorCode = typeof ErrorCode.Type
 
-const retryable: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["capacity", "unavailable", "internal"])
+const retryable: ReadonlySet<string> = new Set<ErrorCode>(["capacity", "busy", "unavailable", "internal"])
 
-export const isRetryable = (code: ErrorCode): boolean => retryable.has(code)
+/** A code of a newer broker is not: what it means is not known. */
+export const isRetryable = (code: string): boolean => retryable.has(code)

@@ -42,7 +42,11 @@ describe("decodeClientFrame", () => {
       "{'a':1}",
     ]
     for (const text of texts) {
-      assert.deepStrictEqual(refusalOf(text), { code: "malformed", message: "not a JSON object", id: undefined }, text)
+      assert.deepStrictEqual(
+        refusalOf(text),
+        { code: "malformed", message: "not a JSON object", id: undefined, isHello: false },
+        text,
+      )
     }
   })
 
@@ -61,7 +65,12 @@ describe("decodeClientFrame", () => {
 
   it("does not take a field from a prototype that the text brings", () => {
     const text = `{"type":"ping","__proto__":{"id":"r1"}}`
-    assert.deepStrictEqual(refusalOf(text), { code: "malformed", message: "not a valid ping frame", id: undefined })
+    assert.deepStrictEqual(refusalOf(text), {
+      code: "malformed",
+      message: "not a valid ping frame",
+      id: undefined,
+      isHello: false,
+    })
   })
 
   it("refuses fields of another shape", () => {

@@ -24,6 +24,7 @@ describe("error codes", () => {
       id_conflict: false,
       unknown_message: false,
       unsupported: false,
+      busy: true,
       unavailable: true,
       internal: true,
     })

@@ -12,6 +12,7 @@ const envelope: Envelope = {
   meshId: mesh,
   senderSessionId: laptop,
   targetSpec: bob,
+  priority: "next",
   id: ClientMessageId.make("id-1"),
   sentAt: IsoTime.make("2026-11-24T08:00:00.000Z"),
 }
@@ -22,6 +23,8 @@ const frameOf = (sealed: Envelope) => ({
   senderPubkey: alice,
   senderSessionId: sealed.senderSessionId,
   targetSpec: sealed.targetSpec,
+  priority: sealed.priority,
+  ...(sealed.replyTo && { replyTo: sealed.replyTo }),
   createdAt: sealed.sentAt,
 })
 const frame = frameOf(envelope)
@@ -44,10 +47,10 @@ describe("readPlaintext", () => {
   )
 
   it("takes what has no envelope as the bare text of a v1 client", () => {
-    const { messageId, meshId, senderPubkey, createdAt } = frame
+    const { messageId, meshId, senderPubkey, priority, createdAt } = frame
     for (const text of ["", "hello", "{}", opened.slice(1), ` ${opened}`]) {
       assert.deepStrictEqual(
-        readPlaintext(text, { messageId, meshId, senderPubkey, createdAt }),
+        readPlaintext(text, { messageId, meshId, senderPubkey, priority, createdAt }),
         Plaintext.Bare({ text }),
       )
     }
@@ -58,10 +61,12 @@ describe("readPlaintext", () => {
     meshId: { ...frame, meshId: other, messageId: messageIdOf(other, alice, envelope.id) },
     senderSessionId: { ...frame, senderSessionId: desktop },
     targetSpec: { ...frame, targetSpec: "*" },
+    priority: { ...frame, priority: "now" },
+    replyTo: { ...frame, replyTo: frame.messageId },
     messageId: { ...frame, messageId: messageIdOf(mesh, alice, "id-2") },
     createdAt: { ...frame, createdAt: IsoTime.make("2026-11-24T07:54:59.999Z") },
   } as const
-  for (const field of ["meshId", "senderSessionId", "targetSpec", "messageId", "createdAt"] as const) {
+  for (const field of Object.keys(moved) as ReadonlyArray<keyof typeof moved>) {
     it(`names ${field} where it is that which the frame says otherwise`, () => {
       assert.deepStrictEqual(readPlaintext(opened, moved[field]), Plaintext.Mismatch({ field }))
     })
@@ -103,7 +108,7 @@ describe("encodeEnvelope", () => {
   it("is a header line and JSON", () => {
     assert.strictEqual(
       opened,
-      `claudemesh-message-v2\n{"text":"the build is green","meshId":"m1","senderSessionId":"laptop","targetSpec":"${"b".repeat(64)}","id":"id-1","sentAt":"2026-11-24T08:00:00.000Z"}`,
+      `claudemesh-message-v2\n{"text":"the build is green","meshId":"m1","senderSessionId":"laptop","targetSpec":"${"b".repeat(64)}","priority":"next","id":"id-1","sentAt":"2026-11-24T08:00:00.000Z"}`,
     )
   })
 })

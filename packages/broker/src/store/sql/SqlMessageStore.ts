@@ -4,7 +4,7 @@
  */
 import type { MeshId } from "@claudemesh/domain/Ids"
 import { decodedBytes } from "@claudemesh/domain/Base64"
-import { Effect, Layer, Option } from "effect"
+import { Effect, Equal, Layer, Option } from "effect"
 import { SqlClient, SqlError } from "effect/unstable/sql"
 import {
   type InboxAddress,
@@ -391,10 +391,12 @@ export const sqlMessageStore = Layer.effect(
       const existing = yield* Rows.members(
         yield* sql`SELECT id, public_key, display_name FROM mesh.member WHERE mesh_id = ${mesh.meshId}`,
       )
-      const known = new Map(existing.map((member) => [member.memberId, member.publicKey]))
+      const inOrder = (all: ReadonlyArray<MemberRecord>) =>
+        all
+          .map((member) => `${member.memberId} ${member.publicKey} ${member.displayName}`)
+          .toSorted((left, right) => (left < right ? -1 : 1))
       return (
-        found?.ownerPublicKey === mesh.ownerPublicKey &&
-        members.every((member) => known.get(member.memberId) === member.publicKey)
+        found !== undefined && Equal.equals(found, mesh) && inOrder(existing).join("\n") === inOrder(members).join("\n")
       )
     })
 
