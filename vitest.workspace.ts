@@ -11,7 +11,7 @@ export default defineConfig({
     passWithNoTests: true,
     reporters: ["default", new PassedFailed()],
     projects: [
-      ...["domain", "broker", "client", "cli"].map((name) => project(name, `packages/${name}`)),
+      ...["domain", "broker", "client", "cli", "simulation"].map((name) => project(name, `packages/${name}`)),
       project("scripts", "scripts"),
     ],
   },

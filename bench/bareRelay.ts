@@ -38,7 +38,16 @@ const sqliteStore = () => {
   const consume = database.query("UPDATE delivery SET consumed_at = ? WHERE seq = ?")
   const write = database.transaction((accepts: ReadonlyArray<Job>, consumes: ReadonlyArray<Job>) => {
     for (const { row: r } of accepts) {
-      message.run(r["seq"] ?? 0, r["id"] ?? "", r["sender"] ?? "", r["target"] ?? "", r["priority"] ?? "", r["nonce"] ?? "", r["ciphertext"] ?? "", r["at"] ?? 0)
+      message.run(
+        r["seq"] ?? 0,
+        r["id"] ?? "",
+        r["sender"] ?? "",
+        r["target"] ?? "",
+        r["priority"] ?? "",
+        r["nonce"] ?? "",
+        r["ciphertext"] ?? "",
+        r["at"] ?? 0,
+      )
       delivery.run(r["seq"] ?? 0, r["target"] ?? "")
       audit.run(r["seq"] ?? 0, r["at"] ?? 0, r["sender"] ?? "")
     }
@@ -55,7 +64,10 @@ const postgresStore = async () => {
       const rows = JSON.stringify(accepts.map(({ row }) => row))
       if (accepts.length > 0) {
         const from = `FROM jsonb_to_recordset($1::text::jsonb) AS r(${columns})`
-        await tx.unsafe(`INSERT INTO message SELECT seq, id, sender, target, priority, nonce, ciphertext, at ${from} ON CONFLICT (id) DO NOTHING`, [rows])
+        await tx.unsafe(
+          `INSERT INTO message SELECT seq, id, sender, target, priority, nonce, ciphertext, at ${from} ON CONFLICT (id) DO NOTHING`,
+          [rows],
+        )
         await tx.unsafe(`INSERT INTO delivery SELECT seq, target, NULL ${from}`, [rows])
         await tx.unsafe(`INSERT INTO audit_log SELECT seq, 'message_accepted', at, sender ${from}`, [rows])
       }
@@ -93,8 +105,7 @@ const flush = async () => {
 const server = Bun.serve<{ key: string; session: string }>({
   hostname: "127.0.0.1",
   port: Number(port),
-  fetch: (request, bun) =>
-    bun.upgrade(request, { data: { key: "", session: "" } }) ? undefined : new Response("ok"),
+  fetch: (request, bun) => (bun.upgrade(request, { data: { key: "", session: "" } }) ? undefined : new Response("ok")),
   websocket: {
     open: (ws) => void ws.send(`{"type":"challenge","nonce":"${"0".repeat(64)}"}`),
     message: (ws, text) => {
@@ -106,13 +117,30 @@ const server = Bun.serve<{ key: string; session: string }>({
       } else if (frame.type === "send") {
         const at = Date.now()
         const id = createHash("sha256").update(`${ws.data.key}\n${frame.id}`).digest("hex").slice(0, 32)
-        const row = { seq: ++seq, id, sender: ws.data.key, target: frame.targetSpec, priority: frame.priority, nonce: frame.nonce, ciphertext: frame.ciphertext, at }
+        const row = {
+          seq: ++seq,
+          id,
+          sender: ws.data.key,
+          target: frame.targetSpec,
+          priority: frame.priority,
+          nonce: frame.nonce,
+          ciphertext: frame.ciphertext,
+          at,
+        }
         accepts.push({
           row,
           done: () => {
             ws.send(JSON.stringify({ type: "ack", id: frame.id, messageId: id, queued: true }))
             inFlight.set(id, row.seq)
-            const push = { type: "push", messageId: id, senderPubkey: row.sender, priority: row.priority, nonce: row.nonce, ciphertext: row.ciphertext, createdAt: new Date(at).toISOString() }
+            const push = {
+              type: "push",
+              messageId: id,
+              senderPubkey: row.sender,
+              priority: row.priority,
+              nonce: row.nonce,
+              ciphertext: row.ciphertext,
+              createdAt: new Date(at).toISOString(),
+            }
             sockets.get(frame.targetSpec)?.send(JSON.stringify(push))
           },
         })

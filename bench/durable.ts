@@ -110,8 +110,19 @@ const measure = async (
     const [senders, receivers] = [Array.from({ length: 10 }, person), Array.from({ length: 10 }, person)]
     const meshId = isBroker ? await makeMesh(port, [...senders, ...receivers]) : "none"
     const load = async (count: number) => {
-      const job = { url: `ws://127.0.0.1:${port}/ws`, meshId, senders, receivers, inFlight: 16, messages: count, ciphertextBytes: 700 }
-      const child = Bun.spawn([process.execPath, join(here, "load.ts"), JSON.stringify(job)], { stdout: "pipe", stderr: "inherit" })
+      const job = {
+        url: `ws://127.0.0.1:${port}/ws`,
+        meshId,
+        senders,
+        receivers,
+        inFlight: 16,
+        messages: count,
+        ciphertextBytes: 700,
+      }
+      const child = Bun.spawn([process.execPath, join(here, "load.ts"), JSON.stringify(job)], {
+        stdout: "pipe",
+        stderr: "inherit",
+      })
       return JSON.parse(await new Response(child.stdout).text()) as Pick<Figures, "perSecond" | "p50" | "p99">
     }
     await Bun.sleep(50)
@@ -125,7 +136,8 @@ const measure = async (
   }
 }
 
-const median = (numbers: ReadonlyArray<number>): number => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0
+const median = (numbers: ReadonlyArray<number>): number =>
+  numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0
 
 const report = (name: string, broker: ReadonlyArray<Figures>, bare: ReadonlyArray<Figures>) => {
   const of = (all: ReadonlyArray<Figures>, key: keyof Figures) => median(all.map((figures) => figures[key]))
@@ -136,7 +148,9 @@ const report = (name: string, broker: ReadonlyArray<Figures>, bare: ReadonlyArra
   row("broker", broker)
   row("bare", bare)
   const ratios = broker.map((figures, round) => figures.perSecond / (bare[round]?.perSecond ?? Number.NaN))
-  console.log(`${name.padEnd(9)} ratio   ${ratios.map((ratio) => ratio.toFixed(2)).join("  ")}   median ${median(ratios).toFixed(2)}\n`)
+  console.log(
+    `${name.padEnd(9)} ratio   ${ratios.map((ratio) => ratio.toFixed(2)).join("  ")}   median ${median(ratios).toFixed(2)}\n`,
+  )
 }
 
 const inTurn = async (name: string, one: () => Promise<Figures>, other: () => Promise<Figures>) => {

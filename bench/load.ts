@@ -26,7 +26,11 @@ interface Job {
 
 const job: Job = JSON.parse(process.argv[2] ?? "{}")
 
-const connect = (person: Person, session: string, onFrame: (frame: Record<string, unknown>, socket: WebSocket) => void) =>
+const connect = (
+  person: Person,
+  session: string,
+  onFrame: (frame: Record<string, unknown>, socket: WebSocket) => void,
+) =>
   new Promise<WebSocket>((resolve, reject) => {
     const socket = new WebSocket(job.url)
     socket.addEventListener("error", () => reject(new Error("no connection")))
@@ -34,11 +38,33 @@ const connect = (person: Person, session: string, onFrame: (frame: Record<string
       const frame = JSON.parse(String(data))
       if (frame.type === "challenge") {
         const { memberId, publicKey: pubkey } = person
-        const lines = ["claudemesh-hello-v2", new URL(job.url).origin, job.meshId, memberId, pubkey, session, frame.nonce]
-        const signature = sodium.to_hex(sodium.crypto_sign_detached(lines.join("\n"), sodium.from_hex(person.secretKey)))
+        const lines = [
+          "claudemesh-hello-v2",
+          new URL(job.url).origin,
+          job.meshId,
+          memberId,
+          pubkey,
+          session,
+          frame.nonce,
+        ]
+        const signature = sodium.to_hex(
+          sodium.crypto_sign_detached(lines.join("\n"), sodium.from_hex(person.secretKey)),
+        )
         const client = { name: "bench", version: "1" }
         const { meshId } = job
-        socket.send(JSON.stringify({ type: "hello", protocol: 2, meshId, memberId, pubkey, sessionId: session, nonce: frame.nonce, signature, client }))
+        socket.send(
+          JSON.stringify({
+            type: "hello",
+            protocol: 2,
+            meshId,
+            memberId,
+            pubkey,
+            sessionId: session,
+            nonce: frame.nonce,
+            signature,
+            client,
+          }),
+        )
       } else if (frame.type === "hello_ack") resolve(socket)
       else if (frame.type === "error") throw new Error(JSON.stringify(frame))
       else onFrame(frame, socket)
@@ -81,7 +107,16 @@ const sendNext = (socket: WebSocket, sender: number) => {
   const nonce = number.toString().padStart(32, "A")
   const target = job.receivers[number % job.receivers.length]?.publicKey
   sentAt.set(nonce, performance.now())
-  socket.send(JSON.stringify({ type: "send", id: `b-${sender}-${number}`, targetSpec: target, priority: "now", nonce, ciphertext }))
+  socket.send(
+    JSON.stringify({
+      type: "send",
+      id: `b-${sender}-${number}`,
+      targetSpec: target,
+      priority: "now",
+      nonce,
+      ciphertext,
+    }),
+  )
 }
 
 const sockets = await Promise.all(

@@ -1,0 +1,155 @@
+/**
+ * The network between clients and a broker: latency, cuts that both ends see, cuts that one end does not see, and
+ * readers that are slow. A link keeps the order of its frames in each direction, as TCP does, and loses only what
+ * it has not delivered when it is cut.
+ */
+import { type Connection, ConnectionClosed, DialFailed, Dialer } from "@claudemesh/client/connection/Dialer"
+import type { ServerSocket } from "@claudemesh/broker/connection/ServerSocket"
+import { Cause, Clock, Effect, Layer, Queue, type Scope } from "effect"
+import type { Chance } from "./Chance.ts"
+
+const abnormal = 1006
+
+interface Timed {
+  readonly atMillis: number
+  readonly deliver: () => void
+}
+
+/** Where a dialled link ends: a broker that is up takes it, one that is down refuses. */
+export type Accept = (socket: ServerSocket) => boolean
+
+export class Link {
+  open = true
+  /** Frames of this direction go nowhere, and nobody is told. */
+  deafServer = false
+  deafClient = false
+  latencyMillis = 1
+
+  constructor(
+    readonly fromClient: Queue.Queue<string | undefined, Cause.Done>,
+    readonly toClient: Queue.Queue<string, ConnectionClosed>,
+  ) {}
+
+  /** Both ends lose it; what was under way is gone. */
+  cut(): void {
+    if (!this.open) return
+    this.open = false
+    this.endServer()
+    this.endClient(abnormal, "")
+  }
+
+  endServer(): void {
+    Queue.endUnsafe(this.fromClient)
+  }
+
+  endClient(code: number, reason: string): void {
+    Queue.failCauseUnsafe(this.toClient, Cause.fail(new ConnectionClosed({ code, reason })))
+  }
+}
+
+export class Network {
+  readonly links = new Set<Link>()
+  /** What a frame takes, at least and at most, on links dialled from now on. */
+  latency = { least: 1, most: 20 }
+
+  constructor(
+    readonly chance: Chance,
+    public accept: Accept,
+  ) {}
+
+  get dialer(): Layer.Layer<Dialer> {
+    return Layer.succeed(Dialer, Dialer.of({ dial: (url) => this.#dial(url) }))
+  }
+
+  /** Everything works again: links that lie are cut, new ones are quick. */
+  heal(): void {
+    this.latency = { least: 1, most: 5 }
+    for (const link of this.links) if (link.deafClient || link.deafServer || link.latencyMillis > 100) link.cut()
+  }
+
+  readonly #dial = Effect.fnUntraced(
+    function* (this: Network, url: string): Effect.fn.Return<Connection, DialFailed, Scope.Scope> {
+      const link = new Link(
+        yield* Queue.unbounded<string | undefined, Cause.Done>(),
+        yield* Queue.unbounded<string, ConnectionClosed>(),
+      )
+      link.latencyMillis = this.chance.between(this.latency.least, this.latency.most)
+      yield* Effect.sleep(link.latencyMillis)
+      const up = yield* this.#direction(link)
+      const down = yield* this.#direction(link)
+      if (!this.accept(serverEnd(link, down))) return yield* new DialFailed({ url, reason: "refused" })
+      this.links.add(link)
+      yield* Effect.addFinalizer(() =>
+        Effect.sync(() => {
+          this.links.delete(link)
+          // The process is gone or has given up: its side is closed, and the broker hears of it if it hears at all.
+          if (link.open && !link.deafServer) link.endServer()
+          link.open = false
+        }),
+      )
+      return {
+        incoming: link.toClient,
+        send: (text) => {
+          if (!link.open) return false
+          up(() => {
+            if (!link.deafServer) Queue.offerUnsafe(link.fromClient, text)
+          })
+          return true
+        },
+        close: () => {
+          up(() => link.endServer())
+          link.open = false
+          link.endClient(1000, "")
+        },
+      }
+    }.bind(this),
+  )
+
+  /** One direction: what is put in comes out after the link's latency, in order. */
+  readonly #direction = Effect.fnUntraced(
+    function* (this: Network, link: Link) {
+      const clock = yield* Clock.Clock
+      const pipe = yield* Queue.unbounded<Timed>()
+      yield* Effect.forkScoped(
+        Effect.forever(
+          Effect.flatMap(Queue.take(pipe), ({ atMillis, deliver }) =>
+            Effect.andThen(
+              Effect.suspend(() => Effect.sleep(Math.max(0, atMillis - clock.currentTimeMillisUnsafe()))),
+              Effect.sync(() => {
+                if (link.open) deliver()
+              }),
+            ),
+          ),
+        ),
+      )
+      return (deliver: () => void): void => {
+        const atMillis = clock.currentTimeMillisUnsafe() + link.latencyMillis
+        Queue.offerUnsafe(pipe, { atMillis, deliver })
+      }
+    }.bind(this),
+  )
+}
+
+const serverEnd = (link: Link, down: (deliver: () => void) => void): ServerSocket => {
+  let closed = false
+  return {
+    receive: Queue.take(link.fromClient),
+    isOpen: () => link.open && !closed,
+    send: (text) => {
+      if (closed) return
+      down(() => {
+        if (!link.deafClient) Queue.offerUnsafe(link.toClient, text)
+      })
+    },
+    close: (code, reason) => {
+      if (closed) return
+      closed = true
+      link.endServer()
+      down(() => {
+        if (link.deafClient) return
+        link.open = false
+        link.endClient(code.code, reason ?? code.meaning)
+      })
+    },
+  }
+}
