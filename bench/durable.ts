@@ -68,7 +68,12 @@ const makeMesh = async (port: number, people: ReadonlyArray<ReturnType<typeof pe
   const meshId = randomBytes(8).toString("hex")
   const members = people.map(({ memberId, publicKey }, index) => ({ memberId, publicKey, displayName: `m${index}` }))
   const statement = [
-    ...["claudemesh-create-mesh-v1", meshId, "bench", "bench", owner.publicKey, "sealed-only"],
+    "claudemesh-create-mesh-v1",
+    meshId,
+    "bench",
+    "bench",
+    owner.publicKey,
+    "sealed-only",
     ...members.map((member) => `${member.memberId} ${member.publicKey} ${member.displayName}`),
   ].join("\n")
   const signature = sodium.to_hex(sodium.crypto_sign_detached(statement, sodium.from_hex(owner.secretKey)))
