@@ -394,17 +394,21 @@ describe("a mesh that fails", () => {
     ),
   )
 
-  it.effect("gives every place in its mailbox back (I13, I23)", () =>
-    story(
+  it.effect("gives every place in its mailbox back, also those of commands that it never took (I13, I23)", () => {
+    let failures = 0
+    return story(
       Effect.gen(function* () {
         const mesh = yield* enter
         for (let round = 0; round < 5; round++) {
           const peer = yield* attach(mesh, alice)
           const offers = Array.from({ length: 6 }, (_, n) => offer(mesh, peer, bob.publicKey, { id: `m${round}-${n}` }))
+          // Two of them are in the mailbox when the store cannot be read.
+          failures = 1
           const waiting = yield* Effect.forkChild(
             Effect.all([Effect.flip(greet(mesh, poisonous(carol))), ...offers], { concurrency: "unbounded" }),
           )
           yield* settled
+          yield* pass(30_000)
           yield* pass(30_000)
           yield* Fiber.join(waiting)
         }
@@ -412,9 +416,19 @@ describe("a mesh that fails", () => {
         yield* send(mesh, peer, bob.publicKey, "last")
         assert.strictEqual(peer.of("ack").length, 1)
       }),
-      { limits: { meshMailboxMax: 2 } },
-    ),
-  )
+      {
+        limits: { meshMailboxMax: 2 },
+        change: (store) => ({
+          loadMesh: (id) =>
+            Effect.suspend(() => {
+              if (failures === 0) return store.loadMesh(id)
+              failures -= 1
+              return Effect.fail(new StoreError({ reason: "unavailable", cause: "" }))
+            }),
+        }),
+      },
+    )
+  })
 })
 
 describe("a second owner of a mesh", () => {
