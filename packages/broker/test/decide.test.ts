@@ -3,16 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Exit } from "effect"
 import type { MemberRecord } from "../src/store/MessageStore.ts"
 import { Command } from "../src/mesh/MeshCommand.ts"
-import {
-  alice,
-  bob,
-  carol,
-  MeshStory,
-  nothingRemembered,
-  type Peer,
-  rulesWith,
-  storeFailure,
-} from "./support/MeshStory.ts"
+import { alice, bob, carol, MeshStory, nothingRemembered, Peer, rulesWith, storeFailure } from "./support/MeshStory.ts"
 
 const session = (who: MemberRecord, name: string): string => `${who.publicKey}/${name}`
 
@@ -46,6 +37,21 @@ describe("an attachment", () => {
       ["hello_ack", "push", "push"],
     )
     assert.sameMembers([...peer.pushed], [waiting, meanwhile])
+  })
+
+  it("is not replaced by an older connection whose hello was long on its way (I2)", () => {
+    const story = new MeshStory()
+    const late = new Peer(bob, "s1")
+    const newer = story.attach(bob)
+    story.greet(late)
+    story.settle()
+    assert.deepStrictEqual(
+      [newer, late].map(({ closed }) => closed.map((reason) => reason.code)),
+      [[], [4003]],
+    )
+    assert.deepStrictEqual(late.of("hello_ack"), [])
+    story.detach(late)
+    assert.strictEqual(story.state.connections.size, 1)
   })
 
   it("replaces the session's older connection, which is closed with 4003, and takes over what that had not acked (I2, I8)", () => {

@@ -101,6 +101,7 @@ export const runPeerConnection = (socket: ServerSocket, audiences: ReadonlyArray
     )
     const sendsUnderWay = yield* Semaphore.make(rules.limits.sendsUnderWayMax)
     const peer: PeerHandle = {
+      number: socket.number,
       send,
       close: (reason) => socket.close(reason),
       settled: sendsUnderWay.release(1),

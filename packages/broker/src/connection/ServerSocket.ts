@@ -6,6 +6,8 @@ import type { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import type { Cause, Effect } from "effect"
 
 export interface ServerSocket {
+  /** In the order in which the broker took its sockets: of two, the higher is the newer. */
+  readonly number: number
   /**
    * The next text received; a binary message comes as `undefined`. Ends when the socket has closed, and also,
    * with the socket still open, when the broker drains: nothing more is read then.

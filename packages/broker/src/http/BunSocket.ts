@@ -17,6 +17,7 @@ export class BunSocket implements ServerSocket {
   #paused = false
 
   private constructor(
+    readonly number: number,
     readonly limits: BrokerLimits,
     incoming: Queue.Queue<string | undefined, Cause.Done>,
   ) {
@@ -24,9 +25,9 @@ export class BunSocket implements ServerSocket {
     this.receive = Effect.tap(Queue.take(incoming), () => Effect.sync(() => this.#taken()))
   }
 
-  static readonly make = (limits: BrokerLimits): Effect.Effect<BunSocket> =>
+  static readonly make = (number: number, limits: BrokerLimits): Effect.Effect<BunSocket> =>
     // Bounded by pausing the socket, not by the queue: what the kernel already gave us must not be dropped.
-    Effect.map(Queue.unbounded<string | undefined, Cause.Done>(), (incoming) => new BunSocket(limits, incoming))
+    Effect.map(Queue.unbounded<string | undefined, Cause.Done>(), (incoming) => new BunSocket(number, limits, incoming))
 
   opened(ws: ServerWebSocket<BunSocket>): void {
     this.#ws = ws

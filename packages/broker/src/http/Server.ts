@@ -52,12 +52,13 @@ const listen = Effect.fnUntraced(function* (config: BrokerConfig, rules: MeshRul
   const runConnection = yield* FiberSet.runtime(connections)<MeshHost | Ed25519 | Crypto.Crypto>()
   const lifecycle: Lifecycle = { startedMillis: yield* Clock.currentTimeMillis, draining: false }
   const sockets = new Set<BunSocket>()
+  let taken = 0
   const handler = yield* routesHandler(config, lifecycle, services)
 
   const fetch = (request: Request, server: BunServer<BunSocket>): Response | Promise<Response> | undefined => {
     if (new URL(request.url).pathname !== "/ws") return tooLarge(request, limits) ?? handler(request)
     if (lifecycle.draining) return new Response("draining", { status: 503 })
-    const socket = Effect.runSync(BunSocket.make(limits))
+    const socket = Effect.runSync(BunSocket.make(++taken, limits))
     return server.upgrade(request, { data: socket })
       ? undefined
       : new Response("this is a WebSocket endpoint", { status: 426, headers: { upgrade: "websocket" } })

@@ -38,6 +38,12 @@ export const attach = (state: MeshState, command: Attach, nowMillis: number, eff
   const known = member.sessions.get(hello.sessionId)
   const session = known ?? newSession(state, member, hello)
   const older = session.connection
+  // A hello that was long in coming here: its client has given it up and come back since.
+  if (older !== undefined && older.peer.number > peer.number) {
+    const outcome = { _tag: "Refused", refusal: overtaken } as const
+    effects.push(Effects.Close({ peer, reason: CloseCode.replaced }), Effects.Reply({ reply, outcome }))
+    return
+  }
   if (older !== undefined) {
     effects.push(Effects.Close({ peer: older.peer, reason: CloseCode.replaced }))
     drop(state, older, nowMillis, effects)
@@ -63,6 +69,8 @@ export const attach = (state: MeshState, command: Attach, nowMillis: number, eff
 }
 
 const unauthorized: HelloRefusal = { code: "unauthorized", message: "no such member in this mesh" }
+
+const overtaken: HelloRefusal = { code: "capacity", message: "a newer connection of this session is attached" }
 
 const refusalOf = (
   state: MeshState,

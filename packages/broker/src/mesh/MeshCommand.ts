@@ -23,6 +23,8 @@ import type { InboxAddress, PageRequest, StoredMessage, StoreError, Write } from
 
 /** A connection as its mesh sees it: where frames go, in order. It is compared by identity. */
 export interface PeerHandle {
+  /** Of two connections, the higher is the newer, whichever hello was handled first. */
+  readonly number: number
   readonly send: (frame: BrokerFrame) => void
   readonly close: (reason: CloseCode) => void
   /** One of its sends was answered: the connection may take another one. */

@@ -110,6 +110,8 @@ export const sendOf = (target: string, choices: SendChoices = {}): Send => ({
 })
 
 /** One end of a socket: what the broker told it. */
+let peersMade = 0
+
 export class Peer {
   readonly frames: Array<BrokerFrame> = []
   readonly closed: Array<CloseCode> = []
@@ -118,6 +120,7 @@ export class Peer {
   /** May be replaced, to look at each frame as it comes. */
   heard: (peer: Peer, frame: BrokerFrame) => void = () => {}
   readonly handle: PeerHandle = {
+    number: ++peersMade,
     send: (frame) => {
       this.frames.push(frame)
       this.heard(this, frame)
@@ -213,6 +216,12 @@ export class MeshStory {
   arrive(who: MemberRecord, choices: HelloChoices = {}, heard: Peer["heard"] = () => {}): Peer {
     const peer = new Peer(who, choices.session ?? "s1")
     peer.heard = heard
+    return this.greet(peer, choices)
+  }
+
+  /** Says hello on a connection that was made before. */
+  greet(peer: Peer, choices: HelloChoices = {}): Peer {
+    const who = peer.member
     this.peers.set(peer.handle, peer)
     this.presences += 1
     const presenceId = PresenceId.make(`presence-${this.presences}`)
