@@ -43,7 +43,7 @@ export const connect = Effect.fnUntraced(function* (memberships: ReadonlyArray<M
   return yield* makeMeshManager(memberships, {
     sessionId: yield* newSessionId(takesMessages ? "inbox" : "command"),
     client: clientIdentity,
-    takesMessages,
+    ...(!takesMessages && { maxInFlight: 0 }),
   })
 })
 

@@ -47,6 +47,8 @@ export const startAgent = Effect.fnUntraced(function* (options: {
     membership,
     sessionId,
     client: { name: "simulation", version: "0" },
+    // Small windows, so that they are full at times.
+    maxInFlight: chance.pick([1, 2, 5, 20, 40]) ?? 1,
     nextArrival: () => ++arrivals,
   }).pipe(Scope.provide(scope))
 
@@ -84,16 +86,18 @@ export const startAgent = Effect.fnUntraced(function* (options: {
       messageId,
       mesh: membership.meshId,
       from: membership.pubkey,
+      process: number,
       to,
       priority,
-      acked: false,
+      outcome: undefined,
     })
     note(`sends ${messageId.slice(0, 8)} to ${to.slice(0, 8)}${to.slice(64)} as ${priority}`)
     yield* Effect.forkIn(
-      Effect.map(ack, () => {
+      Effect.map(Effect.exit(ack), (exit) => {
         const sent = history.sent.get(messageId)
-        if (sent !== undefined) sent.acked = true
-        note(`has ${messageId.slice(0, 8)} acked`)
+        const outcome = Exit.isSuccess(exit) ? "acked" : "refused"
+        if (sent !== undefined && alive) sent.outcome = outcome
+        note(`has ${messageId.slice(0, 8)} ${outcome}`)
       }),
       scope,
     )

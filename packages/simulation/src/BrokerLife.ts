@@ -12,6 +12,8 @@ import { MessageStore, StoreError } from "@claudemesh/broker/store/MessageStore"
 import { Ed25519 } from "@claudemesh/broker/trust/Ed25519"
 import { type Crypto, Effect, Exit, FiberSet, Layer, Scope } from "effect"
 import type { Chance } from "./Chance.ts"
+import { Window } from "./checkers/Window.ts"
+import type { History } from "./History.ts"
 
 /** The odds of each fault, for each call of the store. */
 export interface StoreFaults {
@@ -68,13 +70,15 @@ export const startBroker = Effect.fnUntraced(function* (options: {
   readonly store: typeof MessageStore.Service
   readonly rules: MeshRules
   readonly chance: Chance
+  readonly history: History
   readonly faults: () => StoreFaults
   readonly audiences: ReadonlyArray<string>
   /** Called when a fault of the store ends the life from inside. */
   readonly onCrash: () => void
 }) {
-  const { audiences, chance, faults, onCrash, rules } = options
+  const { audiences, chance, faults, history, onCrash, rules } = options
   let alive = true
+  let taken = 0
   const scope = yield* Scope.make()
   const die = () => {
     if (!alive) return
@@ -94,11 +98,15 @@ export const startBroker = Effect.fnUntraced(function* (options: {
   const run = yield* FiberSet.runtime(connections)()
   const life: BrokerLife = {
     accept: (socket) => {
+      const window = new Window(history)
       const guarded: ServerSocket = {
-        receive: socket.receive,
+        number: ++taken,
+        receive: Effect.tap(socket.receive, (text) => Effect.sync(() => window.received(text))),
         isOpen: () => alive && socket.isOpen(),
         send: (text) => {
-          if (alive) socket.send(text)
+          if (!alive) return
+          window.sent(text)
+          socket.send(text)
         },
         close: (code, reason) => {
           if (alive) socket.close(code, reason)

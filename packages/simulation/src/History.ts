@@ -7,10 +7,12 @@ export interface SentMessage {
   readonly messageId: MessageId
   readonly mesh: string
   readonly from: string
+  readonly process: number
   /** The member, or member/session. */
   readonly to: string
   readonly priority: string
-  acked: boolean
+  /** Undefined: its sender has no answer. */
+  outcome: "acked" | "refused" | undefined
 }
 
 /** An agent was shown a message. */
@@ -27,6 +29,8 @@ export interface HandOver {
 export class History {
   readonly sent = new Map<MessageId, SentMessage>()
   readonly handOvers: Array<HandOver> = []
+  /** Bounds that were broken on the way, as sentences. */
+  readonly violations: Array<string> = []
   readonly #lines: Array<string> = []
 
   note(nowMillis: number, what: string): void {

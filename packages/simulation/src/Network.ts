@@ -133,6 +133,7 @@ export class Network {
 const serverEnd = (link: Link, down: (deliver: () => void) => void): ServerSocket => {
   let closed = false
   return {
+    number: 0,
     receive: Queue.take(link.fromClient),
     isOpen: () => link.open && !closed,
     send: (text) => {

@@ -73,7 +73,9 @@ const actions = [
 
 /** How much of a run is trouble, and how long the peace after it is: longer than the slowest reconnect. */
 const steps = 150
-const peaceMillis = 150_000
+const reconnectMillis = 60_000
+const looks = 150
+const pullRounds = 60
 
 export const simulate = (seed: number): Effect.Effect<Report> =>
   Effect.suspend(() => {
@@ -122,6 +124,7 @@ const run = Effect.fnUntraced(function* (seed: number, chance: Chance) {
       store,
       rules,
       chance,
+      history,
       faults: () => storeFaults,
       audiences: [audience],
       onCrash: () => {
@@ -193,6 +196,7 @@ const run = Effect.fnUntraced(function* (seed: number, chance: Chance) {
   }
 
   let texts = 0
+  const inDnd = new Set<AgentProcess>()
   const act = Effect.fnUntraced(function* () {
     const agent = chance.pick(alive())
     const link = chance.pick([...network.links])
@@ -209,7 +213,9 @@ const run = Effect.fnUntraced(function* (seed: number, chance: Chance) {
         return yield* agent?.look ?? Effect.void
       case "status": {
         if (agent === undefined) return
-        const status = chance.pick<Status>(["idle", "working", "dnd"]) ?? "idle"
+        const status = chance.pick<Status>(["idle", "working", "working", "dnd"]) ?? "idle"
+        if (status === "dnd") inDnd.add(agent)
+        else inDnd.delete(agent)
         yield* Effect.forkScoped(Effect.ignore(agent.client.setStatus(status)))
         return
       }
@@ -264,21 +270,37 @@ const run = Effect.fnUntraced(function* (seed: number, chance: Chance) {
   diesBeforeAck = 0
   network.heal()
   yield* revive(true)
-  for (const agent of alive()) yield* Effect.forkScoped(Effect.ignore(agent.client.setStatus("idle")))
-  for (let passed = 0; passed < peaceMillis; passed += 10_000) {
-    yield* settle(10_000, 200)
+  // Only dnd has to be ended by hand: `working` ends by itself.
+  for (const agent of inDnd)
+    if (agent.isAlive()) yield* Effect.forkScoped(Effect.ignore(agent.client.setStatus("idle")))
+  // Everything but `low` arrives by itself: nobody asks for it yet, they only look.
+  for (let passed = 0; passed < reconnectMillis; passed += 5_000) {
+    yield* settle(5_000, 100)
     yield* revive(true)
+  }
+  for (let look = 0; look < looks && (yield* stillWaiting(["now", "next"])) > 0; look++) {
+    for (const agent of alive()) yield* agent.look
+    yield* settle(200, 50)
+  }
+  const unasked = yield* stillWaiting(["now", "next"])
+
+  // `low` comes when it is pulled, a window at a time.
+  for (let round = 0; round < pullRounds && (yield* stillWaiting(["now", "next", "low"])) > 0; round++) {
     for (const agent of alive()) {
       yield* Effect.forkScoped(Effect.ignore(agent.client.pull()))
-      yield* settle(50)
+      yield* settle(30)
       yield* agent.look
     }
+    yield* settle(1_000, 100)
   }
 
   const accepted = yield* auditLog
-  const waiting = yield* stillWaiting
+  const waiting = yield* stillWaiting(["now", "next", "low"])
+  const living = new Set(alive().map(({ number }) => number))
   const problems = [
-    ...checkDelivery(history, accepted, diedBeforeAck),
+    ...history.violations,
+    ...checkDelivery(history, accepted, diedBeforeAck, living),
+    ...(unasked > 0 ? [`${unasked} deliveries had to be asked for`] : []),
     ...(waiting > 0 ? [`${waiting} deliveries still wait when all is well`] : []),
   ]
   for (const agent of alive()) yield* agent.crash
@@ -289,7 +311,7 @@ const run = Effect.fnUntraced(function* (seed: number, chance: Chance) {
     problems,
     history: history.lines,
     sent: history.sent.size,
-    acked: [...history.sent.values()].filter(({ acked }) => acked).length,
+    acked: [...history.sent.values()].filter(({ outcome }) => outcome === "acked").length,
     shown: history.handOvers.length,
     virtualMillis: clock.currentTimeMillisUnsafe(),
   }
@@ -332,10 +354,9 @@ const auditLog = Effect.gen(function* () {
   return yield* sql<Accepted>`SELECT message_id AS "messageId", seq FROM mesh.audit_log WHERE event = 'message_accepted'`
 })
 
-const stillWaiting = Effect.gen(function* () {
+const stillWaiting = Effect.fnUntraced(function* (priorities: ReadonlyArray<Priority>) {
   const sql = yield* SqlClient.SqlClient
-  const [row] = yield* sql<{
-    readonly waiting: number
-  }>`SELECT count(*) AS waiting FROM mesh.delivery WHERE consumed_at IS NULL`
+  const [row] = yield* sql<{ readonly waiting: number }>`SELECT count(*) AS waiting FROM mesh.delivery
+    WHERE consumed_at IS NULL AND ${sql.in("priority", priorities)}`
   return row?.waiting ?? 0
 })

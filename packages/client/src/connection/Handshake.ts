@@ -22,8 +22,8 @@ export interface Identity {
   readonly tags?: ReadonlyArray<Label>
   /** This session's own name, where it is not its member's. */
   readonly sessionName?: DisplayName
-  /** False for a session that only sends and asks: it is no peer, and is pushed nothing. */
-  readonly takesMessages?: boolean
+  /** Pushes that may be unacked, 500 unless it is less; 0 for a session that only sends and asks: it is no peer. */
+  readonly maxInFlight?: number
 }
 
 /** A connection came to its end, or to nothing. `terminal`: the broker does not want us back. */
@@ -56,7 +56,7 @@ export const greet = Effect.fnUntraced(function* (connection: Connection, identi
 })
 
 const hello = (identity: Identity, nonce: string, sodium: typeof Sodium.Service): HelloV2 => {
-  const { client, membership, sessionId, sessionName, tags, takesMessages = true } = identity
+  const { client, membership, sessionId, sessionName, tags, maxInFlight = inFlightMax } = identity
   const { brokerUrl, displayName, memberId, meshId, pubkey, secretKey } = membership
   const proved = { meshId, memberId, pubkey, sessionId, nonce }
   const statement = helloStatementV2(audienceOf(brokerUrl) ?? brokerUrl, proved)
@@ -68,7 +68,7 @@ const hello = (identity: Identity, nonce: string, sodium: typeof Sodium.Service)
     displayName: sessionName ?? displayName,
     ...(tags && { tags }),
     client,
-    maxInFlight: takesMessages ? inFlightMax : 0,
+    maxInFlight,
   }
 }
 

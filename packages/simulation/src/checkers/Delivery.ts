@@ -23,8 +23,10 @@ export const checkDelivery = (
   history: History,
   accepted: ReadonlyArray<Accepted>,
   diedBeforeAck: ReadonlySet<number>,
+  living: ReadonlySet<number>,
 ): ReadonlyArray<string> => [
   ...lostMessages(history, accepted),
+  ...unansweredMessages(history, living),
   ...strayMessages(history),
   ...repeatedMessages(history, diedBeforeAck),
   ...overtakenMessages(history, accepted),
@@ -33,11 +35,18 @@ export const checkDelivery = (
 const lostMessages = (history: History, accepted: ReadonlyArray<Accepted>): ReadonlyArray<string> => {
   const shown = new Set(history.handOvers.map((handOver) => handOver.messageId as string))
   const stored = new Set(accepted.map(({ messageId }) => messageId))
-  return [...history.sent.values()].flatMap(({ acked, messageId }) => {
+  return [...history.sent.values()].flatMap(({ messageId, outcome }) => {
+    const acked = outcome === "acked"
     if (acked && !stored.has(messageId)) return [`${messageId} was acked and is not in the audit log`]
     return (acked || stored.has(messageId)) && !shown.has(messageId) ? [`${messageId} was accepted and is lost`] : []
   })
 }
+
+/** A process that lives gets an answer to all it sent. */
+const unansweredMessages = (history: History, living: ReadonlySet<number>): ReadonlyArray<string> =>
+  [...history.sent.values()].flatMap(({ messageId, outcome, process }) =>
+    outcome === undefined && living.has(process) ? [`${messageId} was never answered, and its sender lives`] : [],
+  )
 
 /** Shown to somebody it was not meant for, or as another text than was sent. */
 const strayMessages = (history: History): ReadonlyArray<string> =>
