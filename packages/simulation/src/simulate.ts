@@ -196,7 +196,7 @@ const run = Effect.fnUntraced(function* (seed: number, chance: Chance) {
   }
 
   let texts = 0
-  const inDnd = new Set<AgentProcess>()
+  const inDnd = new Set<string>()
   const act = Effect.fnUntraced(function* () {
     const agent = chance.pick(alive())
     const link = chance.pick([...network.links])
@@ -214,8 +214,8 @@ const run = Effect.fnUntraced(function* (seed: number, chance: Chance) {
       case "status": {
         if (agent === undefined) return
         const status = chance.pick<Status>(["idle", "working", "working", "dnd"]) ?? "idle"
-        if (status === "dnd") inDnd.add(agent)
-        else inDnd.delete(agent)
+        if (status === "dnd") inDnd.add(nameOf(agent))
+        else inDnd.delete(nameOf(agent))
         yield* Effect.forkScoped(Effect.ignore(agent.client.setStatus(status)))
         return
       }
@@ -270,9 +270,10 @@ const run = Effect.fnUntraced(function* (seed: number, chance: Chance) {
   diesBeforeAck = 0
   network.heal()
   yield* revive(true)
-  // Only dnd has to be ended by hand: `working` ends by itself.
-  for (const agent of inDnd)
-    if (agent.isAlive()) yield* Effect.forkScoped(Effect.ignore(agent.client.setStatus("idle")))
+  // Only dnd has to be ended by hand, also in a session whose process died in it: `working` ends by itself.
+  for (const agent of alive()) {
+    if (inDnd.has(nameOf(agent))) yield* Effect.forkScoped(Effect.ignore(agent.client.setStatus("idle")))
+  }
   // Everything but `low` arrives by itself: nobody asks for it yet, they only look.
   for (let passed = 0; passed < reconnectMillis; passed += 5_000) {
     yield* settle(5_000, 100)
@@ -317,6 +318,8 @@ const run = Effect.fnUntraced(function* (seed: number, chance: Chance) {
   }
   return report
 })
+
+const nameOf = ({ membership, sessionId }: AgentProcess): string => `${membership.pubkey}/${sessionId}`
 
 const makeMesh = Effect.fnUntraced(function* (store: typeof MessageStore.Service) {
   const { members, owner, request } = yield* newMesh({
