@@ -294,6 +294,12 @@ describe("a mesh that fails", () => {
         yield* send(mesh, sender, carol.publicKey, "waiting")
         yield* crash(mesh)
         yield* pass(1_000)
+        const loaded = yield* (yield* MessageStore).loadMesh(meshId)
+        assert.deepStrictEqual(
+          loaded._tag === "Some" && loaded.value.sessions.map((one) => one.detachedAtMillis),
+          [1_000, 1_000],
+          "sessions that were cut off are recorded as gone",
+        )
         const [back, again, other] = [yield* attach(mesh, bob), yield* attach(mesh, alice), yield* attach(mesh, carol)]
         assert.deepStrictEqual(back.pushed, recipient.pushed)
         assert.deepStrictEqual(

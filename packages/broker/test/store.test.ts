@@ -185,6 +185,11 @@ const claims: Readonly<Record<string, Claim>> = {
       )
       assert.deepStrictEqual(results, [Written.Done(), duplicate, Written.Done(), duplicate])
       assert.deepStrictEqual(yield* seqsOf(), [1, 3])
+      const backwards = yield* commit(
+        acceptOf(messageOf(6, { id: "other", contentHash: "second" })),
+        acceptOf(messageOf(5, { id: "other", contentHash: "first" })),
+      )
+      assert.deepStrictEqual(backwards, [duplicate, Written.Done()], "the sequence says which is the first")
     },
   ),
 
@@ -304,7 +309,7 @@ const claims: Readonly<Record<string, Claim>> = {
       ["stays", 10, undefined],
     ])
     yield* commit(
-      sessionWrite("SessionDetached", "stays", 30),
+      sessionWrite("SessionDetached", "stays", 40),
       sessionWrite("SessionAttached", "stays", 40),
       sessionWrite("SessionAttached", "came-and-went", 40),
       sessionWrite("SessionDetached", "came-and-went", 40),
@@ -313,6 +318,15 @@ const claims: Readonly<Record<string, Claim>> = {
       ["came-and-went", 40, 40],
       ["stays", 40, undefined],
     ])
+    yield* commit(sessionWrite("SessionAttached", "came-and-went", 50), sessionWrite("SessionDetached", "stays", 39))
+    assert.deepStrictEqual(
+      yield* sessions,
+      [
+        ["came-and-went", 50, undefined],
+        ["stays", 40, undefined],
+      ],
+      "an end from before the last beginning is none",
+    )
   }),
 
   "moves what waits in a session's inbox to its member's, and nothing else": Effect.gen(function* () {
@@ -323,6 +337,9 @@ const claims: Readonly<Record<string, Claim>> = {
       consumeOf(1, inboxOf(bob, "s1")),
     )
     yield* commit(Write.InboxMoved({ meshId, memberId: bob.memberId, session: SessionId.make("s1") }))
+    const sql = yield* SqlClient.SqlClient
+    const [row] = yield* sql<{ readonly inbox: string }>`SELECT session_id AS inbox FROM mesh.delivery WHERE seq = 1`
+    assert.strictEqual(row?.inbox, "s1", "what was consumed stays where it was")
     assert.deepStrictEqual(yield* seqsOf(), [2, 3])
     assert.deepStrictEqual(yield* seqsOf({ inbox: inboxOf(bob, "s1") }), [])
     assert.deepStrictEqual(yield* seqsOf({ inbox: inboxOf(bob, "s2") }), [4])
@@ -368,6 +385,9 @@ const claims: Readonly<Record<string, Claim>> = {
     const otherKey = { ...bob, publicKey: carol.publicKey }
     assert.strictEqual(yield* store.createMesh(meshRecord, [alice, otherKey], 3), "conflict")
     assert.strictEqual(yield* store.createMesh(meshRecord, [alice, bob, carol], 3), "conflict")
+    assert.strictEqual(yield* store.createMesh(meshRecord, [alice], 3), "conflict")
+    const otherName = { ...meshRecord, name: DisplayName.make("Another") }
+    assert.strictEqual(yield* store.createMesh(otherName, [alice, bob], 3), "conflict")
     const named = {
       ...meshRecord,
       meshId: MeshId.make("mesh-2"),
