@@ -68,7 +68,7 @@ export const variables = {
   },
   HOOK_FRESH_WINDOW_SECONDS: {
     fallback: "30",
-    meaning: "How long a status reported by a hook beats one set by hand.",
+    meaning: "How long a status reported by a hook beats one set by hand. No effect until there are hooks.",
     expected: "a whole number of seconds from 1 to 86400",
   },
   BROKER_PUBLIC_URL: {
@@ -78,7 +78,7 @@ export const variables = {
   },
   BROKER_ADMIN_TOKEN: {
     fallback: "none: meshes are made on a loopback listener only",
-    meaning: "Bearer token that `POST /meshes` needs where the listener is not on loopback.",
+    meaning: "Bearer token of 16 characters or more that `POST /meshes` needs where the listener is not on loopback.",
     expected: "at least 16 characters",
   },
   LOG_LEVEL: {

@@ -25,11 +25,12 @@ const banner = (config: BrokerConfig, port: number): string => {
     ? [
         `two agents on this machine:  npx claudemesh seed-test-mesh --into ./homes --broker ${url}`,
         `a mesh of your own:          npx claudemesh create my-team --broker ${url}`,
-        `other machines:              set BROKER_HOST=0.0.0.0 and BROKER_PUBLIC_URL, see README.md`,
+        `other machines:              set BROKER_HOST=0.0.0.0, BROKER_PUBLIC_URL and BROKER_ADMIN_TOKEN, see README.md`,
       ]
     : [
         `a mesh of your own:  npx claudemesh create my-team --broker ${dialled}/ws --admin-token …`,
         ...(config.publicOrigins.length === 0 ? ["set BROKER_PUBLIC_URL to the URL that clients dial"] : []),
+        ...(Option.isNone(config.adminToken) ? ["set BROKER_ADMIN_TOKEN: nobody can make a mesh without it"] : []),
       ]
   return [
     "claudemesh broker",

@@ -9,12 +9,27 @@ export class Failed extends Schema.TaggedError<Failed>()("Failed", { reason: Sch
 
 /** What a person can do about an error, where its own words do not say so. */
 const remedies: Readonly<Record<string, string>> = {
-  NotConnected: "is the broker running? Start one here with: claudemesh broker",
-  BrokerUnreachable: "is the broker running? Start one here with: claudemesh broker",
+  NotConnected: "is the broker running? Start one here with: npx claudemesh broker",
+  BrokerUnreachable: "is the broker running? Start one here with: npx claudemesh broker",
 }
+
+/** The same by the code that a broker refused with. */
+const remediesByCode: Readonly<Record<string, string>> = {
+  bad_signature: "the key is not this member's, or the URL dialled is none of the broker's own (its BROKER_PUBLIC_URL)",
+  unauthorized: "is this the right broker, and its admin token right? Give it with --admin-token",
+  closed: "give the broker's admin token with --admin-token, once its operator has set one",
+}
+
+const codeOf = (error: object): string => {
+  if ("reason" in error && typeof error.reason === "string") return error.reason
+  return "error" in error && typeof error.error === "string" ? error.error : ""
+}
+
+export const remedyOf = (error: { readonly _tag: string }): string | undefined =>
+  remediesByCode[codeOf(error)] ?? remedies[error._tag]
 
 export const failed = (error: { readonly _tag: string; readonly message: string }): Failed => {
   if (error instanceof Failed) return error
-  const remedy = remedies[error._tag]
+  const remedy = remedyOf(error)
   return new Failed({ reason: remedy === undefined ? error.message : `${error.message}; ${remedy}` })
 }

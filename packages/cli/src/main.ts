@@ -45,9 +45,12 @@ const usageErrors = (cause: Cause.Cause<unknown>): number =>
     onNone: () => -1,
   })
 
+/** These run until they are told to stop: that is no failure of theirs. */
+const runsUntilStopped = ["broker", "mcp"].includes(process.argv[2] ?? "")
+
 const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {
   if (Exit.isSuccess(exit)) return 0
-  if (Cause.hasInterruptsOnly(exit.cause)) return 130
+  if (Cause.hasInterruptsOnly(exit.cause)) return runsUntilStopped ? 0 : 130
   const errors = usageErrors(exit.cause)
   if (errors < 0) return 1
   return errors === 0 ? 0 : 2

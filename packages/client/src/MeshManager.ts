@@ -11,15 +11,18 @@ import type { Lease } from "./inbox/PushBuffer.ts"
 import type { Membership } from "./keys/Membership.ts"
 import { pushBufferMax, statusEverywhereTimeoutMillis } from "./Limits.ts"
 
-/** It is not clear which mesh is meant. */
+/** No joined mesh is meant, or it is not clear which. */
 export class UnknownMesh extends Schema.TaggedError<UnknownMesh>()("UnknownMesh", {
   asked: Schema.String,
+  as: Schema.Literals(["slug", "target"]),
   slugs: Schema.Array(Schema.String),
 }) {
   override get message() {
-    return this.slugs.length === 0
-      ? "no mesh is joined"
-      : `say which mesh: write slug:target for ${JSON.stringify(this.asked)}; joined are ${this.slugs.join(", ")}`
+    if (this.slugs.length === 0) return "no mesh is joined"
+    const joined = `joined are ${this.slugs.join(", ")}`
+    return this.as === "slug"
+      ? `no mesh ${JSON.stringify(this.asked)} is joined; ${joined}`
+      : `say which mesh: write slug:target for ${JSON.stringify(this.asked)}; ${joined}`
   }
 }
 
@@ -57,7 +60,9 @@ export const makeMeshManager = Effect.fnUntraced(function* (
 
   const get = (slug: string) => {
     const client = bySlug.get(slug)
-    return client === undefined ? Effect.fail(new UnknownMesh({ asked: slug, slugs })) : Effect.succeed(client)
+    return client === undefined
+      ? Effect.fail(new UnknownMesh({ asked: slug, as: "slug", slugs }))
+      : Effect.succeed(client)
   }
 
   const route = (to: string) => {
@@ -68,7 +73,7 @@ export const makeMeshManager = Effect.fnUntraced(function* (
     const [only, ...others] = all
     return only !== undefined && others.length === 0
       ? Effect.succeed({ client: only, to })
-      : Effect.fail(new UnknownMesh({ asked: to, slugs }))
+      : Effect.fail(new UnknownMesh({ asked: to, as: "target", slugs }))
   }
 
   const takeAll = (max: number = pushBufferMax) =>

@@ -270,14 +270,14 @@ const run = Effect.fnUntraced(function* (seed: number, chance: Chance) {
   diesBeforeAck = 0
   network.heal()
   yield* revive(true)
-  // Only dnd has to be ended by hand, also in a session whose process died in it: `working` ends by itself.
-  for (const agent of alive()) {
-    if (inDnd.has(nameOf(agent))) yield* Effect.forkScoped(Effect.ignore(agent.client.setStatus("idle")))
-  }
   // Everything but `low` arrives by itself: nobody asks for it yet, they only look.
   for (let passed = 0; passed < reconnectMillis; passed += 5_000) {
     yield* settle(5_000, 100)
     yield* revive(true)
+  }
+  // Only dnd has to be ended by hand, also in a session whose process died in it: `working` ends by itself.
+  for (const agent of alive()) {
+    if (inDnd.has(nameOf(agent))) yield* Effect.forkScoped(Effect.ignore(agent.client.setStatus("idle")))
   }
   for (let look = 0; look < looks && (yield* stillWaiting(["now", "next"])) > 0; look++) {
     for (const agent of alive()) yield* agent.look

@@ -1,6 +1,6 @@
 /** `create`: a new mesh, its owner key, and oneself as its first member. */
-import { hostname, userInfo } from "node:os"
-import { join } from "node:path"
+import { homedir, hostname, userInfo } from "node:os"
+import { dirname, join, resolve } from "node:path"
 import { createMesh } from "@claudemesh/client/http/BrokerHttp"
 import { type BrokerUrl, brokerUrlOf, httpOriginOf } from "@claudemesh/client/http/BrokerUrl"
 import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
@@ -25,10 +25,18 @@ export const brokerUrl = (typed: string): Effect.Effect<BrokerUrl, Failed> =>
 /** The command as a host can start it from any folder. */
 const launcher = join(import.meta.dirname, "../../bin/claudemesh.mjs")
 
+/** A home that is not the usual one has to be told to the agent, too. */
+const homeFlag = (configPath: string): string => {
+  const home = dirname(resolve(configPath))
+  return home === join(homedir(), ".claudemesh") ? "" : ` -e CLAUDEMESH_HOME=${home}`
+}
+
 const isDisplayName = Schema.is(DisplayName)
 
 /** The name of the account, else of the machine. */
-const ownName = (): DisplayName => [userInfo().username, hostname()].filter(isDisplayName)[0] ?? DisplayName.make("me")
+const ownName = (): DisplayName =>
+  [userInfo().username, hostname()].filter((name) => name !== "unknown").filter(isDisplayName)[0] ??
+  DisplayName.make("me")
 
 export const create = Command.make(
   "create",
@@ -95,9 +103,9 @@ export const create = Command.make(
       yield* Console.log(
         [
           `Made the mesh ${bold(slug)} on ${url}. You are ${bold(displayName)}.`,
-          `Your keys are in ${file.path}; keep that file to yourself.`,
+          `Your keys are in ${resolve(file.path)}; keep that file to yourself.`,
           `Next, connect Claude Code:`,
-          `  claude mcp add claudemesh --scope user -- node ${launcher} mcp`,
+          `  claude mcp add claudemesh --scope user${homeFlag(file.path)} -- node ${launcher} mcp`,
         ].join("\n"),
       )
     },

@@ -24,7 +24,7 @@ export const list = Command.make(
         })),
       )
     }
-    if (meshes.length === 0) return yield* Console.log("No mesh is joined. Make one: claudemesh create my-team")
+    if (meshes.length === 0) return yield* Console.log("No mesh is joined. Make one: npx claudemesh create my-team")
     yield* Console.log(
       table(
         ["MESH", "YOU", "KEY", "BROKER"],

@@ -65,6 +65,9 @@ export const mcp = Command.make(
 ).pipe(
   Command.withDescription("Serve MCP on stdio, for an agent's host to start"),
   Command.withExamples([
-    { command: "claude mcp add claudemesh -- npx claudemesh mcp", description: "Connect Claude Code" },
+    {
+      command: "claude mcp add claudemesh -- node /path/to/claudemesh/packages/cli/bin/claudemesh.mjs mcp",
+      description: "Connect Claude Code",
+    },
   ]),
 )

@@ -26,12 +26,12 @@ export const seedTestMesh = Command.make(
   "seed-test-mesh",
   {
     slug: Flag.String("slug").pipe(
-      Flag.withDescription("What the mesh is called"),
+      Flag.withDescription("What the mesh is called (default test)"),
       Flag.withSchema(Slug),
       Flag.withDefault(Slug.make("test")),
     ),
     members: Flag.Int("members").pipe(
-      Flag.withDescription("How many: alice, bob, carol, …"),
+      Flag.withDescription("How many: alice, bob, carol, … (default 2)"),
       Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: membersMax }))),
       Flag.withDefault(2),
     ),
@@ -99,10 +99,23 @@ export const seedTestMesh = Command.make(
       yield* Console.log(`Made the test mesh ${bold(slug)} (${request.meshId}) on ${url}.\n`)
       yield* Console.log(
         table(
-          ["MEMBER", "KEY", "CLAUDEMESH_HOME"],
-          members.map(({ displayName, publicKey }, index) => [displayName, shortKey(publicKey), folders[index] ?? "-"]),
+          ["MEMBER", "KEY", folders.length > 0 ? "CLAUDEMESH_HOME" : "SECRET KEY"],
+          members.map(({ displayName, publicKey, secretKey }, index) => [
+            displayName,
+            shortKey(publicKey),
+            folders[index] ?? secretKey,
+          ]),
         ),
       )
+      const [first = ".", second = first] = folders
+      if (folders.length > 0) {
+        yield* Console.log(
+          [
+            `\nNext:  CLAUDEMESH_HOME=${first} npx claudemesh send ${members[1]?.displayName ?? "alice"} "hello"`,
+            `       CLAUDEMESH_HOME=${second} npx claudemesh inbox`,
+          ].join("\n"),
+        )
+      }
     },
     Effect.provide(Sodium.layer),
     Effect.mapError(failed),

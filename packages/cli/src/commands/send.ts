@@ -7,6 +7,12 @@ import { chosenMeshes, clientLayer, connect } from "../Meshes.ts"
 import { printJson } from "../Output.ts"
 import * as Flags from "./Flags.ts"
 
+const meanings = {
+  delivered: "has it on a session of theirs",
+  held: "is busy, and gets it as soon as they are idle",
+  queued: "gets it as soon as a session of theirs takes it",
+} as const
+
 const connectWaitMillis = 5_000
 const ackWaitMillis = 10_000
 
@@ -26,10 +32,12 @@ export const send = Command.make(
   },
   Effect.fn(
     function* ({ json, priority, target, text }) {
+      const message = text.join(" ")
+      if (message.trim() === "") return yield* new Failed({ reason: "there is nothing to send: give it a text" })
       const manager = yield* connect(yield* chosenMeshes(Option.none()), false)
       const { client, to } = yield* manager.route(target)
       yield* client.awaitConnected(connectWaitMillis)
-      const enqueued = yield* client.enqueue({ to, text: text.join(" "), priority })
+      const enqueued = yield* client.enqueue({ to, text: message, priority })
       const receipt = yield* Effect.timeoutOrElse(enqueued.ack, {
         duration: ackWaitMillis,
         orElse: () => Effect.fail(new Failed({ reason: "the broker did not answer; the message may still arrive" })),
@@ -38,7 +46,7 @@ export const send = Command.make(
       const { slug } = client.membership
       yield* json
         ? printJson({ mesh: slug, target: formatTarget(enqueued.target), messageId: receipt.messageId, state })
-        : Console.log(`${state}: ${to} on ${slug} (${receipt.messageId})`)
+        : Console.log(`${state}: ${to} on ${slug} ${meanings[state]} (${receipt.messageId})`)
     },
     Effect.scoped,
     Effect.provide(clientLayer),

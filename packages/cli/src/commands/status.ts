@@ -32,7 +32,7 @@ export const status = Command.make(
       const away = rows.filter(({ connected }) => !connected).map(({ mesh }) => mesh)
       if (away.length > 0) {
         return yield* new Failed({
-          reason: `no connection to ${away.join(", ")}; is the broker running? Start one here with: claudemesh broker`,
+          reason: `no connection to ${away.join(", ")}; is the broker running? Start one here with: npx claudemesh broker`,
         })
       }
     },

@@ -64,7 +64,7 @@ export const serveMcp = Effect.fnUntraced(function* (manager: Effect.Effect<Mesh
     }
     return {
       content: [{ type: "text", text: result.text }],
-      structuredContent: harmlessData(result.structured),
+      structuredContent: harmlessData({ says: result.says ?? result.text, ...result.structured }),
       ...(result.isError === true && { isError: true }),
     }
   })

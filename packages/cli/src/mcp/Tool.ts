@@ -6,6 +6,8 @@ import { harmless } from "./WrapUntrusted.ts"
 export interface ToolResult {
   /** For the model to read. */
   readonly text: string
+  /** The words of `text` for hosts that show a model the data alone, where they are not all of `text`. */
+  readonly says?: string
   /** The same as data. */
   readonly structured: Readonly<Record<string, unknown>>
   readonly isError?: boolean
@@ -24,7 +26,7 @@ export interface Tool {
 
 export const failure = (text: string, structured: Readonly<Record<string, unknown>> = {}): ToolResult => ({
   text: harmless(text),
-  structured: { error: text, ...structured },
+  structured,
   isError: true,
 })
 

@@ -213,7 +213,7 @@ describe.concurrent("claudemesh list, peers and status", () => {
       await bob.take("ack")
 
       const [peers, inbox, status] = await Promise.all([run("peers"), run("inbox"), run("status")])
-      const hint = /^claudemesh: [^\n]*blue[^\n]*is the broker running\? Start one here with: claudemesh broker\n$/
+      const hint = /^claudemesh: [^\n]*blue[^\n]*is the broker running\? Start one here with: npx claudemesh broker\n$/
       assert.deepStrictEqual([peers.code, inbox.code, status.code], [1, 1, 1])
       for (const { stderr } of [peers, inbox, status]) assert.match(stderr, hint)
       assert.match(peers.stdout, /red +bob /)
@@ -233,7 +233,10 @@ describe.concurrent("claudemesh send", () => {
   it.live("says what became of the message, by name, key and key/session", () =>
     story(async ({ alice, broker, mesh }) => {
       const { keys } = mesh.member("bob")
-      assert.match(done(await alice("send", "bob", "one")), /^queued: bob on red \([0-9a-f]{32}\)\n$/)
+      assert.match(
+        done(await alice("send", "bob", "one")),
+        /^queued: bob on red gets it as soon as .* \([0-9a-f]{32}\)\n$/,
+      )
       const bob = await RawClient.greetedV2(broker.url, mesh.member("bob"), { sessionId: "bobs-1" })
       await bob.take("push")
       assert.match(done(await alice("send", keys.publicKey, "two")), /^delivered: /)
@@ -392,10 +395,13 @@ describe.concurrent("the command", () => {
 
   it.live("without a mesh says how to make one", () =>
     withFolder(async (folder) => {
-      assert.strictEqual(done(await inHome(folder)("list")), "No mesh is joined. Make one: claudemesh create my-team\n")
+      assert.strictEqual(
+        done(await inHome(folder)("list")),
+        "No mesh is joined. Make one: npx claudemesh create my-team\n",
+      )
       const needing = [["peers"], ["inbox"], ["status"], ["send", "bob", "hi"]]
       const runs = await Promise.all(needing.map((args) => inHome(folder)(...args)))
-      for (const ran of runs) assert.match(complaint(ran), /no mesh is joined; make one: claudemesh create my-team/)
+      for (const ran of runs) assert.match(complaint(ran), /no mesh is joined; make one: npx claudemesh create my-team/)
     }),
   )
 
