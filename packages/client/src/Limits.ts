@@ -18,7 +18,6 @@ export const challengeTimeoutMillis = 5_000
 export const helloAckTimeoutMillis = 5_000
 export const requestTimeoutMillis = 10_000
 export const pingIntervalMillis = 30_000
-export const pongTimeoutMillis = 10_000
 
 export const retryFirstMillis = 1_000
 export const retryMaxMillis = 30_000

@@ -10,8 +10,7 @@ import { migrate } from "@claudemesh/broker/store/sql/Migrations"
 import { sqliteFile } from "@claudemesh/broker/store/sql/Sqlite"
 import { sqlMessageStore } from "@claudemesh/broker/store/sql/SqlMessageStore"
 import { BrokerUrl } from "@claudemesh/client/http/BrokerUrl"
-import { newMesh } from "@claudemesh/client/keys/CreateMesh"
-import type { Membership } from "@claudemesh/client/keys/Membership"
+import { membershipIn, newMesh } from "@claudemesh/client/keys/CreateMesh"
 import { Sodium } from "@claudemesh/client/keys/Sodium"
 import { DisplayName, SessionId, Slug } from "@claudemesh/domain/Ids"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
@@ -322,11 +321,12 @@ const run = Effect.fnUntraced(function* (seed: number, chance: Chance) {
 const nameOf = ({ membership, sessionId }: AgentProcess): string => `${membership.pubkey}/${sessionId}`
 
 const makeMesh = Effect.fnUntraced(function* (store: typeof MessageStore.Service) {
-  const { members, owner, request } = yield* newMesh({
+  const mesh = yield* newMesh({
     slug: Slug.make("sim"),
     name: DisplayName.make("sim"),
     members: people.map((name) => DisplayName.make(name)),
   })
+  const { owner, request } = mesh
   yield* store.createMesh(
     {
       meshId: request.meshId,
@@ -338,18 +338,7 @@ const makeMesh = Effect.fnUntraced(function* (store: typeof MessageStore.Service
     request.members,
     0,
   )
-  return members.map((member): Membership => ({
-    meshId: request.meshId,
-    memberId: member.memberId,
-    slug: request.slug,
-    name: request.name,
-    displayName: member.displayName,
-    pubkey: member.publicKey,
-    secretKey: member.secretKey,
-    brokerUrl: url,
-    joinedAt: isoFromMillis(0),
-    ownerPublicKey: owner.publicKey,
-  }))
+  return mesh.members.map((member) => membershipIn(mesh, member, url, isoFromMillis(0)))
 })
 
 const auditLog = Effect.gen(function* () {

@@ -4,8 +4,7 @@ import { dirname, join, resolve } from "node:path"
 import { createMesh } from "@claudemesh/client/http/BrokerHttp"
 import { type BrokerUrl, brokerUrlOf, httpOriginOf } from "@claudemesh/client/http/BrokerUrl"
 import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
-import { newMesh } from "@claudemesh/client/keys/CreateMesh"
-import type { Membership } from "@claudemesh/client/keys/Membership"
+import { membershipIn, newMesh } from "@claudemesh/client/keys/CreateMesh"
 import { Sodium } from "@claudemesh/client/keys/Sodium"
 import { DisplayName, Slug } from "@claudemesh/domain/Ids"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
@@ -67,27 +66,17 @@ export const create = Command.make(
       if (joined.some((mesh) => mesh.slug === slug)) {
         return yield* new Failed({ reason: `a mesh is already called ${slug}; give the new one another slug` })
       }
-      const { members, owner, request } = yield* newMesh({
+      const mesh = yield* newMesh({
         slug,
         name: DisplayName.make(slug),
         members: [displayName],
       })
+      const { members, owner, request } = mesh
       const [self] = members
       if (self === undefined) return yield* Effect.die("a new mesh has its maker as a member")
       yield* createMesh(httpOriginOf(url), request, Option.getOrUndefined(adminToken))
-      const membership: Membership = {
-        meshId: request.meshId,
-        memberId: self.memberId,
-        slug,
-        name: request.name,
-        displayName,
-        pubkey: self.publicKey,
-        secretKey: self.secretKey,
-        brokerUrl: url,
-        joinedAt: isoFromMillis(yield* Clock.currentTimeMillis),
-        ownerPublicKey: owner.publicKey,
-        ownerSecretKey: owner.secretKey,
-      }
+      const joinedAt = isoFromMillis(yield* Clock.currentTimeMillis)
+      const membership = { ...membershipIn(mesh, self, url, joinedAt), ownerSecretKey: owner.secretKey }
       yield* file.update((meshes) => Result.succeed([...meshes, membership]))
       if (json) {
         return yield* printJson({

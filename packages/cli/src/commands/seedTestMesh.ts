@@ -3,7 +3,7 @@ import { join } from "node:path"
 import { createMesh } from "@claudemesh/client/http/BrokerHttp"
 import { httpOriginOf } from "@claudemesh/client/http/BrokerUrl"
 import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
-import { newMesh } from "@claudemesh/client/keys/CreateMesh"
+import { membershipIn, newMesh } from "@claudemesh/client/keys/CreateMesh"
 import { Sodium } from "@claudemesh/client/keys/Sodium"
 import { DisplayName, Slug } from "@claudemesh/domain/Ids"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
@@ -51,35 +51,25 @@ export const seedTestMesh = Command.make(
           reason: `${url} is not on this machine; test meshes are made on a loopback broker only`,
         })
       }
-      const { members, owner, request } = yield* newMesh({
+      const mesh = yield* newMesh({
         slug,
         name: DisplayName.make(slug),
         members: Array.from({ length: count }, (_, index) => nameOf(index)),
       })
+      const { members, owner, request } = mesh
       if (Option.isSome(into)) yield* slugIsFree(slug, into.value, members)
       yield* createMesh(httpOriginOf(url), request)
       const joinedAt = isoFromMillis(yield* Clock.currentTimeMillis)
       const folders = Option.isNone(into)
         ? []
-        : yield* Effect.forEach(members, ({ displayName, memberId, publicKey, secretKey }) =>
+        : yield* Effect.forEach(members, (member) =>
             Effect.gen(function* () {
-              const folder = join(into.value, displayName)
-              const membership = {
-                meshId: request.meshId,
-                memberId,
-                slug,
-                name: request.name,
-                displayName,
-                pubkey: publicKey,
-                secretKey,
-                brokerUrl: url,
-                joinedAt,
-                ownerPublicKey: owner.publicKey,
-              }
+              const folder = join(into.value, member.displayName)
+              const membership = membershipIn(mesh, member, url, joinedAt)
               const { update } = yield* ConfigFile
               yield* update((meshes) => Result.succeed([...meshes, membership]))
               return folder
-            }).pipe(Effect.provide(ConfigFile.layerIn(join(into.value, displayName)))),
+            }).pipe(Effect.provide(ConfigFile.layerIn(join(into.value, member.displayName)))),
           )
       if (json) {
         return yield* printJson({

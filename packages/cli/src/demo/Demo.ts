@@ -10,7 +10,7 @@ import { Server } from "@claudemesh/broker/http/Server"
 import { type BrokerClient, makeBrokerClient } from "@claudemesh/client/BrokerClient"
 import { createMesh } from "@claudemesh/client/http/BrokerHttp"
 import { BrokerUrl, httpOriginOf } from "@claudemesh/client/http/BrokerUrl"
-import { newMesh, type NewMesh } from "@claudemesh/client/keys/CreateMesh"
+import { membershipIn, newMesh, type NewMesh } from "@claudemesh/client/keys/CreateMesh"
 import { DisplayName, SessionId, Slug } from "@claudemesh/domain/Ids"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import { Clock, Console, Context, Effect, FileSystem, Layer, References } from "effect"
@@ -66,23 +66,12 @@ const conversation = Effect.fnUntraced(function* (folder: string) {
 
 const say = (what: string, detail: string) => Console.log(`${green("•")} ${what} ${dim(detail)}`)
 
-const peer = Effect.fnUntraced(function* (brokerUrl: BrokerUrl, { members, owner, request }: NewMesh, name: string) {
-  const member = members.find(({ displayName }) => displayName === name)
+const peer = Effect.fnUntraced(function* (brokerUrl: BrokerUrl, mesh: NewMesh, name: string) {
+  const member = mesh.members.find(({ displayName }) => displayName === name)
   if (member === undefined) return yield* new Failed({ reason: `${name} is not in the demo's mesh` })
   let arrivals = 0
   return yield* makeBrokerClient({
-    membership: {
-      meshId: request.meshId,
-      memberId: member.memberId,
-      slug: request.slug,
-      name: request.name,
-      displayName: member.displayName,
-      pubkey: member.publicKey,
-      secretKey: member.secretKey,
-      brokerUrl,
-      joinedAt: isoFromMillis(yield* Clock.currentTimeMillis),
-      ownerPublicKey: owner.publicKey,
-    },
+    membership: membershipIn(mesh, member, brokerUrl, isoFromMillis(yield* Clock.currentTimeMillis)),
     sessionId: SessionId.make(`demo-${name}`),
     client: clientIdentity,
     nextArrival: () => ++arrivals,

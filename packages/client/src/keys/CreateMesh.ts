@@ -1,8 +1,11 @@
 /** Makes a new mesh: its id, the owner's keys, the members' keys, and the signed request that a broker takes. */
 import { MemberId, MeshId, type DisplayName, type Slug } from "@claudemesh/domain/Ids"
+import type { IsoTime } from "@claudemesh/domain/IsoTime"
 import { createMeshStatement } from "@claudemesh/domain/trust/CreateMeshStatement"
 import type { CreateMesh, NewMember } from "@claudemesh/domain/wire/HttpApi"
 import { Effect } from "effect"
+import type { BrokerUrl } from "../http/BrokerUrl.ts"
+import type { Membership } from "./Membership.ts"
 import { randomBytes, randomHex } from "./RandomBytes.ts"
 import { type KeyPair, Sodium } from "./Sodium.ts"
 
@@ -12,6 +15,25 @@ export interface NewMesh {
   /** In the order of the names that were given. */
   readonly members: ReadonlyArray<{ readonly memberId: MemberId; readonly displayName: DisplayName } & KeyPair>
 }
+
+/** A new mesh as one of its members joins it. */
+export const membershipIn = (
+  { owner, request }: NewMesh,
+  member: NewMesh["members"][number],
+  brokerUrl: BrokerUrl,
+  joinedAt: IsoTime,
+): Membership => ({
+  meshId: request.meshId,
+  memberId: member.memberId,
+  slug: request.slug,
+  name: request.name,
+  displayName: member.displayName,
+  pubkey: member.publicKey,
+  secretKey: member.secretKey,
+  brokerUrl,
+  joinedAt,
+  ownerPublicKey: owner.publicKey,
+})
 
 const newKeyPair = Effect.gen(function* () {
   return (yield* Sodium).keyPairFromSeed(yield* randomBytes(32))
