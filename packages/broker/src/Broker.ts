@@ -11,6 +11,7 @@ import { Server } from "./http/Server.ts"
 import { MeshHost } from "./mesh/MeshHost.ts"
 import type { MeshRules } from "./mesh/MeshState.ts"
 import { CommitLanes } from "./store/CommitLane.ts"
+import { Janitor } from "./store/Janitor.ts"
 import { migrate } from "./store/sql/Migrations.ts"
 import { postgres } from "./store/sql/Postgres.ts"
 import { type DataDirUnusable, sqliteIn } from "./store/sql/Sqlite.ts"
@@ -41,6 +42,7 @@ export const Broker = {
     return Server.layer(config, rules).pipe(
       Layer.provide(MeshHost.local(rules)),
       Layer.provide(CommitLanes.layer(lanesOf(config), config.limits)),
+      Layer.provide(Janitor.layer(config.limits)),
       Layer.provide(storeLayer(config)),
       Layer.provide([Ed25519.layer, BunCrypto.layer]),
       Layer.provide(BunFileSystem.layer),

@@ -5,7 +5,7 @@
 import { audienceOf } from "@claudemesh/domain/trust/HelloStatement"
 import { messageBytesDefault } from "@claudemesh/domain/Limits"
 import { Config, ConfigProvider, Effect, Option, Redacted, Schema } from "effect"
-import { brokerLimits, type BrokerLimits } from "./Limits.ts"
+import { brokerLimits, type BrokerLimits, withMessageTtl } from "./Limits.ts"
 
 export const logLevels = ["Trace", "Debug", "Info", "Warn", "Error", "None"] as const
 export type LogLevel = (typeof logLevels)[number]
@@ -60,6 +60,11 @@ export const variables = {
     fallback: String(messageBytesDefault),
     meaning: "Largest ciphertext of a message, in bytes.",
     expected: "a whole number from 1024 to 1048576",
+  },
+  MESSAGE_TTL_DAYS: {
+    fallback: "7",
+    meaning: "How long a message waits for its recipient. Then it is erased, and `message_status` says `expired`.",
+    expected: "a whole number of days from 1 to 30",
   },
   STATUS_TTL_SECONDS: {
     fallback: "60",
@@ -169,7 +174,7 @@ export const brokerConfig: Effect.Effect<BrokerConfig, InvalidVariable> = Effect
       (text) => logLevels.find((level) => level.toLowerCase() === text.toLowerCase()),
       "Info",
     ),
-    limits: brokerLimits,
+    limits: withMessageTtl(brokerLimits, yield* read("MESSAGE_TTL_DAYS", wholeNumber(1, 30), 7)),
   }
 })
 

@@ -19,11 +19,27 @@ export interface BrokerLimits {
   readonly meshIdleMillis: number
   /** Sessions remembered for one mesh. */
   readonly sessionsPerMeshMax: number
-  /** Members that one profile may be sealed to. */
+  /** How long a lost v2 connection's session is expected back, and is live all the while. */
+  readonly leaseMillis: number
+  /** Channels one session may be in. */
+  readonly channelsPerSessionMax: number
+  /** Messages waiting in one inbox, in flight or not. */
+  readonly backlogMessagesMax: number
+  /** Ciphertext characters waiting in one inbox. */
+  readonly backlogCharactersMax: number
+  /** Sends of one member, in any of its sessions: so many a second for ever, and so many at once. */
+  readonly sendsPerSecond: number
+  readonly sendsBurst: number
+  /** Frames of one connection, of any kind; beyond it is flooding, and closed with 4029. */
+  readonly framesPerSecond: number
+  readonly framesBurst: number
+  /** Members that one profile or message may be sealed to. */
   readonly sealedKeysMax: number
   /** Writes in one transaction. */
   readonly commitWritesMax: number
-  /** Ciphertext characters in one transaction. */
+  /** Rows of messages and deliveries in one transaction, unless a single write has more. */
+  readonly commitRowsMax: number
+  /** Ciphertext and sealed-key characters in one transaction. */
   readonly commitCharactersMax: number
   /** Rows in one page of a backlog. */
   readonly pageRowsMax: number
@@ -35,7 +51,18 @@ export interface BrokerLimits {
   readonly httpBodyBytesMax: number
   /** How long a message waits for its recipient, unless it asks for less. */
   readonly messageTtlMillis: number
+  /** How long after its expiry at the latest a message's row is kept, for who resends it or asks what became of it. */
+  readonly messageRowMillis: number
+  /** How long a session that is away is remembered, with its channels. */
+  readonly sessionRetentionMillis: number
+  readonly auditRetentionMillis: number
+  /** Between two sweeps of what is to be kept no longer. */
+  readonly janitorIntervalMillis: number
+  /** Rows of each kind that one step of a sweep removes. */
+  readonly janitorRowsMax: number
 }
+
+const dayMillis = 86_400_000
 
 export const brokerLimits: BrokerLimits = {
   connectionsMax: 10_000,
@@ -46,12 +73,33 @@ export const brokerLimits: BrokerLimits = {
   meshMailboxMax: 1_024,
   meshIdleMillis: 180_000,
   sessionsPerMeshMax: 50_000,
+  leaseMillis: 90_000,
+  channelsPerSessionMax: 64,
+  backlogMessagesMax: 10_000,
+  backlogCharactersMax: 67_108_864,
+  sendsPerSecond: 500,
+  sendsBurst: 2_000,
+  framesPerSecond: 2_000,
+  framesBurst: 10_000,
   sealedKeysMax: 500,
   commitWritesMax: 256,
+  commitRowsMax: 2_048,
   commitCharactersMax: 1_048_576,
   pageRowsMax: 64,
   healthTimeoutMillis: 2_000,
   drainTimeoutMillis: 5_000,
   httpBodyBytesMax: 65_536,
-  messageTtlMillis: 7 * 86_400_000,
+  messageTtlMillis: 7 * dayMillis,
+  messageRowMillis: 8 * dayMillis,
+  sessionRetentionMillis: 30 * dayMillis,
+  auditRetentionMillis: 365 * dayMillis,
+  janitorIntervalMillis: 60_000,
+  janitorRowsMax: 500,
 }
+
+/** A message's row outlives the message by a day. */
+export const withMessageTtl = (limits: BrokerLimits, days: number): BrokerLimits => ({
+  ...limits,
+  messageTtlMillis: days * dayMillis,
+  messageRowMillis: (days + 1) * dayMillis,
+})

@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option, Redacted } from "effect"
 import { brokerConfigOf, isLoopback, variables } from "../src/Config.ts"
-import { brokerLimits } from "../src/Limits.ts"
+import { brokerLimits, withMessageTtl } from "../src/Limits.ts"
 
 type Environment = Readonly<Record<string, string>>
 
@@ -92,6 +92,14 @@ const cases: Record<
       ["1048576", 1_048_576],
     ],
     wrong: ["1023", "1048577", "64k", "-1", "1.5"],
+  },
+  MESSAGE_TTL_DAYS: {
+    key: "limits",
+    good: [
+      ["1", withMessageTtl(brokerLimits, 1)],
+      ["30", withMessageTtl(brokerLimits, 30)],
+    ],
+    wrong: ["0", "31", "7d", "-1", "0.5"],
   },
   STATUS_TTL_SECONDS: {
     key: "workingTtlMillis",

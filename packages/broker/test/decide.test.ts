@@ -357,14 +357,14 @@ describe("a send", () => {
     story.send(sender, session(bob, "nowhere"), { id: "m3" })
     story.send(sender, "*", { id: "m4" })
     story.send(sender, "#general", { id: "m5" })
-    story.send(sender, "tag:ops", { id: "m6", sealedKeys: [] })
+    story.send(sender, bob.publicKey, { id: "m6", sealedKeys: [] })
     assert.deepStrictEqual(errors(sender), [
       { code: "unknown_target", id: "m1" },
       { code: "unknown_target", id: "m2" },
       { code: "unknown_target", id: "m3" },
       { code: "unsealed", id: "m4" },
       { code: "unsealed", id: "m5" },
-      { code: "unsupported", id: "m6" },
+      { code: "malformed", id: "m6" },
     ])
     assert.strictEqual(sender.settled, 6)
     assert.deepStrictEqual(story.writes, [])

@@ -276,7 +276,7 @@ class Chaos {
   }
 
   get waiting(): number {
-    return this.story.store.deliveries.filter((one) => !one.consumed).length
+    return this.story.store.deliveries.filter((one) => one.consumedAtMillis === undefined).length
   }
 }
 

@@ -245,7 +245,7 @@ describe("a pull", () => {
     story.pull(peer, "p1")
     const count = story.counts.shift()
     assert.ok(count)
-    story.do({ ...count, _tag: "Counted", waiting: storeFailure("unavailable") })
+    story.do(count.completion(storeFailure("unavailable")))
     assert.deepInclude(peer.last, { type: "error", code: "unavailable", id: "p1", retryable: true })
   })
 })

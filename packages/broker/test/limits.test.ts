@@ -1,6 +1,6 @@
 /** Pins the broker's bounds: a change of one is a decision, so it changes this table too. */
 import { assert, describe, it } from "@effect/vitest"
-import { brokerLimits } from "../src/Limits.ts"
+import { brokerLimits, withMessageTtl } from "../src/Limits.ts"
 
 describe("the broker's limits", () => {
   it("are these, each with its unit in its name (I23)", () => {
@@ -13,14 +13,28 @@ describe("the broker's limits", () => {
       meshMailboxMax: 1_024,
       meshIdleMillis: 180_000,
       sessionsPerMeshMax: 50_000,
+      leaseMillis: 90_000,
+      channelsPerSessionMax: 64,
+      backlogMessagesMax: 10_000,
+      backlogCharactersMax: 64 * 1024 * 1024,
+      sendsPerSecond: 500,
+      sendsBurst: 2_000,
+      framesPerSecond: 2_000,
+      framesBurst: 10_000,
       sealedKeysMax: 500,
       commitWritesMax: 256,
+      commitRowsMax: 2_048,
       commitCharactersMax: 1024 * 1024,
       pageRowsMax: 64,
       healthTimeoutMillis: 2_000,
       drainTimeoutMillis: 5_000,
       httpBodyBytesMax: 64 * 1024,
       messageTtlMillis: 604_800_000,
+      messageRowMillis: 691_200_000,
+      sessionRetentionMillis: 2_592_000_000,
+      auditRetentionMillis: 31_536_000_000,
+      janitorIntervalMillis: 60_000,
+      janitorRowsMax: 500,
     })
   })
 
@@ -28,4 +42,18 @@ describe("the broker's limits", () => {
     const helloGoodForMillis = 2 * 60_000
     assert.isAbove(brokerLimits.meshIdleMillis, helloGoodForMillis)
   })
+
+  it("keep an idle mesh until the leases of its sessions are over (I4)", () =>
+    assert.isAbove(brokerLimits.meshIdleMillis, brokerLimits.leaseMillis))
+
+  it("remember a session longer than any message can wait for it (I17)", () =>
+    assert.isAtLeast(brokerLimits.sessionRetentionMillis, withMessageTtl(brokerLimits, 30).messageTtlMillis))
+
+  it("keep a message's row for a day longer than the message (I17)", () =>
+    assert.deepStrictEqual(
+      [1, 7, 30]
+        .map((days) => withMessageTtl(brokerLimits, days))
+        .map((all) => all.messageRowMillis - all.messageTtlMillis),
+      [86_400_000, 86_400_000, 86_400_000],
+    ))
 })

@@ -114,7 +114,8 @@ const idsOf = (from: Peer, ...ids: ReadonlyArray<string>) =>
 const peersSeenBy = Effect.fnUntraced(function* (mesh: MeshActor, peer: Peer) {
   yield* mesh.offer(Command.Request({ peer: peer.handle, frame: { type: "list_peers", id: RequestId.make("list") } }))
   yield* settled
-  return (peer.of("peers").at(-1)?.peers ?? []).map((one) => `${one.memberId}/${one.sessionId}`)
+  const attached = (peer.of("peers").at(-1)?.peers ?? []).filter((one) => one.attached)
+  return attached.map((one) => `${one.memberId}/${one.sessionId}`)
 })
 
 describe("a mesh", () => {

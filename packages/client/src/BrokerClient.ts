@@ -230,6 +230,7 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
       case "ok":
       case "pong":
       case "message_state":
+      case "channels":
         requests.settle(frame)
         return Effect.void
       case "challenge":

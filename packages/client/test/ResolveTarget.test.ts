@@ -15,6 +15,7 @@ const peer = (who: Member, session: string, displayName = who.displayName): Peer
   ...who,
   displayName,
   sessionId: SessionId.make(session),
+  attached: true,
   status: "idle",
   protocol: 2,
 })

@@ -6,7 +6,7 @@ import { type Schema, SchemaAST } from "effect"
 import { MeshId, PublicKey } from "../src/Ids.ts"
 import * as Limits from "../src/Limits.ts"
 import { messageIdOf } from "../src/trust/MessageIdentity.ts"
-import { BrokerFrame, Member, Peer } from "../src/wire/BrokerFrame.ts"
+import { BrokerFrame, Channel, Member, Peer } from "../src/wire/BrokerFrame.ts"
 import { HelloV1, HelloV2, RequestFrame, SealedKey } from "../src/wire/ClientFrame.ts"
 import { CloseCode } from "../src/wire/CloseCode.ts"
 import { ErrorCode, isRetryable } from "../src/wire/ErrorCode.ts"
@@ -43,6 +43,7 @@ const shapes: Readonly<Record<string, { readonly fields: Schema.Struct.Fields }>
   ...Object.fromEntries(Object.entries(BrokerFrame.cases).map(([type, shape]) => [`\`${type}\``, shape])),
   Peer,
   Member,
+  Channel,
 }
 
 describe("docs/protocol.md", () => {

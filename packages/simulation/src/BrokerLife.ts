@@ -60,7 +60,9 @@ const faultyStore = (
     meshExists: (meshId) => call(store.meshExists(meshId)),
     loadMesh: (meshId) => call(store.loadMesh(meshId)),
     page: (request) => call(store.page(request)),
-    countWaiting: (meshId, inboxes, nowMillis) => call(store.countWaiting(meshId, inboxes, nowMillis)),
+    backlog: (meshId, inboxes, nowMillis) => call(store.backlog(meshId, inboxes, nowMillis)),
+    fateOf: (meshId, messageId) => call(store.fateOf(meshId, messageId)),
+    retire: (retention, rowsMax, nowMillis) => call(store.retire(retention, rowsMax, nowMillis)),
     createMesh: store.createMesh,
     ping: call(store.ping),
   })

@@ -17,6 +17,7 @@ import type { MeshActor } from "../mesh/MeshActor.ts"
 import { Command, type PeerHandle } from "../mesh/MeshCommand.ts"
 import { MeshHost } from "../mesh/MeshHost.ts"
 import type { MeshRules } from "../mesh/MeshState.ts"
+import { TokenBucket } from "../TokenBucket.ts"
 import { Ed25519 } from "../trust/Ed25519.ts"
 import { HelloProof, type HelloRefusal } from "./HelloProof.ts"
 import { contentHashOf, messageIdFor } from "./SendIdentity.ts"
@@ -49,6 +50,20 @@ export const runPeerConnection = (socket: ServerSocket, audiences: ReadonlyArray
       Effect.interrupt,
     )
 
+  /** The next frame. What comes too fast is not worth a look: the socket is closed over it (I23). */
+  const receive = (frames: TokenBucket) =>
+    Effect.flatMap(socket.receive, (text) =>
+      Clock.clockWith((clock) =>
+        frames.take(clock.currentTimeMillisUnsafe())
+          ? Effect.succeed(text)
+          : Effect.andThen(flooded, end(CloseCode.flooding)),
+      ),
+    )
+
+  const flooded = Effect.suspend(() =>
+    refuse(protocol, "flooding", "too many frames a second; come back slower", undefined),
+  )
+
   const challenge = Effect.gen(function* () {
     const nonce = Buffer.from(yield* (yield* Crypto.Crypto).randomBytes(32)).toString("hex")
     send({
@@ -61,9 +76,9 @@ export const runPeerConnection = (socket: ServerSocket, audiences: ReadonlyArray
   })
 
   /** Whatever comes before the hello is refused and forgotten; the time-out goes on. */
-  const awaitHello = Effect.gen(function* () {
+  const awaitHello = Effect.fnUntraced(function* (frames: TokenBucket) {
     while (true) {
-      const decoded = decodeClientFrame((yield* socket.receive) ?? "")
+      const decoded = decodeClientFrame((yield* receive(frames)) ?? "")
       if (Result.isFailure(decoded)) {
         yield* refuse(1, decoded.failure.code, decoded.failure.message, decoded.failure.id)
         if (decoded.failure.isHello) return yield* end(CloseCode.notAdmitted, "malformed")
@@ -136,10 +151,6 @@ export const runPeerConnection = (socket: ServerSocket, audiences: ReadonlyArray
         return send({ type: "pong", id: frame.id })
       case "send":
         return yield* handleSend(greeted, frame)
-      case "join_channel":
-      case "leave_channel":
-      case "message_status":
-        return yield* refuse(proof.protocol, "unsupported", `this broker does not know ${frame.type} yet`, frame.id)
       default:
         return yield* mesh.offer(Command.Request({ peer, frame }))
     }
@@ -165,10 +176,12 @@ export const runPeerConnection = (socket: ServerSocket, audiences: ReadonlyArray
 
   return Effect.gen(function* () {
     const nonce = yield* challenge
-    const hello = yield* Effect.timeoutOption(awaitHello, rules.limits.helloTimeoutMillis)
+    const { framesBurst, framesPerSecond } = rules.limits
+    const frames = new TokenBucket(framesPerSecond, framesBurst, yield* Clock.currentTimeMillis)
+    const hello = yield* Effect.timeoutOption(awaitHello(frames), rules.limits.helloTimeoutMillis)
     if (Option.isNone(hello)) return yield* end(CloseCode.noHello, "no_hello")
     const greeted = yield* greet(hello.value, nonce)
-    yield* Effect.forever(Effect.flatMap(socket.receive, (text) => handle(greeted, text))).pipe(
+    yield* Effect.forever(Effect.flatMap(receive(frames), (text) => handle(greeted, text))).pipe(
       Effect.catchTag("Done", () => finish(greeted)),
     )
   }).pipe(

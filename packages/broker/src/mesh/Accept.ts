@@ -3,17 +3,27 @@
  * and goes to the commit lane; when its commit is known it is acked, and only then delivered (I5, I6, I7, I22).
  * What is refused is refused here, with nothing stored.
  */
+import type { Base64 } from "@claudemesh/domain/Base64"
 import type { PublicKey } from "@claudemesh/domain/Ids"
-import { audience, type Recipient } from "@claudemesh/domain/routing/Audience"
+import { audience, type Recipient as Addressee } from "@claudemesh/domain/routing/Audience"
 import { formatTarget, isDirect } from "@claudemesh/domain/routing/Target"
 import type { RecipientState } from "@claudemesh/domain/wire/BrokerFrame"
+import type { Send as SendFrame } from "@claudemesh/domain/wire/ClientFrame"
 import type { ErrorCode } from "@claudemesh/domain/wire/ErrorCode"
 import { Cause, Exit, Option } from "effect"
-import { type InboxAddress, StoreError, type StoredMessage, Write, type Written } from "../store/MessageStore.ts"
+import { type Recipient, StoreError, type StoredMessage, Write, type Written } from "../store/MessageStore.ts"
+import { isFull, recount } from "./Backlog.ts"
 import { deliverCommitted, mayWait } from "./Deliver.ts"
 import { errorFrame } from "./ErrorReply.ts"
-import { type Command, type Completion, Completion as Completions, Effects, type PeerHandle } from "./MeshCommand.ts"
-import { type Connection, inboxOf, type MeshState } from "./MeshState.ts"
+import {
+  type Command,
+  type Completion,
+  Completion as Completions,
+  Effects,
+  type PeerHandle,
+  type Resolved,
+} from "./MeshCommand.ts"
+import { type Connection, grow, type Inbox, inboxOf, type Member, type MeshState } from "./MeshState.ts"
 
 type Send = Extract<Command, { readonly _tag: "Send" }>
 type Accepted = Extract<Completion, { readonly _tag: "Accepted" }>
@@ -31,9 +41,11 @@ export const send = (
   effects: Array<Effects>,
 ): void => {
   const { frame, peer } = command
-  const recipients = recipientsOf(state, connection, command)
-  if ("code" in recipients) {
-    effects.push(...refused(connection, peer, frame.id, recipients))
+  const resolved = connection.session.member.sends.take(nowMillis)
+    ? resolve(state, connection, frame, nowMillis, effects)
+    : ({ code: "rate_limited", message: "this member sends too fast; send it again in a second" } as const)
+  if ("code" in resolved) {
+    effects.push(...refused(connection, peer, frame.id, resolved))
     return
   }
   connection.lastActiveMillis = nowMillis
@@ -56,25 +68,25 @@ export const send = (
   }
   effects.push(
     Effects.Write({
-      write: Write.Accept({ message, recipients }),
-      completion: (outcome) => Completions.Accepted({ message, recipients, peer, id: frame.id ?? "", outcome }),
+      write: Write.Accept({ message, recipients: resolved.recipients }),
+      completion: (outcome) => Completions.Accepted({ message, resolved, peer, id: frame.id ?? "", outcome }),
     }),
   )
 }
 
-const recipientsOf = (
+/** Whose inboxes the message goes to, now and for good: a resend gets the first answer. */
+const resolve = (
   state: MeshState,
   { session }: Connection,
-  { frame }: Send,
-): ReadonlyArray<InboxAddress> | SendRefusal => {
+  frame: SendFrame,
+  nowMillis: number,
+  effects: Array<Effects>,
+): Resolved | SendRefusal => {
   const target = frame.targetSpec
-  if (!isDirect(target)) {
-    return frame.sealedKeys === undefined && !state.mesh.allowUnsealed
-      ? { code: "unsealed", message: "this mesh takes sealed messages only" }
-      : { code: "unsupported", message: "this broker routes to members and sessions only" }
-  }
-  const resolved = audience(target, state.members, { key: session.member.key, session: session.sessionId })
-  switch (resolved._tag) {
+  const refusal = sealRefusal(state, frame)
+  if (refusal !== undefined) return refusal
+  const found = audience(target, state.members, { key: session.member.key, session: session.sessionId })
+  switch (found._tag) {
     case "UnknownMember":
       return { code: "unknown_target", message: "no such member" }
     case "UnknownSession":
@@ -84,16 +96,79 @@ const recipientsOf = (
       if (target._tag === "Session" && isTransient(state, target)) {
         return { code: "unknown_target", message: "this session takes no messages" }
       }
-      return resolved.recipients.flatMap((recipient) => addressOf(state, recipient))
+      return isDirect(target)
+        ? toOne(state, found.recipients, nowMillis, effects)
+        : toGroup(state, found.recipients, frame, nowMillis, effects)
   }
 }
 
-const isTransient = (state: MeshState, { key, session }: Extract<Send["frame"]["targetSpec"], { _tag: "Session" }>) =>
+const sealRefusal = (state: MeshState, { sealedKeys, targetSpec }: SendFrame): SendRefusal | undefined => {
+  if (sealedKeys === undefined) {
+    return isDirect(targetSpec) || state.mesh.allowUnsealed
+      ? undefined
+      : { code: "unsealed", message: "this mesh takes sealed messages only" }
+  }
+  if (isDirect(targetSpec)) return { code: "malformed", message: "a message to one member has no sealed keys" }
+  const most = state.rules.limits.sealedKeysMax
+  return sealedKeys.length > most
+    ? { code: "too_large", message: `a message is sealed to ${most} members at most` }
+    : undefined
+}
+
+const isTransient = (state: MeshState, { key, session }: Extract<SendFrame["targetSpec"], { _tag: "Session" }>) =>
   state.members.get(key)?.sessions.get(session)?.connection?.transient === true
 
-const addressOf = (state: MeshState, { key, session }: Recipient): ReadonlyArray<InboxAddress> => {
-  const member = state.members.get(key)
-  return member === undefined ? [] : [{ memberId: member.record.memberId, session }]
+const toOne = (
+  state: MeshState,
+  addressees: ReadonlyArray<Addressee>,
+  nowMillis: number,
+  effects: Array<Effects>,
+): Resolved | SendRefusal => {
+  const inboxes = addressees.flatMap((addressee) => inboxAt(state, addressee))
+  for (const inbox of inboxes) {
+    if (!isFull(state, inbox)) continue
+    recount(inbox, nowMillis, effects)
+    return { code: "backlog_full", message: "the recipient's inbox is full; send it again later" }
+  }
+  return {
+    recipients: inboxes.map(({ address }) => ({ inbox: address, sealedKey: undefined })),
+    unsealed: [],
+    full: [],
+  }
+}
+
+/** A group message passes by who cannot open it, and an inbox that is full: the others do not wait for that one. */
+const toGroup = (
+  state: MeshState,
+  addressees: ReadonlyArray<Addressee>,
+  { sealedKeys }: SendFrame,
+  nowMillis: number,
+  effects: Array<Effects>,
+): Resolved => {
+  const keys = sealedKeys && new Map<PublicKey, Base64>(sealedKeys.map(({ key, pubkey }) => [pubkey, key]))
+  const recipients: Array<Recipient> = []
+  const unsealed = new Set<PublicKey>()
+  const full: Array<PublicKey> = []
+  for (const inbox of addressees.flatMap((addressee) => inboxAt(state, addressee))) {
+    const { address, member } = inbox
+    const sealedKey = keys?.get(member.key)
+    if (keys !== undefined && (sealedKey === undefined || speaksV1(inbox))) unsealed.add(member.key)
+    else if (isFull(state, inbox)) {
+      recount(inbox, nowMillis, effects)
+      full.push(member.key)
+    } else recipients.push({ inbox: address, sealedKey })
+  }
+  return { recipients, unsealed: [...unsealed], full }
+}
+
+/** A v1 client has no way to open what is sealed to several. */
+const speaksV1 = ({ member, session }: Inbox): boolean =>
+  (session === undefined ? member.lastProtocol : session.connection?.protocol) === 1
+
+const inboxAt = (state: MeshState, { key, session }: Addressee): ReadonlyArray<Inbox> => {
+  const member: Member | undefined = state.members.get(key)
+  const inbox = session === undefined ? member?.inbox : member?.sessions.get(session)?.inbox
+  return inbox === undefined ? [] : [inbox]
 }
 
 const refused = (
@@ -112,30 +187,34 @@ export const accepted = (state: MeshState, completion: Accepted, nowMillis: numb
   if (Exit.isFailure(outcome)) return notAccepted(state, completion, outcome.cause, nowMillis, effects)
   const written = outcome.value
   if (written._tag === "Duplicate") return duplicate(state, completion, written, effects)
+  const { message, resolved } = completion
   const pushes: Array<Effects> = []
-  const states = completion.recipients.flatMap((address) => {
-    const inbox = inboxOf(state, address)
-    return inbox === undefined
-      ? []
-      : [
-          {
-            pubkey: inbox.member.key,
-            state: deliverCommitted(state, inbox, completion.message, nowMillis, pushes),
-          },
-        ]
-  })
+  const states: Array<RecipientStates> = []
+  for (const recipient of resolved.recipients) {
+    const inbox = inboxOf(state, recipient.inbox)
+    if (inbox === undefined) continue
+    grow(inbox, { messages: 1, characters: message.ciphertext.length })
+    const waiting = { message, sealedKey: recipient.sealedKey }
+    states.push({ pubkey: inbox.member.key, state: deliverCommitted(state, inbox, waiting, nowMillis, pushes) })
+  }
+  for (const pubkey of resolved.full) states.push({ pubkey, state: "full" })
   effects.push(...ack(state, completion, states, false), ...pushes)
+}
+
+interface RecipientStates {
+  readonly pubkey: PublicKey
+  readonly state: RecipientState
 }
 
 const ack = (
   state: MeshState,
-  { id, message, peer }: Accepted,
-  recipients: ReadonlyArray<{ readonly pubkey: PublicKey; readonly state: RecipientState }>,
+  { id, message, peer, resolved: { unsealed } }: Accepted,
+  recipients: ReadonlyArray<RecipientStates>,
   isDuplicate: boolean,
 ): ReadonlyArray<Effects> => {
   const v1 = { type: "ack", id, messageId: message.messageId, queued: true } as const
   const frame =
-    state.connections.get(peer)?.protocol === 1 ? v1 : { ...v1, duplicate: isDuplicate, recipients, unsealed: [] }
+    state.connections.get(peer)?.protocol === 1 ? v1 : { ...v1, duplicate: isDuplicate, recipients, unsealed }
   return [Effects.Send({ peer, frame }), Effects.Settle({ peer })]
 }
 
@@ -162,7 +241,7 @@ const duplicate = (
 
 const notAccepted = (
   state: MeshState,
-  { id, message, peer, recipients }: Accepted,
+  { id, message, peer, resolved }: Accepted,
   cause: Cause.Cause<StoreError>,
   nowMillis: number,
   effects: Array<Effects>,
@@ -181,8 +260,8 @@ const notAccepted = (
       : ({ code: "internal", message: "the broker failed to store this; send it again" } as const)
   effects.push(...refused(state.connections.get(peer), peer, id, refusal))
   // The error may have come after the commit took effect: then the message waits, and its inboxes look.
-  for (const address of recipients) {
-    const inbox = inboxOf(state, address)
+  for (const recipient of resolved.recipients) {
+    const inbox = inboxOf(state, recipient.inbox)
     if (inbox !== undefined) mayWait(state, inbox, message.priority, nowMillis, effects)
   }
 }

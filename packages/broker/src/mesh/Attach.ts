@@ -3,7 +3,6 @@
  * one and never stands beside it (I2, I3). Becoming attached and queueing `hello_ack` are one step, and nothing
  * is pushed before the attachment is committed, so `hello_ack` precedes every push (I1).
  */
-import type { MemberId, SessionId } from "@claudemesh/domain/Ids"
 import { helloSkewMillis, inFlightMax } from "@claudemesh/domain/Limits"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import { type Hello, isHelloV2 } from "@claudemesh/domain/wire/ClientFrame"
@@ -11,17 +10,10 @@ import type { BrokerFrame } from "@claudemesh/domain/wire/BrokerFrame"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import type { HelloRefusal } from "../connection/HelloProof.ts"
 import { Write } from "../store/MessageStore.ts"
-import { inboxMoved, pump, reclaim, settlePull } from "./Deliver.ts"
+import { pump, reclaim, settlePull } from "./Deliver.ts"
+import { detached, dropLease, lease, moveToMember } from "./Lease.ts"
 import { type Command, type Completion, Completion as Completions, Effects, type PeerHandle } from "./MeshCommand.ts"
-import {
-  type Connection,
-  inboxesOf,
-  inboxOf,
-  type LoadedMesh,
-  type Member,
-  type MeshState,
-  Session,
-} from "./MeshState.ts"
+import { type Connection, inboxesOf, type Member, type MeshState, Session } from "./MeshState.ts"
 
 type Attach = Extract<Command, { readonly _tag: "Attach" }>
 
@@ -36,7 +28,7 @@ export const attach = (state: MeshState, command: Attach, nowMillis: number, eff
     return
   }
   const known = member.sessions.get(hello.sessionId)
-  const session = known ?? newSession(state, member, hello)
+  const session = known ?? newSession(state, member, hello, nowMillis)
   const older = session.connection
   // A hello that was long in coming here: its client has given it up and come back since.
   if (older !== undefined && older.peer.number > peer.number) {
@@ -106,11 +98,20 @@ const replayRefusal = (
   return undefined
 }
 
-const newSession = (state: MeshState, member: Member, hello: Hello): Session => {
-  const session = new Session(member, hello.sessionId, 0)
+const newSession = (state: MeshState, member: Member, hello: Hello, nowMillis: number): Session => {
+  forgetOldSessions(state, member, nowMillis)
+  const session = new Session(member, hello.sessionId, 0, nowMillis)
   member.sessions.set(hello.sessionId, session)
   state.sessionCount += 1
   return session
+}
+
+/** Those whose rows are retired: see `sessionRetentionMillis`. */
+const forgetOldSessions = (state: MeshState, member: Member, nowMillis: number): void => {
+  for (const session of member.sessions.values()) {
+    const old = session.seenAtMillis <= nowMillis - state.rules.limits.sessionRetentionMillis
+    if (old && session.connection === undefined && !session.live) forget(state, session)
+  }
 }
 
 const connect = (
@@ -137,6 +138,8 @@ const connect = (
     pull: undefined,
   }
   session.connection = connection
+  // A connection that takes no messages does not end the wait for one that does.
+  if (windowMax > 0) dropLease(state, session)
   if (isHelloV2(hello)) {
     session.displayName = hello.displayName ?? session.member.record.displayName
     session.tags = new Set(hello.tags ?? [])
@@ -190,50 +193,19 @@ export const detach = (state: MeshState, peer: PeerHandle, nowMillis: number, ef
   if (connection === undefined) return
   const { session } = connection
   drop(state, connection, nowMillis, effects)
+  session.seenAtMillis = nowMillis
+  if (connection.protocol === 2 && connection.windowMax > 0) lease(state, session, nowMillis)
   if (!connection.transient) effects.push(...detached(state, session, nowMillis))
   if (connection.transient || connection.protocol === 1) forget(state, session)
   // A v1 session has a new id at every connect: what waits for one that has gone waits for its member.
   if (connection.protocol === 1) {
-    effects.push(moveToMember(state, session.member.record.memberId, session.sessionId))
+    effects.push(moveToMember(state, session.member.record.memberId, session.sessionId, "all"))
   }
   for (const other of session.member.connections) settlePull(other, effects)
 }
 
-const detached = (state: MeshState, session: Session, nowMillis: number): ReadonlyArray<Effects> => [
-  Effects.Write({
-    write: Write.SessionDetached({
-      meshId: state.mesh.meshId,
-      memberId: session.member.record.memberId,
-      session: session.sessionId,
-      atMillis: nowMillis,
-    }),
-    completion: () => undefined,
-  }),
-]
-
 const forget = (state: MeshState, session: Session): void => {
   session.member.sessions.delete(session.sessionId)
+  session.member.channelsChanged()
   state.sessionCount -= 1
 }
-
-const moveToMember = (state: MeshState, memberId: MemberId, session: SessionId): Effects =>
-  Effects.Write({
-    write: Write.InboxMoved({ meshId: state.mesh.meshId, memberId, session }),
-    completion: () => Completions.InboxMoved({ inbox: { memberId, session: undefined } }),
-  })
-
-export const inboxWasMoved = (
-  state: MeshState,
-  completion: Extract<Completion, { readonly _tag: "InboxMoved" }>,
-  nowMillis: number,
-  effects: Array<Effects>,
-): void => {
-  const inbox = inboxOf(state, completion.inbox)
-  if (inbox !== undefined) inboxMoved(state, inbox, nowMillis, effects)
-}
-
-/** What the last owner could not finish: sessions it never saw leave, inboxes nobody will come back for. */
-export const takeOver = ({ orphans, state, stranded }: LoadedMesh, nowMillis: number): ReadonlyArray<Effects> => [
-  ...orphans.flatMap((session) => detached(state, session, nowMillis)),
-  ...stranded.map(({ memberId, session }) => moveToMember(state, memberId, session)),
-]

@@ -12,11 +12,12 @@ import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import { gateAdmits, type Priority } from "@claudemesh/domain/routing/Status"
 import type { Push, RecipientState } from "@claudemesh/domain/wire/BrokerFrame"
 import { Exit } from "effect"
-import type { StoredMessage } from "../store/MessageStore.ts"
+import type { WaitingMessage } from "../store/MessageStore.ts"
 import { Write } from "../store/MessageStore.ts"
 import { type Completion, Completion as Completions, Effects, priorities } from "./MeshCommand.ts"
 import {
   type Connection,
+  grow,
   type Inbox,
   type InFlight,
   inboxesOf,
@@ -58,12 +59,21 @@ const takers = ({ member, session }: Inbox): ReadonlyArray<Connection> =>
 const candidates = (state: MeshState, inbox: Inbox, priority: Priority, nowMillis: number): ReadonlyArray<Connection> =>
   takers(inbox).filter((connection) => gateOpen(state, connection, priority, nowMillis))
 
-/** Exactly one session takes a member's message: rather another than the sender's, then the most recently active. */
-const choose = (state: MeshState, inbox: Inbox, message: StoredMessage, nowMillis: number): Connection | undefined => {
+/**
+ * Exactly one session takes a member's message: rather another than the sender's, then the most recently active.
+ * A v1 client cannot open a group message, so one that fell to its member's inbox waits for another session.
+ */
+const choose = (
+  state: MeshState,
+  inbox: Inbox,
+  { message, sealedKey }: WaitingMessage,
+  nowMillis: number,
+): Connection | undefined => {
   const isSender = (connection: Connection) =>
     message.senderMemberId === inbox.member.record.memberId && message.senderSession === connection.session.sessionId
   return candidates(state, inbox, message.priority, nowMillis)
     .filter((connection) => fits(connection, message.priority, message.ciphertext.length))
+    .filter(({ protocol }) => protocol === 2 || sealedKey === undefined)
     .sort(
       (left, right) =>
         Number(isSender(left)) - Number(isSender(right)) || right.lastActiveMillis - left.lastActiveMillis,
@@ -74,17 +84,18 @@ const choose = (state: MeshState, inbox: Inbox, message: StoredMessage, nowMilli
 export const deliverCommitted = (
   state: MeshState,
   inbox: Inbox,
-  message: StoredMessage,
+  waiting: WaitingMessage,
   nowMillis: number,
   effects: Array<Effects>,
 ): RecipientState => {
+  const { message } = waiting
   const lane = inbox.lanes[message.priority]
   // A page may have been quicker than the news of the commit.
   if (message.seq <= lane.cursor) return "delivered"
   if (!lane.behind) {
-    const connection = choose(state, inbox, message, nowMillis)
+    const connection = choose(state, inbox, waiting, nowMillis)
     if (connection !== undefined) {
-      push(state, connection, inbox, message, nowMillis, effects)
+      push(state, connection, inbox, waiting, nowMillis, effects)
       lane.cursor = message.seq
       return "delivered"
     }
@@ -164,15 +175,16 @@ export const pageRead = (
 const pushPage = (
   state: MeshState,
   inbox: Inbox,
-  rows: ReadonlyArray<StoredMessage>,
+  rows: ReadonlyArray<WaitingMessage>,
   nowMillis: number,
   effects: Array<Effects>,
 ): boolean => {
-  for (const message of rows) {
+  for (const waiting of rows) {
+    const { message } = waiting
     if (!inbox.outstanding.has(message.seq)) {
-      const connection = choose(state, inbox, message, nowMillis)
+      const connection = choose(state, inbox, waiting, nowMillis)
       if (connection === undefined) return false
-      push(state, connection, inbox, message, nowMillis, effects)
+      push(state, connection, inbox, waiting, nowMillis, effects)
     }
     inbox.lanes[message.priority].cursor = message.seq
   }
@@ -183,22 +195,28 @@ const push = (
   state: MeshState,
   connection: Connection,
   inbox: Inbox,
-  message: StoredMessage,
+  waiting: WaitingMessage,
   nowMillis: number,
   effects: Array<Effects>,
 ): void => {
-  const { messageId, priority, seq } = message
-  const characters = message.ciphertext.length
-  inbox.outstanding.add(seq)
+  const { messageId, priority, seq } = waiting.message
+  const characters = waiting.message.ciphertext.length
+  inbox.outstanding.set(seq, nowMillis)
   connection.inFlight.set(messageId, { inbox, seq, priority, characters })
   connection.inFlightCharacters += characters
   if (connection.pull !== undefined) connection.pull.budget -= 1
-  effects.push(Effects.Send({ peer: connection.peer, frame: pushFrame(state, connection, inbox, message) }))
+  effects.push(Effects.Send({ peer: connection.peer, frame: pushFrame(state, connection, inbox, waiting) }))
   // A v1 client cannot ack. Its window opens again once the push is recorded as consumed.
-  if (connection.protocol === 1) consume(state, connection, messageId, { inbox, seq, priority }, nowMillis, effects)
+  if (connection.protocol === 1)
+    consume(state, connection, messageId, { inbox, seq, priority, characters }, nowMillis, effects)
 }
 
-const pushFrame = (state: MeshState, connection: Connection, inbox: Inbox, message: StoredMessage): Push => {
+const pushFrame = (
+  state: MeshState,
+  connection: Connection,
+  inbox: Inbox,
+  { message, sealedKey }: WaitingMessage,
+): Push => {
   const sender = state.membersById.get(message.senderMemberId)
   const v1: Push = {
     type: "push",
@@ -216,12 +234,13 @@ const pushFrame = (state: MeshState, connection: Connection, inbox: Inbox, messa
     senderSessionId: message.senderSession,
     ...(sender && { senderName: sender.record.displayName }),
     targetSpec: message.targetSpec,
+    ...(sealedKey && { sealedKey }),
     ...(message.replyTo && { replyTo: message.replyTo }),
     redelivered: mayHaveBeenPushed(state, inbox, message),
   }
 }
 
-const mayHaveBeenPushed = (state: MeshState, inbox: Inbox, message: StoredMessage): boolean => {
+const mayHaveBeenPushed = (state: MeshState, inbox: Inbox, message: WaitingMessage["message"]): boolean => {
   if (inbox.attempted.has(message.seq)) return true
   if (message.seq > state.loadedSeq) return false
   // From before this owner: pushed only if a session that could have it was attached after it was accepted.
@@ -233,14 +252,15 @@ const consume = (
   state: MeshState,
   connection: Connection,
   messageId: MessageId,
-  { inbox, priority, seq }: Pick<InFlight, "inbox" | "priority" | "seq">,
+  { characters, inbox, priority, seq }: InFlight,
   nowMillis: number,
   effects: Array<Effects>,
 ): void => {
   effects.push(
     Effects.Write({
       write: Write.Consume({ meshId: state.mesh.meshId, inbox: inbox.address, seq, atMillis: nowMillis }),
-      completion: () => Completions.Consumed({ inbox: inbox.address, seq, priority, messageId, peer: connection.peer }),
+      completion: () =>
+        Completions.Consumed({ inbox: inbox.address, seq, priority, characters, messageId, peer: connection.peer }),
     }),
   )
 }
@@ -271,7 +291,7 @@ export const acked = (
 
 export const consumed = (
   state: MeshState,
-  { inbox: address, messageId, peer, priority, seq }: Extract<Completion, { readonly _tag: "Consumed" }>,
+  { characters, inbox: address, messageId, peer, priority, seq }: Extract<Completion, { readonly _tag: "Consumed" }>,
   nowMillis: number,
   effects: Array<Effects>,
 ): void => {
@@ -279,6 +299,7 @@ export const consumed = (
   if (inbox !== undefined) {
     inbox.outstanding.delete(seq)
     inbox.attempted.delete(seq)
+    grow(inbox, { messages: -1, characters: -characters })
     // A page that is being read may still hold it, and nothing would tell any more that it is not to be pushed.
     const lane = inbox.lanes[priority]
     if (seq > lane.cursor) lane.outdated = true
@@ -308,12 +329,21 @@ const rewind = (lane: Lane, seq: number): void => {
   lane.outdated = true
 }
 
-/** A session's inbox became its member's: where its messages stand in the member's order is not known. */
-export const inboxMoved = (state: MeshState, inbox: Inbox, nowMillis: number, effects: Array<Effects>): void => {
+/** A session's messages became its member's: where they stand in the member's order is not known. */
+export const inboxMoved = (
+  state: MeshState,
+  from: Inbox | undefined,
+  to: Inbox,
+  nowMillis: number,
+  effects: Array<Effects>,
+): void => {
   for (const priority of priorities) {
-    rewind(inbox.lanes[priority], 0)
+    // A page of it that is being read may still hold what is not there any more.
+    if (from !== undefined) from.lanes[priority].outdated = true
+    rewind(to.lanes[priority], 0)
   }
-  pump(state, inbox, nowMillis, effects)
+  for (const seq of from?.attempted ?? []) to.attempted.add(seq)
+  pump(state, to, nowMillis, effects)
 }
 
 /** A pull ends when its budget or the window is used up, or when nothing more waits; until then it is silent. */
@@ -323,5 +353,11 @@ export const settlePull = (connection: Connection, effects: Array<Effects>): voi
   if (pull === undefined || !connection.ready) return
   if (inboxes.some((inbox) => priorities.some((priority) => inbox.lanes[priority].reading))) return
   connection.pull = undefined
-  effects.push(Effects.Count({ peer: connection.peer, id: pull.id, inboxes: inboxes.map((inbox) => inbox.address) }))
+  const addresses = inboxes.map((inbox) => inbox.address)
+  effects.push(
+    Effects.Count({
+      inboxes: addresses,
+      completion: (backlog) => Completions.Pulled({ peer: connection.peer, id: pull.id, inboxes: addresses, backlog }),
+    }),
+  )
 }

@@ -13,7 +13,7 @@ import type { HelloProof } from "../connection/HelloProof.ts"
 import { CommitLanes } from "../store/CommitLane.ts"
 import { MessageStore, type PageRequest } from "../store/MessageStore.ts"
 import { decide } from "./decide.ts"
-import { takeOver } from "./Attach.ts"
+import { takeOver } from "./Lease.ts"
 import { type Attached, Command, Completion, type Effects, type PeerHandle } from "./MeshCommand.ts"
 import { loadState, type LoadedMesh, type MeshRules, type MeshState } from "./MeshState.ts"
 
@@ -95,6 +95,9 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
         case "Count":
           yield* Effect.forkScoped(count(effect, ofLife))
           break
+        case "ReadFate":
+          yield* Effect.forkScoped(readFate(effect, ofLife))
+          break
         case "Fenced":
           return yield* Effect.die(new Fenced({ meshId }))
       }
@@ -119,12 +122,17 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
     Effect.map(Effect.exit(store.page(request)), (rows) => complete(ofLife, Completion.PageRead({ request, rows })))
 
   const count = Effect.fnUntraced(function* (
-    { id, inboxes, peer }: Extract<Effects, { readonly _tag: "Count" }>,
+    { completion, inboxes }: Extract<Effects, { readonly _tag: "Count" }>,
     ofLife: number,
   ) {
-    const waiting = yield* Effect.exit(store.countWaiting(meshId, inboxes, yield* Clock.currentTimeMillis))
-    complete(ofLife, Completion.Counted({ peer, id, inboxes, waiting }))
+    const backlog = yield* Effect.exit(store.backlog(meshId, inboxes, yield* Clock.currentTimeMillis))
+    complete(ofLife, completion(backlog))
   })
+
+  const readFate = ({ id, messageId, peer }: Extract<Effects, { readonly _tag: "ReadFate" }>, ofLife: number) =>
+    Effect.map(Effect.exit(store.fateOf(meshId, messageId)), (fate) =>
+      complete(ofLife, Completion.FateRead({ peer, id, messageId, fate })),
+    )
 
   /** One life: from a loaded state until it fails. Its alarm and its reads end with it. */
   const live = Effect.fnUntraced(function* (loaded: LoadedMesh, ofLife: number) {

@@ -3,23 +3,37 @@
  * what the actor itself had begun; effects are carried out by its loop after each decision.
  */
 import type { Base64 } from "@claudemesh/domain/Base64"
-import type { MessageId, PresenceId } from "@claudemesh/domain/Ids"
+import type { Label, MemberId, MessageId, PresenceId, PublicKey, SessionId } from "@claudemesh/domain/Ids"
 import type { Priority } from "@claudemesh/domain/routing/Status"
 import type { BrokerFrame } from "@claudemesh/domain/wire/BrokerFrame"
 import type {
   ClientAck,
+  JoinChannel,
+  LeaveChannel,
+  ListChannels,
   ListMembers,
   ListPeers,
+  MessageStatus,
   Pull,
   Send,
   SetProfile,
   SetStatus,
 } from "@claudemesh/domain/wire/ClientFrame"
 import type { CloseCode } from "@claudemesh/domain/wire/CloseCode"
-import { Data, type Effect, type Exit } from "effect"
+import { Data, type Effect, type Exit, type Option } from "effect"
 import type { HelloProof, HelloRefusal } from "../connection/HelloProof.ts"
 import type { Outcome } from "../store/CommitLane.ts"
-import type { InboxAddress, PageRequest, StoredMessage, StoreError, Write } from "../store/MessageStore.ts"
+import type {
+  Backlog,
+  InboxAddress,
+  MessageFate,
+  PageRequest,
+  Recipient,
+  StoredMessage,
+  StoreError,
+  WaitingMessage,
+  Write,
+} from "../store/MessageStore.ts"
 
 /** A connection as its mesh sees it: where frames go, in order. It is compared by identity. */
 export interface PeerHandle {
@@ -34,7 +48,26 @@ export interface PeerHandle {
 export type Attached = { readonly _tag: "Attached" } | { readonly _tag: "Refused"; readonly refusal: HelloRefusal }
 
 /** Frames that the mesh answers; `ping` is the connection's own. */
-export type MeshRequest = ClientAck | Pull | SetStatus | SetProfile | ListPeers | ListMembers
+export type MeshRequest =
+  | ClientAck
+  | Pull
+  | SetStatus
+  | SetProfile
+  | ListPeers
+  | ListMembers
+  | ListChannels
+  | JoinChannel
+  | LeaveChannel
+  | MessageStatus
+
+/** Who gets a message, and who of its audience does not. */
+export interface Resolved {
+  readonly recipients: ReadonlyArray<Recipient>
+  /** Members without a key to open it. */
+  readonly unsealed: ReadonlyArray<PublicKey>
+  /** One for each inbox that takes no more. */
+  readonly full: ReadonlyArray<PublicKey>
+}
 
 export type Command = Data.TaggedEnum<{
   Attach: {
@@ -58,7 +91,7 @@ export const Command = Data.taggedEnum<Command>()
 export type Completion = Data.TaggedEnum<{
   Accepted: {
     readonly message: StoredMessage
-    readonly recipients: ReadonlyArray<InboxAddress>
+    readonly resolved: Resolved
     readonly peer: PeerHandle
     /** The id of the send, `""` if it had none. */
     readonly id: string
@@ -68,17 +101,36 @@ export type Completion = Data.TaggedEnum<{
     readonly inbox: InboxAddress
     readonly seq: number
     readonly priority: Priority
+    readonly characters: number
     readonly messageId: MessageId
     readonly peer: PeerHandle
   }
   SessionRecorded: { readonly peer: PeerHandle }
-  InboxMoved: { readonly inbox: InboxAddress }
-  PageRead: { readonly request: PageRequest; readonly rows: Exit.Exit<ReadonlyArray<StoredMessage>, StoreError> }
-  Counted: {
+  /** What waited in the session's inbox is its member's. */
+  InboxMoved: { readonly memberId: MemberId; readonly session: SessionId }
+  ChannelRecorded: {
+    readonly peer: PeerHandle
+    readonly id: string
+    readonly memberId: MemberId
+    readonly session: SessionId
+    readonly channel: Label
+    readonly joined: boolean
+    readonly outcome: Outcome
+  }
+  PageRead: { readonly request: PageRequest; readonly rows: Exit.Exit<ReadonlyArray<WaitingMessage>, StoreError> }
+  /** The answer to a pull. */
+  Pulled: {
     readonly peer: PeerHandle
     readonly id: string
     readonly inboxes: ReadonlyArray<InboxAddress>
-    readonly waiting: Exit.Exit<number, StoreError>
+    readonly backlog: Exit.Exit<Backlog, StoreError>
+  }
+  Counted: { readonly inbox: InboxAddress; readonly backlog: Exit.Exit<Backlog, StoreError> }
+  FateRead: {
+    readonly peer: PeerHandle
+    readonly id: string
+    readonly messageId: MessageId
+    readonly fate: Exit.Exit<Option.Option<MessageFate>, StoreError>
   }
   /** The time that the state had asked to be woken at has come. */
   Tick: {}
@@ -92,7 +144,12 @@ export type Effects = Data.TaggedEnum<{
   Reply: { readonly reply: (outcome: Attached) => void; readonly outcome: Attached }
   Write: { readonly write: Write; readonly completion: (outcome: Outcome) => Completion | undefined }
   ReadPage: { readonly request: PageRequest }
-  Count: { readonly peer: PeerHandle; readonly id: string; readonly inboxes: ReadonlyArray<InboxAddress> }
+  /** Counts what waits in the inboxes together. */
+  Count: {
+    readonly inboxes: ReadonlyArray<InboxAddress>
+    readonly completion: (backlog: Exit.Exit<Backlog, StoreError>) => Completion
+  }
+  ReadFate: { readonly peer: PeerHandle; readonly id: string; readonly messageId: MessageId }
   /** Another owner of this mesh has written: this one must begin again from the store. */
   Fenced: {}
 }>

@@ -1,14 +1,15 @@
 /**
  * What a mesh's actor owns, alone: members, sessions, connections, inbox cursors and windows, and the mesh's
  * sequence. It is mutable and private to the actor; `decide` changes it and nothing else may hold a reference.
- * Memory holds windows, never backlogs: of what waits in an inbox it knows only whether there is something.
+ * Memory holds windows, never backlogs: of what waits in an inbox it knows only how much there is.
  */
 import type { Label, MemberId, MessageId, PresenceId, PublicKey, SessionId, Signature } from "@claudemesh/domain/Ids"
 import type { RosterMember, RosterSession } from "@claudemesh/domain/routing/Audience"
 import type { Priority, StatusReports, StatusRules } from "@claudemesh/domain/routing/Status"
 import { effectiveStatus } from "@claudemesh/domain/routing/Status"
 import type { BrokerLimits } from "../Limits.ts"
-import type { InboxAddress, MemberRecord, MeshRecord, MeshSnapshot } from "../store/MessageStore.ts"
+import type { Backlog, InboxAddress, MemberRecord, MeshRecord, MeshSnapshot } from "../store/MessageStore.ts"
+import { TokenBucket } from "../TokenBucket.ts"
 import type { PeerHandle, SealedProfile } from "./MeshCommand.ts"
 
 export interface MeshRules extends StatusRules {
@@ -36,10 +37,14 @@ export interface Inbox {
   /** Undefined: the member's own inbox, which any one of its sessions takes from. */
   readonly session: Session | undefined
   readonly lanes: Record<Priority, Lane>
-  /** Sequence numbers in flight, or consumed and not yet committed as such. */
-  readonly outstanding: Set<number>
+  /** Sequence numbers in flight, or consumed and not yet committed as such, and when each was pushed. */
+  readonly outstanding: Map<number, number>
   /** Of those that wait: pushed before on a connection that was lost. */
   readonly attempted: Set<number>
+  /** What is stored and not consumed. What expired stays in it until it is counted again. */
+  backlog: Backlog
+  /** When it was last counted in the store. */
+  countedAtMillis: number
 }
 
 export interface InFlight {
@@ -79,7 +84,9 @@ export class Session implements RosterSession {
   reports: StatusReports = {}
   profile: SealedProfile | undefined
   displayName: MemberRecord["displayName"]
-  channels: ReadonlySet<Label> = new Set()
+  readonly channels = new Set<Label>()
+  /** Set while it is away and expected back. */
+  leaseUntilMillis: number | undefined
   tags: ReadonlySet<Label> = new Set()
 
   constructor(
@@ -87,6 +94,8 @@ export class Session implements RosterSession {
     readonly sessionId: SessionId,
     /** Until when it may have been pushed something before this owner began. */
     readonly attachedUntilMillis: number,
+    /** When it was last seen. */
+    public seenAtMillis: number,
   ) {
     this.displayName = member.record.displayName
     this.inbox = makeInbox(member, this)
@@ -96,21 +105,35 @@ export class Session implements RosterSession {
   get attached(): boolean {
     return this.connection !== undefined && this.connection.windowMax > 0
   }
+
+  get live(): boolean {
+    return this.attached || this.leaseUntilMillis !== undefined
+  }
 }
 
 export class Member implements RosterMember {
   readonly sessions = new Map<SessionId, Session>()
   readonly connections = new Set<Connection>()
-  readonly subscriptions: ReadonlySet<Label> = new Set()
   readonly inbox: Inbox
+  readonly sends: TokenBucket
+  subscriptions: ReadonlySet<Label> = new Set()
   lastProtocol: 1 | 2 | undefined
 
-  constructor(readonly record: MemberRecord) {
+  constructor(
+    readonly record: MemberRecord,
+    { sendsBurst, sendsPerSecond }: BrokerLimits,
+  ) {
     this.inbox = makeInbox(this, undefined)
+    this.sends = new TokenBucket(sendsPerSecond, sendsBurst, 0)
   }
 
   get key(): PublicKey {
     return this.record.publicKey
+  }
+
+  /** A member is in every channel that one of its sessions is in. */
+  channelsChanged(): void {
+    this.subscriptions = new Set([...this.sessions.values()].flatMap(({ channels }) => [...channels]))
   }
 }
 
@@ -120,6 +143,8 @@ export interface MeshState {
   readonly members: Map<PublicKey, Member>
   readonly membersById: Map<MemberId, Member>
   readonly connections: Map<PeerHandle, Connection>
+  /** Sessions that are away and expected back. */
+  readonly leased: Set<Session>
   /** Signatures of v1 hellos, until they are too old to be used again. */
   readonly seenHellos: Map<Signature, number>
   sessionCount: number
@@ -138,8 +163,10 @@ function makeInbox(member: Member, session: Session | undefined): Inbox {
     member,
     session,
     lanes: { now: caughtUp(0), next: caughtUp(0), low: caughtUp(0) },
-    outstanding: new Set(),
+    outstanding: new Map(),
     attempted: new Set(),
+    backlog: { messages: 0, characters: 0 },
+    countedAtMillis: 0,
   }
 }
 
@@ -148,18 +175,21 @@ export interface LoadedMesh {
   readonly state: MeshState
   /** Attached when the last owner stopped, and by now cut off. */
   readonly orphans: ReadonlyArray<Session>
+  /** Away since a time that the last owner knew. */
+  readonly away: ReadonlyArray<Session>
   /** Inboxes of v1 sessions: they never come back, so what waits there is their member's. */
   readonly stranded: ReadonlyArray<{ readonly memberId: MemberId; readonly session: SessionId }>
 }
 
 export const loadState = (snapshot: MeshSnapshot, rules: MeshRules): LoadedMesh => {
-  const members = snapshot.members.map((record) => new Member(record))
+  const members = snapshot.members.map((record) => new Member(record, rules.limits))
   const state: MeshState = {
     mesh: snapshot.mesh,
     rules,
     members: new Map(members.map((member) => [member.key, member])),
     membersById: new Map(members.map((member) => [member.record.memberId, member])),
     connections: new Map(),
+    leased: new Set(),
     seenHellos: new Map(),
     sessionCount: 0,
     lastSeq: snapshot.lastSeq,
@@ -167,6 +197,7 @@ export const loadState = (snapshot: MeshSnapshot, rules: MeshRules): LoadedMesh 
     wakeAtMillis: undefined,
   }
   const orphans: Array<Session> = []
+  const away: Array<Session> = []
   const latest = new Map<Member, number>()
   for (const record of snapshot.sessions) {
     const member = state.membersById.get(record.memberId)
@@ -178,24 +209,39 @@ export const loadState = (snapshot: MeshSnapshot, rules: MeshRules): LoadedMesh 
     // A v1 session has a new id at every connect, so the old one never comes back.
     if (record.protocol === 1) continue
     const attachedUntil = record.detachedAtMillis ?? Number.POSITIVE_INFINITY
-    const session = new Session(member, record.session, attachedUntil)
+    const session = new Session(member, record.session, attachedUntil, record.detachedAtMillis ?? 0)
     member.sessions.set(record.session, session)
     state.sessionCount += 1
     if (record.detachedAtMillis === undefined) orphans.push(session)
+    else away.push(session)
   }
+  for (const { channel, memberId, session } of snapshot.subscriptions) {
+    state.membersById.get(memberId)?.sessions.get(session)?.channels.add(channel)
+  }
+  for (const member of members) member.channelsChanged()
   const stranded = new Map<string, { readonly memberId: MemberId; readonly session: SessionId }>()
-  for (const { inbox, priority } of snapshot.waiting) {
+  for (const { backlog, inbox, priority } of snapshot.waiting) {
     const { memberId, session } = inbox
     const found = inboxOf(state, inbox)
-    if (found !== undefined) found.lanes[priority].behind = true
-    else if (session !== undefined) stranded.set(`${memberId}/${session}`, { memberId, session })
+    if (found !== undefined) {
+      found.lanes[priority].behind = true
+      grow(found, backlog)
+    } else if (session !== undefined) stranded.set(`${memberId}/${session}`, { memberId, session })
   }
-  return { state, orphans, stranded: [...stranded.values()] }
+  return { state, orphans, away, stranded: [...stranded.values()] }
 }
 
 export const inboxOf = (state: MeshState, address: InboxAddress): Inbox | undefined => {
   const member = state.membersById.get(address.memberId)
   return address.session === undefined ? member?.inbox : member?.sessions.get(address.session)?.inbox
+}
+
+/** Negative numbers: something left it. */
+export const grow = (inbox: Inbox, { characters, messages }: Backlog): void => {
+  inbox.backlog = {
+    messages: Math.max(0, inbox.backlog.messages + messages),
+    characters: Math.max(0, inbox.backlog.characters + characters),
+  }
 }
 
 export const statusOf = (state: MeshState, session: Session, nowMillis: number) =>

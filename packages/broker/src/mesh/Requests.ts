@@ -1,11 +1,14 @@
-/** The small requests of an attached session: acks, pulls, status, profile and the two lists. */
+/** The small requests of an attached session: acks, pulls, status, profile and the lists. */
 import type { Member as MemberEntry, Peer } from "@claudemesh/domain/wire/BrokerFrame"
 import type { ListMembers, ListPeers, Pull, SetProfile, SetStatus } from "@claudemesh/domain/wire/ClientFrame"
 import { withReport } from "@claudemesh/domain/routing/Status"
 import { Exit } from "effect"
+import { joinChannel, leaveChannel, listChannels } from "./Channels.ts"
 import { acked, pump, settlePull } from "./Deliver.ts"
 import { errorFrame } from "./ErrorReply.ts"
+import { endLease } from "./Lease.ts"
 import { type Completion, Effects, type MeshRequest } from "./MeshCommand.ts"
+import { messageStatus } from "./MessageStatus.ts"
 import { type Connection, inboxesOf, inboxOf, type MeshState, statusOf, wakeBy } from "./MeshState.ts"
 
 export const request = (
@@ -29,6 +32,14 @@ export const request = (
       return listPeers(state, connection, frame, nowMillis, effects)
     case "list_members":
       return listMembers(state, connection, frame, effects)
+    case "list_channels":
+      return listChannels(state, connection, frame, effects)
+    case "join_channel":
+      return joinChannel(state, connection, frame, nowMillis, effects)
+    case "leave_channel":
+      return leaveChannel(state, connection, frame, effects)
+    case "message_status":
+      return messageStatus(connection, frame, effects)
   }
 }
 
@@ -50,17 +61,17 @@ const pull = (
   settlePull(connection, effects)
 }
 
-export const counted = (
+export const pulled = (
   state: MeshState,
-  { id, inboxes, peer, waiting }: Extract<Completion, { readonly _tag: "Counted" }>,
+  { backlog, id, inboxes, peer }: Extract<Completion, { readonly _tag: "Pulled" }>,
   effects: Array<Effects>,
 ): void => {
   const inFlight = inboxes.reduce((sum, address) => sum + (inboxOf(state, address)?.outstanding.size ?? 0), 0)
   effects.push(
     Effects.Send({
       peer,
-      frame: Exit.isSuccess(waiting)
-        ? { type: "ok", id, remaining: Math.max(0, waiting.value - inFlight) }
+      frame: Exit.isSuccess(backlog)
+        ? { type: "ok", id, remaining: Math.max(0, backlog.value.messages - inFlight) }
         : errorFrame(2, "unavailable", "the broker cannot reach its database; pull again", id),
     }),
   )
@@ -105,16 +116,18 @@ const listPeers = (
   effects: Array<Effects>,
 ): void => {
   const reader = connection.session.member.key
-  const listed = [...state.connections.values()].filter(({ windowMax }) => windowMax > 0)
-  const peers = listed.map(({ protocol, session }): Peer => {
+  const attached = [...state.connections.values()].filter(({ windowMax }) => windowMax > 0)
+  const live = [...attached.map(({ session }) => session), ...state.leased]
+  const peers = live.map((session): Peer => {
     const sealedKey = session.profile?.keys.get(reader)
     return {
       pubkey: session.member.key,
       memberId: session.member.record.memberId,
       displayName: session.displayName,
       sessionId: session.sessionId,
+      attached: session.attached,
       status: statusOf(state, session, nowMillis).status,
-      protocol,
+      protocol: session.connection?.protocol ?? 2,
       ...(session.profile &&
         sealedKey && {
           profile: { nonce: session.profile.nonce, ciphertext: session.profile.ciphertext, sealedKey },
@@ -134,9 +147,14 @@ const listMembers = (state: MeshState, connection: Connection, frame: ListMember
   effects.push(Effects.Send({ peer: connection.peer, frame: { type: "members", id: frame.id, members } }))
 }
 
-/** Statuses may have changed by themselves, and pages that could not be read are tried again. */
+/** Statuses may have changed by themselves, leases may be over, and pages that could not be read are tried again. */
 export const tick = (state: MeshState, nowMillis: number, effects: Array<Effects>): void => {
   state.wakeAtMillis = undefined
+  for (const session of state.leased) {
+    const until = session.leaseUntilMillis ?? nowMillis
+    if (until <= nowMillis) endLease(state, session, effects)
+    else wakeBy(state, until)
+  }
   for (const connection of state.connections.values()) {
     const { untilMillis } = statusOf(state, connection.session, nowMillis)
     if (untilMillis !== undefined) wakeBy(state, untilMillis)

@@ -4,11 +4,15 @@
  * is no longer attached is dropped: its socket is closing, which is its answer.
  */
 import { accepted, send } from "./Accept.ts"
-import { attach, detach, inboxWasMoved, sessionRecorded } from "./Attach.ts"
+import { attach, detach, sessionRecorded } from "./Attach.ts"
+import { counted } from "./Backlog.ts"
+import { channelRecorded } from "./Channels.ts"
 import { consumed, pageRead } from "./Deliver.ts"
+import { inboxWasMoved } from "./Lease.ts"
 import type { Command, Completion, Effects } from "./MeshCommand.ts"
 import type { MeshState } from "./MeshState.ts"
-import { counted, request, tick } from "./Requests.ts"
+import { fateRead } from "./MessageStatus.ts"
+import { pulled, request, tick } from "./Requests.ts"
 
 export const decide = (state: MeshState, input: Command | Completion, nowMillis: number): ReadonlyArray<Effects> => {
   const effects: Array<Effects> = []
@@ -44,8 +48,17 @@ export const decide = (state: MeshState, input: Command | Completion, nowMillis:
     case "PageRead":
       pageRead(state, input, nowMillis, effects)
       break
+    case "ChannelRecorded":
+      channelRecorded(state, input, effects)
+      break
+    case "Pulled":
+      pulled(state, input, effects)
+      break
     case "Counted":
-      counted(state, input, effects)
+      counted(state, input)
+      break
+    case "FateRead":
+      fateRead(state, input, nowMillis, effects)
       break
     case "Tick":
       tick(state, nowMillis, effects)

@@ -146,13 +146,24 @@ const outcomeAt = (results: ReadonlyArray<Written>, index: number): Outcome => {
     : Exit.succeed(result)
 }
 
+const rowsOf = (write: Write): number => (write._tag === "Accept" ? 1 + write.recipients.length : 1)
+
+const charactersOf = (write: Write): number =>
+  write._tag === "Accept"
+    ? write.recipients.reduce((sum, { sealedKey }) => sum + (sealedKey?.length ?? 0), write.message.ciphertext.length)
+    : 0
+
 /** How many of the jobs fit in one transaction; at least one. */
 const batchSize = (jobs: ReadonlyArray<Job>, limits: BrokerLimits): number => {
   let characters = 0
+  let rows = 0
   let size = 0
   for (const { write } of jobs) {
-    characters += write._tag === "Accept" ? write.message.ciphertext.length : 0
-    if (size > 0 && (size === limits.commitWritesMax || characters > limits.commitCharactersMax)) break
+    characters += charactersOf(write)
+    rows += rowsOf(write)
+    const full =
+      size === limits.commitWritesMax || rows > limits.commitRowsMax || characters > limits.commitCharactersMax
+    if (size > 0 && full) break
     size += 1
   }
   return size

@@ -3,7 +3,16 @@
  * is not decided here: a mesh's actor is the only one to give sequence numbers, and the database refuses a
  * number given twice, which is how a second owner finds out (fencing).
  */
-import type { DisplayName, MemberId, MeshId, MessageId, PublicKey, SessionId, Slug } from "@claudemesh/domain/Ids"
+import type {
+  DisplayName,
+  Label,
+  MemberId,
+  MeshId,
+  MessageId,
+  PublicKey,
+  SessionId,
+  Slug,
+} from "@claudemesh/domain/Ids"
 import type { Base64, Nonce } from "@claudemesh/domain/Base64"
 import type { Priority } from "@claudemesh/domain/routing/Status"
 import { Context, Data, type Effect, type Option, Schema } from "effect"
@@ -32,10 +41,22 @@ export interface StoredMessage {
   readonly contentHash: string
 }
 
+/** One delivery of a message. Of a group message it carries the content key that is sealed to this member. */
+export interface Recipient {
+  readonly inbox: InboxAddress
+  readonly sealedKey: Base64 | undefined
+}
+
+/** A message as one inbox has it. */
+export interface WaitingMessage {
+  readonly message: StoredMessage
+  readonly sealedKey: Base64 | undefined
+}
+
 export type Write = Data.TaggedEnum<{
-  /** The message, a delivery for each inbox, and the audit row; nothing at all if the id is known (I6, I7). */
-  Accept: { readonly message: StoredMessage; readonly recipients: ReadonlyArray<InboxAddress> }
-  /** The recipient has the message. */
+  /** The message, a delivery for each recipient, and the audit row; nothing at all if the id is known (I6, I7). */
+  Accept: { readonly message: StoredMessage; readonly recipients: ReadonlyArray<Recipient> }
+  /** The recipient has the message. With the last of its recipients the ciphertext goes. */
   Consume: { readonly meshId: MeshId; readonly inbox: InboxAddress; readonly seq: number; readonly atMillis: number }
   SessionAttached: {
     readonly meshId: MeshId
@@ -50,8 +71,29 @@ export type Write = Data.TaggedEnum<{
     readonly session: SessionId
     readonly atMillis: number
   }
-  /** What waits in a session's inbox waits in its member's from now on. */
-  InboxMoved: { readonly meshId: MeshId; readonly memberId: MemberId; readonly session: SessionId }
+  /**
+   * What waits in a session's inbox waits in its member's from now on, unless the member has it already, there or
+   * in another of its sessions. `groups`: only what was sent to a channel, a tag or everyone.
+   */
+  InboxMoved: {
+    readonly meshId: MeshId
+    readonly memberId: MemberId
+    readonly session: SessionId
+    readonly what: "all" | "groups"
+  }
+  ChannelJoined: {
+    readonly meshId: MeshId
+    readonly memberId: MemberId
+    readonly session: SessionId
+    readonly channel: Label
+    readonly atMillis: number
+  }
+  ChannelLeft: {
+    readonly meshId: MeshId
+    readonly memberId: MemberId
+    readonly session: SessionId
+    readonly channel: Label
+  }
 }>
 export const Write = Data.taggedEnum<Write>()
 
@@ -97,13 +139,46 @@ export interface SessionRecord {
   readonly detachedAtMillis: number | undefined
 }
 
-/** All that an actor needs to begin: no message, only which inboxes have something waiting. */
+/** How much waits, in ciphertext characters as they are on the wire. */
+export interface Backlog {
+  readonly messages: number
+  readonly characters: number
+}
+
+/** A session is in a channel. */
+export interface SubscriptionRecord {
+  readonly memberId: MemberId
+  readonly session: SessionId
+  readonly channel: Label
+}
+
+/** All that an actor needs to begin: no message, only how much waits where. */
 export interface MeshSnapshot {
   readonly mesh: MeshRecord
   readonly members: ReadonlyArray<MemberRecord>
   readonly sessions: ReadonlyArray<SessionRecord>
   readonly lastSeq: number
-  readonly waiting: ReadonlyArray<{ readonly inbox: InboxAddress; readonly priority: Priority }>
+  readonly subscriptions: ReadonlyArray<SubscriptionRecord>
+  readonly waiting: ReadonlyArray<{
+    readonly inbox: InboxAddress
+    readonly priority: Priority
+    readonly backlog: Backlog
+  }>
+}
+
+/** What is known of an accepted message, until its row is retired. */
+export interface MessageFate {
+  readonly seq: number
+  readonly senderMemberId: MemberId
+  readonly expiresAtMillis: number
+  readonly deliveries: ReadonlyArray<{ readonly inbox: InboxAddress; readonly consumedAtMillis: number | undefined }>
+}
+
+/** How long rows are kept. A message's is kept a while after it expired, so that its sender can ask and resend. */
+export interface Retention {
+  readonly messageRowMillis: number
+  readonly sessionMillis: number
+  readonly auditMillis: number
 }
 
 export interface PageRequest {
@@ -123,13 +198,23 @@ export class MessageStore extends Context.Service<
     readonly meshExists: (meshId: MeshId) => Effect.Effect<boolean, StoreError>
     readonly loadMesh: (meshId: MeshId) => Effect.Effect<Option.Option<MeshSnapshot>, StoreError>
     /** What waits in an inbox, in sequence order. Fewer rows than the limit: there was no more. */
-    readonly page: (request: PageRequest) => Effect.Effect<ReadonlyArray<StoredMessage>, StoreError>
-    /** How many messages wait in these inboxes together. */
-    readonly countWaiting: (
+    readonly page: (request: PageRequest) => Effect.Effect<ReadonlyArray<WaitingMessage>, StoreError>
+    /** How much waits in these inboxes together. */
+    readonly backlog: (
       meshId: MeshId,
       inboxes: ReadonlyArray<InboxAddress>,
       nowMillis: number,
-    ) => Effect.Effect<number, StoreError>
+    ) => Effect.Effect<Backlog, StoreError>
+    readonly fateOf: (meshId: MeshId, messageId: MessageId) => Effect.Effect<Option.Option<MessageFate>, StoreError>
+    /**
+     * One step of retention: removes at most `rowsMax` rows of each kind, in a transaction of its own, and says
+     * whether there may be more.
+     */
+    readonly retire: (
+      retention: Retention,
+      rowsMax: number,
+      nowMillis: number,
+    ) => Effect.Effect<"done" | "more", StoreError>
     /** `created`: new. `same`: it was there, exactly so. `conflict`: the id is another mesh's. */
     readonly createMesh: (
       mesh: MeshRecord,

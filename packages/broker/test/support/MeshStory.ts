@@ -4,7 +4,7 @@
  */
 import { Base64, Nonce } from "@claudemesh/domain/Base64"
 import { DisplayName, MemberId, MeshId, type MessageId, PresenceId, PublicKey, Signature } from "@claudemesh/domain/Ids"
-import { ClientMessageId, RequestId, SessionId, Slug } from "@claudemesh/domain/Ids"
+import { ClientMessageId, Label, RequestId, SessionId, Slug } from "@claudemesh/domain/Ids"
 import type { Priority, Status } from "@claudemesh/domain/routing/Status"
 import { parseTarget } from "@claudemesh/domain/routing/Target"
 import { messageIdOf } from "@claudemesh/domain/trust/MessageIdentity"
@@ -15,8 +15,8 @@ import { Effect, Exit, Option, Result } from "effect"
 import { HelloProof } from "../../src/connection/HelloProof.ts"
 import { contentHashOf } from "../../src/connection/SendIdentity.ts"
 import { brokerLimits, type BrokerLimits } from "../../src/Limits.ts"
-import { takeOver } from "../../src/mesh/Attach.ts"
 import { decide } from "../../src/mesh/decide.ts"
+import { takeOver } from "../../src/mesh/Lease.ts"
 import {
   type Attached,
   Command,
@@ -69,6 +69,7 @@ export const proofOf = (hello: Hello): HelloProof => {
 export interface HelloChoices {
   readonly session?: string
   readonly maxInFlight?: number
+  readonly tags?: ReadonlyArray<string>
   readonly protocol?: 1 | 2
   /** Of a v1 hello: the same digit is the same hello. */
   readonly signature?: string
@@ -87,7 +88,14 @@ export const helloOf = (who: MemberRecord, choices: HelloChoices = {}): Hello =>
   if (choices.protocol === 1) return { ...common, pid: 1, cwd: "/", timestamp: 0 }
   const { maxInFlight } = choices
   const client = { name: "test", version: "1" }
-  return { ...common, protocol: 2, nonce: "0".repeat(64), client, ...(maxInFlight !== undefined && { maxInFlight }) }
+  return {
+    ...common,
+    protocol: 2,
+    nonce: "0".repeat(64),
+    client,
+    tags: (choices.tags ?? []).map((tag) => Label.make(tag)),
+    ...(maxInFlight !== undefined && { maxInFlight }),
+  }
 }
 
 export interface SendChoices {
@@ -205,6 +213,11 @@ export class MeshStory {
         case "Count":
           this.counts.push(effect)
           break
+        case "ReadFate": {
+          const fate = Option.fromUndefinedOr(this.store.fateOf(effect.messageId))
+          this.do(Completion.FateRead({ ...effect, fate: Exit.succeed(fate) }))
+          break
+        }
         case "Fenced":
           this.fenced = true
           break
@@ -265,6 +278,17 @@ export class MeshStory {
     this.request(peer, { type: "pull", id: RequestId.make(id), ...(max !== undefined && { max }) })
   }
 
+  /** Joins a channel, and everything under way comes to its end. */
+  join(peer: Peer, channel: string): void {
+    this.request(peer, { type: "join_channel", channel: Label.make(channel), id: RequestId.make(`join-${channel}`) })
+    this.settle()
+  }
+
+  leave(peer: Peer, channel: string): void {
+    this.request(peer, { type: "leave_channel", channel: Label.make(channel), id: RequestId.make(`leave-${channel}`) })
+    this.settle()
+  }
+
   /** The next write is committed, or ends as told. */
   commitOne(outcome?: Outcome): void {
     const next = this.writes.shift()
@@ -282,9 +306,7 @@ export class MeshStory {
   countOne(): void {
     const count = this.counts.shift()
     if (count === undefined) throw new Error("nothing is being counted")
-    const { id, inboxes, peer } = count
-    const waiting = inboxes.reduce((sum, inbox) => sum + this.store.waiting(inbox, this.nowMillis).length, 0)
-    this.do(Completion.Counted({ peer, id, inboxes, waiting: Exit.succeed(waiting) }))
+    this.do(count.completion(Exit.succeed(this.store.backlog(count.inboxes, this.nowMillis))))
   }
 
   commit(): void {

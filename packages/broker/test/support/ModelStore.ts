@@ -1,13 +1,18 @@
 /** The database as a list: what `decide` is tested against, so that each step of the store is taken by hand. */
 import type { MessageId } from "@claudemesh/domain/Ids"
+import type { Base64 } from "@claudemesh/domain/Base64"
 import {
+  type Backlog,
   type InboxAddress,
   type MemberRecord,
   type MeshRecord,
   type MeshSnapshot,
+  type MessageFate,
   type PageRequest,
   type SessionRecord,
   type StoredMessage,
+  type SubscriptionRecord,
+  type WaitingMessage,
   type Write,
   Written,
 } from "../../src/store/MessageStore.ts"
@@ -15,7 +20,8 @@ import {
 interface Delivery {
   inbox: InboxAddress
   readonly message: StoredMessage
-  consumed: boolean
+  readonly sealedKey: Base64 | undefined
+  consumedAtMillis: number | undefined
 }
 
 const isIn = (inbox: InboxAddress, other: InboxAddress): boolean =>
@@ -23,7 +29,8 @@ const isIn = (inbox: InboxAddress, other: InboxAddress): boolean =>
 
 export class ModelStore {
   readonly messages = new Map<MessageId, StoredMessage>()
-  readonly deliveries: Array<Delivery> = []
+  deliveries: Array<Delivery> = []
+  readonly subscriptions = new Map<string, SubscriptionRecord>()
   readonly sessions = new Map<string, SessionRecord>()
 
   constructor(
@@ -37,14 +44,20 @@ export class ModelStore {
         return this.#accept(write)
       case "Consume":
         for (const one of this.deliveries) {
-          if (one.message.seq === write.seq && isIn(one.inbox, write.inbox)) one.consumed = true
+          if (one.message.seq === write.seq && isIn(one.inbox, write.inbox)) one.consumedAtMillis ??= write.atMillis
         }
         break
       case "InboxMoved":
-        for (const one of this.deliveries) {
-          if (!one.consumed && isIn(one.inbox, write)) one.inbox = { memberId: write.memberId, session: undefined }
-        }
+        this.#move(write)
         break
+      case "ChannelJoined":
+      case "ChannelLeft": {
+        const { channel, memberId, session } = write
+        const key = `${memberId}/${session}#${channel}`
+        if (write._tag === "ChannelJoined") this.subscriptions.set(key, { memberId, session, channel })
+        else this.subscriptions.delete(key)
+        break
+      }
       case "SessionAttached":
         this.sessions.set(`${write.memberId}/${write.session}`, {
           memberId: write.memberId,
@@ -64,32 +77,72 @@ export class ModelStore {
     return Written.Done()
   }
 
+  /** To the member, what it does not have yet: neither elsewhere, nor because it said it itself. */
+  #move(write: Extract<Write, { readonly _tag: "InboxMoved" }>): void {
+    const moves = (one: Delivery) =>
+      one.consumedAtMillis === undefined &&
+      isIn(one.inbox, write) &&
+      (write.what === "all" || isToGroup(one.message.targetSpec))
+    const hasIt = ({ message }: Delivery) =>
+      (isToGroup(message.targetSpec) && message.senderMemberId === write.memberId) ||
+      this.deliveries.some(
+        (other) =>
+          other.message.seq === message.seq && other.inbox.memberId === write.memberId && !isIn(other.inbox, write),
+      )
+    this.deliveries = this.deliveries.filter((one) => !moves(one) || !hasIt(one))
+    for (const one of this.deliveries) {
+      if (moves(one)) one.inbox = { memberId: write.memberId, session: undefined }
+    }
+  }
+
   #accept({ message, recipients }: Extract<Write, { readonly _tag: "Accept" }>): Written {
     const first = this.messages.get(message.messageId)
     if (first !== undefined) {
       const found = this.deliveries.filter((one) => one.message.messageId === message.messageId)
       return Written.Duplicate({
         contentHash: first.contentHash,
-        recipients: found.map(({ consumed, inbox }) => ({ memberId: inbox.memberId, consumed })),
+        recipients: found.map(({ consumedAtMillis, inbox }) => ({
+          memberId: inbox.memberId,
+          consumed: consumedAtMillis !== undefined,
+        })),
       })
     }
     this.messages.set(message.messageId, message)
-    for (const inbox of recipients) this.deliveries.push({ inbox, message, consumed: false })
+    for (const { inbox, sealedKey } of recipients) {
+      this.deliveries.push({ inbox, message, sealedKey, consumedAtMillis: undefined })
+    }
     return Written.Done()
   }
 
-  page({ afterSeq, inbox, limit, nowMillis, priority }: PageRequest): ReadonlyArray<StoredMessage> {
+  page({ afterSeq, inbox, limit, nowMillis, priority }: PageRequest): ReadonlyArray<WaitingMessage> {
     return this.waiting(inbox, nowMillis)
-      .filter((message) => message.priority === priority && message.seq > afterSeq)
+      .filter(({ message }) => message.priority === priority && message.seq > afterSeq)
       .slice(0, limit)
   }
 
   /** What waits in an inbox, in sequence order. */
-  waiting(inbox: InboxAddress, nowMillis: number): ReadonlyArray<StoredMessage> {
+  waiting(inbox: InboxAddress, nowMillis: number): ReadonlyArray<WaitingMessage> {
     return this.deliveries
-      .filter((one) => !one.consumed && isIn(one.inbox, inbox) && one.message.expiresAtMillis > nowMillis)
-      .map((one) => one.message)
-      .sort((left, right) => left.seq - right.seq)
+      .filter(
+        (one) =>
+          one.consumedAtMillis === undefined && isIn(one.inbox, inbox) && one.message.expiresAtMillis > nowMillis,
+      )
+      .map(({ message, sealedKey }) => ({ message, sealedKey }))
+      .sort((left, right) => left.message.seq - right.message.seq)
+  }
+
+  backlog(inboxes: ReadonlyArray<InboxAddress>, nowMillis: number): Backlog {
+    const all = inboxes.flatMap((inbox) => this.waiting(inbox, nowMillis))
+    return {
+      messages: all.length,
+      characters: all.reduce((sum, { message }) => sum + message.ciphertext.length, 0),
+    }
+  }
+
+  fateOf(messageId: MessageId): MessageFate | undefined {
+    const message = this.messages.get(messageId)
+    const deliveries = this.deliveries.filter((one) => one.message.messageId === messageId)
+    return message && { ...message, deliveries }
   }
 
   snapshot(): MeshSnapshot {
@@ -99,9 +152,16 @@ export class ModelStore {
       members: this.members,
       sessions: [...this.sessions.values()],
       lastSeq: Math.max(0, ...seqs),
+      subscriptions: [...this.subscriptions.values()],
       waiting: this.deliveries
-        .filter((one) => !one.consumed)
-        .map(({ inbox, message }) => ({ inbox, priority: message.priority })),
+        .filter((one) => one.consumedAtMillis === undefined)
+        .map(({ inbox, message }) => ({
+          inbox,
+          priority: message.priority,
+          backlog: { messages: 1, characters: message.ciphertext.length },
+        })),
     }
   }
 }
+
+const isToGroup = (targetSpec: string): boolean => /^(\*$|#|tag:)/.test(targetSpec)

@@ -42,6 +42,7 @@ export interface MessageChoices {
   readonly contentHash?: string
   readonly expiresAtMillis?: number
   readonly replyTo?: StoredMessage["messageId"]
+  readonly targetSpec?: string
 }
 
 /** From alice; known by `id`, which is `m` and its sequence number unless told. */
@@ -51,7 +52,7 @@ export const messageOf = (seq: number, choices: MessageChoices = {}): StoredMess
   messageId: messageIdOf(meshId, alice.publicKey, choices.id ?? `m${seq}`),
   senderMemberId: alice.memberId,
   senderSession: SessionId.make("s1"),
-  targetSpec: bob.publicKey,
+  targetSpec: choices.targetSpec ?? bob.publicKey,
   priority: choices.priority ?? "next",
   nonce,
   ciphertext: Base64.make(choices.ciphertext ?? "AAAA"),
@@ -64,7 +65,8 @@ export const messageOf = (seq: number, choices: MessageChoices = {}): StoredMess
 export const acceptOf = (
   message: StoredMessage,
   recipients: ReadonlyArray<InboxAddress> = [inboxOf(bob)],
-): Extract<Write, { readonly _tag: "Accept" }> => Write.Accept({ message, recipients })
+): Extract<Write, { readonly _tag: "Accept" }> =>
+  Write.Accept({ message, recipients: recipients.map((inbox) => ({ inbox, sealedKey: undefined })) })
 
 export const consumeOf = (seq: number, inbox: InboxAddress, atMillis = 5_000): Write =>
   Write.Consume({ meshId, inbox, seq, atMillis })

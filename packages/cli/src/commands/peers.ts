@@ -27,7 +27,12 @@ export const peers = Command.make(
           publicKey: member.pubkey,
           sessions: sessions
             .filter((session) => session.pubkey === member.pubkey)
-            .map(({ profile, sessionId, status }) => ({ sessionId, status, summary: profile?.summary ?? null })),
+            .map(({ attached, profile, sessionId, status }) => ({
+              sessionId,
+              attached,
+              status,
+              summary: profile?.summary ?? null,
+            })),
         })),
       )
       const shown = json ? printJson(rows) : Console.log(asTable(rows))
@@ -47,6 +52,8 @@ interface Row {
   readonly publicKey: string
   readonly sessions: ReadonlyArray<{
     readonly sessionId: string
+    /** False: cut off, and expected back. */
+    readonly attached: boolean
     readonly status: string
     readonly summary: string | null
   }>
@@ -56,13 +63,15 @@ const asTable = (rows: ReadonlyArray<Row>): string =>
   table(
     ["MESH", "NAME", "KEY", "STATUS", "SESSION", "SUMMARY"],
     rows.flatMap(({ displayName, mesh, publicKey, sessions }) =>
-      (sessions.length > 0 ? sessions : [{ status: "away", sessionId: "-", summary: null }]).map((session) => [
-        mesh,
-        printable(displayName),
-        shortKey(publicKey),
-        session.status,
-        session.sessionId,
-        printable(session.summary ?? "").replaceAll("\n", " "),
-      ]),
+      (sessions.length > 0 ? sessions : [{ attached: false, status: "away", sessionId: "-", summary: null }]).map(
+        (session) => [
+          mesh,
+          printable(displayName),
+          shortKey(publicKey),
+          session.attached ? session.status : "away",
+          session.sessionId,
+          printable(session.summary ?? "").replaceAll("\n", " "),
+        ],
+      ),
     ),
   )

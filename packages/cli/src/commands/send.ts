@@ -11,6 +11,7 @@ const meanings = {
   delivered: "has it on a session of theirs",
   held: "is busy, and gets it as soon as they are idle",
   queued: "gets it as soon as a session of theirs takes it",
+  full: "does not get it: their inbox is full",
 } as const
 
 const connectWaitMillis = 5_000

@@ -133,7 +133,7 @@ const whatIsStored = Effect.fnUntraced(function* (folder: string) {
       sender,
       target: target_spec.slice(0, 12),
       priority,
-      ciphertext: ciphertext.slice(0, 32),
+      ciphertext: ciphertext === "" ? "erased: its recipient has it" : ciphertext.slice(0, 32),
     }
     yield* Console.log(`  message  ${JSON.stringify(shown)}`)
   }

@@ -185,7 +185,7 @@ describe.concurrent("claudemesh list, peers and status", () => {
         memberId,
         displayName: "bob",
         publicKey: keys.publicKey,
-        sessions: [{ sessionId: "bobs-1", status: "dnd", summary: null }],
+        sessions: [{ sessionId: "bobs-1", attached: true, status: "dnd", summary: null }],
       })
       assert.match(complaint(await alice("peers", "--mesh", "blue")), /no mesh blue is joined; there are: red/)
 

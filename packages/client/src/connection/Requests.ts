@@ -37,10 +37,20 @@ export type RequestError = NotConnected | RequestTimedOut | RequestRefused
 export type Request = Extract<
   ClientFrame,
   {
-    readonly type: "list_peers" | "list_members" | "set_status" | "set_profile" | "pull" | "ping" | "message_status"
+    readonly type:
+      | "list_peers"
+      | "list_members"
+      | "list_channels"
+      | "join_channel"
+      | "leave_channel"
+      | "set_status"
+      | "set_profile"
+      | "pull"
+      | "ping"
+      | "message_status"
   }
 >
-export type ReplyType = "peers" | "members" | "message_state" | "ok" | "pong"
+export type ReplyType = "peers" | "members" | "channels" | "message_state" | "ok" | "pong"
 export type Reply<Type extends ReplyType> = Extract<BrokerFrame, { readonly type: Type }>
 export type SettlingFrame = Reply<ReplyType> | Extract<BrokerFrame, { readonly type: "error" }>
 

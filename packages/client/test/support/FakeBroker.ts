@@ -84,6 +84,7 @@ export const peerOf = (who: Person, changes: Partial<Peer> = {}): Peer => ({
   memberId: who.memberId,
   displayName: who.name,
   sessionId: who.sessionId,
+  attached: true,
   status: "idle",
   protocol: 2,
   ...changes,

@@ -8,7 +8,8 @@ import type { Target } from "./Target.ts"
 
 export interface RosterSession {
   readonly sessionId: SessionId
-  readonly attached: boolean
+  /** Attached, or cut off and expected back. */
+  readonly live: boolean
   readonly channels: ReadonlySet<Label>
   readonly tags: ReadonlySet<Label>
 }
@@ -75,14 +76,14 @@ const group = (
 ): Audience => {
   const recipients: Array<Recipient> = []
   for (const member of roster.values()) {
-    let anyAttached = false
+    let anyLive = false
     for (const session of member.sessions.values()) {
-      if (!session.attached) continue
-      anyAttached = true
+      if (!session.live) continue
+      anyLive = true
       const isSender = member.key === sender.key && session.sessionId === sender.session
       if (!isSender && rule.takes(session)) recipients.push({ key: member.key, session: session.sessionId })
     }
-    if (!anyAttached && rule.inboxWhenAway(member)) recipients.push({ key: member.key, session: undefined })
+    if (!anyLive && rule.inboxWhenAway(member)) recipients.push({ key: member.key, session: undefined })
   }
   return Audience.Resolved({ recipients })
 }

@@ -10,11 +10,11 @@ export const Target = Schema.TaggedUnion({
   Member: { key: PublicKey },
   /** `<64 hex>/<session id>`: exactly that session, held while it is away. */
   Session: { key: PublicKey, session: SessionId },
-  /** `#label`: every session that joined the channel, and the inbox of subscribed members with none attached. */
+  /** `#label`: every session that joined the channel, and the inbox of subscribed members with none live. */
   Channel: { channel: Label },
-  /** `tag:label`: every attached session that carries the tag. */
+  /** `tag:label`: every live session that carries the tag. */
   Tag: { tag: Label },
-  /** `*`: every attached session, and the inbox of members with none. */
+  /** `*`: every live session, and the inbox of members with none. */
   Everyone: {},
 })
 export type Target = typeof Target.Type

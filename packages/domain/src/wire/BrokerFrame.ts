@@ -4,7 +4,7 @@
  */
 import { Option, Result, Schema } from "effect"
 import { Base64, Nonce } from "../Base64.ts"
-import { DisplayName, MemberId, MeshId, MessageId, PresenceId, PublicKey, SessionId } from "../Ids.ts"
+import { DisplayName, Label, MemberId, MeshId, MessageId, PresenceId, PublicKey, SessionId } from "../Ids.ts"
 import { IsoTime } from "../IsoTime.ts"
 import { Priority, Status } from "../routing/Status.ts"
 
@@ -31,9 +31,10 @@ export const HelloAck = Schema.Struct({
 
 /**
  * What became of a message for one recipient when it was accepted: `delivered`: pushed at once; `held`: its
- * status keeps it back; `queued`: waits for a session, or behind others.
+ * status keeps it back; `queued`: waits for a session, or behind others; `full`: its inbox takes no more, so this
+ * recipient of a group does not get it.
  */
-export const RecipientState = Schema.Literals(["delivered", "queued", "held"])
+export const RecipientState = Schema.Literals(["delivered", "queued", "held", "full"])
 export type RecipientState = typeof RecipientState.Type
 
 /** Sent only after the commit (I7). `id` is `""` for a v1 send that had none. */
@@ -44,7 +45,7 @@ export const Ack = Schema.Struct({
   queued: Schema.Literal(true),
   duplicate: Schema.optionalKey(Schema.Boolean),
   recipients: Schema.optionalKey(Schema.Array(Schema.Struct({ pubkey: PublicKey, state: RecipientState }))),
-  /** Members of the audience for whom the sender sealed no key. */
+  /** Members of the audience that do not get it: the sender sealed no key to them, or they speak v1. */
   unsealed: Schema.optionalKey(Schema.Array(PublicKey)),
 })
 
@@ -67,12 +68,14 @@ export const Push = Schema.Struct({
 })
 export type Push = typeof Push.Type
 
-/** A session that is attached. `profile` is sealed: the key in it is for the member that asked. */
+/** A live session: attached, or cut off for so short a time that it is expected back. `profile` is sealed: the key in it is for the member that asked. */
 export const Peer = Schema.Struct({
   pubkey: PublicKey,
   memberId: MemberId,
   displayName: DisplayName,
   sessionId: SessionId,
+  /** False: its connection is lost, its lease is not over. */
+  attached: Schema.Boolean,
   status: Status,
   /** 1 or 2: a v1 client shows what it opens as it stands, so it is sent bare text. */
   protocol: Schema.Literals([1, 2]),
@@ -99,13 +102,46 @@ export type Member = typeof Member.Type
 
 export const Members = Schema.Struct({ type: Schema.tag("members"), id: Schema.String, members: Schema.Array(Member) })
 
+/** A channel that some member is in. `joined`: the session that asks is. `sessions`: live ones that are. */
+export const Channel = Schema.Struct({
+  channel: Label,
+  joined: Schema.Boolean,
+  sessions: Schema.Int,
+  /** With the members that are in it by sessions that are away. */
+  members: Schema.Int,
+})
+export type Channel = typeof Channel.Type
+
+export const Channels = Schema.Struct({
+  type: Schema.tag("channels"),
+  id: Schema.String,
+  channels: Schema.Array(Channel),
+})
+
+/** `pending`: waits. `delivered`: pushed, not acked yet. `consumed`: the agent has it. `expired`: nobody will get it. */
+const DeliveryState = Schema.Literals(["pending", "delivered", "consumed", "expired"])
+export type DeliveryState = typeof DeliveryState.Type
+
+/**
+ * What became of a message: `state` is that of the recipient who is furthest behind (`pending` before `delivered`
+ * before `expired` before `consumed`). `at`: since when, unless pending.
+ */
 export const MessageState = Schema.Struct({
   type: Schema.tag("message_state"),
   id: Schema.String,
   messageId: MessageId,
-  state: Schema.Literals(["pending", "delivered", "consumed", "expired"]),
+  state: DeliveryState,
   at: Schema.optionalKey(IsoTime),
+  recipients: Schema.Array(
+    Schema.Struct({
+      pubkey: PublicKey,
+      sessionId: Schema.optionalKey(SessionId),
+      state: DeliveryState,
+      at: Schema.optionalKey(IsoTime),
+    }),
+  ),
 })
+export type MessageState = typeof MessageState.Type
 
 /** `remaining` answers a `pull`: how many still wait. */
 export const Ok = Schema.Struct({
@@ -134,6 +170,7 @@ export const BrokerFrame = Schema.Union([
   Presence,
   Peers,
   Members,
+  Channels,
   MessageState,
   Ok,
   Pong,

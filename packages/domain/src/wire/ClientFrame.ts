@@ -112,10 +112,19 @@ export type ListPeers = typeof ListPeers.Type
 export const ListMembers = Schema.Struct({ type: Schema.tag("list_members"), id: RequestId })
 export type ListMembers = typeof ListMembers.Type
 
-export const JoinChannel = Schema.Struct({ type: Schema.tag("join_channel"), channel: Label, id: RequestId })
-export const LeaveChannel = Schema.Struct({ type: Schema.tag("leave_channel"), channel: Label, id: RequestId })
+export const ListChannels = Schema.Struct({ type: Schema.tag("list_channels"), id: RequestId })
+export type ListChannels = typeof ListChannels.Type
 
+/** For this session, until it leaves: also over reconnects and restarts. */
+export const JoinChannel = Schema.Struct({ type: Schema.tag("join_channel"), channel: Label, id: RequestId })
+export type JoinChannel = typeof JoinChannel.Type
+
+export const LeaveChannel = Schema.Struct({ type: Schema.tag("leave_channel"), channel: Label, id: RequestId })
+export type LeaveChannel = typeof LeaveChannel.Type
+
+/** Only the member that sent a message may ask what became of it. */
 export const MessageStatus = Schema.Struct({ type: Schema.tag("message_status"), messageId: MessageId, id: RequestId })
+export type MessageStatus = typeof MessageStatus.Type
 
 export const Ping = Schema.Struct({ type: Schema.tag("ping"), id: RequestId })
 
@@ -128,6 +137,7 @@ const shapes = {
   set_profile: SetProfile,
   list_peers: ListPeers,
   list_members: ListMembers,
+  list_channels: ListChannels,
   join_channel: JoinChannel,
   leave_channel: LeaveChannel,
   message_status: MessageStatus,

@@ -18,13 +18,24 @@ export const ErrorCode = Schema.Literals([
   "id_conflict",
   "unknown_message",
   "unsupported",
+  "rate_limited",
+  "backlog_full",
+  "flooding",
   "busy",
   "unavailable",
   "internal",
 ])
 export type ErrorCode = typeof ErrorCode.Type
 
-const retryable: ReadonlySet<string> = new Set<ErrorCode>(["capacity", "busy", "unavailable", "internal"])
+const retryable: ReadonlySet<string> = new Set<ErrorCode>([
+  "capacity",
+  "rate_limited",
+  "backlog_full",
+  "flooding",
+  "busy",
+  "unavailable",
+  "internal",
+])
 
 /** A code of a newer broker is not: what it means is not known. */
 export const isRetryable = (code: string): boolean => retryable.has(code)

@@ -14,7 +14,7 @@ interface SessionPlan {
 
 const session = ({ away = false, channels = [], id, tags = [] }: SessionPlan): RosterSession => ({
   sessionId: id,
-  attached: !away,
+  live: !away,
   channels: new Set(channels),
   tags: new Set(tags),
 })
@@ -66,7 +66,7 @@ describe("a member", () => {
 })
 
 describe("a session", () => {
-  it("alone gets what is addressed to it, attached or away", () => {
+  it("alone gets what is addressed to it, live or away", () => {
     const people = roster(member(bob, [{ id: laptop, away: true }, { id: desktop }]))
     gets(toSession(bob, laptop), people, [[bob, laptop]])
     gets(toSession(bob, desktop), people, [[bob, desktop]])
@@ -87,7 +87,7 @@ describe("a session", () => {
 })
 
 describe("a channel", () => {
-  it("reaches the attached sessions that joined it, and no others", () => {
+  it("reaches the live sessions that joined it, and no others", () => {
     const people = roster(
       member(bob, [
         { id: laptop, channels: [builds] },
@@ -101,7 +101,7 @@ describe("a channel", () => {
     ])
   })
 
-  it("waits in the inbox of a subscribed member with no session attached", () => {
+  it("waits in the inbox of a subscribed member with no session live", () => {
     const people = roster(
       member(bob, [{ id: laptop, away: true, channels: [builds] }], [builds]),
       member(carol, [], [builds]),
@@ -112,7 +112,7 @@ describe("a channel", () => {
     ])
   })
 
-  it("passes by those who are away and not subscribed, or attached and not joined", () => {
+  it("passes by those who are away and not subscribed, or live and not joined", () => {
     const people = roster(
       member(bob, [{ id: laptop, away: true, channels: [builds] }], [reviews]),
       member(carol, [{ id: laptop }], [builds]),
@@ -122,7 +122,7 @@ describe("a channel", () => {
 })
 
 describe("a tag", () => {
-  it("reaches the attached sessions that carry it, and no inbox", () => {
+  it("reaches the live sessions that carry it, and no inbox", () => {
     const people = roster(
       member(bob, [
         { id: laptop, tags: [builds] },
@@ -135,7 +135,7 @@ describe("a tag", () => {
 })
 
 describe("everyone", () => {
-  it("is each attached session, and the inbox of a member with none", () => {
+  it("is each live session, and the inbox of a member with none", () => {
     const people = roster(
       member(alice, [{ id: laptop }]),
       member(bob, [{ id: laptop }, { id: desktop }]),
@@ -209,7 +209,7 @@ describe("audience", () => {
         if (to === undefined) continue
         assert.isTrue(people.get(key)?.sessions.has(to))
         if (isDirect(target)) continue
-        assert.isTrue(people.get(key)?.sessions.get(to)?.attached)
+        assert.isTrue(people.get(key)?.sessions.get(to)?.live)
         assert.isFalse(key === from.key && to === from.session)
       }
     },

@@ -83,7 +83,21 @@ const initial = Effect.gen(function* () {
   )`
 })
 
-const loader = Migrator.fromRecord({ "0001_initial": initial })
+/** What a group needs: the key of each recipient, and who is in which channel. */
+const groups = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`ALTER TABLE mesh.delivery ADD COLUMN sealed_key text`
+  yield* sql`CREATE TABLE mesh.channel_subscription (
+    mesh_id text NOT NULL,
+    member_id text NOT NULL,
+    session_id text NOT NULL,
+    channel text NOT NULL,
+    joined_at bigint NOT NULL,
+    PRIMARY KEY (mesh_id, member_id, session_id, channel)
+  )`
+})
+
+const loader = Migrator.fromRecord({ "0001_initial": initial, "0002_groups": groups })
 
 /** Any number: it only has to be the same in every broker, and another than other programs' on the database. */
 const advisoryLock = 7_900_001

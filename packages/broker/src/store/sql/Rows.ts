@@ -3,10 +3,19 @@
  * else, so it is a defect of the database and not an error of a caller.
  */
 import { Base64, Nonce } from "@claudemesh/domain/Base64"
-import { DisplayName, MemberId, MeshId, MessageId, PublicKey, SessionId, Slug } from "@claudemesh/domain/Ids"
+import { DisplayName, Label, MemberId, MeshId, MessageId, PublicKey, SessionId, Slug } from "@claudemesh/domain/Ids"
 import { Priority } from "@claudemesh/domain/routing/Status"
 import { Effect, Schema, SchemaGetter } from "effect"
-import type { MemberRecord, MeshRecord, MeshSnapshot, SessionRecord, StoredMessage } from "../MessageStore.ts"
+import type {
+  Backlog,
+  MemberRecord,
+  MeshRecord,
+  MeshSnapshot,
+  MessageFate,
+  SessionRecord,
+  SubscriptionRecord,
+  WaitingMessage,
+} from "../MessageStore.ts"
 
 /** Postgres gives a bigint as a `bigint`, SQLite as a number. All of ours are below 2^53. */
 const Int8 = Schema.Union([Schema.Number, Schema.BigInt]).pipe(
@@ -90,15 +99,65 @@ export const sessions = (rows: unknown): Effect.Effect<ReadonlyArray<SessionReco
     })),
   )
 
-const decodeWaiting = decoder(Schema.Struct({ member_id: MemberId, session_id: SessionColumn, priority: Priority }))
+const decodeSubscriptions = decoder(Schema.Struct({ member_id: MemberId, session_id: SessionId, channel: Label }))
+
+export const subscriptions = (rows: unknown): Effect.Effect<ReadonlyArray<SubscriptionRecord>> =>
+  Effect.map(decodeSubscriptions(rows), (found) =>
+    found.map((row) => ({ memberId: row.member_id, session: row.session_id, channel: row.channel })),
+  )
+
+const backlogColumns = { messages: Int8, characters: Int8 }
+const decodeWaiting = decoder(
+  Schema.Struct({ member_id: MemberId, session_id: SessionColumn, priority: Priority, ...backlogColumns }),
+)
 
 export const waiting = (rows: unknown): Effect.Effect<MeshSnapshot["waiting"]> =>
   Effect.map(decodeWaiting(rows), (found) =>
     found.map((row) => ({
       inbox: { memberId: row.member_id, session: sessionOf(row.session_id) },
       priority: row.priority,
+      backlog: { messages: row.messages, characters: row.characters },
     })),
   )
+
+const decodeBacklog = decoder(Schema.Struct(backlogColumns))
+
+export const backlog = (rows: unknown): Effect.Effect<Backlog> =>
+  Effect.map(decodeBacklog(rows), ([row]) => row ?? { messages: 0, characters: 0 })
+
+const decodeFate = decoder(
+  Schema.Struct({
+    seq: Int8,
+    sender_member_id: MemberId,
+    expires_at: Int8,
+    member_id: Schema.NullOr(MemberId),
+    session_id: Schema.NullOr(SessionColumn),
+    consumed_at: Schema.NullOr(Int8),
+  }),
+)
+
+/** One row for each delivery; one without a member where there is none. */
+export const fate = (rows: unknown): Effect.Effect<MessageFate | undefined> =>
+  Effect.map(decodeFate(rows), (found) => {
+    const [first] = found
+    return (
+      first && {
+        seq: first.seq,
+        senderMemberId: first.sender_member_id,
+        expiresAtMillis: first.expires_at,
+        deliveries: found.flatMap(({ consumed_at, member_id, session_id }) =>
+          member_id === null || session_id === null
+            ? []
+            : [
+                {
+                  inbox: { memberId: member_id, session: sessionOf(session_id) },
+                  consumedAtMillis: consumed_at ?? undefined,
+                },
+              ],
+        ),
+      }
+    )
+  })
 
 const decodeNumber = decoder(Schema.Struct({ value: Int8 }))
 
@@ -121,24 +180,28 @@ const decodeMessages = decoder(
     content_hash: Schema.String,
     created_at: Int8,
     expires_at: Int8,
+    sealed_key: Schema.NullOr(Base64),
   }),
 )
 
-export const messages = (rows: unknown): Effect.Effect<ReadonlyArray<StoredMessage>> =>
+export const messages = (rows: unknown): Effect.Effect<ReadonlyArray<WaitingMessage>> =>
   Effect.map(decodeMessages(rows), (found) =>
     found.map((row) => ({
-      meshId: row.mesh_id,
-      seq: row.seq,
-      messageId: row.id,
-      senderMemberId: row.sender_member_id,
-      senderSession: row.sender_session_id,
-      targetSpec: row.target_spec,
-      priority: row.priority,
-      nonce: row.nonce,
-      ciphertext: row.ciphertext,
-      replyTo: row.reply_to ?? undefined,
-      createdAtMillis: row.created_at,
-      expiresAtMillis: row.expires_at,
-      contentHash: row.content_hash,
+      sealedKey: row.sealed_key ?? undefined,
+      message: {
+        meshId: row.mesh_id,
+        seq: row.seq,
+        messageId: row.id,
+        senderMemberId: row.sender_member_id,
+        senderSession: row.sender_session_id,
+        targetSpec: row.target_spec,
+        priority: row.priority,
+        nonce: row.nonce,
+        ciphertext: row.ciphertext,
+        replyTo: row.reply_to ?? undefined,
+        createdAtMillis: row.created_at,
+        expiresAtMillis: row.expires_at,
+        contentHash: row.content_hash,
+      },
     })),
   )

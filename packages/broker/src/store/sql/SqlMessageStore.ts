@@ -2,7 +2,7 @@
  * The one implementation of the store, in SQL that is the same for SQLite and Postgres. A batch takes a fixed
  * number of statements however large it is. Rows are decoded in `Rows.ts`.
  */
-import type { MeshId } from "@claudemesh/domain/Ids"
+import type { MeshId, MessageId } from "@claudemesh/domain/Ids"
 import { decodedBytes } from "@claudemesh/domain/Base64"
 import { Effect, Equal, Layer, Option } from "effect"
 import { SqlClient, SqlError } from "effect/unstable/sql"
@@ -17,6 +17,7 @@ import {
   Written,
 } from "../MessageStore.ts"
 import { type Column, endFailedTransaction, isKeyTaken, records } from "./Dialect.ts"
+import { retireWith } from "./Retire.ts"
 import * as Rows from "./Rows.ts"
 
 type Accept = Extract<Write, { readonly _tag: "Accept" }>
@@ -43,6 +44,7 @@ const deliveryColumns = {
   member_id: "text",
   session_id: "text",
   priority: "text",
+  sealed_key: "text",
 } as const satisfies Record<string, Column>
 
 const auditColumns = {
@@ -114,7 +116,7 @@ export const sqlMessageStore = Layer.effect(
 
     /** Inserts the messages whose id is new, each with its deliveries and its audit row. */
     const accept = Effect.fnUntraced(function* (accepts: ReadonlyArray<Accept>) {
-      const messages = accepts.map(({ message }) => ({
+      const messages = accepts.map(({ message, recipients }) => ({
         mesh_id: message.meshId,
         seq: message.seq,
         id: message.messageId,
@@ -123,7 +125,8 @@ export const sqlMessageStore = Layer.effect(
         target_spec: message.targetSpec,
         priority: message.priority,
         nonce: message.nonce,
-        ciphertext: message.ciphertext,
+        // Nobody would ever erase what nobody gets.
+        ciphertext: recipients.length === 0 ? "" : message.ciphertext,
         reply_to: message.replyTo ?? null,
         content_hash: message.contentHash,
         created_at: message.createdAtMillis,
@@ -143,12 +146,13 @@ export const sqlMessageStore = Layer.effect(
           "delivery",
           deliveryColumns,
           fresh.flatMap(({ message, recipients }) =>
-            recipients.map((inbox) => ({
+            recipients.map(({ inbox, sealedKey }) => ({
               mesh_id: message.meshId,
               seq: message.seq,
               member_id: inbox.memberId,
               session_id: sessionColumn(inbox),
               priority: message.priority,
+              sealed_key: sealedKey ?? null,
             })),
           ),
         )
@@ -210,7 +214,7 @@ export const sqlMessageStore = Layer.effect(
     })
 
     const consume = (values: ReadonlyArray<Extract<Write, { readonly _tag: "Consume" }>>) =>
-      sql`UPDATE mesh.delivery SET consumed_at = r.at
+      sql`UPDATE mesh.delivery SET consumed_at = r.at, sealed_key = NULL
         FROM ${records(
           sql,
           values.map((one) => ({
@@ -257,15 +261,90 @@ export const sqlMessageStore = Layer.effect(
         WHERE session.mesh_id = r.mesh_id AND session.member_id = r.member_id AND session.session_id = r.session_id
           AND session.attached_at <= r.at`
 
-    const moveInboxes = (values: ReadonlyArray<Extract<Write, { readonly _tag: "InboxMoved" }>>) =>
-      sql`UPDATE mesh.delivery SET session_id = ''
+    /** With its last recipient a message's ciphertext goes; what is left is its metadata. */
+    const eraseConsumed = (values: ReadonlyArray<Extract<Write, { readonly _tag: "Consume" }>>) =>
+      sql`UPDATE mesh.message SET ciphertext = ''
         FROM ${records(
           sql,
-          values.map((one) => ({ mesh_id: one.meshId, member_id: one.memberId, session_id: one.session })),
-          { mesh_id: "text", member_id: "text", session_id: "text" },
+          values.map((one) => ({ mesh_id: one.meshId, seq: one.seq })),
+          { mesh_id: "text", seq: "bigint" },
         )}
-        WHERE delivery.mesh_id = r.mesh_id AND delivery.member_id = r.member_id
-          AND delivery.session_id = r.session_id AND delivery.consumed_at IS NULL`
+        WHERE message.mesh_id = r.mesh_id AND message.seq = r.seq AND NOT EXISTS (
+          SELECT 1 FROM mesh.delivery d WHERE d.mesh_id = r.mesh_id AND d.seq = r.seq AND d.consumed_at IS NULL)`
+
+    const moveInboxes = Effect.fnUntraced(function* (
+      values: ReadonlyArray<Extract<Write, { readonly _tag: "InboxMoved" }>>,
+    ) {
+      const moved = records(
+        sql,
+        values.map((one) => ({
+          mesh_id: one.meshId,
+          member_id: one.memberId,
+          session_id: one.session,
+          only_groups: one.what === "groups" ? 1 : 0,
+        })),
+        { mesh_id: "text", member_id: "text", session_id: "text", only_groups: "bigint" },
+      )
+      const toGroup = sql.literal("(m.target_spec = '*' OR m.target_spec LIKE '#%' OR m.target_spec LIKE 'tag:%')")
+      // What the member has already: it sent it, or another of its inboxes has it. Of two that move, one stays.
+      yield* sql`DELETE FROM mesh.delivery WHERE consumed_at IS NULL AND EXISTS (
+        SELECT 1 FROM ${moved} JOIN mesh.message m ON m.mesh_id = r.mesh_id
+        WHERE r.mesh_id = delivery.mesh_id AND r.member_id = delivery.member_id AND r.session_id = delivery.session_id
+          AND m.seq = delivery.seq AND (r.only_groups = 0 OR ${toGroup})
+          AND ((m.sender_member_id = r.member_id AND ${toGroup}) OR EXISTS (
+            SELECT 1 FROM mesh.delivery o
+            WHERE o.mesh_id = delivery.mesh_id AND o.seq = delivery.seq AND o.member_id = delivery.member_id
+              AND o.session_id <> delivery.session_id
+              AND (o.consumed_at IS NOT NULL OR o.session_id < delivery.session_id OR NOT EXISTS (
+                SELECT 1 FROM ${moved} WHERE r.mesh_id = o.mesh_id AND r.member_id = o.member_id
+                  AND r.session_id = o.session_id)))))`
+      yield* sql`UPDATE mesh.delivery SET session_id = '' WHERE consumed_at IS NULL AND EXISTS (
+        SELECT 1 FROM ${moved} JOIN mesh.message m ON m.mesh_id = r.mesh_id
+        WHERE r.mesh_id = delivery.mesh_id AND r.member_id = delivery.member_id AND r.session_id = delivery.session_id
+          AND m.seq = delivery.seq AND (r.only_groups = 0 OR ${toGroup}))`
+    })
+
+    const joinChannels = (values: ReadonlyArray<Extract<Write, { readonly _tag: "ChannelJoined" }>>) =>
+      sql`INSERT INTO mesh.channel_subscription (mesh_id, member_id, session_id, channel, joined_at)
+        SELECT mesh_id, member_id, session_id, channel, at
+        FROM ${records(
+          sql,
+          values.map((one) => ({
+            mesh_id: one.meshId,
+            member_id: one.memberId,
+            session_id: one.session,
+            channel: one.channel,
+            at: one.atMillis,
+          })),
+          { mesh_id: "text", member_id: "text", session_id: "text", channel: "text", at: "bigint" },
+        )} WHERE true
+        ON CONFLICT (mesh_id, member_id, session_id, channel) DO NOTHING`
+
+    const leaveChannels = (values: ReadonlyArray<Extract<Write, { readonly _tag: "ChannelLeft" }>>) =>
+      sql`DELETE FROM mesh.channel_subscription WHERE EXISTS (
+        SELECT 1 FROM ${records(
+          sql,
+          values.map((one) => ({
+            mesh_id: one.meshId,
+            member_id: one.memberId,
+            session_id: one.session,
+            channel: one.channel,
+          })),
+          { mesh_id: "text", member_id: "text", session_id: "text", channel: "text" },
+        )}
+        WHERE r.mesh_id = channel_subscription.mesh_id AND r.member_id = channel_subscription.member_id
+          AND r.session_id = channel_subscription.session_id AND r.channel = channel_subscription.channel)`
+
+    /** The last word of each session on each channel in the batch. */
+    const channelsAtTheEnd = (batch: ReadonlyArray<Write>) => {
+      const last = new Map<string, Extract<Write, { readonly _tag: "ChannelJoined" | "ChannelLeft" }>>()
+      for (const write of batch) {
+        if (write._tag !== "ChannelJoined" && write._tag !== "ChannelLeft") continue
+        last.set(`${write.meshId}/${write.memberId}/${write.session}#${write.channel}`, write)
+      }
+      const all = [...last.values()]
+      return { joined: all.filter(Write.$is("ChannelJoined")), left: all.filter(Write.$is("ChannelLeft")) }
+    }
 
     /**
      * The last attachment of each session in the batch, and the detachment that came after it: one statement cannot
@@ -291,11 +370,17 @@ export const sqlMessageStore = Layer.effect(
       const consumes = batch.filter(Write.$is("Consume"))
       const moved = batch.filter(Write.$is("InboxMoved"))
       const { attached, detached } = sessionsAtTheEnd(batch)
+      const { joined, left } = channelsAtTheEnd(batch)
       const outcome = accepts.length === 0 ? undefined : yield* accept(accepts)
-      if (consumes.length > 0) yield* consume(consumes)
+      if (consumes.length > 0) {
+        yield* consume(consumes)
+        yield* eraseConsumed(consumes)
+      }
       if (moved.length > 0) yield* moveInboxes(moved)
       if (attached.length > 0) yield* attach(attached)
       if (detached.length > 0) yield* detach(detached)
+      if (joined.length > 0) yield* joinChannels(joined)
+      if (left.length > 0) yield* leaveChannels(left)
       return batch.map((write) => (write._tag === "Accept" && outcome ? outcome(write) : Written.Done()))
     }, transaction)
 
@@ -321,10 +406,17 @@ export const sqlMessageStore = Layer.effect(
         yield* sql`SELECT coalesce(max(seq), 0) AS value FROM mesh.audit_log WHERE mesh_id = ${meshId}`,
       )
       const waiting = yield* Rows.waiting(
-        yield* sql`SELECT DISTINCT member_id, session_id, priority FROM mesh.delivery
-          WHERE mesh_id = ${meshId} AND consumed_at IS NULL ORDER BY member_id, session_id, priority`,
+        yield* sql`SELECT d.member_id, d.session_id, d.priority, count(*) AS messages,
+            coalesce(sum(octet_length(m.ciphertext)), 0) AS characters
+          FROM mesh.delivery d JOIN mesh.message m ON m.mesh_id = d.mesh_id AND m.seq = d.seq
+          WHERE d.mesh_id = ${meshId} AND d.consumed_at IS NULL AND m.ciphertext <> ''
+          GROUP BY d.member_id, d.session_id, d.priority ORDER BY d.member_id, d.session_id, d.priority`,
       )
-      return Option.some({ mesh, members, sessions, lastSeq, waiting })
+      const subscriptions = yield* Rows.subscriptions(
+        yield* sql`SELECT member_id, session_id, channel FROM mesh.channel_subscription
+          WHERE mesh_id = ${meshId} ORDER BY member_id, session_id, channel`,
+      )
+      return Option.some({ mesh, members, sessions, lastSeq, subscriptions, waiting })
     }, Effect.mapError(storeError))
 
     const page = Effect.fnUntraced(function* (request: PageRequest) {
@@ -333,30 +425,40 @@ export const sqlMessageStore = Layer.effect(
           Object.keys(messageColumns)
             .map((name) => `m.${name}`)
             .join(", "),
-        )}
+        )}, d.sealed_key
           FROM mesh.delivery d JOIN mesh.message m ON m.mesh_id = d.mesh_id AND m.seq = d.seq
           WHERE d.mesh_id = ${request.meshId} AND d.member_id = ${request.inbox.memberId}
             AND d.session_id = ${sessionColumn(request.inbox)} AND d.priority = ${request.priority}
-            AND d.seq > ${request.afterSeq} AND d.consumed_at IS NULL AND m.expires_at > ${request.nowMillis}
+            AND d.seq > ${request.afterSeq} AND d.consumed_at IS NULL AND m.expires_at > ${request.nowMillis} AND m.ciphertext <> ''
           ORDER BY d.seq LIMIT ${request.limit}`,
       )
     }, Effect.mapError(storeError))
 
-    const countWaiting = Effect.fnUntraced(function* (
+    const backlog = Effect.fnUntraced(function* (
       meshId: MeshId,
       inboxes: ReadonlyArray<InboxAddress>,
       nowMillis: number,
     ) {
-      return yield* Rows.number(
-        yield* sql`SELECT count(*) AS value FROM ${records(
-          sql,
-          inboxes.map((inbox) => ({ member_id: inbox.memberId, session_id: sessionColumn(inbox) })),
-          { member_id: "text", session_id: "text" },
-        )}
+      return yield* Rows.backlog(
+        yield* sql`SELECT count(*) AS messages, coalesce(sum(octet_length(m.ciphertext)), 0) AS characters
+          FROM ${records(
+            sql,
+            inboxes.map((inbox) => ({ member_id: inbox.memberId, session_id: sessionColumn(inbox) })),
+            { member_id: "text", session_id: "text" },
+          )}
           JOIN mesh.delivery d ON d.member_id = r.member_id AND d.session_id = r.session_id
           JOIN mesh.message m ON m.mesh_id = d.mesh_id AND m.seq = d.seq
           WHERE d.mesh_id = ${meshId} AND d.consumed_at IS NULL AND m.expires_at > ${nowMillis}`,
       )
+    }, Effect.mapError(storeError))
+
+    const fateOf = Effect.fnUntraced(function* (meshId: MeshId, messageId: MessageId) {
+      const found = yield* Rows.fate(
+        yield* sql`SELECT m.seq, m.sender_member_id, m.expires_at, d.member_id, d.session_id, d.consumed_at
+          FROM mesh.message m LEFT JOIN mesh.delivery d ON d.mesh_id = m.mesh_id AND d.seq = m.seq
+          WHERE m.id = ${messageId} AND m.mesh_id = ${meshId} ORDER BY d.member_id, d.session_id`,
+      )
+      return Option.fromUndefinedOr(found)
     }, Effect.mapError(storeError))
 
     const createMesh = Effect.fnUntraced(function* (
@@ -402,6 +504,8 @@ export const sqlMessageStore = Layer.effect(
 
     const ping = sql`SELECT 1`.pipe(Effect.asVoid, Effect.mapError(storeError))
 
-    return MessageStore.of({ commit, meshExists, loadMesh, page, countWaiting, createMesh, ping })
+    const retire = retireWith(sql, transaction)
+
+    return MessageStore.of({ commit, meshExists, loadMesh, page, backlog, fateOf, retire, createMesh, ping })
   }),
 )

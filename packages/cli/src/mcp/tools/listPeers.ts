@@ -45,6 +45,7 @@ const listed = (client: BrokerClient) => {
           .map((peer) => ({
             session: peer.sessionId,
             name: peer.displayName,
+            attached: peer.attached,
             status: peer.status,
             summary: peer.profile?.summary ?? null,
           })),
@@ -68,6 +69,8 @@ interface ListedMesh {
     readonly sessions: ReadonlyArray<{
       readonly session: string
       readonly name: string
+      /** False: cut off a moment ago, and expected back. */
+      readonly attached: boolean
       readonly status: string
       readonly summary: string | null
     }>
@@ -90,8 +93,8 @@ const shown = ({ connected, members, mesh, reason }: ListedMesh): string => {
   const lines = members.flatMap(({ key, name, sessions, you }) => [
     `- ${harmless(name)}${you ? " (you)" : ""}, key ${shortKey(key)}: ${sessions.length === 0 ? "away" : `${sessions.length} session(s)`}`,
     ...sessions.map(
-      ({ session, status, summary }) =>
-        `    ${status}, session ${session}${summary === null ? "" : `: ${oneLine(harmless(summary))}`}`,
+      ({ attached, session, status, summary }) =>
+        `    ${attached ? status : "cut off, expected back"}, session ${session}${summary === null ? "" : `: ${oneLine(harmless(summary))}`}`,
     ),
   ])
   return [`Mesh ${mesh}:`, ...lines].join("\n")

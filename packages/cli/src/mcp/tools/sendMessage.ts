@@ -60,6 +60,7 @@ const meanings = {
   delivered: "delivered: it was pushed to their session",
   held: "held: they are busy, and get it as soon as they are idle",
   queued: "queued: it waits in their inbox until one of their sessions takes it",
+  full: "full: their inbox takes no more, so they do not get it",
 } as const
 
 const accepted = (to: string, { duplicate, recipients }: Receipt, common: Common): ToolResult => {

@@ -1,0 +1,27 @@
+/**
+ * A rate with room for a burst: `burst` at once, `perSecond` for ever. Who owns one asks before each act and
+ * brings the time; a clock that went back refills nothing.
+ */
+export class TokenBucket {
+  #tokens: number
+  #atMillis: number
+
+  constructor(
+    readonly perSecond: number,
+    readonly burst: number,
+    nowMillis: number,
+  ) {
+    this.#tokens = burst
+    this.#atMillis = nowMillis
+  }
+
+  /** False: too fast, and nothing was taken. */
+  take(nowMillis: number): boolean {
+    const passed = Math.max(0, nowMillis - this.#atMillis)
+    this.#tokens = Math.min(this.burst, this.#tokens + (passed * this.perSecond) / 1_000)
+    this.#atMillis = nowMillis
+    if (this.#tokens < 1) return false
+    this.#tokens -= 1
+    return true
+  }
+}

@@ -1,0 +1,34 @@
+/**
+ * How much may wait in one inbox. It is known by counting along: what a commit adds and a consumption takes away.
+ * What expires leaves unseen, so a full inbox is counted again in the store before it stays full for long. Sends
+ * under way are not in it: an inbox can be over its bound by as many as were on their way at once.
+ */
+import { Exit } from "effect"
+import { type Completion, Completion as Completions, Effects } from "./MeshCommand.ts"
+import { type Inbox, inboxOf, type MeshState } from "./MeshState.ts"
+
+/** A full inbox is counted once in so long. */
+const recountMillis = 10_000
+
+export const isFull = (state: MeshState, { backlog }: Inbox): boolean =>
+  backlog.messages >= state.rules.limits.backlogMessagesMax ||
+  backlog.characters >= state.rules.limits.backlogCharactersMax
+
+/** Called for an inbox that was found full, so that it is known when it is not any more. */
+export const recount = (inbox: Inbox, nowMillis: number, effects: Array<Effects>): void => {
+  if (Math.abs(nowMillis - inbox.countedAtMillis) < recountMillis) return
+  inbox.countedAtMillis = nowMillis
+  effects.push(countOf(inbox))
+}
+
+/** For an inbox that grew or shrank in the store by a number that is not known here. */
+export const countOf = ({ address }: Inbox): Effects =>
+  Effects.Count({ inboxes: [address], completion: (backlog) => Completions.Counted({ inbox: address, backlog }) })
+
+export const counted = (
+  state: MeshState,
+  { backlog, inbox: address }: Extract<Completion, { readonly _tag: "Counted" }>,
+): void => {
+  const inbox = inboxOf(state, address)
+  if (inbox !== undefined && Exit.isSuccess(backlog)) inbox.backlog = backlog.value
+}

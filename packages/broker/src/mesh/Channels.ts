@@ -1,0 +1,106 @@
+/**
+ * Who is in which channel. A join counts from the moment it is decided, for what is sent after it is stored after
+ * it; it is answered once it is stored, and then outlives connections and brokers. A member is in the channels of
+ * all its sessions, also of those that are away.
+ */
+import type { Label } from "@claudemesh/domain/Ids"
+import type { Channel } from "@claudemesh/domain/wire/BrokerFrame"
+import type { JoinChannel, LeaveChannel, ListChannels } from "@claudemesh/domain/wire/ClientFrame"
+import { Exit } from "effect"
+import { Write } from "../store/MessageStore.ts"
+import { errorFrame } from "./ErrorReply.ts"
+import { type Completion, Completion as Completions, Effects } from "./MeshCommand.ts"
+import type { Connection, MeshState, Session } from "./MeshState.ts"
+
+export const joinChannel = (
+  state: MeshState,
+  connection: Connection,
+  { channel, id }: JoinChannel,
+  nowMillis: number,
+  effects: Array<Effects>,
+): void => {
+  const { peer, session } = connection
+  const refuse = (code: "unsupported" | "capacity", message: string): void => {
+    effects.push(Effects.Send({ peer, frame: errorFrame(connection.protocol, code, message, id) }))
+  }
+  if (connection.windowMax === 0) return refuse("unsupported", "a session that takes no messages is in no channel")
+  if (!session.channels.has(channel) && session.channels.size >= state.rules.limits.channelsPerSessionMax) {
+    return refuse("capacity", `a session can be in ${state.rules.limits.channelsPerSessionMax} channels; leave one`)
+  }
+  put(session, channel, true)
+  const where = { meshId: state.mesh.meshId, memberId: session.member.record.memberId, session: session.sessionId }
+  effects.push(record(connection, id, channel, Write.ChannelJoined({ ...where, channel, atMillis: nowMillis }), true))
+}
+
+/** Also of a channel that the session is not in: the answer is the same. */
+export const leaveChannel = (
+  state: MeshState,
+  connection: Connection,
+  { channel, id }: LeaveChannel,
+  effects: Array<Effects>,
+): void => {
+  const { session } = connection
+  put(session, channel, false)
+  const where = { meshId: state.mesh.meshId, memberId: session.member.record.memberId, session: session.sessionId }
+  effects.push(record(connection, id, channel, Write.ChannelLeft({ ...where, channel }), false))
+}
+
+const put = (session: Session, channel: Label, joined: boolean): void => {
+  if (joined) session.channels.add(channel)
+  else session.channels.delete(channel)
+  session.member.channelsChanged()
+}
+
+const record = ({ peer, session }: Connection, id: string, channel: Label, write: Write, joined: boolean) =>
+  Effects.Write({
+    write,
+    completion: (outcome) =>
+      Completions.ChannelRecorded({
+        peer,
+        id,
+        memberId: session.member.record.memberId,
+        session: session.sessionId,
+        channel,
+        joined,
+        outcome,
+      }),
+  })
+
+export const channelRecorded = (
+  state: MeshState,
+  { channel, id, joined, memberId, outcome, peer, session }: Extract<Completion, { readonly _tag: "ChannelRecorded" }>,
+  effects: Array<Effects>,
+): void => {
+  if (Exit.isSuccess(outcome)) {
+    effects.push(Effects.Send({ peer, frame: { type: "ok", id } }))
+    return
+  }
+  const found = state.membersById.get(memberId)?.sessions.get(session)
+  if (found !== undefined) put(found, channel, !joined)
+  const failed = errorFrame(2, "internal", "the broker failed to store this; try again", id)
+  effects.push(Effects.Send({ peer, frame: failed }))
+}
+
+export const listChannels = (
+  state: MeshState,
+  { peer, session }: Connection,
+  { id }: ListChannels,
+  effects: Array<Effects>,
+): void => {
+  const sessions = new Map<Label, number>()
+  const members = new Map<Label, number>()
+  for (const member of state.members.values()) {
+    for (const channel of member.subscriptions) members.set(channel, (members.get(channel) ?? 0) + 1)
+    for (const { channels, live } of member.sessions.values()) {
+      if (live) for (const channel of channels) sessions.set(channel, (sessions.get(channel) ?? 0) + 1)
+    }
+  }
+  const channels = [...members].map(([channel, count]): Channel => ({
+    channel,
+    joined: session.channels.has(channel),
+    sessions: sessions.get(channel) ?? 0,
+    members: count,
+  }))
+  channels.sort((left, right) => (left.channel < right.channel ? -1 : 1))
+  effects.push(Effects.Send({ peer, frame: { type: "channels", id, channels } }))
+}

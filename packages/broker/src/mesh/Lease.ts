@@ -1,0 +1,87 @@
+/**
+ * A session that is away: how long it is expected back, and what becomes of its inbox when it is not (I2, I4). Also
+ * what a new owner of the mesh finds unfinished.
+ */
+import type { MemberId, SessionId } from "@claudemesh/domain/Ids"
+import { Write } from "../store/MessageStore.ts"
+import { countOf } from "./Backlog.ts"
+import { inboxMoved } from "./Deliver.ts"
+import { type Completion, Completion as Completions, Effects, priorities } from "./MeshCommand.ts"
+import { inboxOf, type LoadedMesh, type MeshState, type Session, wakeBy } from "./MeshState.ts"
+
+export const detached = (state: MeshState, session: Session, nowMillis: number): ReadonlyArray<Effects> => [
+  Effects.Write({
+    write: Write.SessionDetached({
+      meshId: state.mesh.meshId,
+      memberId: session.member.record.memberId,
+      session: session.sessionId,
+      atMillis: nowMillis,
+    }),
+    completion: () => undefined,
+  }),
+]
+
+/** It is expected back, and live all the while (I4). */
+export const lease = (state: MeshState, session: Session, fromMillis: number): void => {
+  session.leaseUntilMillis = fromMillis + state.rules.limits.leaseMillis
+  state.leased.add(session)
+  wakeBy(state, session.leaseUntilMillis)
+}
+
+export const dropLease = (state: MeshState, session: Session): void => {
+  session.leaseUntilMillis = undefined
+  state.leased.delete(session)
+}
+
+/**
+ * It did not come back: what was said to a group it was in is its member's now, so that it dies with none of the
+ * member's sessions. What was addressed to this very session waits for it. A connection it gets meanwhile is not
+ * ready before this is committed, so nothing is moved away under it.
+ */
+export const endLease = (state: MeshState, session: Session, effects: Array<Effects>): void => {
+  dropLease(state, session)
+  effects.push(moveToMember(state, session.member.record.memberId, session.sessionId, "groups"))
+}
+
+export const moveToMember = (
+  state: MeshState,
+  memberId: MemberId,
+  session: SessionId,
+  what: "all" | "groups",
+): Effects =>
+  Effects.Write({
+    write: Write.InboxMoved({ meshId: state.mesh.meshId, memberId, session, what }),
+    completion: () => Completions.InboxMoved({ memberId, session }),
+  })
+
+export const inboxWasMoved = (
+  state: MeshState,
+  { memberId, session }: Extract<Completion, { readonly _tag: "InboxMoved" }>,
+  nowMillis: number,
+  effects: Array<Effects>,
+): void => {
+  const to = inboxOf(state, { memberId, session: undefined })
+  if (to === undefined) return
+  const from = inboxOf(state, { memberId, session })
+  if (from !== undefined) effects.push(countOf(from))
+  effects.push(countOf(to))
+  inboxMoved(state, from, to, nowMillis, effects)
+}
+
+/** What the last owner could not finish: sessions it never saw leave, leases, inboxes nobody will come back for. */
+export const takeOver = ({ away, orphans, state, stranded }: LoadedMesh, nowMillis: number): ReadonlyArray<Effects> => {
+  const effects: Array<Effects> = []
+  for (const session of orphans) {
+    session.seenAtMillis = nowMillis
+    lease(state, session, nowMillis)
+    effects.push(...detached(state, session, nowMillis))
+  }
+  for (const session of away) {
+    if (session.seenAtMillis + state.rules.limits.leaseMillis > nowMillis) lease(state, session, session.seenAtMillis)
+    else if (mayHold(session)) endLease(state, session, effects)
+  }
+  for (const { memberId, session } of stranded) effects.push(moveToMember(state, memberId, session, "all"))
+  return effects
+}
+
+const mayHold = ({ inbox }: Session): boolean => priorities.some((priority) => inbox.lanes[priority].behind)

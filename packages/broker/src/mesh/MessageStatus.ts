@@ -1,0 +1,79 @@
+/**
+ * What became of a message, told to the member that sent it. Who has it is in the store; who has been pushed it and
+ * has not acked it, only the inboxes know.
+ */
+import type { PublicKey, SessionId } from "@claudemesh/domain/Ids"
+import { isoFromMillis } from "@claudemesh/domain/IsoTime"
+import type { DeliveryState, MessageState } from "@claudemesh/domain/wire/BrokerFrame"
+import type { MessageStatus } from "@claudemesh/domain/wire/ClientFrame"
+import { Exit, Option } from "effect"
+import type { MessageFate } from "../store/MessageStore.ts"
+import { errorFrame } from "./ErrorReply.ts"
+import { type Completion, Effects } from "./MeshCommand.ts"
+import { type Connection, inboxOf, type MeshState } from "./MeshState.ts"
+
+export const messageStatus = (
+  { peer }: Connection,
+  { id, messageId }: MessageStatus,
+  effects: Array<Effects>,
+): void => {
+  effects.push(Effects.ReadFate({ peer, id, messageId }))
+}
+
+export const fateRead = (
+  state: MeshState,
+  { fate, id, messageId, peer }: Extract<Completion, { readonly _tag: "FateRead" }>,
+  nowMillis: number,
+  effects: Array<Effects>,
+): void => {
+  const asker = state.connections.get(peer)?.session.member.record.memberId
+  if (asker === undefined) return
+  if (Exit.isFailure(fate)) {
+    const unavailable = errorFrame(2, "unavailable", "the broker cannot reach its database; ask again", id)
+    effects.push(Effects.Send({ peer, frame: unavailable }))
+    return
+  }
+  // What others sent is as unknown as what nobody sent.
+  const known = Option.filter(fate.value, ({ senderMemberId }) => senderMemberId === asker)
+  const frame = Option.match(known, {
+    onNone: () => errorFrame(2, "unknown_message", "this member sent no such message, or long ago", id),
+    onSome: (found) => ({ type: "message_state", id, messageId, ...stateOf(state, found, nowMillis) }) as const,
+  })
+  effects.push(Effects.Send({ peer, frame }))
+}
+
+type DeliveryFate = MessageState["recipients"][number]
+
+const furthestBehindFirst: ReadonlyArray<DeliveryState> = ["pending", "delivered", "expired", "consumed"]
+
+const stateOf = (
+  state: MeshState,
+  fate: MessageFate,
+  nowMillis: number,
+): Pick<MessageState, "state" | "at" | "recipients"> => {
+  const recipients = fate.deliveries.flatMap((delivery) => deliveryFate(state, fate, delivery, nowMillis))
+  const [last] = recipients.toSorted(
+    (left, right) => furthestBehindFirst.indexOf(left.state) - furthestBehindFirst.indexOf(right.state),
+  )
+  // Without recipients: sent to a group that nobody was in.
+  return { state: last?.state ?? "expired", ...(last?.at && { at: last.at }), recipients }
+}
+
+const deliveryFate = (
+  state: MeshState,
+  { expiresAtMillis, seq }: MessageFate,
+  { consumedAtMillis, inbox: address }: MessageFate["deliveries"][number],
+  nowMillis: number,
+): ReadonlyArray<DeliveryFate> => {
+  const pubkey = state.membersById.get(address.memberId)?.key
+  if (pubkey === undefined) return []
+  const to: { readonly pubkey: PublicKey; readonly sessionId?: SessionId } = {
+    pubkey,
+    ...(address.session && { sessionId: address.session }),
+  }
+  const pushedAtMillis = inboxOf(state, address)?.outstanding.get(seq)
+  if (consumedAtMillis !== undefined) return [{ ...to, state: "consumed", at: isoFromMillis(consumedAtMillis) }]
+  if (pushedAtMillis !== undefined) return [{ ...to, state: "delivered", at: isoFromMillis(pushedAtMillis) }]
+  if (expiresAtMillis <= nowMillis) return [{ ...to, state: "expired", at: isoFromMillis(expiresAtMillis) }]
+  return [{ ...to, state: "pending" }]
+}

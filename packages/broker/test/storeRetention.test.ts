@@ -1,0 +1,234 @@
+/** Groups, channels and retention, as every database must keep them. */
+import { Base64 } from "@claudemesh/domain/Base64"
+import { MeshId } from "@claudemesh/domain/Ids"
+import { assert } from "@effect/vitest"
+import { Effect, Option } from "effect"
+import { SqlClient } from "effect/unstable/sql"
+import { MessageStore, type Retention, Write, Written } from "../src/store/MessageStore.ts"
+import { alice, bob, carol, meshId, meshRecord } from "./support/MeshStory.ts"
+import { acceptOf, consumeOf, inboxOf, messageOf } from "./support/Stores.ts"
+import {
+  channelWrite,
+  type Claim,
+  commit,
+  conforms,
+  moveOf,
+  pageOf,
+  seqsOf,
+  sessionWrite,
+  sizes,
+} from "./support/StoreSuite.ts"
+
+const subscriptions = Effect.gen(function* () {
+  const loaded = Option.getOrThrow(yield* (yield* MessageStore).loadMesh(meshId))
+  return loaded.subscriptions.map(({ channel, session }) => `${session}#${channel}`)
+})
+
+const textOf = (seq: number) =>
+  Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    const [row] = yield* sql<{ readonly text: string }>`SELECT ciphertext AS text FROM mesh.message WHERE seq = ${seq}`
+    return row?.text
+  })
+
+const retention: Retention = { messageRowMillis: 10_000, sessionMillis: 20_000, auditMillis: 30_000 }
+
+const retire = (nowMillis: number, rowsMax = 100) =>
+  Effect.flatMap(MessageStore, (store) => store.retire(retention, rowsMax, nowMillis))
+
+const claims: Readonly<Record<string, Claim>> = {
+  "gives each recipient of a group message its own sealed key, and erases it once it was consumed": Effect.gen(
+    function* () {
+      const message = messageOf(1, { targetSpec: "*" })
+      const keyOf = (name: string) => Base64.make(Buffer.from(name).toString("base64"))
+      const recipients = [
+        { inbox: inboxOf(bob), sealedKey: keyOf("bob") },
+        { inbox: inboxOf(carol, "s1"), sealedKey: keyOf("carol") },
+      ]
+      yield* commit(Write.Accept({ message, recipients }))
+      assert.deepStrictEqual(yield* pageOf(), [{ message, sealedKey: keyOf("bob") }])
+      assert.deepStrictEqual(yield* pageOf({ inbox: inboxOf(carol, "s1") }), [{ message, sealedKey: keyOf("carol") }])
+      yield* commit(consumeOf(1, inboxOf(bob)))
+      const sql = yield* SqlClient.SqlClient
+      const rows = yield* sql<{
+        readonly key: string | null
+      }>`SELECT sealed_key AS key FROM mesh.delivery ORDER BY member_id`
+      assert.deepStrictEqual(
+        rows.map(({ key }) => key),
+        [null, keyOf("carol")],
+      )
+    },
+  ),
+
+  "erases a message's text with its last recipient, and at once when it has none (I17)": Effect.gen(function* () {
+    yield* commit(
+      acceptOf(messageOf(1), [inboxOf(bob), inboxOf(carol)]),
+      acceptOf(messageOf(2), [inboxOf(bob)]),
+      acceptOf(messageOf(3, { targetSpec: "*" }), []),
+    )
+    assert.strictEqual(yield* textOf(3), "")
+    yield* commit(consumeOf(1, inboxOf(bob)), consumeOf(2, inboxOf(bob)))
+    assert.deepStrictEqual([yield* textOf(1), yield* textOf(2)], ["AAAA", ""])
+    yield* commit(consumeOf(1, inboxOf(carol)))
+    assert.strictEqual(yield* textOf(1), "")
+    assert.deepStrictEqual(yield* commit(acceptOf(messageOf(9, { id: "m1" }), [inboxOf(bob)])), [
+      Written.Duplicate({
+        contentHash: "hash",
+        recipients: [
+          { memberId: bob.memberId, consumed: true },
+          { memberId: carol.memberId, consumed: true },
+        ],
+      }),
+    ])
+  }),
+
+  "moves of an ended session what groups sent to it, and leaves what was sent to itself": Effect.gen(function* () {
+    yield* commit(
+      ...["*", "#builds", "tag:ops", `${bob.publicKey}/s1`].map((targetSpec, index) =>
+        acceptOf(messageOf(index + 1, { targetSpec }), [inboxOf(bob, "s1"), inboxOf(carol, "s1")]),
+      ),
+      moveOf("groups", "s1"),
+    )
+    assert.deepStrictEqual(yield* seqsOf(), [1, 2, 3])
+    assert.deepStrictEqual(yield* seqsOf({ inbox: inboxOf(bob, "s1") }), [4])
+    assert.deepStrictEqual(yield* seqsOf({ inbox: inboxOf(carol, "s1") }), [1, 2, 3, 4])
+  }),
+
+  "moves nothing that the member has already: in another inbox, consumed or not, or because it sent it": Effect.gen(
+    function* () {
+      const toAll = { targetSpec: "*" }
+      yield* commit(
+        acceptOf(messageOf(1, toAll), [inboxOf(bob, "s1"), inboxOf(bob, "s2")]),
+        acceptOf(messageOf(2, toAll), [inboxOf(bob, "s1"), inboxOf(bob, "s2")]),
+        acceptOf(messageOf(3, toAll), [inboxOf(alice, "s2"), inboxOf(bob, "s2")]),
+        consumeOf(2, inboxOf(bob, "s2")),
+      )
+      yield* commit(moveOf("groups", "s1"), moveOf("groups", "s2", alice))
+      assert.deepStrictEqual([yield* seqsOf(), yield* seqsOf({ inbox: inboxOf(alice) })], [[], []])
+      assert.deepStrictEqual(yield* seqsOf({ inbox: inboxOf(bob, "s2") }), [1, 3])
+      yield* commit(moveOf("groups", "s2"))
+      assert.deepStrictEqual(yield* seqsOf(), [1, 3])
+    },
+  ),
+
+  "keeps one of what two sessions that end together both have": Effect.gen(function* () {
+    yield* commit(
+      acceptOf(messageOf(1, { targetSpec: "*" }), [inboxOf(bob, "s1"), inboxOf(bob, "s2")]),
+      moveOf("groups", "s2"),
+      moveOf("groups", "s1"),
+    )
+    assert.deepStrictEqual(yield* seqsOf(), [1])
+    for (const session of ["s1", "s2"]) assert.deepStrictEqual(yield* seqsOf({ inbox: inboxOf(bob, session) }), [])
+  }),
+
+  "keeps of each session and channel the end of what one batch says": Effect.gen(function* () {
+    yield* (yield* MessageStore).createMesh(meshRecord, [bob], 0)
+    yield* commit(
+      channelWrite("ChannelJoined", "s1", "one"),
+      channelWrite("ChannelJoined", "s1", "two"),
+      channelWrite("ChannelLeft", "s1", "one"),
+      channelWrite("ChannelLeft", "s2", "one"),
+      channelWrite("ChannelJoined", "s2", "one"),
+    )
+    assert.deepStrictEqual(yield* subscriptions, ["s1#two", "s2#one"])
+    yield* commit(channelWrite("ChannelJoined", "s1", "two"), channelWrite("ChannelLeft", "s2", "one"))
+    assert.deepStrictEqual(yield* subscriptions, ["s1#two"])
+  }),
+
+  "tells what became of a message, of its own mesh alone": Effect.gen(function* () {
+    const store = yield* MessageStore
+    yield* commit(
+      acceptOf(messageOf(1), [inboxOf(bob), inboxOf(carol, "s1")]),
+      consumeOf(1, inboxOf(bob), 7_000),
+      acceptOf(messageOf(2, { targetSpec: "*" }), []),
+    )
+    const { expiresAtMillis, messageId, senderMemberId } = messageOf(1)
+    assert.deepStrictEqual(
+      yield* store.fateOf(meshId, messageId),
+      Option.some({
+        seq: 1,
+        senderMemberId,
+        expiresAtMillis,
+        deliveries: [
+          { inbox: inboxOf(bob), consumedAtMillis: 7_000 },
+          { inbox: inboxOf(carol, "s1"), consumedAtMillis: undefined },
+        ],
+      }),
+    )
+    assert.deepStrictEqual(
+      Option.map(yield* store.fateOf(meshId, messageOf(2).messageId), ({ deliveries }) => deliveries),
+      Option.some([]),
+    )
+    assert.isTrue(Option.isNone(yield* store.fateOf(MeshId.make("mesh-2"), messageId)))
+  }),
+
+  "retires texts once they expired, and rows once nobody may ask for them any more (I17)": Effect.gen(function* () {
+    yield* commit(
+      acceptOf(messageOf(1, { expiresAtMillis: 3_000 })),
+      acceptOf(messageOf(2, { expiresAtMillis: 11_500 }), [inboxOf(bob), inboxOf(carol)]),
+    )
+    assert.strictEqual(yield* retire(2_999), "done")
+    assert.deepStrictEqual([yield* textOf(1), yield* textOf(2)], ["AAAA", "AAAA"])
+    yield* retire(3_000)
+    assert.deepStrictEqual([yield* textOf(1), yield* textOf(2)], ["", "AAAA"])
+    // Created at 1,001 and 1,002, and kept for 10,000; the second is not expired then.
+    yield* retire(11_000)
+    assert.deepInclude(yield* sizes, { message: 2, delivery: 3 })
+    yield* retire(11_499)
+    assert.deepInclude(yield* sizes, { message: 1, delivery: 2 })
+    yield* retire(11_500)
+    assert.deepInclude(yield* sizes, { message: 0, delivery: 0, audit_log: 2 })
+  }),
+
+  "retires sessions that stayed away, with their channels, and none that is attached (I17)": Effect.gen(function* () {
+    yield* (yield* MessageStore).createMesh(meshRecord, [bob], 0)
+    yield* commit(
+      ...["s1", "s2"].map((name) => sessionWrite("SessionAttached", name, 10)),
+      ...["s1", "s2"].map((name) => channelWrite("ChannelJoined", name, "builds")),
+    )
+    yield* commit(sessionWrite("SessionDetached", "s1", 5_000))
+    yield* retire(24_999)
+    assert.deepInclude(yield* sizes, { session: 2 })
+    yield* retire(25_000)
+    assert.deepInclude(yield* sizes, { session: 1 })
+    assert.deepStrictEqual(yield* subscriptions, ["s2#builds"])
+  }),
+
+  "retires audit rows, but the newest of a mesh never: it carries the sequence (I17, I18)": Effect.gen(function* () {
+    yield* (yield* MessageStore).createMesh(meshRecord, [bob], 0)
+    yield* commit(...[2, 3, 4].map((seq) => acceptOf(messageOf(seq))))
+    yield* retire(31_002)
+    assert.deepInclude(yield* sizes, { audit_log: 2 })
+    yield* retire(1_000_000)
+    assert.deepInclude(yield* sizes, { audit_log: 1 })
+    assert.strictEqual(Option.getOrThrow(yield* (yield* MessageStore).loadMesh(meshId)).lastSeq, 4)
+  }),
+
+  "retires in steps of bounded size, and says when there is more": Effect.gen(function* () {
+    yield* commit(...[1, 2, 3, 4, 5].map((seq) => acceptOf(messageOf(seq, { expiresAtMillis: 2_000 }))))
+    assert.strictEqual(yield* retire(20_000, 2), "more")
+    assert.deepInclude(yield* sizes, { message: 3, delivery: 3 })
+    assert.strictEqual(yield* retire(20_000, 2), "more")
+    assert.strictEqual(yield* retire(20_000, 2), "done")
+    assert.deepInclude(yield* sizes, { message: 0, delivery: 0 })
+  }),
+
+  "has no table without a rule for how long its rows are kept (I17)": Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    const found = yield* sql.onDialectOrElse({
+      sqlite: () => sql<{ readonly name: string }>`SELECT name FROM mesh.sqlite_master WHERE type = 'table'`,
+      orElse: () =>
+        sql<{
+          readonly name: string
+        }>`SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'mesh'`,
+    })
+    const retired = ["audit_log", "channel_subscription", "delivery", "message", "session"]
+    const permanent = ["member", "mesh", "migration"]
+    assert.sameMembers(
+      found.map(({ name }) => name).filter((name) => !name.startsWith("sqlite_")),
+      [...retired, ...permanent],
+    )
+  }),
+}
+
+conforms(claims)
