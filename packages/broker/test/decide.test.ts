@@ -461,7 +461,7 @@ describe("a command of a connection that is not attached", () => {
     const before = gone.frames.length
     story.send(gone, bob.publicKey)
     story.status(gone, "dnd")
-    assert.deepStrictEqual(story.do(Command.Detach({ peer: gone.handle })), [])
+    assert.deepStrictEqual(story.do(Command.Detach({ peer: gone.handle, saidGoodbye: false })), [])
     assert.strictEqual(gone.frames.length, before)
     assert.deepStrictEqual(story.writes, [])
   })

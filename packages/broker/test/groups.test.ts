@@ -357,6 +357,22 @@ describe("a session that was cut off", () => {
     })
   })
 
+  it("that said goodbye is not waited for: what groups sent to it is its member's at once (I4)", () => {
+    const story = new MeshStory()
+    const sender = story.attach(alice)
+    const gone = story.attach(bob)
+    const id = story.send(sender, "*", toAll)
+    story.settle()
+    story.detach(gone, true)
+    story.settle()
+    assert.deepStrictEqual(story.attach(bob, { session: "s2" }).pushed, [id])
+    story.request(sender, { type: "list_peers", id: requestId("l") })
+    assert.deepStrictEqual(attachedByKey(sender), [
+      [alice.publicKey, true],
+      [bob.publicKey, true],
+    ])
+  })
+
   it("is not ended in its wait by a connection that takes no messages", () => {
     const story = new MeshStory()
     const sender = story.attach(alice)

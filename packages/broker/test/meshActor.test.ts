@@ -143,7 +143,7 @@ describe("a mesh", () => {
         const mesh = yield* enter
         const [sender, first] = [yield* attach(mesh, alice), yield* attach(mesh, bob)]
         yield* send(mesh, sender, bob.publicKey, "m1")
-        yield* mesh.detach(first.handle)
+        yield* mesh.detach(first.handle, false)
         const second = yield* attach(mesh, bob)
         assert.deepStrictEqual(second.pushed, first.pushed)
         assert.deepStrictEqual(
@@ -487,7 +487,7 @@ describe("the host", () => {
             Effect.gen(function* () {
               const mesh = yield* enter
               const peer = yield* attach(mesh, alice)
-              yield* mesh.detach(peer.handle)
+              yield* mesh.detach(peer.handle, false)
               yield* settled
               return peer
             }),
@@ -561,7 +561,7 @@ describe("a hello that is given up while it waits", () => {
           [fibers[2], outside],
         ] as const) {
           if (fiber) yield* Fiber.interrupt(fiber)
-          yield* mesh.detach(peer.handle)
+          yield* mesh.detach(peer.handle, false)
         }
         yield* Deferred.succeed(gate, undefined)
         yield* settled

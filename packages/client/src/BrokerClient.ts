@@ -105,6 +105,9 @@ export interface BrokerClientOptions extends Identity {
   readonly nextArrival: () => number
 }
 
+/** The close code that says so. */
+const goodbye = 1000
+
 interface Live {
   readonly connection: Connection
   readonly requests: Requests
@@ -332,6 +335,8 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
     stop({ reason: "the client has ended", detail: "the client has ended", code: undefined }),
   )
   yield* Effect.forkScoped(Effect.provide(run, context))
+  // Before the connection is given up: the session is done, and nothing of its member's waits for it to come back.
+  yield* Effect.addFinalizer(() => Effect.sync(() => live?.connection.close(goodbye, "")))
 
   const client: BrokerClient = {
     membership,

@@ -105,6 +105,7 @@ export const startBroker = Effect.fnUntraced(function* (options: {
         number: ++taken,
         receive: Effect.tap(socket.receive, (text) => Effect.sync(() => window.received(text))),
         isOpen: () => alive && socket.isOpen(),
+        saidGoodbye: socket.saidGoodbye,
         send: (text) => {
           if (!alive) return
           window.sent(text)

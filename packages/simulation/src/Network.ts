@@ -136,6 +136,7 @@ const serverEnd = (link: Link, down: (deliver: () => void) => void): ServerSocke
     number: 0,
     receive: Queue.take(link.fromClient),
     isOpen: () => link.open && !closed,
+    saidGoodbye: () => false,
     send: (text) => {
       if (closed) return
       down(() => {

@@ -121,7 +121,7 @@ export const runPeerConnection = (socket: ServerSocket, audiences: ReadonlyArray
       close: (reason) => socket.close(reason),
       settled: sendsUnderWay.release(1),
     }
-    yield* Effect.addFinalizer(() => mesh.detach(peer))
+    yield* Effect.addFinalizer(() => mesh.detach(peer, socket.saidGoodbye()))
     const presenceId = PresenceId.make(yield* (yield* Crypto.Crypto).randomUUIDv7)
     const attached = yield* mesh
       .attach(proof, peer, presenceId)

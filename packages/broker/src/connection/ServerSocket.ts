@@ -18,4 +18,6 @@ export interface ServerSocket {
   /** `reason`: a code for machines, as v1 clients read it. */
   readonly close: (code: CloseCode, reason?: string) => void
   readonly isOpen: () => boolean
+  /** The other side closed it with 1000: it is done, and not merely lost. */
+  readonly saidGoodbye: () => boolean
 }

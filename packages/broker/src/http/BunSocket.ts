@@ -9,12 +9,15 @@ import { type Cause, Effect, Queue } from "effect"
 import type { ServerSocket } from "../connection/ServerSocket.ts"
 import type { BrokerLimits } from "../Limits.ts"
 
+const normalClose = 1000
+
 export class BunSocket implements ServerSocket {
   readonly receive: Effect.Effect<string | undefined, Cause.Done>
   readonly #incoming: Queue.Queue<string | undefined, Cause.Done>
   #ws: ServerWebSocket<BunSocket> | undefined
   #open = true
   #paused = false
+  #goodbye = false
 
   private constructor(
     readonly number: number,
@@ -47,14 +50,19 @@ export class BunSocket implements ServerSocket {
     this.#ws?.resume()
   }
 
-  closed(): void {
+  closed(code: number): void {
     this.#open = false
+    this.#goodbye = code === normalClose
     Queue.endUnsafe(this.#incoming)
   }
 
   /** Nothing more is read; the connection ends when it has handled what came. */
   drain(): void {
     Queue.endUnsafe(this.#incoming)
+  }
+
+  saidGoodbye(): boolean {
+    return this.#goodbye
   }
 
   isOpen(): boolean {

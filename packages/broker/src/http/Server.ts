@@ -88,9 +88,9 @@ const listen = Effect.fnUntraced(function* (config: BrokerConfig, rules: MeshRul
               runConnection(runPeerConnection(ws.data, audiences, rules))
             },
             message: (ws, message) => ws.data.received(message),
-            close: (ws) => {
+            close: (ws, code) => {
               sockets.delete(ws.data)
-              ws.data.closed()
+              ws.data.closed(code)
             },
           },
         }),

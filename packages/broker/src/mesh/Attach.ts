@@ -11,8 +11,8 @@ import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import type { HelloRefusal } from "../connection/HelloProof.ts"
 import { Write } from "../store/MessageStore.ts"
 import { pump, reclaim, settlePull } from "./Deliver.ts"
-import { detached, dropLease, lease, moveToMember } from "./Lease.ts"
-import { type Command, type Completion, Completion as Completions, Effects, type PeerHandle } from "./MeshCommand.ts"
+import { detached, dropLease, endLease, lease, moveToMember } from "./Lease.ts"
+import { type Command, type Completion, Completion as Completions, Effects } from "./MeshCommand.ts"
 import { type Connection, inboxesOf, type Member, type MeshState, Session } from "./MeshState.ts"
 
 type Attach = Extract<Command, { readonly _tag: "Attach" }>
@@ -188,14 +188,22 @@ const drop = (state: MeshState, connection: Connection, nowMillis: number, effec
   pump(state, session.member.inbox, nowMillis, effects)
 }
 
-export const detach = (state: MeshState, peer: PeerHandle, nowMillis: number, effects: Array<Effects>): void => {
+export const detach = (
+  state: MeshState,
+  { peer, saidGoodbye }: Extract<Command, { readonly _tag: "Detach" }>,
+  nowMillis: number,
+  effects: Array<Effects>,
+): void => {
   const connection = state.connections.get(peer)
   if (connection === undefined) return
   const { session } = connection
   drop(state, connection, nowMillis, effects)
   session.seenAtMillis = nowMillis
-  if (connection.protocol === 2 && connection.windowMax > 0) lease(state, session, nowMillis)
   if (!connection.transient) effects.push(...detached(state, session, nowMillis))
+  if (connection.protocol === 2 && connection.windowMax > 0) {
+    if (saidGoodbye) endLease(state, session, effects)
+    else lease(state, session, nowMillis)
+  }
   if (connection.transient || connection.protocol === 1) forget(state, session)
   // A v1 session has a new id at every connect: what waits for one that has gone waits for its member.
   if (connection.protocol === 1) {

@@ -34,7 +34,7 @@ export const dropLease = (state: MeshState, session: Session): void => {
 }
 
 /**
- * It did not come back: what was said to a group it was in is its member's now, so that it dies with none of the
+ * It did not come back, or said goodbye: what was said to a group it was in is its member's now, so that it dies with none of the
  * member's sessions. What was addressed to this very session waits for it. A connection it gets meanwhile is not
  * ready before this is committed, so nothing is moved away under it.
  */

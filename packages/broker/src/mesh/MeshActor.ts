@@ -36,7 +36,7 @@ export interface MeshActor {
   /** Waits for a place in the mailbox only: the answer is a frame. */
   readonly offer: (command: Extract<Command, { readonly _tag: "Send" | "Request" }>) => Effect.Effect<void>
   /** Never waits: there is one for each connection. */
-  readonly detach: (peer: PeerHandle) => Effect.Effect<void>
+  readonly detach: (peer: PeerHandle, saidGoodbye: boolean) => Effect.Effect<void>
 }
 
 /** Between restarts: 1 s doubling to 30 s; a life of more than a minute counts as a new beginning. */
@@ -204,10 +204,10 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
       )
     }),
     offer: admit,
-    detach: (peer) =>
+    detach: (peer, saidGoodbye) =>
       Effect.sync(() => {
         peers.delete(peer)
-        Queue.offerUnsafe(mailbox, Command.Detach({ peer }))
+        Queue.offerUnsafe(mailbox, Command.Detach({ peer, saidGoodbye }))
       }),
   }
   return actor

@@ -76,7 +76,7 @@ export type Command = Data.TaggedEnum<{
     readonly presenceId: PresenceId
     readonly reply: (outcome: Attached) => void
   }
-  Detach: { readonly peer: PeerHandle }
+  Detach: { readonly peer: PeerHandle; readonly saidGoodbye: boolean }
   Send: {
     readonly peer: PeerHandle
     readonly frame: Send

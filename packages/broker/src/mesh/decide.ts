@@ -21,7 +21,7 @@ export const decide = (state: MeshState, input: Command | Completion, nowMillis:
       attach(state, input, nowMillis, effects)
       break
     case "Detach":
-      detach(state, input.peer, nowMillis, effects)
+      detach(state, input, nowMillis, effects)
       break
     case "Send": {
       const connection = state.connections.get(input.peer)

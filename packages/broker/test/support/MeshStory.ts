@@ -250,8 +250,8 @@ export class MeshStory {
     return peer
   }
 
-  detach(peer: Peer): void {
-    this.do(Command.Detach({ peer: peer.handle }))
+  detach(peer: Peer, saidGoodbye = false): void {
+    this.do(Command.Detach({ peer: peer.handle, saidGoodbye }))
   }
 
   /** Sends; the commit is not known yet. */

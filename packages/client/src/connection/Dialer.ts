@@ -24,6 +24,7 @@ export interface Connection {
   readonly send: (text: string) => boolean
   /** Bounded; fails with the close once everything before it was taken. */
   readonly incoming: Queue.Dequeue<string, ConnectionClosed>
+  /** With 1000: we are done, and not expected back. The end of the scope closes it with another code. */
   readonly close: (code: number, reason: string) => void
 }
 

@@ -6,7 +6,8 @@ import { Cause, Effect, Layer, Queue } from "effect"
 import { dialTimeoutMillis, incomingFramesMax } from "../Limits.ts"
 import { type Connection, ConnectionClosed, Dialer, DialFailed } from "./Dialer.ts"
 
-const normalClose = 1000
+/** Given up, and not done: the broker expects the session back. */
+const givenUp = 4000
 
 export const layerWebSocket = Layer.succeed(
   Dialer,
@@ -15,7 +16,7 @@ export const layerWebSocket = Layer.succeed(
       const incoming = yield* Queue.dropping<string, ConnectionClosed>(incomingFramesMax)
       const { connection } = yield* Effect.acquireRelease(
         open(url, incoming),
-        ({ socket }) => Effect.sync(() => socket.close(normalClose)),
+        ({ socket }) => Effect.sync(() => socket.close(givenUp)),
         { interruptible: true },
       )
       return connection
@@ -54,8 +55,8 @@ const listen = (socket: WebSocket, incoming: Queue.Queue<string, ConnectionClose
   }
   socket.addEventListener("message", ({ data }) => {
     if (typeof data !== "string" || Queue.offerUnsafe(incoming, data)) return
-    end(normalClose, "frames come faster than they are handled")
-    socket.close(normalClose)
+    end(givenUp, "frames come faster than they are handled")
+    socket.close(givenUp)
   })
   socket.addEventListener("close", ({ code, reason }) => end(code, reason))
   return {
