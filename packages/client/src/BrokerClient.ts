@@ -3,14 +3,15 @@
  * the connection, the outbox, the inbox and the last known roster. Callers ask and wait; none of them can hold
  * the reading up, and a mesh that is down is nobody else's business (I24). Texts leave and arrive sealed.
  */
-import type { ClientMessageId, MessageId } from "@claudemesh/domain/Ids"
+import type { ClientMessageId, DisplayName, Label, MessageId, PublicKey } from "@claudemesh/domain/Ids"
 import { ackBatchMax, messageBytesDefault } from "@claudemesh/domain/Limits"
 import type { Status } from "@claudemesh/domain/routing/Status"
-import type { Target } from "@claudemesh/domain/routing/Target"
+import { formatTarget, type Target } from "@claudemesh/domain/routing/Target"
 import { messageIdOf } from "@claudemesh/domain/trust/MessageIdentity"
 import type { Profile } from "@claudemesh/domain/trust/Plaintext"
 import {
   type BrokerFrame,
+  type Channel,
   decodeBrokerFrame,
   type Member,
   type Peer,
@@ -38,9 +39,10 @@ import type { ResolveError } from "./roster/ResolveTarget.ts"
 import { type Roster, withPresence } from "./roster/Roster.ts"
 import { TrustedKeys } from "./roster/TrustedKeys.ts"
 import { openPush } from "./seal/OpenPush.ts"
-import { composeSend, type OutgoingMessage, type UnsupportedTarget } from "./seal/OutgoingMessage.ts"
+import { composeSend, type OutgoingMessage } from "./seal/OutgoingMessage.ts"
 import type { MessageTooLarge } from "./seal/SealMessage.ts"
 import { openProfile, sealProfile, type SummaryTooLong } from "./seal/SealProfile.ts"
+import type { TooManyReaders } from "./seal/SealToMany.ts"
 
 export type ConnectionState = Data.TaggedEnum<{
   Connecting: { readonly attempt: number }
@@ -53,8 +55,8 @@ export const ConnectionState = Data.taggedEnum<ConnectionState>()
 
 export type EnqueueError =
   | ResolveError
-  | UnsupportedTarget
   | UnusableKey
+  | TooManyReaders
   | MessageTooLarge
   | OutboxFull
   | ClientStopped
@@ -66,7 +68,10 @@ export interface Receipt {
   readonly id: ClientMessageId
   readonly messageId: MessageId
   readonly duplicate: boolean
+  /** One for each inbox that it went to: of a group, none where nobody is there. */
   readonly recipients: NonNullable<Ack["recipients"]>
+  /** Members of the group who do not get it: no key of theirs was known to be sealed to, or their client is of v1. */
+  readonly unsealed: ReadonlyArray<PublicKey>
 }
 
 export interface Enqueued {
@@ -77,7 +82,7 @@ export interface Enqueued {
   readonly ack: Effect.Effect<Receipt, SendRefused | ClientStopped>
 }
 
-/** An attached session, and what it says of itself, if that is proved. */
+/** A live session, and what it says of itself, if that is proved. */
 export type PeerView = Omit<Peer, "profile"> & { readonly profile: Profile | undefined }
 
 export interface BrokerClient {
@@ -91,11 +96,18 @@ export interface BrokerClient {
   readonly outboxSize: Effect.Effect<number>
   readonly members: Effect.Effect<ReadonlyArray<Member>, RequestError>
   readonly peers: Effect.Effect<ReadonlyArray<PeerView>, RequestError>
+  /** As the broker last said. */
+  readonly nameOf: (key: PublicKey) => DisplayName | undefined
+  /** The broker remembers it, too; joined again after each reconnect, unless it was refused. */
+  readonly joinChannel: (channel: Label) => Effect.Effect<void, RequestError>
+  readonly leaveChannel: (channel: Label) => Effect.Effect<void, RequestError>
+  readonly channels: Effect.Effect<ReadonlyArray<Channel>, RequestError>
   /** Remembered, and set again after each reconnect, also when this fails. */
   readonly setStatus: (status: Status) => Effect.Effect<void, RequestError>
-  readonly setSummary: (summary: string) => Effect.Effect<void, RequestError | SummaryTooLong>
+  readonly setSummary: (summary: string) => Effect.Effect<void, RequestError | SummaryTooLong | TooManyReaders>
   /** Asks for what waits, whatever the gate says. It is in the inbox on return; the result is how many still wait. */
   readonly pull: (max?: number) => Effect.Effect<number, RequestError>
+  /** Of a message that this member sent. */
   readonly messageStatus: (messageId: MessageId) => Effect.Effect<Reply<"message_state">, RequestError>
   readonly ping: Effect.Effect<void, RequestError>
 }
@@ -131,6 +143,7 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
   let maxMessageBytes = messageBytesDefault
   let status: Status | undefined
   let summary: string | undefined
+  const wantedChannels = new Set<Label>()
 
   const inbox = new PushBuffer((messageIds) => {
     // Without a connection the ack is lost; the broker then pushes again, and the buffer acks again.
@@ -175,6 +188,9 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
     const sealed = yield* sealProfile(summary, self, readers)
     yield* request((id): Request => ({ type: "set_profile", id, ...sealed }), "ok")
   }, Effect.provide(context))
+
+  const joinChannel = (channel: Label) =>
+    Effect.asVoid(request((id): Request => ({ type: "join_channel", channel, id }), "ok"))
 
   const receive = Effect.fnUntraced(function* (push: Push) {
     const offered = inbox.offer({
@@ -266,6 +282,7 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
     yield* restored("roster", refreshRoster)
     if (status !== undefined) yield* restored("status", sendStatus(status))
     if (summary !== undefined) yield* restored("summary", sendSummary(summary))
+    for (const channel of wantedChannels) yield* restored(`#${channel}`, joinChannel(channel))
   })
 
   const connect = Effect.gen(function* () {
@@ -321,12 +338,13 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
     if (state._tag === "Stopped") return yield* new ClientStopped({ reason: state.reason, code: state.code })
     const known = yield* bestRoster
     const { frame, id, target } = yield* composeSend(message, self, { roster: known, keys, maxMessageBytes })
-    const answer = yield* outbox.offer({ id, text: frame })
+    const answer = yield* outbox.offer({ id, text: frame, targetSpec: formatTarget(target) })
     const ack = Effect.map(Deferred.await(answer), (acked): Receipt => ({
       id,
       messageId: acked.messageId,
       duplicate: acked.duplicate ?? false,
       recipients: acked.recipients ?? [],
+      unsealed: acked.unsealed ?? [],
     }))
     return { id, messageId: messageIdOf(meshId, pubkey, id), target, ack } satisfies Enqueued
   }, Effect.provide(context))
@@ -365,6 +383,25 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
         ...peer,
         profile: Option.getOrUndefined(openProfile({ ...peer, ...(profile && { profile }) }, membership, sodium)),
       })),
+    ),
+    nameOf: (key) => roster?.members.find(({ pubkey }) => pubkey === key)?.displayName,
+    joinChannel: (channel) =>
+      Effect.suspend(() => {
+        wantedChannels.add(channel)
+        return Effect.tapError(joinChannel(channel), (error) =>
+          Effect.sync(() => {
+            if (error._tag === "RequestRefused") wantedChannels.delete(channel)
+          }),
+        )
+      }),
+    leaveChannel: (channel) =>
+      Effect.suspend(() => {
+        wantedChannels.delete(channel)
+        return Effect.asVoid(request((id): Request => ({ type: "leave_channel", channel, id }), "ok"))
+      }),
+    channels: Effect.map(
+      request((id): Request => ({ type: "list_channels", id }), "channels"),
+      ({ channels }) => channels,
     ),
     setStatus: (next) =>
       Effect.suspend(() => {

@@ -28,6 +28,14 @@ export const stableMillis = 60_000
 
 export const statusEverywhereTimeoutMillis = 5_000
 
+/** Times that a message is refused, for what may pass, before its sender is told. An outage is outlasted. */
+export const refusalsMax = 8
+/** The same where the recipient's inbox is full: the sender is told while it waits. */
+export const backlogRefusalsMax = 4
+
+/** Members that one message or profile may be sealed to: the broker takes no more. */
+export const sealedKeysMax = 500
+
 /** Base64 characters of a sealed profile that a broker takes. */
 export const profileCharactersMax = 8_192
 

@@ -1,11 +1,18 @@
 import { messageIdOf } from "@claudemesh/domain/trust/MessageIdentity"
+import { formatTarget } from "@claudemesh/domain/routing/Target"
+import type { Send } from "@claudemesh/domain/wire/ClientFrame"
+import type { ErrorCode } from "@claudemesh/domain/wire/ErrorCode"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
+import type { Enqueued } from "../src/BrokerClient.ts"
 import { startClient } from "./support/Clients.ts"
 import { settle, testLayer } from "./support/FakeBroker.ts"
 
 const message = (text: string) => ({ to: "Bob", text, priority: "next" as const })
+
+const refusalOf = ({ id }: Send, code: ErrorCode) =>
+  ({ type: "error", code, message: "not now", ...(id && { id }), retryable: true }) as const
 
 layer(testLayer)("the outbox", (it) => {
   it.effect("answers a send with what became of it, under the id that follows from the sender's", () =>
@@ -80,7 +87,7 @@ layer(testLayer)("the outbox", (it) => {
     }),
   )
 
-  for (const code of ["unavailable", "internal", "capacity"] as const) {
+  for (const code of ["unavailable", "internal", "capacity", "rate_limited", "backlog_full"] as const) {
     it.effect(`tries again with the same id, after a pause, what was refused with ${code}`, () =>
       Effect.gen(function* () {
         const { broker, client } = yield* startClient()
@@ -125,6 +132,96 @@ layer(testLayer)("the outbox", (it) => {
         broker.sends.map((send) => send.id),
         [first.id, first.id, second.id],
       )
+    }),
+  )
+
+  it.effect("pauses once for many refusals at once, and not for each of them", () =>
+    Effect.gen(function* () {
+      const { broker, client } = yield* startClient()
+      broker.override = (frame) => frame.type === "send"
+      const sent: Array<Enqueued> = []
+      for (let n = 0; n < 50; n++) sent.push(yield* client.enqueue(message(String(n))))
+      yield* settle
+      broker.override = () => false
+      for (const send of broker.sends) broker.latest.say(refusalOf(send, "rate_limited"))
+      yield* TestClock.adjust("1300 millis")
+      for (const { ack } of sent) yield* ack
+      assert.strictEqual(broker.sends.length, 100)
+    }),
+  )
+
+  it.effect("holds back what goes to a full inbox, in order, and nothing else", () =>
+    Effect.gen(function* () {
+      const { alice, bob, broker, client } = yield* startClient()
+      let full = true
+      broker.override = (frame, { say }) => {
+        if (!full || frame.type !== "send" || formatTarget(frame.targetSpec) !== bob.publicKey) return false
+        say(refusalOf(frame, "backlog_full"))
+        return true
+      }
+      const first = yield* client.enqueue(message("1"))
+      yield* settle
+      full = false
+      const second = yield* client.enqueue(message("2"))
+      const other = yield* client.enqueue({ ...message("to myself"), to: alice.publicKey })
+      yield* other.ack
+      assert.deepStrictEqual(
+        broker.sends.map((send) => send.id),
+        [first.id, other.id],
+      )
+      yield* TestClock.adjust("1300 millis")
+      yield* Effect.all([first.ack, second.ack])
+      assert.deepStrictEqual(
+        broker.sends.map((send) => send.id),
+        [first.id, other.id, first.id, second.id],
+      )
+    }),
+  )
+
+  for (const [code, tries, within] of [
+    ["backlog_full", 4, "9 seconds"],
+    ["internal", 8, "2 minutes"],
+    ["rate_limited", 8, "2 minutes"],
+  ] as const) {
+    it.effect(`tells the sender after ${tries} refusals with ${code}, and lets go what waited behind`, () =>
+      Effect.gen(function* () {
+        const { broker, client } = yield* startClient()
+        let refused: string | undefined
+        broker.override = (frame, { say }) => {
+          if (frame.type !== "send") return false
+          refused ??= frame.id
+          if (frame.id !== refused) return false
+          say(refusalOf(frame, code))
+          return true
+        }
+        const first = yield* client.enqueue(message("never"))
+        yield* settle
+        const second = yield* client.enqueue(message("behind"))
+        const told = yield* Effect.forkChild(Effect.flip(first.ack))
+        yield* TestClock.adjust(within)
+        assert.deepInclude(yield* Fiber.join(told), { _tag: "SendRefused", code })
+        yield* second.ack
+        assert.strictEqual(broker.sends.filter((send) => send.id === first.id).length, tries)
+        assert.strictEqual(yield* client.outboxSize, 0)
+      }),
+    )
+  }
+
+  it.effect("outlasts an outage of the broker's database, however long", () =>
+    Effect.gen(function* () {
+      const { broker, client } = yield* startClient()
+      let down = true
+      broker.override = (frame, { say }) => {
+        if (!down || frame.type !== "send") return false
+        say(refusalOf(frame, "unavailable"))
+        return true
+      }
+      const { ack } = yield* client.enqueue(message("later"))
+      yield* TestClock.adjust("1 hour")
+      assert.isAbove(broker.sends.length, 50)
+      down = false
+      yield* TestClock.adjust("1 minute")
+      yield* ack
     }),
   )
 

@@ -86,6 +86,19 @@ layer(testLayer)("reconnecting", (it) => {
     )
   }
 
+  for (const code of [1001, 1011, 1013, 4029]) {
+    it.effect(`comes back after close code ${code}`, () =>
+      Effect.gen(function* () {
+        const { broker, client } = yield* startClient()
+        broker.latest.close(code)
+        yield* settle
+        assert.strictEqual((yield* client.state)._tag, "Waiting")
+        yield* TestClock.adjust("2 seconds")
+        yield* client.awaitConnected("1 second")
+      }),
+    )
+  }
+
   it.effect("keeps the error code of a refused hello as the reason", () =>
     Effect.gen(function* () {
       const { client } = yield* startClient((broker) => {

@@ -1,8 +1,12 @@
+import { Label, MessageId } from "@claudemesh/domain/Ids"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { startClient } from "./support/Clients.ts"
-import { settle, testLayer } from "./support/FakeBroker.ts"
+import { at, type FakeBroker, settle, testLayer } from "./support/FakeBroker.ts"
+
+const builds = Label.make("builds")
+const reviews = Label.make("reviews")
 
 layer(testLayer)("requests", (it) => {
   it.effect("fail as timed out when no reply comes within 10 s", () =>
@@ -75,6 +79,62 @@ layer(testLayer)("requests", (it) => {
       assert.include(types, "set_status")
       assert.include(types, "set_profile")
       assert.strictEqual(broker.sent("set_status").at(-1)?.status, "dnd")
+    }),
+  )
+
+  const joined = (broker: FakeBroker) => broker.latest.sent.filter(({ type }) => type === "join_channel")
+
+  it.effect("join channels, list them, and join again after a reconnect those not left since", () =>
+    Effect.gen(function* () {
+      const { broker, client } = yield* startClient()
+      for (const channel of [builds, reviews]) yield* client.joinChannel(channel)
+      yield* client.leaveChannel(reviews)
+      assert.deepStrictEqual(
+        broker.sent("leave_channel").map(({ channel }) => channel),
+        [reviews],
+      )
+      broker.channels = [{ channel: builds, joined: true, sessions: 1, members: 2 }]
+      assert.deepStrictEqual(yield* client.channels, broker.channels)
+      broker.latest.close(1001)
+      yield* TestClock.adjust("2 seconds")
+      yield* settle
+      assert.deepInclude(joined(broker)[0], { channel: builds })
+      assert.strictEqual(joined(broker).length, 1)
+    }),
+  )
+
+  it.effect("remember a channel that could not be joined, unless the broker refused it", () =>
+    Effect.gen(function* () {
+      const { broker, client } = yield* startClient()
+      broker.override = (frame, { say }) => {
+        if (frame.type !== "join_channel") return false
+        say({ type: "error", code: "capacity", message: "too many", id: frame.id, retryable: true })
+        return true
+      }
+      assert.deepInclude(yield* Effect.flip(client.joinChannel(builds)), { _tag: "RequestRefused", code: "capacity" })
+      broker.override = () => false
+      broker.latest.close(1001)
+      yield* settle
+      assert.strictEqual((yield* Effect.flip(client.joinChannel(reviews)))._tag, "NotConnected")
+      yield* TestClock.adjust("2 seconds")
+      yield* settle
+      assert.deepInclude(joined(broker)[0], { channel: reviews })
+      assert.strictEqual(joined(broker).length, 1)
+    }),
+  )
+
+  it.effect("ask what became of a message, for each recipient", () =>
+    Effect.gen(function* () {
+      const { bob, broker, client } = yield* startClient()
+      const messageId = MessageId.make("0".repeat(32))
+      const recipients = [{ pubkey: bob.publicKey, sessionId: bob.sessionId, state: "consumed", at }] as const
+      broker.override = (frame, { say }) => {
+        if (frame.type !== "message_status") return false
+        say({ type: "message_state", id: frame.id, messageId: frame.messageId, state: "consumed", at, recipients })
+        return true
+      }
+      const fate = yield* client.messageStatus(messageId)
+      assert.deepInclude(fate, { messageId, state: "consumed", recipients })
     }),
   )
 

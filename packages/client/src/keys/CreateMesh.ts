@@ -33,6 +33,7 @@ export const membershipIn = (
   brokerUrl,
   joinedAt,
   ownerPublicKey: owner.publicKey,
+  ...(request.allowUnsealed === true && { allowUnsealed: true }),
 })
 
 const newKeyPair = Effect.gen(function* () {

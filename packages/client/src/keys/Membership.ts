@@ -19,5 +19,7 @@ export const Membership = Schema.Struct({
   /** Of the mesh's owner; the secret one only where the mesh was made. */
   ownerPublicKey: Schema.optionalKey(PublicKey),
   ownerSecretKey: Schema.optionalKey(SecretKey),
+  /** The mesh takes group messages in clear, as the first clients send them. Without it such a message is not shown. */
+  allowUnsealed: Schema.optionalKey(Schema.Boolean),
 })
 export type Membership = typeof Membership.Type

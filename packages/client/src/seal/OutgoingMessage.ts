@@ -1,23 +1,13 @@
 /** What an agent wants to say, made into a frame: whom it means, found in the roster, and the text sealed to them. */
-import { ClientMessageId, type MessageId, type SessionId } from "@claudemesh/domain/Ids"
+import { ClientMessageId, type MessageId } from "@claudemesh/domain/Ids"
 import type { Priority } from "@claudemesh/domain/routing/Status"
-import { formatTarget, isDirect, type Target } from "@claudemesh/domain/routing/Target"
+import { isDirect, type Target } from "@claudemesh/domain/routing/Target"
 import { encodeClientFrame } from "@claudemesh/domain/wire/ClientFrame"
-import { Crypto, Effect, Schema } from "effect"
-import type { Membership } from "../keys/Membership.ts"
+import { Crypto, Effect } from "effect"
 import { resolveTarget } from "../roster/ResolveTarget.ts"
 import type { Roster } from "../roster/Roster.ts"
 import type { TrustedKeys } from "../roster/TrustedKeys.ts"
-import { recipientSpeaksV1, sealMessage } from "./SealMessage.ts"
-
-/** Channels, tags and `*` cannot be sealed to yet. */
-export class UnsupportedTarget extends Schema.TaggedError<UnsupportedTarget>()("UnsupportedTarget", {
-  target: Schema.String,
-}) {
-  override get message() {
-    return `${this.target} is a group; messages go to one member or session for now`
-  }
-}
+import { recipientSpeaksV1, sealGroupMessage, sealMessage, type Unsealed } from "./SealMessage.ts"
 
 export interface OutgoingMessage {
   /** As the agent wrote it, or resolved. */
@@ -30,26 +20,22 @@ export interface OutgoingMessage {
 /** The frame's text is made once: a resend says the same, under the same id (I7). */
 export const composeSend = Effect.fnUntraced(function* (
   message: OutgoingMessage,
-  from: Pick<Membership, "meshId" | "secretKey"> & { readonly sessionId: SessionId },
+  from: Unsealed<Target>["from"],
   mesh: { readonly roster: Roster; readonly keys: TrustedKeys; readonly maxMessageBytes: number },
 ) {
   const { priority, replyTo, text, to } = message
   const target = typeof to === "string" ? yield* Effect.fromResult(resolveTarget(to, mesh.roster)) : to
-  if (!isDirect(target)) return yield* new UnsupportedTarget({ target: formatTarget(target) })
-  const recipient = yield* Effect.fromResult(mesh.keys.of(target.key))
   const id = ClientMessageId.make(yield* Effect.orDie((yield* Crypto.Crypto).randomUUIDv7))
-  const bare = recipientSpeaksV1(target, mesh.roster)
-  const sealed = yield* sealMessage({
-    text,
-    target,
-    recipient,
-    bare,
-    priority,
-    replyTo,
-    id,
-    from,
-    maxBytes: mesh.maxMessageBytes,
-  })
+  const unsealed = { text, priority, replyTo, id, from, maxBytes: mesh.maxMessageBytes }
+  const sealed = isDirect(target)
+    ? yield* sealMessage(
+        { ...unsealed, target },
+        {
+          recipient: yield* Effect.fromResult(mesh.keys.of(target.key)),
+          bare: recipientSpeaksV1(target, mesh.roster),
+        },
+      )
+    : yield* sealGroupMessage({ ...unsealed, target }, mesh.keys.usable(mesh.roster.members))
   const frame = encodeClientFrame({
     type: "send",
     id,

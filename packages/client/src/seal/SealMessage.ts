@@ -1,18 +1,22 @@
 /**
- * A direct message as it leaves: sealed from our key to the recipient's. To a v2 recipient the text goes in an
- * envelope that binds it to everything the broker could change; a v1 recipient shows what it opens as it
- * stands, so it gets the bare text.
+ * A message as it leaves. A direct one is sealed from our key to the recipient's. To a v2 recipient the text goes
+ * in an envelope that binds it to everything the broker could change; a v1 recipient shows what it opens as it
+ * stands, so it gets the bare text. One to a group is such an envelope, signed, and sealed to every member: who
+ * of them is in the group is the broker's to say, and it passes on no key but the recipient's own.
  */
 import { Base64, decodedBytes, Nonce } from "@claudemesh/domain/Base64"
-import type { ClientMessageId, MeshId, MessageId, SecretKey, SessionId } from "@claudemesh/domain/Ids"
+import type { ClientMessageId, MessageId, SessionId } from "@claudemesh/domain/Ids"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import type { Priority } from "@claudemesh/domain/routing/Status"
-import { type DirectTarget, formatTarget } from "@claudemesh/domain/routing/Target"
-import { encodeEnvelope } from "@claudemesh/domain/trust/Plaintext"
+import { type DirectTarget, formatTarget, type Target } from "@claudemesh/domain/routing/Target"
+import { encodeGroupMessage } from "@claudemesh/domain/trust/GroupMessage"
+import { encodeEnvelope, type Envelope } from "@claudemesh/domain/trust/Plaintext"
 import { Clock, Effect, Schema } from "effect"
+import type { Membership } from "../keys/Membership.ts"
 import { randomBytes } from "../keys/RandomBytes.ts"
 import { Sodium, type TrustedKey } from "../keys/Sodium.ts"
 import type { Roster } from "../roster/Roster.ts"
+import { sealToMany } from "./SealToMany.ts"
 
 export class MessageTooLarge extends Schema.TaggedError<MessageTooLarge>()("MessageTooLarge", {
   bytes: Schema.Int,
@@ -28,36 +32,56 @@ export interface Sealed {
   readonly ciphertext: Base64
 }
 
-export const sealMessage = Effect.fnUntraced(function* (message: {
+/** What is sealed, and from whom. */
+export interface Unsealed<To extends Target> {
   readonly text: string
-  readonly target: DirectTarget
-  readonly recipient: TrustedKey
-  readonly bare: boolean
+  readonly target: To
   readonly priority: Priority
   readonly replyTo?: MessageId | undefined
   readonly id: ClientMessageId
-  readonly from: { readonly meshId: MeshId; readonly sessionId: SessionId; readonly secretKey: SecretKey }
+  readonly from: Pick<Membership, "meshId" | "pubkey" | "secretKey"> & { readonly sessionId: SessionId }
   readonly maxBytes: number
-}) {
-  const { bare, from, id, maxBytes, priority, recipient, replyTo, target, text } = message
-  const plaintext = bare
-    ? text
-    : encodeEnvelope({
-        text,
-        meshId: from.meshId,
-        senderSessionId: from.sessionId,
-        targetSpec: formatTarget(target),
-        priority,
-        ...(replyTo && { replyTo }),
-        id,
-        sentAt: isoFromMillis(yield* Clock.currentTimeMillis),
-      })
+}
+
+export const sealMessage = Effect.fnUntraced(function* (
+  message: Unsealed<DirectTarget>,
+  to: { readonly recipient: TrustedKey; readonly bare: boolean },
+) {
+  const plaintext = to.bare ? message.text : encodeEnvelope(yield* envelopeOf(message))
   const nonce = yield* randomBytes(24)
-  const ciphertext = (yield* Sodium).seal(plaintext, nonce, recipient, from.secretKey)
-  const bytes = decodedBytes(ciphertext)
-  if (bytes > maxBytes) return yield* new MessageTooLarge({ bytes, maxBytes })
+  const ciphertext = (yield* Sodium).seal(plaintext, nonce, to.recipient, message.from.secretKey)
+  yield* fits(ciphertext, message.maxBytes)
   return { nonce: Nonce.make(Buffer.from(nonce).toString("base64")), ciphertext } satisfies Sealed
 })
+
+export const sealGroupMessage = Effect.fnUntraced(function* (
+  message: Unsealed<Target>,
+  readers: ReadonlyArray<TrustedKey>,
+) {
+  const { pubkey, secretKey } = message.from
+  const { sign } = yield* Sodium
+  const plaintext = encodeGroupMessage(yield* envelopeOf(message), pubkey, (statement) => sign(statement, secretKey))
+  const sealed = yield* sealToMany(plaintext, readers)
+  yield* fits(sealed.ciphertext, message.maxBytes)
+  return sealed
+})
+
+const envelopeOf = ({ from, id, priority, replyTo, target, text }: Unsealed<Target>): Effect.Effect<Envelope> =>
+  Effect.map(Clock.currentTimeMillis, (now) => ({
+    text,
+    meshId: from.meshId,
+    senderSessionId: from.sessionId,
+    targetSpec: formatTarget(target),
+    priority,
+    ...(replyTo && { replyTo }),
+    id,
+    sentAt: isoFromMillis(now),
+  }))
+
+const fits = (ciphertext: Base64, maxBytes: number): Effect.Effect<void, MessageTooLarge> => {
+  const bytes = decodedBytes(ciphertext)
+  return bytes > maxBytes ? Effect.fail(new MessageTooLarge({ bytes, maxBytes })) : Effect.void
+}
 
 /** Whether a session that would show an envelope as text may get the message. */
 export const recipientSpeaksV1 = (target: DirectTarget, { members, peers }: Roster): boolean => {

@@ -8,6 +8,7 @@ import { messageBytesDefault } from "@claudemesh/domain/Limits"
 import { messageIdOf } from "@claudemesh/domain/trust/MessageIdentity"
 import {
   type BrokerFrame,
+  type Channel,
   encodeBrokerFrame,
   type Member,
   type Peer,
@@ -108,6 +109,7 @@ export class FakeBroker {
   override: Override = () => false
   members: ReadonlyArray<Member> = []
   peers: ReadonlyArray<Peer> = []
+  channels: ReadonlyArray<Channel> = []
   maxMessageBytes = messageBytesDefault
   #nonces = 0
 
@@ -184,12 +186,16 @@ export class FakeBroker {
         return say({ type: "members", id: frame.id, members: this.members })
       case "list_peers":
         return say({ type: "peers", id: frame.id, peers: this.peers })
+      case "list_channels":
+        return say({ type: "channels", id: frame.id, channels: this.channels })
       case "ping":
         return say({ type: "pong", id: frame.id })
       case "pull":
         return say({ type: "ok", id: frame.id, remaining: 0 })
       case "set_status":
       case "set_profile":
+      case "join_channel":
+      case "leave_channel":
         return say({ type: "ok", id: frame.id ?? "" })
       default:
         return undefined

@@ -18,16 +18,17 @@ export const sealedSend = Effect.fnUntraced(function* (message: {
   const target = message.target ?? memberTarget(to)
   const { trust } = yield* Sodium
   const id = ClientMessageId.make("m1")
-  const sealed = yield* sealMessage({
-    text,
-    target,
-    recipient: yield* Effect.fromResult(trust(to.publicKey)),
-    bare: bare ?? false,
-    priority: "next",
-    id,
-    from: { meshId: membershipOf(from).meshId, sessionId: from.sessionId, secretKey: from.secretKey },
-    maxBytes: 65_536,
-  })
+  const sealed = yield* sealMessage(
+    {
+      text,
+      target,
+      priority: "next",
+      id,
+      from: { ...membershipOf(from), sessionId: from.sessionId },
+      maxBytes: 65_536,
+    },
+    { recipient: yield* Effect.fromResult(trust(to.publicKey)), bare: bare ?? false },
+  )
   return { type: "send", id, targetSpec: target, priority: "next", ...sealed } satisfies Send
 })
 

@@ -29,6 +29,9 @@ const header = "claudemesh-message-v2\n"
 const encode = Schema.encodeSync(Schema.fromJsonString(Envelope))
 const decode = Schema.decodeUnknownResult(Schema.fromJsonString(Envelope))
 
+/** The envelope's JSON alone, as a group message signs it. */
+export const envelopeJson: (envelope: Envelope) => string = encode
+
 export const encodeEnvelope = (envelope: Envelope): string => header + encode(envelope)
 
 export type Plaintext = Data.TaggedEnum<{
@@ -54,11 +57,16 @@ export const Plaintext = Data.taggedEnum<Plaintext>()
 /** How far the broker's `createdAt` may be before, and how long after, the sender's `sentAt`. */
 export const backdateMillis = 5 * 60_000
 
-type FrameFacts = Omit<Push, "type" | "nonce" | "ciphertext" | "senderName" | "sealedKey" | "redelivered">
+export type FrameFacts = Omit<Push, "type" | "nonce" | "ciphertext" | "senderName" | "sealedKey" | "redelivered">
 
 export const readPlaintext = (opened: string, frame: FrameFacts): Plaintext => {
   if (!opened.startsWith(header)) return Plaintext.Bare({ text: opened })
-  const envelope = Option.getOrUndefined(Result.getSuccess(decode(opened.slice(header.length))))
+  return readEnvelope(opened.slice(header.length), frame)
+}
+
+/** Never `Bare`: an envelope's JSON is one, or it is broken. */
+export const readEnvelope = (json: string, frame: FrameFacts): Exclude<Plaintext, { readonly _tag: "Bare" }> => {
+  const envelope = Option.getOrUndefined(Result.getSuccess(decode(json)))
   if (envelope === undefined) return Plaintext.Mismatch({ field: "shape" })
   const field = firstDifference(envelope, frame)
   return field === undefined ? Plaintext.Bound({ text: envelope.text, envelope }) : Plaintext.Mismatch({ field })

@@ -4,6 +4,7 @@ import { DisplayName, MemberId, Signature, Slug } from "../../src/Ids.ts"
 import { isoFromMillis } from "../../src/IsoTime.ts"
 import { createMeshStatement } from "../../src/trust/CreateMeshStatement.ts"
 import { audienceOf, helloStatementV1, helloStatementV2 } from "../../src/trust/HelloStatement.ts"
+import { groupMessageStatement } from "../../src/trust/GroupMessage.ts"
 import { profileStatement } from "../../src/trust/Plaintext.ts"
 import { alice, aliceId, bob, laptop, mesh } from "../support/Cast.ts"
 
@@ -87,6 +88,15 @@ describe("the statement that makes a mesh", () => {
   it("does not cover its own signature", () => {
     const signed = { ...created, signature: Signature.make("5".repeat(128)) }
     assert.strictEqual(createMeshStatement(signed), createMeshStatement(created))
+  })
+})
+
+describe("the statement of a group message", () => {
+  it("is a line of its own, the sender, and the envelope as it is sent, whatever it holds", () => {
+    assert.strictEqual(
+      groupMessageStatement('{"text":"one"}\ntwo', alice),
+      `claudemesh-group-message-v1\n${aliceKey}\n{"text":"one"}\ntwo`,
+    )
   })
 })
 
