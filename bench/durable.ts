@@ -169,7 +169,7 @@ const inTurn = async (name: string, one: () => Promise<Figures>, other: () => Pr
 }
 
 const folder = await mkdtemp(join(tmpdir(), "claudemesh-bench-"))
-const brokerMain = join(here, "../packages/broker/src/main.ts")
+const brokerMain = join(here, "broker.ts")
 const relay = join(here, "bareRelay.ts")
 let number = 0
 console.log(`${rounds} rounds of ${messages} messages, ${cpus().length} processors\n`)

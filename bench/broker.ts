@@ -1,0 +1,24 @@
+/** The broker as `npm start` runs it, but for the rates: what is measured is how fast it can be. */
+import * as BunRuntime from "@effect/platform-bun/BunRuntime"
+import { Broker } from "@claudemesh/broker/Broker"
+import { brokerConfig } from "@claudemesh/broker/Config"
+import { Effect, Layer } from "effect"
+
+const unlimited = 1e9
+
+BunRuntime.runMain(
+  Effect.flatMap(brokerConfig, (config) =>
+    Layer.launch(
+      Broker.layer({
+        ...config,
+        limits: {
+          ...config.limits,
+          sendsPerSecond: unlimited,
+          sendsBurst: unlimited,
+          framesPerSecond: unlimited,
+          framesBurst: unlimited,
+        },
+      }),
+    ),
+  ),
+)
