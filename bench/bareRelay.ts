@@ -36,6 +36,7 @@ const sqliteStore = () => {
   const delivery = database.query("INSERT INTO delivery VALUES (?, ?, NULL)")
   const audit = database.query("INSERT INTO audit_log VALUES (?, 'message_accepted', ?, ?)")
   const consume = database.query("UPDATE delivery SET consumed_at = ? WHERE seq = ?")
+  const erase = database.query("UPDATE message SET ciphertext = '' WHERE seq = ?")
   const write = database.transaction((accepts: ReadonlyArray<Job>, consumes: ReadonlyArray<Job>) => {
     for (const { row: r } of accepts) {
       message.run(
@@ -51,7 +52,10 @@ const sqliteStore = () => {
       delivery.run(r["seq"] ?? 0, r["target"] ?? "")
       audit.run(r["seq"] ?? 0, r["at"] ?? 0, r["sender"] ?? "")
     }
-    for (const { row } of consumes) consume.run(row["at"] ?? 0, row["seq"] ?? 0)
+    for (const { row } of consumes) {
+      consume.run(row["at"] ?? 0, row["seq"] ?? 0)
+      erase.run(row["seq"] ?? 0)
+    }
   })
   return async (accepts: ReadonlyArray<Job>, consumes: ReadonlyArray<Job>) => write(accepts, consumes)
 }
@@ -74,6 +78,10 @@ const postgresStore = async () => {
       if (consumes.length > 0) {
         await tx.unsafe(
           "UPDATE delivery SET consumed_at = r.at FROM jsonb_to_recordset($1::text::jsonb) AS r(seq bigint, at bigint) WHERE delivery.seq = r.seq",
+          [JSON.stringify(consumes.map(({ row }) => row))],
+        )
+        await tx.unsafe(
+          "UPDATE message SET ciphertext = '' FROM jsonb_to_recordset($1::text::jsonb) AS r(seq bigint) WHERE message.seq = r.seq",
           [JSON.stringify(consumes.map(({ row }) => row))],
         )
       }

@@ -262,15 +262,14 @@ export const sqlMessageStore = Layer.effect(
           AND session.attached_at <= r.at`
 
     /** With its last recipient a message's ciphertext goes; what is left is its metadata. */
-    const eraseConsumed = (values: ReadonlyArray<Extract<Write, { readonly _tag: "Consume" }>>) =>
-      sql`UPDATE mesh.message SET ciphertext = ''
-        FROM ${records(
-          sql,
-          values.map((one) => ({ mesh_id: one.meshId, seq: one.seq })),
-          { mesh_id: "text", seq: "bigint" },
-        )}
+    const eraseConsumed = (values: ReadonlyArray<Extract<Write, { readonly _tag: "Consume" }>>) => {
+      // A group message is consumed by many in one batch: it is looked at once.
+      const messages = new Map(values.map(({ meshId, seq }) => [Rows.seqKey(meshId, seq), { mesh_id: meshId, seq }]))
+      return sql`UPDATE mesh.message SET ciphertext = ''
+        FROM ${records(sql, [...messages.values()], { mesh_id: "text", seq: "bigint" })}
         WHERE message.mesh_id = r.mesh_id AND message.seq = r.seq AND NOT EXISTS (
           SELECT 1 FROM mesh.delivery d WHERE d.mesh_id = r.mesh_id AND d.seq = r.seq AND d.consumed_at IS NULL)`
+    }
 
     const moveInboxes = Effect.fnUntraced(function* (
       values: ReadonlyArray<Extract<Write, { readonly _tag: "InboxMoved" }>>,
