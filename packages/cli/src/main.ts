@@ -10,11 +10,13 @@ import { CliError, Command } from "effect/unstable/cli"
 import { FetchHttpClient } from "effect/unstable/http"
 import manifest from "../package.json" with { type: "json" }
 import { broker } from "./commands/broker.ts"
+import { channels } from "./commands/channels.ts"
 import { create } from "./commands/create.ts"
 import { demo } from "./commands/demo.ts"
 import { inbox } from "./commands/inbox.ts"
 import { list } from "./commands/list.ts"
 import { mcp } from "./commands/mcp.ts"
+import { messageStatus } from "./commands/messageStatus.ts"
 import { peers } from "./commands/peers.ts"
 import { seedTestMesh } from "./commands/seedTestMesh.ts"
 import { send } from "./commands/send.ts"
@@ -23,7 +25,20 @@ import { Failed } from "./Failed.ts"
 
 const root = Command.make("claudemesh").pipe(
   Command.withDescription("End-to-end encrypted messages between people's coding agents"),
-  Command.withSubcommands([create, list, peers, send, inbox, status, mcp, broker, demo, seedTestMesh]),
+  Command.withSubcommands([
+    create,
+    list,
+    peers,
+    channels,
+    send,
+    messageStatus,
+    inbox,
+    status,
+    mcp,
+    broker,
+    demo,
+    seedTestMesh,
+  ]),
 )
 
 const logging = Layer.mergeAll(

@@ -68,6 +68,22 @@ describe("the wrapping of peers' text", () => {
     )
   })
 
+  it("names the group that a message was said to, and nothing where it was said to the reader alone", () => {
+    for (const targetSpec of ["*", "#builds", "tag:reviewer"]) {
+      assert.include(wrapUntrusted(message({ targetSpec })), ` to="${targetSpec}" verified=`)
+    }
+    for (const targetSpec of ["b".repeat(64), `${"b".repeat(64)}/s-1`, "#not a label", undefined]) {
+      assert.notInclude(wrapUntrusted(message({ targetSpec })), " to=")
+    }
+  })
+
+  it("says of a text that came in clear that nothing of it is proved, not even who wrote it", () => {
+    const clear = message({ targetSpec: "*", content: Content.Opened({ text: "hello", binding: "clear" }) })
+    assert.strictEqual(verificationOf(clear), "no")
+    assert.include(wrapUntrusted(clear), ` to="*" verified="no" encrypted="no" `)
+    assert.notInclude(wrapUntrusted(message()), "encrypted=")
+  })
+
   it("says that a message may have been seen, and leaves out what is not known", () => {
     const wrapped = wrapUntrusted(message({ redelivered: true, senderName: undefined, senderSessionId: undefined }))
     assert.include(wrapped, `redelivered="yes"`)
@@ -85,6 +101,10 @@ describe("the wrapping of peers' text", () => {
   it("says why something cannot be read, and shows nothing of it (I16)", () => {
     const unreadable = wrapUntrusted(message({ content: Content.Undecryptable({ reason: "not_sealed_to_us" }) }))
     assert.include(unreadable, "\n[cannot be read: not_sealed_to_us]\n")
+    const forged = wrapUntrusted(message({ content: Content.Undecryptable({ reason: "not_signed" }) }))
+    assert.include(forged, "\n[not shown: it was not written by the member it is said to be from]\n")
+    const clear = wrapUntrusted(message({ content: Content.Undecryptable({ reason: "unsealed" }) }))
+    assert.match(clear, /\n\[not shown: it came unencrypted, .*\]\n/)
     const moved = wrapUntrusted(message({ content: Content.Mismatch({ field: "targetSpec" }) }))
     assert.match(moved, /\n\[not shown: .*targetSpec differs\)\]\n/)
   })

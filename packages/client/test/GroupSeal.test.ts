@@ -172,6 +172,9 @@ layer(testLayer)("a group message", (it) => {
         const push = pushTo(bob, alice, sealed, builds, { targetSpec })
         assert.deepInclude(yield* reads(bob, push), { _tag: "Mismatch", field: "targetSpec" })
       }
+      const toBobOnly = yield* said(alice, [bob], memberTarget(bob))
+      const consistent = pushTo(bob, alice, toBobOnly, memberTarget(bob))
+      assert.deepInclude(yield* reads(bob, consistent), { _tag: "Mismatch", field: "targetSpec" })
       const { targetSpec: _, ...unaddressed } = pushTo(bob, alice, sealed, builds)
       assert.deepInclude(yield* reads(bob, unaddressed), { _tag: "Mismatch", field: "targetSpec" })
 

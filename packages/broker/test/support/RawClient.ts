@@ -42,6 +42,25 @@ export const unseal = (push: Frame, to: Keys): string =>
     ),
   ).toString("utf8")
 
+/** What was sealed to many: the envelope's JSON, once its signature is found to be the sender's. */
+export const unsealGroup = (push: Frame, to: Keys): string => {
+  const contentKey = sodium.crypto_box_seal_open(
+    Buffer.from(String(push["sealedKey"]), "base64"),
+    x25519.publicKey(to.publicKey),
+    x25519.secretKey(to),
+  )
+  const ciphertext = Buffer.from(String(push["ciphertext"]), "base64")
+  const nonce = Buffer.from(String(push["nonce"]), "base64")
+  const opened = Buffer.from(sodium.crypto_secretbox_open_easy(ciphertext, nonce, contentKey)).toString("utf8")
+  const [line, json = "{}"] = opened.split("\n")
+  const { envelope, signature } = JSON.parse(json)
+  const sender = String(push["senderPubkey"])
+  const statement = `claudemesh-group-message-v1\n${sender}\n${envelope}`
+  const signed = sodium.crypto_sign_verify_detached(sodium.from_hex(signature), statement, sodium.from_hex(sender))
+  if (line !== "claudemesh-group-message-v1" || !signed) throw new Error("not signed by its sender")
+  return envelope
+}
+
 export type Frame = Readonly<Record<string, unknown>> & { readonly type: string }
 
 export interface Closed {

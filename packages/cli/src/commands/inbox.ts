@@ -3,7 +3,7 @@ import type { InboxMessage } from "@claudemesh/client/inbox/PushBuffer"
 import type { MeshManager } from "@claudemesh/client/MeshManager"
 import { Console, Effect } from "effect"
 import { Command, Flag } from "effect/unstable/cli"
-import { verificationOf } from "../mcp/WrapUntrusted.ts"
+import { groupOf, isClear, verificationOf } from "../mcp/WrapUntrusted.ts"
 import { askAll, chosenMeshes, clientLayer, connect } from "../Meshes.ts"
 import { bold, dim, printable, printJson } from "../Output.ts"
 import * as Flags from "./Flags.ts"
@@ -60,14 +60,24 @@ const asJson = (message: InboxMessage) => ({
   verified: verificationOf(message),
   text: message.content._tag === "Opened" ? message.content.text : null,
   ...(message.content._tag !== "Opened" && { problem: message.content }),
+  encrypted: !isClear(message),
   priority: message.priority,
+  group: groupOf(message) ?? null,
+  target: message.targetSpec ?? null,
   sentAt: message.createdAt,
   redelivered: message.redelivered,
 })
 
 const forPeople = (message: InboxMessage): string => {
   const from = bold(printable(message.senderName ?? message.senderKey))
-  const notes = [message.slug, message.createdAt, ...(message.redelivered ? ["maybe seen before"] : [])].join(", ")
+  const group = groupOf(message)
+  const notes = [
+    message.slug,
+    ...(group === undefined ? [] : [`to ${group}`]),
+    message.createdAt,
+    ...(message.redelivered ? ["maybe seen before"] : []),
+    ...(isClear(message) ? ["not encrypted: who wrote it is not proved"] : []),
+  ].join(", ")
   const { content } = message
   const body = content._tag === "Opened" ? printable(content.text) : dim(`[cannot be shown: ${content._tag}]`)
   return `${from} ${dim(`(${notes})`)}\n${body}\n`

@@ -1,11 +1,11 @@
 /** `mcp`: the MCP server that an agent's host starts. Stdout is MCP's alone. */
 import type { Dialer } from "@claudemesh/client/connection/Dialer"
 import type { Sodium } from "@claudemesh/client/keys/Sodium"
-import type { ConnectionState } from "@claudemesh/client/BrokerClient"
+import type { BrokerClient, ConnectionState } from "@claudemesh/client/BrokerClient"
 import { makeMeshManager, type MeshManager } from "@claudemesh/client/MeshManager"
-import { SessionId } from "@claudemesh/domain/Ids"
+import { Label, SessionId } from "@claudemesh/domain/Ids"
 import { Config, type Crypto, Effect, Option, Schedule, Schema, type Scope } from "effect"
-import { Command } from "effect/unstable/cli"
+import { Command, Flag } from "effect/unstable/cli"
 import { clientIdentity, clientLayer, joinedMeshes, newSessionId } from "../Meshes.ts"
 
 const isSessionId = Schema.is(SessionId)
@@ -42,19 +42,52 @@ const tried = ({ all }: MeshManager) =>
     },
   ).pipe(Effect.timeoutOption(firstTryMillis))
 
+/** In every mesh, and not waited for. One that is away is joined when it is back. */
+const joinAll = (clients: ReadonlyArray<BrokerClient>, channels: ReadonlyArray<Label>) =>
+  Effect.forEach(
+    clients.flatMap((client) => channels.map((channel) => ({ channel, client }))),
+    ({ channel, client }) =>
+      Effect.catch(client.joinChannel(channel), (error) =>
+        Effect.logWarning("a channel is not joined yet", {
+          slug: client.membership.slug,
+          channel,
+          reason: error.message,
+        }),
+      ),
+    { concurrency: "unbounded", discard: true },
+  ).pipe(Effect.forkScoped)
+
+/** Of a hello. */
+const tagsMax = 16
+
 const isTried = ({ _tag }: ConnectionState): boolean => _tag !== "Connecting"
 
 export const mcp = Command.make(
   "mcp",
-  {},
+  {
+    tags: Flag.String("tag").pipe(
+      Flag.withDescription("A label of this session, for tag:label; may be repeated"),
+      Flag.withSchema(Label),
+      Flag.between(0, tagsMax),
+    ),
+    channels: Flag.String("channel").pipe(
+      Flag.withDescription("A channel to join, without #; may be repeated"),
+      Flag.withSchema(Label),
+      Flag.atLeast(0),
+    ),
+  },
   Effect.fn(
-    function* () {
+    function* ({ channels, tags }) {
       const { serveMcp } = yield* Effect.promise(() => import("../mcp/McpServer.ts"))
       const memberships = yield* joinedMeshes
-      const identity = { sessionId: yield* sessionId, client: clientIdentity }
+      const identity = { sessionId: yield* sessionId, client: clientIdentity, ...(tags.length > 0 && { tags }) }
       const services = yield* Effect.context<Dialer | Sodium | Crypto.Crypto | Scope.Scope>()
       const manager = yield* Effect.cached(
-        makeMeshManager(memberships, identity).pipe(Effect.tap(tried), Effect.provide(services)),
+        makeMeshManager(memberships, identity).pipe(
+          Effect.tap(tried),
+          Effect.tap(({ all }) => joinAll(all, channels)),
+          Effect.provide(services),
+        ),
       )
       if (!(yield* isProbe)) yield* Effect.forkScoped(manager)
       yield* serveMcp(manager)
@@ -69,5 +102,6 @@ export const mcp = Command.make(
       command: "claude mcp add claudemesh -- node /path/to/claudemesh/packages/cli/bin/claudemesh.mjs mcp",
       description: "Connect Claude Code",
     },
+    { command: "claudemesh mcp --tag reviewer --channel builds", description: "As one of a group from the start" },
   ]),
 )

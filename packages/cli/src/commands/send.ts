@@ -4,7 +4,8 @@ import { Console, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/unstable/cli"
 import { Failed, failed } from "../Failed.ts"
 import { chosenMeshes, clientLayer, connect } from "../Meshes.ts"
-import { printJson } from "../Output.ts"
+import { groupWords, outcomeOf } from "../Outcome.ts"
+import { printable, printJson } from "../Output.ts"
 import * as Flags from "./Flags.ts"
 
 const meanings = {
@@ -21,7 +22,9 @@ export const send = Command.make(
   "send",
   {
     target: Argument.String("target").pipe(
-      Argument.withDescription("A name, a public key, or key/session; with several meshes slug:target"),
+      Argument.withDescription(
+        "A name, a public key, key/session, '#channel', tag:label or '*'; with several meshes slug:target",
+      ),
     ),
     text: Argument.String("text").pipe(Argument.withDescription("The message"), Argument.variadic({ min: 1 })),
     priority: Flag.Literals("priority", ["now", "next", "low"]).pipe(
@@ -43,8 +46,16 @@ export const send = Command.make(
         duration: ackWaitMillis,
         orElse: () => Effect.fail(new Failed({ reason: "the broker did not answer; the message may still arrive" })),
       })
-      const state = receipt.recipients[0]?.state ?? "queued"
       const { slug } = client.membership
+      const outcome = outcomeOf(client, enqueued, receipt)
+      if (outcome.group) {
+        const { group: _, ...data } = outcome
+        const common = { mesh: slug, target: formatTarget(enqueued.target), messageId: receipt.messageId }
+        return yield* json
+          ? printJson({ ...common, ...data })
+          : Console.log(printable(`${to} on ${slug}: ${groupWords(outcome, enqueued.target)} (${receipt.messageId})`))
+      }
+      const state = receipt.recipients[0]?.state ?? "queued"
       yield* json
         ? printJson({ mesh: slug, target: formatTarget(enqueued.target), messageId: receipt.messageId, state })
         : Console.log(`${state}: ${to} on ${slug} ${meanings[state]} (${receipt.messageId})`)
@@ -61,5 +72,7 @@ export const send = Command.make(
       command: `claudemesh send my-team:bob "look now" --priority now`,
       description: "In one of several meshes, urgently",
     },
+    { command: `claudemesh send '#builds' "main is red"`, description: "To everyone who joined a channel" },
+    { command: `claudemesh send '*' "standup in five minutes"`, description: "To all, also those who are away" },
   ]),
 )

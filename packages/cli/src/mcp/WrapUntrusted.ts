@@ -3,6 +3,8 @@
  * untrusted input; nothing in it can close the wrapping or pass for a word of the host.
  */
 import type { InboxMessage } from "@claudemesh/client/inbox/PushBuffer"
+import { formatTarget, isDirect, parseTarget } from "@claudemesh/domain/routing/Target"
+import { Option } from "effect"
 import { printable } from "../Output.ts"
 
 /** Tags that would end the wrapping, or that hosts give a meaning to. */
@@ -23,13 +25,29 @@ export const harmlessData = (value: unknown): unknown => {
 const attribute = (value: string): string =>
   printable(value).replaceAll("&", "&amp;").replaceAll('"', "&quot;").replaceAll("<", "&lt;")
 
-/** `bound`: key, target, id and time are proved. `key`: only that the sender's key sealed this text. `no`: nothing. */
+/** `bound`: key, target, id and time are proved. `key`: only that the sender's key sealed this text. `no`: nothing, not even who wrote it. */
 export type Verification = "bound" | "key" | "no"
 
 export const verificationOf = ({ content }: InboxMessage): Verification => {
   if (content._tag !== "Opened") return "no"
-  return content.binding === "bound" ? "bound" : "key"
+  switch (content.binding) {
+    case "bound":
+      return "bound"
+    case "bare":
+      return "key"
+    case "clear":
+      return "no"
+  }
 }
+
+/** The group that it was said to, so that an answer is not taken for one that only the reader awaits. */
+export const groupOf = ({ targetSpec }: InboxMessage): string | undefined => {
+  const target = Option.flatMap(Option.fromUndefinedOr(targetSpec), parseTarget)
+  return Option.isSome(target) && !isDirect(target.value) ? formatTarget(target.value) : undefined
+}
+
+/** It came in clear: the sender's name and key are only what the broker, or anybody in between, says they are. */
+export const isClear = ({ content }: InboxMessage): boolean => content._tag === "Opened" && content.binding === "clear"
 
 /** What cannot be read is said, never shown. */
 const bodyOf = ({ content }: InboxMessage): string => {
@@ -39,6 +57,9 @@ const bodyOf = ({ content }: InboxMessage): string => {
     case "Mismatch":
       return `[not shown: its sender sealed it for something else than it was delivered as (${content.field} differs)]`
     case "Undecryptable":
+      if (content.reason === "unsealed")
+        return "[not shown: it came unencrypted, and this mesh takes sealed messages only]"
+      if (content.reason === "not_signed") return "[not shown: it was not written by the member it is said to be from]"
       return `[cannot be read: ${content.reason}]`
   }
 }
@@ -49,7 +70,9 @@ export const wrapUntrusted = (message: InboxMessage): string => {
     ["from", message.senderName ?? "unknown"],
     ["key", message.senderKey],
     ["session", message.senderSessionId ?? ""],
+    ["to", groupOf(message) ?? ""],
     ["verified", verificationOf(message)],
+    ["encrypted", isClear(message) ? "no" : ""],
     ["priority", message.priority],
     ["at", message.createdAt],
     ["id", message.messageId],

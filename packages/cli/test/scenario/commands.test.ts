@@ -263,7 +263,7 @@ describe.concurrent("claudemesh send", () => {
           /nobody here is "dora"; there are: .*bob \([0-9a-f]{8}\)/,
         )
         assert.match(complaint(await alice("send", "BOB", "hi")), /"BOB" may be any of: .*Bob \(.*; write the key/)
-        assert.match(complaint(await alice("send", "*", "hi")), /\* is a group/)
+        assert.match(complaint(await alice("send", "#Not A Label", "hi")), /^claudemesh: nobody here is /)
       },
       ["alice", "bob", "Bob"],
     ),
@@ -346,7 +346,9 @@ describe.concurrent("the command", () => {
     "create",
     "list",
     "peers",
+    "channels",
     "send",
+    "message-status",
     "inbox",
     "status",
     "mcp",
@@ -374,6 +376,8 @@ describe.concurrent("the command", () => {
         [["create", "Not A Slug"], /a slug: 1 to 32 lower-case letters/],
         [["send", "bob"], /Missing required argument: text/],
         [["send", "bob", "hi", "--priority", "soon"], /now.*next.*low/],
+        [["message-status", "m1"], /a message id: 32 lower-case hex digits/],
+        [["mcp", "--channel", "#builds"], /a label: 1 to 64 lower-case letters/],
         [["peers", "--nonsense"], /Unrecognized flag: --nonsense/],
         [["seed-test-mesh", "--members", "101"], /between 1 and 100/],
       ]

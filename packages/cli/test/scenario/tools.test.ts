@@ -1,4 +1,4 @@
-/** The five tools as an agent's host calls them: over MCP, each server a process of its own. */
+/** The tools as an agent's host calls them: over MCP, each server a process of its own. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
 import { freePort } from "../../../broker/test/support/BrokerProcess.ts"
@@ -86,40 +86,45 @@ const accepted = async (client: RawClient, frame: object): Promise<void> => {
 const keyOf = (mesh: TestMesh, name: string) => mesh.member(name).keys.publicKey
 
 describe.concurrent("the MCP server", () => {
-  it.live("answers initialize and tools/list at once while its broker says nothing, and shows exactly five tools", () =>
-    Effect.scoped(
-      Effect.gen(function* () {
-        const { join, red } = yield* stage()
-        const silent = yield* Effect.acquireRelease(
-          Effect.sync(() => Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } })),
-          (listener) => Effect.sync(() => listener.stop(true)),
-        )
-        const before = performance.now()
-        const one = yield* join("alice", {}, [{ ...red, brokerUrl: `ws://127.0.0.1:${silent.port}/ws` }])
-        const { tools } = yield* Effect.promise(() => one.client.listTools())
-        assert.isBelow(performance.now() - before, 5_000, "a silent broker is given up after 10 s")
-        assert.deepStrictEqual(
-          tools.map(({ inputSchema, name }) => ({
-            name,
-            properties: Object.keys(inputSchema.properties ?? {}),
-            required: inputSchema.required ?? [],
-          })),
-          [
-            {
-              name: "send_message",
-              properties: ["target", "message", "priority", "reply_to"],
-              required: ["target", "message"],
-            },
-            { name: "check_messages", properties: ["max"], required: [] },
-            { name: "set_status", properties: ["status"], required: ["status"] },
-            { name: "set_summary", properties: ["summary"], required: ["summary"] },
-            { name: "list_peers", properties: ["mesh"], required: [] },
-          ],
-        )
-        assert.deepStrictEqual(one.client.getServerVersion()?.name, "claudemesh")
-        assert.isBelow(one.client.getInstructions()?.length ?? Infinity, 2_000, "hosts cut longer ones")
-      }),
-    ),
+  it.live(
+    "answers initialize and tools/list at once while its broker says nothing, and shows exactly eight tools",
+    () =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const { join, red } = yield* stage()
+          const silent = yield* Effect.acquireRelease(
+            Effect.sync(() => Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } })),
+            (listener) => Effect.sync(() => listener.stop(true)),
+          )
+          const before = performance.now()
+          const one = yield* join("alice", {}, [{ ...red, brokerUrl: `ws://127.0.0.1:${silent.port}/ws` }])
+          const { tools } = yield* Effect.promise(() => one.client.listTools())
+          assert.isBelow(performance.now() - before, 5_000, "a silent broker is given up after 10 s")
+          assert.deepStrictEqual(
+            tools.map(({ inputSchema, name }) => ({
+              name,
+              properties: Object.keys(inputSchema.properties ?? {}),
+              required: inputSchema.required ?? [],
+            })),
+            [
+              {
+                name: "send_message",
+                properties: ["target", "message", "priority", "reply_to"],
+                required: ["target", "message"],
+              },
+              { name: "check_messages", properties: ["max"], required: [] },
+              { name: "set_status", properties: ["status"], required: ["status"] },
+              { name: "set_summary", properties: ["summary"], required: ["summary"] },
+              { name: "list_peers", properties: ["mesh"], required: [] },
+              { name: "join_channel", properties: ["channel", "mesh"], required: ["channel"] },
+              { name: "leave_channel", properties: ["channel", "mesh"], required: ["channel"] },
+              { name: "list_channels", properties: ["mesh"], required: [] },
+            ],
+          )
+          assert.deepStrictEqual(one.client.getServerVersion()?.name, "claudemesh")
+          assert.isBelow(one.client.getInstructions()?.length ?? Infinity, 2_000, "hosts cut longer ones")
+        }),
+      ),
   )
 
   it.live("answers when no broker is running, and says so in each tool", () =>
@@ -135,6 +140,8 @@ describe.concurrent("the MCP server", () => {
           failedWith(await one.call("set_summary", { summary: "x" }), /^red: not yet \(/)
           assert.match((await one.call("check_messages")).text, /Mesh red is not connected \(.*\): there may be more/)
           assert.match((await one.call("list_peers")).text, /^Mesh red: not connected \(/)
+          assert.match((await one.call("list_channels")).text, /^Mesh red: not connected \(/)
+          failedWith(await one.call("join_channel", { channel: "builds" }), /^#builds: not connected: /)
           assert.deepStrictEqual(one.strayOutput, [])
         })
       }),
@@ -155,6 +162,8 @@ describe.concurrent("the MCP server", () => {
           failedWith(await one.call("set_status", {}), /^set_status: .*status/s)
           failedWith(await one.call("set_summary", { summary: "x".repeat(501) }), /^set_summary: /)
           failedWith(await one.call("list_peers", { mesh: "blue" }), /red/)
+          failedWith(await one.call("join_channel", { channel: "#builds" }), /^join_channel: .*channel/s)
+          failedWith(await one.call("join_channel", { channel: "builds", mesh: "blue" }), /red/)
           failedWith(await one.call("launch", {}), /no tool launch; there are send_message, check_messages/)
           succeeded(await one.call("list_peers"))
           assert.deepStrictEqual(one.strayOutput, [])
@@ -232,8 +241,7 @@ describe.concurrent("send_message", () => {
           const ambiguous = await one.call("send_message", { target: "CAROL", message: "hi" })
           failedWith(ambiguous, /^"CAROL" may be any of: .*carol \(.*Carol \(.*; write the key$|Carol \(.*carol \(/)
           assert.lengthOf(ambiguous.structured["candidates"] as ReadonlyArray<unknown>, 2)
-          failedWith(await one.call("send_message", { target: "*", message: "hi" }), /is a group/)
-          failedWith(await one.call("send_message", { target: "#dev", message: "hi" }), /is a group/)
+          failedWith(await one.call("send_message", { target: "#Not A Label", message: "hi" }), /^nobody here is /)
 
           const self = succeeded(await one.call("send_message", { target: "alice", message: "a note" }))
           assert.strictEqual(self.structured["state"], "delivered")

@@ -29,10 +29,14 @@ export interface Agent {
 const textOf = (content: unknown): string =>
   Array.isArray(content) ? content.map((part: { readonly text?: string }) => part.text ?? "").join("\n") : ""
 
-const start = async (home: string, environment: Readonly<Record<string, string>>): Promise<Agent> => {
+const start = async (
+  home: string,
+  environment: Readonly<Record<string, string>>,
+  flags: ReadonlyArray<string>,
+): Promise<Agent> => {
   const transport = new StdioClientTransport({
     command: process.execPath,
-    args: [main, "mcp"],
+    args: [main, "mcp", ...flags],
     env: { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent", CLAUDEMESH_HOME: home, ...environment },
     stderr: "ignore",
   })
@@ -65,9 +69,13 @@ const start = async (home: string, environment: Readonly<Record<string, string>>
   }
 }
 
-export const agent = (home: string, environment: Readonly<Record<string, string>> = {}) =>
+export const agent = (
+  home: string,
+  environment: Readonly<Record<string, string>> = {},
+  flags: ReadonlyArray<string> = [],
+) =>
   Effect.acquireRelease(
-    Effect.promise(() => start(home, environment)),
+    Effect.promise(() => start(home, environment, flags)),
     (running) => Effect.promise(() => running.close()),
   )
 

@@ -83,7 +83,9 @@ const group = (
       const isSender = member.key === sender.key && session.sessionId === sender.session
       if (!isSender && rule.takes(session)) recipients.push({ key: member.key, session: session.sessionId })
     }
-    if (!anyLive && rule.inboxWhenAway(member)) recipients.push({ key: member.key, session: undefined })
+    // A member that sends is not away, though its session may be one that takes no messages.
+    if (!anyLive && member.key !== sender.key && rule.inboxWhenAway(member))
+      recipients.push({ key: member.key, session: undefined })
   }
   return Audience.Resolved({ recipients })
 }

@@ -166,6 +166,14 @@ describe("the sender's own session", () => {
     for (const group of [everyone, toChannel, toTag]) gets(group, people, [])
   })
 
+  it("that takes no messages, such as a command's, does not write to its member's inbox (I14)", () => {
+    const people = roster(
+      member(alice, [{ id: laptop, away: true }], [builds]),
+      member(bob, [{ id: laptop, away: true }], [builds]),
+    )
+    for (const group of [everyone, toChannel]) gets(group, people, [[bob, "inbox"]])
+  })
+
   it("is told by its key and its name together", () => {
     gets(everyone, roster(member(alice, [{ id: laptop }]), member(bob, [{ id: laptop }])), [[bob, laptop]])
   })

@@ -1,10 +1,12 @@
-/** `send_message`: to a person or one of their sessions, and what became of it. */
-import type { BrokerClient, Receipt } from "@claudemesh/client/BrokerClient"
+/** `send_message`: to a person, one of their sessions or a group, and what became of it. */
+import type { BrokerClient, Enqueued, Receipt } from "@claudemesh/client/BrokerClient"
 import { MessageId } from "@claudemesh/domain/Ids"
 import { Priority } from "@claudemesh/domain/routing/Status"
 import { formatTarget } from "@claudemesh/domain/routing/Target"
 import { Effect, Option, Schema } from "effect"
+import { groupWords, outcomeOf } from "../../Outcome.ts"
 import { failure, tool, type ToolResult } from "../Tool.ts"
+import { harmless } from "../WrapUntrusted.ts"
 
 /** How long a tool call waits for the broker's ack before it says that the message waits here. */
 const ackWaitMillis = 10_000
@@ -13,14 +15,15 @@ export const sendMessage = tool({
   name: "send_message",
   title: "Send a message to people on the mesh",
   description:
-    "Send an end-to-end encrypted message to another person's coding agent on a claudemesh mesh, on this or another machine. " +
-    "Not for your own subagents or sessions of this program. The answer says whether it was delivered, is held because they " +
-    "are busy, or is queued because they are away.",
+    "Send an end-to-end encrypted message to another person's coding agent on a claudemesh mesh, on this or another machine, " +
+    "or to a group of them. Not for your own subagents or sessions of this program. The answer says whether it was delivered, " +
+    "is held because they are busy, or is queued because they are away; of a group, for each who got it, and who was left out.",
   readOnly: false,
   input: Schema.Struct({
     target: Schema.String.annotate({
       description:
-        "Who: a display name from list_peers, a public key, or key/session. Write mesh-slug:target when several meshes are joined.",
+        "Who: a display name from list_peers, a public key, or key/session. Or a group: * (everyone), #channel (who joined it), " +
+        "tag:label (sessions with that tag). Write mesh-slug:target when several meshes are joined, as in my-team:#builds.",
     }),
     message: Schema.NonEmptyString.annotate({ description: "The text." }),
     priority: Schema.optionalKey(
@@ -45,7 +48,9 @@ export const sendMessage = tool({
         target: formatTarget(enqueued.target),
         messageId: enqueued.messageId,
       }
-      return Option.isSome(receipt) ? accepted(to, receipt.value, common) : yield* waiting(client, to, common)
+      return Option.isSome(receipt)
+        ? accepted(client, to, enqueued, receipt.value, common)
+        : yield* waiting(client, to, common)
     }).pipe(
       // A message for which candidates are known says them in its text, too.
       Effect.catch((error) =>
@@ -60,10 +65,27 @@ const meanings = {
   delivered: "delivered: it was pushed to their session",
   held: "held: they are busy, and get it as soon as they are idle",
   queued: "queued: it waits in their inbox until one of their sessions takes it",
-  full: "full: their inbox takes no more, so they do not get it",
+  full: "not taken: their inbox is full",
 } as const
 
-const accepted = (to: string, { duplicate, recipients }: Receipt, common: Common): ToolResult => {
+const accepted = (
+  client: BrokerClient,
+  to: string,
+  enqueued: Enqueued,
+  receipt: Receipt,
+  common: Common,
+): ToolResult => {
+  const { duplicate, recipients } = receipt
+  const outcome = outcomeOf(client, enqueued, receipt)
+  if (outcome.group) {
+    const { group: _, ...data } = outcome
+    return {
+      text: harmless(
+        `Message to ${to} on ${common.mesh}: ${groupWords(outcome, enqueued.target)} (id ${common.messageId}).`,
+      ),
+      structured: { ...common, ...data, duplicate },
+    }
+  }
   const state = recipients[0]?.state ?? "queued"
   return {
     text: `Message to ${to} on ${common.mesh} ${meanings[state]} (id ${common.messageId}).`,

@@ -1,0 +1,73 @@
+/** What became of a message that was accepted, in words: for a person at a terminal and for a model alike. */
+import type { BrokerClient, Enqueued, Receipt } from "@claudemesh/client/BrokerClient"
+import type { PublicKey } from "@claudemesh/domain/Ids"
+import { formatTarget, isDirect } from "@claudemesh/domain/routing/Target"
+import type { RecipientState } from "@claudemesh/domain/wire/BrokerFrame"
+import { shortKey } from "./Output.ts"
+
+/** As data. Of a group, one entry for each session or member's inbox that it went to. */
+export interface Outcome {
+  readonly group: boolean
+  readonly recipients: ReadonlyArray<{ readonly name: string; readonly key: PublicKey; readonly state: RecipientState }>
+  readonly counts: Readonly<Record<RecipientState, number>>
+  /** Members of the group who do not get it. */
+  readonly unsealed: ReadonlyArray<{ readonly name: string; readonly key: PublicKey }>
+}
+
+export const outcomeOf = (
+  { nameOf }: Pick<BrokerClient, "nameOf">,
+  { target }: Pick<Enqueued, "target">,
+  receipt: Pick<Receipt, "recipients" | "unsealed">,
+): Outcome => {
+  const named = (key: PublicKey) => ({ name: nameOf(key) ?? shortKey(key), key })
+  const counts = { delivered: 0, held: 0, queued: 0, full: 0 }
+  for (const { state } of receipt.recipients) counts[state] += 1
+  return {
+    group: !isDirect(target),
+    recipients: receipt.recipients.map(({ pubkey, state }) => ({ ...named(pubkey), state })),
+    counts,
+    unsealed: receipt.unsealed.map(named),
+  }
+}
+
+/** In the order of what a sender wants to know first. */
+const meanings: ReadonlyArray<readonly [RecipientState, string]> = [
+  ["delivered", "delivered to"],
+  ["held", "held for, until they are idle:"],
+  ["queued", "queued for, until a session of theirs takes it:"],
+  ["full", "not taken by the full inbox of"],
+]
+
+/** What a group got, as one line; `target` is the group's. */
+export const groupWords = ({ recipients, unsealed }: Outcome, target: Enqueued["target"]): string => {
+  const parts = meanings.flatMap(([state, words]) => {
+    const those = recipients.filter((recipient) => recipient.state === state)
+    return those.length === 0 ? [] : [`${words} ${listed(those)}`]
+  })
+  const got = parts.length > 0 ? parts.join("; ") : `nobody got it: ${nobody(formatTarget(target))}`
+  return unsealed.length === 0
+    ? got
+    : `${got}; left out, since no key of theirs was known or their client cannot open it: ${listed(unsealed)}`
+}
+
+const nobody = (spec: string): string => {
+  if (spec === "*") return "nobody else is in the mesh"
+  return spec.startsWith("#") ? `nobody else has joined ${spec}` : `no other session has the tag`
+}
+
+const namesMax = 20
+
+/** Names, each once, with how many of their sessions. */
+const listed = (people: ReadonlyArray<{ readonly name: string; readonly key: PublicKey }>): string => {
+  const sessions = new Map<PublicKey, { readonly name: string; count: number }>()
+  for (const { key, name } of people) {
+    const known = sessions.get(key)
+    if (known === undefined) sessions.set(key, { name, count: 1 })
+    else known.count += 1
+  }
+  const names = [...sessions.values()]
+    .map(({ count, name }) => (count === 1 ? name : `${name} (${count} sessions)`))
+    .toSorted()
+  const more = names.length - namesMax
+  return more > 0 ? `${names.slice(0, namesMax).join(", ")} and ${more} more` : names.join(", ")
+}
