@@ -61,6 +61,22 @@ layer(testLayer)("the inbox of a client", (it) => {
     }),
   )
 
+  it.effect("forgets with its connection what a group sent, and shows it once if it comes again (I8)", () =>
+    Effect.gen(function* () {
+      const { alice, bob, broker, client, membership } = yield* startClient()
+      const push = pushOf(yield* sealedSend({ from: bob, to: alice, text: "" }), bob, membership.meshId, "#builds")
+      broker.latest.say(push)
+      yield* client.inbox.awaitAvailable
+      broker.latest.close(1001)
+      yield* settle
+      assert.deepStrictEqual(client.inbox.waiting, [])
+      yield* TestClock.adjust("2 seconds")
+      for (const redelivered of [true, true]) broker.latest.say({ ...push, redelivered })
+      yield* settle
+      assert.strictEqual(client.inbox.waiting.length, 1)
+    }),
+  )
+
   it.effect("keeps what does not open, as data and never as text (I16)", () =>
     Effect.gen(function* () {
       const { alice, bob, broker, client, membership } = yield* startClient()
