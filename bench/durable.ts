@@ -1,8 +1,10 @@
 /**
  * How fast the broker is with everything it promises, beside the least program that keeps the same promise, in
- * turn in one run: 10 senders with 16 sends in flight each to 10 receivers, 700-byte ciphertexts, protocol v2.
+ * turn in one run. 10 senders with 16 sends in flight each to 10 receivers, 700-byte ciphertexts, protocol v2; or,
+ * with `--fan-out 200`, one sender with 4 in flight to 200 live sessions at once.
  *
  *   npm run bench [-- --rounds 3 --messages 20000 --only sqlite]
+ *   npm run bench:fanout
  */
 import { randomBytes } from "node:crypto"
 import { readFileSync } from "node:fs"
@@ -21,17 +23,22 @@ const { values } = parseArgs({
     rounds: { type: "string", default: "3" },
     messages: { type: "string", default: "20000" },
     only: { type: "string" },
+    "fan-out": { type: "string" },
   },
 })
 const rounds = Number(values.rounds)
-const messages = Number(values.messages)
+const fanOut = values["fan-out"] === undefined ? undefined : Number(values["fan-out"])
+/** Deliveries are what is counted, so a fan-out sends fewer messages. */
+const messages = Math.ceil(Number(values.messages) / (fanOut ?? 1))
+const sessionsEach = fanOut === undefined ? 1 : 4
+const people = fanOut === undefined ? { senders: 10, receivers: 10 } : { senders: 1, receivers: fanOut / sessionsEach }
 const here = import.meta.dirname
 
 interface Figures {
   readonly perSecond: number
   readonly p50: number
   readonly p99: number
-  /** Microseconds of the server's processor time for each message. */
+  /** Microseconds of the server's processor time for each delivery. */
   readonly cpu: number
   /** Of the server, after the load, in MiB. */
   readonly memory: number
@@ -112,7 +119,8 @@ const measure = async (
   })
   try {
     await answers(port)
-    const [senders, receivers] = [Array.from({ length: 10 }, person), Array.from({ length: 10 }, person)]
+    const senders = Array.from({ length: people.senders }, person)
+    const receivers = Array.from({ length: people.receivers }, person)
     const meshId = isBroker ? await makeMesh(port, [...senders, ...receivers]) : "none"
     const load = async (count: number) => {
       const job = {
@@ -120,9 +128,11 @@ const measure = async (
         meshId,
         senders,
         receivers,
-        inFlight: 16,
+        inFlight: fanOut === undefined ? 16 : 4,
         messages: count,
         ciphertextBytes: 700,
+        sessionsEach,
+        toEveryone: fanOut !== undefined,
       }
       const child = Bun.spawn([process.execPath, join(here, "load.ts"), JSON.stringify(job)], {
         stdout: "pipe",
@@ -133,7 +143,7 @@ const measure = async (
     await Bun.sleep(50)
     const before = processorSeconds(server.pid)
     const figures = await load(messages)
-    const cpu = ((processorSeconds(server.pid) - before) / messages) * 1e6
+    const cpu = ((processorSeconds(server.pid) - before) / (messages * (fanOut ?? 1))) * 1e6
     return { ...figures, cpu, memory: memoryMiB(server.pid) }
   } finally {
     server.kill("SIGKILL")
@@ -148,7 +158,7 @@ const report = (name: string, broker: ReadonlyArray<Figures>, bare: ReadonlyArra
   const of = (all: ReadonlyArray<Figures>, key: keyof Figures) => median(all.map((figures) => figures[key]))
   const row = (title: string, all: ReadonlyArray<Figures>) =>
     console.log(
-      `${name.padEnd(9)} ${title.padEnd(7)} ${of(all, "perSecond").toFixed(0).padStart(8)}/s   p50 ${of(all, "p50").toFixed(1).padStart(6)} ms   p99 ${of(all, "p99").toFixed(1).padStart(6)} ms   ${of(all, "cpu").toFixed(0).padStart(5)} µs/message   ${of(all, "memory").toFixed(0).padStart(4)} MiB`,
+      `${name.padEnd(9)} ${title.padEnd(7)} ${of(all, "perSecond").toFixed(0).padStart(8)}/s   p50 ${of(all, "p50").toFixed(1).padStart(6)} ms   p99 ${of(all, "p99").toFixed(1).padStart(6)} ms   ${of(all, "cpu").toFixed(0).padStart(5)} µs/delivery   ${of(all, "memory").toFixed(0).padStart(4)} MiB`,
     )
   row("broker", broker)
   row("bare", bare)
@@ -172,7 +182,7 @@ const folder = await mkdtemp(join(tmpdir(), "claudemesh-bench-"))
 const brokerMain = join(here, "broker.ts")
 const relay = join(here, "bareRelay.ts")
 let number = 0
-console.log(`${rounds} rounds of ${messages} messages, ${cpus().length} processors\n`)
+console.log(`${rounds} rounds of ${messages * (fanOut ?? 1)} deliveries, ${cpus().length} processors\n`)
 try {
   if (values.only !== "postgres") {
     await inTurn(

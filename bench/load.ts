@@ -22,6 +22,10 @@ interface Job {
   readonly inFlight: number
   readonly messages: number
   readonly ciphertextBytes: number
+  /** Sessions of each receiver. */
+  readonly sessionsEach: number
+  /** Each message goes to everyone. */
+  readonly toEveryone: boolean
 }
 
 const job: Job = JSON.parse(process.argv[2] ?? "{}")
@@ -77,8 +81,10 @@ let delivered = 0
 let finish: () => void = () => {}
 const finished = new Promise<void>((resolve) => (finish = resolve))
 
+const deliveries = job.messages * (job.toEveryone ? job.receivers.length * job.sessionsEach : 1)
+const sessions = job.receivers.flatMap((person) => Array.from({ length: job.sessionsEach }, () => person))
 await Promise.all(
-  job.receivers.map((person, index) => {
+  sessions.map((person, index) => {
     let acks: Array<unknown> = []
     return connect(person, `receiver-${index}`, (frame, socket) => {
       if (frame["type"] !== "push") return
@@ -93,10 +99,14 @@ await Promise.all(
         })
       }
       delivered += 1
-      if (delivered === job.messages) finish()
+      if (delivered === deliveries) finish()
     })
   }),
 )
+
+/** As long as a real one: a sealed box over a key of 32 bytes. */
+const sealedKey = Buffer.alloc(80, 7).toString("base64")
+const sealedKeys = [...job.senders, ...job.receivers].map(({ publicKey }) => ({ pubkey: publicKey, key: sealedKey }))
 
 const ciphertext = Buffer.alloc(job.ciphertextBytes, 7).toString("base64")
 let started = 0
@@ -111,10 +121,11 @@ const sendNext = (socket: WebSocket, sender: number) => {
     JSON.stringify({
       type: "send",
       id: `b-${sender}-${number}`,
-      targetSpec: target,
+      targetSpec: job.toEveryone ? "*" : target,
       priority: "now",
       nonce,
       ciphertext,
+      ...(job.toEveryone && { sealedKeys }),
     }),
   )
 }
@@ -132,5 +143,5 @@ await finished
 const seconds = (performance.now() - begun) / 1000
 latencies.sort((left, right) => left - right)
 const at = (share: number) => latencies[Math.floor(latencies.length * share)] ?? 0
-console.log(JSON.stringify({ perSecond: job.messages / seconds, p50: at(0.5), p99: at(0.99) }))
+console.log(JSON.stringify({ perSecond: deliveries / seconds, p50: at(0.5), p99: at(0.99) }))
 process.exit(0)
