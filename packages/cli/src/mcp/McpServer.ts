@@ -8,8 +8,10 @@ import { CallToolRequestSchema, ListToolsRequestSchema } from "@modelcontextprot
 import { Effect, type Fiber } from "effect"
 import manifest from "../../package.json" with { type: "json" }
 import { ConfirmingTransport } from "./ConfirmingTransport.ts"
-import { joinChannel, leaveChannel, listChannels } from "./tools/channels.ts"
 import { checkMessages } from "./tools/checkMessages.ts"
+import { joinChannel } from "./tools/joinChannel.ts"
+import { leaveChannel } from "./tools/leaveChannel.ts"
+import { listChannels } from "./tools/listChannels.ts"
 import { listPeers } from "./tools/listPeers.ts"
 import { sendMessage } from "./tools/sendMessage.ts"
 import { setStatus } from "./tools/setStatus.ts"

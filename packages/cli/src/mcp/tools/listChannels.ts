@@ -1,63 +1,7 @@
-/** `join_channel`, `leave_channel`, `list_channels`: the groups of a mesh that a session is in by its own will. */
+/** `list_channels`: the channels of each mesh, and which of them this session is in. */
 import type { BrokerClient } from "@claudemesh/client/BrokerClient"
-import type { MeshManager } from "@claudemesh/client/MeshManager"
-import { Label } from "@claudemesh/domain/Ids"
 import { Effect, Option, Schema } from "effect"
-import { failure, tool, type ToolResult } from "../Tool.ts"
-
-const channelInput = Schema.Struct({
-  channel: Label.annotate({ description: "Its name without #, such as builds: lower-case letters, digits, . _ or -." }),
-  mesh: Schema.optionalKey(
-    Schema.String.annotate({ description: "The mesh, by its slug; needed when several are joined." }),
-  ),
-})
-
-/** A channel is one mesh's: with several joined, which one is not guessed. */
-const meshOf = (mesh: string | undefined, channel: string, manager: MeshManager) =>
-  mesh === undefined ? Effect.map(manager.route(`#${channel}`), ({ client }) => client) : manager.get(mesh)
-
-export const joinChannel = tool({
-  name: "join_channel",
-  title: "Join a channel of the mesh",
-  description:
-    "From now on this session gets what people on the mesh send to #channel. A channel is there once somebody has joined it. " +
-    "It lasts over reconnects, until leave_channel.",
-  readOnly: false,
-  input: channelInput,
-  run: ({ channel, mesh }, manager) =>
-    done(
-      channel,
-      Effect.tap(meshOf(mesh, channel, manager), (client) => client.joinChannel(channel)),
-      "joined",
-    ),
-})
-
-export const leaveChannel = tool({
-  name: "leave_channel",
-  title: "Leave a channel of the mesh",
-  description: "This session does not get any more what people on the mesh send to #channel.",
-  readOnly: false,
-  input: channelInput,
-  run: ({ channel, mesh }, manager) =>
-    done(
-      channel,
-      Effect.tap(meshOf(mesh, channel, manager), (client) => client.leaveChannel(channel)),
-      "left",
-    ),
-})
-
-const done = (
-  channel: string,
-  action: Effect.Effect<BrokerClient, { readonly message: string }>,
-  what: "joined" | "left",
-): Effect.Effect<ToolResult> =>
-  action.pipe(
-    Effect.map(({ membership: { slug } }) => ({
-      text: `${what === "joined" ? "Joined" : "Left"} #${channel} on ${slug}.`,
-      structured: { mesh: slug, channel, joined: what === "joined" },
-    })),
-    Effect.catch((error) => Effect.succeed(failure(`#${channel}: ${error.message}`))),
-  )
+import { failure, tool } from "../Tool.ts"
 
 const listWaitMillis = 5_000
 
