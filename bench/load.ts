@@ -26,6 +26,10 @@ interface Job {
   readonly sessionsEach: number
   /** Each message goes to everyone. */
   readonly toEveryone: boolean
+  /** Of the mesh, and not played here: messages are sealed to them, too. */
+  readonly others: ReadonlyArray<Pick<Person, "publicKey">>
+  /** Nobody takes what is sent: it waits, and the load ends with the last ack. */
+  readonly receiversAway: boolean
 }
 
 const job: Job = JSON.parse(process.argv[2] ?? "{}")
@@ -82,7 +86,9 @@ let finish: () => void = () => {}
 const finished = new Promise<void>((resolve) => (finish = resolve))
 
 const deliveries = job.messages * (job.toEveryone ? job.receivers.length * job.sessionsEach : 1)
-const sessions = job.receivers.flatMap((person) => Array.from({ length: job.sessionsEach }, () => person))
+const sessions = (job.receiversAway ? [] : job.receivers).flatMap((person) =>
+  Array.from({ length: job.sessionsEach }, () => person),
+)
 await Promise.all(
   sessions.map((person, index) => {
     let acks: Array<unknown> = []
@@ -106,10 +112,14 @@ await Promise.all(
 
 /** As long as a real one: a sealed box over a key of 32 bytes. */
 const sealedKey = Buffer.alloc(80, 7).toString("base64")
-const sealedKeys = [...job.senders, ...job.receivers].map(({ publicKey }) => ({ pubkey: publicKey, key: sealedKey }))
+const sealedKeys = [...job.senders, ...job.receivers, ...job.others].map(({ publicKey }) => ({
+  pubkey: publicKey,
+  key: sealedKey,
+}))
 
 const ciphertext = Buffer.alloc(job.ciphertextBytes, 7).toString("base64")
 let started = 0
+let acked = 0
 
 const sendNext = (socket: WebSocket, sender: number) => {
   if (started === job.messages) return
@@ -133,7 +143,10 @@ const sendNext = (socket: WebSocket, sender: number) => {
 const sockets = await Promise.all(
   job.senders.map((person, index) =>
     connect(person, `sender-${index}`, (frame, socket) => {
-      if (frame["type"] === "ack") sendNext(socket, index)
+      if (frame["type"] !== "ack") return
+      acked += 1
+      if (job.receiversAway && acked === job.messages) finish()
+      sendNext(socket, index)
     }),
   ),
 )
