@@ -5,7 +5,7 @@
  */
 import { type Connection, ConnectionClosed, DialFailed, Dialer } from "@claudemesh/client/connection/Dialer"
 import type { ServerSocket } from "@claudemesh/broker/connection/ServerSocket"
-import { Cause, Clock, Effect, Layer, Queue, type Scope } from "effect"
+import { Cause, Clock, Effect, Queue, type Scope } from "effect"
 import type { Chance } from "./Chance.ts"
 
 const abnormal = 1006
@@ -24,6 +24,14 @@ export class Link {
   deafServer = false
   deafClient = false
   latencyMillis = 1
+  /** The process that dialled it. */
+  owner = 0
+  /** The client's side closed it properly. */
+  goodbye = false
+  /** What it said first. */
+  hello: string | undefined
+  /** Puts a text on the way to the broker, as if the client had sent it. */
+  inject: (text: string) => void = () => {}
 
   constructor(
     readonly fromClient: Queue.Queue<string | undefined, Cause.Done>,
@@ -49,41 +57,64 @@ export class Link {
 
 export class Network {
   readonly links = new Set<Link>()
+  /** Their client is gone, and the broker was not told: its socket finds out by itself, some time. */
+  readonly #halfOpen = new Set<Link>()
   /** What a frame takes, at least and at most, on links dialled from now on. */
   latency = { least: 1, most: 20 }
 
   constructor(
     readonly chance: Chance,
-    public accept: Accept,
+    readonly accept: Accept,
+    /** What becomes of a text that a client sends: the same for the same text. */
+    readonly onWire: (text: string) => string = (text) => text,
   ) {}
 
-  get dialer(): Layer.Layer<Dialer> {
-    return Layer.succeed(Dialer, Dialer.of({ dial: (url) => this.#dial(url) }))
+  /** The network of one process: what it does when it ends by itself, it does not do when it is killed. */
+  dialer(owner: number, lives: () => boolean): typeof Dialer.Service {
+    return Dialer.of({ dial: (url) => this.#dial(url, owner, lives) })
+  }
+
+  /** The process has a link that carries what is sent, both ways. */
+  isSound(owner: number): boolean {
+    return [...this.links].some((link) => link.owner === owner && link.open && !link.deafClient && !link.deafServer)
   }
 
   /** Everything works again: links that lie are cut, new ones are quick. */
   heal(): void {
     this.latency = { least: 1, most: 5 }
+    for (const link of this.#halfOpen) link.endServer()
+    this.#halfOpen.clear()
     for (const link of this.links) if (link.deafClient || link.deafServer || link.latencyMillis > 100) link.cut()
   }
 
   readonly #dial = Effect.fnUntraced(
-    function* (this: Network, url: string): Effect.fn.Return<Connection, DialFailed, Scope.Scope> {
+    function* (
+      this: Network,
+      url: string,
+      owner: number,
+      lives: () => boolean,
+    ): Effect.fn.Return<Connection, DialFailed, Scope.Scope> {
       const link = new Link(
         yield* Queue.unbounded<string | undefined, Cause.Done>(),
         yield* Queue.unbounded<string, ConnectionClosed>(),
       )
+      link.owner = owner
       link.latencyMillis = this.chance.between(this.latency.least, this.latency.most)
       yield* Effect.sleep(link.latencyMillis)
       const up = yield* this.#direction(link)
       const down = yield* this.#direction(link)
       if (!this.accept(serverEnd(link, down))) return yield* new DialFailed({ url, reason: "refused" })
       this.links.add(link)
+      link.inject = (text) =>
+        up(() => {
+          if (!link.deafServer) Queue.offerUnsafe(link.fromClient, text)
+        })
       yield* Effect.addFinalizer(() =>
         Effect.sync(() => {
           this.links.delete(link)
           // The process is gone or has given up: its side is closed, and the broker hears of it if it hears at all.
-          if (link.open && !link.deafServer) link.endServer()
+          if (link.open && link.deafServer) this.#halfOpen.add(link)
+          else if (link.open) link.endServer()
           link.open = false
         }),
       )
@@ -91,15 +122,18 @@ export class Network {
         incoming: link.toClient,
         send: (text) => {
           if (!link.open) return false
-          up(() => {
-            if (!link.deafServer) Queue.offerUnsafe(link.fromClient, text)
-          })
+          link.hello ??= text
+          link.inject(this.onWire(text))
           return true
         },
-        close: () => {
-          up(() => link.endServer())
+        close: (code) => {
+          // What a process that was killed would have said, nobody hears.
+          if (!lives()) return
+          if (code === 1000) link.goodbye = true
+          if (link.open && link.deafServer) this.#halfOpen.add(link)
+          else if (link.open) link.endServer()
           link.open = false
-          link.endClient(1000, "")
+          link.endClient(code, "")
         },
       }
     }.bind(this),
@@ -136,7 +170,7 @@ const serverEnd = (link: Link, down: (deliver: () => void) => void): ServerSocke
     number: 0,
     receive: Queue.take(link.fromClient),
     isOpen: () => link.open && !closed,
-    saidGoodbye: () => false,
+    saidGoodbye: () => link.goodbye,
     send: (text) => {
       if (closed) return
       down(() => {

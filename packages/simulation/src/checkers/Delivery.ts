@@ -1,96 +1,151 @@
 /**
- * Holds a finished run against what was promised. It knows nothing of how the broker works: it reads the history
- * and, for the order that messages were accepted in, the audit log.
+ * Holds a finished run against what was promised about messages. It knows nothing of how the broker works: it reads
+ * what the agents did and saw, and what the store took (who a message was for, and in which order).
  */
-import type { HandOver, History } from "../History.ts"
+import { type AcceptedMessage, type HandOver, type History, type Inbox, inboxKey } from "../History.ts"
 
-export interface Accepted {
-  readonly messageId: string
-  readonly seq: number
+export interface Circumstances {
+  readonly history: History
+  /** The latest that the broker's clock ever showed: what expires later than that had no reason to. */
+  readonly latestMillis: number
+  /**
+   * The broker's clock was set back. Whether a session was there when a message came is known by times after a
+   * restart, so a second delivery may then be unmarked.
+   */
+  readonly wasSetBack: boolean
+  /** Processes that live at the end. */
+  readonly living: ReadonlySet<number>
+  /** Sessions that will never be there again, as inboxes. */
+  readonly gone: ReadonlySet<string>
 }
 
-const group = <A>(items: Iterable<A>, key: (item: A) => string): Map<string, Array<A>> => {
+const groupBy = <A>(items: Iterable<A>, key: (item: A) => string): Map<string, Array<A>> => {
   const groups = new Map<string, Array<A>>()
   for (const item of items) {
     const name = key(item)
-    groups.set(name, [...(groups.get(name) ?? []), item])
+    const found = groups.get(name)
+    if (found === undefined) groups.set(name, [item])
+    else found.push(item)
   }
   return groups
 }
 
-/** What is wrong with the run; nothing when it kept its word. */
-export const checkDelivery = (
-  history: History,
-  accepted: ReadonlyArray<Accepted>,
-  diedBeforeAck: ReadonlySet<number>,
-  living: ReadonlySet<number>,
-): ReadonlyArray<string> => [
-  ...lostMessages(history, accepted),
-  ...unansweredMessages(history, living),
-  ...strayMessages(history),
-  ...repeatedMessages(history, diedBeforeAck),
-  ...overtakenMessages(history, accepted),
-]
+export const isGroup = (target: string): boolean => /^(\*|#|tag:)/.test(target)
 
-const lostMessages = (history: History, accepted: ReadonlyArray<Accepted>): ReadonlyArray<string> => {
-  const shown = new Set(history.handOvers.map((handOver) => handOver.messageId as string))
-  const stored = new Set(accepted.map(({ messageId }) => messageId))
-  return [...history.sent.values()].flatMap(({ messageId, outcome }) => {
-    const acked = outcome === "acked"
-    if (acked && !stored.has(messageId)) return [`${messageId} was acked and is not in the audit log`]
-    return (acked || stored.has(messageId)) && !shown.has(messageId) ? [`${messageId} was accepted and is lost`] : []
-  })
+/** What is wrong with the run; nothing when it kept its word. */
+export const checkDelivery = (run: Circumstances): ReadonlyArray<string> => {
+  const shown = groupBy(run.history.handOvers, ({ member, messageId }) => `${messageId} ${member}`)
+  return [
+    ...forgottenMessages(run),
+    ...unansweredMessages(run),
+    ...strayMessages(run),
+    ...[...run.history.accepted.values()].flatMap((accepted) =>
+      [...groupBy(accepted.recipients, ({ member }) => member)].flatMap(([member, inboxes]) => {
+        const shows = shown.get(`${accepted.messageId} ${member}`) ?? []
+        return [...lost(run, accepted, inboxes, shows), ...repeated(run, accepted, inboxes, shows)]
+      }),
+    ),
+    ...overtakenMessages(run),
+  ]
 }
 
+const forgottenMessages = ({ history }: Circumstances): ReadonlyArray<string> =>
+  [...history.sent.values()].flatMap(({ messageId, outcome }) =>
+    outcome === "acked" && !history.accepted.has(messageId) ? [`${messageId} was acked and never stored`] : [],
+  )
+
 /** A process that lives gets an answer to all it sent. */
-const unansweredMessages = (history: History, living: ReadonlySet<number>): ReadonlyArray<string> =>
+const unansweredMessages = ({ history, living }: Circumstances): ReadonlyArray<string> =>
   [...history.sent.values()].flatMap(({ messageId, outcome, process }) =>
     outcome === undefined && living.has(process) ? [`${messageId} was never answered, and its sender lives`] : [],
   )
 
-/** Shown to somebody it was not meant for, or as another text than was sent. */
-const strayMessages = (history: History): ReadonlyArray<string> =>
+/** Shown to somebody it was not meant for, in another mesh, or as another text than was sent. */
+const strayMessages = ({ history }: Circumstances): ReadonlyArray<string> =>
   history.handOvers.flatMap((handOver) => {
-    const sent = history.sent.get(handOver.messageId)
-    if (sent === undefined) return [`${handOver.messageId} was shown and never sent`]
-    const [member, session] = sent.to.split("/")
-    if (member !== handOver.member || sent.mesh !== handOver.mesh)
-      return [`${handOver.messageId} was shown to another member`]
-    if (session !== undefined && session !== handOver.session)
-      return [`${handOver.messageId} was shown to another session`]
-    return handOver.text === sent.text ? [] : [`${handOver.messageId} was shown as ${String(handOver.text)}`]
+    const { member, mesh, messageId, session, text } = handOver
+    const sent = history.sent.get(messageId)
+    const accepted = history.accepted.get(messageId)
+    if (sent === undefined || accepted === undefined) return [`${messageId} was shown and never sent`]
+    if (sent.mesh !== mesh) return [`${messageId} was shown in another mesh`]
+    const inboxes = accepted.recipients.filter((inbox) => inbox.member === member)
+    if (inboxes.length === 0) return [`${messageId} was shown to a member that it was not for`]
+    if (!isGroup(accepted.target) && inboxes.every((inbox) => inbox.session !== undefined && inbox.session !== session))
+      return [`${messageId} was shown to another session`]
+    return text === sent.text ? [] : [`${messageId} was shown as ${String(text)}`]
   })
+
+const movedAway = ({ history }: Circumstances, { mesh, order }: AcceptedMessage, inbox: Inbox, until?: number) =>
+  inbox.session === undefined ||
+  history.movedSince(order, { mesh, member: inbox.member, session: inbox.session }, until)
+
+/** Each of the member's inboxes that got it shows it, or gave it to the member, and then one of its sessions shows it. */
+const lost = (
+  run: Circumstances,
+  accepted: AcceptedMessage,
+  inboxes: ReadonlyArray<Inbox>,
+  shows: ReadonlyArray<HandOver>,
+): ReadonlyArray<string> => {
+  if (accepted.expiresAtMillis <= run.latestMillis) return []
+  return inboxes.flatMap((inbox) => {
+    if (shows.some(({ session }) => inbox.session === undefined || session === inbox.session)) return []
+    if (!isGroup(accepted.target) && run.gone.has(inboxKey(accepted.mesh, inbox.member, inbox.session))) return []
+    // What its member has already is not kept for it: another of its sessions was shown it, or sent it.
+    const isKnown = shows.length > 0 || inbox.member === accepted.sender
+    if (isGroup(accepted.target) && isKnown && movedAway(run, accepted, inbox)) return []
+    return [`${accepted.messageId} was accepted for ${inbox.member}/${inbox.session ?? ""} and is lost`]
+  })
+}
 
 /**
- * One process never shows a message twice. Another one may, marked, if the first died before its ack, or if its
- * ack was lost with its connection and the member's next session took over.
+ * One process never shows a message twice. Otherwise an agent that is shown it a second time is told so, and a session
+ * that was not in the audience gets it only in the place of one that was.
  */
-const repeatedMessages = (history: History, diedBeforeAck: ReadonlySet<number>): ReadonlyArray<string> =>
-  [...group(history.handOvers, ({ messageId }) => messageId).values()].flatMap((all) => {
-    const [first, ...again] = all
-    if (first === undefined || again.length === 0) return []
-    const processes = new Set(all.map(({ process }) => process))
-    if (processes.size < all.length) return [`${first.messageId} was shown twice by one process`]
-    const unmarked = again.find(({ redelivered }) => !redelivered)
-    if (unmarked !== undefined) return [`${first.messageId} was shown again and not marked redelivered`]
-    const sameSession = again.find(({ session }) => session === first.session)
-    return sameSession !== undefined && !diedBeforeAck.has(first.process)
-      ? [`${first.messageId} was shown again by a session whose process had not died before its ack`]
-      : []
-  })
+const repeated = (
+  run: Circumstances,
+  accepted: AcceptedMessage,
+  inboxes: ReadonlyArray<Inbox>,
+  shows: ReadonlyArray<HandOver>,
+): ReadonlyArray<string> => {
+  const { mesh, messageId, seq } = accepted
+  if (new Set(shows.map(({ process }) => process)).size < shows.length)
+    return [`${messageId} was shown twice by one process`]
+  const certain = run.wasSetBack ? [] : shows.filter(({ redelivered }) => !redelivered)
+  if (certain.length > inboxes.length) return [`${messageId} was shown again and not marked redelivered`]
+  if (new Set(certain.map(({ session }) => session)).size < certain.length)
+    return [`${messageId} was shown again by one session and not marked redelivered`]
+  const owned = new Set(inboxes.map(({ session }) => session))
+  return shows
+    .filter(({ session }) => !owned.has(session) && !owned.has(undefined))
+    .flatMap(({ member, order, session }) => {
+      const held = inboxes.find((inbox) => {
+        const consumed = run.history.consumed.get(`${inboxKey(mesh, member, inbox.session)} ${seq}`)
+        return (consumed !== undefined && consumed < order) || !movedAway(run, accepted, inbox, order)
+      })
+      return held === undefined
+        ? []
+        : [`${messageId} was shown to ${session}, and its member had it in ${held.session ?? "its own inbox"}`]
+    })
+}
 
 /** For one sender, recipient and priority a process shows first deliveries in the order they were accepted in. */
-const overtakenMessages = (history: History, accepted: ReadonlyArray<Accepted>): ReadonlyArray<string> => {
-  const seqs = new Map(accepted.map(({ messageId, seq }) => [messageId, seq]))
-  const lane = (handOver: HandOver) => {
+const overtakenMessages = (run: Circumstances): ReadonlyArray<string> => {
+  const { history } = run
+  const inOrder = history.handOvers.flatMap((handOver) => {
+    const accepted = history.accepted.get(handOver.messageId)
     const sent = history.sent.get(handOver.messageId)
-    return `${handOver.process} ${sent?.from} ${sent?.to} ${sent?.priority}`
-  }
-  const firsts = history.handOvers.filter(({ redelivered }) => !redelivered)
-  return [...group(firsts, lane).values()].flatMap((all) => {
+    if (handOver.redelivered || accepted === undefined || sent === undefined) return []
+    const inbox = accepted.recipients.find(
+      ({ member, session }) => member === handOver.member && (session === undefined || session === handOver.session),
+    )
+    // Where a message stands that was moved is not promised.
+    if (inbox === undefined || (inbox.session !== undefined && movedAway(run, accepted, inbox))) return []
+    const lane = `${handOver.process} ${inbox.session ?? ""} ${sent.from} ${sent.to} ${sent.priority}`
+    return [{ lane, messageId: handOver.messageId, seq: accepted.seq }]
+  })
+  return [...groupBy(inOrder, ({ lane }) => lane).values()].flatMap((all) => {
     let last = 0
-    for (const { messageId } of all) {
-      const seq = seqs.get(messageId) ?? 0
+    for (const { messageId, seq } of all) {
       if (seq < last) return [`${messageId} (${seq}) was overtaken by ${last}`]
       last = seq
     }

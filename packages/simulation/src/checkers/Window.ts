@@ -1,39 +1,154 @@
 /**
- * Watches one connection as the broker sees it: never more pushes unacked than the hello allowed, nothing pushed
- * twice while it is unacked, no push before the hello's answer.
+ * Watches one connection as the broker sees it: no push before the hello's answer, never more unacked than the hello
+ * allowed, none twice while it is unacked, none of another mesh, nothing that the session's status keeps back, and no
+ * second hello. What is refused with "nothing was stored" is counted for the run.
  */
+import type { MeshId, MessageId, PublicKey } from "@claudemesh/domain/Ids"
+import { messageIdOf } from "@claudemesh/domain/trust/MessageIdentity"
+import { ClientMessageId } from "@claudemesh/domain/Ids"
 import type { History } from "../History.ts"
 
 interface SeenFrame {
   readonly type: string
-  readonly messageId?: string
-  readonly messageIds?: ReadonlyArray<string>
+  readonly id?: string
+  readonly meshId?: MeshId
+  readonly pubkey?: PublicKey
+  readonly messageId?: MessageId
+  readonly messageIds?: ReadonlyArray<MessageId>
   readonly maxInFlight?: number
+  readonly status?: string
+  readonly priority?: string
+  readonly code?: string
+}
+
+/** Refusals that promise that nothing was stored. */
+const storesNothing: ReadonlySet<string> = new Set(["rate_limited", "backlog_full", "unknown_target", "unsealed"])
+
+/** For each message that was refused: how often it came to the broker, and how often that was the answer. */
+export class Refusals {
+  readonly #counts = new Map<MessageId, { came: number; refused: number }>()
+
+  came(id: MessageId): void {
+    this.#of(id).came += 1
+  }
+
+  refused(id: MessageId): void {
+    this.#of(id).refused += 1
+  }
+
+  /** Every time it came it was refused: it must not be in the store. */
+  get always(): ReadonlyArray<MessageId> {
+    return [...this.#counts].filter(([, { came, refused }]) => came === refused).map(([id]) => id)
+  }
+
+  #of(id: MessageId): { came: number; refused: number } {
+    const found = this.#counts.get(id) ?? { came: 0, refused: 0 }
+    this.#counts.set(id, found)
+    return found
+  }
 }
 
 export class Window {
   #max = 0
+  #mesh: MeshId | undefined
+  #key: PublicKey | undefined
+  #hellos = 0
   #greeted = false
-  readonly #unacked = new Set<string>()
+  /** The status that was asked for, by request; and the one that was confirmed, with its end. */
+  readonly #asked = new Map<string, string>()
+  #closedUntilMillis = Number.NEGATIVE_INFINITY
+  readonly #pulls = new Set<string>()
+  readonly #unacked = new Set<MessageId>()
 
-  constructor(readonly history: History) {}
+  constructor(
+    readonly options: {
+      readonly history: History
+      readonly refusals: Refusals
+      /** The broker's own time. */
+      readonly nowMillis: () => number
+      readonly workingTtlMillis: number
+      readonly broken: (what: string) => void
+      readonly pushed: (messageId: MessageId, key: PublicKey) => void
+    },
+  ) {}
 
   received(text: string | undefined): void {
+    if (this.#hellos > 1) this.options.broken("the broker went on with a connection that said hello twice")
     const frame: SeenFrame = JSON.parse(text ?? "{}")
-    if (frame.type === "hello") this.#max = frame.maxInFlight ?? 0
-    for (const messageId of frame.messageIds ?? []) this.#unacked.delete(messageId)
+    switch (frame.type) {
+      case "hello":
+        this.#hellos += 1
+        if (this.#hellos > 1) return
+        this.#max = frame.maxInFlight ?? 0
+        this.#mesh = frame.meshId
+        this.#key = frame.pubkey
+        return
+      case "client_ack":
+        for (const messageId of frame.messageIds ?? []) this.#unacked.delete(messageId)
+        return
+      case "pull":
+        this.#pulls.add(frame.id ?? "")
+        return
+      case "set_status":
+        // From here to the answer either status may be in force.
+        this.#closedUntilMillis = Number.NEGATIVE_INFINITY
+        this.#asked.set(frame.id ?? "", frame.status ?? "")
+        return
+      case "send": {
+        const id = this.#messageIdOf(frame)
+        if (id !== undefined) this.options.refusals.came(id)
+      }
+    }
   }
 
   sent(text: string): void {
     const frame: SeenFrame = JSON.parse(text)
-    if (frame.type === "hello_ack") this.#greeted = true
-    if (frame.type !== "push") return
-    const messageId = frame.messageId ?? ""
-    if (!this.#greeted) this.history.violations.push(`${messageId} was pushed before hello_ack`)
-    if (this.#unacked.has(messageId)) this.history.violations.push(`${messageId} was pushed twice and not acked`)
-    this.#unacked.add(messageId)
-    if (this.#unacked.size > this.#max) {
-      this.history.violations.push(`${this.#unacked.size} pushes were unacked in a window of ${this.#max}`)
+    switch (frame.type) {
+      case "hello_ack":
+        this.#greeted = true
+        return
+      case "ok":
+        return this.#answered(frame, true)
+      case "error":
+        return this.#answered(frame, false)
+      case "push":
+        return this.#pushed(frame)
     }
+  }
+
+  #answered(frame: SeenFrame, ok: boolean): void {
+    const { code = "", id = "" } = frame
+    this.#pulls.delete(id)
+    const status = this.#asked.get(id)
+    this.#asked.delete(id)
+    if (ok && this.#asked.size === 0) {
+      if (status === "dnd") this.#closedUntilMillis = Number.POSITIVE_INFINITY
+      if (status === "working") this.#closedUntilMillis = this.options.nowMillis() + this.options.workingTtlMillis
+    }
+    const messageId = this.#messageIdOf(frame)
+    if (!ok && messageId !== undefined && storesNothing.has(code)) this.options.refusals.refused(messageId)
+  }
+
+  #pushed({ meshId, messageId, priority }: SeenFrame): void {
+    const { broken, nowMillis, pushed } = this.options
+    if (messageId === undefined) return broken("something was pushed without an id")
+    if (!this.#greeted) broken(`${messageId} was pushed before hello_ack`)
+    if (meshId !== this.#mesh) broken(`${messageId} was pushed in another mesh`)
+    if (this.#unacked.has(messageId)) broken(`${messageId} was pushed twice and not acked`)
+    this.#unacked.add(messageId)
+    if (this.#unacked.size > this.#max) broken(`${this.#unacked.size} pushes were unacked in a window of ${this.#max}`)
+    if (this.#pulls.size === 0) {
+      if (priority === "low") broken(`${messageId} is low and was pushed though nobody pulled`)
+      if (priority === "next" && nowMillis() < this.#closedUntilMillis) {
+        broken(`${messageId} is next and was pushed to a session that may not be disturbed`)
+      }
+    }
+    if (this.#key !== undefined) pushed(messageId, this.#key)
+  }
+
+  #messageIdOf({ id }: SeenFrame): MessageId | undefined {
+    return this.#mesh === undefined || this.#key === undefined || id === undefined || id === ""
+      ? undefined
+      : messageIdOf(this.#mesh, this.#key, ClientMessageId.make(id))
   }
 }

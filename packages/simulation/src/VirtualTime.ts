@@ -1,0 +1,133 @@
+/**
+ * Time and turns of a run. Every fiber of it shares one line of tasks, so it is known when nothing is left to do at
+ * an instant; only then time goes on, to the next instant that somebody sleeps until. So an hour in which nothing
+ * happens costs nothing, and the order of things follows from the seed alone. Nothing in a run may wait for anything
+ * else than this: no promise, no socket, no real timer.
+ */
+import { Clock, Duration, Effect, Exit, Layer } from "effect"
+import { Scheduler } from "effect/Scheduler"
+
+interface Sleeper {
+  readonly atMillis: number
+  readonly order: number
+  readonly wake: () => void
+}
+
+const nanosPerMilli = 1_000_000n
+
+/** So many tasks at one instant are a circle that never ends. */
+const tasksPerInstantMax = 5_000_000
+
+export class VirtualTime {
+  #nowMillis = 0
+  #tasks: Array<() => void> = []
+  #sleepers: Array<Sleeper> = []
+  #sleeps = 0
+  #running = false
+  /** The one who moves time, and how far. */
+  #driver: { readonly untilMillis: number; readonly resume: () => void } | undefined
+
+  get nowMillis(): number {
+    return this.#nowMillis
+  }
+
+  /** Everything that is due happens, in order; then `millis` have passed. */
+  pass(millis: number): Effect.Effect<void> {
+    return Effect.callback<void>((resume) => {
+      this.#driver = { untilMillis: this.#nowMillis + millis, resume: () => resume(Effect.void) }
+      this.#start()
+    })
+  }
+
+  /** A clock that is `offsetMillis()` ahead: what it measures goes at the same pace, what it shows can jump. */
+  clock(offsetMillis: () => number = () => 0): Clock.Clock {
+    const wallMillis = () => this.#nowMillis + offsetMillis()
+    const wallNanos = () => BigInt(Math.round(wallMillis())) * nanosPerMilli
+    const monotonicNanos = () => BigInt(Math.round(this.#nowMillis)) * nanosPerMilli
+    return {
+      currentTimeMillisUnsafe: wallMillis,
+      currentTimeMillis: Effect.sync(wallMillis),
+      currentTimeNanosUnsafe: wallNanos,
+      currentTimeNanos: Effect.sync(wallNanos),
+      monotonicTimeNanosUnsafe: monotonicNanos,
+      monotonicTimeNanos: Effect.sync(monotonicNanos),
+      sleep: (duration) => this.#sleep(Duration.toMillis(duration)),
+    }
+  }
+
+  /** Runs an effect in this time. */
+  get layer(): Layer.Layer<never> {
+    return Layer.mergeAll(Layer.succeed(Clock.Clock, this.clock()), Layer.succeed(Scheduler, this.#scheduler))
+  }
+
+  readonly #scheduler: Scheduler = {
+    executionMode: "async",
+    shouldYield: (fiber) => fiber.currentOpCount >= 100_000,
+    makeDispatcher: () => ({
+      scheduleTask: (task) => {
+        this.#tasks.push(task)
+        this.#start()
+      },
+      flush: () => this.#runTasks(),
+    }),
+  }
+
+  #sleep(millis: number): Effect.Effect<void> {
+    if (!(millis > 0)) return Effect.yieldNow
+    if (millis === Number.POSITIVE_INFINITY) return Effect.never
+    return Effect.callback<void>((resume) => {
+      const sleeper: Sleeper = {
+        atMillis: this.#nowMillis + millis,
+        order: ++this.#sleeps,
+        wake: () => resume(Exit.void),
+      }
+      const later = this.#sleepers.findIndex(({ atMillis }) => atMillis > sleeper.atMillis)
+      this.#sleepers.splice(later === -1 ? this.#sleepers.length : later, 0, sleeper)
+      return Effect.sync(() => {
+        const index = this.#sleepers.indexOf(sleeper)
+        if (index !== -1) this.#sleepers.splice(index, 1)
+      })
+    })
+  }
+
+  #start(): void {
+    if (this.#running) return
+    this.#running = true
+    setImmediate(() => {
+      try {
+        this.#run()
+      } finally {
+        this.#running = false
+      }
+    })
+  }
+
+  #run(): void {
+    while (true) {
+      this.#runTasks()
+      const driver = this.#driver
+      if (driver === undefined) return
+      const [next] = this.#sleepers
+      if (next !== undefined && next.atMillis <= driver.untilMillis) {
+        this.#sleepers.shift()
+        this.#nowMillis = next.atMillis
+        next.wake()
+      } else {
+        this.#nowMillis = driver.untilMillis
+        this.#driver = undefined
+        driver.resume()
+      }
+    }
+  }
+
+  #runTasks(): void {
+    let ran = 0
+    while (this.#tasks.length > 0) {
+      const tasks = this.#tasks
+      this.#tasks = []
+      for (const task of tasks) task()
+      ran += tasks.length
+      if (ran > tasksPerInstantMax) throw new Error(`the run goes round in circles at ${this.#nowMillis} ms`)
+    }
+  }
+}

@@ -1,0 +1,43 @@
+/** Holds the audit log against what the store took: one row for each accepted message, in one strictly rising sequence. */
+import type { MeshId, MessageId } from "@claudemesh/domain/Ids"
+import { Effect } from "effect"
+import { SqlClient } from "effect/unstable/sql"
+import type { History } from "../History.ts"
+
+interface Row {
+  readonly meshId: MeshId
+  readonly seq: number
+  readonly event: string
+  readonly messageId: MessageId | null
+  readonly target: string | null
+  readonly recipients: number | null
+}
+
+export const checkAudit = Effect.fnUntraced(function* (history: History) {
+  const sql = yield* SqlClient.SqlClient
+  const rows = yield* sql<Row>`SELECT mesh_id AS "meshId", seq, event, message_id AS "messageId",
+    target_spec AS target, recipients FROM mesh.audit_log ORDER BY mesh_id, seq`
+  const problems: Array<string> = []
+  const seen = new Set<MessageId>()
+  const last = new Map<string, number>()
+  for (const { event, meshId, messageId, recipients, seq, target } of rows) {
+    const before = last.get(meshId) ?? 0
+    last.set(meshId, seq)
+    const tried: ReadonlySet<number> = history.triedSeqs.get(meshId) ?? new Set()
+    for (let missing = before + 1; missing < seq; missing++) {
+      if (!tried.has(missing)) problems.push(`the audit log has no ${missing}, and nobody tried to use that number`)
+    }
+    if (event !== "message_accepted" || messageId === null) continue
+    if (seen.has(messageId)) problems.push(`${messageId} is in the audit log twice`)
+    seen.add(messageId)
+    const accepted = history.accepted.get(messageId)
+    if (accepted === undefined) problems.push(`${messageId} is in the audit log and was not accepted`)
+    else if (accepted.seq !== seq || accepted.target !== target || accepted.recipients.length !== recipients) {
+      problems.push(`${messageId} is in the audit log with another number, target or count of recipients`)
+    }
+  }
+  for (const messageId of history.accepted.keys()) {
+    if (!seen.has(messageId)) problems.push(`${messageId} was accepted and is not in the audit log`)
+  }
+  return problems
+})
