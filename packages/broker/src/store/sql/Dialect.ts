@@ -10,7 +10,7 @@ export type Column = "bigint" | "text"
 /** A JSON array of objects as a table `r`: one parameter and one statement for a batch of any size. */
 export const records = (
   sql: SqlClient.SqlClient,
-  rows: ReadonlyArray<Readonly<Record<string, string | number | null>>>,
+  rows: ReadonlyArray<Row>,
   columns: Readonly<Record<string, Column>>,
 ) => {
   const names = Object.keys(columns)
@@ -22,6 +22,18 @@ export const records = (
     orElse: () =>
       sql`jsonb_to_recordset(${json}::text::jsonb) AS r(${sql.literal(names.map((name) => `"${name}" ${columns[name]}`).join(", "))})`,
   })
+}
+
+type Row = Readonly<Record<string, string | number | null>>
+
+export const insertInto = (
+  sql: SqlClient.SqlClient,
+  table: string,
+  columns: Readonly<Record<string, Column>>,
+  rows: ReadonlyArray<Row>,
+) => {
+  const names = sql.literal(Object.keys(columns).join(", "))
+  return sql`INSERT INTO mesh.${sql.literal(table)} (${names}) SELECT ${names} FROM ${records(sql, rows, columns)}`
 }
 
 /** A key that is taken. The classification of SQLite's errors knows unique indexes, and not primary keys. */

@@ -3,10 +3,9 @@
  * holds the others up; who calls it goes on while there is more.
  */
 import { Effect } from "effect"
-import type { SqlClient, SqlError } from "effect/unstable/sql"
-import type { Retention, StoreError } from "../MessageStore.ts"
-
-type Transaction = <A>(body: Effect.Effect<A, SqlError.SqlError>) => Effect.Effect<A, StoreError>
+import type { SqlClient } from "effect/unstable/sql"
+import type { Retention } from "../MessageStore.ts"
+import type { Transaction } from "./Transaction.ts"
 
 export const retireWith = (sql: SqlClient.SqlClient, transaction: Transaction) => {
   /** The text goes when nobody will get it any more: its time is over, or nobody is left who has not had it. */

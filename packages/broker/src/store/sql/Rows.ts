@@ -8,6 +8,7 @@ import { Priority } from "@claudemesh/domain/routing/Status"
 import { Effect, Schema, SchemaGetter } from "effect"
 import type {
   Backlog,
+  InboxAddress,
   MemberRecord,
   MeshRecord,
   MeshSnapshot,
@@ -31,6 +32,9 @@ const decoder = <S extends Schema.Decoder<unknown>>(schema: S) => {
 }
 
 const SessionColumn = Schema.Union([Schema.Literal(""), SessionId])
+/** `''` stands for the member's own inbox: a primary key takes no NULL. */
+export const sessionColumn = (inbox: InboxAddress): string => inbox.session ?? ""
+
 const sessionOf = (column: typeof SessionColumn.Type): SessionId | undefined => (column === "" ? undefined : column)
 
 const decodeSeqs = decoder(Schema.Struct({ mesh_id: MeshId, seq: Int8 }))

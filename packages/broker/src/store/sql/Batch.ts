@@ -1,0 +1,285 @@
+/**
+ * A batch of writes as the statements of one transaction: a fixed number of them, however large it is. What comes
+ * later in the batch counts as later: an inbox is moved with all that was accepted before, and of what is said of one
+ * session or channel the last word stands.
+ */
+import { decodedBytes } from "@claudemesh/domain/Base64"
+import { Effect } from "effect"
+import type { SqlClient } from "effect/unstable/sql"
+import { Write, Written } from "../MessageStore.ts"
+import {
+  attachColumns,
+  auditColumns,
+  consumeColumns,
+  deliveryColumns,
+  detachColumns,
+  messageColumns,
+} from "./Columns.ts"
+import { insertInto, records } from "./Dialect.ts"
+import * as Rows from "./Rows.ts"
+
+type Accept = Extract<Write, { readonly _tag: "Accept" }>
+
+export const batchWith = (sql: SqlClient.SqlClient) => {
+  /** Inserts the messages whose id is new, each with its deliveries and its audit row. */
+  const accept = Effect.fnUntraced(function* (accepts: ReadonlyArray<Accept>) {
+    const messages = accepts.map(({ message, recipients }) => ({
+      mesh_id: message.meshId,
+      seq: message.seq,
+      id: message.messageId,
+      sender_member_id: message.senderMemberId,
+      sender_session_id: message.senderSession,
+      target_spec: message.targetSpec,
+      priority: message.priority,
+      nonce: message.nonce,
+      // Nobody would ever erase what nobody gets.
+      ciphertext: recipients.length === 0 ? "" : message.ciphertext,
+      reply_to: message.replyTo ?? null,
+      content_hash: message.contentHash,
+      created_at: message.createdAtMillis,
+      expires_at: message.expiresAtMillis,
+    }))
+    const columns = sql.literal(Object.keys(messageColumns).join(", "))
+    // Inserting in sequence order makes the first of two sends with one id the one that counts.
+    const inserted = yield* Rows.seqs(
+      yield* sql`INSERT INTO mesh.message (${columns})
+        SELECT ${columns} FROM ${records(sql, messages, messageColumns)} WHERE true ORDER BY seq
+        ON CONFLICT (id) DO NOTHING RETURNING mesh_id, seq`,
+    )
+    const isNew = (accept: Accept) => inserted.has(Rows.seqKey(accept.message.meshId, accept.message.seq))
+    const fresh = accepts.filter(isNew)
+    if (fresh.length > 0) {
+      yield* insertInto(
+        sql,
+        "delivery",
+        deliveryColumns,
+        fresh.flatMap(({ message, recipients }) =>
+          recipients.map(({ inbox, sealedKey }) => ({
+            mesh_id: message.meshId,
+            seq: message.seq,
+            member_id: inbox.memberId,
+            session_id: Rows.sessionColumn(inbox),
+            priority: message.priority,
+            sealed_key: sealedKey ?? null,
+          })),
+        ),
+      )
+      yield* insertInto(
+        sql,
+        "audit_log",
+        auditColumns,
+        fresh.map(({ message, recipients }) => ({
+          mesh_id: message.meshId,
+          seq: message.seq,
+          event: "message_accepted",
+          at: message.createdAtMillis,
+          actor_member_id: message.senderMemberId,
+          actor_session_id: message.senderSession,
+          message_id: message.messageId,
+          target_spec: message.targetSpec,
+          priority: message.priority,
+          ciphertext_bytes: decodedBytes(message.ciphertext),
+          recipients: recipients.length,
+        })),
+      )
+    }
+    const duplicates =
+      fresh.length === accepts.length
+        ? new Map<string, Written>()
+        : yield* firstResults(new Set(accepts.filter((one) => !isNew(one)).map((one) => one.message.messageId)))
+    // Of several with one id in the batch the first is new, and only the others are duplicates.
+    return (one: Accept): Written =>
+      isNew(one) ? Written.Done() : (duplicates.get(one.message.messageId) ?? Written.Done())
+  })
+
+  const firstResults = Effect.fnUntraced(function* (messageIds: ReadonlySet<string>) {
+    const found = yield* Rows.accepted(
+      yield* sql`SELECT m.id, m.content_hash, d.member_id, d.consumed_at
+        FROM ${records(
+          sql,
+          [...messageIds].map((id) => ({ id })),
+          { id: "text" },
+        )}
+        JOIN mesh.message m ON m.id = r.id
+        LEFT JOIN mesh.delivery d ON d.mesh_id = m.mesh_id AND d.seq = m.seq`,
+    )
+    const results = new Map<string, Extract<Written, { readonly _tag: "Duplicate" }>>()
+    for (const row of found) {
+      const before = results.get(row.id)?.recipients ?? []
+      const recipients =
+        row.member_id === null ? before : [...before, { memberId: row.member_id, consumed: row.consumed_at !== null }]
+      results.set(row.id, Written.Duplicate({ contentHash: row.content_hash, recipients }))
+    }
+    return results
+  })
+
+  const consume = (values: ReadonlyArray<Extract<Write, { readonly _tag: "Consume" }>>) =>
+    sql`UPDATE mesh.delivery SET consumed_at = r.at, sealed_key = NULL
+      FROM ${records(
+        sql,
+        values.map((one) => ({
+          mesh_id: one.meshId,
+          seq: one.seq,
+          member_id: one.inbox.memberId,
+          session_id: Rows.sessionColumn(one.inbox),
+          at: one.atMillis,
+        })),
+        consumeColumns,
+      )}
+      WHERE delivery.mesh_id = r.mesh_id AND delivery.seq = r.seq AND delivery.member_id = r.member_id
+        AND delivery.session_id = r.session_id AND delivery.consumed_at IS NULL`
+
+  const attach = (values: ReadonlyArray<Extract<Write, { readonly _tag: "SessionAttached" }>>) =>
+    sql`INSERT INTO mesh.session (mesh_id, member_id, session_id, protocol, attached_at, detached_at)
+      SELECT mesh_id, member_id, session_id, protocol, at, NULL
+      FROM ${records(
+        sql,
+        values.map((one) => ({
+          mesh_id: one.meshId,
+          member_id: one.memberId,
+          session_id: one.session,
+          protocol: one.protocol,
+          at: one.atMillis,
+        })),
+        attachColumns,
+      )} WHERE true
+      ON CONFLICT (mesh_id, member_id, session_id)
+      DO UPDATE SET protocol = excluded.protocol, attached_at = excluded.attached_at, detached_at = NULL`
+
+  const detach = (values: ReadonlyArray<Extract<Write, { readonly _tag: "SessionDetached" }>>) =>
+    sql`UPDATE mesh.session SET detached_at = r.at
+      FROM ${records(
+        sql,
+        values.map((one) => ({
+          mesh_id: one.meshId,
+          member_id: one.memberId,
+          session_id: one.session,
+          at: one.atMillis,
+        })),
+        detachColumns,
+      )}
+      WHERE session.mesh_id = r.mesh_id AND session.member_id = r.member_id AND session.session_id = r.session_id
+        AND session.attached_at <= r.at`
+
+  /** With its last recipient a message's ciphertext goes; what is left is its metadata. */
+  const eraseConsumed = (values: ReadonlyArray<Extract<Write, { readonly _tag: "Consume" }>>) => {
+    // A group message is consumed by many in one batch: it is looked at once.
+    const messages = new Map(values.map(({ meshId, seq }) => [Rows.seqKey(meshId, seq), { mesh_id: meshId, seq }]))
+    return sql`UPDATE mesh.message SET ciphertext = ''
+      FROM ${records(sql, [...messages.values()], { mesh_id: "text", seq: "bigint" })}
+      WHERE message.mesh_id = r.mesh_id AND message.seq = r.seq AND NOT EXISTS (
+        SELECT 1 FROM mesh.delivery d WHERE d.mesh_id = r.mesh_id AND d.seq = r.seq AND d.consumed_at IS NULL)`
+  }
+
+  const moveInboxes = Effect.fnUntraced(function* (
+    values: ReadonlyArray<Extract<Write, { readonly _tag: "InboxMoved" }>>,
+  ) {
+    const moved = records(
+      sql,
+      values.map((one) => ({
+        mesh_id: one.meshId,
+        member_id: one.memberId,
+        session_id: one.session,
+        only_groups: one.what === "groups" ? 1 : 0,
+      })),
+      { mesh_id: "text", member_id: "text", session_id: "text", only_groups: "bigint" },
+    )
+    const toGroup = sql.literal("(m.target_spec = '*' OR m.target_spec LIKE '#%' OR m.target_spec LIKE 'tag:%')")
+    // What the member has already: it sent it, or another of its inboxes has it. Of two that move, one stays.
+    yield* sql`DELETE FROM mesh.delivery WHERE consumed_at IS NULL AND EXISTS (
+      SELECT 1 FROM ${moved} JOIN mesh.message m ON m.mesh_id = r.mesh_id
+      WHERE r.mesh_id = delivery.mesh_id AND r.member_id = delivery.member_id AND r.session_id = delivery.session_id
+        AND m.seq = delivery.seq AND (r.only_groups = 0 OR ${toGroup})
+        AND ((m.sender_member_id = r.member_id AND ${toGroup}) OR EXISTS (
+          SELECT 1 FROM mesh.delivery o
+          WHERE o.mesh_id = delivery.mesh_id AND o.seq = delivery.seq AND o.member_id = delivery.member_id
+            AND o.session_id <> delivery.session_id
+            AND (o.consumed_at IS NOT NULL OR o.session_id < delivery.session_id OR NOT EXISTS (
+              SELECT 1 FROM ${moved} WHERE r.mesh_id = o.mesh_id AND r.member_id = o.member_id
+                AND r.session_id = o.session_id)))))`
+    yield* sql`UPDATE mesh.delivery SET session_id = '' WHERE consumed_at IS NULL AND EXISTS (
+      SELECT 1 FROM ${moved} JOIN mesh.message m ON m.mesh_id = r.mesh_id
+      WHERE r.mesh_id = delivery.mesh_id AND r.member_id = delivery.member_id AND r.session_id = delivery.session_id
+        AND m.seq = delivery.seq AND (r.only_groups = 0 OR ${toGroup}))`
+  })
+
+  const joinChannels = (values: ReadonlyArray<Extract<Write, { readonly _tag: "ChannelJoined" }>>) =>
+    sql`INSERT INTO mesh.channel_subscription (mesh_id, member_id, session_id, channel, joined_at)
+      SELECT mesh_id, member_id, session_id, channel, at
+      FROM ${records(
+        sql,
+        values.map((one) => ({
+          mesh_id: one.meshId,
+          member_id: one.memberId,
+          session_id: one.session,
+          channel: one.channel,
+          at: one.atMillis,
+        })),
+        { mesh_id: "text", member_id: "text", session_id: "text", channel: "text", at: "bigint" },
+      )} WHERE true
+      ON CONFLICT (mesh_id, member_id, session_id, channel) DO NOTHING`
+
+  const leaveChannels = (values: ReadonlyArray<Extract<Write, { readonly _tag: "ChannelLeft" }>>) =>
+    sql`DELETE FROM mesh.channel_subscription WHERE EXISTS (
+      SELECT 1 FROM ${records(
+        sql,
+        values.map((one) => ({
+          mesh_id: one.meshId,
+          member_id: one.memberId,
+          session_id: one.session,
+          channel: one.channel,
+        })),
+        { mesh_id: "text", member_id: "text", session_id: "text", channel: "text" },
+      )}
+      WHERE r.mesh_id = channel_subscription.mesh_id AND r.member_id = channel_subscription.member_id
+        AND r.session_id = channel_subscription.session_id AND r.channel = channel_subscription.channel)`
+
+  /** The last word of each session on each channel in the batch. */
+  const channelsAtTheEnd = (batch: ReadonlyArray<Write>) => {
+    const last = new Map<string, Extract<Write, { readonly _tag: "ChannelJoined" | "ChannelLeft" }>>()
+    for (const write of batch) {
+      if (write._tag !== "ChannelJoined" && write._tag !== "ChannelLeft") continue
+      last.set(`${write.meshId}/${write.memberId}/${write.session}#${write.channel}`, write)
+    }
+    const all = [...last.values()]
+    return { joined: all.filter(Write.$is("ChannelJoined")), left: all.filter(Write.$is("ChannelLeft")) }
+  }
+
+  /**
+   * The last attachment of each session in the batch, and the detachment that came after it: one statement cannot
+   * write a row twice, and attachments are written first.
+   */
+  const sessionsAtTheEnd = (batch: ReadonlyArray<Write>) => {
+    const attached = new Map<string, Extract<Write, { readonly _tag: "SessionAttached" }>>()
+    const detached = new Map<string, Extract<Write, { readonly _tag: "SessionDetached" }>>()
+    for (const write of batch) {
+      if (write._tag !== "SessionAttached" && write._tag !== "SessionDetached") continue
+      const key = `${write.meshId}/${write.memberId}/${write.session}`
+      if (write._tag === "SessionDetached") detached.set(key, write)
+      else {
+        attached.set(key, write)
+        detached.delete(key)
+      }
+    }
+    return { attached: [...attached.values()], detached: [...detached.values()] }
+  }
+
+  return Effect.fnUntraced(function* (batch: ReadonlyArray<Write>) {
+    const accepts = batch.filter(Write.$is("Accept"))
+    const consumes = batch.filter(Write.$is("Consume"))
+    const moved = batch.filter(Write.$is("InboxMoved"))
+    const { attached, detached } = sessionsAtTheEnd(batch)
+    const { joined, left } = channelsAtTheEnd(batch)
+    const outcome = accepts.length === 0 ? undefined : yield* accept(accepts)
+    if (consumes.length > 0) {
+      yield* consume(consumes)
+      yield* eraseConsumed(consumes)
+    }
+    if (moved.length > 0) yield* moveInboxes(moved)
+    if (attached.length > 0) yield* attach(attached)
+    if (detached.length > 0) yield* detach(detached)
+    if (joined.length > 0) yield* joinChannels(joined)
+    if (left.length > 0) yield* leaveChannels(left)
+    return batch.map((write) => (write._tag === "Accept" && outcome ? outcome(write) : Written.Done()))
+  })
+}

@@ -1,0 +1,92 @@
+/** What is read of the store: what an owner begins with, pages of an inbox, and what became of a message. */
+import type { MeshId, MessageId } from "@claudemesh/domain/Ids"
+import { Effect, Option } from "effect"
+import type { SqlClient } from "effect/unstable/sql"
+import type { InboxAddress, PageRequest } from "../MessageStore.ts"
+import { messageColumns } from "./Columns.ts"
+import { records } from "./Dialect.ts"
+import * as Rows from "./Rows.ts"
+import { storeError } from "./Transaction.ts"
+
+export const readsWith = (sql: SqlClient.SqlClient) => {
+  const meshExists = (meshId: MeshId) =>
+    sql`SELECT 1 FROM mesh.mesh WHERE id = ${meshId}`.pipe(
+      Effect.map((found) => found.length > 0),
+      Effect.mapError(storeError),
+    )
+
+  const loadMesh = Effect.fnUntraced(function* (meshId: MeshId) {
+    const [mesh] = yield* Rows.meshes(
+      yield* sql`SELECT id, slug, name, owner_public_key, allow_unsealed FROM mesh.mesh WHERE id = ${meshId}`,
+    )
+    if (mesh === undefined) return Option.none()
+    const members = yield* Rows.members(
+      yield* sql`SELECT id, public_key, display_name FROM mesh.member WHERE mesh_id = ${meshId} ORDER BY id`,
+    )
+    const sessions = yield* Rows.sessions(
+      yield* sql`SELECT member_id, session_id, protocol, attached_at, detached_at FROM mesh.session
+        WHERE mesh_id = ${meshId} ORDER BY member_id, session_id`,
+    )
+    const lastSeq = yield* Rows.number(
+      yield* sql`SELECT coalesce(max(seq), 0) AS value FROM mesh.audit_log WHERE mesh_id = ${meshId}`,
+    )
+    const waiting = yield* Rows.waiting(
+      yield* sql`SELECT d.member_id, d.session_id, d.priority, count(*) AS messages,
+          coalesce(sum(octet_length(m.ciphertext)), 0) AS characters
+        FROM mesh.delivery d JOIN mesh.message m ON m.mesh_id = d.mesh_id AND m.seq = d.seq
+        WHERE d.mesh_id = ${meshId} AND d.consumed_at IS NULL AND m.ciphertext <> ''
+        GROUP BY d.member_id, d.session_id, d.priority ORDER BY d.member_id, d.session_id, d.priority`,
+    )
+    const subscriptions = yield* Rows.subscriptions(
+      yield* sql`SELECT member_id, session_id, channel FROM mesh.channel_subscription
+        WHERE mesh_id = ${meshId} ORDER BY member_id, session_id, channel`,
+    )
+    return Option.some({ mesh, members, sessions, lastSeq, subscriptions, waiting })
+  }, Effect.mapError(storeError))
+
+  const page = Effect.fnUntraced(function* (request: PageRequest) {
+    return yield* Rows.messages(
+      yield* sql`SELECT ${sql.literal(
+        Object.keys(messageColumns)
+          .map((name) => `m.${name}`)
+          .join(", "),
+      )}, d.sealed_key
+        FROM mesh.delivery d JOIN mesh.message m ON m.mesh_id = d.mesh_id AND m.seq = d.seq
+        WHERE d.mesh_id = ${request.meshId} AND d.member_id = ${request.inbox.memberId}
+          AND d.session_id = ${Rows.sessionColumn(request.inbox)} AND d.priority = ${request.priority}
+          AND d.seq > ${request.afterSeq} AND d.consumed_at IS NULL AND m.expires_at > ${request.nowMillis} AND m.ciphertext <> ''
+        ORDER BY d.seq LIMIT ${request.limit}`,
+    )
+  }, Effect.mapError(storeError))
+
+  const backlog = Effect.fnUntraced(function* (
+    meshId: MeshId,
+    inboxes: ReadonlyArray<InboxAddress>,
+    nowMillis: number,
+  ) {
+    return yield* Rows.backlog(
+      yield* sql`SELECT count(*) AS messages, coalesce(sum(octet_length(m.ciphertext)), 0) AS characters
+        FROM ${records(
+          sql,
+          inboxes.map((inbox) => ({ member_id: inbox.memberId, session_id: Rows.sessionColumn(inbox) })),
+          { member_id: "text", session_id: "text" },
+        )}
+        JOIN mesh.delivery d ON d.member_id = r.member_id AND d.session_id = r.session_id
+        JOIN mesh.message m ON m.mesh_id = d.mesh_id AND m.seq = d.seq
+        WHERE d.mesh_id = ${meshId} AND d.consumed_at IS NULL AND m.expires_at > ${nowMillis}`,
+    )
+  }, Effect.mapError(storeError))
+
+  const fateOf = Effect.fnUntraced(function* (meshId: MeshId, messageId: MessageId) {
+    const found = yield* Rows.fate(
+      yield* sql`SELECT m.seq, m.sender_member_id, m.expires_at, d.member_id, d.session_id, d.consumed_at
+        FROM mesh.message m LEFT JOIN mesh.delivery d ON d.mesh_id = m.mesh_id AND d.seq = m.seq
+        WHERE m.id = ${messageId} AND m.mesh_id = ${meshId} ORDER BY d.member_id, d.session_id`,
+    )
+    return Option.fromUndefinedOr(found)
+  }, Effect.mapError(storeError))
+
+  const ping = sql`SELECT 1`.pipe(Effect.asVoid, Effect.mapError(storeError))
+
+  return { meshExists, loadMesh, page, backlog, fateOf, ping }
+}

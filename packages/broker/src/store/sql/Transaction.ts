@@ -1,0 +1,31 @@
+/** What a statement's failure means to the store, and a transaction whose outcome may not be known. */
+import { Effect } from "effect"
+import { type SqlClient, SqlError } from "effect/unstable/sql"
+import { StoreError } from "../MessageStore.ts"
+import { endFailedTransaction, isKeyTaken } from "./Dialect.ts"
+
+export const storeError = (error: SqlError.SqlError): StoreError => {
+  const { reason } = error
+  if (isKeyTaken(error)) return new StoreError({ reason: "fenced", cause: error })
+  // A constraint or a value the database cannot take; everything else may pass by itself.
+  const rejected = reason._tag === "ConstraintError" || reason._tag === "SqlSyntaxError"
+  return new StoreError({ reason: rejected ? "rejected" : "unavailable", cause: error })
+}
+
+export type Transaction = <A>(body: Effect.Effect<A, SqlError.SqlError>) => Effect.Effect<A, StoreError>
+
+/** A COMMIT or ROLLBACK that fails comes as a defect: what became of the transaction is then not known. */
+export const transactionOn =
+  (sql: SqlClient.SqlClient): Transaction =>
+  (body) =>
+    sql.withTransaction(body).pipe(
+      Effect.mapError(storeError),
+      Effect.catchDefect((defect) =>
+        SqlError.isSqlError(defect)
+          ? Effect.andThen(
+              endFailedTransaction(sql),
+              Effect.fail(new StoreError({ reason: "unavailable", cause: defect })),
+            )
+          : Effect.die(defect),
+      ),
+    )
