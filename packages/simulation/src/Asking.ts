@@ -36,6 +36,7 @@ export const askStatus = Effect.fnUntraced(function* (world: World, agent: Agent
   const consumedBefore = new Set(history.consumed.keys())
   const sender = history.sent.get(messageId)
   if (sender === undefined) return
+  const wasOver = asked !== undefined && asked.expiresAtMillis <= world.brokerMillis()
   const isOurs = sender.mesh === agent.membership.meshId && sender.from === agent.membership.pubkey
   const answer = yield* Effect.result(agent.client.messageStatus(messageId))
   if (answer._tag === "Failure") {
@@ -56,6 +57,8 @@ export const askStatus = Effect.fnUntraced(function* (world: World, agent: Agent
       broken(`${messageId} is ${state} at ${where}, and was consumed`)
     if (state === "consumed" && !history.consumed.has(where))
       broken(`${messageId} is consumed at ${where}, and was not`)
+    if (state === "pending" && wasOver && accepted.expiresAtMillis <= world.brokerMillis())
+      broken(`${messageId} is pending at ${where}, and has expired`)
     if (state === "expired" && accepted.expiresAtMillis > world.latestMillis())
       broken(`${messageId} is expired at ${where}, before its time`)
   }

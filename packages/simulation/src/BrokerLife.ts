@@ -11,10 +11,10 @@ import { CommitLanes } from "@claudemesh/broker/store/CommitLane"
 import { Janitor } from "@claudemesh/broker/store/Janitor"
 import { MessageStore } from "@claudemesh/broker/store/MessageStore"
 import type { Ed25519 } from "@claudemesh/broker/trust/Ed25519"
-import type { MessageId, PublicKey } from "@claudemesh/domain/Ids"
+import type { MessageId } from "@claudemesh/domain/Ids"
 import { Clock, Crypto, Effect, Exit, FiberSet, Layer, Scope } from "effect"
 import type { Chance } from "./Chance.ts"
-import { type Refusals, Window } from "./checkers/Window.ts"
+import { type Greeted, type Refusals, Window } from "./checkers/Window.ts"
 import type { AcceptedMessage, History } from "./History.ts"
 import { type StoreFaults, storeUnderWatch } from "./StoreUnderWatch.ts"
 
@@ -36,13 +36,16 @@ export interface BrokerOptions {
   readonly audiences: ReadonlyArray<string>
   readonly broken: (what: string) => void
   readonly onAccepted: (accepted: AcceptedMessage) => void
-  readonly onPushed: (messageId: MessageId, to: PublicKey) => void
+  readonly onPushed: (messageId: MessageId) => void
+  readonly onAttached: (who: Greeted) => void
+  readonly onDetached: (who: Greeted, saidGoodbye: boolean) => void
   /** Called when a fault of the store ends the life from inside. */
   readonly onCrash: () => void
 }
 
 export const startBroker = Effect.fnUntraced(function* (options: BrokerOptions) {
-  const { audiences, broken, chance, clock, faults, history, onAccepted, onCrash, onPushed, refusals, rules } = options
+  const { audiences, broken, chance, clock, faults, history, onAttached, onCrash, onDetached, onPushed, rules } =
+    options
   let alive = true
   let taken = 0
   const scope = yield* Scope.make()
@@ -51,7 +54,15 @@ export const startBroker = Effect.fnUntraced(function* (options: BrokerOptions) 
     alive = false
     onCrash()
   }
-  const store = storeUnderWatch(options.store, { chance, history, faults, isAlive: () => alive, crash, onAccepted })
+  const store = storeUnderWatch(options.store, {
+    chance,
+    history,
+    faults,
+    isAlive: () => alive,
+    crash,
+    broken,
+    onAccepted: options.onAccepted,
+  })
   const services = yield* Layer.build(
     Layer.mergeAll(MeshHost.local(rules), Janitor.layer(rules.limits)).pipe(
       Layer.provideMerge(CommitLanes.layer(1, rules.limits)),
@@ -66,11 +77,12 @@ export const startBroker = Effect.fnUntraced(function* (options: BrokerOptions) 
     accept: (socket) => {
       const window = new Window({
         history,
-        refusals,
+        refusals: options.refusals,
         nowMillis: () => clock.currentTimeMillisUnsafe(),
         workingTtlMillis: rules.workingTtlMillis,
         broken,
         pushed: onPushed,
+        attached: onAttached,
       })
       const guarded: ServerSocket = {
         number: ++taken,
@@ -91,6 +103,11 @@ export const startBroker = Effect.fnUntraced(function* (options: BrokerOptions) 
           Effect.provide(services),
           Effect.provideService(Crypto.Crypto, crypto),
           Effect.provideService(Clock.Clock, clock),
+          Effect.ensuring(
+            Effect.sync(() => {
+              if (alive && window.greeted !== undefined) onDetached(window.greeted, socket.saidGoodbye())
+            }),
+          ),
         ),
       )
     },

@@ -71,6 +71,8 @@ export class History {
   readonly consumed = new Map<string, number>()
   /** Sequence numbers that some broker tried to use, by mesh. */
   readonly triedSeqs = new Map<MeshId, Set<number>>()
+  /** The last number that was given and stored, by mesh. */
+  readonly newestSeq = new Map<MeshId, number>()
   /** Bounds that were broken on the way, as sentences. */
   readonly violations: Array<string> = []
   readonly #lines: Array<string> = []

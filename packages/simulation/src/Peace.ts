@@ -8,7 +8,7 @@ import { SqlClient } from "effect/unstable/sql"
 import type { AgentProcess } from "./AgentProcess.ts"
 import { changeChannel } from "./Asking.ts"
 import { checkAudit } from "./checkers/Audit.ts"
-import { checkDelivery } from "./checkers/Delivery.ts"
+import { checkDelivery, isGroup } from "./checkers/Delivery.ts"
 import { checkAudience, checkChannels, checkPeers } from "./checkers/Roster.ts"
 import { inboxKey } from "./History.ts"
 import { channelNames, type Slot, tagNames } from "./Slot.ts"
@@ -21,6 +21,8 @@ const looksMax = 120
 const pullRoundsMax = 120
 /** Slow enough for the smallest rate of any run. */
 const betweenSendsMillis = 600
+/** More than the smallest inbox of any run holds at once. */
+const directSends = 6
 
 export const peace = Effect.fnUntraced(function* (world: World) {
   const { alive, chance, history, network, note, pass, revive, rules } = world
@@ -54,6 +56,9 @@ export const peace = Effect.fnUntraced(function* (world: World) {
   const open = Effect.map(stillWaiting(world, all), (waiting) => waiting > 0 || unanswered(world) > 0)
   for (let round = 0; round < pullRoundsMax && (yield* open); round++) yield* pullAll(world)
 
+  if (world.tightBacklog) yield* checkBacklog(world)
+  if (world.tightRate) yield* checkRate(world)
+  for (let round = 0; round < pullRoundsMax && (yield* open); round++) yield* pullAll(world)
   yield* checkLists(world)
   yield* checkGroups(world)
   for (let round = 0; round < pullRoundsMax && (yield* open); round++) yield* pullAll(world)
@@ -136,7 +141,7 @@ const checkLists = Effect.fnUntraced(function* (world: World) {
   yield* pass(2_000)
 })
 
-/** One message to every group of every mesh: it must reach exactly who is in it. */
+/** One message to every group of every mesh: it must reach exactly who is in it. And some to one member. */
 const checkGroups = Effect.fnUntraced(function* (world: World) {
   const { alive, broken, chance, history, pass } = world
   const targets = ["*", ...channelNames.map((name) => `#${name}`), ...tagNames.map((name) => `tag:${name}`)]
@@ -145,7 +150,8 @@ const checkGroups = Effect.fnUntraced(function* (world: World) {
     const sender = chance.pick(alive().filter(({ slot }) => slot.membership.meshId === mesh))
     if (sender === undefined) continue
     senders.set(mesh, sender)
-    for (const target of targets) {
+    const someone = chance.pick(slotsOf(world, mesh))?.membership.pubkey ?? "*"
+    for (const target of [...targets, ...Array.from({ length: directSends }, () => someone)]) {
       yield* sender.agent.send(target, "next", `peace ${target}`).pipe(Effect.forkScoped)
       yield* pass(betweenSendsMillis)
       for (const { agent } of alive()) yield* agent.look
@@ -157,8 +163,42 @@ const checkGroups = Effect.fnUntraced(function* (world: World) {
     if (!sent.text.startsWith("peace ") || sender === undefined) continue
     const accepted = history.accepted.get(sent.messageId)
     if (sent.outcome !== "acked" || accepted === undefined) broken(`${sent.messageId} was not acked when all is well`)
-    else checkAudience(accepted, sender.slot, slotsOf(world, sent.mesh)).forEach(broken)
+    else if (isGroup(accepted.target)) checkAudience(accepted, sender.slot, slotsOf(world, sent.mesh)).forEach(broken)
   }
+})
+
+/** Messages with this text that the store took. */
+const takenWith = ({ history }: World, text: string): number =>
+  [...history.sent.values()].filter((sent) => sent.text === text && history.accepted.has(sent.messageId)).length
+
+/** Nobody pulls what is low, so an inbox fills up, and takes no more than it may hold. */
+const checkBacklog = Effect.fnUntraced(function* (world: World) {
+  const { alive, broken, chance, pass, rules } = world
+  const sender = chance.pick(alive())
+  const to = chance.pick(slotsOf(world, sender?.slot.membership.meshId ?? ""))
+  if (sender === undefined || to === undefined) return
+  // What is under way does not count yet, and a sender that was refused sends again what it has, at once.
+  const most = rules.limits.backlogMessagesMax + rules.limits.sendsUnderWayMax
+  for (let count = 0; count < most + 3; count++) {
+    yield* Effect.forkScoped(sender.agent.send(`${to.membership.pubkey}/${to.sessionId}`, "low", "fills the inbox"))
+    yield* pass(betweenSendsMillis)
+  }
+  const taken = takenWith(world, "fills the inbox")
+  if (taken > most) broken(`an inbox that may take ${most} took ${taken}`)
+})
+
+const checkRate = Effect.fnUntraced(function* (world: World) {
+  const { alive, broken, chance, pass, rules } = world
+  const { sendsBurst, sendsPerSecond } = rules.limits
+  const sender = chance.pick(alive())
+  if (sender === undefined) return
+  for (let count = 0; count < sendsBurst + 4 * sendsPerSecond; count++) {
+    yield* Effect.forkScoped(sender.agent.send(sender.slot.membership.pubkey, "now", "too fast"))
+  }
+  yield* pass(2_000)
+  const taken = takenWith(world, "too fast")
+  const most = sendsBurst + 2 * sendsPerSecond
+  if (taken > most) broken(`a member sent ${taken} messages in two seconds, and may send ${most}`)
 })
 
 interface Waiting {

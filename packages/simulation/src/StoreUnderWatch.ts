@@ -37,10 +37,11 @@ export const storeUnderWatch = (
     readonly faults: () => StoreFaults
     readonly isAlive: () => boolean
     readonly crash: () => void
+    readonly broken: (what: string) => void
     readonly onAccepted: (accepted: AcceptedMessage) => void
   },
 ) => {
-  const { chance, crash, faults, history, isAlive, onAccepted } = options
+  const { broken, chance, crash, faults, history, isAlive, onAccepted } = options
 
   const call = <A>(effect: Effect.Effect<A, StoreError>): Effect.Effect<A, StoreError> =>
     Effect.gen(function* () {
@@ -62,8 +63,13 @@ export const storeUnderWatch = (
       history.triedSeqs.set(meshId, (history.triedSeqs.get(meshId) ?? new Set()).add(seq))
     }
     return call(
-      Effect.tap(store.commit(batch), (results) =>
-        Effect.sync(() => batch.forEach((write, index) => record(write, results[index]))),
+      store.commit(batch).pipe(
+        Effect.tap((results) => Effect.sync(() => batch.forEach((write, index) => record(write, results[index])))),
+        Effect.tapError(({ reason }) =>
+          Effect.sync(() => {
+            if (reason !== "unavailable") broken(`a commit is ${reason}, and there is one owner and nothing wrong`)
+          }),
+        ),
       ),
     )
   }
@@ -74,6 +80,9 @@ export const storeUnderWatch = (
       case "Accept": {
         if (result?._tag !== "Done") return
         const { message, recipients } = write
+        const newest = history.newestSeq.get(message.meshId) ?? 0
+        if (message.seq <= newest) broken(`${message.messageId} has number ${message.seq}, after ${newest}`)
+        history.newestSeq.set(message.meshId, message.seq)
         const accepted: AcceptedMessage = {
           messageId: message.messageId,
           mesh: message.meshId,

@@ -26,6 +26,9 @@ import type { VirtualTime } from "./VirtualTime.ts"
 const url = BrokerUrl.make("ws://127.0.0.1:7900/ws")
 const audience = "ws://127.0.0.1:7900"
 
+/** What was read or stored while a message was still good may be this much later: the store can be slow twice. */
+const slowestMillis = 10_000
+
 /** The people, and who of them is in which mesh: with the same keys and session ids in both. */
 const people = ["alice", "bob", "carol"].map((name) => DisplayName.make(name))
 const meshes = [
@@ -105,8 +108,28 @@ export const makeWorld = Effect.fnUntraced(function* (
   /** Reported as expired to their sender, so nobody may be given them any more. */
   const reportedExpired = new Set<MessageId>()
 
+  /** By (mesh, key, session): connections of this life of the broker, and when the last one was lost. */
+  const attached = new Map<string, number>()
+  const cutOff = new Map<string, number>()
+  let jumpedAtMillis = 0
+
   const brokerMillis = () => time.nowMillis + offsetMillis
   const clock = time.clock(() => offsetMillis)
+  /** It lost its connection to this life of the broker so short a time ago that it counts as live. */
+  const isExpectedBack = ({ membership, sessionId }: Slot): number | undefined => {
+    const id = inboxKey(membership.meshId, membership.pubkey, sessionId)
+    const sinceMillis = cutOff.get(id)
+    return (attached.get(id) ?? 0) === 0 &&
+      sinceMillis !== undefined &&
+      sinceMillis > jumpedAtMillis &&
+      time.nowMillis < sinceMillis + rules.limits.leaseMillis - 1_000
+      ? sinceMillis
+      : undefined
+  }
+  const forgetConnections = () => {
+    attached.clear()
+    cutOff.clear()
+  }
   const meshOfSlot = ({ membership }: Slot) => membership.meshId
 
   const network = new Network(
@@ -139,9 +162,23 @@ export const makeWorld = Effect.fnUntraced(function* (
           slots: slots.filter((slot) => meshOfSlot(slot) === accepted.mesh),
           past: past.filter(({ mesh }) => mesh === accepted.mesh),
           isSound: (agent) => network.isSound(agent),
+          isExpectedBack: (slot) => isExpectedBack(slot),
           mayBeFull: tightBacklog,
         }).forEach(broken),
+      onAttached: ({ key, mesh, session }) => {
+        const id = inboxKey(mesh, key, session)
+        attached.set(id, (attached.get(id) ?? 0) + 1)
+      },
+      onDetached: ({ key, mesh, session }, saidGoodbye) => {
+        const id = inboxKey(mesh, key, session)
+        attached.set(id, (attached.get(id) ?? 0) - 1)
+        if (saidGoodbye) cutOff.delete(id)
+        else cutOff.set(id, time.nowMillis)
+      },
       onPushed: (messageId) => {
+        const expiresAtMillis = history.accepted.get(messageId)?.expiresAtMillis ?? Number.POSITIVE_INFINITY
+        const lateMillis = Math.min(brokerMillis() - expiresAtMillis, time.nowMillis - jumpedAtMillis)
+        if (lateMillis > slowestMillis) broken(`${messageId} was pushed when it had expired for long`)
         if (reportedExpired.has(messageId)) broken(`${messageId} was pushed after it was reported as expired`)
       },
       onCrash: () => {
@@ -149,6 +186,7 @@ export const makeWorld = Effect.fnUntraced(function* (
         note("broker crashes in its store")
         dying = broker
         broker = undefined
+        forgetConnections()
         for (const link of network.links) link.cut()
       },
     })
@@ -160,6 +198,7 @@ export const makeWorld = Effect.fnUntraced(function* (
     note("broker crashes")
     dying = broker
     broker = undefined
+    forgetConnections()
     for (const link of network.links) link.cut()
     yield* reap
   })
@@ -178,6 +217,7 @@ export const makeWorld = Effect.fnUntraced(function* (
     note(`the broker's clock jumps by ${millis / 1000} s`)
     latestMillis = Math.max(latestMillis, brokerMillis())
     offsetMillis += millis
+    jumpedAtMillis = time.nowMillis
     if (millis < 0) {
       backMillis -= millis
       // What was over may be to come again.
@@ -251,6 +291,7 @@ export const makeWorld = Effect.fnUntraced(function* (
     revive,
     reportedExpired,
     tightBacklog,
+    tightRate,
     /** The latest that the broker's clock ever showed. */
     latestMillis: () => Math.max(latestMillis, brokerMillis()),
     /** How much longer than they say leases may last, because the clock went back. */

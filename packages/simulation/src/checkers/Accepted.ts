@@ -22,6 +22,8 @@ export interface Known {
   readonly past: ReadonlyArray<PastSession>
   /** Whether a process has a link that works. */
   readonly isSound: (process: number) => boolean
+  /** Since when it is cut off, while it is certainly live all the same. */
+  readonly isExpectedBack: (slot: Slot) => number | undefined
   /** Inboxes are so small that some of the audience may be passed by. */
   readonly mayBeFull: boolean
 }
@@ -62,19 +64,18 @@ const uninvited = (
     return [`${messageId} to ${target} is for ${member}/${session ?? ""}, which does not belong to it`]
   })
 
-/** Sessions that are certainly attached and belong to the group. */
+/** Sessions that are certainly live, attached or not, and belong to the group. */
 const passedBy = (
-  { messageId, recipients, senderSession, sender, target }: AcceptedMessage,
+  { messageId, recipients, sender, senderSession, target }: AcceptedMessage,
   sent: SentMessage,
-  { isSound, slots }: Known,
+  { isExpectedBack, isSound, slots }: Known,
 ): ReadonlyArray<string> =>
   slots.flatMap((slot) => {
     const { agent, membership, sessionId } = slot
     const is = (member: string, session: string | undefined) => member === membership.memberId && session === sessionId
-    if (agent === undefined || !agent.isAlive() || !isSound(agent.number) || is(sender, senderSession)) return []
-    const since = agent.connectedSinceMillis()
-    if (since === undefined || since >= sent.atMillis || belongs(target, slot, sent) !== true) return []
-    return recipients.some(({ member, session }) => is(member, session))
-      ? []
-      : [`${messageId} to ${target} is not for ${membership.memberId}/${sessionId}, which belongs to it`]
+    const attachedSince = agent?.isAlive() === true && isSound(agent.number) ? agent.connectedSinceMillis() : undefined
+    const since = attachedSince ?? isExpectedBack(slot)
+    if (is(sender, senderSession) || since === undefined || since >= sent.atMillis) return []
+    if (belongs(target, slot, sent) !== true || recipients.some(({ member, session }) => is(member, session))) return []
+    return [`${messageId} to ${target} is not for ${membership.memberId}/${sessionId}, which belongs to it`]
   })

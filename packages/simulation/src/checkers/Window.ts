@@ -3,7 +3,7 @@
  * allowed, none twice while it is unacked, none of another mesh, nothing that the session's status keeps back, and no
  * second hello. What is refused with "nothing was stored" is counted for the run.
  */
-import type { MeshId, MessageId, PublicKey } from "@claudemesh/domain/Ids"
+import type { MeshId, MessageId, PublicKey, SessionId } from "@claudemesh/domain/Ids"
 import { messageIdOf } from "@claudemesh/domain/trust/MessageIdentity"
 import { ClientMessageId } from "@claudemesh/domain/Ids"
 import type { History } from "../History.ts"
@@ -13,6 +13,7 @@ interface SeenFrame {
   readonly id?: string
   readonly meshId?: MeshId
   readonly pubkey?: PublicKey
+  readonly sessionId?: SessionId
   readonly messageId?: MessageId
   readonly messageIds?: ReadonlyArray<MessageId>
   readonly maxInFlight?: number
@@ -48,12 +49,18 @@ export class Refusals {
   }
 }
 
+/** Who a connection belongs to, once its hello was answered. */
+export interface Greeted {
+  readonly mesh: MeshId
+  readonly key: PublicKey
+  readonly session: SessionId
+}
+
 export class Window {
+  greeted: Greeted | undefined
+  #hello: Greeted | undefined
   #max = 0
-  #mesh: MeshId | undefined
-  #key: PublicKey | undefined
   #hellos = 0
-  #greeted = false
   /** The status that was asked for, by request; and the one that was confirmed, with its end. */
   readonly #asked = new Map<string, string>()
   #closedUntilMillis = Number.NEGATIVE_INFINITY
@@ -68,7 +75,8 @@ export class Window {
       readonly nowMillis: () => number
       readonly workingTtlMillis: number
       readonly broken: (what: string) => void
-      readonly pushed: (messageId: MessageId, key: PublicKey) => void
+      readonly pushed: (messageId: MessageId) => void
+      readonly attached: (who: Greeted) => void
     },
   ) {}
 
@@ -80,8 +88,9 @@ export class Window {
         this.#hellos += 1
         if (this.#hellos > 1) return
         this.#max = frame.maxInFlight ?? 0
-        this.#mesh = frame.meshId
-        this.#key = frame.pubkey
+        if (frame.meshId !== undefined && frame.pubkey !== undefined && frame.sessionId !== undefined) {
+          this.#hello = { mesh: frame.meshId, key: frame.pubkey, session: frame.sessionId }
+        }
         return
       case "client_ack":
         for (const messageId of frame.messageIds ?? []) this.#unacked.delete(messageId)
@@ -105,7 +114,8 @@ export class Window {
     const frame: SeenFrame = JSON.parse(text)
     switch (frame.type) {
       case "hello_ack":
-        this.#greeted = true
+        this.greeted = this.#hello
+        if (this.greeted !== undefined) this.options.attached(this.greeted)
         return
       case "ok":
         return this.#answered(frame, true)
@@ -132,8 +142,8 @@ export class Window {
   #pushed({ meshId, messageId, priority }: SeenFrame): void {
     const { broken, nowMillis, pushed } = this.options
     if (messageId === undefined) return broken("something was pushed without an id")
-    if (!this.#greeted) broken(`${messageId} was pushed before hello_ack`)
-    if (meshId !== this.#mesh) broken(`${messageId} was pushed in another mesh`)
+    if (this.greeted === undefined) broken(`${messageId} was pushed before hello_ack`)
+    if (meshId !== this.#hello?.mesh) broken(`${messageId} was pushed in another mesh`)
     if (this.#unacked.has(messageId)) broken(`${messageId} was pushed twice and not acked`)
     this.#unacked.add(messageId)
     if (this.#unacked.size > this.#max) broken(`${this.#unacked.size} pushes were unacked in a window of ${this.#max}`)
@@ -143,12 +153,12 @@ export class Window {
         broken(`${messageId} is next and was pushed to a session that may not be disturbed`)
       }
     }
-    if (this.#key !== undefined) pushed(messageId, this.#key)
+    pushed(messageId)
   }
 
   #messageIdOf({ id }: SeenFrame): MessageId | undefined {
-    return this.#mesh === undefined || this.#key === undefined || id === undefined || id === ""
+    return this.#hello === undefined || id === undefined || id === ""
       ? undefined
-      : messageIdOf(this.#mesh, this.#key, ClientMessageId.make(id))
+      : messageIdOf(this.#hello.mesh, this.#hello.key, ClientMessageId.make(id))
   }
 }
