@@ -36,15 +36,9 @@ export const peace = Effect.fnUntraced(function* (world: World) {
   }
   // Leases of sessions that ended, and of a broker that was away, are over; "working" ends by itself, dnd by hand.
   yield* pass(rules.limits.leaseMillis + world.backMillis() + 1_000)
-  if (chance.happens(0.5)) {
-    yield* world.crashBroker
-    yield* world.bringUp
-    yield* pass(rules.limits.leaseMillis + 20_000)
-  }
   for (const { agent, slot } of alive()) {
     if (slot.inDnd) yield* Effect.forkScoped(Effect.ignore(agent.client.setStatus("idle")))
   }
-  yield* settleChannels(world)
 
   // Everything but `low` arrives by itself: nobody asks for it yet, they only look.
   for (let look = 0; look < looksMax && (yield* stillWaiting(world, ["now", "next"])) > 0; look++) {
@@ -52,6 +46,13 @@ export const peace = Effect.fnUntraced(function* (world: World) {
     yield* pass(250)
   }
   const unasked = yield* stillWaiting(world, ["now", "next"])
+  // A new broker knows what the last one knew. Not before: it would mend what the last one got wrong.
+  if (chance.happens(0.5)) {
+    yield* world.crashBroker
+    yield* world.bringUp
+    yield* pass(rules.limits.leaseMillis + 20_000)
+  }
+  yield* settleChannels(world)
   const all: ReadonlyArray<Priority> = ["now", "next", "low"]
   const open = Effect.map(stillWaiting(world, all), (waiting) => waiting > 0 || unanswered(world) > 0)
   for (let round = 0; round < pullRoundsMax && (yield* open); round++) yield* pullAll(world)

@@ -43,14 +43,14 @@ export const storeUnderWatch = (
 ) => {
   const { broken, chance, crash, faults, history, isAlive, onAccepted } = options
 
-  const call = <A>(effect: Effect.Effect<A, StoreError>): Effect.Effect<A, StoreError> =>
+  const call = <A>(effect: Effect.Effect<A, StoreError>, slowness = 1): Effect.Effect<A, StoreError> =>
     Effect.gen(function* () {
       if (!isAlive()) return yield* unavailable("this broker is dead")
-      if (chance.happens(faults().slow)) yield* Effect.sleep(chance.between(1, 3_000))
+      if (chance.happens(faults().slow * slowness)) yield* Effect.sleep(chance.between(1, 3_000))
       if (chance.happens(faults().crashesBefore)) crash()
       if (!isAlive() || chance.happens(faults().failsBefore)) return yield* unavailable("before it took effect")
       const result = yield* effect
-      if (chance.happens(faults().slow)) yield* Effect.sleep(chance.between(1, 3_000))
+      if (chance.happens(faults().slow * slowness)) yield* Effect.sleep(chance.between(1, 3_000))
       if (chance.happens(faults().crashesAfter)) crash()
       if (!isAlive() || chance.happens(faults().failsAfter)) return yield* unavailable("after it took effect")
       return result
@@ -112,9 +112,10 @@ export const storeUnderWatch = (
 
   return MessageStore.of({
     commit,
-    meshExists: (meshId) => call(store.meshExists(meshId)),
-    loadMesh: (meshId) => call(store.loadMesh(meshId)),
-    page: (request) => call(store.page(request)),
+    // Much can happen while something is read.
+    meshExists: (meshId) => call(store.meshExists(meshId), 4),
+    loadMesh: (meshId) => call(store.loadMesh(meshId), 4),
+    page: (request) => call(store.page(request), 4),
     backlog: (meshId, inboxes, nowMillis) => call(store.backlog(meshId, inboxes, nowMillis)),
     fateOf: (meshId, messageId) => call(store.fateOf(meshId, messageId)),
     retire: (retention, rowsMax, nowMillis) => call(store.retire(retention, rowsMax, nowMillis)),

@@ -16,7 +16,7 @@ interface Sleeper {
 const nanosPerMilli = 1_000_000n
 
 /** So many tasks at one instant are a circle that never ends. */
-const tasksPerInstantMax = 5_000_000
+const tasksPerInstantMax = 300_000
 
 export class VirtualTime {
   #nowMillis = 0
@@ -25,7 +25,9 @@ export class VirtualTime {
   #sleeps = 0
   #running = false
   /** The one who moves time, and how far. */
-  #driver: { readonly untilMillis: number; readonly resume: () => void } | undefined
+  #driver:
+    | { readonly untilMillis: number; readonly resume: () => void; readonly fail: (why: unknown) => void }
+    | undefined
 
   get nowMillis(): number {
     return this.#nowMillis
@@ -34,7 +36,11 @@ export class VirtualTime {
   /** Everything that is due happens, in order; then `millis` have passed. */
   pass(millis: number): Effect.Effect<void> {
     return Effect.callback<void>((resume) => {
-      this.#driver = { untilMillis: this.#nowMillis + millis, resume: () => resume(Effect.void) }
+      this.#driver = {
+        untilMillis: this.#nowMillis + millis,
+        resume: () => resume(Effect.void),
+        fail: (why) => resume(Effect.die(why)),
+      }
       this.#start()
     })
   }
@@ -96,8 +102,16 @@ export class VirtualTime {
     setImmediate(() => {
       try {
         this.#run()
+      } catch (error) {
+        // Whoever moves time is told; what went round in circles stands still.
+        this.#tasks = []
+        const driver = this.#driver
+        this.#driver = undefined
+        if (driver === undefined) throw error
+        driver.fail(error)
       } finally {
         this.#running = false
+        if (this.#tasks.length > 0) this.#start()
       }
     })
   }

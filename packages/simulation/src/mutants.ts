@@ -173,8 +173,8 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "lease never ended",
     file: `${broker}/mesh/Requests.ts`,
-    find: "if (until <= nowMillis) endLease",
-    put: "if (until < 0) endLease",
+    find: "if (until <= nowMillis) endLease(state, session, effects)",
+    put: "if (until <= nowMillis) void session",
   },
   {
     name: "group inbox not moved at lease end",

@@ -63,11 +63,23 @@ export const simulate = (seed: number, options: RunOptions = {}): Effect.Effect<
             // In a fiber of its own, which begins in virtual time.
             Effect.forkChild,
             Effect.flatMap(Fiber.join),
+            Effect.catchDefect((defect) => Effect.succeed(failedReport(seed, time, defect))),
             Effect.provide(time.layer),
           ),
       ),
     ).pipe(Effect.orDie)
   })
+
+/** A run that did not come to its end. */
+const failedReport = (seed: number, time: VirtualTime, defect: unknown): Report => ({
+  seed,
+  problems: [`the run failed: ${String(defect)}`],
+  history: [],
+  sent: 0,
+  acked: 0,
+  shown: 0,
+  virtualMillis: time.nowMillis,
+})
 
 const run = Effect.fnUntraced(function* (seed: number, chance: Chance, time: VirtualTime, options: RunOptions) {
   const world = yield* makeWorld(time, chance, options.realCrypto === true ? Ed25519.layer : plainEd25519)

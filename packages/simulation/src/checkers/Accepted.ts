@@ -74,7 +74,8 @@ const passedBy = (
     const { agent, membership, sessionId } = slot
     const is = (member: string, session: string | undefined) => member === membership.memberId && session === sessionId
     const attachedSince = agent?.isAlive() === true && isSound(agent.number) ? agent.connectedSinceMillis() : undefined
-    const since = attachedSince ?? isExpectedBack(slot)
+    // Tags come with the hello, and a mesh that begins again meanwhile does not know them.
+    const since = attachedSince ?? (target.startsWith("tag:") ? undefined : isExpectedBack(slot))
     if (is(sender, senderSession) || since === undefined || since >= sent.atMillis) return []
     if (belongs(target, slot, sent) !== true || recipients.some(({ member, session }) => is(member, session))) return []
     return [`${messageId} to ${target} is not for ${membership.memberId}/${sessionId}, which belongs to it`]
