@@ -21,8 +21,8 @@ const looksMax = 120
 const pullRoundsMax = 120
 /** Slow enough for the smallest rate of any run. */
 const betweenSendsMillis = 600
-/** More than the smallest inbox of any run holds at once. */
-const directSends = 6
+/** Where inboxes are small, more than one of them holds at once. */
+const directSends = ({ tightBacklog }: World): number => (tightBacklog ? 6 : 1)
 
 export const peace = Effect.fnUntraced(function* (world: World) {
   const { alive, chance, history, network, note, pass, revive, rules } = world
@@ -152,7 +152,7 @@ const checkGroups = Effect.fnUntraced(function* (world: World) {
     if (sender === undefined) continue
     senders.set(mesh, sender)
     const someone = chance.pick(slotsOf(world, mesh))?.membership.pubkey ?? "*"
-    for (const target of [...targets, ...Array.from({ length: directSends }, () => someone)]) {
+    for (const target of [...targets, ...Array.from({ length: directSends(world) }, () => someone)]) {
       yield* sender.agent.send(target, "next", `peace ${target}`).pipe(Effect.forkScoped)
       yield* pass(betweenSendsMillis)
       for (const { agent } of alive()) yield* agent.look

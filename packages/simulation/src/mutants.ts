@@ -191,8 +191,8 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "moved although the member has it",
     file: `${broker}/store/sql`,
-    find: "AND (o.consumed_at IS NOT NULL OR o.session_id < delivery.session_id OR NOT EXISTS (",
-    put: "AND (o.session_id = '' OR o.session_id < delivery.session_id AND o.consumed_at IS NULL AND EXISTS (",
+    find: "(o.consumed_at IS NOT NULL OR o.session_id < d.session_id OR NOT EXISTS (",
+    put: "(o.session_id = '' OR o.session_id < d.session_id AND o.consumed_at IS NULL AND EXISTS (",
   },
   {
     name: "sealed key of another recipient",

@@ -114,6 +114,11 @@ const repeated = (
   if (certain.length > inboxes.length) return [`${messageId} was shown again and not marked redelivered`]
   if (new Set(certain.map(({ session }) => session)).size < certain.length)
     return [`${messageId} was shown again by one session and not marked redelivered`]
+  // With one inbox the first one shows it first: whoever is shown it later is told that it may be late.
+  const unmarked =
+    run.wasSetBack || inboxes.length > 1 ? undefined : shows.slice(1).find(({ redelivered }) => !redelivered)
+  if (unmarked !== undefined)
+    return [`${messageId} was shown to ${unmarked.session} after another, and not marked redelivered`]
   const owned = new Set(inboxes.map(({ session }) => session))
   return shows
     .filter(({ session }) => !owned.has(session) && !owned.has(undefined))
