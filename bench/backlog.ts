@@ -16,27 +16,27 @@ const messages = Number(values.messages)
 const receivers = Array.from({ length: Math.ceil(messages / 8_000) }, person)
 const senders = Array.from({ length: 10 }, person)
 
-/** Of a broker that has just started, and of the same with some traffic in the mesh. */
-const memoryOf = async (folder: string, port: number, meshId: string) => {
+/** Of a broker that has just started, with some traffic in the mesh, and then with members reading what waits. */
+const memoryOf = async (folder: string, port: number, meshId: string, waiting: number) => {
   const server = launch([join(import.meta.dirname, "broker.ts")], {
     BROKER_DATA_DIR: folder,
     BROKER_PORT: String(port),
   })
   try {
     await answers(port)
-    const reader = {
-      ...common(port, meshId),
-      receivers: senders.slice(0, 5),
-      senders: senders.slice(5),
-      messages: 2_000,
-    }
-    await runLoad({ ...reader, receiversAway: false })
-    return memoryMiB(server.pid)
+    const load = common(port, meshId)
+    await runLoad({ ...load, receivers: senders.slice(0, 5), senders: senders.slice(5), messages: 2_000 })
+    const inUse = memoryMiB(server.pid)
+    // Ends only when so many have come: it shows, too, that they did wait.
+    if (waiting > 0) await runLoad({ ...load, receivers: receivers.slice(0, 5), senders: [], messages: read(waiting) })
+    return { inUse, reading: memoryMiB(server.pid) }
   } finally {
     server.kill("SIGTERM")
     await server.exited
   }
 }
+
+const read = (waiting: number) => Math.ceil(waiting / 100)
 
 const common = (port: number, meshId: string) => ({
   url: `ws://127.0.0.1:${port}/ws`,
@@ -63,11 +63,12 @@ try {
     const afterFilling = memoryMiB(server.pid)
     server.kill("SIGTERM")
     await server.exited
-    const restarted = await memoryOf(data, port, meshId)
+    const restarted = await memoryOf(data, port, meshId, waiting)
     rows.push({
       waiting,
       "MiB after filling": Math.round(afterFilling),
-      "MiB restarted, in use": Math.round(restarted),
+      "MiB restarted, in use": Math.round(restarted.inUse),
+      "MiB, 5 members reading": Math.round(restarted.reading),
     })
   }
   console.table(rows)
