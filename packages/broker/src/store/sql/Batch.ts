@@ -4,6 +4,7 @@
  * session or channel the last word stands.
  */
 import { decodedBytes } from "@claudemesh/domain/Base64"
+import type { MeshId } from "@claudemesh/domain/Ids"
 import { Effect } from "effect"
 import type { SqlClient } from "effect/unstable/sql"
 import { Write, Written } from "../MessageStore.ts"
@@ -19,6 +20,26 @@ import { insertInto, records } from "./Dialect.ts"
 import * as Rows from "./Rows.ts"
 
 type Accept = Extract<Write, { readonly _tag: "Accept" }>
+
+/** What is accepted later in the batch has a higher sequence number, and is not moved. */
+interface Moved {
+  readonly write: Extract<Write, { readonly _tag: "InboxMoved" }>
+  readonly belowSeq: number
+}
+
+const movesOf = (batch: ReadonlyArray<Write>): ReadonlyArray<Moved> => {
+  const moves: Array<Moved> = []
+  const lowestLater = new Map<MeshId, number>()
+  for (const write of batch.toReversed()) {
+    if (write._tag === "Accept") {
+      const { meshId, seq } = write.message
+      lowestLater.set(meshId, Math.min(seq, lowestLater.get(meshId) ?? seq))
+    } else if (write._tag === "InboxMoved") {
+      moves.push({ write, belowSeq: lowestLater.get(write.meshId) ?? Number.MAX_SAFE_INTEGER })
+    }
+  }
+  return moves
+}
 
 export const batchWith = (sql: SqlClient.SqlClient) => {
   /** Inserts the messages whose id is new, each with its deliveries and its audit row. */
@@ -162,45 +183,49 @@ export const batchWith = (sql: SqlClient.SqlClient) => {
         AND session.attached_at <= r.at`
 
   /** With its last recipient a message's ciphertext goes; what is left is its metadata. */
-  const eraseConsumed = (values: ReadonlyArray<Extract<Write, { readonly _tag: "Consume" }>>) => {
+  const eraseConsumed = (messages: ReadonlyArray<Readonly<{ meshId: MeshId; seq: number }>>) => {
     // A group message is consumed by many in one batch: it is looked at once.
-    const messages = new Map(values.map(({ meshId, seq }) => [Rows.seqKey(meshId, seq), { mesh_id: meshId, seq }]))
+    const once = new Map(messages.map(({ meshId, seq }) => [Rows.seqKey(meshId, seq), { mesh_id: meshId, seq }]))
     return sql`UPDATE mesh.message SET ciphertext = ''
-      FROM ${records(sql, [...messages.values()], { mesh_id: "text", seq: "bigint" })}
+      FROM ${records(sql, [...once.values()], { mesh_id: "text", seq: "bigint" })}
       WHERE message.mesh_id = r.mesh_id AND message.seq = r.seq AND NOT EXISTS (
         SELECT 1 FROM mesh.delivery d WHERE d.mesh_id = r.mesh_id AND d.seq = r.seq AND d.consumed_at IS NULL)`
   }
 
-  const moveInboxes = Effect.fnUntraced(function* (
-    values: ReadonlyArray<Extract<Write, { readonly _tag: "InboxMoved" }>>,
-  ) {
+  /** Moves each inbox, and gives the messages of which the member turned out to have another delivery. */
+  const moveInboxes = Effect.fnUntraced(function* (values: ReadonlyArray<Moved>) {
     const moved = records(
       sql,
-      values.map((one) => ({
-        mesh_id: one.meshId,
-        member_id: one.memberId,
-        session_id: one.session,
-        only_groups: one.what === "groups" ? 1 : 0,
+      values.map(({ belowSeq, write }) => ({
+        mesh_id: write.meshId,
+        member_id: write.memberId,
+        session_id: write.session,
+        only_groups: write.what === "groups" ? 1 : 0,
+        below: belowSeq,
       })),
-      { mesh_id: "text", member_id: "text", session_id: "text", only_groups: "bigint" },
+      { mesh_id: "text", member_id: "text", session_id: "text", only_groups: "bigint", below: "bigint" },
     )
     const toGroup = sql.literal("(m.target_spec = '*' OR m.target_spec LIKE '#%' OR m.target_spec LIKE 'tag:%')")
+    // CROSS JOIN has SQLite begin with the inboxes that move, and the sum look at them by the index of what waits.
+    const moving = sql`SELECT d.mesh_id, d.seq, d.member_id, d.session_id
+      FROM ${moved} CROSS JOIN mesh.delivery d CROSS JOIN mesh.message m
+      WHERE d.mesh_id = r.mesh_id AND d.member_id = r.member_id AND d.session_id = r.session_id
+        AND d.consumed_at IS NULL AND d.seq + 0 < r.below AND m.mesh_id = d.mesh_id AND m.seq = d.seq
+        AND (r.only_groups = 0 OR ${toGroup})`
     // What the member has already: it sent it, or another of its inboxes has it. Of two that move, one stays.
-    yield* sql`DELETE FROM mesh.delivery WHERE consumed_at IS NULL AND EXISTS (
-      SELECT 1 FROM ${moved} JOIN mesh.message m ON m.mesh_id = r.mesh_id
-      WHERE r.mesh_id = delivery.mesh_id AND r.member_id = delivery.member_id AND r.session_id = delivery.session_id
-        AND m.seq = delivery.seq AND (r.only_groups = 0 OR ${toGroup})
-        AND ((m.sender_member_id = r.member_id AND ${toGroup}) OR EXISTS (
+    const dropped = yield* Rows.messageKeys(
+      yield* sql`DELETE FROM mesh.delivery WHERE (mesh_id, seq, member_id, session_id) IN (${moving}
+        AND ((m.sender_member_id = d.member_id AND ${toGroup}) OR EXISTS (
           SELECT 1 FROM mesh.delivery o
-          WHERE o.mesh_id = delivery.mesh_id AND o.seq = delivery.seq AND o.member_id = delivery.member_id
-            AND o.session_id <> delivery.session_id
-            AND (o.consumed_at IS NOT NULL OR o.session_id < delivery.session_id OR NOT EXISTS (
+          WHERE o.mesh_id = d.mesh_id AND o.seq = d.seq AND o.member_id = d.member_id AND o.session_id <> d.session_id
+            AND (o.consumed_at IS NOT NULL OR o.session_id < d.session_id OR NOT EXISTS (
               SELECT 1 FROM ${moved} WHERE r.mesh_id = o.mesh_id AND r.member_id = o.member_id
-                AND r.session_id = o.session_id)))))`
-    yield* sql`UPDATE mesh.delivery SET session_id = '' WHERE consumed_at IS NULL AND EXISTS (
-      SELECT 1 FROM ${moved} JOIN mesh.message m ON m.mesh_id = r.mesh_id
-      WHERE r.mesh_id = delivery.mesh_id AND r.member_id = delivery.member_id AND r.session_id = delivery.session_id
-        AND m.seq = delivery.seq AND (r.only_groups = 0 OR ${toGroup}))`
+                AND r.session_id = o.session_id AND o.seq < r.below AND (r.only_groups = 0 OR ${toGroup}))))))
+        RETURNING mesh_id, seq`,
+    )
+    yield* sql`UPDATE mesh.delivery SET session_id = ''
+      WHERE (mesh_id, seq, member_id, session_id) IN (${moving})`
+    return dropped
   })
 
   const joinChannels = (values: ReadonlyArray<Extract<Write, { readonly _tag: "ChannelJoined" }>>) =>
@@ -220,8 +245,8 @@ export const batchWith = (sql: SqlClient.SqlClient) => {
       ON CONFLICT (mesh_id, member_id, session_id, channel) DO NOTHING`
 
   const leaveChannels = (values: ReadonlyArray<Extract<Write, { readonly _tag: "ChannelLeft" }>>) =>
-    sql`DELETE FROM mesh.channel_subscription WHERE EXISTS (
-      SELECT 1 FROM ${records(
+    sql`DELETE FROM mesh.channel_subscription WHERE (mesh_id, member_id, session_id, channel) IN (
+      SELECT r.mesh_id, r.member_id, r.session_id, r.channel FROM ${records(
         sql,
         values.map((one) => ({
           mesh_id: one.meshId,
@@ -230,9 +255,7 @@ export const batchWith = (sql: SqlClient.SqlClient) => {
           channel: one.channel,
         })),
         { mesh_id: "text", member_id: "text", session_id: "text", channel: "text" },
-      )}
-      WHERE r.mesh_id = channel_subscription.mesh_id AND r.member_id = channel_subscription.member_id
-        AND r.session_id = channel_subscription.session_id AND r.channel = channel_subscription.channel)`
+      )})`
 
   /** The last word of each session on each channel in the batch. */
   const channelsAtTheEnd = (batch: ReadonlyArray<Write>) => {
@@ -267,15 +290,14 @@ export const batchWith = (sql: SqlClient.SqlClient) => {
   return Effect.fnUntraced(function* (batch: ReadonlyArray<Write>) {
     const accepts = batch.filter(Write.$is("Accept"))
     const consumes = batch.filter(Write.$is("Consume"))
-    const moved = batch.filter(Write.$is("InboxMoved"))
+    const moved = movesOf(batch)
     const { attached, detached } = sessionsAtTheEnd(batch)
     const { joined, left } = channelsAtTheEnd(batch)
     const outcome = accepts.length === 0 ? undefined : yield* accept(accepts)
-    if (consumes.length > 0) {
-      yield* consume(consumes)
-      yield* eraseConsumed(consumes)
-    }
-    if (moved.length > 0) yield* moveInboxes(moved)
+    if (consumes.length > 0) yield* consume(consumes)
+    const dropped = moved.length === 0 ? [] : yield* moveInboxes(moved)
+    const fewerWait = [...consumes, ...dropped]
+    if (fewerWait.length > 0) yield* eraseConsumed(fewerWait)
     if (attached.length > 0) yield* attach(attached)
     if (detached.length > 0) yield* detach(detached)
     if (joined.length > 0) yield* joinChannels(joined)

@@ -97,7 +97,19 @@ const groups = Effect.gen(function* () {
   )`
 })
 
-const loader = Migrator.fromRecord({ "0001_initial": initial, "0002_groups": groups })
+/** What is kept no longer is found by its time, and not by reading all there is. */
+const retention = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  // Before texts went with their last recipient, they stayed.
+  yield* sql`UPDATE mesh.message SET ciphertext = '' WHERE NOT EXISTS (
+    SELECT 1 FROM mesh.delivery d WHERE d.mesh_id = message.mesh_id AND d.seq = message.seq AND d.consumed_at IS NULL)`
+  yield* createIndex(sql, "message_held", "message", "(expires_at) WHERE ciphertext <> ''")
+  yield* createIndex(sql, "message_age", "message", "(created_at)")
+  yield* createIndex(sql, "audit_log_age", "audit_log", "(at)")
+  yield* createIndex(sql, "session_away", "session", "(detached_at) WHERE detached_at IS NOT NULL")
+})
+
+const loader = Migrator.fromRecord({ "0001_initial": initial, "0002_groups": groups, "0003_retention": retention })
 
 /** Any number: it only has to be the same in every broker, and another than other programs' on the database. */
 const advisoryLock = 7_900_001

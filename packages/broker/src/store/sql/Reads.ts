@@ -64,6 +64,7 @@ export const readsWith = (sql: SqlClient.SqlClient) => {
     inboxes: ReadonlyArray<InboxAddress>,
     nowMillis: number,
   ) {
+    // CROSS JOIN has SQLite begin with the inboxes asked for, and not with all that waits in the mesh.
     return yield* Rows.backlog(
       yield* sql`SELECT count(*) AS messages, coalesce(sum(octet_length(m.ciphertext)), 0) AS characters
         FROM ${records(
@@ -71,9 +72,9 @@ export const readsWith = (sql: SqlClient.SqlClient) => {
           inboxes.map((inbox) => ({ member_id: inbox.memberId, session_id: Rows.sessionColumn(inbox) })),
           { member_id: "text", session_id: "text" },
         )}
-        JOIN mesh.delivery d ON d.member_id = r.member_id AND d.session_id = r.session_id
-        JOIN mesh.message m ON m.mesh_id = d.mesh_id AND m.seq = d.seq
-        WHERE d.mesh_id = ${meshId} AND d.consumed_at IS NULL AND m.expires_at > ${nowMillis}`,
+        CROSS JOIN mesh.delivery d CROSS JOIN mesh.message m
+        WHERE d.mesh_id = ${meshId} AND d.member_id = r.member_id AND d.session_id = r.session_id
+          AND d.consumed_at IS NULL AND m.mesh_id = d.mesh_id AND m.seq = d.seq AND m.expires_at > ${nowMillis}`,
     )
   }, Effect.mapError(storeError))
 

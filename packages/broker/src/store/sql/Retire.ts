@@ -1,6 +1,7 @@
 /**
  * What is kept no longer (I17). One step removes a bounded number of rows of each kind, so that no transaction of it
- * holds the others up; who calls it goes on while there is more.
+ * holds the others up; who calls it goes on while there is more. Each kind is found by an index on its time: a step
+ * that finds nothing reads next to nothing, however much is stored.
  */
 import { Effect } from "effect"
 import type { SqlClient } from "effect/unstable/sql"
@@ -8,46 +9,66 @@ import type { Retention } from "../MessageStore.ts"
 import type { Transaction } from "./Transaction.ts"
 
 export const retireWith = (sql: SqlClient.SqlClient, transaction: Transaction) => {
-  /** The text goes when nobody will get it any more: its time is over, or nobody is left who has not had it. */
-  const eraseTexts = (rowsMax: number, nowMillis: number) =>
-    sql`UPDATE mesh.message SET ciphertext = '' WHERE id IN (
-      SELECT m.id FROM mesh.message m WHERE m.ciphertext <> '' AND (m.expires_at <= ${nowMillis} OR NOT EXISTS (
-        SELECT 1 FROM mesh.delivery d WHERE d.mesh_id = m.mesh_id AND d.seq = m.seq AND d.consumed_at IS NULL))
-      LIMIT ${rowsMax}) RETURNING id`
+  /** When a message's time is over nobody will get it any more: its keys go, and with the last of them the text. */
+  const eraseTexts = Effect.fnUntraced(function* (rowsMax: number, nowMillis: number) {
+    const expired = sql`m.ciphertext <> '' AND m.expires_at <= ${nowMillis}`
+    const keys = yield* sql`UPDATE mesh.delivery SET sealed_key = NULL
+      WHERE (mesh_id, seq, member_id, session_id) IN (
+        SELECT d.mesh_id, d.seq, d.member_id, d.session_id
+        FROM mesh.message m CROSS JOIN mesh.delivery d
+        WHERE ${expired} AND d.mesh_id = m.mesh_id AND d.seq = m.seq AND d.sealed_key IS NOT NULL
+        LIMIT ${rowsMax}) RETURNING seq`
+    const texts = yield* sql`UPDATE mesh.message SET ciphertext = '' WHERE (mesh_id, seq) IN (
+      SELECT m.mesh_id, m.seq FROM mesh.message m WHERE ${expired} AND NOT EXISTS (
+        SELECT 1 FROM mesh.delivery d WHERE d.mesh_id = m.mesh_id AND d.seq = m.seq AND d.sealed_key IS NOT NULL)
+      LIMIT ${rowsMax}) RETURNING seq`
+    return [keys, texts]
+  })
 
-  const removeMessages = (rowsMax: number, beforeMillis: number, nowMillis: number) => {
-    const old = sql`SELECT id FROM mesh.message
-      WHERE created_at <= ${beforeMillis} AND expires_at <= ${nowMillis} ORDER BY id LIMIT ${rowsMax}`
-    return Effect.andThen(
-      sql`DELETE FROM mesh.delivery WHERE EXISTS (
-        SELECT 1 FROM mesh.message m WHERE m.mesh_id = delivery.mesh_id AND m.seq = delivery.seq AND m.id IN (${old}))`,
-      sql`DELETE FROM mesh.message WHERE id IN (${old}) RETURNING id`,
-    )
-  }
+  /** A message with many deliveries is removed in several steps, and its own row in the last of them. */
+  const removeMessages = Effect.fnUntraced(function* (rowsMax: number, beforeMillis: number, nowMillis: number) {
+    const old = sql`SELECT m.mesh_id, m.seq FROM mesh.message m
+      WHERE m.created_at <= ${beforeMillis} AND m.expires_at <= ${nowMillis} ORDER BY m.created_at LIMIT ${rowsMax}`
+    const deliveries = yield* sql`DELETE FROM mesh.delivery WHERE (mesh_id, seq, member_id, session_id) IN (
+      SELECT d.mesh_id, d.seq, d.member_id, d.session_id
+      FROM (${old}) AS o CROSS JOIN mesh.delivery d WHERE d.mesh_id = o.mesh_id AND d.seq = o.seq
+      LIMIT ${rowsMax}) RETURNING seq`
+    const messages = yield* sql`DELETE FROM mesh.message WHERE (mesh_id, seq) IN (${old}) AND NOT EXISTS (
+      SELECT 1 FROM mesh.delivery d WHERE d.mesh_id = message.mesh_id AND d.seq = message.seq) RETURNING seq`
+    return [deliveries, messages]
+  })
 
-  const removeSessions = (rowsMax: number, beforeMillis: number) => {
+  const removeSessions = Effect.fnUntraced(function* (rowsMax: number, beforeMillis: number) {
     const old = sql`SELECT s.mesh_id, s.member_id, s.session_id FROM mesh.session s
-      WHERE s.detached_at <= ${beforeMillis} ORDER BY s.mesh_id, s.member_id, s.session_id LIMIT ${rowsMax}`
-    return Effect.andThen(
-      sql`DELETE FROM mesh.channel_subscription WHERE (mesh_id, member_id, session_id) IN (${old})`,
-      sql`DELETE FROM mesh.session WHERE (mesh_id, member_id, session_id) IN (${old}) RETURNING session_id`,
-    )
-  }
+      WHERE s.detached_at <= ${beforeMillis} ORDER BY s.detached_at LIMIT ${rowsMax}`
+    const subscriptions = yield* sql`DELETE FROM mesh.channel_subscription
+      WHERE (mesh_id, member_id, session_id, channel) IN (
+        SELECT c.mesh_id, c.member_id, c.session_id, c.channel
+        FROM (${old}) AS o CROSS JOIN mesh.channel_subscription c
+        WHERE c.mesh_id = o.mesh_id AND c.member_id = o.member_id AND c.session_id = o.session_id
+        LIMIT ${rowsMax}) RETURNING channel`
+    // Looked at again, since it may have come back while the row was waited for.
+    const sessions = yield* sql`DELETE FROM mesh.session WHERE (mesh_id, member_id, session_id) IN (${old})
+      AND detached_at <= ${beforeMillis} AND NOT EXISTS (
+        SELECT 1 FROM mesh.channel_subscription c WHERE c.mesh_id = session.mesh_id
+          AND c.member_id = session.member_id AND c.session_id = session.session_id) RETURNING session_id`
+    return [subscriptions, sessions]
+  })
 
   /** The newest row of a mesh carries its sequence: it stays however old it is. */
   const removeAudit = (rowsMax: number, beforeMillis: number) =>
     sql`DELETE FROM mesh.audit_log WHERE (mesh_id, seq) IN (
       SELECT a.mesh_id, a.seq FROM mesh.audit_log a WHERE a.at <= ${beforeMillis}
         AND a.seq < (SELECT max(newest.seq) FROM mesh.audit_log newest WHERE newest.mesh_id = a.mesh_id)
-      LIMIT ${rowsMax}) RETURNING seq`
+      ORDER BY a.at LIMIT ${rowsMax}) RETURNING seq`
 
   return (retention: Retention, rowsMax: number, nowMillis: number) =>
     transaction(
       Effect.gen(function* () {
         const removed = [
-          yield* eraseTexts(rowsMax, nowMillis),
-          yield* removeMessages(rowsMax, nowMillis - retention.messageRowMillis, nowMillis),
-          yield* removeSessions(rowsMax, nowMillis - retention.sessionMillis),
+          ...(yield* eraseTexts(rowsMax, nowMillis)),
+          ...(yield* removeMessages(rowsMax, nowMillis - retention.messageRowMillis, nowMillis)),
+          ...(yield* removeSessions(rowsMax, nowMillis - retention.sessionMillis)),
           yield* removeAudit(rowsMax, nowMillis - retention.auditMillis),
         ]
         return removed.some((rows) => rows.length >= rowsMax) ? ("more" as const) : ("done" as const)

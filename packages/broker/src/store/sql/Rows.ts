@@ -39,6 +39,9 @@ const sessionOf = (column: typeof SessionColumn.Type): SessionId | undefined => 
 
 const decodeSeqs = decoder(Schema.Struct({ mesh_id: MeshId, seq: Int8 }))
 
+export const messageKeys = (rows: unknown): Effect.Effect<ReadonlyArray<Readonly<{ meshId: MeshId; seq: number }>>> =>
+  Effect.map(decodeSeqs(rows), (found) => found.map(({ mesh_id, seq }) => ({ meshId: mesh_id, seq })))
+
 export const seqKey = (meshId: MeshId, seq: number): string => `${meshId}/${seq}`
 
 export const seqs = (rows: unknown): Effect.Effect<ReadonlySet<string>> =>
