@@ -37,7 +37,7 @@ export const peace = Effect.fnUntraced(function* (world: World) {
   // Leases of sessions that ended, and of a broker that was away, are over; "working" ends by itself, dnd by hand.
   yield* pass(rules.limits.leaseMillis + world.backMillis() + 1_000)
   for (const { agent, slot } of alive()) {
-    if (slot.inDnd) yield* Effect.forkScoped(Effect.ignore(agent.client.setStatus("idle")))
+    if (slot.mayBeInDnd) yield* Effect.forkScoped(Effect.ignore(agent.client.setStatus("idle")))
   }
 
   // Everything but `low` arrives by itself: nobody asks for it yet, they only look.

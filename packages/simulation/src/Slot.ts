@@ -21,8 +21,8 @@ export interface Slot {
   channels: Map<Label, InChannel>
   /** A join or leave is under way: one at a time. */
   changing: boolean
-  /** The last status it asked for was dnd, which outlives its process. */
-  inDnd: boolean
+  /** It asked for dnd, which outlives its process; whether a later status arrived is not known. */
+  mayBeInDnd: boolean
   /** How many sessions there were here. */
   sessions: number
 }

@@ -127,7 +127,7 @@ export const trouble = Effect.fnUntraced(function* (world: World, { steps, witho
         return yield* agent.look
       case "status": {
         const status = chance.pick<Status>(["idle", "working", "working", "dnd"]) ?? "idle"
-        slot.inDnd = status === "dnd"
+        if (status === "dnd") slot.mayBeInDnd = true
         return yield* Effect.forkScoped(Effect.ignore(agent.client.setStatus(status)))
       }
       case "pull":

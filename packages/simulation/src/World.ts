@@ -88,7 +88,7 @@ export const makeWorld = Effect.fnUntraced(function* (
         agent: undefined,
         channels,
         changing: false,
-        inDnd: false,
+        mayBeInDnd: false,
         sessions: 1,
       }
     }),
@@ -255,7 +255,7 @@ export const makeWorld = Effect.fnUntraced(function* (
     slot.sessions += 1
     slot.sessionId = SessionId.make(`s${slot.place + 1}.${slot.sessions}`)
     slot.channels = new Map()
-    slot.inDnd = false
+    slot.mayBeInDnd = false
   })
 
   const revive = Effect.fnUntraced(function* (always: boolean) {
