@@ -25,7 +25,8 @@ const rounds = Number(values.rounds)
 const fanOut = values["fan-out"] === undefined ? undefined : Number(values["fan-out"])
 /** Deliveries are what is counted, so a fan-out sends fewer messages. */
 const messages = Math.ceil(Number(values.messages) / (fanOut ?? 1))
-const sessionsEach = fanOut === undefined ? 1 : 4
+/** A mesh is made with a hundred members at most. */
+const sessionsEach = fanOut === undefined ? 1 : Math.ceil(fanOut / 50)
 const people = fanOut === undefined ? { senders: 10, receivers: 10 } : { senders: 1, receivers: fanOut / sessionsEach }
 const here = import.meta.dirname
 

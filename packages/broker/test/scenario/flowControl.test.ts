@@ -1,5 +1,6 @@
 /** Nothing grows and nothing stands still, on real sockets: the smallest capacities, floods, rates and full inboxes. */
 import { assert, describe, it } from "@effect/vitest"
+import { deafClient } from "../support/DeafClient.ts"
 import { makeMesh, type TestMesh } from "../support/Meshes.ts"
 import { RawClient, sendFrame } from "../support/RawClient.ts"
 import { withBroker } from "../support/TestBroker.ts"
@@ -116,6 +117,27 @@ describe("a connection that floods", () => {
       },
       { limits: { framesBurst: 10, framesPerSecond: 1 } },
     ),
+  )
+})
+
+describe("a socket that is not read", () => {
+  it.live("is dropped once four mebibytes wait in it, and the others notice nothing (I23)", () =>
+    withBroker(async (broker) => {
+      const mesh = await makeMesh(broker.origin)
+      const sessions = await Promise.all(
+        Array.from({ length: 100 }, () => RawClient.greetedV2(broker.url, mesh.member("bob"))),
+      )
+      const deaf = await deafClient(Number(new URL(broker.origin).port), mesh.member("alice"))
+      assert.strictEqual(broker.connections(), 101)
+      // Each answer lists a hundred sessions.
+      for (let n = 0; n < 2_000; n++) deaf.send({ type: "list_peers", id: `l${n}` })
+      await until(
+        () => broker.connections() === 100,
+        () => "it is still open",
+      )
+      for (const session of sessions.slice(0, 3)) await session.settled()
+      deaf.end()
+    }),
   )
 })
 
