@@ -4,6 +4,7 @@ import { Base64 } from "@claudemesh/domain/Base64"
 import { MessageId, RequestId } from "@claudemesh/domain/Ids"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import { assert, describe, it } from "@effect/vitest"
+import { Exit } from "effect"
 import { TokenBucket } from "../src/TokenBucket.ts"
 import { alice, bob, carol, MeshStory, type Peer, rulesWith } from "./support/MeshStory.ts"
 
@@ -184,6 +185,30 @@ describe("what became of a message", () => {
     story.pass(1_000)
     assert.deepInclude(askFor(story, sender, id), { state: "expired", at: isoFromMillis(story.nowMillis) })
     assert.deepStrictEqual(story.attach(bob).pushed, [])
+  })
+
+  it("is expired also when its commit, or the page it is in, was long in coming: it is not pushed late (I17)", () => {
+    const story = new MeshStory()
+    const sender = story.attach(alice)
+    const recipient = story.attach(bob)
+    story.send(sender, bob.publicKey, { id: "m1", ttlSeconds: 1 })
+    story.pass(1_000)
+    story.settle()
+    assert.strictEqual(lastAnswer(sender), "ack")
+    story.status(recipient, "dnd")
+    story.send(sender, bob.publicKey, { id: "m2", ttlSeconds: 1 })
+    story.settle()
+    story.status(recipient, "idle")
+    const request = story.reads.at(-1)
+    assert.ok(request)
+    const rows = Exit.succeed(story.store.page(request))
+    story.pass(1_000)
+    story.readOne(rows)
+    story.settle()
+    assert.deepStrictEqual(recipient.pushed, [])
+    const last = story.send(sender, bob.publicKey, { id: "m3" })
+    story.settle()
+    assert.deepStrictEqual(recipient.pushed, [last])
   })
 
   it("is that of the recipient furthest behind, with each named", () => {

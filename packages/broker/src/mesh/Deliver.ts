@@ -92,7 +92,7 @@ export const deliverCommitted = (
   const lane = inbox.lanes[message.priority]
   // A page may have been quicker than the news of the commit.
   if (message.seq <= lane.cursor) return "delivered"
-  if (!lane.behind) {
+  if (!lane.behind && message.expiresAtMillis > nowMillis) {
     const connection = choose(state, inbox, waiting, nowMillis)
     if (connection !== undefined) {
       push(state, connection, inbox, waiting, nowMillis, effects)
@@ -181,7 +181,8 @@ const pushPage = (
 ): boolean => {
   for (const waiting of rows) {
     const { message } = waiting
-    if (!inbox.outstanding.has(message.seq)) {
+    // The page may have been long in coming.
+    if (!inbox.outstanding.has(message.seq) && message.expiresAtMillis > nowMillis) {
       const connection = choose(state, inbox, waiting, nowMillis)
       if (connection === undefined) return false
       push(state, connection, inbox, waiting, nowMillis, effects)
