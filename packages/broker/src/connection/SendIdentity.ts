@@ -2,7 +2,7 @@
  * What a send is known by: its message id, and a hash of what it says that tells a resend from another message
  * under the same id (I7).
  */
-import { createHash } from "node:crypto"
+import { hash } from "node:crypto"
 import { MessageId } from "@claudemesh/domain/Ids"
 import { formatTarget } from "@claudemesh/domain/routing/Target"
 import { messageIdOf } from "@claudemesh/domain/trust/MessageIdentity"
@@ -17,10 +17,18 @@ export const messageIdFor = Effect.fnUntraced(function* ({ meshId, pubkey }: Hel
 })
 
 /** SHA-256 in hex. The fields are joined unambiguously: none of the first ones can hold a newline. */
-export const contentHashOf = (frame: Send): string =>
-  createHash("sha256")
-    .update([formatTarget(frame.targetSpec), frame.priority, frame.replyTo ?? "", frame.ttlSeconds ?? ""].join("\n"))
-    .update(`\n${frame.nonce}\n`)
-    .update(frame.ciphertext)
-    .update(JSON.stringify(frame.sealedKeys ?? []))
-    .digest("hex")
+export const contentHashOf = ({
+  ciphertext,
+  nonce,
+  priority,
+  replyTo,
+  sealedKeys,
+  targetSpec,
+  ttlSeconds,
+}: Send): string =>
+  hash(
+    "sha256",
+    [formatTarget(targetSpec), priority, replyTo ?? "", ttlSeconds ?? "", nonce, ciphertext].join("\n") +
+      JSON.stringify(sealedKeys ?? []),
+    "hex",
+  )
