@@ -12,6 +12,7 @@ import { Clock, type Crypto, Effect, Exit, Scope } from "effect"
 import type { Chance } from "./Chance.ts"
 import type { History } from "./History.ts"
 import type { Network } from "./Network.ts"
+import { ttlSecondsOf } from "./ShortLife.ts"
 
 export interface AgentProcess {
   readonly number: number
@@ -107,7 +108,8 @@ export const startAgent = Effect.fnUntraced(function* (options: {
   const send = Effect.fnUntraced(function* (to: string, priority: Priority, text: string) {
     const enqueued = yield* Effect.exit(client.enqueue({ to, text, priority }))
     if (Exit.isFailure(enqueued)) return note(`cannot send to ${shortTarget(to)}`)
-    const { ack, messageId } = enqueued.value
+    const { ack, id, messageId } = enqueued.value
+    const ttlSeconds = ttlSecondsOf(id)
     history.sent.set(messageId, {
       text,
       messageId,
@@ -118,6 +120,7 @@ export const startAgent = Effect.fnUntraced(function* (options: {
       to,
       priority,
       atMillis: clock.currentTimeMillisUnsafe(),
+      ttlMillis: ttlSeconds && ttlSeconds * 1_000,
       outcome: undefined,
       refusal: undefined,
     })

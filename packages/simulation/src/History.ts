@@ -13,6 +13,8 @@ export interface SentMessage {
   readonly to: string
   readonly priority: string
   readonly atMillis: number
+  /** How long it is good for, where that is short. */
+  readonly ttlMillis: number | undefined
   /** Undefined: its sender has no answer. */
   outcome: "acked" | "refused" | undefined
   /** Why it was refused. */
@@ -47,6 +49,7 @@ export interface AcceptedMessage {
   readonly senderSession: SessionId
   readonly target: string
   readonly recipients: ReadonlyArray<Inbox>
+  readonly createdAtMillis: number
   readonly expiresAtMillis: number
   readonly order: number
 }

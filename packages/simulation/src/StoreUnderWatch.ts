@@ -91,6 +91,7 @@ export const storeUnderWatch = (
           senderSession: message.senderSession,
           target: message.targetSpec,
           recipients: recipients.map(({ inbox }) => ({ member: inbox.memberId, session: inbox.session })),
+          createdAtMillis: message.createdAtMillis,
           expiresAtMillis: message.expiresAtMillis,
           order,
         }

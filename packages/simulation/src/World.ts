@@ -19,6 +19,7 @@ import { checkAccepted, type PastSession } from "./checkers/Accepted.ts"
 import { Refusals } from "./checkers/Window.ts"
 import { History, inboxKey } from "./History.ts"
 import { Network } from "./Network.ts"
+import { withTtl } from "./ShortLife.ts"
 import { channelNames, type Slot, tagNames } from "./Slot.ts"
 import { noFaults, type StoreFaults } from "./StoreUnderWatch.ts"
 import type { VirtualTime } from "./VirtualTime.ts"
@@ -308,14 +309,6 @@ export const makeWorld = Effect.fnUntraced(function* (
     }),
   }
 })
-
-/** Some messages are good for a short time only: which, follows from the id, for a resend must say the same. */
-const withTtl = (text: string): string => {
-  if (!text.startsWith('{"type":"send"')) return text
-  const id = /"id":"([^"]+)"/.exec(text)?.[1] ?? ""
-  const number = Number(BigInt(Bun.hash(id)) % 1_000n)
-  return number < 120 ? `${text.slice(0, -1)},"ttlSeconds":${1 + (number % 40)}}` : text
-}
 
 const makeMeshes = Effect.fnUntraced(function* (store: typeof MessageStore.Service) {
   const all: Array<{ readonly membership: Membership; readonly sessionsOfEach: number }> = []

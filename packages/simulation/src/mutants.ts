@@ -225,10 +225,10 @@ const mutants: ReadonlyArray<Mutant> = [
     put: '  state.lastSeq -= 1\n  if (reason === "fenced") {',
   },
   {
-    name: "expired messages are delivered",
-    file: `${broker}/store/sql`,
-    find: "AND d.seq > ${request.afterSeq} AND d.consumed_at IS NULL AND m.expires_at > ${request.nowMillis}",
-    put: "AND d.seq > ${request.afterSeq} AND d.consumed_at IS NULL AND ${request.nowMillis} > 0",
+    name: "a message outlives its ttl",
+    file: `${broker}/mesh/Accept.ts`,
+    find: "expiresAtMillis: nowMillis + ttlMillis,",
+    put: "expiresAtMillis: nowMillis + 10 * ttlMillis,",
   },
   {
     name: "what expired is said to be pending",

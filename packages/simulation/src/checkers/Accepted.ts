@@ -32,6 +32,9 @@ export const checkAccepted = (accepted: AcceptedMessage, known: Known): Readonly
   const { messageId, recipients, sender, senderSession, target } = accepted
   const { sent } = known
   if (sent === undefined) return []
+  if (sent.ttlMillis !== undefined && accepted.expiresAtMillis > accepted.createdAtMillis + sent.ttlMillis) {
+    return [`${messageId} is kept for longer than its ${sent.ttlMillis} ms`]
+  }
   const keys = recipients.map(({ member, session }) => `${member}/${session ?? ""}`)
   if (new Set(keys).size < keys.length) return [`${messageId} has one recipient twice`]
   if (!isGroup(target))
