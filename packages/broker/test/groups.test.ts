@@ -202,6 +202,23 @@ describe("a channel", () => {
     assert.deepStrictEqual(story.attach(bob, { session: "later" }).pushed, [id])
   })
 
+  it("is forgotten with a session that stayed away for thirty days, as its rows are (I17)", () => {
+    const story = new MeshStory()
+    const peer = story.attach(bob)
+    story.join(peer, "builds")
+    story.detach(peer)
+    story.pass(rulesWith().limits.sessionRetentionMillis - 1)
+    story.settle()
+    assert.deepInclude(story.attach(bob).of("hello_ack")[0], { resumed: true })
+    story.detach(story.attach(bob))
+    story.pass(rulesWith().limits.sessionRetentionMillis)
+    story.settle()
+    const back = story.attach(bob)
+    assert.deepInclude(back.of("hello_ack")[0], { resumed: false })
+    story.request(back, { type: "list_channels", id: requestId("l") })
+    assert.deepInclude(back.last, { channels: [] })
+  })
+
   it("is listed with its live sessions and its members, and whether the asker is in it", () => {
     const story = new MeshStory()
     const [here, away] = [story.attach(bob), story.attach(carol)]

@@ -27,6 +27,7 @@ export const attach = (state: MeshState, command: Attach, nowMillis: number, eff
     effects.push(Effects.Reply({ reply, outcome }))
     return
   }
+  forgetOldSessions(state, member, nowMillis)
   const known = member.sessions.get(hello.sessionId)
   const session = known ?? newSession(state, member, hello, nowMillis)
   const older = session.connection
@@ -99,7 +100,6 @@ const replayRefusal = (
 }
 
 const newSession = (state: MeshState, member: Member, hello: Hello, nowMillis: number): Session => {
-  forgetOldSessions(state, member, nowMillis)
   const session = new Session(member, hello.sessionId, 0, nowMillis)
   member.sessions.set(hello.sessionId, session)
   state.sessionCount += 1

@@ -72,8 +72,9 @@ export type Write = Data.TaggedEnum<{
     readonly atMillis: number
   }
   /**
-   * What waits in a session's inbox waits in its member's from now on, unless the member has it already, there or
-   * in another of its sessions. `groups`: only what was sent to a channel, a tag or everyone.
+   * What waits in a session's inbox waits in its member's from now on, unless the member has it already: there, in
+   * another of its sessions, or because it sent it to a group. `groups`: only what was sent to a channel, a tag or
+   * everyone. What is accepted later, also in the same batch, stays.
    */
   InboxMoved: {
     readonly meshId: MeshId
