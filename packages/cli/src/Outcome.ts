@@ -52,7 +52,7 @@ export const groupWords = ({ recipients, unsealed }: Outcome, target: Enqueued["
 
 const nobody = (spec: string): string => {
   if (spec === "*") return "nobody else is in the mesh"
-  return spec.startsWith("#") ? `nobody else has joined ${spec}` : `no other session has the tag`
+  return spec.startsWith("#") ? `no other session is in ${spec}` : `no other session has the tag`
 }
 
 const namesMax = 20

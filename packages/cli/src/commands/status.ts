@@ -25,7 +25,9 @@ export const status = Command.make(
                 mesh,
                 connected ? green("connected") : yellow(problem ?? "not connected"),
                 String(waiting ?? "-"),
-                sessions.map(({ sessionId, status }) => `${status} ${sessionId}`).join(", ") || "-",
+                sessions
+                  .map(({ attached, sessionId, status }) => `${attached ? status : "away"} ${sessionId}`)
+                  .join(", ") || "-",
               ]),
             ),
           )
@@ -56,7 +58,10 @@ const statusOf = (client: BrokerClient) => {
       connected: true,
       problem: Option.getOrNull(Option.none<string>()),
       waiting: Option.getOrNull(Option.some(waiting)),
-      sessions: peers.filter((peer) => peer.pubkey === pubkey).map(({ sessionId, status }) => ({ sessionId, status })),
+      sessions: peers
+        .filter((peer) => peer.pubkey === pubkey)
+        // Not attached: cut off, and expected back.
+        .map(({ attached, sessionId, status }) => ({ sessionId, attached, status })),
     })),
     Effect.catch((error) =>
       Effect.succeed({

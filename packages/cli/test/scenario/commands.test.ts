@@ -196,6 +196,20 @@ describe.concurrent("claudemesh list, peers and status", () => {
         { mesh: "red", displayName: "alice", connected: true, problem: null, waiting: 1, sessions: [] },
       ] as never)
       await bob.close()
+
+      const hers = await RawClient.greetedV2(broker.url, mesh.member("alice"), { sessionId: "alices-1" })
+      assert.match(done(await alice("status")), /\nred +connected +\d+ +idle alices-1\n/)
+      // Any code but 1000 is a loss and no goodbye: the session is listed until its lease ends, and is not there.
+      hers.socket.close(4000)
+      await hers.closed
+      assert.match(done(await alice("status")), /\nred +connected +\d+ +away alices-1\n/)
+      const [cutOff] = jsonLines(done(await alice("status", "--json")))
+      assert.deepNestedInclude(
+        { cutOff },
+        {
+          "cutOff[0].sessions": [{ sessionId: "alices-1", attached: false, status: "idle" }],
+        },
+      )
     }),
   )
 
@@ -263,7 +277,13 @@ describe.concurrent("claudemesh send", () => {
           /nobody here is "dora"; there are: .*bob \([0-9a-f]{8}\)/,
         )
         assert.match(complaint(await alice("send", "BOB", "hi")), /"BOB" may be any of: .*Bob \(.*; write the key/)
-        assert.match(complaint(await alice("send", "#Not A Label", "hi")), /^claudemesh: nobody here is /)
+        for (const group of ["#Not A Label", "tag:X"]) {
+          assert.match(
+            complaint(await alice("send", group, "hi")),
+            /^claudemesh: nobody here is .*; a group is '#channel'/,
+          )
+        }
+        assert.notInclude(complaint(await alice("send", "dora", "hi")), "a group is")
       },
       ["alice", "bob", "Bob"],
     ),

@@ -110,7 +110,7 @@ describe.concurrent("groups", () => {
           assert.deepStrictEqual(await texts(carol, 2), ["only the builders read this", "only the reviewers read this"])
 
           const nobody = await says(alice, "#deploys", "is anybody there")
-          assert.match(nobody.text, /on red: nobody got it: nobody else has joined #deploys \(id/)
+          assert.match(nobody.text, /on red: nobody got it: no other session is in #deploys \(id/)
           assert.deepStrictEqual(nobody.structured["recipients"], [])
 
           assert.match((await bob.call("join_channel", { channel: "builds" })).text, /^Joined #builds on red\.$/)
@@ -278,7 +278,7 @@ describe.concurrent("commands", () => {
           const sent = JSON.parse(done(await alice("send", "red:#builds", "green again", "--json")))
           assert.deepInclude(sent, { mesh: "red", target: "#builds", counts: counts(1, 0), unsealed: [] })
           const empty = done(await alice("send", "#deploys", "anybody?"))
-          assert.match(empty, /^#deploys on red: nobody got it: nobody else has joined #deploys \(/)
+          assert.match(empty, /^#deploys on red: nobody got it: no other session is in #deploys \(/)
           assert.deepStrictEqual(await texts(carol, 1), ["green again"])
         })
       }),

@@ -18,12 +18,18 @@ export type Candidate = typeof Candidate.Type
 const listed = (candidates: ReadonlyArray<Candidate>): string =>
   candidates.map(({ key, name }) => `${name} (${key.slice(0, 8)})`).join(", ")
 
+/** What begins as a group and is none was meant as one, most likely. */
+const groupHint = (to: string): string =>
+  to.startsWith("#") || to.startsWith("tag:")
+    ? "; a group is '#channel' or tag:label, in lower-case letters, digits, . _ or -"
+    : ""
+
 export class UnknownTarget extends Schema.TaggedError<UnknownTarget>()("UnknownTarget", {
   target: Schema.String,
   candidates: Schema.Array(Candidate),
 }) {
   override get message() {
-    return `nobody here is ${JSON.stringify(this.target)}; there are: ${listed(this.candidates)}`
+    return `nobody here is ${JSON.stringify(this.target)}; there are: ${listed(this.candidates)}${groupHint(this.target)}`
   }
 }
 

@@ -14,7 +14,14 @@ export const joinChannel = tool({
   run: ({ channel, mesh }, manager) =>
     done(
       channel,
-      Effect.tap(meshOf(mesh, channel, manager), (client) => client.joinChannel(channel)),
+      Effect.tap(meshOf(mesh, channel, manager), (client) =>
+        Effect.mapError(client.joinChannel(channel), (error) =>
+          // Only a refusal is the end of it: the client joins with its next connection whatever it was asked to.
+          error._tag === "RequestRefused"
+            ? error
+            : { message: `${error.message}; it is joined as soon as the mesh is reached` },
+        ),
+      ),
       "joined",
     ),
 })
