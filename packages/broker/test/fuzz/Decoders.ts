@@ -81,7 +81,7 @@ const environmentOf = (input: string): Readonly<Record<string, string>> => {
   }
   return typeof value === "object" && value !== null && !Array.isArray(value)
     ? Object.fromEntries(
-        Object.entries(value).map(([name, text]) => [name, typeof text === "string" ? text : JSON.stringify(text)]),
+        Object.entries(value).map(([name, text]) => [name, typeof text === "string" ? text : `${typeof text}`]),
       )
     : { MAX_MESSAGE_BYTES: input, BROKER_HOST: input, LOG_LEVEL: input }
 }
