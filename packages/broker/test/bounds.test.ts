@@ -227,9 +227,10 @@ describe("what became of a message", () => {
         ?.recipients.map(({ pubkey, sessionId, state }) => `${pubkey}/${sessionId} ${state}`),
       [`${bob.publicKey}/s1 consumed`, `${carol.publicKey}/s1 delivered`],
     )
+    story.pass(1_000)
     story.ack(two, id)
     story.settle()
-    assert.deepInclude(askFor(story, sender, id), { state: "consumed" })
+    assert.deepInclude(askFor(story, sender, id), { state: "consumed", at: isoFromMillis(story.nowMillis) })
   })
 
   it("is nobody else's business", () => {

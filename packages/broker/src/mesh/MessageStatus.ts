@@ -53,7 +53,9 @@ const stateOf = (
 ): Pick<MessageState, "state" | "at" | "recipients"> => {
   const recipients = fate.deliveries.flatMap((delivery) => deliveryFate(state, fate, delivery, nowMillis))
   const [last] = recipients.toSorted(
-    (left, right) => furthestBehindFirst.indexOf(left.state) - furthestBehindFirst.indexOf(right.state),
+    (left, right) =>
+      furthestBehindFirst.indexOf(left.state) - furthestBehindFirst.indexOf(right.state) ||
+      (right.at ?? "").localeCompare(left.at ?? ""),
   )
   // Without recipients: sent to a group that nobody was in.
   return { state: last?.state ?? "expired", ...(last?.at && { at: last.at }), recipients }
