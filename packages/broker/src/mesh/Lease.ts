@@ -9,7 +9,7 @@ import { inboxMoved } from "./Deliver.ts"
 import { type Completion, Completion as Completions, Effects, priorities } from "./MeshCommand.ts"
 import { inboxOf, type LoadedMesh, type MeshState, type Session, wakeBy } from "./MeshState.ts"
 
-export const detached = (state: MeshState, session: Session, nowMillis: number): ReadonlyArray<Effects> => [
+export const detached = (state: MeshState, session: Session, nowMillis: number): Effects =>
   Effects.Write({
     write: Write.SessionDetached({
       meshId: state.mesh.meshId,
@@ -18,8 +18,7 @@ export const detached = (state: MeshState, session: Session, nowMillis: number):
       atMillis: nowMillis,
     }),
     completion: () => undefined,
-  }),
-]
+  })
 
 /** It is expected back, and live all the while (I4). */
 export const lease = (state: MeshState, session: Session, fromMillis: number): void => {
@@ -34,8 +33,8 @@ export const dropLease = (state: MeshState, session: Session): void => {
 }
 
 /**
- * It did not come back, or said goodbye: what was said to a group it was in is its member's now, so that it dies with none of the
- * member's sessions. What was addressed to this very session waits for it. A connection it gets meanwhile is not
+ * It did not come back, or said goodbye: what was said to a group it was in is its member's now, so that it dies with
+ * none of the member's sessions. What was addressed to this very session waits for it. A connection it gets meanwhile is not
  * ready before this is committed, so nothing is moved away under it.
  */
 export const endLease = (state: MeshState, session: Session, effects: Array<Effects>): void => {
@@ -74,7 +73,7 @@ export const takeOver = ({ away, orphans, state, stranded }: LoadedMesh, nowMill
   for (const session of orphans) {
     session.seenAtMillis = nowMillis
     lease(state, session, nowMillis)
-    effects.push(...detached(state, session, nowMillis))
+    effects.push(detached(state, session, nowMillis))
   }
   for (const session of away) {
     if (session.seenAtMillis + state.rules.limits.leaseMillis > nowMillis) lease(state, session, session.seenAtMillis)

@@ -41,6 +41,14 @@ const movesOf = (batch: ReadonlyArray<Write>): ReadonlyArray<Moved> => {
   return moves
 }
 
+type OfSession = Extract<Write, { readonly session: unknown }>
+
+const sessionKeyOf = ({ meshId, memberId, session }: OfSession) => ({
+  mesh_id: meshId,
+  member_id: memberId,
+  session_id: session,
+})
+
 export const batchWith = (sql: SqlClient.SqlClient) => {
   /** Inserts the messages whose id is new, each with its deliveries and its audit row. */
   const accept = Effect.fnUntraced(function* (accepts: ReadonlyArray<Accept>) {
@@ -156,9 +164,7 @@ export const batchWith = (sql: SqlClient.SqlClient) => {
       FROM ${records(
         sql,
         values.map((one) => ({
-          mesh_id: one.meshId,
-          member_id: one.memberId,
-          session_id: one.session,
+          ...sessionKeyOf(one),
           protocol: one.protocol,
           at: one.atMillis,
         })),
@@ -172,9 +178,7 @@ export const batchWith = (sql: SqlClient.SqlClient) => {
       FROM ${records(
         sql,
         values.map((one) => ({
-          mesh_id: one.meshId,
-          member_id: one.memberId,
-          session_id: one.session,
+          ...sessionKeyOf(one),
           at: one.atMillis,
         })),
         detachColumns,
@@ -197,9 +201,7 @@ export const batchWith = (sql: SqlClient.SqlClient) => {
     const moved = records(
       sql,
       values.map(({ belowSeq, write }) => ({
-        mesh_id: write.meshId,
-        member_id: write.memberId,
-        session_id: write.session,
+        ...sessionKeyOf(write),
         only_groups: write.what === "groups" ? 1 : 0,
         below: belowSeq,
       })),
@@ -234,9 +236,7 @@ export const batchWith = (sql: SqlClient.SqlClient) => {
       FROM ${records(
         sql,
         values.map((one) => ({
-          mesh_id: one.meshId,
-          member_id: one.memberId,
-          session_id: one.session,
+          ...sessionKeyOf(one),
           channel: one.channel,
           at: one.atMillis,
         })),
@@ -249,9 +249,7 @@ export const batchWith = (sql: SqlClient.SqlClient) => {
       SELECT r.mesh_id, r.member_id, r.session_id, r.channel FROM ${records(
         sql,
         values.map((one) => ({
-          mesh_id: one.meshId,
-          member_id: one.memberId,
-          session_id: one.session,
+          ...sessionKeyOf(one),
           channel: one.channel,
         })),
         { mesh_id: "text", member_id: "text", session_id: "text", channel: "text" },
