@@ -27,3 +27,9 @@ export const ackBatchMax = inFlightMax
 /** The largest frame a broker reads: base64 of the ciphertext, and the overhead. */
 export const frameBytesMax = (messageBytesMax: number): number =>
   Math.ceil(messageBytesMax / 3) * 4 + frameOverheadBytes
+
+/** Keys that one `get_trust` may ask for. */
+export const trustKeysMax = 100
+
+/** Revocations in one `trust`. */
+export const trustRevocationsMax = 10

@@ -12,6 +12,8 @@ describe("limits (I13)", () => {
       inFlightBytesMax: 1_048_576,
       helloSkewMillis: 60_000,
       ackBatchMax: 500,
+      trustKeysMax: 100,
+      trustRevocationsMax: 10,
     })
     assert.strictEqual(frameBytesMax(65_536), 218_456)
   })

@@ -5,7 +5,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { type Schema, SchemaAST } from "effect"
 import { MeshId, PublicKey } from "../src/Ids.ts"
 import * as Limits from "../src/Limits.ts"
+import { Certificate } from "../src/trust/Certificate.ts"
+import { Invite } from "../src/trust/Invite.ts"
 import { messageIdOf } from "../src/trust/MessageIdentity.ts"
+import { Revocation } from "../src/trust/Revocation.ts"
 import { BrokerFrame, Channel, Member, Peer } from "../src/wire/BrokerFrame.ts"
 import { HelloV1, HelloV2, RequestFrame, SealedKey } from "../src/wire/ClientFrame.ts"
 import { CloseCode } from "../src/wire/CloseCode.ts"
@@ -44,6 +47,9 @@ const shapes: Readonly<Record<string, { readonly fields: Schema.Struct.Fields }>
   Peer,
   Member,
   Channel,
+  Certificate,
+  Invite,
+  Revocation,
 }
 
 describe("docs/protocol.md", () => {

@@ -7,6 +7,9 @@ import { Base64, Nonce } from "../Base64.ts"
 import { DisplayName, Label, MemberId, MeshId, MessageId, PresenceId, PublicKey, SessionId } from "../Ids.ts"
 import { IsoTime } from "../IsoTime.ts"
 import { Priority, Status } from "../routing/Status.ts"
+import { Certificate } from "../trust/Certificate.ts"
+import { Invite } from "../trust/Invite.ts"
+import { Revocation } from "../trust/Revocation.ts"
 
 /** The first frame on every socket; a v1 client ignores it. `nonce`: 32 random bytes in hex. */
 export const Challenge = Schema.Struct({
@@ -100,7 +103,31 @@ export const Member = Schema.Struct({
 })
 export type Member = typeof Member.Type
 
-export const Members = Schema.Struct({ type: Schema.tag("members"), id: Schema.String, members: Schema.Array(Member) })
+/** `revocations`: how many there are, so that a client knows when to ask for them. */
+export const Members = Schema.Struct({
+  type: Schema.tag("members"),
+  id: Schema.String,
+  members: Schema.Array(Member),
+  revocations: Schema.Int,
+})
+
+/**
+ * Answers `get_trust`: the certificates that are known of the keys, every invite and certificate that those and the
+ * revocations stand on, and the next revocations, a few at a time. All of it is signed; none of it is the broker's word.
+ */
+export const Trust = Schema.Struct({
+  type: Schema.tag("trust"),
+  id: Schema.String,
+  certificates: Schema.Array(Certificate),
+  invites: Schema.Array(Invite),
+  revocations: Schema.Array(Revocation),
+  /** How many revocations there are. */
+  version: Schema.Int,
+})
+export type Trust = typeof Trust.Type
+
+/** Somebody was revoked just now: there are `version` revocations. What it says is asked for with `get_trust`. */
+export const TrustChanged = Schema.Struct({ type: Schema.tag("trust_changed"), version: Schema.Int })
 
 /** A channel that some member is in. `joined`: the session that asks is. `sessions`: live ones that are. */
 export const Channel = Schema.Struct({
@@ -170,6 +197,8 @@ export const BrokerFrame = Schema.Union([
   Presence,
   Peers,
   Members,
+  Trust,
+  TrustChanged,
   Channels,
   MessageState,
   Ok,

@@ -16,7 +16,7 @@ import {
   SessionId,
   Signature,
 } from "../Ids.ts"
-import { ackBatchMax, inFlightMax } from "../Limits.ts"
+import { ackBatchMax, inFlightMax, trustKeysMax } from "../Limits.ts"
 import { Priority, Status } from "../routing/Status.ts"
 import { parseTarget, TargetSpec } from "../routing/Target.ts"
 
@@ -112,6 +112,15 @@ export type ListPeers = typeof ListPeers.Type
 export const ListMembers = Schema.Struct({ type: Schema.tag("list_members"), id: RequestId })
 export type ListMembers = typeof ListMembers.Type
 
+/** The signed records behind the members, see `trust/TrustRegister.ts`: of these keys, and revocations after a version. */
+export const GetTrust = Schema.Struct({
+  type: Schema.tag("get_trust"),
+  keys: Schema.Array(PublicKey).check(Schema.isMaxLength(trustKeysMax)),
+  after: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)),
+  id: RequestId,
+})
+export type GetTrust = typeof GetTrust.Type
+
 export const ListChannels = Schema.Struct({ type: Schema.tag("list_channels"), id: RequestId })
 export type ListChannels = typeof ListChannels.Type
 
@@ -137,6 +146,7 @@ const shapes = {
   set_profile: SetProfile,
   list_peers: ListPeers,
   list_members: ListMembers,
+  get_trust: GetTrust,
   list_channels: ListChannels,
   join_channel: JoinChannel,
   leave_channel: LeaveChannel,

@@ -11,6 +11,7 @@ export const ErrorCode = Schema.Literals([
   "bad_signature",
   "replayed",
   "unauthorized",
+  "revoked",
   "bad_target",
   "unknown_target",
   "unsealed",

@@ -1,23 +1,46 @@
-/** The bodies of the broker's HTTP requests and answers. */
+/**
+ * The bodies of the broker's HTTP requests and answers. Every request that changes something is signed as
+ * `trust/SignedRequest.ts` says; who signs it is said here for each.
+ */
 import { Schema } from "effect"
-import { DisplayName, MemberId, MeshId, PublicKey, Signature, Slug } from "../Ids.ts"
+import { DisplayName, MemberId, MeshId, PublicKey, Slug } from "../Ids.ts"
+import { Certificate } from "../trust/Certificate.ts"
+import { Invite } from "../trust/Invite.ts"
 
-export const NewMember = Schema.Struct({ memberId: MemberId, publicKey: PublicKey, displayName: DisplayName })
-export type NewMember = typeof NewMember.Type
-
-/** `POST /meshes`: a mesh and its first members, signed by the owner key over `trust/CreateMeshStatement.ts`. */
+/** `POST /meshes`: a mesh and its first members, who came by its first invite. Signed by the owner's key. */
 export const CreateMesh = Schema.Struct({
   meshId: MeshId,
   slug: Slug,
   name: DisplayName,
   ownerPublicKey: PublicKey,
-  allowUnsealed: Schema.optionalKey(Schema.Boolean),
-  members: Schema.Array(NewMember).check(Schema.isMaxLength(100)),
-  signature: Signature,
+  allowUnsealed: Schema.Boolean,
+  invite: Invite,
+  members: Schema.Array(Certificate).check(Schema.isMaxLength(100)),
 })
 export type CreateMesh = typeof CreateMesh.Type
 
 export const MeshCreated = Schema.Struct({ meshId: MeshId, slug: Slug, created: Schema.Boolean })
+
+/** `POST /invites`: the body is an `Invite`, signed by its issuer. `created` is false when it was there already. */
+export const InviteAdded = Schema.Struct({ publicKey: PublicKey, created: Schema.Boolean })
+
+/** `POST /join`, signed by the key that joins. */
+export const Join = Schema.Struct({ certificate: Certificate })
+
+/** `created` is false when the very same key had joined already. */
+export const Joined = Schema.Struct({ memberId: MemberId, created: Schema.Boolean })
+
+/** `GET /invites`, signed by the owner or an admin. */
+export const InviteState = Schema.Struct({
+  invite: Invite,
+  used: Schema.Int,
+  state: Schema.Literals(["open", "used_up", "expired", "revoked"]),
+})
+export type InviteState = typeof InviteState.Type
+export const Invites = Schema.Struct({ invites: Schema.Array(InviteState) })
+
+/** `POST /revocations`: the body is a `Revocation`, signed by who revokes. */
+export const Revoked = Schema.Struct({ version: Schema.Int })
 
 export const Health = Schema.Struct({
   status: Schema.Literals(["ok", "degraded"]),

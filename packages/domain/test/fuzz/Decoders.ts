@@ -5,11 +5,14 @@ import { ClientMessageId, MeshId, type PublicKey, Signature } from "../../src/Id
 import { IsoTime } from "../../src/IsoTime.ts"
 import { formatTarget, parseTarget } from "../../src/routing/Target.ts"
 import { encodeGroupMessage, readGroupMessage } from "../../src/trust/GroupMessage.ts"
+import { Invite } from "../../src/trust/Invite.ts"
 import { messageIdOf } from "../../src/trust/MessageIdentity.ts"
 import { encodeEnvelope, type Envelope, type Plaintext, readPlaintext } from "../../src/trust/Plaintext.ts"
+import { Revocation } from "../../src/trust/Revocation.ts"
+import { formatProof, parseProof } from "../../src/trust/SignedRequest.ts"
 import { decodeBrokerFrame, encodeBrokerFrame } from "../../src/wire/BrokerFrame.ts"
 import { decodeClientFrame, encodeClientFrame } from "../../src/wire/ClientFrame.ts"
-import { CreateMesh, Health, HttpError, MeshCreated } from "../../src/wire/HttpApi.ts"
+import { CreateMesh, Health, HttpError, Join, MeshCreated } from "../../src/wire/HttpApi.ts"
 import { alice, desktop, laptop, mesh } from "../support/Cast.ts"
 import * as Examples from "./Examples.ts"
 import { claim, claimSame, type Fuzzed } from "./Fuzz.ts"
@@ -54,6 +57,17 @@ const target: Fuzzed = {
     const parsed = parseTarget(input)
     if (Option.isNone(parsed)) return false
     claim(formatTarget(parsed.value) === input, "a target has two spellings")
+    return true
+  },
+}
+
+const requestProof: Fuzzed = {
+  name: "parseProof",
+  examples: Examples.requestProofs,
+  check: (input) => {
+    const parsed = parseProof(input)
+    if (Option.isNone(parsed)) return false
+    claim(formatProof(parsed.value) === input, "a proof has two spellings")
     return true
   },
 }
@@ -172,7 +186,11 @@ export const domainDecoders: ReadonlyArray<Fuzzed> = [
   target,
   plaintext,
   group,
+  requestProof,
   body("CreateMesh", CreateMesh, Examples.createMesh),
+  body("Invite", Invite, Examples.invites),
+  body("Join", Join, Examples.joins),
+  body("Revocation", Revocation, Examples.revocations),
   body("MeshCreated", MeshCreated, Examples.meshCreated),
   body("Health", Health, Examples.health),
   body("HttpError", HttpError, Examples.httpErrors),

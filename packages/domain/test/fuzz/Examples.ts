@@ -10,6 +10,41 @@ const sealedKeys = [
   { pubkey: other, key: "AAEC" },
 ]
 
+const invite = {
+  meshId: "m1",
+  slug: "team",
+  meshName: "The Team",
+  allowUnsealed: false,
+  ownerPublicKey: key,
+  brokerUrl: "wss://mesh.example.com/ws",
+  publicKey: other,
+  role: "member",
+  uses: 5,
+  expiresAt: at,
+  label: "for the team",
+  issuer: key,
+  signature,
+}
+const certificate = {
+  invite: other,
+  memberId: "mem-alice",
+  publicKey: key,
+  displayName: "Alice",
+  allowV1: true,
+  joinedAt: at,
+  signature,
+}
+const revocation = {
+  meshId: "m1",
+  version: 1,
+  previous: key,
+  subject: other,
+  kept: [key],
+  at,
+  by: key,
+  signature,
+}
+
 const texts = (...values: ReadonlyArray<object>): ReadonlyArray<string> => values.map((value) => JSON.stringify(value))
 
 export const clientFrames = texts(
@@ -47,6 +82,7 @@ export const clientFrames = texts(
   { type: "set_profile", id: "r3", nonce, ciphertext: "AAECAwQ=", sealedKeys },
   { type: "list_peers", id: "r4" },
   { type: "list_members", id: "r5" },
+  { type: "get_trust", keys: [key, other], after: 3, id: "r5" },
   { type: "list_channels", id: "r6" },
   { type: "join_channel", channel: "builds", id: "r7" },
   { type: "leave_channel", channel: "builds", id: "r8" },
@@ -98,7 +134,21 @@ export const brokerFrames = texts(
   push,
   { type: "presence", event: "joined", peer },
   { type: "peers", id: "r1", peers: [peer, peer] },
-  { type: "members", id: "r2", members: [{ memberId: "m", pubkey: key, displayName: "Bob", protocol: 1 }] },
+  {
+    type: "members",
+    id: "r2",
+    members: [{ memberId: "m", pubkey: key, displayName: "Bob", protocol: 1 }],
+    revocations: 2,
+  },
+  {
+    type: "trust",
+    id: "r2",
+    certificates: [certificate],
+    invites: [invite],
+    revocations: [revocation],
+    version: 1,
+  },
+  { type: "trust_changed", version: 2 },
   { type: "channels", id: "r3", channels: [{ channel: "builds", joined: true, sessions: 2, members: 3 }] },
   {
     type: "message_state",
@@ -121,12 +171,16 @@ export const createMesh = texts({
   name: "The Team",
   ownerPublicKey: key,
   allowUnsealed: true,
-  members: [
-    { memberId: "mem-alice", publicKey: key, displayName: "Alice" },
-    { memberId: "mem-bob", publicKey: other, displayName: "Bob" },
-  ],
-  signature,
+  invite,
+  members: [certificate, { ...certificate, memberId: "mem-bob", publicKey: other, displayName: "Bob" }],
 })
+export const invites = texts(invite)
+export const joins = texts({ certificate })
+export const revocations = texts(revocation)
+export const requestProofs = [
+  `mesh=m1 key=${key} time=1795507198662 nonce=${"0".repeat(32)} signature=${signature}`,
+  `mesh=m1 key=${other} time=1 nonce=${"f".repeat(32)} signature=${signature}`,
+]
 export const meshCreated = texts({ meshId: "m1", slug: "team", created: true })
 export const health = texts({ status: "ok", version: "0.1.0", gitSha: "abc", uptime: 12, db: "up" })
 export const httpErrors = texts({ error: "malformed", message: "no" })

@@ -17,6 +17,7 @@ describe("error codes", () => {
       bad_signature: false,
       replayed: false,
       unauthorized: false,
+      revoked: false,
       bad_target: false,
       unknown_target: false,
       unsealed: false,

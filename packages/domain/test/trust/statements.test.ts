@@ -1,12 +1,15 @@
 /** What is signed, byte for byte: a change here locks out every client that is not changed with it. */
+import { createHash } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
-import { DisplayName, MemberId, Signature, Slug } from "../../src/Ids.ts"
 import { isoFromMillis } from "../../src/IsoTime.ts"
-import { createMeshStatement } from "../../src/trust/CreateMeshStatement.ts"
+import { certificateStatement } from "../../src/trust/Certificate.ts"
 import { audienceOf, helloStatementV1, helloStatementV2 } from "../../src/trust/HelloStatement.ts"
 import { groupMessageStatement } from "../../src/trust/GroupMessage.ts"
+import { inviteStatement } from "../../src/trust/Invite.ts"
 import { profileStatement } from "../../src/trust/Plaintext.ts"
-import { alice, aliceId, bob, laptop, mesh } from "../support/Cast.ts"
+import { noRevocations, revocationStatement } from "../../src/trust/Revocation.ts"
+import { alice, aliceId, bob, carol, laptop, mesh } from "../support/Cast.ts"
+import { certificateFor, inviteFrom, keysOf, newRegister, noon, owner, revocationIn } from "../support/Trust.ts"
 
 const aliceKey = "a".repeat(64)
 const bobKey = "b".repeat(64)
@@ -61,33 +64,62 @@ describe("audienceOf", () => {
   })
 })
 
-describe("the statement that makes a mesh", () => {
-  const created = {
-    meshId: mesh,
-    slug: Slug.make("team"),
-    name: DisplayName.make("The team"),
-    ownerPublicKey: alice,
-    members: [
-      { memberId: aliceId, publicKey: alice, displayName: DisplayName.make("Alice A.") },
-      { memberId: MemberId.make("mem-bob"), publicKey: bob, displayName: DisplayName.make("Bob") },
-    ],
-  }
-  const head = `claudemesh-create-mesh-v1\nm1\nteam\nThe team\n${aliceKey}`
-  const members = `mem-alice ${aliceKey} Alice A.\nmem-bob ${bobKey} Bob`
+describe("the statement of an invite", () => {
+  const { signature: _, ...invite } = inviteFrom(keysOf("invite"))
+  const lines = [
+    "claudemesh-invite-v1",
+    "m1",
+    "team",
+    "The Team",
+    "sealed-only",
+    invite.ownerPublicKey,
+    "wss://mesh.example.com/ws",
+    invite.publicKey,
+    "member",
+    "1",
+    "2026-12-01T00:00:00.000Z",
+    "for the team",
+    invite.issuer,
+  ]
 
-  it("names the mesh, its owner, and each member on a line", () => {
-    assert.strictEqual(createMeshStatement(created), `${head}\nsealed-only\n${members}`)
-    assert.strictEqual(createMeshStatement({ ...created, members: [] }), `${head}\nsealed-only`)
+  it("is a line for each of its fields", () => assert.strictEqual(inviteStatement(invite), lines.join("\n")))
+
+  it("says whether unsealed messages are allowed", () =>
+    assert.strictEqual(inviteStatement({ ...invite, allowUnsealed: true }), lines.with(4, "allow-unsealed").join("\n")))
+})
+
+describe("the statement of a certificate", () => {
+  it("is the mesh, and a line for each of its fields", () => {
+    const certificate = certificateFor(keysOf("bob"), keysOf("invite"))
+    const lines = [
+      "claudemesh-certificate-v1",
+      "m1",
+      certificate.invite,
+      certificate.memberId,
+      certificate.publicKey,
+      "Bob",
+      "v2-only",
+      noon,
+    ]
+    assert.strictEqual(certificateStatement(mesh, certificate), lines.join("\n"))
+    assert.strictEqual(
+      certificateStatement(mesh, { ...certificate, allowV1: true }),
+      lines.with(6, "v1-too").join("\n"),
+    )
   })
+})
 
-  it("says whether unsealed messages are allowed", () => {
-    assert.strictEqual(createMeshStatement({ ...created, allowUnsealed: true }), `${head}\nallow-unsealed\n${members}`)
-    assert.strictEqual(createMeshStatement({ ...created, allowUnsealed: false }), `${head}\nsealed-only\n${members}`)
-  })
-
-  it("does not cover its own signature", () => {
-    const signed = { ...created, signature: Signature.make("5".repeat(128)) }
-    assert.strictEqual(createMeshStatement(signed), createMeshStatement(created))
+describe("the statement of a revocation", () => {
+  it("is a line for each of its fields, and one for each member that is kept", () => {
+    const revocation = revocationIn(newRegister(), bob, owner, { kept: [alice, carol] })
+    assert.strictEqual(
+      revocationStatement(revocation),
+      ["claudemesh-revocation-v1", "m1", "1", noRevocations(mesh), bobKey, noon, owner.key, aliceKey, carol].join("\n"),
+    )
+    assert.strictEqual(
+      noRevocations(mesh),
+      createHash("sha256").update("claudemesh-no-revocations-v1\nm1").digest("hex"),
+    )
   })
 })
 

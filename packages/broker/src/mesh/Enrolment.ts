@@ -1,0 +1,45 @@
+/**
+ * What changes who is in a mesh, and what is answered: it comes over HTTP, with a proof of who asks, and is decided
+ * by the mesh's actor like everything else. The broker checks what every client checks again (`TrustRegister`).
+ */
+import type { MemberId, PublicKey } from "@claudemesh/domain/Ids"
+import type { Certificate } from "@claudemesh/domain/trust/Certificate"
+import type { Invite } from "@claudemesh/domain/trust/Invite"
+import type { Revocation } from "@claudemesh/domain/trust/Revocation"
+import type { InviteState } from "@claudemesh/domain/wire/HttpApi"
+import { Data } from "effect"
+
+/** `by` has signed the request itself: a proof of that key, and not of what it may do. */
+export type Enrolment = Data.TaggedEnum<{
+  AddInvite: { readonly by: PublicKey; readonly invite: Invite }
+  ListInvites: { readonly by: PublicKey }
+  Join: { readonly by: PublicKey; readonly certificate: Certificate }
+  Revoke: { readonly by: PublicKey; readonly revocation: Revocation }
+}>
+export const Enrolment = Data.taggedEnum<Enrolment>()
+
+export type EnrolmentAnswer = Data.TaggedEnum<{
+  InviteAdded: { readonly publicKey: PublicKey; readonly created: boolean }
+  Invites: { readonly invites: ReadonlyArray<InviteState> }
+  Joined: { readonly memberId: MemberId; readonly created: boolean }
+  Revoked: { readonly version: number }
+  /**
+   * `forbidden`: not by this key. `bad_invite`, `bad_certificate`: it proves nothing here. `used_up`, `expired`,
+   * `revoked`: of the invite. `conflict`: another one is there under this key or id, or the list of revocations has grown.
+   * `full`: the mesh takes no more. `unavailable`: not stored, try again.
+   */
+  Refused: {
+    readonly code:
+      | "forbidden"
+      | "bad_invite"
+      | "bad_certificate"
+      | "used_up"
+      | "expired"
+      | "revoked"
+      | "conflict"
+      | "full"
+      | "unavailable"
+    readonly message: string
+  }
+}>
+export const EnrolmentAnswer = Data.taggedEnum<EnrolmentAnswer>()

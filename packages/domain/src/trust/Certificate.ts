@@ -1,0 +1,34 @@
+/**
+ * A member, signed with the secret key of the invite that it joined by. Together with the invite, which is signed by
+ * the owner or by an admin, it proves the membership to everybody who knows the owner's key, without the broker.
+ */
+import { Schema } from "effect"
+import { MemberId, type MeshId, PublicKey, Signature } from "../Ids.ts"
+import { IsoTime } from "../IsoTime.ts"
+import { MemberName } from "./MemberName.ts"
+
+export const Certificate = Schema.Struct({
+  /** The invite's public key. */
+  invite: PublicKey,
+  memberId: MemberId,
+  publicKey: PublicKey,
+  displayName: MemberName,
+  /** The member may use a client of v1, which shows bare text. To all others nothing is ever sealed without its bindings. */
+  allowV1: Schema.Boolean,
+  joinedAt: IsoTime,
+  /** By the invite's secret key. */
+  signature: Signature,
+})
+export type Certificate = typeof Certificate.Type
+
+export const certificateStatement = (meshId: MeshId, certificate: Omit<Certificate, "signature">): string =>
+  [
+    "claudemesh-certificate-v1",
+    meshId,
+    certificate.invite,
+    certificate.memberId,
+    certificate.publicKey,
+    certificate.displayName,
+    certificate.allowV1 ? "v1-too" : "v2-only",
+    certificate.joinedAt,
+  ].join("\n")

@@ -1,0 +1,203 @@
+/**
+ * What is proved of a mesh's members: the one place that decides whether a key is a member's. It holds signed
+ * records and the owner's key, and believes nobody who brings them. The broker asks it before it admits, every client
+ * before it seals. No I/O, no clock: a record is good or not, whoever looks at it and whenever.
+ *
+ * A chain has one or two links: the owner signs an invite, the invite certifies a member; that member, an admin, signs
+ * an invite, and so on, once. A chain is void as soon as one of its keys is revoked, unless the revocation keeps the
+ * member.
+ */
+import { Data, Result } from "effect"
+import type { MeshId, PublicKey, Signature } from "../Ids.ts"
+import { type Certificate, certificateStatement } from "./Certificate.ts"
+import { type Invite, inviteStatement, type Role } from "./Invite.ts"
+import { noRevocations, type Revocation, revocationHash, revocationStatement } from "./Revocation.ts"
+
+export interface Verifier {
+  readonly verify: (statement: string, signature: Signature, key: PublicKey) => boolean
+  /** A valid point of large order, so that messages can be sealed to it. */
+  readonly isUsableKey: (key: PublicKey) => boolean
+}
+
+/** Why a chain does not hold. */
+export type Doubt =
+  | "no_certificate"
+  | "no_invite"
+  | "other_mesh"
+  | "bad_key"
+  | "bad_signature"
+  | "bad_invite_signature"
+  | "expired_invite"
+  | "issuer_unproved"
+  | "role_not_given"
+
+export type Standing = Data.TaggedEnum<{
+  Verified: { readonly certificate: Certificate; readonly role: Role }
+  /** It was verified, and its key or one that it came by was revoked. */
+  Revoked: { readonly certificate: Certificate; readonly revocation: Revocation }
+  Unverified: { readonly doubt: Doubt }
+}>
+export const Standing = Data.taggedEnum<Standing>()
+
+/** Why a revocation is none. */
+export type RevocationRefusal = "not_next" | "not_entitled" | "bad_signature"
+
+interface Chain {
+  readonly certificate: Certificate
+  readonly role: Role
+  /** Every key whose word it stands on: its own, its invite's, and so on up to the owner. */
+  readonly keys: ReadonlyArray<PublicKey>
+}
+
+export class TrustRegister {
+  readonly #invites = new Map<PublicKey, Invite>()
+  readonly #certificates = new Map<PublicKey, Certificate>()
+  readonly #revocations: Array<Revocation> = []
+  #standings = new Map<PublicKey, Standing>()
+
+  constructor(
+    readonly meshId: MeshId,
+    readonly ownerPublicKey: PublicKey,
+    readonly verifier: Verifier,
+  ) {}
+
+  /** How many revocations are known. */
+  get version(): number {
+    return this.#revocations.length
+  }
+
+  /** What the next revocation has to name as the one before it. */
+  get head(): string {
+    const last = this.#revocations.at(-1)
+    return last === undefined ? noRevocations(this.meshId) : revocationHash(last)
+  }
+
+  get revocations(): ReadonlyArray<Revocation> {
+    return this.#revocations
+  }
+
+  get invites(): ReadonlyMap<PublicKey, Invite> {
+    return this.#invites
+  }
+
+  get certificates(): ReadonlyMap<PublicKey, Certificate> {
+    return this.#certificates
+  }
+
+  /** Records are looked at when they are asked for: a bad one is a member that is not verified, and no error. */
+  learnInvite(invite: Invite): void {
+    this.#invites.set(invite.publicKey, invite)
+    this.#standings = new Map()
+  }
+
+  learnCertificate(certificate: Certificate): void {
+    this.#certificates.set(certificate.publicKey, certificate)
+    this.#standings = new Map()
+  }
+
+  forgetCertificate(key: PublicKey): void {
+    this.#certificates.delete(key)
+    this.#standings = new Map()
+  }
+
+  /** Takes the next one of the list. The certificate of the one who signed it has to be known. */
+  learnRevocation(revocation: Revocation): Result.Result<void, RevocationRefusal> {
+    const refusal = this.refusalOf(revocation)
+    if (refusal !== undefined) return Result.fail(refusal)
+    this.#revocations.push(revocation)
+    this.#standings = new Map()
+    return Result.void
+  }
+
+  refusalOf(revocation: Revocation): RevocationRefusal | undefined {
+    const { by, meshId, previous, signature, subject, version } = revocation
+    if (meshId !== this.meshId || version !== this.version + 1 || previous !== this.head) return "not_next"
+    if (!this.#mayRevoke(by, subject)) return "not_entitled"
+    return this.verifier.verify(revocationStatement(revocation), signature, by) ? undefined : "bad_signature"
+  }
+
+  /** Whether the key may give others a role in this mesh, or take it. */
+  isAdmin(key: PublicKey): boolean {
+    if (key === this.ownerPublicKey) return true
+    const standing = this.standingOf(key)
+    return standing._tag === "Verified" && standing.role !== "member"
+  }
+
+  #mayRevoke(by: PublicKey, subject: PublicKey): boolean {
+    if (subject === this.ownerPublicKey) return false
+    return this.isAdmin(by) || (by === subject && this.standingOf(by)._tag === "Verified")
+  }
+
+  /** Also of a key that nobody ever proved to be a member's. */
+  isRevoked(key: PublicKey): boolean {
+    return this.standingOf(key)._tag === "Revoked" || this.#revocations.some(({ subject }) => subject === key)
+  }
+
+  standingOf(key: PublicKey): Standing {
+    const known = this.#standings.get(key)
+    if (known !== undefined) return known
+    const standing = this.#judge(key)
+    this.#standings.set(key, standing)
+    return standing
+  }
+
+  /** Members whose standing depends on the key, and is good: what a revocation of it may keep. */
+  standingOn(key: PublicKey): ReadonlyArray<Certificate> {
+    return [...this.#certificates.keys()].flatMap((member) => {
+      if (member === key || this.standingOf(member)._tag !== "Verified") return []
+      const chain = this.#chainOf(member, true)
+      return typeof chain !== "string" && chain.keys.includes(key) ? [chain.certificate] : []
+    })
+  }
+
+  /** Why an invite gives nothing: for the broker that is to store it, and for who was given a link. */
+  inviteDoubt(invite: Invite): Doubt | undefined {
+    const chain = this.#inviteChain(invite, true)
+    if (typeof chain === "string") return chain
+    return this.#revocationOf(chain) === undefined ? undefined : "issuer_unproved"
+  }
+
+  #judge(key: PublicKey): Standing {
+    const chain = this.#chainOf(key, true)
+    if (typeof chain === "string") return Standing.Unverified({ doubt: chain })
+    const { certificate, role } = chain
+    const revocation = this.#revocationOf(chain.keys)
+    return revocation === undefined
+      ? Standing.Verified({ certificate, role })
+      : Standing.Revoked({ certificate, revocation })
+  }
+
+  /** The first that breaks the chain: none below the revoked key was kept. */
+  #revocationOf(keys: ReadonlyArray<PublicKey>): Revocation | undefined {
+    return this.#revocations.find(({ kept, subject }) => {
+      const at = keys.indexOf(subject)
+      return at !== -1 && !keys.slice(0, at).some((key) => kept.includes(key))
+    })
+  }
+
+  /** `mayBeAdmin`: the first link's issuer may be an admin, whose own issuer is then the owner. */
+  #chainOf(key: PublicKey, mayBeAdmin: boolean): Chain | Doubt {
+    const certificate = this.#certificates.get(key)
+    if (certificate === undefined) return "no_certificate"
+    const invite = this.#invites.get(certificate.invite)
+    if (invite === undefined) return "no_invite"
+    const keys = this.#inviteChain(invite, mayBeAdmin)
+    if (typeof keys === "string") return keys
+    if (!this.verifier.isUsableKey(key)) return "bad_key"
+    const statement = certificateStatement(this.meshId, certificate)
+    if (!this.verifier.verify(statement, certificate.signature, invite.publicKey)) return "bad_signature"
+    if (certificate.joinedAt > invite.expiresAt) return "expired_invite"
+    return { certificate, role: invite.role, keys: [key, ...keys] }
+  }
+
+  /** The keys an invite stands on, its own first. */
+  #inviteChain(invite: Invite, mayBeAdmin: boolean): ReadonlyArray<PublicKey> | Doubt {
+    if (invite.meshId !== this.meshId || invite.ownerPublicKey !== this.ownerPublicKey) return "other_mesh"
+    if (!this.verifier.verify(inviteStatement(invite), invite.signature, invite.issuer)) return "bad_invite_signature"
+    if (invite.issuer === this.ownerPublicKey) return [invite.publicKey]
+    if (!mayBeAdmin || invite.role !== "member") return "role_not_given"
+    const issuer = this.#chainOf(invite.issuer, false)
+    if (typeof issuer === "string" || issuer.role === "member") return "issuer_unproved"
+    return [invite.publicKey, ...issuer.keys]
+  }
+}
