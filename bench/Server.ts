@@ -1,5 +1,5 @@
 /** A server under load, as all benchmarks use it: started, filled with a mesh, loaded, and measured from outside. */
-import { randomBytes } from "node:crypto"
+import { createHash, randomBytes } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
@@ -34,25 +34,61 @@ export const processorSeconds = (pid: number): number => {
 export const memoryMiB = (pid: number): number =>
   Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) / 1024
 
+const sign = (secretKey: string, lines: ReadonlyArray<string | number>): string =>
+  sodium.to_hex(sodium.crypto_sign_detached(lines.join("\n"), sodium.from_hex(secretKey)))
+
+/** Makes it as docs/protocol.md says, with the members certified by its first invite. */
 export const makeMesh = async (port: number, people: ReadonlyArray<ReturnType<typeof person>>): Promise<string> => {
-  const owner = person()
+  const [owner, inviteKeys] = [person(), person()]
   const meshId = randomBytes(8).toString("hex")
-  const members = people.map(({ memberId, publicKey }, index) => ({ memberId, publicKey, displayName: `m${index}` }))
-  const statement = [
-    "claudemesh-create-mesh-v1",
+  const now = new Date()
+  const brokerUrl = `ws://127.0.0.1:${port}/ws`
+  const stated = {
     meshId,
-    "bench",
-    "bench",
+    slug: "bench",
+    meshName: "bench",
+    allowUnsealed: false,
+    ownerPublicKey: owner.publicKey,
+    brokerUrl,
+    publicKey: inviteKeys.publicKey,
+    role: "member",
+    uses: people.length,
+    expiresAt: new Date(now.getTime() + 3_600_000).toISOString(),
+    label: "bench",
+    issuer: owner.publicKey,
+  }
+  const inviteLines = Object.values({ ...stated, allowUnsealed: "sealed-only" })
+  const invite = { ...stated, signature: sign(owner.secretKey, ["claudemesh-invite-v1", ...inviteLines]) }
+  const joinedAt = now.toISOString()
+  const members = people.map(({ memberId, publicKey }, index) => {
+    const displayName = `m${index}`
+    const lines = [meshId, invite.publicKey, memberId, publicKey, displayName, "v2-only", joinedAt]
+    const signature = sign(inviteKeys.secretKey, ["claudemesh-certificate-v1", ...lines])
+    return { invite: invite.publicKey, memberId, publicKey, displayName, allowV1: false, joinedAt, signature }
+  })
+  const { ownerPublicKey } = invite
+  const mesh = { meshId, slug: "bench", name: "bench", ownerPublicKey, allowUnsealed: false, invite, members }
+  const body = JSON.stringify(mesh)
+  const [time, nonce] = [now.getTime(), randomBytes(16).toString("hex")]
+  const bodyHash = createHash("sha256").update(body).digest("hex")
+  const proof = sign(owner.secretKey, [
+    "claudemesh-request-v1",
+    `ws://127.0.0.1:${port}`,
+    "POST",
+    "/meshes",
+    bodyHash,
+    meshId,
     owner.publicKey,
-    "sealed-only",
-    ...members.map((member) => `${member.memberId} ${member.publicKey} ${member.displayName}`),
-  ].join("\n")
-  const signature = sodium.to_hex(sodium.crypto_sign_detached(statement, sodium.from_hex(owner.secretKey)))
-  const body = { meshId, slug: "bench", name: "bench", ownerPublicKey: owner.publicKey, members, signature }
+    time,
+    nonce,
+  ])
   const response = await fetch(`http://127.0.0.1:${port}/meshes`, {
     method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(body),
+    headers: {
+      "content-type": "application/json",
+      "claudemesh-signature": `mesh=${meshId} key=${owner.publicKey} time=${time} nonce=${nonce} signature=${proof}`,
+    },
+    body,
   })
   if (!response.ok) throw new Error(await response.text())
   return meshId

@@ -13,7 +13,6 @@ import { BrokerUrl } from "@claudemesh/client/http/BrokerUrl"
 import { membershipIn, newMesh } from "@claudemesh/client/keys/CreateMesh"
 import { Sodium } from "@claudemesh/client/keys/Sodium"
 import { DisplayName, Label, Slug } from "@claudemesh/domain/Ids"
-import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import type { Priority, Status } from "@claudemesh/domain/routing/Status"
 import { Chance } from "@claudemesh/simulation/Chance"
 import { Effect, Layer, References } from "effect"
@@ -62,10 +61,16 @@ const services = Layer.mergeAll(dialer, Sodium.layer, BunCrypto.layer, FetchHttp
 const makePeers = Effect.fnUntraced(function* (proxyPort: number, chance: Chance, ledger: Ledger) {
   const memberCount = Math.ceil(peerCount * 0.6)
   const names = Array.from({ length: memberCount }, (_, index) => DisplayName.make(`member-${index}`))
-  const mesh = yield* newMesh({ slug: Slug.make("soak"), name: DisplayName.make("soak"), members: names })
-  yield* createMesh(`http://127.0.0.1:${proxyPort}`, mesh.request)
-  const url = BrokerUrl.make(`ws://127.0.0.1:${proxyPort}/ws`)
-  const memberships = mesh.members.map((member) => membershipIn(mesh, member, url, isoFromMillis(0)))
+  const mesh = yield* newMesh({
+    slug: Slug.make("soak"),
+    name: DisplayName.make("soak"),
+    brokerUrl: BrokerUrl.make(`ws://127.0.0.1:${proxyPort}/ws`),
+    members: names,
+    role: "member",
+    allowV1: false,
+  })
+  yield* createMesh(mesh.brokerUrl, mesh.request, mesh.owner)
+  const memberships = mesh.members.map((member) => membershipIn(mesh, member))
   return Array.from({ length: peerCount }, (_, index) => index).flatMap((index) => {
     const membership = memberships[index % memberCount]
     if (membership === undefined) return []

@@ -45,3 +45,6 @@ export const lockRetryMillis = 50
 export const lockTimeoutMillis = 15_000
 
 export const httpTimeoutMillis = 10_000
+
+/** How long a new mesh's first invite is good: its members are certified in the same moment. */
+export const firstInviteMillis = 60 * 60_000

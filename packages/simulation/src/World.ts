@@ -7,10 +7,9 @@ import type { MeshRules } from "@claudemesh/broker/mesh/MeshState"
 import { MessageStore } from "@claudemesh/broker/store/MessageStore"
 import type { Ed25519 } from "@claudemesh/broker/trust/Ed25519"
 import { BrokerUrl } from "@claudemesh/client/http/BrokerUrl"
-import { membershipIn, newMesh } from "@claudemesh/client/keys/CreateMesh"
+import { membershipIn, newMemberKeys, newMesh } from "@claudemesh/client/keys/CreateMesh"
 import type { Membership } from "@claudemesh/client/keys/Membership"
 import { DisplayName, type Label, type MessageId, SessionId, Slug } from "@claudemesh/domain/Ids"
-import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import { Effect, type Layer } from "effect"
 import { type AgentProcess, startAgent } from "./AgentProcess.ts"
 import { type BrokerLife, startBroker } from "./BrokerLife.ts"
@@ -312,12 +311,17 @@ export const makeWorld = Effect.fnUntraced(function* (
 
 const makeMeshes = Effect.fnUntraced(function* (store: typeof MessageStore.Service) {
   const all: Array<{ readonly membership: Membership; readonly sessionsOfEach: number }> = []
-  let known: Effect.Success<ReturnType<typeof newMesh>>["members"] | undefined
+  // A person has the same keys in both meshes.
+  const keys = yield* Effect.forEach(people, newMemberKeys)
   for (const { members, sessionsOfEach, slug } of meshes) {
-    const mesh = yield* newMesh({ slug, name: DisplayName.make(slug), members: people })
-    known ??= mesh.members
-    const keys = known
-    const chosen = members.flatMap((index) => keys[index] ?? [])
+    const mesh = yield* newMesh({
+      slug,
+      name: DisplayName.make(slug),
+      brokerUrl: url,
+      members: members.flatMap((index) => keys[index] ?? []),
+      role: "member",
+      allowV1: false,
+    })
     const { owner, request } = mesh
     yield* store.createMesh(
       {
@@ -327,11 +331,17 @@ const makeMeshes = Effect.fnUntraced(function* (store: typeof MessageStore.Servi
         ownerPublicKey: owner.publicKey,
         allowUnsealed: false,
       },
-      chosen.map(({ displayName, memberId, publicKey }) => ({ memberId, publicKey, displayName })),
+      request.invite,
+      mesh.members.map(({ certificate, displayName, memberId, publicKey }) => ({
+        memberId,
+        publicKey,
+        displayName,
+        certificate,
+      })),
       0,
     )
-    for (const member of chosen) {
-      all.push({ membership: membershipIn(mesh, member, url, isoFromMillis(0)), sessionsOfEach })
+    for (const member of mesh.members) {
+      all.push({ membership: membershipIn(mesh, member), sessionsOfEach })
     }
   }
   return all

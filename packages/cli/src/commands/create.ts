@@ -2,13 +2,13 @@
 import { homedir, hostname, userInfo } from "node:os"
 import { dirname, join, resolve } from "node:path"
 import { createMesh } from "@claudemesh/client/http/BrokerHttp"
-import { type BrokerUrl, brokerUrlOf, httpOriginOf } from "@claudemesh/client/http/BrokerUrl"
+import { type BrokerUrl, brokerUrlOf } from "@claudemesh/client/http/BrokerUrl"
 import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
 import { membershipIn, newMesh } from "@claudemesh/client/keys/CreateMesh"
 import { Sodium } from "@claudemesh/client/keys/Sodium"
 import { DisplayName, Slug } from "@claudemesh/domain/Ids"
-import { isoFromMillis } from "@claudemesh/domain/IsoTime"
-import { Clock, Config, Console, Effect, Option, Result, Schema } from "effect"
+import { MemberName } from "@claudemesh/domain/trust/MemberName"
+import { Config, Console, Effect, Option, Result, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/unstable/cli"
 import { Failed, failed } from "../Failed.ts"
 import { bold, printJson } from "../Output.ts"
@@ -30,11 +30,11 @@ const homeFlag = (configPath: string): string => {
   return home === join(homedir(), ".claudemesh") ? "" : ` -e CLAUDEMESH_HOME=${home}`
 }
 
-const isDisplayName = Schema.is(DisplayName)
+const isMemberName = Schema.is(MemberName)
 
 /** The name of the account, else of the machine. */
 const ownName = (): DisplayName =>
-  [userInfo().username, hostname()].filter((name) => name !== "unknown").filter(isDisplayName)[0] ??
+  [userInfo().username, hostname()].filter((name) => name !== "unknown").filter(isMemberName)[0] ??
   DisplayName.make("me")
 
 export const create = Command.make(
@@ -47,7 +47,7 @@ export const create = Command.make(
     broker: Flags.broker,
     as: Flag.String("as").pipe(
       Flag.withDescription("Your name in the mesh (default: your account's)"),
-      Flag.withSchema(DisplayName),
+      Flag.withSchema(MemberName),
       Flag.optional,
     ),
     adminToken: Flag.Redacted("admin-token").pipe(
@@ -69,14 +69,16 @@ export const create = Command.make(
       const mesh = yield* newMesh({
         slug,
         name: DisplayName.make(slug),
+        brokerUrl: url,
         members: [displayName],
+        role: "owner",
+        allowV1: false,
       })
       const { members, owner, request } = mesh
       const [self] = members
       if (self === undefined) return yield* Effect.die("a new mesh has its maker as a member")
-      yield* createMesh(httpOriginOf(url), request, Option.getOrUndefined(adminToken))
-      const joinedAt = isoFromMillis(yield* Clock.currentTimeMillis)
-      const membership = { ...membershipIn(mesh, self, url, joinedAt), ownerSecretKey: owner.secretKey }
+      yield* createMesh(url, request, owner, Option.getOrUndefined(adminToken))
+      const membership = { ...membershipIn(mesh, self), ownerSecretKey: owner.secretKey }
       yield* file.update((meshes) => Result.succeed([...meshes, membership]))
       if (json) {
         return yield* printJson({

@@ -1,13 +1,11 @@
 /** `seed-test-mesh`: for developing and testing, a mesh with members whose keys are printed. Loopback only. */
 import { join } from "node:path"
 import { createMesh } from "@claudemesh/client/http/BrokerHttp"
-import { httpOriginOf } from "@claudemesh/client/http/BrokerUrl"
 import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
 import { membershipIn, newMesh } from "@claudemesh/client/keys/CreateMesh"
 import { Sodium } from "@claudemesh/client/keys/Sodium"
 import { DisplayName, Slug } from "@claudemesh/domain/Ids"
-import { isoFromMillis } from "@claudemesh/domain/IsoTime"
-import { Clock, Console, Effect, Option, Result, Schema } from "effect"
+import { Console, Effect, Option, Result, Schema } from "effect"
 import { Command, Flag } from "effect/unstable/cli"
 import { Failed, failed } from "../Failed.ts"
 import { bold, printJson, shortKey, table } from "../Output.ts"
@@ -54,18 +52,20 @@ export const seedTestMesh = Command.make(
       const mesh = yield* newMesh({
         slug,
         name: DisplayName.make(slug),
+        brokerUrl: url,
         members: Array.from({ length: count }, (_, index) => nameOf(index)),
+        role: "member",
+        allowV1: true,
       })
       const { members, owner, request } = mesh
       if (Option.isSome(into)) yield* slugIsFree(slug, into.value, members)
-      yield* createMesh(httpOriginOf(url), request)
-      const joinedAt = isoFromMillis(yield* Clock.currentTimeMillis)
+      yield* createMesh(url, request, owner)
       const folders = Option.isNone(into)
         ? []
         : yield* Effect.forEach(members, (member) =>
             Effect.gen(function* () {
               const folder = join(into.value, member.displayName)
-              const membership = membershipIn(mesh, member, url, joinedAt)
+              const membership = membershipIn(mesh, member)
               const { update } = yield* ConfigFile
               yield* update((meshes) => Result.succeed([...meshes, membership]))
               return folder
@@ -77,12 +77,12 @@ export const seedTestMesh = Command.make(
           slug,
           brokerUrl: url,
           owner: { publicKey: owner.publicKey, secretKey: owner.secretKey },
-          members: members.map(({ displayName, memberId, publicKey, secretKey }) => ({
+          members: members.map(({ certificate, displayName, memberId, publicKey, secretKey }) => ({
             memberId,
             displayName,
             publicKey,
             secretKey,
-            certificate: null,
+            certificate,
           })),
         })
       }

@@ -9,11 +9,10 @@ import { brokerConfigOf } from "@claudemesh/broker/Config"
 import { Server } from "@claudemesh/broker/http/Server"
 import { type BrokerClient, makeBrokerClient } from "@claudemesh/client/BrokerClient"
 import { createMesh } from "@claudemesh/client/http/BrokerHttp"
-import { BrokerUrl, httpOriginOf } from "@claudemesh/client/http/BrokerUrl"
+import { BrokerUrl } from "@claudemesh/client/http/BrokerUrl"
 import { membershipIn, newMesh, type NewMesh } from "@claudemesh/client/keys/CreateMesh"
 import { DisplayName, SessionId, Slug } from "@claudemesh/domain/Ids"
-import { isoFromMillis } from "@claudemesh/domain/IsoTime"
-import { Clock, Console, Context, Effect, FileSystem, Layer, References } from "effect"
+import { Console, Context, Effect, FileSystem, Layer, References } from "effect"
 import { Failed } from "../Failed.ts"
 import { clientIdentity, clientLayer } from "../Meshes.ts"
 import { bold, dim, green } from "../Output.ts"
@@ -43,13 +42,16 @@ const conversation = Effect.fnUntraced(function* (folder: string) {
   const mesh = yield* newMesh({
     slug: Slug.make("demo"),
     name: DisplayName.make("demo"),
+    brokerUrl: url,
     members: [DisplayName.make("alice"), DisplayName.make("bob")],
+    role: "member",
+    allowV1: false,
   })
-  yield* createMesh(httpOriginOf(url), mesh.request)
+  yield* createMesh(url, mesh.request, mesh.owner)
   yield* say("A mesh was made by its owner's signature:", mesh.request.meshId)
 
-  const alice = yield* peer(url, mesh, "alice")
-  const bob = yield* peer(url, mesh, "bob")
+  const alice = yield* peer(mesh, "alice")
+  const bob = yield* peer(mesh, "bob")
   yield* Effect.all([alice.awaitConnected(waitMillis), bob.awaitConnected(waitMillis)])
   yield* say("Two peers proved their keys and are attached:", "alice and bob")
 
@@ -66,12 +68,12 @@ const conversation = Effect.fnUntraced(function* (folder: string) {
 
 const say = (what: string, detail: string) => Console.log(`${green("•")} ${what} ${dim(detail)}`)
 
-const peer = Effect.fnUntraced(function* (brokerUrl: BrokerUrl, mesh: NewMesh, name: string) {
+const peer = Effect.fnUntraced(function* (mesh: NewMesh, name: string) {
   const member = mesh.members.find(({ displayName }) => displayName === name)
   if (member === undefined) return yield* new Failed({ reason: `${name} is not in the demo's mesh` })
   let arrivals = 0
   return yield* makeBrokerClient({
-    membership: membershipIn(mesh, member, brokerUrl, isoFromMillis(yield* Clock.currentTimeMillis)),
+    membership: membershipIn(mesh, member),
     sessionId: SessionId.make(`demo-${name}`),
     client: clientIdentity,
     nextArrival: () => ++arrivals,

@@ -1,0 +1,39 @@
+/**
+ * Signing the records of trust with a key that we hold, and checking those of others with libsodium. What a record says
+ * is the domain's; nothing is decided here.
+ */
+import type { MeshId, SecretKey } from "@claudemesh/domain/Ids"
+import { type Certificate, certificateStatement } from "@claudemesh/domain/trust/Certificate"
+import { type Invite, inviteStatement } from "@claudemesh/domain/trust/Invite"
+import { type Revocation, revocationStatement } from "@claudemesh/domain/trust/Revocation"
+import type { Verifier } from "@claudemesh/domain/trust/TrustRegister"
+import { Result } from "effect"
+import type { Sodium } from "./Sodium.ts"
+
+type Signer = Pick<typeof Sodium.Service, "sign">
+
+/** With the owner's secret key, or an admin's. */
+export const signInvite = ({ sign }: Signer, invite: Omit<Invite, "signature">, secretKey: SecretKey): Invite => ({
+  ...invite,
+  signature: sign(inviteStatement(invite), secretKey),
+})
+
+/** With the invite's secret key. */
+export const signCertificate = (
+  { sign }: Signer,
+  meshId: MeshId,
+  certificate: Omit<Certificate, "signature">,
+  secretKey: SecretKey,
+): Certificate => ({ ...certificate, signature: sign(certificateStatement(meshId, certificate), secretKey) })
+
+/** With the secret key of who revokes. */
+export const signRevocation = (
+  { sign }: Signer,
+  revocation: Omit<Revocation, "signature">,
+  secretKey: SecretKey,
+): Revocation => ({ ...revocation, signature: sign(revocationStatement(revocation), secretKey) })
+
+export const verifierOf = ({ trust, verify }: Pick<typeof Sodium.Service, "trust" | "verify">): Verifier => ({
+  verify,
+  isUsableKey: (key) => Result.isSuccess(trust(key)),
+})
