@@ -48,3 +48,6 @@ export const httpTimeoutMillis = 10_000
 
 /** How long a new mesh's first invite is good: its members are certified in the same moment. */
 export const firstInviteMillis = 60 * 60_000
+
+/** Of an invite link. An admin's, with the longest names, is shorter than this. */
+export const linkCharactersMax = 8_192
