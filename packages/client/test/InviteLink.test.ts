@@ -213,6 +213,7 @@ layer(testLayer)("an invite link", (it) => {
           assert.strictEqual(broken._tag, "LinkBroken")
           assert.include(broken.message, "copy it again")
         }
+        assert.include((yield* refusal(`${ofOwner}a`)).message, "changed or lost")
         const read = yield* parseInviteLink(ofOwner)
         const stranger = yield* owner()
         const forged = signInvite(yield* Sodium, read.invite, stranger.ownerSecretKey)
