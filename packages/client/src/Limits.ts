@@ -51,3 +51,7 @@ export const firstInviteMillis = 60 * 60_000
 
 /** Of an invite link. An admin's, with the longest names, is shorter than this. */
 export const linkCharactersMax = 8_192
+
+/** Of an exported identity: a few hundred meshes with their proofs. */
+export const exportCharactersMax = 2_097_152
+export const passphraseCharactersMin = 12
