@@ -23,6 +23,10 @@ export interface BrokerConfig {
   /** Origins that a v2 hello may be signed for; none: the loopback origins of the port. */
   readonly publicOrigins: ReadonlyArray<string>
   readonly adminToken: Option.Option<Redacted.Redacted>
+  /** Proxies in front that add to `X-Forwarded-For`; 0: the header is not read. */
+  readonly trustedProxies: number
+  /** Whether clients of protocol v1 are admitted. */
+  readonly allowV1: boolean
   readonly logLevel: LogLevel
   readonly limits: BrokerLimits
 }
@@ -86,6 +90,18 @@ export const variables = {
     meaning: "Bearer token of 16 characters or more that `POST /meshes` needs where the listener is not on loopback.",
     expected: "at least 16 characters",
   },
+  BROKER_TRUSTED_PROXIES: {
+    fallback: "0",
+    meaning:
+      "How many proxies stand in front, each adding to `X-Forwarded-For`. Rates are counted for the address before them. 0: the header is not read.",
+    expected: "a whole number from 0 to 5",
+  },
+  BROKER_ALLOW_V1: {
+    fallback: "true",
+    meaning:
+      "Whether the first clients are admitted, which speak protocol v1. What that costs is in `docs/security.md`.",
+    expected: "true or false",
+  },
   LOG_LEVEL: {
     fallback: "info",
     meaning: "Least level of what is logged to stderr: trace, debug, info, warn, error or none.",
@@ -129,6 +145,11 @@ const wholeNumber = (least: number, most: number) => (text: string) => {
   return value >= least && value <= most ? value : undefined
 }
 
+const truth = (text: string): boolean | undefined => {
+  const word = text.toLowerCase()
+  return word === "true" || (word === "false" ? false : undefined)
+}
+
 const origins = (text: string): ReadonlyArray<string> | undefined => {
   const all = text.split(",").map((url) => audienceOf(url.trim()))
   return all.every((origin) => origin !== undefined) ? all : undefined
@@ -169,6 +190,8 @@ export const brokerConfig: Effect.Effect<BrokerConfig, InvalidVariable> = Effect
     hookFreshMillis: (yield* read("HOOK_FRESH_WINDOW_SECONDS", seconds, 30)) * 1000,
     publicOrigins: yield* read("BROKER_PUBLIC_URL", origins, []),
     adminToken: Option.map(Option.fromUndefinedOr(token), (text) => Redacted.make(text)),
+    trustedProxies: yield* read("BROKER_TRUSTED_PROXIES", wholeNumber(0, 5), 0),
+    allowV1: yield* read("BROKER_ALLOW_V1", truth, true),
     logLevel: yield* read(
       "LOG_LEVEL",
       (text) => logLevels.find((level) => level.toLowerCase() === text.toLowerCase()),

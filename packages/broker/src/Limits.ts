@@ -49,6 +49,23 @@ export interface BrokerLimits {
   readonly drainTimeoutMillis: number
   /** Bytes of an HTTP request's body. */
   readonly httpBodyBytesMax: number
+  /** How long the body of an HTTP request may take to arrive. */
+  readonly httpRequestTimeoutMillis: number
+  /** Nonces of signed requests that are remembered, each for as long as its request could be sent again. */
+  readonly requestNoncesMax: number
+  /** Sockets opened from one address: so many a second for ever, and so many at once. */
+  readonly socketsPerAddressPerSecond: number
+  readonly socketsPerAddressBurst: number
+  /** Hellos that one key has signed. */
+  readonly hellosPerKeyPerSecond: number
+  readonly hellosPerKeyBurst: number
+  /** Requests that change something, or ask for invites: from one address, and signed by one key. */
+  readonly requestsPerAddressPerSecond: number
+  readonly requestsPerAddressBurst: number
+  readonly requestsPerKeyPerSecond: number
+  readonly requestsPerKeyBurst: number
+  /** Addresses or keys whose rate is remembered, for each of the rates. The one that was quiet longest makes room. */
+  readonly rateKeysMax: number
   /** How long a message waits for its recipient, unless it asks for less. */
   readonly messageTtlMillis: number
   /** How long after its expiry at the latest a message's row is kept, for who resends it or asks what became of it. */
@@ -89,6 +106,17 @@ export const brokerLimits: BrokerLimits = {
   healthTimeoutMillis: 2_000,
   drainTimeoutMillis: 5_000,
   httpBodyBytesMax: 65_536,
+  httpRequestTimeoutMillis: 10_000,
+  requestNoncesMax: 10_000,
+  socketsPerAddressPerSecond: 50,
+  socketsPerAddressBurst: 2_000,
+  hellosPerKeyPerSecond: 50,
+  hellosPerKeyBurst: 2_000,
+  requestsPerAddressPerSecond: 20,
+  requestsPerAddressBurst: 100,
+  requestsPerKeyPerSecond: 5,
+  requestsPerKeyBurst: 50,
+  rateKeysMax: 10_000,
   messageTtlMillis: 7 * dayMillis,
   messageRowMillis: 8 * dayMillis,
   sessionRetentionMillis: 30 * dayMillis,

@@ -21,6 +21,8 @@ describe("a broker without any variable", () => {
         hookFreshMillis: 30_000,
         publicOrigins: [],
         adminToken: Option.none(),
+        trustedProxies: 0,
+        allowV1: true,
         logLevel: "Info",
         limits: brokerLimits,
       })
@@ -123,6 +125,24 @@ const cases: Record<
     wrong: ["mesh.example.com", "ftp://mesh.example.com", "wss://a.example,nonsense", "wss://a.example,"],
   },
   BROKER_ADMIN_TOKEN: { key: "adminToken", good: [], wrong: ["short", "fifteen-letters"] },
+  BROKER_TRUSTED_PROXIES: {
+    key: "trustedProxies",
+    good: [
+      ["0", 0],
+      ["1", 1],
+      ["5", 5],
+    ],
+    wrong: ["6", "-1", "1.5", "all", "true"],
+  },
+  BROKER_ALLOW_V1: {
+    key: "allowV1",
+    good: [
+      ["true", true],
+      ["false", false],
+      ["FALSE", false],
+    ],
+    wrong: ["0", "1", "no", "yes", "constructor"],
+  },
   LOG_LEVEL: {
     key: "logLevel",
     good: [

@@ -6,7 +6,7 @@ import { variables } from "../src/Config.ts"
 
 it("the README lists every variable with its default and meaning, and no other", () => {
   const readme = readFileSync(join(import.meta.dirname, "../../../README.md"), "utf8")
-  const rows = readme.matchAll(/^\| `([A-Z_]+)` \| (.+?) \| (.+?) \|$/gm)
+  const rows = readme.matchAll(/^\| `([A-Z0-9_]+)` \| (.+?) \| (.+?) \|$/gm)
   const listed = [...rows].map(([, name, fallback, meaning]) => [name, { fallback, meaning }])
   const known = Object.entries(variables).map(([name, { fallback, meaning }]) => [name, { fallback, meaning }])
   assert.deepStrictEqual(listed, known)
