@@ -23,7 +23,17 @@ export interface HelloContext {
 }
 
 export interface HelloRefusal {
-  readonly code: Extract<ErrorCode, "timestamp_skew" | "bad_signature" | "unauthorized" | "replayed" | "capacity">
+  readonly code: Extract<
+    ErrorCode,
+    | "timestamp_skew"
+    | "bad_signature"
+    | "unauthorized"
+    | "revoked"
+    | "replayed"
+    | "capacity"
+    | "unsupported"
+    | "rate_limited"
+  >
   readonly message: string
 }
 

@@ -1,0 +1,139 @@
+/**
+ * A request whose signature was checked. Only this module can make one, and nothing that changes a mesh takes anything
+ * else, so no request acts for a key without its proof. What is cheap to see is looked at first, the nonce is
+ * remembered last: nobody can fill the memory, or use up a key's rate, without that key.
+ *
+ * A nonce is remembered for as long as its time would let it be used again, by this process. What was signed before
+ * the process began is refused, so a request that was used before a restart does nothing after it; only one whose
+ * signer's clock was ahead could, and all that it can do is to be answered again: every change is idempotent.
+ */
+import type { MeshId, PublicKey } from "@claudemesh/domain/Ids"
+import {
+  parseProof,
+  type RequestFacts,
+  type RequestProof,
+  requestSkewMillis,
+  requestStatement,
+} from "@claudemesh/domain/trust/SignedRequest"
+import { Option, Result } from "effect"
+import type { Verifier } from "../connection/HelloProof.ts"
+import type { RateLimit } from "./RateLimits.ts"
+
+export interface RequestRefusal {
+  readonly code: "unsigned" | "stale" | "replayed" | "bad_signature" | "rate_limited"
+  readonly message: string
+}
+
+/** What of a request is signed and stands in it; the audience is known to the broker. */
+export type ReceivedRequest = Omit<RequestFacts, "audience"> & { readonly header: string | undefined }
+
+export interface RequestContext {
+  readonly nowMillis: number
+  /** The origins a request may have been signed for. */
+  readonly audiences: ReadonlyArray<string>
+  readonly verifier: Pick<Verifier, "verify">
+  readonly nonces: RequestNonces
+  readonly rate: RateLimit<PublicKey>
+}
+
+/** Nonces that were used, and the time before which nothing is taken any more. */
+export class RequestNonces {
+  /** When each was signed, in the order of their coming. */
+  readonly #signedAt = new Map<string, number>()
+  #takenUntil: number
+
+  constructor(
+    readonly max: number,
+    startedMillis: number,
+  ) {
+    this.#takenUntil = startedMillis - 1
+  }
+
+  get size(): number {
+    return this.#signedAt.size
+  }
+
+  /** Also after the clock was set back: what was forgotten is never taken again. */
+  isPast(signedAtMillis: number): boolean {
+    return signedAtMillis <= this.#takenUntil
+  }
+
+  has(key: PublicKey, nonce: string): boolean {
+    return this.#signedAt.has(nameOf(key, nonce))
+  }
+
+  /** False: there is no room. */
+  remember(key: PublicKey, nonce: string, signedAtMillis: number, nowMillis: number): boolean {
+    this.#forget(nowMillis)
+    if (this.#signedAt.size >= this.max) return false
+    this.#signedAt.set(nameOf(key, nonce), signedAtMillis)
+    return true
+  }
+
+  /** The first that is still good ends it, unless room is needed: then all are looked at. */
+  #forget(nowMillis: number): void {
+    for (const [name, signedAtMillis] of this.#signedAt) {
+      if (nowMillis - signedAtMillis > requestSkewMillis) {
+        this.#signedAt.delete(name)
+        this.#takenUntil = Math.max(this.#takenUntil, signedAtMillis)
+      } else if (this.#signedAt.size < this.max) return
+    }
+  }
+}
+
+const nameOf = (key: PublicKey, nonce: string): string => `${key}${nonce}`
+
+export class ProvedRequest {
+  // Private, so that nothing of the same shape passes for a proof.
+  readonly #proof: RequestProof
+
+  private constructor(
+    proof: RequestProof,
+    readonly body: string,
+  ) {
+    this.#proof = proof
+  }
+
+  /** The key that signed it. What it may do is for the mesh to say. */
+  get key(): PublicKey {
+    return this.#proof.key
+  }
+
+  get mesh(): MeshId {
+    return this.#proof.mesh
+  }
+
+  static verify(request: ReceivedRequest, context: RequestContext): Result.Result<ProvedRequest, RequestRefusal> {
+    if (request.header === undefined) return Result.fail(unsigned)
+    const proof = Option.getOrUndefined(parseProof(request.header))
+    if (proof === undefined) return Result.fail(unsigned)
+    const refusal = refusalOf(proof, request, context)
+    return refusal === undefined ? Result.succeed(new ProvedRequest(proof, request.body)) : Result.fail(refusal)
+  }
+}
+
+const unsigned: RequestRefusal = { code: "unsigned", message: "sign the request in a claudemesh-signature header" }
+const tooFast: RequestRefusal = { code: "rate_limited", message: "too many requests; come back slower" }
+
+const refusalOf = (
+  proof: RequestProof,
+  request: ReceivedRequest,
+  { audiences, nonces, nowMillis, rate, verifier }: RequestContext,
+): RequestRefusal | undefined => {
+  const { key, nonce } = proof
+  const signedAtMillis = Number(proof.time)
+  if (Math.abs(nowMillis - signedAtMillis) > requestSkewMillis) {
+    return { code: "stale", message: "it was signed more than 60 s from the broker's clock; sign it again" }
+  }
+  if (nonces.isPast(signedAtMillis)) {
+    return { code: "stale", message: "it was signed before the broker began; sign it again" }
+  }
+  if (nonces.has(key, nonce)) return { code: "replayed", message: "this request was used before; sign it again" }
+  const signed = (audience: string) =>
+    verifier.verify(requestStatement({ ...request, audience }, proof), proof.signature, key)
+  if (!audiences.some(signed)) {
+    return { code: "bad_signature", message: "the signature does not prove this request here" }
+  }
+  if (!rate.take(key, nowMillis)) return tooFast
+  return nonces.remember(key, nonce, signedAtMillis, nowMillis) ? undefined : tooFast
+}
