@@ -1,14 +1,16 @@
 /**
- * `~/.claudemesh/config.json`: the joined meshes and their secret keys. One writer (I19): `update` is alone in
+ * `~/.claudemesh/config.json`: the joined meshes and their secret keys, or where those are (`SecretStore.ts`). One writer (I19): `update` is alone in
  * this process by a semaphore and among processes by a lock file, and changes only what it knows; keys of other
  * programs survive. A file that cannot be understood is named in the error and never written over.
  */
 import { join } from "node:path"
 import { DisplayName, MeshId, Slug } from "@claudemesh/domain/Ids"
 import { Config, Context, Crypto, Effect, FileSystem, Layer, Option, Result, Schema, Semaphore } from "effect"
+import type { KeychainUnusable } from "./Keychain.ts"
 import { withLockFile } from "./LockFile.ts"
 import { Membership } from "./Membership.ts"
 import { type FileUnusable, readSecretFile, type SecretExposed, writeSecretFile } from "./SecretFile.ts"
+import { concealed, removed, revealed, secretPlace, type SecretStoreUnknown } from "./SecretStore.ts"
 
 export type Memberships = ReadonlyArray<Membership>
 
@@ -33,7 +35,7 @@ export class AlreadyJoined extends Schema.TaggedError<AlreadyJoined>()("AlreadyJ
   }
 }
 
-export type ReadError = FileUnusable | SecretExposed | ConfigBroken
+export type ReadError = FileUnusable | SecretExposed | ConfigBroken | KeychainUnusable | SecretStoreUnknown
 
 export class ConfigFile extends Context.Service<
   ConfigFile,
@@ -65,21 +67,37 @@ const open = Effect.fnUntraced(function* (directory: string) {
   const context = yield* Effect.context<FileSystem.FileSystem | Crypto.Crypto>()
   const alone = yield* Semaphore.make(1)
 
+  const broken = (problem: string) => new ConfigBroken({ path, problem })
+
   const load = Effect.gen(function* () {
+    const place = yield* secretPlace
     const text = yield* readSecretFile(path)
-    if (Option.isNone(text)) return emptyFile
-    const parsed = parse(text.value)
-    return yield* Result.isSuccess(parsed)
-      ? Effect.succeed(parsed.success)
-      : Effect.fail(new ConfigBroken({ path, problem: parsed.failure }))
+    if (Option.isNone(text)) return { ...emptyFile, place }
+    const { entries, raw } = yield* Effect.fromResult(Result.mapError(parse(text.value), broken))
+    const shown = yield* Effect.forEach(entries, revealed)
+    const decoded = Result.mapError(decodeMemberships(shown), ({ message }) => broken(message))
+    const meshes = yield* Effect.fromResult(decoded)
+    return { meshes, raw, entries, versionOne: raw["version"] === 1 ? text.value : undefined, place }
   })
 
   const change = Effect.fnUntraced(function* <E>(change: (meshes: Memberships) => Result.Result<Memberships, E>) {
     const file = yield* load
     const meshes = yield* Effect.fromResult(change(file.meshes))
     yield* Effect.fromResult(distinct(meshes))
-    if (file.versionOne !== undefined) yield* writeSecretFile(join(directory, "config.v1.json"), file.versionOne)
-    yield* writeSecretFile(path, format(file, meshes))
+    const { place, versionOne } = file
+    // Whoever wants no keys in a file wants no copy of one either.
+    if (versionOne !== undefined && place === "file")
+      yield* writeSecretFile(join(directory, "config.v1.json"), versionOne)
+    const entries = yield* Effect.forEach(meshes, (mesh) => {
+      const before = file.entries.find((entry) => entry["meshId"] === mesh.meshId) ?? {}
+      const unknown = Object.entries(before).filter(([key]) => !known.has(key))
+      return Effect.map(concealed(mesh, before, place, path), (entry): Json => ({
+        ...entry,
+        ...Object.fromEntries(unknown),
+      }))
+    })
+    yield* writeSecretFile(path, format(file.raw, entries))
+    yield* removed(file.entries, entries, path)
     return meshes
   })
 
@@ -101,11 +119,13 @@ interface LoadedFile {
   readonly meshes: Memberships
   /** What is in the file beside what we know, so that it is written back. */
   readonly raw: Json
+  /** The meshes as they are in the file. */
+  readonly entries: ReadonlyArray<Json>
   /** The text, when the file is one that the first clients wrote. */
   readonly versionOne: string | undefined
 }
 
-const emptyFile: LoadedFile = { meshes: [], raw: {}, versionOne: undefined }
+const emptyFile: LoadedFile = { meshes: [], raw: {}, entries: [], versionOne: undefined }
 
 const JsonObject = Schema.Record(Schema.String, Schema.Unknown)
 const Shape = Schema.fromJsonString(
@@ -116,13 +136,11 @@ const Shape = Schema.fromJsonString(
 const decodeShape = Schema.decodeUnknownResult(Shape)
 const decodeMemberships = Schema.decodeUnknownResult(Schema.Array(Membership))
 
-const parse = (text: string): Result.Result<LoadedFile, string> =>
-  Result.gen(function* () {
-    const raw = yield* Result.mapError(decodeShape(text), (error) => error.message)
-    const entries = raw.version === 1 ? raw.meshes.map(upgraded) : raw.meshes
-    const meshes = yield* Result.mapError(decodeMemberships(entries), (error) => error.message)
-    return { meshes, raw, versionOne: raw.version === 1 ? text : undefined }
-  })
+const parse = (text: string): Result.Result<Pick<LoadedFile, "entries" | "raw">, string> =>
+  Result.map(
+    Result.mapError(decodeShape(text), (error) => error.message),
+    (raw) => ({ raw, entries: raw.version === 1 ? raw.meshes.map(upgraded) : raw.meshes }),
+  )
 
 const isDisplayName = Schema.is(DisplayName)
 
@@ -134,14 +152,8 @@ const upgraded = (entry: Json): Json => {
 
 const known: ReadonlySet<string> = new Set(Object.keys(Membership.fields))
 
-const format = (file: LoadedFile, meshes: Memberships): string => {
-  const old = Array.isArray(file.raw["meshes"]) ? file.raw["meshes"].filter(Schema.is(JsonObject)) : []
-  const entries = meshes.map((mesh) => {
-    const before = old.find((entry) => entry["meshId"] === mesh.meshId) ?? {}
-    return { ...mesh, ...Object.fromEntries(Object.entries(before).filter(([key]) => !known.has(key))) }
-  })
-  return `${JSON.stringify({ ...file.raw, version: 2, meshes: entries }, undefined, 2)}\n`
-}
+const format = (raw: Json, entries: ReadonlyArray<Json>): string =>
+  `${JSON.stringify({ ...raw, version: 2, meshes: entries }, undefined, 2)}\n`
 
 const distinct = (meshes: Memberships): Result.Result<void, AlreadyJoined> => {
   const bySlug = new Map<Slug, Membership>()
