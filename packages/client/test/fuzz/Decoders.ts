@@ -1,4 +1,4 @@
-/** What the client reads from the outside: pushes, its config file, and a broker's URL as a person types it. */
+/** What the client reads from the outside: pushes, links, its config file, and a broker's URL as a person types it. */
 import { Base64, Nonce } from "@claudemesh/domain/Base64"
 import { ClientMessageId, MeshId } from "@claudemesh/domain/Ids"
 import { encodeGroupMessage } from "@claudemesh/domain/trust/GroupMessage"
@@ -15,6 +15,7 @@ import { Sodium } from "../../src/keys/Sodium.ts"
 import { type Content, openPush } from "../../src/seal/OpenPush.ts"
 import { at, cryptoTest, membershipOf, person, pushOf, testLayer } from "../support/FakeBroker.ts"
 import { sealedSend } from "../support/SealedSend.ts"
+import { linkDecoders } from "./Links.ts"
 
 const reasons: ReadonlySet<string> = new Set(["bad_key", "not_sealed_to_us", "not_text", "not_signed", "unsealed"])
 
@@ -205,6 +206,6 @@ const brokerUrl: Fuzzed = {
 
 export const clientDecoders: Promise<ReadonlyArray<Fuzzed>> = Effect.runPromise(
   Effect.gen(function* () {
-    return [...(yield* pushDecoders), yield* configDecoder, brokerUrl]
+    return [...(yield* pushDecoders), ...(yield* linkDecoders), yield* configDecoder, brokerUrl]
   }).pipe(Effect.provide(testLayer)),
 )
