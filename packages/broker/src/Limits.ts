@@ -73,6 +73,12 @@ export interface BrokerLimits {
   /** How long a session that is away is remembered, with its channels. */
   readonly sessionRetentionMillis: number
   readonly auditRetentionMillis: number
+  /** How long an expired invite that nobody used is listed. */
+  readonly inviteRetentionMillis: number
+  /** Members of one mesh: no more than a message can be sealed to. */
+  readonly membersPerMeshMax: number
+  /** Invites of one mesh that somebody may still join by. */
+  readonly invitesPerMeshMax: number
   /** Between two sweeps of what is to be kept no longer. */
   readonly janitorIntervalMillis: number
   /** Rows of each kind that one step of a sweep removes. */
@@ -121,6 +127,9 @@ export const brokerLimits: BrokerLimits = {
   messageRowMillis: 8 * dayMillis,
   sessionRetentionMillis: 30 * dayMillis,
   auditRetentionMillis: 365 * dayMillis,
+  inviteRetentionMillis: 30 * dayMillis,
+  membersPerMeshMax: 500,
+  invitesPerMeshMax: 1_000,
   janitorIntervalMillis: 60_000,
   janitorRowsMax: 500,
 }

@@ -18,6 +18,10 @@ const nameOf = (write: Write): string => {
       return `accept ${write.message.seq}`
     case "Consume":
       return `consume ${write.seq}`
+    case "InviteAdded":
+    case "MemberJoined":
+    case "KeyRevoked":
+      return `${write._tag} ${write.seq}`
     default:
       return `${write._tag} ${write.session}`
   }

@@ -54,6 +54,7 @@ describe("the janitor", () => {
         messageRowMillis: brokerLimits.messageRowMillis,
         sessionMillis: brokerLimits.sessionRetentionMillis,
         auditMillis: brokerLimits.auditRetentionMillis,
+        inviteMillis: brokerLimits.inviteRetentionMillis,
       })
       assert.strictEqual(steps[0]?.rowsMax, brokerLimits.janitorRowsMax)
     }).pipe(Effect.scoped),

@@ -12,6 +12,7 @@ import { Command } from "../src/mesh/MeshCommand.ts"
 import { MeshHost } from "../src/mesh/MeshHost.ts"
 import { CommitLanes } from "../src/store/CommitLane.ts"
 import { MessageStore, StoreError } from "../src/store/MessageStore.ts"
+import { Ed25519 } from "../src/trust/Ed25519.ts"
 import {
   alice,
   bob,
@@ -50,9 +51,9 @@ const story = <E>(
   const store = changed(change).pipe(Layer.provide(storeOn(sqliteInMemory)))
   const host = MeshHost.local(rules).pipe(
     Layer.provideMerge(CommitLanes.layer(1, rules.limits)),
-    Layer.provideMerge(store),
+    Layer.provideMerge([store, Ed25519.layer]),
   )
-  return Effect.flatMap(MessageStore, (made) => made.createMesh(meshRecord, [alice, bob, carol], 0)).pipe(
+  return Effect.flatMap(MessageStore, (made) => made.createMesh(meshRecord, undefined, [alice, bob, carol], 0)).pipe(
     Effect.andThen(tell),
     Effect.provide(host),
     Effect.provideService(References.MinimumLogLevel, "None"),
@@ -391,7 +392,7 @@ describe("a mesh that fails", () => {
     story(
       Effect.gen(function* () {
         const other = MeshId.make("mesh-2")
-        yield* (yield* MessageStore).createMesh({ ...meshRecord, meshId: other }, [alice], 0)
+        yield* (yield* MessageStore).createMesh({ ...meshRecord, meshId: other }, undefined, [alice], 0)
         const [mesh, neighbour] = [yield* enter, yield* (yield* MeshHost).enter(other)]
         const peer = yield* attach(neighbour, alice)
         yield* crash(mesh)
@@ -517,7 +518,7 @@ describe("the host", () => {
           assert.strictEqual((yield* Effect.flip(host.enter(unknown)))._tag, "UnknownMesh")
         }
         assert.deepStrictEqual(count, { loads: 0, asked: 3 })
-        yield* (yield* MessageStore).createMesh({ ...meshRecord, meshId: unknown }, [alice], 0)
+        yield* (yield* MessageStore).createMesh({ ...meshRecord, meshId: unknown }, undefined, [alice], 0)
         yield* attach(yield* host.enter(unknown), alice)
         assert.deepStrictEqual(count, { loads: 1, asked: 4 })
         yield* host.enter(unknown)

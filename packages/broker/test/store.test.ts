@@ -262,7 +262,7 @@ const claims: Readonly<Record<string, Claim>> = {
           ]),
       }),
     )
-    yield* store.createMesh(meshRecord, [bob], 0)
+    yield* store.createMesh(meshRecord, undefined, [bob], 0)
     yield* commit(
       sessionWrite("SessionAttached", "came-and-went", 10),
       sessionWrite("SessionAttached", "stays", 10),
@@ -318,12 +318,14 @@ const claims: Readonly<Record<string, Claim>> = {
       const store = yield* MessageStore
       assert.isTrue(Option.isNone(yield* store.loadMesh(meshId)))
       assert.isFalse(yield* store.meshExists(meshId))
-      yield* store.createMesh(meshRecord, [alice, bob], 5)
+      yield* store.createMesh(meshRecord, undefined, [alice, bob], 5)
       assert.isTrue(yield* store.meshExists(meshId))
       const fresh = Option.getOrThrow(yield* store.loadMesh(meshId))
       assert.deepStrictEqual(fresh, {
         mesh: meshRecord,
         members: [alice, bob],
+        invites: [],
+        revocations: [],
         sessions: [],
         lastSeq: 1,
         subscriptions: [],
@@ -350,23 +352,23 @@ const claims: Readonly<Record<string, Claim>> = {
 
   "makes a mesh once: the same again is the same, and the id of another mesh a conflict": Effect.gen(function* () {
     const store = yield* MessageStore
-    assert.strictEqual(yield* store.createMesh(meshRecord, [alice, bob], 1), "created")
-    assert.strictEqual(yield* store.createMesh(meshRecord, [bob, alice], 2), "same")
+    assert.strictEqual(yield* store.createMesh(meshRecord, undefined, [alice, bob], 1), "created")
+    assert.strictEqual(yield* store.createMesh(meshRecord, undefined, [bob, alice], 2), "same")
     const otherOwner = { ...meshRecord, ownerPublicKey: carol.publicKey }
-    assert.strictEqual(yield* store.createMesh(otherOwner, [alice, bob], 3), "conflict")
+    assert.strictEqual(yield* store.createMesh(otherOwner, undefined, [alice, bob], 3), "conflict")
     const otherKey = { ...bob, publicKey: carol.publicKey }
-    assert.strictEqual(yield* store.createMesh(meshRecord, [alice, otherKey], 3), "conflict")
-    assert.strictEqual(yield* store.createMesh(meshRecord, [alice, bob, carol], 3), "conflict")
-    assert.strictEqual(yield* store.createMesh(meshRecord, [alice], 3), "conflict")
+    assert.strictEqual(yield* store.createMesh(meshRecord, undefined, [alice, otherKey], 3), "conflict")
+    assert.strictEqual(yield* store.createMesh(meshRecord, undefined, [alice, bob, carol], 3), "conflict")
+    assert.strictEqual(yield* store.createMesh(meshRecord, undefined, [alice], 3), "conflict")
     const otherName = { ...meshRecord, name: DisplayName.make("Another") }
-    assert.strictEqual(yield* store.createMesh(otherName, [alice, bob], 3), "conflict")
+    assert.strictEqual(yield* store.createMesh(otherName, undefined, [alice, bob], 3), "conflict")
     const named = {
       ...meshRecord,
       meshId: MeshId.make("mesh-2"),
       name: DisplayName.make("Zwölf \u{1F600}"),
       allowUnsealed: true,
     }
-    assert.strictEqual(yield* store.createMesh(named, [], 4), "created")
+    assert.strictEqual(yield* store.createMesh(named, undefined, [], 4), "created")
     assert.deepStrictEqual(Option.getOrThrow(yield* store.loadMesh(named.meshId)).mesh, named)
     assert.deepStrictEqual(Option.getOrThrow(yield* store.loadMesh(meshId)).members, [alice, bob])
   }),

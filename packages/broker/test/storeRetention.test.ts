@@ -1,9 +1,11 @@
 /** Groups, channels and retention, as every database must keep them. */
 import { Base64 } from "@claudemesh/domain/Base64"
 import { MeshId } from "@claudemesh/domain/Ids"
+import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import { assert } from "@effect/vitest"
 import { Effect, Option, Tracer } from "effect"
 import { SqlClient } from "effect/unstable/sql"
+import { certificateFor, inviteFrom, keysOf } from "../../domain/test/support/Trust.ts"
 import { MessageStore, type Retention, Write, Written } from "../src/store/MessageStore.ts"
 import { alice, bob, carol, meshId, meshRecord } from "./support/MeshStory.ts"
 import { acceptOf, consumeOf, inboxOf, messageOf } from "./support/Stores.ts"
@@ -33,7 +35,12 @@ const textOf = (seq: number) =>
 
 const unbound = (text: string) => Array.from({ length: text.split("?").length - 1 }, () => null)
 
-const retention: Retention = { messageRowMillis: 10_000, sessionMillis: 20_000, auditMillis: 30_000 }
+const retention: Retention = {
+  messageRowMillis: 10_000,
+  sessionMillis: 20_000,
+  auditMillis: 30_000,
+  inviteMillis: 40_000,
+}
 
 const retire = (nowMillis: number, rowsMax = 100) =>
   Effect.flatMap(MessageStore, (store) => store.retire(retention, rowsMax, nowMillis))
@@ -149,7 +156,7 @@ const claims: Readonly<Record<string, Claim>> = {
   }),
 
   "keeps of each session and channel the end of what one batch says": Effect.gen(function* () {
-    yield* (yield* MessageStore).createMesh(meshRecord, [bob], 0)
+    yield* (yield* MessageStore).createMesh(meshRecord, undefined, [bob], 0)
     yield* commit(
       channelWrite("ChannelJoined", "s1", "one"),
       channelWrite("ChannelJoined", "s1", "two"),
@@ -208,7 +215,7 @@ const claims: Readonly<Record<string, Claim>> = {
   }),
 
   "retires sessions that stayed away, with their channels, and none that is attached (I17)": Effect.gen(function* () {
-    yield* (yield* MessageStore).createMesh(meshRecord, [bob], 0)
+    yield* (yield* MessageStore).createMesh(meshRecord, undefined, [bob], 0)
     yield* commit(
       ...["s1", "s2"].map((name) => sessionWrite("SessionAttached", name, 10)),
       ...["s1", "s2"].map((name) => channelWrite("ChannelJoined", name, "builds")),
@@ -222,7 +229,7 @@ const claims: Readonly<Record<string, Claim>> = {
   }),
 
   "retires audit rows, but the newest of a mesh never: it carries the sequence (I17, I18)": Effect.gen(function* () {
-    yield* (yield* MessageStore).createMesh(meshRecord, [bob], 0)
+    yield* (yield* MessageStore).createMesh(meshRecord, undefined, [bob], 0)
     yield* commit(...[2, 3, 4].map((seq) => acceptOf(messageOf(seq))))
     yield* retire(31_002)
     assert.deepInclude(yield* sizes, { audit_log: 2 })
@@ -303,6 +310,33 @@ const claims: Readonly<Record<string, Claim>> = {
     })
   }),
 
+  "retires an expired invite that nobody used, and keeps one that a member came by (I17)": Effect.gen(function* () {
+    const store = yield* MessageStore
+    yield* store.createMesh(meshRecord, undefined, [bob], 0)
+    const expiresAt = isoFromMillis(5_000)
+    const [used, unused] = [keysOf("used"), keysOf("unused")].map((keys) => inviteFrom(keys, { meshId, expiresAt }))
+    if (used === undefined || unused === undefined) return assert.fail()
+    yield* commit(
+      Write.InviteAdded({ meshId, seq: 2, invite: used, atMillis: 10 }),
+      Write.InviteAdded({ meshId, seq: 3, invite: unused, atMillis: 10 }),
+      Write.MemberJoined({
+        meshId,
+        seq: 4,
+        certificate: certificateFor(keysOf("carl"), keysOf("used")),
+        atMillis: 11,
+      }),
+    )
+    const invites = Effect.map(store.loadMesh(meshId), (found) =>
+      Option.getOrThrow(found).invites.map(({ invite }) => invite.publicKey),
+    )
+    yield* retire(44_999)
+    assert.sameMembers([...(yield* invites)], [used.publicKey, unused.publicKey])
+    yield* retire(45_000)
+    assert.deepStrictEqual(yield* invites, [used.publicKey])
+    yield* retire(10_000_000)
+    assert.deepStrictEqual(yield* invites, [used.publicKey])
+  }),
+
   "has no table without a rule for how long its rows are kept (I17)": Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     const found = yield* sql.onDialectOrElse({
@@ -312,8 +346,8 @@ const claims: Readonly<Record<string, Claim>> = {
           readonly name: string
         }>`SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'mesh'`,
     })
-    const retired = ["audit_log", "channel_subscription", "delivery", "message", "session"]
-    const permanent = ["member", "mesh", "migration"]
+    const retired = ["audit_log", "channel_subscription", "delivery", "invite", "message", "session"]
+    const permanent = ["member", "mesh", "migration", "revocation"]
     assert.sameMembers(
       found.map(({ name }) => name).filter((name) => !name.startsWith("sqlite_")),
       [...retired, ...permanent],

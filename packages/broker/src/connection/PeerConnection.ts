@@ -4,7 +4,7 @@
  * out is queued in the socket in the order the mesh decided. When it fails, its socket closes and nobody else
  * notices (I24).
  */
-import { PresenceId } from "@claudemesh/domain/Ids"
+import { PresenceId, type PublicKey } from "@claudemesh/domain/Ids"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import { type BrokerFrame, encodeBrokerFrame } from "@claudemesh/domain/wire/BrokerFrame"
 import { type ClientFrame, decodeClientFrame, type Hello, type Send } from "@claudemesh/domain/wire/ClientFrame"
@@ -34,7 +34,20 @@ interface Greeted {
 /** Frames that v1 has; to a v1 client all others are unknown. */
 const v1Types: ReadonlySet<ClientFrame["type"]> = new Set(["hello", "send", "set_status"] as const)
 
-export const runPeerConnection = (socket: ServerSocket, audiences: ReadonlyArray<string>, rules: MeshRules) => {
+/** Who is let in at all, whatever their mesh says. */
+export interface Admission {
+  readonly allowV1: boolean
+  /** Asked once the key is proved, so that nobody can use up another one's rate. */
+  readonly mayGreet: (key: PublicKey, nowMillis: number) => boolean
+}
+const everyone: Admission = { allowV1: true, mayGreet: () => true }
+
+export const runPeerConnection = (
+  socket: ServerSocket,
+  audiences: ReadonlyArray<string>,
+  rules: MeshRules,
+  admission: Admission = everyone,
+) => {
   let handling: string | undefined
   let protocol: 1 | 2 = 1
 
@@ -69,7 +82,7 @@ export const runPeerConnection = (socket: ServerSocket, audiences: ReadonlyArray
     send({
       type: "challenge",
       nonce,
-      protocols: [1, 2],
+      protocols: admission.allowV1 ? [1, 2] : [2],
       brokerTime: isoFromMillis(yield* Clock.currentTimeMillis),
     })
     return nonce
@@ -89,8 +102,13 @@ export const runPeerConnection = (socket: ServerSocket, audiences: ReadonlyArray
     }
   })
 
-  const refuseHello = Effect.fnUntraced(function* (protocol: 1 | 2, { code, message }: HelloRefusal) {
+  const refuseHello = Effect.fnUntraced(function* (protocol: 1 | 2, refusal: HelloRefusal) {
+    // A v1 client knows no other word for it.
+    const code = refusal.code === "revoked" && protocol === 1 ? "unauthorized" : refusal.code
+    const { message } = refusal
     yield* refuse(protocol, code, message, undefined)
+    if (code === "rate_limited") return yield* end(CloseCode.flooding, code)
+    if (code === "revoked") return yield* end(CloseCode.revoked, code)
     // A v1 client reads the reason and comes back after any code; a v2 client would take 1008 for final.
     const reason = code === "capacity" && protocol === 2 ? CloseCode.atCapacity : CloseCode.notAdmitted
     return yield* end(reason, code)
@@ -104,10 +122,16 @@ export const runPeerConnection = (socket: ServerSocket, audiences: ReadonlyArray
 
   const greet = Effect.fnUntraced(function* (hello: Hello, nonce: string) {
     protocol = "protocol" in hello ? 2 : 1
+    if (protocol === 1 && !admission.allowV1) {
+      return yield* refuseHello(1, { code: "unsupported", message: "this broker takes protocol 2 only; update" })
+    }
     const nowMillis = yield* Clock.currentTimeMillis
     const verified = HelloProof.verify(hello, { nonce, audiences, nowMillis }, yield* Ed25519)
     if (Result.isFailure(verified)) return yield* refuseHello(protocol, verified.failure)
     const proof = verified.success
+    if (!admission.mayGreet(hello.pubkey, nowMillis)) {
+      return yield* refuseHello(protocol, { code: "rate_limited", message: "too many hellos; come back slower" })
+    }
     const mesh = yield* (yield* MeshHost).enter(hello.meshId).pipe(
       Effect.catchTags({
         UnknownMesh: () => refuseHello(protocol, { code: "unauthorized", message: "no such member in this mesh" }),

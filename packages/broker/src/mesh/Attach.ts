@@ -71,6 +71,7 @@ const refusalOf = (
   hello: Hello,
   nowMillis: number,
 ): HelloRefusal | undefined => {
+  if (state.register.isRevoked(hello.pubkey)) return { code: "revoked", message: "this member was revoked" }
   if (member === undefined || member.record.memberId !== hello.memberId) return unauthorized
   if (!member.sessions.has(hello.sessionId) && state.sessionCount >= state.rules.limits.sessionsPerMeshMax) {
     return { code: "capacity", message: "this mesh remembers no more sessions" }
@@ -178,7 +179,7 @@ export const sessionRecorded = (
 }
 
 /** Takes the connection out: what it had not acked is pending, and other sessions of the member may have it. */
-const drop = (state: MeshState, connection: Connection, nowMillis: number, effects: Array<Effects>): void => {
+export const drop = (state: MeshState, connection: Connection, nowMillis: number, effects: Array<Effects>): void => {
   const { session } = connection
   state.connections.delete(connection.peer)
   session.member.connections.delete(connection)

@@ -218,12 +218,12 @@ const pushFrame = (
   inbox: Inbox,
   { message, sealedKey }: WaitingMessage,
 ): Push => {
-  const sender = state.membersById.get(message.senderMemberId)
+  const sender = state.membersById.get(message.senderMemberId)?.record ?? state.former.get(message.senderMemberId)
   const v1: Push = {
     type: "push",
     messageId: message.messageId,
     meshId: message.meshId,
-    senderPubkey: sender?.key ?? state.mesh.ownerPublicKey,
+    senderPubkey: sender?.publicKey ?? state.mesh.ownerPublicKey,
     priority: message.priority,
     nonce: message.nonce,
     ciphertext: message.ciphertext,
@@ -233,7 +233,7 @@ const pushFrame = (
   return {
     ...v1,
     senderSessionId: message.senderSession,
-    ...(sender && { senderName: sender.record.displayName }),
+    ...(sender && { senderName: sender.displayName }),
     targetSpec: message.targetSpec,
     ...(sealedKey && { sealedKey }),
     ...(message.replyTo && { replyTo: message.replyTo }),

@@ -11,8 +11,10 @@ import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { Cause, Clock, Deferred, Effect, Exit, Fiber, Latch, Option, Queue, Schema, Semaphore } from "effect"
 import type { HelloProof } from "../connection/HelloProof.ts"
 import { CommitLanes } from "../store/CommitLane.ts"
-import { MessageStore, type PageRequest } from "../store/MessageStore.ts"
+import { isAwaited, MessageStore, type PageRequest } from "../store/MessageStore.ts"
+import { Ed25519 } from "../trust/Ed25519.ts"
 import { decide } from "./decide.ts"
+import type { Enrolment, EnrolmentAnswer } from "./Enrolment.ts"
 import { takeOver } from "./Lease.ts"
 import { type Attached, Command, Completion, type Effects, type PeerHandle } from "./MeshCommand.ts"
 import { loadState, type LoadedMesh, type MeshRules, type MeshState } from "./MeshState.ts"
@@ -33,6 +35,8 @@ export interface MeshActor {
     peer: PeerHandle,
     presenceId: PresenceId,
   ) => Effect.Effect<Attached, MeshUnavailable>
+  /** Waits for a place in the mailbox, and for the commit. */
+  readonly enrol: (enrolment: Enrolment) => Effect.Effect<EnrolmentAnswer, MeshUnavailable>
   /** Waits for a place in the mailbox only: the answer is a frame. */
   readonly offer: (command: Extract<Command, { readonly _tag: "Send" | "Request" }>) => Effect.Effect<void>
   /** Never waits: there is one for each connection. */
@@ -45,12 +49,14 @@ const stableMillis = 60_000
 
 export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules: MeshRules) {
   const store = yield* MessageStore
+  const verifier = yield* Ed25519
   const lane = (yield* CommitLanes).laneOf(meshId)
   const mailbox = yield* Queue.unbounded<Command | Completion>()
   const credits = yield* Semaphore.make(rules.limits.meshMailboxMax)
   const peers = new Set<PeerHandle>()
-  const attaching = new Set<Deferred.Deferred<Attached, MeshUnavailable>>()
-  /** Shut while a message is being stored: a life that was loaded meanwhile would never look for it. */
+  /** Who waits for an answer of this life. */
+  const asking = new Set<Deferred.Deferred<never, MeshUnavailable>>()
+  /** Shut while a message or a member is being stored: a life that was loaded meanwhile would never look for it. */
   const allStored = yield* Latch.make(true)
   let beingStored = 0
   let life = 0
@@ -61,7 +67,7 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
     store.loadMesh(meshId),
     Option.match({
       onNone: () => Effect.fail(new MeshUnavailable()),
-      onSome: (snapshot) => Effect.sync(() => loadState(snapshot, rules)),
+      onSome: (snapshot) => Effect.sync(() => loadState(snapshot, rules, verifier)),
     }),
   )
 
@@ -86,6 +92,9 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
         case "Reply":
           effect.reply(effect.outcome)
           break
+        case "Answer":
+          effect.reply(effect.answer)
+          break
         case "Write":
           submit(effect, ofLife)
           break
@@ -105,7 +114,7 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
   })
 
   const submit = ({ completion, write }: Extract<Effects, { readonly _tag: "Write" }>, ofLife: number): void => {
-    const stores = write._tag === "Accept"
+    const stores = isAwaited(write)
     if (stores) {
       beingStored += 1
       allStored.closeUnsafe()
@@ -156,8 +165,8 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
     life += 1
     for (const peer of peers) peer.close(CloseCode.goingAway)
     peers.clear()
-    for (const waiting of attaching) yield* Deferred.fail(waiting, new MeshUnavailable())
-    attaching.clear()
+    for (const waiting of asking) yield* Deferred.fail(waiting, new MeshUnavailable())
+    asking.clear()
     const dropped = yield* Queue.clear(mailbox)
     yield* credits.release(dropped.filter(isAdmitted).length)
   })
@@ -191,18 +200,25 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
       Effect.map(restore(credits.take(1)), () => void Queue.offerUnsafe(mailbox, command)),
     )
 
+  /** A command with an answer: of the life that takes it, or none. */
+  const ask = Effect.fnUntraced(function* <A>(command: (reply: (answer: A) => void) => Command) {
+    if (!up) return yield* new MeshUnavailable()
+    const answer = yield* Deferred.make<A>()
+    const lost = yield* Deferred.make<never, MeshUnavailable>()
+    asking.add(lost)
+    return yield* admit(command((given) => void Deferred.doneUnsafe(answer, Effect.succeed(given)))).pipe(
+      Effect.andThen(Effect.raceFirst(Deferred.await(answer), Deferred.await(lost))),
+      Effect.ensuring(Effect.sync(() => asking.delete(lost))),
+    )
+  })
+
   const actor: MeshActor = {
-    attach: Effect.fnUntraced(function* (proof, peer, presenceId) {
-      if (!up) return yield* new MeshUnavailable()
-      const answer = yield* Deferred.make<Attached, MeshUnavailable>()
-      attaching.add(answer)
-      peers.add(peer)
-      const reply = (outcome: Attached) => void Deferred.doneUnsafe(answer, Effect.succeed(outcome))
-      return yield* admit(Command.Attach({ proof, peer, presenceId, reply })).pipe(
-        Effect.andThen(Deferred.await(answer)),
-        Effect.ensuring(Effect.sync(() => attaching.delete(answer))),
-      )
-    }),
+    attach: (proof, peer, presenceId) =>
+      Effect.suspend(() => {
+        peers.add(peer)
+        return ask<Attached>((reply) => Command.Attach({ proof, peer, presenceId, reply }))
+      }),
+    enrol: (enrolment) => ask<EnrolmentAnswer>((reply) => Command.Enrol({ enrolment, reply })),
     offer: admit,
     detach: (peer, saidGoodbye) =>
       Effect.sync(() => {
@@ -214,7 +230,7 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
 })
 
 const isAdmitted = (input: Command | Completion): boolean =>
-  input._tag === "Attach" || input._tag === "Send" || input._tag === "Request"
+  input._tag === "Attach" || input._tag === "Send" || input._tag === "Request" || input._tag === "Enrol"
 
 /** Wakes the actor at the time its state asks for. There is one sleeping fiber at most. */
 const makeAlarm = (state: MeshState, ring: () => void) => {

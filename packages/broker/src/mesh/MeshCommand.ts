@@ -8,6 +8,7 @@ import type { Priority } from "@claudemesh/domain/routing/Status"
 import type { BrokerFrame } from "@claudemesh/domain/wire/BrokerFrame"
 import type {
   ClientAck,
+  GetTrust,
   JoinChannel,
   LeaveChannel,
   ListChannels,
@@ -21,6 +22,7 @@ import type {
 } from "@claudemesh/domain/wire/ClientFrame"
 import type { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { Data, type Effect, type Exit, type Option } from "effect"
+import type { Enrolment, EnrolmentAnswer } from "./Enrolment.ts"
 import type { HelloProof, HelloRefusal } from "../connection/HelloProof.ts"
 import type { Outcome } from "../store/CommitLane.ts"
 import type {
@@ -55,6 +57,7 @@ export type MeshRequest =
   | SetProfile
   | ListPeers
   | ListMembers
+  | GetTrust
   | ListChannels
   | JoinChannel
   | LeaveChannel
@@ -84,6 +87,7 @@ export type Command = Data.TaggedEnum<{
     readonly contentHash: string
   }
   Request: { readonly peer: PeerHandle; readonly frame: MeshRequest }
+  Enrol: { readonly enrolment: Enrolment; readonly reply: (answer: EnrolmentAnswer) => void }
 }>
 export const Command = Data.taggedEnum<Command>()
 
@@ -132,6 +136,11 @@ export type Completion = Data.TaggedEnum<{
     readonly messageId: MessageId
     readonly fate: Exit.Exit<Option.Option<MessageFate>, StoreError>
   }
+  Enrolled: {
+    readonly enrolment: Enrolment
+    readonly reply: (answer: EnrolmentAnswer) => void
+    readonly outcome: Outcome
+  }
   /** The time that the state had asked to be woken at has come. */
   Tick: {}
 }>
@@ -142,6 +151,7 @@ export type Effects = Data.TaggedEnum<{
   Close: { readonly peer: PeerHandle; readonly reason: CloseCode }
   Settle: { readonly peer: PeerHandle }
   Reply: { readonly reply: (outcome: Attached) => void; readonly outcome: Attached }
+  Answer: { readonly reply: (answer: EnrolmentAnswer) => void; readonly answer: EnrolmentAnswer }
   Write: { readonly write: Write; readonly completion: (outcome: Outcome) => Completion | undefined }
   ReadPage: { readonly request: PageRequest }
   /** Counts what waits in the inboxes together. */

@@ -7,9 +7,19 @@ import type { Label, MemberId, MessageId, PresenceId, PublicKey, SessionId, Sign
 import type { RosterMember, RosterSession } from "@claudemesh/domain/routing/Audience"
 import type { Priority, StatusReports, StatusRules } from "@claudemesh/domain/routing/Status"
 import { effectiveStatus } from "@claudemesh/domain/routing/Status"
+import type { Certificate } from "@claudemesh/domain/trust/Certificate"
+import { TrustRegister, type Verifier } from "@claudemesh/domain/trust/TrustRegister"
 import type { BrokerLimits } from "../Limits.ts"
-import type { Backlog, InboxAddress, MemberRecord, MeshRecord, MeshSnapshot } from "../store/MessageStore.ts"
+import type {
+  Backlog,
+  InboxAddress,
+  InviteRecord,
+  MemberRecord,
+  MeshRecord,
+  MeshSnapshot,
+} from "../store/MessageStore.ts"
 import { TokenBucket } from "../TokenBucket.ts"
+import type { EnrolmentAnswer } from "./Enrolment.ts"
 import type { PeerHandle, SealedProfile } from "./MeshCommand.ts"
 
 export interface MeshRules extends StatusRules {
@@ -137,11 +147,32 @@ export class Member implements RosterMember {
   }
 }
 
+/** An invite, and how many have joined by it. */
+export type KnownInvite = InviteRecord
+
+/** What is being committed. */
+export interface Enrolling {
+  readonly invites: Set<PublicKey>
+  /** With those who asked for the same meanwhile. */
+  readonly joins: Map<
+    PublicKey,
+    { readonly certificate: Certificate; readonly others: Array<(answer: EnrolmentAnswer) => void> }
+  >
+  /** A revocation names the one before it, so there is one at a time. */
+  revoking: boolean
+}
+
 export interface MeshState {
   readonly mesh: MeshRecord
   readonly rules: MeshRules
   readonly members: Map<PublicKey, Member>
   readonly membersById: Map<MemberId, Member>
+  /** Members whose key was revoked: what they had sent is still theirs. */
+  readonly former: Map<MemberId, MemberRecord>
+  /** What is proved of the members. */
+  readonly register: TrustRegister
+  readonly invites: Map<PublicKey, KnownInvite>
+  readonly enrolling: Enrolling
   readonly connections: Map<PeerHandle, Connection>
   /** Sessions that are away and expected back. */
   readonly leased: Set<Session>
@@ -181,13 +212,29 @@ export interface LoadedMesh {
   readonly stranded: ReadonlyArray<{ readonly memberId: MemberId; readonly session: SessionId }>
 }
 
-export const loadState = (snapshot: MeshSnapshot, rules: MeshRules): LoadedMesh => {
-  const members = snapshot.members.map((record) => new Member(record, rules.limits))
+const registerOf = ({ invites, members, mesh, revocations }: MeshSnapshot, verifier: Verifier): TrustRegister => {
+  const register = new TrustRegister(mesh.meshId, mesh.ownerPublicKey, verifier)
+  for (const { invite } of invites) register.learnInvite(invite)
+  for (const { certificate } of members) if (certificate !== undefined) register.learnCertificate(certificate)
+  for (const revocation of revocations) register.learnRevocation(revocation)
+  return register
+}
+
+export const loadState = (snapshot: MeshSnapshot, rules: MeshRules, verifier: Verifier): LoadedMesh => {
+  const register = registerOf(snapshot, verifier)
+  const isFormer = ({ publicKey }: MemberRecord) => register.isRevoked(publicKey)
+  const members = snapshot.members
+    .filter((record) => !isFormer(record))
+    .map((record) => new Member(record, rules.limits))
   const state: MeshState = {
     mesh: snapshot.mesh,
     rules,
     members: new Map(members.map((member) => [member.key, member])),
     membersById: new Map(members.map((member) => [member.record.memberId, member])),
+    former: new Map(snapshot.members.filter(isFormer).map((record) => [record.memberId, record])),
+    register,
+    invites: new Map(snapshot.invites.map((known) => [known.invite.publicKey, known])),
+    enrolling: { invites: new Set(), joins: new Map(), revoking: false },
     connections: new Map(),
     leased: new Set(),
     seenHellos: new Map(),

@@ -10,6 +10,7 @@ import { endLease } from "./Lease.ts"
 import { type Completion, Effects, type MeshRequest } from "./MeshCommand.ts"
 import { messageStatus } from "./MessageStatus.ts"
 import { type Connection, inboxesOf, inboxOf, type MeshState, statusOf, wakeBy } from "./MeshState.ts"
+import { getTrust } from "./Trust.ts"
 
 export const request = (
   state: MeshState,
@@ -32,6 +33,8 @@ export const request = (
       return listPeers(state, connection, frame, nowMillis, effects)
     case "list_members":
       return listMembers(state, connection, frame, effects)
+    case "get_trust":
+      return getTrust(state, connection, frame, effects)
     case "list_channels":
       return listChannels(state, connection, frame, effects)
     case "join_channel":
@@ -144,7 +147,12 @@ const listMembers = (state: MeshState, connection: Connection, frame: ListMember
     displayName: member.record.displayName,
     ...(member.lastProtocol && { protocol: member.lastProtocol }),
   }))
-  effects.push(Effects.Send({ peer: connection.peer, frame: { type: "members", id: frame.id, members } }))
+  effects.push(
+    Effects.Send({
+      peer: connection.peer,
+      frame: { type: "members", id: frame.id, members, revocations: state.register.version },
+    }),
+  )
 }
 
 /** Statuses may have changed by themselves, leases may be over, and pages that could not be read are tried again. */

@@ -8,6 +8,7 @@ import { attach, detach, sessionRecorded } from "./Attach.ts"
 import { counted } from "./Backlog.ts"
 import { channelRecorded } from "./Channels.ts"
 import { consumed, pageRead } from "./Deliver.ts"
+import { enrol, enrolled } from "./Enrol.ts"
 import { inboxWasMoved } from "./Lease.ts"
 import type { Command, Completion, Effects } from "./MeshCommand.ts"
 import type { MeshState } from "./MeshState.ts"
@@ -33,6 +34,12 @@ export const decide = (state: MeshState, input: Command | Completion, nowMillis:
       if (connection !== undefined) request(state, connection, input.frame, nowMillis, effects)
       break
     }
+    case "Enrol":
+      enrol(state, input, nowMillis, effects)
+      break
+    case "Enrolled":
+      enrolled(state, input, nowMillis, effects)
+      break
     case "Accepted":
       accepted(state, input, nowMillis, effects)
       break

@@ -9,7 +9,7 @@
 import type { MeshId } from "@claudemesh/domain/Ids"
 import { Cause, Context, Effect, Exit, Fiber, Layer, Option, Queue } from "effect"
 import type { BrokerLimits } from "../Limits.ts"
-import { MessageStore, StoreError, type Write, type Written } from "./MessageStore.ts"
+import { isAwaited, MessageStore, StoreError, type Write, type Written } from "./MessageStore.ts"
 
 export type Outcome = Exit.Exit<Written, StoreError>
 
@@ -94,7 +94,7 @@ const makeLane = Effect.fnUntraced(function* (limits: BrokerLimits) {
     yield* Effect.logWarning("a batch could not be committed", cause)
     const kept: Array<Job> = []
     for (const job of jobs) {
-      if (job.write._tag === "Accept" || ending) job.done(failed)
+      if (isAwaited(job.write) || ending) job.done(failed)
       else kept.push(job)
     }
     backlog = [...kept, ...backlog]

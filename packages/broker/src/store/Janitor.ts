@@ -15,6 +15,7 @@ export const Janitor = {
           messageRowMillis: limits.messageRowMillis,
           sessionMillis: limits.sessionRetentionMillis,
           auditMillis: limits.auditRetentionMillis,
+          inviteMillis: limits.inviteRetentionMillis,
         }
         const sweep = Effect.gen(function* () {
           while ((yield* store.retire(retention, limits.janitorRowsMax, yield* Clock.currentTimeMillis)) === "more") {

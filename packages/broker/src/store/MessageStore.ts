@@ -15,6 +15,9 @@ import type {
 } from "@claudemesh/domain/Ids"
 import type { Base64, Nonce } from "@claudemesh/domain/Base64"
 import type { Priority } from "@claudemesh/domain/routing/Status"
+import type { Certificate } from "@claudemesh/domain/trust/Certificate"
+import type { Invite } from "@claudemesh/domain/trust/Invite"
+import type { Revocation } from "@claudemesh/domain/trust/Revocation"
 import { Context, Data, type Effect, type Option, Schema } from "effect"
 
 /** One inbox: of a member (`session` undefined), or of one session alone. */
@@ -95,8 +98,23 @@ export type Write = Data.TaggedEnum<{
     readonly session: SessionId
     readonly channel: Label
   }
+  /** The invite, with its audit row. */
+  InviteAdded: { readonly meshId: MeshId; readonly seq: number; readonly invite: Invite; readonly atMillis: number }
+  /** The member, a use of its invite, and the audit row. Rejected when the invite has no use left. */
+  MemberJoined: {
+    readonly meshId: MeshId
+    readonly seq: number
+    readonly certificate: Certificate
+    readonly atMillis: number
+  }
+  /** The revocation, with its audit row. */
+  KeyRevoked: { readonly seq: number; readonly revocation: Revocation; readonly atMillis: number }
 }>
 export const Write = Data.taggedEnum<Write>()
+
+/** It takes the mesh's next sequence number, and somebody waits to hear that it is committed. */
+export const isAwaited = ({ _tag }: Write): boolean =>
+  _tag === "Accept" || _tag === "InviteAdded" || _tag === "MemberJoined" || _tag === "KeyRevoked"
 
 export type Written = Data.TaggedEnum<{
   Done: {}
@@ -129,6 +147,14 @@ export interface MemberRecord {
   readonly memberId: MemberId
   readonly publicKey: PublicKey
   readonly displayName: DisplayName
+  /** Of a member that is proved by one. */
+  readonly certificate?: Certificate | undefined
+}
+
+/** An invite, and how many have joined by it. */
+export interface InviteRecord {
+  readonly invite: Invite
+  readonly used: number
 }
 
 export interface SessionRecord {
@@ -156,7 +182,11 @@ export interface SubscriptionRecord {
 /** All that an actor needs to begin: no message, only how much waits where. */
 export interface MeshSnapshot {
   readonly mesh: MeshRecord
+  /** Also those whose key was revoked. */
   readonly members: ReadonlyArray<MemberRecord>
+  readonly invites: ReadonlyArray<InviteRecord>
+  /** In the order of their versions. */
+  readonly revocations: ReadonlyArray<Revocation>
   readonly sessions: ReadonlyArray<SessionRecord>
   readonly lastSeq: number
   readonly subscriptions: ReadonlyArray<SubscriptionRecord>
@@ -180,6 +210,8 @@ export interface Retention {
   readonly messageRowMillis: number
   readonly sessionMillis: number
   readonly auditMillis: number
+  /** Of an invite that nobody used, after it expired. */
+  readonly inviteMillis: number
 }
 
 export interface PageRequest {
@@ -219,6 +251,8 @@ export class MessageStore extends Context.Service<
     /** `created`: new. `same`: it was there, exactly so. `conflict`: the id is another mesh's. */
     readonly createMesh: (
       mesh: MeshRecord,
+      /** The one that the members came by; used as often as there are members. */
+      invite: Invite | undefined,
       members: ReadonlyArray<MemberRecord>,
       nowMillis: number,
     ) => Effect.Effect<"created" | "same" | "conflict", StoreError>

@@ -12,6 +12,7 @@ import type { BrokerFrame, Push } from "@claudemesh/domain/wire/BrokerFrame"
 import type { Hello, Send } from "@claudemesh/domain/wire/ClientFrame"
 import type { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { Effect, Exit, Option, Result } from "effect"
+import { verifier } from "../../../domain/test/support/Trust.ts"
 import { HelloProof } from "../../src/connection/HelloProof.ts"
 import { contentHashOf } from "../../src/connection/SendIdentity.ts"
 import { brokerLimits, type BrokerLimits } from "../../src/Limits.ts"
@@ -178,7 +179,7 @@ export class MeshStory {
     members: ReadonlyArray<MemberRecord> = [alice, bob, carol],
   ) {
     this.store = new ModelStore(meshRecord, members)
-    this.state = loadState(this.store.snapshot(), rules).state
+    this.state = loadState(this.store.snapshot(), rules, verifier).state
   }
 
   do(input: Command | Completion): ReadonlyArray<Effects> {
@@ -203,6 +204,9 @@ export class MeshStory {
         }
         case "Reply":
           effect.reply(effect.outcome)
+          break
+        case "Answer":
+          effect.reply(effect.answer)
           break
         case "Write":
           this.writes.push(effect)
@@ -335,7 +339,7 @@ export class MeshStory {
     this.writes = []
     this.reads = []
     this.counts = []
-    const loaded = loadState(this.store.snapshot(), this.rules)
+    const loaded = loadState(this.store.snapshot(), this.rules, verifier)
     this.state = loaded.state
     this.perform(takeOver(loaded, this.nowMillis))
   }

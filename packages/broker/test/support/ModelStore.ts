@@ -1,9 +1,11 @@
 /** The database as a list: what `decide` is tested against, so that each step of the store is taken by hand. */
-import type { MessageId } from "@claudemesh/domain/Ids"
+import type { MessageId, PublicKey } from "@claudemesh/domain/Ids"
 import type { Base64 } from "@claudemesh/domain/Base64"
+import type { Revocation } from "@claudemesh/domain/trust/Revocation"
 import {
   type Backlog,
   type InboxAddress,
+  type InviteRecord,
   type MemberRecord,
   type MeshRecord,
   type MeshSnapshot,
@@ -33,9 +35,12 @@ export class ModelStore {
   readonly subscriptions = new Map<string, SubscriptionRecord>()
   readonly sessions = new Map<string, SessionRecord>()
 
+  readonly invites = new Map<PublicKey, InviteRecord>()
+  readonly revocations: Array<Revocation> = []
+
   constructor(
     readonly mesh: MeshRecord,
-    readonly members: ReadonlyArray<MemberRecord>,
+    public members: ReadonlyArray<MemberRecord>,
   ) {}
 
   apply(write: Write): Written {
@@ -58,6 +63,20 @@ export class ModelStore {
         else this.subscriptions.delete(key)
         break
       }
+      case "InviteAdded":
+        this.invites.set(write.invite.publicKey, { invite: write.invite, used: 0 })
+        break
+      case "MemberJoined": {
+        const { certificate } = write
+        const known = this.invites.get(certificate.invite)
+        if (known !== undefined) this.invites.set(certificate.invite, { ...known, used: known.used + 1 })
+        const { displayName, memberId, publicKey } = certificate
+        this.members = [...this.members, { memberId, publicKey, displayName, certificate }]
+        break
+      }
+      case "KeyRevoked":
+        this.revocations.push(write.revocation)
+        break
       case "SessionAttached":
         this.sessions.set(`${write.memberId}/${write.session}`, {
           memberId: write.memberId,
@@ -150,6 +169,8 @@ export class ModelStore {
     return {
       mesh: this.mesh,
       members: this.members,
+      invites: [...this.invites.values()],
+      revocations: this.revocations,
       sessions: [...this.sessions.values()],
       lastSeq: Math.max(0, ...seqs),
       subscriptions: [...this.subscriptions.values()],

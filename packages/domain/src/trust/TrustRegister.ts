@@ -100,6 +100,12 @@ export class TrustRegister {
     this.#standings = new Map()
   }
 
+  /** One that nobody came by. */
+  forgetInvite(key: PublicKey): void {
+    this.#invites.delete(key)
+    this.#standings = new Map()
+  }
+
   /** Takes the next one of the list. The certificate of the one who signed it has to be known. */
   learnRevocation(revocation: Revocation): Result.Result<void, RevocationRefusal> {
     const refusal = this.refusalOf(revocation)
@@ -145,7 +151,7 @@ export class TrustRegister {
   standingOn(key: PublicKey): ReadonlyArray<Certificate> {
     return [...this.#certificates.keys()].flatMap((member) => {
       if (member === key || this.standingOf(member)._tag !== "Verified") return []
-      const chain = this.#chainOf(member, true)
+      const chain = this.#chainOfKey(member, true)
       return typeof chain !== "string" && chain.keys.includes(key) ? [chain.certificate] : []
     })
   }
@@ -157,8 +163,14 @@ export class TrustRegister {
     return this.#revocationOf(chain) === undefined ? undefined : "issuer_unproved"
   }
 
+  /** Why a certificate that is not known yet proves nothing. */
+  certificateDoubt(certificate: Certificate): Doubt | undefined {
+    const chain = this.#chainOf(certificate, true)
+    return typeof chain === "string" ? chain : undefined
+  }
+
   #judge(key: PublicKey): Standing {
-    const chain = this.#chainOf(key, true)
+    const chain = this.#chainOfKey(key, true)
     if (typeof chain === "string") return Standing.Unverified({ doubt: chain })
     const { certificate, role } = chain
     const revocation = this.#revocationOf(chain.keys)
@@ -176,9 +188,13 @@ export class TrustRegister {
   }
 
   /** `mayBeAdmin`: the first link's issuer may be an admin, whose own issuer is then the owner. */
-  #chainOf(key: PublicKey, mayBeAdmin: boolean): Chain | Doubt {
+  #chainOfKey(key: PublicKey, mayBeAdmin: boolean): Chain | Doubt {
     const certificate = this.#certificates.get(key)
-    if (certificate === undefined) return "no_certificate"
+    return certificate === undefined ? "no_certificate" : this.#chainOf(certificate, mayBeAdmin)
+  }
+
+  #chainOf(certificate: Certificate, mayBeAdmin: boolean): Chain | Doubt {
+    const { publicKey: key } = certificate
     const invite = this.#invites.get(certificate.invite)
     if (invite === undefined) return "no_invite"
     const keys = this.#inviteChain(invite, mayBeAdmin)
@@ -196,7 +212,7 @@ export class TrustRegister {
     if (!this.verifier.verify(inviteStatement(invite), invite.signature, invite.issuer)) return "bad_invite_signature"
     if (invite.issuer === this.ownerPublicKey) return [invite.publicKey]
     if (!mayBeAdmin || invite.role !== "member") return "role_not_given"
-    const issuer = this.#chainOf(invite.issuer, false)
+    const issuer = this.#chainOfKey(invite.issuer, false)
     if (typeof issuer === "string" || issuer.role === "member") return "issuer_unproved"
     return [invite.publicKey, ...issuer.keys]
   }

@@ -40,6 +40,14 @@ export const auditColumns = {
   recipients: "bigint",
 } as const satisfies Record<string, Column>
 
+export const enrolmentAuditColumns = {
+  mesh_id: "text",
+  seq: "bigint",
+  event: "text",
+  at: "bigint",
+  actor_member_id: "text",
+} as const satisfies Record<string, Column>
+
 export const consumeColumns = {
   mesh_id: "text",
   seq: "bigint",
@@ -61,4 +69,45 @@ export const detachColumns = {
   member_id: "text",
   session_id: "text",
   at: "bigint",
+} as const satisfies Record<string, Column>
+
+export const memberColumns = {
+  mesh_id: "text",
+  id: "text",
+  public_key: "text",
+  display_name: "text",
+  created_at: "bigint",
+  invite: "text",
+  allow_v1: "bigint",
+  joined_at: "text",
+  signature: "text",
+} as const satisfies Record<string, Column>
+
+export const inviteColumns = {
+  mesh_id: "text",
+  public_key: "text",
+  slug: "text",
+  mesh_name: "text",
+  allow_unsealed: "bigint",
+  owner_public_key: "text",
+  broker_url: "text",
+  role: "text",
+  uses: "bigint",
+  used: "bigint",
+  expires_at: "text",
+  expires_millis: "bigint",
+  label: "text",
+  issuer: "text",
+  signature: "text",
+} as const satisfies Record<string, Column>
+
+export const revocationColumns = {
+  mesh_id: "text",
+  version: "bigint",
+  previous: "text",
+  subject: "text",
+  kept: "text",
+  at: "text",
+  by: "text",
+  signature: "text",
 } as const satisfies Record<string, Column>

@@ -109,7 +109,52 @@ const retention = Effect.gen(function* () {
   yield* createIndex(sql, "session_away", "session", "(detached_at) WHERE detached_at IS NOT NULL")
 })
 
-const loader = Migrator.fromRecord({ "0001_initial": initial, "0002_groups": groups, "0003_retention": retention })
+/** Who was let in by whom, and who was put out: all of it signed, and passed on as it was signed. */
+const trust = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  // More members than an invite has uses cannot be stored, whoever counts.
+  yield* sql`CREATE TABLE mesh.invite (
+    mesh_id text NOT NULL,
+    public_key text NOT NULL,
+    slug text NOT NULL,
+    mesh_name text NOT NULL,
+    allow_unsealed bigint NOT NULL,
+    owner_public_key text NOT NULL,
+    broker_url text NOT NULL,
+    role text NOT NULL,
+    uses bigint NOT NULL,
+    used bigint NOT NULL CHECK (used <= uses),
+    expires_at text NOT NULL,
+    expires_millis bigint NOT NULL,
+    label text NOT NULL,
+    issuer text NOT NULL,
+    signature text NOT NULL,
+    PRIMARY KEY (mesh_id, public_key)
+  )`
+  yield* createIndex(sql, "invite_unused", "invite", "(expires_millis) WHERE used = 0")
+  yield* sql`CREATE TABLE mesh.revocation (
+    mesh_id text NOT NULL,
+    version bigint NOT NULL,
+    previous text NOT NULL,
+    subject text NOT NULL,
+    kept text NOT NULL,
+    at text NOT NULL,
+    by text NOT NULL,
+    signature text NOT NULL,
+    PRIMARY KEY (mesh_id, version)
+  )`
+  // Of a member without a certificate all of these are NULL.
+  for (const column of ["invite text", "allow_v1 bigint", "joined_at text", "signature text"]) {
+    yield* sql`ALTER TABLE mesh.member ADD COLUMN ${sql.literal(column)}`
+  }
+})
+
+const loader = Migrator.fromRecord({
+  "0001_initial": initial,
+  "0002_groups": groups,
+  "0003_retention": retention,
+  "0004_trust": trust,
+})
 
 /** Any number: it only has to be the same in every broker, and another than other programs' on the database. */
 const advisoryLock = 7_900_001

@@ -3,7 +3,7 @@ import type { MeshId, MessageId } from "@claudemesh/domain/Ids"
 import { Effect, Option } from "effect"
 import type { SqlClient } from "effect/unstable/sql"
 import type { InboxAddress, PageRequest } from "../MessageStore.ts"
-import { messageColumns } from "./Columns.ts"
+import { inviteColumns, messageColumns, revocationColumns } from "./Columns.ts"
 import { records } from "./Dialect.ts"
 import * as Rows from "./Rows.ts"
 import { storeError } from "./Transaction.ts"
@@ -21,7 +21,16 @@ export const readsWith = (sql: SqlClient.SqlClient) => {
     )
     if (mesh === undefined) return Option.none()
     const members = yield* Rows.members(
-      yield* sql`SELECT id, public_key, display_name FROM mesh.member WHERE mesh_id = ${meshId} ORDER BY id`,
+      yield* sql`SELECT id, public_key, display_name, invite, allow_v1, joined_at, signature FROM mesh.member
+        WHERE mesh_id = ${meshId} ORDER BY id`,
+    )
+    const invites = yield* Rows.invites(
+      yield* sql`SELECT ${sql.literal(Object.keys(inviteColumns).join(", "))} FROM mesh.invite
+        WHERE mesh_id = ${meshId} ORDER BY expires_millis, public_key`,
+    )
+    const revocations = yield* Rows.revocations(
+      yield* sql`SELECT ${sql.literal(Object.keys(revocationColumns).join(", "))} FROM mesh.revocation
+        WHERE mesh_id = ${meshId} ORDER BY version`,
     )
     const sessions = yield* Rows.sessions(
       yield* sql`SELECT member_id, session_id, protocol, attached_at, detached_at FROM mesh.session
@@ -41,7 +50,7 @@ export const readsWith = (sql: SqlClient.SqlClient) => {
       yield* sql`SELECT member_id, session_id, channel FROM mesh.channel_subscription
         WHERE mesh_id = ${meshId} ORDER BY member_id, session_id, channel`,
     )
-    return Option.some({ mesh, members, sessions, lastSeq, subscriptions, waiting })
+    return Option.some({ mesh, members, invites, revocations, sessions, lastSeq, subscriptions, waiting })
   }, Effect.mapError(storeError))
 
   const page = Effect.fnUntraced(function* (request: PageRequest) {

@@ -62,6 +62,12 @@ export const retireWith = (sql: SqlClient.SqlClient, transaction: Transaction) =
         AND a.seq < (SELECT max(newest.seq) FROM mesh.audit_log newest WHERE newest.mesh_id = a.mesh_id)
       ORDER BY a.at LIMIT ${rowsMax}) RETURNING seq`
 
+  /** One that somebody came by is part of their proof, and stays with the member. Revocations stay for ever: they are few. */
+  const removeInvites = (rowsMax: number, beforeMillis: number) =>
+    sql`DELETE FROM mesh.invite WHERE (mesh_id, public_key) IN (
+      SELECT i.mesh_id, i.public_key FROM mesh.invite i WHERE i.used = 0 AND i.expires_millis <= ${beforeMillis}
+      ORDER BY i.expires_millis LIMIT ${rowsMax}) RETURNING public_key`
+
   return (retention: Retention, rowsMax: number, nowMillis: number) =>
     transaction(
       Effect.gen(function* () {
@@ -70,6 +76,7 @@ export const retireWith = (sql: SqlClient.SqlClient, transaction: Transaction) =
           ...(yield* removeMessages(rowsMax, nowMillis - retention.messageRowMillis, nowMillis)),
           ...(yield* removeSessions(rowsMax, nowMillis - retention.sessionMillis)),
           yield* removeAudit(rowsMax, nowMillis - retention.auditMillis),
+          yield* removeInvites(rowsMax, nowMillis - retention.inviteMillis),
         ]
         return removed.some((rows) => rows.length >= rowsMax) ? ("more" as const) : ("done" as const)
       }),

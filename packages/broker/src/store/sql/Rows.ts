@@ -3,12 +3,26 @@
  * else, so it is a defect of the database and not an error of a caller.
  */
 import { Base64, Nonce } from "@claudemesh/domain/Base64"
-import { DisplayName, Label, MemberId, MeshId, MessageId, PublicKey, SessionId, Slug } from "@claudemesh/domain/Ids"
+import {
+  DisplayName,
+  Label,
+  MemberId,
+  MeshId,
+  MessageId,
+  PublicKey,
+  SessionId,
+  Signature,
+  Slug,
+} from "@claudemesh/domain/Ids"
+import { IsoTime } from "@claudemesh/domain/IsoTime"
 import { Priority } from "@claudemesh/domain/routing/Status"
+import { type Invite, Role } from "@claudemesh/domain/trust/Invite"
+import type { Revocation } from "@claudemesh/domain/trust/Revocation"
 import { Effect, Schema, SchemaGetter } from "effect"
 import type {
   Backlog,
   InboxAddress,
+  InviteRecord,
   MemberRecord,
   MeshRecord,
   MeshSnapshot,
@@ -78,12 +92,123 @@ export const meshes = (rows: unknown): Effect.Effect<ReadonlyArray<MeshRecord>> 
     })),
   )
 
-const decodeMembers = decoder(Schema.Struct({ id: MemberId, public_key: PublicKey, display_name: DisplayName }))
+const decodeMembers = decoder(
+  Schema.Struct({
+    id: MemberId,
+    public_key: PublicKey,
+    display_name: DisplayName,
+    invite: Schema.NullOr(PublicKey),
+    allow_v1: Schema.NullOr(Int8),
+    joined_at: Schema.NullOr(IsoTime),
+    signature: Schema.NullOr(Signature),
+  }),
+)
 
 export const members = (rows: unknown): Effect.Effect<ReadonlyArray<MemberRecord>> =>
   Effect.map(decodeMembers(rows), (found) =>
-    found.map((row) => ({ memberId: row.id, publicKey: row.public_key, displayName: row.display_name })),
+    found.map((row): MemberRecord => {
+      const named = { memberId: row.id, publicKey: row.public_key, displayName: row.display_name }
+      const { invite, joined_at: joinedAt, signature } = row
+      return invite === null || joinedAt === null || signature === null
+        ? named
+        : { ...named, certificate: { invite, ...named, allowV1: row.allow_v1 === 1, joinedAt, signature } }
+    }),
   )
+
+export const memberRow = (meshId: MeshId, { certificate, ...member }: MemberRecord, nowMillis: number) => ({
+  mesh_id: meshId,
+  id: member.memberId,
+  public_key: member.publicKey,
+  display_name: member.displayName,
+  created_at: nowMillis,
+  invite: certificate?.invite ?? null,
+  allow_v1: certificate === undefined ? null : Number(certificate.allowV1),
+  joined_at: certificate?.joinedAt ?? null,
+  signature: certificate?.signature ?? null,
+})
+
+const decodeInvites = decoder(
+  Schema.Struct({
+    mesh_id: MeshId,
+    public_key: PublicKey,
+    slug: Slug,
+    mesh_name: DisplayName,
+    allow_unsealed: Int8,
+    owner_public_key: PublicKey,
+    broker_url: Schema.String,
+    role: Role,
+    uses: Int8,
+    used: Int8,
+    expires_at: IsoTime,
+    label: DisplayName,
+    issuer: PublicKey,
+    signature: Signature,
+  }),
+)
+
+export const invites = (rows: unknown): Effect.Effect<ReadonlyArray<InviteRecord>> =>
+  Effect.map(decodeInvites(rows), (found) =>
+    found.map((row) => ({
+      used: row.used,
+      invite: {
+        meshId: row.mesh_id,
+        slug: row.slug,
+        meshName: row.mesh_name,
+        allowUnsealed: row.allow_unsealed === 1,
+        ownerPublicKey: row.owner_public_key,
+        brokerUrl: row.broker_url,
+        publicKey: row.public_key,
+        role: row.role,
+        uses: row.uses,
+        expiresAt: row.expires_at,
+        label: row.label,
+        issuer: row.issuer,
+        signature: row.signature,
+      },
+    })),
+  )
+
+export const inviteRow = (invite: Invite, used: number) => ({
+  mesh_id: invite.meshId,
+  public_key: invite.publicKey,
+  slug: invite.slug,
+  mesh_name: invite.meshName,
+  allow_unsealed: Number(invite.allowUnsealed),
+  owner_public_key: invite.ownerPublicKey,
+  broker_url: invite.brokerUrl,
+  role: invite.role,
+  uses: invite.uses,
+  used,
+  expires_at: invite.expiresAt,
+  expires_millis: Date.parse(invite.expiresAt),
+  label: invite.label,
+  issuer: invite.issuer,
+  signature: invite.signature,
+})
+
+const Kept = Schema.fromJsonString(Schema.Array(PublicKey))
+const encodeKept = Schema.encodeSync(Kept)
+const decodeRevocations = decoder(
+  Schema.Struct({
+    mesh_id: MeshId,
+    version: Int8,
+    previous: Schema.String,
+    subject: PublicKey,
+    kept: Kept,
+    at: IsoTime,
+    by: PublicKey,
+    signature: Signature,
+  }),
+)
+
+export const revocations = (rows: unknown): Effect.Effect<ReadonlyArray<Revocation>> =>
+  Effect.map(decodeRevocations(rows), (found) => found.map(({ mesh_id, ...row }) => ({ meshId: mesh_id, ...row })))
+
+export const revocationRow = ({ kept, meshId, ...revocation }: Revocation) => ({
+  mesh_id: meshId,
+  ...revocation,
+  kept: encodeKept(kept),
+})
 
 const decodeSessions = decoder(
   Schema.Struct({

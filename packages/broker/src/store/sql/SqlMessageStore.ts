@@ -4,8 +4,10 @@
  */
 import { Effect, Equal, Layer } from "effect"
 import { SqlClient } from "effect/unstable/sql"
+import type { Invite } from "@claudemesh/domain/trust/Invite"
 import { type MemberRecord, type MeshRecord, MessageStore } from "../MessageStore.ts"
 import { batchWith } from "./Batch.ts"
+import { inviteColumns, memberColumns } from "./Columns.ts"
 import { insertInto } from "./Dialect.ts"
 import { readsWith } from "./Reads.ts"
 import { retireWith } from "./Retire.ts"
@@ -21,36 +23,40 @@ export const sqlMessageStore = Layer.effect(
 
     const createMesh = Effect.fnUntraced(function* (
       mesh: MeshRecord,
+      invite: Invite | undefined,
       members: ReadonlyArray<MemberRecord>,
       nowMillis: number,
     ) {
       const created = yield* sql`INSERT INTO mesh.mesh (id, slug, name, owner_public_key, allow_unsealed, created_at)
           VALUES (${mesh.meshId}, ${mesh.slug}, ${mesh.name}, ${mesh.ownerPublicKey}, ${mesh.allowUnsealed ? 1 : 0}, ${nowMillis})
           ON CONFLICT (id) DO NOTHING RETURNING id`
-      if (created.length === 0) return (yield* isSame(mesh, members)) ? ("same" as const) : ("conflict" as const)
+      if (created.length === 0) return (yield* isSame(mesh, invite, members)) ? ("same" as const) : ("conflict" as const)
+      if (invite !== undefined) {
+        yield* insertInto(sql, "invite", inviteColumns, [Rows.inviteRow(invite, members.length)])
+      }
       yield* insertInto(
         sql,
         "member",
-        { mesh_id: "text", id: "text", public_key: "text", display_name: "text", created_at: "bigint" },
-        members.map((member) => ({
-          mesh_id: mesh.meshId,
-          id: member.memberId,
-          public_key: member.publicKey,
-          display_name: member.displayName,
-          created_at: nowMillis,
-        })),
+        memberColumns,
+        members.map((member) => Rows.memberRow(mesh.meshId, member, nowMillis)),
       )
       yield* sql`INSERT INTO mesh.audit_log (mesh_id, seq, event, at, recipients)
           VALUES (${mesh.meshId}, 1, 'mesh_created', ${nowMillis}, ${members.length})`
       return "created" as const
     }, transaction)
 
-    const isSame = Effect.fnUntraced(function* (mesh: MeshRecord, members: ReadonlyArray<MemberRecord>) {
+    /** Also when others have joined since: the first members are those of the first invite. */
+    const isSame = Effect.fnUntraced(function* (
+      mesh: MeshRecord,
+      invite: Invite | undefined,
+      members: ReadonlyArray<MemberRecord>,
+    ) {
       const [found] = yield* Rows.meshes(
         yield* sql`SELECT id, slug, name, owner_public_key, allow_unsealed FROM mesh.mesh WHERE id = ${mesh.meshId}`,
       )
       const existing = yield* Rows.members(
-        yield* sql`SELECT id, public_key, display_name FROM mesh.member WHERE mesh_id = ${mesh.meshId}`,
+        yield* sql`SELECT id, public_key, display_name, invite, allow_v1, joined_at, signature
+          FROM mesh.member WHERE mesh_id = ${mesh.meshId} AND coalesce(invite, '') = ${invite?.publicKey ?? ""}`,
       )
       const inOrder = (all: ReadonlyArray<MemberRecord>) =>
         all

@@ -1,0 +1,296 @@
+/**
+ * Who comes into the mesh, and who is put out. The register judges the signatures; what it cannot know is decided here:
+ * the clock, how often an invite was used, and whether an id is free. Nothing of it counts before it is committed, and
+ * what is under way is counted as if it were, so that of fifty who join by one use one is let in.
+ */
+import type { PublicKey } from "@claudemesh/domain/Ids"
+import type { Certificate } from "@claudemesh/domain/trust/Certificate"
+import type { InviteState } from "@claudemesh/domain/wire/HttpApi"
+import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
+import { Cause, Equal, Exit, Option } from "effect"
+import { type MemberRecord, Write } from "../store/MessageStore.ts"
+import { drop } from "./Attach.ts"
+import { Enrolment, EnrolmentAnswer } from "./Enrolment.ts"
+import { detached, dropLease } from "./Lease.ts"
+import { type Command, type Completion, Completion as Completions, Effects } from "./MeshCommand.ts"
+import { type KnownInvite, Member, type MeshState } from "./MeshState.ts"
+
+type Reply = (answer: EnrolmentAnswer) => void
+type Enrol = Extract<Command, { readonly _tag: "Enrol" }>
+type Enrolled = Extract<Completion, { readonly _tag: "Enrolled" }>
+type Refusal = Extract<EnrolmentAnswer, { readonly _tag: "Refused" }>
+
+/** How far a certificate's time may be from ours. */
+const joinedSkewMillis = 10 * 60_000
+
+const refused = (code: Refusal["code"], message: string): EnrolmentAnswer => EnrolmentAnswer.Refused({ code, message })
+
+export const enrol = (
+  state: MeshState,
+  { enrolment, reply }: Enrol,
+  nowMillis: number,
+  effects: Array<Effects>,
+): void => {
+  const answer = Enrolment.$match(enrolment, {
+    AddInvite: (asked) => addInvite(state, asked, nowMillis),
+    ListInvites: (asked) => listInvites(state, asked.by, nowMillis),
+    Join: (asked) => join(state, asked, reply, nowMillis),
+    Revoke: (asked) => revoke(state, asked),
+  })
+  if (answer === "waits") return
+  if (answer !== "write") {
+    effects.push(Effects.Answer({ reply, answer }))
+    return
+  }
+  const write = writeOf(state, enrolment, nowMillis)
+  if (write === undefined) return
+  effects.push(Effects.Write({ write, completion: (outcome) => Completions.Enrolled({ enrolment, reply, outcome }) }))
+}
+
+/** With the mesh's next sequence number. */
+const writeOf = (state: MeshState, enrolment: Enrolment, atMillis: number): Write | undefined => {
+  if (enrolment._tag === "ListInvites") return undefined
+  state.lastSeq += 1
+  const seq = state.lastSeq
+  const { meshId } = state.mesh
+  switch (enrolment._tag) {
+    case "AddInvite":
+      return Write.InviteAdded({ meshId, seq, invite: enrolment.invite, atMillis })
+    case "Join":
+      return Write.MemberJoined({ meshId, seq, certificate: enrolment.certificate, atMillis })
+    case "Revoke":
+      return Write.KeyRevoked({ seq, revocation: enrolment.revocation, atMillis })
+  }
+}
+
+/** `write`: nothing speaks against it. `waits`: the same is under way, and its answer is the answer. */
+type Decision = EnrolmentAnswer | "write" | "waits"
+
+const addInvite = (
+  state: MeshState,
+  { by, invite }: Extract<Enrolment, { readonly _tag: "AddInvite" }>,
+  nowMillis: number,
+): Decision => {
+  const { limits } = state.rules
+  const { allowUnsealed, name, slug } = state.mesh
+  if (by !== invite.issuer) return refused("forbidden", "an invite is brought by who signed it")
+  const known = state.invites.get(invite.publicKey)
+  if (known !== undefined) {
+    return Equal.equals(known.invite, invite)
+      ? EnrolmentAnswer.InviteAdded({ publicKey: invite.publicKey, created: false })
+      : refused("conflict", "another invite has this key")
+  }
+  if (invite.slug !== slug || invite.meshName !== name || invite.allowUnsealed !== allowUnsealed) {
+    return refused("bad_invite", "it says something else of the mesh than its owner")
+  }
+  const doubt = state.register.inviteDoubt(invite)
+  if (doubt !== undefined) return refused("bad_invite", `it proves nothing: ${doubt}`)
+  if (Date.parse(invite.expiresAt) <= nowMillis) return refused("expired", "it has expired already")
+  forgetSpent(state, nowMillis)
+  const open = [...state.invites.values()].filter((one) => stateOf(state, one, nowMillis) === "open")
+  if (open.length + state.enrolling.invites.size >= limits.invitesPerMeshMax) {
+    return refused("full", `a mesh has ${limits.invitesPerMeshMax} open invites at most; revoke some`)
+  }
+  if (state.enrolling.invites.has(invite.publicKey)) return refused("conflict", "this invite is being added")
+  state.enrolling.invites.add(invite.publicKey)
+  return "write"
+}
+
+/** Those that nobody came by, and nobody can: their rows are retired, too. */
+const forgetSpent = (state: MeshState, nowMillis: number): void => {
+  for (const [key, { invite, used }] of state.invites) {
+    if (used > 0 || Date.parse(invite.expiresAt) + state.rules.limits.inviteRetentionMillis > nowMillis) continue
+    state.invites.delete(key)
+    state.register.forgetInvite(key)
+  }
+}
+
+const stateOf = (state: MeshState, { invite, used }: KnownInvite, nowMillis: number): InviteState["state"] => {
+  if (state.register.inviteDoubt(invite) !== undefined) return "revoked"
+  if (used >= invite.uses) return "used_up"
+  return Date.parse(invite.expiresAt) <= nowMillis ? "expired" : "open"
+}
+
+const listInvites = (state: MeshState, by: PublicKey, nowMillis: number): Decision =>
+  state.register.isAdmin(by)
+    ? EnrolmentAnswer.Invites({
+        invites: [...state.invites.values()].map((known) => ({
+          invite: known.invite,
+          used: known.used,
+          state: stateOf(state, known, nowMillis),
+        })),
+      })
+    : refused("forbidden", "only the owner and admins may see the invites")
+
+const join = (
+  state: MeshState,
+  { by, certificate }: Extract<Enrolment, { readonly _tag: "Join" }>,
+  reply: Reply,
+  nowMillis: number,
+): Decision => {
+  const { memberId, publicKey } = certificate
+  if (by !== publicKey) return refused("forbidden", "whoever joins signs the request with the key that joins")
+  if (state.register.isRevoked(publicKey)) return refused("revoked", "this key was revoked")
+  const member = state.members.get(publicKey)
+  if (member !== undefined) {
+    return Equal.equals(member.record.certificate, certificate)
+      ? EnrolmentAnswer.Joined({ memberId, created: false })
+      : refused("conflict", "this key has joined already, in another way")
+  }
+  const underWay = state.enrolling.joins.get(publicKey)
+  if (underWay !== undefined) {
+    if (!Equal.equals(underWay.certificate, certificate)) return refused("conflict", "this key is joining")
+    underWay.others.push(reply)
+    return "waits"
+  }
+  const refusal = joinRefusal(state, certificate, nowMillis)
+  if (refusal !== undefined) return refusal
+  state.enrolling.joins.set(publicKey, { certificate, others: [] })
+  return "write"
+}
+
+const joinRefusal = (state: MeshState, certificate: Certificate, nowMillis: number): EnrolmentAnswer | undefined => {
+  const known = state.invites.get(certificate.invite)
+  if (known === undefined) return refused("bad_invite", "there is no such invite")
+  // It was good when it was added.
+  if (state.register.inviteDoubt(known.invite) !== undefined) return refused("revoked", "the invite was revoked")
+  if (Date.parse(known.invite.expiresAt) <= nowMillis) return refused("expired", "the invite has expired")
+  const joining = [...state.enrolling.joins.values()].map((one) => one.certificate)
+  const by = joining.filter(({ invite }) => invite === certificate.invite)
+  if (known.used + by.length >= known.invite.uses) return refused("used_up", "the invite has no use left")
+  const doubt = state.register.certificateDoubt(certificate)
+  if (doubt !== undefined) return refused("bad_certificate", `the certificate proves nothing: ${doubt}`)
+  if (Math.abs(Date.parse(certificate.joinedAt) - nowMillis) > joinedSkewMillis) {
+    return refused("bad_certificate", "its time is more than 10 minutes from the broker's; set your clock")
+  }
+  const { memberId } = certificate
+  const isTaken = state.membersById.has(memberId) || state.former.has(memberId)
+  if (isTaken || joining.some((one) => one.memberId === memberId)) {
+    return refused("conflict", "another member has this id")
+  }
+  const most = state.rules.limits.membersPerMeshMax
+  return state.members.size + joining.length >= most ? refused("full", `a mesh has ${most} members at most`) : undefined
+}
+
+const revoke = (state: MeshState, { by, revocation }: Extract<Enrolment, { readonly _tag: "Revoke" }>): Decision => {
+  if (by !== revocation.by) return refused("forbidden", "a revocation is brought by who signed it")
+  if (state.enrolling.revoking) return refused("conflict", "another revocation is under way")
+  switch (state.register.refusalOf(revocation)) {
+    case "not_next":
+      return refused("conflict", "the list of revocations has grown meanwhile; look at it and sign again")
+    case "not_entitled":
+      return refused("forbidden", "only the owner, an admin, or a member itself may revoke it")
+    case "bad_signature":
+      return refused("forbidden", "the signature is not that key's")
+    case undefined:
+      state.enrolling.revoking = true
+      return "write"
+  }
+}
+
+/** The outcome is known: only now it counts. */
+export const enrolled = (state: MeshState, completion: Enrolled, nowMillis: number, effects: Array<Effects>): void => {
+  const { enrolment, outcome, reply } = completion
+  const others = settle(state, enrolment)
+  const replyAll = (answer: EnrolmentAnswer, toOthers: EnrolmentAnswer) => {
+    effects.push(Effects.Answer({ reply, answer }))
+    for (const other of others) effects.push(Effects.Answer({ reply: other, answer: toOthers }))
+  }
+  if (Exit.isFailure(outcome)) {
+    const reason = Option.match(Cause.findErrorOption(outcome.cause), {
+      onNone: () => "rejected" as const,
+      onSome: (error) => error.reason,
+    })
+    const answer =
+      reason === "rejected" && enrolment._tag === "Join"
+        ? refused("used_up", "the invite has no use left")
+        : refused("unavailable", "it could not be stored; try again")
+    replyAll(answer, answer)
+    if (reason === "fenced") effects.push(Effects.Fenced())
+    return
+  }
+  switch (enrolment._tag) {
+    case "AddInvite": {
+      const { invite } = enrolment
+      state.invites.set(invite.publicKey, { invite, used: 0 })
+      state.register.learnInvite(invite)
+      return replyAll(
+        EnrolmentAnswer.InviteAdded({ publicKey: invite.publicKey, created: true }),
+        EnrolmentAnswer.InviteAdded({ publicKey: invite.publicKey, created: false }),
+      )
+    }
+    case "Join": {
+      const { certificate } = enrolment
+      addMember(state, certificate)
+      const { memberId } = certificate
+      return replyAll(
+        EnrolmentAnswer.Joined({ memberId, created: true }),
+        EnrolmentAnswer.Joined({ memberId, created: false }),
+      )
+    }
+    case "Revoke": {
+      state.register.learnRevocation(enrolment.revocation)
+      const { version } = state.register
+      replyAll(EnrolmentAnswer.Revoked({ version }), EnrolmentAnswer.Revoked({ version }))
+      return expelRevoked(state, nowMillis, effects)
+    }
+  }
+}
+
+/** It is under way no more; gives those who wait for the same answer. */
+const settle = ({ enrolling }: MeshState, enrolment: Enrolment): ReadonlyArray<Reply> => {
+  switch (enrolment._tag) {
+    case "AddInvite":
+      enrolling.invites.delete(enrolment.invite.publicKey)
+      return []
+    case "Join": {
+      const { publicKey } = enrolment.certificate
+      const others = enrolling.joins.get(publicKey)?.others ?? []
+      enrolling.joins.delete(publicKey)
+      return others
+    }
+    case "Revoke":
+      enrolling.revoking = false
+      return []
+    case "ListInvites":
+      return []
+  }
+}
+
+const addMember = (state: MeshState, certificate: Certificate): void => {
+  const { displayName, invite, memberId, publicKey } = certificate
+  const record: MemberRecord = { memberId, publicKey, displayName, certificate }
+  const member = new Member(record, state.rules.limits)
+  state.members.set(publicKey, member)
+  state.membersById.set(memberId, member)
+  state.register.learnCertificate(certificate)
+  const known = state.invites.get(invite)
+  if (known !== undefined) state.invites.set(invite, { ...known, used: known.used + 1 })
+}
+
+/** Out at once: no socket, no lease, no audience, no list has them any more. The others are told to look. */
+const expelRevoked = (state: MeshState, nowMillis: number, effects: Array<Effects>): void => {
+  for (const member of [...state.members.values()]) {
+    if (state.register.isRevoked(member.key)) expel(state, member, nowMillis, effects)
+  }
+  const { version } = state.register
+  for (const { peer, protocol } of state.connections.values()) {
+    if (protocol === 2) effects.push(Effects.Send({ peer, frame: { type: "trust_changed", version } }))
+  }
+}
+
+const expel = (state: MeshState, member: Member, nowMillis: number, effects: Array<Effects>): void => {
+  for (const connection of [...member.connections]) {
+    effects.push(Effects.Close({ peer: connection.peer, reason: CloseCode.revoked }))
+    drop(state, connection, nowMillis, effects)
+    if (!connection.transient) effects.push(detached(state, connection.session, nowMillis))
+  }
+  for (const session of member.sessions.values()) {
+    dropLease(state, session)
+    state.sessionCount -= 1
+  }
+  state.members.delete(member.key)
+  state.membersById.delete(member.record.memberId)
+  // What it had sent is still its own.
+  state.former.set(member.record.memberId, member.record)
+}
