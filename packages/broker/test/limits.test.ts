@@ -47,9 +47,6 @@ describe("the broker's limits", () => {
       inviteRetentionMillis: 2_592_000_000,
       membersPerMeshMax: 500,
       invitesPerMeshMax: 1_000,
-      inviteRetentionMillis: 2_592_000_000,
-      membersPerMeshMax: 500,
-      invitesPerMeshMax: 1_000,
       janitorIntervalMillis: 60_000,
       janitorRowsMax: 500,
     })

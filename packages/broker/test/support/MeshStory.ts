@@ -177,8 +177,9 @@ export class MeshStory {
   constructor(
     readonly rules: MeshRules = rulesWith(),
     members: ReadonlyArray<MemberRecord> = [alice, bob, carol],
+    mesh: MeshRecord = meshRecord,
   ) {
-    this.store = new ModelStore(meshRecord, members)
+    this.store = new ModelStore(mesh, members)
     this.state = loadState(this.store.snapshot(), rules, verifier).state
   }
 
