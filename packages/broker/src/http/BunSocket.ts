@@ -21,6 +21,8 @@ export class BunSocket implements ServerSocket {
 
   private constructor(
     readonly number: number,
+    /** Whom it counts for, see `Address.ts`. */
+    readonly address: string,
     readonly limits: BrokerLimits,
     incoming: Queue.Queue<string | undefined, Cause.Done>,
   ) {
@@ -28,9 +30,12 @@ export class BunSocket implements ServerSocket {
     this.receive = Effect.tap(Queue.take(incoming), () => Effect.sync(() => this.#taken()))
   }
 
-  static readonly make = (number: number, limits: BrokerLimits): Effect.Effect<BunSocket> =>
-    // Bounded by pausing the socket, not by the queue: what the kernel already gave us must not be dropped.
-    Effect.map(Queue.unbounded<string | undefined, Cause.Done>(), (incoming) => new BunSocket(number, limits, incoming))
+  static readonly make = (number: number, address: string, limits: BrokerLimits): Effect.Effect<BunSocket> =>
+    Effect.map(
+      // Bounded by pausing the socket, not by the queue: what the kernel already gave us must not be dropped.
+      Queue.unbounded<string | undefined, Cause.Done>(),
+      (incoming) => new BunSocket(number, address, limits, incoming),
+    )
 
   opened(ws: ServerWebSocket<BunSocket>): void {
     this.#ws = ws

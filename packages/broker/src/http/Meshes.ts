@@ -3,41 +3,27 @@
  * it needs the admin token, and without one it is closed. The same request again gives the same answer.
  */
 import { timingSafeEqual } from "node:crypto"
-import { createMeshStatement } from "@claudemesh/domain/trust/CreateMeshStatement"
-import { CreateMesh } from "@claudemesh/domain/wire/HttpApi"
+import { TrustRegister, type Verifier } from "@claudemesh/domain/trust/TrustRegister"
+import { CreateMesh, type MeshCreated } from "@claudemesh/domain/wire/HttpApi"
 import { Clock, Effect, Option, Redacted, Result, Schema } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/unstable/http"
 import { type BrokerConfig, isLoopback } from "../Config.ts"
 import { MessageStore } from "../store/MessageStore.ts"
 import { Ed25519 } from "../trust/Ed25519.ts"
-
-const refusal = (status: number, error: string, message: string) =>
-  HttpServerResponse.jsonUnsafe({ error, message }, { status })
+import { type Guard, proved } from "./Guard.ts"
+import { refusal, unavailable } from "./Refusal.ts"
+import type { ProvedRequest } from "./SignedRequests.ts"
 
 const decode = Schema.decodeUnknownResult(Schema.fromJsonString(CreateMesh))
 
-export const meshRoutes = (config: BrokerConfig) =>
+export const meshRoutes = (config: BrokerConfig, guard: Guard) =>
   HttpRouter.add(
     "POST",
     "/meshes",
     Effect.gen(function* () {
       const request = yield* HttpServerRequest.HttpServerRequest
-      const closed = admission(config, request.headers["authorization"])
-      if (closed !== undefined) return closed
-      // A web page can post a form or plain text to a loopback port, but not this type.
-      if (!(request.headers["content-type"] ?? "").startsWith("application/json")) {
-        return refusal(415, "unsupported_media_type", "send application/json")
-      }
-      const body = decode(yield* request.text)
-      if (Result.isFailure(body)) return refusal(400, "malformed", body.failure.message)
-      return yield* create(body.success)
-    }).pipe(
-      Effect.catchTags({
-        StoreError: () =>
-          Effect.succeed(refusal(503, "unavailable", "the broker cannot reach its database; try again")),
-        HttpServerError: () => Effect.succeed(refusal(400, "malformed", "the body could not be read")),
-      }),
-    ),
+      return admission(config, request.headers["authorization"]) ?? (yield* proved(guard, "POST", create))
+    }).pipe(Effect.catchTag("StoreError", () => Effect.succeed(unavailable))),
   )
 
 const admission = (config: BrokerConfig, authorization: string | undefined) => {
@@ -54,36 +40,51 @@ const admission = (config: BrokerConfig, authorization: string | undefined) => {
     : refusal(401, "unauthorized", "send Authorization: Bearer with the broker's admin token")
 }
 
-const create = Effect.fnUntraced(function* (request: CreateMesh) {
-  const { isUsableKey, verify } = yield* Ed25519
-  const { signature, ...mesh } = request
-  if (!verify(createMeshStatement(mesh), signature, mesh.ownerPublicKey)) {
-    return refusal(401, "bad_signature", "the signature is not the owner key's over this mesh")
-  }
-  const memberIds = new Set(mesh.members.map((member) => member.memberId))
-  const keys = new Set(mesh.members.map((member) => member.publicKey))
-  if (memberIds.size < mesh.members.length || keys.size < mesh.members.length) {
-    return refusal(400, "malformed", "two members share an id or a key")
-  }
-  const unusable = mesh.members.find((member) => !isUsableKey(member.publicKey))
-  if (unusable !== undefined) return refusal(400, "bad_key", `the key of ${unusable.displayName} is no valid point`)
+const create = Effect.fnUntraced(function* (request: ProvedRequest) {
+  const body = decode(request.body)
+  if (Result.isFailure(body)) return refusal(400, "malformed", body.failure.message)
+  const { invite, members, ...mesh } = body.success
+  const refused = doubtOf(request, body.success, yield* Ed25519)
+  if (refused !== undefined) return refused
 
   const store = yield* MessageStore
-  const outcome = yield* store.createMesh(
-    {
-      meshId: mesh.meshId,
-      slug: mesh.slug,
-      name: mesh.name,
-      ownerPublicKey: mesh.ownerPublicKey,
-      allowUnsealed: mesh.allowUnsealed ?? false,
-    },
-    mesh.members,
-    yield* Clock.currentTimeMillis,
-  )
+  const records = members.map((certificate) => {
+    const { displayName, memberId, publicKey } = certificate
+    return { memberId, publicKey, displayName, certificate }
+  })
+  const outcome = yield* store.createMesh(mesh, invite, records, yield* Clock.currentTimeMillis)
   if (outcome === "conflict") return refusal(409, "conflict", "a mesh with this id is there, and is another one")
-  const created = outcome === "created"
-  return HttpServerResponse.jsonUnsafe(
-    { meshId: mesh.meshId, slug: mesh.slug, created },
-    { status: created ? 201 : 200 },
-  )
+  const answer: typeof MeshCreated.Type = { meshId: mesh.meshId, slug: mesh.slug, created: outcome === "created" }
+  return HttpServerResponse.jsonUnsafe(answer, { status: answer.created ? 201 : 200 })
 })
+
+/** Why the broker does not take it. Every client looks at the records again, so what is wrong is told at once. */
+const doubtOf = (request: ProvedRequest, mesh: CreateMesh, verifier: Verifier) => {
+  const { allowUnsealed, invite, members, meshId, name, ownerPublicKey, slug } = mesh
+  if (request.mesh !== meshId) return refusal(400, "other_mesh", "the request is signed for another mesh")
+  if (request.key !== ownerPublicKey) return refusal(403, "forbidden", "a mesh is made by its owner's key")
+  const memberIds = new Set(members.map((member) => member.memberId))
+  const keys = new Set(members.map((member) => member.publicKey))
+  if (memberIds.size < members.length || keys.size < members.length) {
+    return refusal(400, "malformed", "two members share an id or a key")
+  }
+  const describesIt = invite.slug === slug && invite.meshName === name && invite.allowUnsealed === allowUnsealed
+  if (!describesIt) return refusal(400, "bad_invite", "the first invite is another mesh's")
+  if (invite.uses < members.length) return refusal(400, "bad_invite", "there are more members than the invite has uses")
+
+  // It knows of no admin, so the invite is the owner's or it is nobody's.
+  const register = new TrustRegister(meshId, ownerPublicKey, verifier)
+  register.learnInvite(invite)
+  const doubt = register.inviteDoubt(invite)
+  if (doubt !== undefined) return refusal(400, "bad_invite", `the first invite proves nothing: ${doubt}`)
+  for (const certificate of members) {
+    register.learnCertificate(certificate)
+    const standing = register.standingOf(certificate.publicKey)
+    if (standing._tag === "Unverified") {
+      const { doubt } = standing
+      const code = doubt === "bad_key" ? "bad_key" : "bad_certificate"
+      return refusal(400, code, `the certificate of ${certificate.displayName} proves nothing: ${doubt}`)
+    }
+  }
+  return undefined
+}

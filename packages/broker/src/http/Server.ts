@@ -9,16 +9,21 @@ import type { Server as BunServer } from "bun"
 import { Clock, Context, type Crypto, Effect, FiberSet, Layer, Schema } from "effect"
 import { HttpRouter } from "effect/unstable/http"
 import { type BrokerConfig, isLoopback } from "../Config.ts"
-import { runPeerConnection } from "../connection/PeerConnection.ts"
+import { type Admission, runPeerConnection } from "../connection/PeerConnection.ts"
 import type { BrokerLimits } from "../Limits.ts"
 import type { MeshHost } from "../mesh/MeshHost.ts"
 import type { MeshRules } from "../mesh/MeshState.ts"
 import type { MessageStore } from "../store/MessageStore.ts"
 import type { Ed25519 } from "../trust/Ed25519.ts"
+import { addressOf } from "./Address.ts"
 import { BunSocket } from "./BunSocket.ts"
+import { enrolmentRoutes } from "./Enrolments.ts"
+import type { Guard } from "./Guard.ts"
 import { healthRoutes } from "./Health.ts"
 import type { Lifecycle } from "./Lifecycle.ts"
 import { meshRoutes } from "./Meshes.ts"
+import { makeRateLimits, type RateLimits } from "./RateLimits.ts"
+import { RequestNonces } from "./SignedRequests.ts"
 
 export class CannotListen extends Schema.TaggedError<CannotListen>()("CannotListen", {
   host: Schema.String,
@@ -32,7 +37,11 @@ export class CannotListen extends Schema.TaggedError<CannotListen>()("CannotList
 
 /** Dead peers are found by pings that Bun sends before this runs out. */
 const socketIdleSeconds = 120
-const httpIdleSeconds = 30
+/** How long an answer may take, with the body it waits for and the commit. */
+const answerSeconds = 30
+
+/** Whoever calls these counts against the rate of its address. */
+const ratedPaths: ReadonlySet<string> = new Set(["/meshes", "/invites", "/join", "/revocations"])
 
 export class Server extends Context.Service<
   Server,
@@ -50,15 +59,46 @@ const listen = Effect.fnUntraced(function* (config: BrokerConfig, rules: MeshRul
   const services = yield* Effect.context<MeshHost | MessageStore | Ed25519 | Crypto.Crypto>()
   const connections = yield* FiberSet.make<void>()
   const runConnection = yield* FiberSet.runtime(connections)<MeshHost | Ed25519 | Crypto.Crypto>()
-  const lifecycle: Lifecycle = { startedMillis: yield* Clock.currentTimeMillis, draining: false }
+  const clock = yield* Clock.Clock
+  const lifecycle: Lifecycle = { startedMillis: clock.currentTimeMillisUnsafe(), draining: false }
   const sockets = new Set<BunSocket>()
   let taken = 0
-  const handler = yield* routesHandler(config, lifecycle, services)
+  let audiences = config.publicOrigins
+  const idleSeconds = Math.ceil(limits.httpRequestTimeoutMillis / 1_000)
+  const rates = makeRateLimits(limits)
+  const nonces = new RequestNonces(limits.requestNoncesMax, lifecycle.startedMillis)
+  const guard: Guard = { limits, nonces, rates, audiences: () => audiences }
+  const handler = yield* routesHandler(config, lifecycle, guard, services)
+  const admission: Admission = {
+    allowV1: config.allowV1,
+    mayGreet: (key, nowMillis) => rates.hellos.take(key, nowMillis),
+  }
+
+  const addressOfCaller = (request: Request, server: BunServer<BunSocket>): string =>
+    addressOf(
+      server.requestIP(request)?.address ?? "unknown",
+      request.headers.get("x-forwarded-for"),
+      config.trustedProxies,
+    )
+
+  const rated = async (request: Request, server: BunServer<BunSocket>): Promise<Response> => {
+    const address = addressOfCaller(request, server)
+    if (!rates.requestsByAddress.take(address, clock.currentTimeMillisUnsafe())) return slowDown(rates)
+    const early = tooLarge(request, limits)
+    if (early !== undefined) return early
+    server.timeout(request, answerSeconds)
+    const answer = await handler(request)
+    // A body that nobody wants any more has no more time than any other.
+    server.timeout(request, idleSeconds)
+    return answer
+  }
 
   const fetch = (request: Request, server: BunServer<BunSocket>): Response | Promise<Response> | undefined => {
-    if (new URL(request.url).pathname !== "/ws") return tooLarge(request, limits) ?? handler(request)
+    const { pathname } = new URL(request.url)
+    if (ratedPaths.has(pathname)) return rated(request, server)
+    if (pathname !== "/ws") return tooLarge(request, limits) ?? handler(request)
     if (lifecycle.draining) return new Response("draining", { status: 503 })
-    const socket = Effect.runSync(BunSocket.make(++taken, limits))
+    const socket = Effect.runSync(BunSocket.make(++taken, addressOfCaller(request, server), limits))
     return server.upgrade(request, { data: socket })
       ? undefined
       : new Response("this is a WebSocket endpoint", { status: 426, headers: { upgrade: "websocket" } })
@@ -70,7 +110,8 @@ const listen = Effect.fnUntraced(function* (config: BrokerConfig, rules: MeshRul
         Bun.serve<BunSocket>({
           hostname: config.host,
           port: config.port,
-          idleTimeout: httpIdleSeconds,
+          // For requests that trickle in, too. Headers have 12 s whatever is set here (`slowRequests.test.ts`).
+          idleTimeout: idleSeconds,
           // Twice our own bound: below it we answer ourselves.
           maxRequestBodySize: limits.httpBodyBytesMax * 2,
           fetch,
@@ -83,9 +124,12 @@ const listen = Effect.fnUntraced(function* (config: BrokerConfig, rules: MeshRul
             perMessageDeflate: false,
             open: (ws) => {
               ws.data.opened(ws)
+              if (!rates.sockets.take(ws.data.address, clock.currentTimeMillisUnsafe())) {
+                return ws.data.close(CloseCode.flooding, "rate_limited")
+              }
               if (sockets.size >= limits.connectionsMax) return ws.data.close(CloseCode.atCapacity, "capacity")
               sockets.add(ws.data)
-              runConnection(runPeerConnection(ws.data, audiences, rules))
+              runConnection(runPeerConnection(ws.data, audiences, rules, admission))
             },
             message: (ws, message) => ws.data.received(message),
             close: (ws, code) => {
@@ -99,7 +143,7 @@ const listen = Effect.fnUntraced(function* (config: BrokerConfig, rules: MeshRul
     (running) => Effect.promise(() => running.stop(true)),
   )
   const port = server.port ?? config.port
-  const audiences = config.publicOrigins.length > 0 ? config.publicOrigins : loopbackOrigins(port)
+  if (audiences.length === 0) audiences = loopbackOrigins(port)
 
   yield* Effect.addFinalizer(() =>
     Effect.gen(function* () {
@@ -122,6 +166,12 @@ const tooLarge = (request: Request, { httpBodyBytesMax }: BrokerLimits): Respons
     ? undefined
     : Response.json({ error: "too_large", message: `a body holds ${httpBodyBytesMax} bytes at most` }, { status: 413 })
 
+const slowDown = ({ requestsByAddress }: RateLimits): Response =>
+  Response.json(
+    { error: "rate_limited", message: "too many requests from this address; come back slower" },
+    { status: 429, headers: { "retry-after": String(requestsByAddress.retryAfterSeconds) } },
+  )
+
 const loopbackOrigins = (port: number): ReadonlyArray<string> =>
   ["127.0.0.1", "localhost", "[::1]"].map((host) => new URL(`ws://${host}:${port}`).origin)
 
@@ -131,14 +181,21 @@ const problemOf = (cause: unknown): string => {
   return cause instanceof Error ? cause.message : String(cause)
 }
 
-const routesHandler = (config: BrokerConfig, lifecycle: Lifecycle, services: Context.Context<MessageStore | Ed25519>) =>
+const routesHandler = (
+  config: BrokerConfig,
+  lifecycle: Lifecycle,
+  guard: Guard,
+  services: Context.Context<MeshHost | MessageStore | Ed25519>,
+) =>
   Effect.map(
     Effect.acquireRelease(
       Effect.sync(() =>
         HttpRouter.toWebHandler(
-          Layer.mergeAll(healthRoutes(lifecycle, config.limits.healthTimeoutMillis), meshRoutes(config)).pipe(
-            HttpRouter.provideRequest(Layer.succeedContext(services)),
-          ),
+          Layer.mergeAll(
+            healthRoutes(lifecycle, config.limits.healthTimeoutMillis),
+            meshRoutes(config, guard),
+            enrolmentRoutes(guard),
+          ).pipe(HttpRouter.provideRequest(Layer.succeedContext(services))),
           { disableLogger: true },
         ),
       ),

@@ -1,7 +1,7 @@
 /** The HTTP side of the one port: health, readiness, and who may make a mesh. */
 import { assert, describe, it } from "@effect/vitest"
-import { meshRequest, postMesh } from "../support/Meshes.ts"
-import { newKeys, sign } from "../support/RawClient.ts"
+import { certificateOf, factsOf, meshRequest, newInvite, post, postMesh, signatureOver } from "../support/Meshes.ts"
+import { newKeys } from "../support/RawClient.ts"
 import { withBroker } from "../support/TestBroker.ts"
 
 const answer = async (response: Response): Promise<Readonly<Record<string, unknown>>> => {
@@ -25,59 +25,80 @@ describe("health and readiness", () => {
 describe("POST /meshes", () => {
   it.live("makes a mesh once: the same again is the same, anything else under its id is a conflict", () =>
     withBroker(async ({ origin }) => {
-      const { body } = meshRequest(["alice", "bob"])
-      assert.deepInclude(await answer(await postMesh(origin, body)), { status: 201, created: true })
-      assert.deepInclude(await answer(await postMesh(origin, body)), { status: 200, created: false })
+      const { body, owner } = meshRequest(["alice", "bob"])
+      assert.deepInclude(await answer(await postMesh(origin, body, owner)), { status: 201, created: true })
+      assert.deepInclude(await answer(await postMesh(origin, body, owner)), { status: 200, created: false })
       const other = meshRequest(["mallory"], { meshId: body.meshId })
-      assert.deepInclude(await answer(await postMesh(origin, other.body)), { status: 409, error: "conflict" })
+      const refused = await answer(await postMesh(origin, other.body, other.owner))
+      assert.deepInclude(refused, { status: 409, error: "conflict" })
     }),
   )
 
   it.live("by the same owner with other members is a conflict, and changes nothing", () =>
     withBroker(async ({ origin }) => {
       const { body, owner } = meshRequest(["alice", "bob"])
-      await postMesh(origin, body)
-      const members = body.members.slice(0, 1)
-      const lines = ["claudemesh-create-mesh-v1", body.meshId, "test", "Test", owner.publicKey, "sealed-only"]
-      const statement = [
-        ...lines,
-        ...members.map((member) => `${member.memberId} ${member.publicKey} ${member.displayName}`),
-      ].join("\n")
-      const fewer = { ...body, members, signature: sign(statement, owner) }
-      assert.deepInclude(await answer(await postMesh(origin, fewer)), { status: 409, error: "conflict" })
-      assert.deepInclude(await answer(await postMesh(origin, body)), { status: 200, created: false })
+      await postMesh(origin, body, owner)
+      const fewer = { ...body, members: body.members.slice(0, 1) }
+      assert.deepInclude(await answer(await postMesh(origin, fewer, owner)), { status: 409, error: "conflict" })
+      assert.deepInclude(await answer(await postMesh(origin, body, owner)), { status: 200, created: false })
     }),
   )
 
   it.live("is refused by its reason, and stores nothing", () =>
     withBroker(async ({ origin }) => {
-      const { body } = meshRequest(["alice", "bob"])
-      const [first] = body.members
-      const post = async (changed: unknown) => {
-        const { error, status } = await answer(await postMesh(origin, changed))
+      const { body, founding, owner, people } = meshRequest(["alice", "bob"])
+      const [alice, bob] = people
+      assert.ok(alice && bob)
+      const send = async (changed: Parameters<typeof postMesh>[1], signer = owner) => {
+        const { error, status } = await answer(await postMesh(origin, changed, signer))
         return [status, error]
       }
-      assert.deepEqual(await post({ ...body, signature: "0".repeat(128) }), [401, "bad_signature"])
-      assert.deepEqual(await post({ ...body, name: "Other" }), [401, "bad_signature"])
-      assert.deepEqual(await post({ ...body, ownerPublicKey: newKeys().publicKey }), [401, "bad_signature"])
-      assert.deepEqual(await post({ ...body, slug: "Not A Slug" }), [400, "malformed"])
-      assert.deepEqual(await post("{"), [400, "malformed"])
-      assert.deepEqual(await post({ ...body, padding: "x".repeat(70_000) }), [413, "too_large"])
-      const form = await postMesh(origin, body, { "content-type": "text/plain" })
-      assert.strictEqual(form.status, 415)
-      assert.isDefined(first)
-      assert.deepInclude(await answer(await postMesh(origin, body)), { status: 201 })
+      const others = meshRequest(["alice"], { meshId: body.meshId })
+      const small = newInvite({ meshId: body.meshId, owner }, { uses: 1 })
+      const bySmall = people.map((person) => certificateOf(person, small))
+      const certified = certificateOf(alice, founding)
+      const cases: ReadonlyArray<readonly [Readonly<Record<string, unknown>>, number, string]> = [
+        [{ slug: "Not A Slug" }, 400, "malformed"],
+        [{ members: [...body.members, certified] }, 400, "malformed"],
+        [{ members: [certified, certificateOf({ ...bob, memberId: alice.memberId }, founding)] }, 400, "malformed"],
+        [{ members: [certificateOf({ ...alice, name: "a/b" }, founding)] }, 400, "malformed"],
+        [{ ownerPublicKey: newKeys().publicKey }, 403, "forbidden"],
+        [{ name: "Other" }, 400, "bad_invite"],
+        [{ slug: "other" }, 400, "bad_invite"],
+        [{ allowUnsealed: true }, 400, "bad_invite"],
+        [{ invite: others.founding.body }, 400, "bad_invite"],
+        [{ invite: { ...founding.body, uses: 900 } }, 400, "bad_invite"],
+        [{ invite: newInvite({ meshId: "m2", owner }, { uses: 2 }).body }, 400, "bad_invite"],
+        [{ invite: small.body, members: bySmall }, 400, "bad_invite"],
+        [{ members: bySmall }, 400, "bad_certificate"],
+        [{ members: [{ ...certified, displayName: "carol" }] }, 400, "bad_certificate"],
+        [{ members: [{ ...certified, allowV1: false }] }, 400, "bad_certificate"],
+        [{ members: [certificateOf(alice, founding, {}, newKeys())] }, 400, "bad_certificate"],
+        [
+          { members: [certificateOf(alice, founding, { joinedAt: "2099-01-01T00:00:00.000Z" })] },
+          400,
+          "bad_certificate",
+        ],
+        [{ padding: "x".repeat(70_000) }, 413, "too_large"],
+      ]
+      for (const [changes, status, error] of cases) {
+        assert.deepEqual(await send({ ...body, ...changes }), [status, error], JSON.stringify(changes).slice(0, 200))
+      }
+      assert.deepEqual(await send(body, newKeys()), [403, "forbidden"])
+      assert.deepEqual(await send("{"), [400, "malformed"])
+      const elsewhere = await post(origin, "/meshes", "m2", body, owner)
+      assert.deepInclude(await answer(elsewhere), { status: 400, error: "other_mesh" })
+      assert.deepInclude(await answer(await postMesh(origin, body, owner)), { status: 201 })
     }),
   )
 
   it.live("refuses a member whose key is no point that can be sealed to", () =>
     withBroker(async ({ origin }) => {
-      const smallOrder = `01${"00".repeat(31)}`
-      const { body, owner } = meshRequest([])
-      const members = [{ memberId: "m1", publicKey: smallOrder, displayName: "mallory" }]
-      const lines = ["claudemesh-create-mesh-v1", body.meshId, "test", "Test", owner.publicKey, "sealed-only"]
-      const signature = sign([...lines, `m1 ${smallOrder} mallory`].join("\n"), owner)
-      const refused = await answer(await postMesh(origin, { ...body, members, signature }))
+      const { body, founding, owner, people } = meshRequest(["mallory"])
+      const [mallory] = people
+      assert.ok(mallory)
+      const members = [certificateOf(mallory, founding, { publicKey: `01${"00".repeat(31)}` })]
+      const refused = await answer(await postMesh(origin, { ...body, members }, owner))
       assert.deepInclude(refused, { status: 400, error: "bad_key" })
     }),
   )
@@ -85,24 +106,76 @@ describe("POST /meshes", () => {
   it.live("is closed off loopback without an admin token, and needs it where there is one", () =>
     withBroker(
       async ({ origin }) => {
-        const { body } = meshRequest(["alice"])
-        assert.deepInclude(await answer(await postMesh(origin, body)), { status: 401, error: "unauthorized" })
-        const wrong = { authorization: "Bearer an-other-token-of-the-same-sort" }
-        assert.deepInclude(await answer(await postMesh(origin, body, wrong)), { status: 401 })
-        const right = { authorization: "Bearer a-token-of-sixteen-or-more" }
-        assert.deepInclude(await answer(await postMesh(origin, body, right)), { status: 201 })
+        const { body, owner } = meshRequest(["alice"])
+        const send = async (authorization?: string) =>
+          answer(await postMesh(origin, body, owner, authorization === undefined ? {} : { authorization }))
+        assert.deepInclude(await send(), { status: 401, error: "unauthorized" })
+        assert.deepInclude(await send("Bearer an-other-token-of-the-same-sort"), { status: 401 })
+        assert.deepInclude(await send("Bearer a-token-of-sixteen-or-more"), { status: 201 })
       },
-      { environment: { BROKER_HOST: "0.0.0.0", BROKER_ADMIN_TOKEN: "a-token-of-sixteen-or-more" } },
+      {
+        environment: { BROKER_HOST: "0.0.0.0", BROKER_ADMIN_TOKEN: "a-token-of-sixteen-or-more" },
+      },
     ),
   )
 
   it.live("is closed off loopback where the operator has set no token", () =>
     withBroker(
       async ({ origin }) => {
-        const { body } = meshRequest(["alice"])
-        assert.deepInclude(await answer(await postMesh(origin, body)), { status: 403, error: "closed" })
+        const { body, owner } = meshRequest(["alice"])
+        assert.deepInclude(await answer(await postMesh(origin, body, owner)), { status: 403, error: "closed" })
       },
       { environment: { BROKER_HOST: "0.0.0.0" } },
     ),
+  )
+})
+
+describe("a body", () => {
+  it.live("is taken as JSON only, and not compressed: what unpacks to more than it seems is refused", () =>
+    withBroker(async ({ origin }) => {
+      const { body, owner } = meshRequest(["alice"])
+      const send = async (headers: Readonly<Record<string, string>>) =>
+        answer(await postMesh(origin, body, owner, headers))
+      assert.deepInclude(await send({ "content-type": "text/plain" }), { status: 415 })
+      for (const encoding of ["gzip", "deflate", "br", "zstd", "identity, gzip"]) {
+        const refused = await send({ "content-encoding": encoding })
+        assert.deepInclude(refused, { status: 415, error: "unsupported_encoding" }, encoding)
+      }
+      assert.deepInclude(await send({ "content-encoding": "identity" }), { status: 201 })
+    }),
+  )
+
+  it.live("of a length that is not announced is held to the same bound", () =>
+    withBroker(async ({ origin }) => {
+      const { body, owner } = meshRequest(["alice"])
+      const text = JSON.stringify({ ...body, padding: "x".repeat(70_000) })
+      const facts = factsOf(origin, "POST", "/meshes", body.meshId, text)
+      const response = await fetch(`${origin}/meshes`, {
+        method: "POST",
+        headers: { "content-type": "application/json", "claudemesh-signature": signatureOver(facts, owner) },
+        body: new ReadableStream({
+          start: (controller) => {
+            for (const part of text.match(/.{1,1000}/g) ?? []) controller.enqueue(new TextEncoder().encode(part))
+            controller.close()
+          },
+        }),
+      })
+      assert.deepInclude(await answer(response), { status: 413, error: "too_large" })
+    }),
+  )
+})
+
+describe("GET /join", () => {
+  it.live("tells a person with a browser what the link is for, and that it is kept nowhere", () =>
+    withBroker(async ({ origin }) => {
+      const response = await fetch(`${origin}/join`)
+      assert.strictEqual(response.status, 200)
+      assert.match(response.headers.get("content-type") ?? "", /^text\/plain/)
+      assert.strictEqual(response.headers.get("referrer-policy"), "no-referrer")
+      assert.strictEqual(response.headers.get("cache-control"), "no-store")
+      const lines = (await response.text()).trimEnd().split("\n")
+      assert.lengthOf(lines, 2)
+      assert.strictEqual(lines[1], "npx claudemesh join '<the link>'")
+    }),
   )
 })

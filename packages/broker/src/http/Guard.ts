@@ -1,0 +1,79 @@
+/**
+ * The way into every route that changes something: the body, whole and in time, and the proof of who asks. What a route
+ * is handed was signed by a key, for this broker, method, path and body, a moment ago, and once.
+ */
+import { signatureHeader } from "@claudemesh/domain/trust/SignedRequest"
+import { Clock, Effect, Option, Result } from "effect"
+import { HttpServerRequest, type HttpServerResponse } from "effect/unstable/http"
+import type { BrokerLimits } from "../Limits.ts"
+import { Ed25519 } from "../trust/Ed25519.ts"
+import type { RateLimits } from "./RateLimits.ts"
+import { refusal } from "./Refusal.ts"
+import { ProvedRequest, type RequestNonces, type RequestRefusal } from "./SignedRequests.ts"
+
+export interface Guard {
+  readonly limits: BrokerLimits
+  readonly nonces: RequestNonces
+  readonly rates: RateLimits
+  /** Known once the broker listens. */
+  readonly audiences: () => ReadonlyArray<string>
+}
+
+type Response = HttpServerResponse.HttpServerResponse
+
+export const proved = <E, R>(
+  guard: Guard,
+  method: "GET" | "POST",
+  handle: (request: ProvedRequest) => Effect.Effect<Response, E, R>,
+) =>
+  Effect.gen(function* () {
+    const request = yield* HttpServerRequest.HttpServerRequest
+    const body = method === "GET" ? Result.succeed("") : yield* bodyOf(request, guard.limits)
+    if (Result.isFailure(body)) return body.failure
+    const received = { method, path: request.url, body: body.success, header: request.headers[signatureHeader] }
+    const { nonces, rates } = guard
+    const proof = ProvedRequest.verify(received, {
+      nowMillis: yield* Clock.currentTimeMillis,
+      audiences: guard.audiences(),
+      verifier: yield* Ed25519,
+      nonces,
+      rate: rates.requestsByKey,
+    })
+    return Result.isSuccess(proof) ? yield* handle(proof.success) : refused(proof.failure, guard)
+  }).pipe(
+    // Whatever breaks is answered, and breaks nothing else (I12, I24).
+    Effect.catchDefect((defect) =>
+      Effect.as(Effect.logError("a request failed", defect), refusal(500, "internal", "the broker failed; try again")),
+    ),
+  )
+
+const refused = ({ code, message }: RequestRefusal, { rates }: Guard): Response =>
+  code === "rate_limited"
+    ? refusal(429, code, message, { "retry-after": String(rates.requestsByKey.retryAfterSeconds) })
+    : refusal(401, code, message)
+
+const bodyOf = Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest, limits: BrokerLimits) {
+  const { headers } = request
+  // What unpacks to more than it seems is not unpacked at all.
+  if ((headers["content-encoding"] ?? "identity") !== "identity") {
+    return Result.fail(refusal(415, "unsupported_encoding", "send the body as it is, not compressed"))
+  }
+  // A web page can post a form or plain text to a loopback port, but not this type.
+  if (!(headers["content-type"] ?? "").startsWith("application/json")) {
+    return Result.fail(refusal(415, "unsupported_media_type", "send application/json"))
+  }
+  const text = yield* request.text.pipe(
+    Effect.timeoutOption(limits.httpRequestTimeoutMillis),
+    Effect.mapError(() => undefined),
+    Effect.result,
+  )
+  if (Result.isFailure(text)) return Result.fail(refusal(400, "malformed", "the body could not be read"))
+  if (Option.isNone(text.success)) {
+    return Result.fail(refusal(408, "timeout", "the body took too long", { connection: "close" }))
+  }
+  const body = text.success.value
+  return Buffer.byteLength(body) > limits.httpBodyBytesMax ? Result.fail(tooLarge(limits)) : Result.succeed(body)
+})
+
+export const tooLarge = ({ httpBodyBytesMax }: BrokerLimits): Response =>
+  refusal(413, "too_large", `a body holds ${httpBodyBytesMax} bytes at most`)

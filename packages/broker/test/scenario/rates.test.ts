@@ -1,0 +1,166 @@
+/** Who knocks too fast, over a real broker: by address before anything is proved, by key once it is; and v1 shut out. */
+import { assert, describe, it } from "@effect/vitest"
+import {
+  factsOf,
+  listInvites,
+  makeMesh,
+  meshRequest,
+  newPerson,
+  post,
+  postMesh,
+  sendRequest,
+  signatureOver,
+} from "../support/Meshes.ts"
+import { newKeys, RawClient } from "../support/RawClient.ts"
+import { withBroker } from "../support/TestBroker.ts"
+
+const refused = async (client: RawClient) => {
+  const error = await client.take("error")
+  return { error: error["code"], ...(await client.closed) }
+}
+
+const statusesOf = (responses: ReadonlyArray<Response>) => responses.map(({ status }) => status)
+
+describe("sockets", () => {
+  it.live("from one address too fast are closed with 4029 before a challenge, those before them stay (I23)", () =>
+    withBroker(
+      async ({ connections, url }) => {
+        const within = await Promise.all([RawClient.open(url), RawClient.open(url)])
+        const beyond = await RawClient.open(url)
+        assert.deepStrictEqual(await beyond.closed, { code: 4029, reason: "rate_limited" })
+        assert.deepStrictEqual(beyond.frames, [])
+        for (const client of within) await client.take("challenge")
+        assert.strictEqual(connections(), 2)
+        await Promise.all(within.map((client) => client.close()))
+      },
+      { limits: { socketsPerAddressBurst: 2, socketsPerAddressPerSecond: 0.001 } },
+    ),
+  )
+})
+
+describe("hellos", () => {
+  it.live("of one key too fast are refused, and nobody without the key can bring that about (I23)", () =>
+    withBroker(
+      async ({ origin, url }) => {
+        const mesh = await makeMesh(origin)
+        const [alice, bob] = [mesh.member("alice"), mesh.member("bob")]
+        for (let tries = 0; tries < 4; tries++) {
+          const mallory = await RawClient.open(url)
+          mallory.send(await mallory.helloV2(alice, {}, { signer: newKeys() }))
+          assert.deepInclude(await refused(mallory), { error: "bad_signature", code: 1008 })
+        }
+        const within = [await RawClient.greetedV2(url, alice), await RawClient.greetedV2(url, alice)]
+        const beyond = await RawClient.open(url)
+        beyond.send(await beyond.helloV2(alice))
+        assert.deepStrictEqual(await refused(beyond), { error: "rate_limited", code: 4029, reason: "rate_limited" })
+        const v1 = await RawClient.open(url)
+        v1.send(v1.helloV1(alice))
+        assert.deepInclude(await refused(v1), { error: "rate_limited", code: 4029 })
+        within.push(await RawClient.greetedV2(url, bob))
+        await Promise.all(within.map((client) => client.close()))
+      },
+      { limits: { hellosPerKeyBurst: 2, hellosPerKeyPerSecond: 0.001 } },
+    ),
+  )
+})
+
+describe("requests", () => {
+  it.live("from one address too fast are told to wait, on every path that changes something, health is not (I23)", () =>
+    withBroker(
+      async ({ origin }) => {
+        const mesh = await makeMesh(origin)
+        for (const path of ["/meshes", "/invites", "/join", "/revocations"]) {
+          const response = await post(origin, path, mesh.meshId, {}, mesh.owner)
+          assert.strictEqual(response.status, 429, path)
+          assert.strictEqual(response.headers.get("retry-after"), "1000")
+          assert.deepInclude(await response.json(), { error: "rate_limited" })
+        }
+        assert.strictEqual((await fetch(`${origin}/health`)).status, 200)
+      },
+      { limits: { requestsPerAddressBurst: 1, requestsPerAddressPerSecond: 0.001 } },
+    ),
+  )
+
+  it.live("signed by one key too fast are told to wait, on every path, and another key's are not (I23)", () =>
+    withBroker(
+      async ({ origin }) => {
+        const mesh = await makeMesh(origin)
+        const { meshId, owner } = mesh
+        const forged = { ...factsOf(origin, "GET", "/invites", meshId) }
+        const header = signatureOver(forged, newKeys()).replace(/key=\w+/, `key=${owner.publicKey}`)
+        for (let tries = 0; tries < 3; tries++) {
+          const response = await sendRequest(origin, forged, { "claudemesh-signature": header })
+          assert.strictEqual(response.status, 401)
+        }
+        assert.deepStrictEqual(statusesOf([await listInvites(origin, meshId, owner)]), [200])
+        for (const path of ["/meshes", "/invites", "/join", "/revocations"]) {
+          const response = await post(origin, path, meshId, {}, owner)
+          assert.strictEqual(response.status, 429, path)
+          assert.strictEqual(response.headers.get("retry-after"), "1000")
+        }
+        const other = meshRequest(["dave"])
+        assert.strictEqual((await postMesh(origin, other.body, other.owner)).status, 201)
+      },
+      { limits: { requestsPerKeyBurst: 2, requestsPerKeyPerSecond: 0.001 } },
+    ),
+  )
+})
+
+describe("the address that is counted", () => {
+  const limits = { requestsPerAddressBurst: 1, requestsPerAddressPerSecond: 0.001, socketsPerAddressBurst: 1 }
+  const ask = async (origin: string, forwardedFor: string): Promise<number> =>
+    (await fetch(`${origin}/join`, { headers: { "x-forwarded-for": forwardedFor } })).status
+
+  it.live("is the peer's without a trusted proxy: a header that is made up gives no fresh rate", () =>
+    withBroker(
+      async ({ origin }) => {
+        assert.strictEqual(await ask(origin, "198.51.100.1"), 200)
+        assert.strictEqual(await ask(origin, "198.51.100.2"), 429)
+      },
+      { limits },
+    ),
+  )
+
+  it.live("is what one trusted proxy saw: what stands further left is made up and gives no fresh rate", () =>
+    withBroker(
+      async ({ origin, url }) => {
+        assert.strictEqual(await ask(origin, "198.51.100.1"), 200)
+        assert.strictEqual(await ask(origin, "192.0.2.66, 198.51.100.1"), 429)
+        assert.strictEqual(await ask(origin, "192.0.2.67, 198.51.100.1"), 429)
+        assert.strictEqual(await ask(origin, "198.51.100.1, 198.51.100.2"), 200)
+        const open = (forwardedFor: string) => {
+          // Bun's WebSocket takes headers, which the standard one does not.
+          const socket = new WebSocket(url, { headers: { "x-forwarded-for": forwardedFor } })
+          return new RawClient(url, socket)
+        }
+        const first = open("192.0.2.66, 198.51.100.1")
+        await first.take("challenge")
+        const same = open("192.0.2.67, 198.51.100.1")
+        assert.strictEqual((await same.closed).code, 4029)
+        const other = open("198.51.100.1, 198.51.100.2")
+        await other.take("challenge")
+        await Promise.all([first.close(), other.close()])
+      },
+      { limits: { ...limits, socketsPerAddressPerSecond: 0.001 }, environment: { BROKER_TRUSTED_PROXIES: "1" } },
+    ),
+  )
+})
+
+describe("a broker that shuts v1 out", () => {
+  it.live("says so in its challenge, refuses a v1 hello whoever signed it, and takes v2", () =>
+    withBroker(
+      async ({ origin, url }) => {
+        const mesh = await makeMesh(origin)
+        const alice = mesh.member("alice")
+        for (const person of [alice, newPerson(mesh.meshId, "stranger")]) {
+          const v1 = await RawClient.open(url)
+          assert.deepStrictEqual((await v1.take("challenge"))["protocols"], [2])
+          v1.send(v1.helloV1(person))
+          assert.deepStrictEqual(await refused(v1), { error: "unsupported", code: 1008, reason: "unsupported" })
+        }
+        await (await RawClient.greetedV2(url, alice)).close()
+      },
+      { environment: { BROKER_ALLOW_V1: "false" } },
+    ),
+  )
+})
