@@ -33,6 +33,14 @@ export const chosenMeshes = Effect.fnUntraced(function* (slug: Option.Option<str
   return yield* new Failed({ reason: `no mesh ${slug.value} is joined; there are: ${slugs}` })
 })
 
+/** The one that is meant where only one can be. */
+export const theMesh = Effect.fnUntraced(function* (slug: Option.Option<string>) {
+  const [only, ...others] = yield* chosenMeshes(slug)
+  if (only !== undefined && others.length === 0) return only
+  const slugs = [only, ...others].flatMap((mesh) => (mesh === undefined ? [] : [mesh.slug]))
+  return yield* new Failed({ reason: `say which mesh with --mesh; there are: ${slugs.join(", ")}` })
+})
+
 export const newSessionId = Effect.fnUntraced(function* (prefix: string) {
   const id = yield* Effect.orDie((yield* Crypto.Crypto).randomUUIDv7)
   return SessionId.make(`${prefix}-${id}`)

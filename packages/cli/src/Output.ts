@@ -1,5 +1,6 @@
-/** How commands print: data to stdout, as tables for people or as JSON; colours only on a terminal. */
+/** How commands print: data to stdout, as tables for people or as JSON; colours and codes only on a terminal. */
 import { Console, type Effect } from "effect"
+import { renderUnicodeCompact } from "uqr"
 
 const coloured = process.stdout.isTTY && (process.env["NO_COLOR"] ?? "") === ""
 
@@ -13,6 +14,10 @@ export const yellow = style(33)
 export const printable = (text: string): string => text.replace(/[^\P{Cc}\n\t]|\p{Cf}|\p{Zl}|\p{Zp}/gu, "")
 
 export const printJson = (value: unknown): Effect.Effect<void> => Console.log(JSON.stringify(value))
+
+/** A text as a QR code, for the camera of a machine that nothing can be pasted into; nothing where stderr is no terminal. */
+export const scannable = (text: string): ReadonlyArray<string> =>
+  process.stderr.isTTY ? [renderUnicodeCompact(text, { ecc: "L" })] : []
 
 /** Columns as wide as their widest cell; the last one is not padded. */
 export const table = (head: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string => {

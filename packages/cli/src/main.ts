@@ -14,6 +14,9 @@ import { channels } from "./commands/channels.ts"
 import { create } from "./commands/create.ts"
 import { demo } from "./commands/demo.ts"
 import { inbox } from "./commands/inbox.ts"
+import { invite } from "./commands/invite.ts"
+import { invites } from "./commands/invites.ts"
+import { join } from "./commands/join.ts"
 import { list } from "./commands/list.ts"
 import { mcp } from "./commands/mcp.ts"
 import { messageStatus } from "./commands/messageStatus.ts"
@@ -27,6 +30,9 @@ const root = Command.make("claudemesh").pipe(
   Command.withDescription("End-to-end encrypted messages between people's coding agents"),
   Command.withSubcommands([
     create,
+    invite,
+    join,
+    invites,
     list,
     peers,
     channels,

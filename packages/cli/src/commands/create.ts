@@ -1,6 +1,4 @@
 /** `create`: a new mesh, its owner key, and oneself as its first member. */
-import { homedir, hostname, userInfo } from "node:os"
-import { dirname, join, resolve } from "node:path"
 import { createMesh } from "@claudemesh/client/http/BrokerHttp"
 import { type BrokerUrl, brokerUrlOf } from "@claudemesh/client/http/BrokerUrl"
 import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
@@ -8,11 +6,12 @@ import { membershipIn, newMesh } from "@claudemesh/client/keys/CreateMesh"
 import { Sodium } from "@claudemesh/client/keys/Sodium"
 import { DisplayName, Slug } from "@claudemesh/domain/Ids"
 import { MemberName } from "@claudemesh/domain/trust/MemberName"
-import { Config, Console, Effect, Option, Result, Schema } from "effect"
+import { Config, Console, Effect, Option, Result } from "effect"
 import { Argument, Command, Flag } from "effect/unstable/cli"
 import { Failed, failed } from "../Failed.ts"
 import { bold, printJson } from "../Output.ts"
 import * as Flags from "./Flags.ts"
+import { nextSteps, ownName } from "./Welcome.ts"
 
 export const brokerUrl = (typed: string): Effect.Effect<BrokerUrl, Failed> =>
   Option.match(brokerUrlOf(typed), {
@@ -20,22 +19,6 @@ export const brokerUrl = (typed: string): Effect.Effect<BrokerUrl, Failed> =>
       Effect.fail(new Failed({ reason: `${typed} is no broker's URL; write it like wss://mesh.example.com/ws` })),
     onSome: Effect.succeed,
   })
-
-/** The command as a host can start it from any folder. */
-const launcher = join(import.meta.dirname, "../../bin/claudemesh.mjs")
-
-/** A home that is not the usual one has to be told to the agent, too. */
-const homeFlag = (configPath: string): string => {
-  const home = dirname(resolve(configPath))
-  return home === join(homedir(), ".claudemesh") ? "" : ` -e CLAUDEMESH_HOME=${home}`
-}
-
-const isMemberName = Schema.is(MemberName)
-
-/** The name of the account, else of the machine. */
-const ownName = (): DisplayName =>
-  [userInfo().username, hostname()].filter((name) => name !== "unknown").filter(isMemberName)[0] ??
-  DisplayName.make("me")
 
 export const create = Command.make(
   "create",
@@ -92,12 +75,7 @@ export const create = Command.make(
         })
       }
       yield* Console.log(
-        [
-          `Made the mesh ${bold(slug)} on ${url}. You are ${bold(displayName)}.`,
-          `Your keys are in ${resolve(file.path)}; keep that file to yourself.`,
-          `Next, connect Claude Code:`,
-          `  claude mcp add claudemesh --scope user${homeFlag(file.path)} -- node ${launcher} mcp`,
-        ].join("\n"),
+        [`Made the mesh ${bold(slug)} on ${url}. You are ${bold(displayName)}.`, ...nextSteps(file.path)].join("\n"),
       )
     },
     Effect.provide(Sodium.layer),

@@ -1,0 +1,68 @@
+/** `invite`: a link by which others join. The link is all that goes to stdout, so that it can be piped; it is a secret. */
+import { addInvite } from "@claudemesh/client/http/BrokerHttp"
+import { newInvite } from "@claudemesh/client/invite/NewInvite"
+import { Sodium } from "@claudemesh/client/keys/Sodium"
+import { inviteUsesMax } from "@claudemesh/domain/trust/Invite"
+import { DisplayName } from "@claudemesh/domain/Ids"
+import { Console, Effect, Option, Schema } from "effect"
+import { Command, Flag } from "effect/unstable/cli"
+import { failed } from "../Failed.ts"
+import { theMesh } from "../Meshes.ts"
+import { bold, printJson, scannable } from "../Output.ts"
+import * as Flags from "./Flags.ts"
+import { lifetimeFlag } from "./Lifetime.ts"
+
+export const invite = Command.make(
+  "invite",
+  {
+    mesh: Flags.mesh,
+    role: Flag.Literals("role", ["member", "admin"]).pipe(
+      Flag.withDescription("What they become: an admin may invite and revoke; only the mesh's owner makes admins"),
+      Flag.withDefault("member"),
+    ),
+    uses: Flag.Int("uses").pipe(
+      Flag.withDescription(`How many may join by the link (default 1, at most ${inviteUsesMax})`),
+      Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: inviteUsesMax }))),
+      Flag.withDefault(1),
+    ),
+    expires: lifetimeFlag("expires").pipe(
+      Flag.withDescription("How long the link is good: 30m, 12h, 7d (default 7d)"),
+      Flag.withDefault(7 * 86_400_000),
+    ),
+    name: Flag.String("name").pipe(
+      Flag.withDescription("What you call the invite in `claudemesh invites` (default: its role)"),
+      Flag.withSchema(DisplayName),
+      Flag.optional,
+    ),
+    json: Flags.json,
+  },
+  Effect.fn(
+    function* ({ expires, json, mesh, name, role, uses }) {
+      const membership = yield* theMesh(mesh)
+      const label = Option.getOrElse(name, () => DisplayName.make(`for ${uses} ${role}${uses === 1 ? "" : "s"}`))
+      const made = yield* newInvite(membership, { role, uses, validMillis: expires, label })
+      yield* addInvite(membership.brokerUrl, made.invite, made.signer)
+      const { expiresAt, publicKey } = made.invite
+      if (json) {
+        return yield* printJson({ mesh: membership.slug, link: made.link, invite: publicKey, role, uses, expiresAt })
+      }
+      yield* Console.error(
+        [
+          `Whoever has this link joins ${bold(membership.slug)} as ${role}, ${uses === 1 ? "once" : `${uses} times`}, until ${expiresAt}:`,
+          `send it over a channel you trust. They run:  npx claudemesh join '<link>'`,
+          ...scannable(made.link),
+        ].join("\n"),
+      )
+      yield* Console.log(made.link)
+    },
+    Effect.provide(Sodium.layer),
+    Effect.mapError(failed),
+  ),
+).pipe(
+  Command.withDescription("Make a link by which others join a mesh of yours"),
+  Command.withExamples([
+    { command: "claudemesh invite", description: "For one person, good for a week" },
+    { command: "claudemesh invite --uses 20 --expires 12h --name standup", description: "For a whole team, today" },
+    { command: "claudemesh invite --role admin", description: "For somebody who may invite and revoke" },
+  ]),
+)

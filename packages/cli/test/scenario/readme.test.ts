@@ -1,0 +1,64 @@
+/** The README's first lines, as a person pastes them into a shell, in a folder of their own. */
+import { readFileSync } from "node:fs"
+import { chmod, mkdir, writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { startBroker, temporaryFolder } from "../../../broker/test/support/TestBroker.ts"
+import { main } from "../support/Agent.ts"
+
+const readme = readFileSync(join(import.meta.dirname, "../../../../README.md"), "utf8")
+
+/** The first block of shell under a heading. */
+const blockUnder = (heading: string): string => {
+  const [, rest = ""] = readme.split(`\n## ${heading}\n`)
+  const [, block = ""] = /^```sh\n([\s\S]*?)^```/m.exec(rest) ?? []
+  return block
+}
+
+/** `npx claudemesh` of this tree, for a shell that stands in another folder. */
+const installNpx = async (folder: string): Promise<string> => {
+  const bin = join(folder, "bin")
+  await mkdir(bin)
+  const script = `#!/bin/sh\n[ "$1" = claudemesh ] || exit 127\nshift\nexec "${process.execPath}" "${main}" "$@"\n`
+  await writeFile(join(bin, "npx"), script)
+  await chmod(join(bin, "npx"), 0o755)
+  return bin
+}
+
+describe("the README's two people", () => {
+  it.live("make a mesh, invite, join, and write to each other, by its lines alone", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const broker = yield* startBroker()
+        const folder = yield* temporaryFolder
+        yield* Effect.promise(async () => {
+          const bin = await installNpx(folder)
+          const block = blockUnder("Two people")
+          assert.include(block, "invite")
+          const shell = Bun.spawn(["/bin/sh", "-e"], {
+            cwd: folder,
+            env: {
+              PATH: `${bin}:${process.env["PATH"] ?? ""}`,
+              HOME: "/nonexistent",
+              CLAUDEMESH_BROKER: broker.origin,
+            },
+            stdin: new Blob([block]),
+            stdout: "pipe",
+            stderr: "pipe",
+          })
+          const [stdout, stderr, code] = await Promise.all([
+            new Response(shell.stdout).text(),
+            new Response(shell.stderr).text(),
+            shell.exited,
+          ])
+          assert.strictEqual(code, 0, stderr)
+          assert.match(
+            stdout,
+            /Made the mesh my-team[\s\S]*You are Bob[\s\S]*Bob [^\n]*\nhello from Bob\n[\s\S]*Alice [^\n]*\nhello from Alice\n/,
+          )
+        })
+      }),
+    ),
+  )
+})
