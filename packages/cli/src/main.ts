@@ -13,6 +13,8 @@ import { broker } from "./commands/broker.ts"
 import { channels } from "./commands/channels.ts"
 import { create } from "./commands/create.ts"
 import { demo } from "./commands/demo.ts"
+import { exportIdentity } from "./commands/exportIdentity.ts"
+import { importIdentity } from "./commands/importIdentity.ts"
 import { inbox } from "./commands/inbox.ts"
 import { invite } from "./commands/invite.ts"
 import { invites } from "./commands/invites.ts"
@@ -40,6 +42,8 @@ const root = Command.make("claudemesh").pipe(
     messageStatus,
     inbox,
     status,
+    exportIdentity,
+    importIdentity,
     mcp,
     broker,
     demo,
