@@ -64,7 +64,7 @@ const route = (
       const { enrolment, meshId } = asked.success
       return request.mesh === meshId
         ? enrol(meshId, enrolment)
-        : Effect.succeed(refusal(400, "other_mesh", "the request is signed for another mesh"))
+        : Effect.succeed(refusal(400, "malformed", "the request is signed for another mesh"))
     }),
   )
 

@@ -56,7 +56,7 @@ const bodyOf = Effect.fnUntraced(function* (request: HttpServerRequest.HttpServe
   const { headers } = request
   // What unpacks to more than it seems is not unpacked at all.
   if ((headers["content-encoding"] ?? "identity") !== "identity") {
-    return Result.fail(refusal(415, "unsupported_encoding", "send the body as it is, not compressed"))
+    return Result.fail(refusal(415, "unsupported_media_type", "send the body as it is, not compressed"))
   }
   // A web page can post a form or plain text to a loopback port, but not this type.
   if (!(headers["content-type"] ?? "").startsWith("application/json")) {

@@ -61,7 +61,7 @@ const create = Effect.fnUntraced(function* (request: ProvedRequest) {
 /** Why the broker does not take it. Every client looks at the records again, so what is wrong is told at once. */
 const doubtOf = (request: ProvedRequest, mesh: CreateMesh, verifier: Verifier) => {
   const { allowUnsealed, invite, members, meshId, name, ownerPublicKey, slug } = mesh
-  if (request.mesh !== meshId) return refusal(400, "other_mesh", "the request is signed for another mesh")
+  if (request.mesh !== meshId) return refusal(400, "malformed", "the request is signed for another mesh")
   if (request.key !== ownerPublicKey) return refusal(403, "forbidden", "a mesh is made by its owner's key")
   const memberIds = new Set(members.map((member) => member.memberId))
   const keys = new Set(members.map((member) => member.publicKey))

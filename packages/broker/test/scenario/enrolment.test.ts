@@ -382,10 +382,10 @@ describe("a request", () => {
       const [mine, theirs] = [await makeMesh(origin), await makeMesh(origin)]
       const invite = newInvite(theirs)
       const crossed = post(origin, "/invites", mine.meshId, invite.body, theirs.owner)
-      assert.deepStrictEqual(await refusalOf(crossed), [400, "other_mesh"])
+      assert.deepStrictEqual(await refusalOf(crossed), [400, "malformed"])
       const revocation = newRevocation(theirs.meshId, theirs.member("bob").keys.publicKey, theirs.owner)
       const other = post(origin, "/revocations", mine.meshId, revocation.body, theirs.owner)
-      assert.deepStrictEqual(await refusalOf(other), [400, "other_mesh"])
+      assert.deepStrictEqual(await refusalOf(other), [400, "malformed"])
     }),
   )
 
