@@ -139,9 +139,12 @@ layer(Layer.merge(testLayer, BunFileSystem.layer))("secret keys", (it) => {
       assert.strictEqual(failed._tag, "KeychainUnusable")
       assert.include(failed.message, "leave CLAUDEMESH_SECRET_STORE unset")
       assert.isFalse(existsSync(path))
+      // Who reads the file before making a mesh learns of it then.
+      assert.strictEqual((yield* Effect.flip(inKeychain(reading))).message, failed.message)
 
       yield* byDefault(adding(mesh))
       const before = text()
+      assert.strictEqual((yield* Effect.flip(inKeychain(reading))).message, failed.message)
       yield* Effect.flip(inKeychain(adding(yield* owner("other"))))
       assert.strictEqual(text(), before)
     }),

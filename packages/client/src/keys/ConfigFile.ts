@@ -10,7 +10,7 @@ import type { KeychainUnusable } from "./Keychain.ts"
 import { withLockFile } from "./LockFile.ts"
 import { Membership } from "./Membership.ts"
 import { type FileUnusable, readSecretFile, type SecretExposed, writeSecretFile } from "./SecretFile.ts"
-import { concealed, removed, revealed, secretPlace, type SecretStoreUnknown } from "./SecretStore.ts"
+import { concealed, reachable, removed, revealed, secretPlace, type SecretStoreUnknown } from "./SecretStore.ts"
 
 export type Memberships = ReadonlyArray<Membership>
 
@@ -72,8 +72,12 @@ const open = Effect.fnUntraced(function* (directory: string) {
   const load = Effect.gen(function* () {
     const place = yield* secretPlace
     const text = yield* readSecretFile(path)
-    if (Option.isNone(text)) return { ...emptyFile, place }
+    if (Option.isNone(text)) {
+      yield* reachable(place, [])
+      return { ...emptyFile, place }
+    }
     const { entries, raw } = yield* Effect.fromResult(Result.mapError(parse(text.value), broken))
+    yield* reachable(place, entries)
     const shown = yield* Effect.forEach(entries, revealed)
     const decoded = Result.mapError(decodeMemberships(shown), ({ message }) => broken(message))
     const meshes = yield* Effect.fromResult(decoded)

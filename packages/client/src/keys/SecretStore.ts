@@ -60,6 +60,18 @@ export const revealed = Effect.fnUntraced(function* (entry: Json) {
   return { ...entry, ...Object.fromEntries(keys) }
 })
 
+/**
+ * Fails where keys could not be written later. Whoever is about to make a mesh reads the file first, and should not
+ * learn of it only when the mesh is made.
+ */
+export const reachable = Effect.fnUntraced(function* (place: SecretPlace, entries: ReadonlyArray<Json>) {
+  if (place === "file" || entries.some((entry) => fields.some((field) => referenceIn(entry, field)))) return
+  yield* Effect.mapError(
+    (yield* Keychain).get("nothing"),
+    ({ reason }) => new KeychainUnusable({ doing: "write", reason }),
+  )
+})
+
 /** Two config directories on one machine, with the same member, have an entry each. */
 const homeOf = (path: string): string => hash("sha256", path, "hex").slice(0, 12)
 const nameOf = (mesh: Membership, field: (typeof fields)[number], path: string): string =>
