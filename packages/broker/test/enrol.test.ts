@@ -101,6 +101,16 @@ describe("an invite", () => {
     assert.strictEqual(story.adds(inviteFrom(door, { uses: 9 })), "conflict")
   })
 
+  it("that comes again while it is being added is the same, and another one by its key is none", () => {
+    const story = new Enrolments()
+    for (const invite of [inviteFrom(door), inviteFrom(door), inviteFrom(door, { uses: 9 })]) {
+      story.ask(Enrolment.AddInvite({ by: owner.key, invite }))
+    }
+    story.settle()
+    const told = story.answers.map((answer) => (answer._tag === "InviteAdded" ? answer.created : answer._tag))
+    assert.deepStrictEqual(told, ["Refused", true, false])
+  })
+
   it("is brought by who signed it, and signed by the owner or an admin of this very mesh", () => {
     const story = withDoor()
     const other = keysOf("other")
@@ -177,7 +187,7 @@ describe("who joins", () => {
     assert.deepStrictEqual(peer.answers, [{ _tag: "Attached" }])
   })
 
-  it("is one of fifty by one use, while all of them are under way", () => {
+  it("is one of fifty by one use, while all of them are under way (I28)", () => {
     const story = withDoor(1)
     const people = Array.from({ length: 50 }, (_, n) => keysOf(`person ${n}`))
     for (const one of people) story.ask(joining(one))
@@ -235,6 +245,20 @@ describe("who joins", () => {
     assert.strictEqual(story.joins(dave), "Joined")
     const told = story.answers.slice(1).map((answer) => (answer._tag === "Refused" ? answer.code : answer._tag))
     assert.deepStrictEqual(told, ["unavailable", "Joined"])
+  })
+
+  it("is no member when its invite was revoked while it was under way, in this life of the mesh and in the next", () => {
+    const story = withDoor()
+    const revocation = revocationIn(story.state.register, door.key, owner)
+    story.ask(Enrolment.Revoke({ by: owner.key, revocation }))
+    assert.strictEqual(story.joins(dave), "revoked")
+    for (const _ of ["now", "after a restart"]) {
+      assert.isFalse(story.state.members.has(dave.key))
+      assert.strictEqual(story.state.membersById.size, 0)
+      assert.strictEqual(story.state.invites.get(door.key)?.used, 1)
+      assert.strictEqual(story.joins(dave), "revoked")
+      story.restart()
+    }
   })
 
   it("is told that the invite is used up when the table refuses it, and begins anew when another owner wrote", () => {
@@ -330,6 +354,47 @@ describe("a revocation", () => {
     assert.strictEqual(gone.pushed.length + away.pushed.length, 0)
     assert.strictEqual(story.state.sessionCount, 1)
     assert.strictEqual(story.state.leased.size, 0)
+  })
+
+  it("again is the same, also while it is under way and when the member itself has left", () => {
+    const story = together()
+    const leaves = Enrolment.Revoke({
+      by: dave.key,
+      revocation: revocationIn(story.state.register, dave.key, dave),
+    })
+    story.ask(leaves)
+    story.ask(leaves)
+    story.settle()
+    assert.deepStrictEqual(story.told(leaves), { _tag: "Revoked", version: 1 })
+    assert.deepStrictEqual(story.answers.slice(-3), Array(3).fill({ _tag: "Revoked", version: 1 }))
+    story.revokes(erin)
+    story.restart()
+    assert.deepStrictEqual(story.told(leaves), { _tag: "Revoked", version: 1 })
+    assert.strictEqual(story.state.register.version, 2)
+  })
+
+  it("has the next owner write what the last one could not: that the member's sessions are gone (I4)", () => {
+    const story = together()
+    const sender = story.attach(story.record(erin))
+    const peer = story.attach(story.record(dave))
+    story.status(peer, "dnd")
+    story.send(sender, `${dave.key}/s1`, { id: "never" })
+    story.settle()
+    const where = `${peer.member.memberId}/s1`
+    const revocation = revocationIn(story.state.register, dave.key, owner)
+    story.ask(Enrolment.Revoke({ by: owner.key, revocation }))
+    story.commitOne()
+    assert.isUndefined(story.store.sessions.get(where)?.detachedAtMillis)
+    story.writes = []
+    story.restart()
+    assert.deepStrictEqual(
+      story.writes.map(({ write }) => write._tag),
+      ["SessionDetached", "SessionDetached"],
+    )
+    story.settle()
+    assert.strictEqual(story.store.sessions.get(where)?.detachedAtMillis, story.nowMillis)
+    story.restart()
+    assert.deepStrictEqual(story.writes, [])
   })
 
   it("leaves what the member had sent before its own", () => {

@@ -87,7 +87,7 @@ const claims: Readonly<Record<string, Claim>> = {
     ])
   }),
 
-  "lets no more join than the invite has uses, whoever has counted, and stores nothing of that batch": Effect.gen(
+  "lets no more join than the invite has uses, whoever has counted, and stores nothing of that batch (I28)": Effect.gen(
     function* () {
       yield* begun
       yield* commit(joined(3, dave), joined(4, erin))
@@ -132,8 +132,13 @@ const claims: Readonly<Record<string, Claim>> = {
       added(3, inviteFrom(keysOf("other"), { meshId })),
       Write.MemberJoined({ meshId, seq: 4, certificate: certificateFor(frank, keysOf("other")), atMillis: 4 }),
     )
-    assert.strictEqual((yield* loaded).members.length, 2)
+    yield* commit(joined(5, erin))
+    assert.strictEqual((yield* loaded).members.length, 3)
     assert.strictEqual(yield* store.createMesh(meshRecord, invite, [first], 5), "same")
+    const otherInvite = { ...invite, label: DisplayName.make("Another") }
+    assert.strictEqual(yield* store.createMesh(meshRecord, otherInvite, [first], 5), "conflict")
+    const later = { ...first, certificate: { ...first.certificate, allowV1: true } }
+    assert.strictEqual(yield* store.createMesh(meshRecord, invite, [later], 5), "conflict")
     assert.strictEqual(yield* store.createMesh(meshRecord, invite, [], 5), "conflict")
   }),
 }

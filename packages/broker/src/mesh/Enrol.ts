@@ -7,13 +7,13 @@ import type { PublicKey } from "@claudemesh/domain/Ids"
 import type { Certificate } from "@claudemesh/domain/trust/Certificate"
 import type { InviteState } from "@claudemesh/domain/wire/HttpApi"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
-import { Cause, Equal, Exit, Option } from "effect"
+import { Cause, Equal, Exit, Option, Result } from "effect"
 import { type MemberRecord, Write } from "../store/MessageStore.ts"
 import { drop } from "./Attach.ts"
 import { Enrolment, EnrolmentAnswer } from "./Enrolment.ts"
 import { detached, dropLease } from "./Lease.ts"
 import { type Command, type Completion, Completion as Completions, Effects } from "./MeshCommand.ts"
-import { type KnownInvite, Member, type MeshState } from "./MeshState.ts"
+import { type KnownInvite, Member, type MeshState, type UnderWay } from "./MeshState.ts"
 
 type Reply = (answer: EnrolmentAnswer) => void
 type Enrol = Extract<Command, { readonly _tag: "Enrol" }>
@@ -32,10 +32,10 @@ export const enrol = (
   effects: Array<Effects>,
 ): void => {
   const answer = Enrolment.$match(enrolment, {
-    AddInvite: (asked) => addInvite(state, asked, nowMillis),
+    AddInvite: (asked) => addInvite(state, asked, reply, nowMillis),
     ListInvites: (asked) => listInvites(state, asked.by, nowMillis),
     Join: (asked) => join(state, asked, reply, nowMillis),
-    Revoke: (asked) => revoke(state, asked),
+    Revoke: (asked) => revoke(state, asked, reply),
   })
   if (answer === "waits") return
   if (answer !== "write") {
@@ -69,6 +69,7 @@ type Decision = EnrolmentAnswer | "write" | "waits"
 const addInvite = (
   state: MeshState,
   { by, invite }: Extract<Enrolment, { readonly _tag: "AddInvite" }>,
+  reply: Reply,
   nowMillis: number,
 ): Decision => {
   const { limits } = state.rules
@@ -80,6 +81,8 @@ const addInvite = (
       ? EnrolmentAnswer.InviteAdded({ publicKey: invite.publicKey, created: false })
       : refused("conflict", "another invite has this key")
   }
+  const underWay = state.enrolling.invites.get(invite.publicKey)
+  if (underWay !== undefined) return waitFor(underWay, invite, reply, "another invite has this key")
   if (invite.slug !== slug || invite.meshName !== name || invite.allowUnsealed !== allowUnsealed) {
     return refused("bad_invite", "it says something else of the mesh than its owner")
   }
@@ -91,9 +94,15 @@ const addInvite = (
   if (open.length + state.enrolling.invites.size >= limits.invitesPerMeshMax) {
     return refused("full", `a mesh has ${limits.invitesPerMeshMax} open invites at most; revoke some`)
   }
-  if (state.enrolling.invites.has(invite.publicKey)) return refused("conflict", "this invite is being added")
-  state.enrolling.invites.add(invite.publicKey)
+  state.enrolling.invites.set(invite.publicKey, { record: invite, others: [] })
   return "write"
+}
+
+/** The very same that is being committed has its answer; any other one stands in its way. */
+const waitFor = <A>({ others, record }: UnderWay<A>, asked: A, reply: Reply, conflict: string): Decision => {
+  if (!Equal.equals(record, asked)) return refused("conflict", conflict)
+  others.push(reply)
+  return "waits"
 }
 
 /** Those that nobody came by, and nobody can: their rows are retired, too. */
@@ -138,14 +147,10 @@ const join = (
       : refused("conflict", "this key has joined already, in another way")
   }
   const underWay = state.enrolling.joins.get(publicKey)
-  if (underWay !== undefined) {
-    if (!Equal.equals(underWay.certificate, certificate)) return refused("conflict", "this key is joining")
-    underWay.others.push(reply)
-    return "waits"
-  }
+  if (underWay !== undefined) return waitFor(underWay, certificate, reply, "this key is joining")
   const refusal = joinRefusal(state, certificate, nowMillis)
   if (refusal !== undefined) return refusal
-  state.enrolling.joins.set(publicKey, { certificate, others: [] })
+  state.enrolling.joins.set(publicKey, { record: certificate, others: [] })
   return "write"
 }
 
@@ -155,7 +160,7 @@ const joinRefusal = (state: MeshState, certificate: Certificate, nowMillis: numb
   // It was good when it was added.
   if (state.register.inviteDoubt(known.invite) !== undefined) return refused("revoked", "the invite was revoked")
   if (Date.parse(known.invite.expiresAt) <= nowMillis) return refused("expired", "the invite has expired")
-  const joining = [...state.enrolling.joins.values()].map((one) => one.certificate)
+  const joining = [...state.enrolling.joins.values()].map((one) => one.record)
   const by = joining.filter(({ invite }) => invite === certificate.invite)
   if (known.used + by.length >= known.invite.uses) return refused("used_up", "the invite has no use left")
   const doubt = state.register.certificateDoubt(certificate)
@@ -172,9 +177,17 @@ const joinRefusal = (state: MeshState, certificate: Certificate, nowMillis: numb
   return state.members.size + joining.length >= most ? refused("full", `a mesh has ${most} members at most`) : undefined
 }
 
-const revoke = (state: MeshState, { by, revocation }: Extract<Enrolment, { readonly _tag: "Revoke" }>): Decision => {
+const revoke = (
+  state: MeshState,
+  { by, revocation }: Extract<Enrolment, { readonly _tag: "Revoke" }>,
+  reply: Reply,
+): Decision => {
+  const { version } = revocation
   if (by !== revocation.by) return refused("forbidden", "a revocation is brought by who signed it")
-  if (state.enrolling.revoking) return refused("conflict", "another revocation is under way")
+  // Its answer was lost: whoever left cannot sign another one.
+  if (Equal.equals(state.register.revocations[version - 1], revocation)) return EnrolmentAnswer.Revoked({ version })
+  const { revoking } = state.enrolling
+  if (revoking !== undefined) return waitFor(revoking, revocation, reply, "another revocation is under way")
   switch (state.register.refusalOf(revocation)) {
     case "not_next":
       return refused("conflict", "the list of revocations has grown meanwhile; look at it and sign again")
@@ -183,7 +196,7 @@ const revoke = (state: MeshState, { by, revocation }: Extract<Enrolment, { reado
     case "bad_signature":
       return refused("forbidden", "the signature is not that key's")
     case undefined:
-      state.enrolling.revoking = true
+      state.enrolling.revoking = { record: revocation, others: [] }
       return "write"
   }
 }
@@ -221,7 +234,11 @@ export const enrolled = (state: MeshState, completion: Enrolled, nowMillis: numb
     }
     case "Join": {
       const { certificate } = enrolment
-      addMember(state, certificate)
+      // Its invite may have been revoked while it was under way.
+      if (!addMember(state, certificate)) {
+        const answer = refused("revoked", "the invite was revoked")
+        return replyAll(answer, answer)
+      }
       const { memberId } = certificate
       return replyAll(
         EnrolmentAnswer.Joined({ memberId, created: true }),
@@ -229,7 +246,7 @@ export const enrolled = (state: MeshState, completion: Enrolled, nowMillis: numb
       )
     }
     case "Revoke": {
-      state.register.learnRevocation(enrolment.revocation)
+      Result.getOrThrow(state.register.learnRevocation(enrolment.revocation))
       const { version } = state.register
       replyAll(EnrolmentAnswer.Revoked({ version }), EnrolmentAnswer.Revoked({ version }))
       return expelRevoked(state, nowMillis, effects)
@@ -241,36 +258,45 @@ export const enrolled = (state: MeshState, completion: Enrolled, nowMillis: numb
 const settle = ({ enrolling }: MeshState, enrolment: Enrolment): ReadonlyArray<Reply> => {
   switch (enrolment._tag) {
     case "AddInvite":
-      enrolling.invites.delete(enrolment.invite.publicKey)
-      return []
-    case "Join": {
-      const { publicKey } = enrolment.certificate
-      const others = enrolling.joins.get(publicKey)?.others ?? []
-      enrolling.joins.delete(publicKey)
+      return taken(enrolling.invites, enrolment.invite.publicKey)
+    case "Join":
+      return taken(enrolling.joins, enrolment.certificate.publicKey)
+    case "Revoke": {
+      const others = enrolling.revoking?.others ?? []
+      enrolling.revoking = undefined
       return others
     }
-    case "Revoke":
-      enrolling.revoking = false
-      return []
     case "ListInvites":
       return []
   }
 }
 
-const addMember = (state: MeshState, certificate: Certificate): void => {
+const taken = <A>(underWay: Map<PublicKey, UnderWay<A>>, key: PublicKey): ReadonlyArray<Reply> => {
+  const others = underWay.get(key)?.others ?? []
+  underWay.delete(key)
+  return others
+}
+
+/** Whether it is one: its use is counted and its id taken anyhow, as in the store. */
+const addMember = (state: MeshState, certificate: Certificate): boolean => {
   const { displayName, invite, memberId, publicKey } = certificate
   const record: MemberRecord = { memberId, publicKey, displayName, certificate }
-  const member = new Member(record, state.rules.limits)
-  state.members.set(publicKey, member)
-  state.membersById.set(memberId, member)
   state.register.learnCertificate(certificate)
   const known = state.invites.get(invite)
   if (known !== undefined) state.invites.set(invite, { ...known, used: known.used + 1 })
+  if (state.register.isRevoked(publicKey)) {
+    state.former.set(memberId, record)
+    return false
+  }
+  const member = new Member(record, state.rules.limits)
+  state.members.set(publicKey, member)
+  state.membersById.set(memberId, member)
+  return true
 }
 
 /** Out at once: no socket, no lease, no audience, no list has them any more. The others are told to look. */
 const expelRevoked = (state: MeshState, nowMillis: number, effects: Array<Effects>): void => {
-  for (const member of [...state.members.values()]) {
+  for (const member of state.members.values()) {
     if (state.register.isRevoked(member.key)) expel(state, member, nowMillis, effects)
   }
   const { version } = state.register
@@ -280,7 +306,7 @@ const expelRevoked = (state: MeshState, nowMillis: number, effects: Array<Effect
 }
 
 const expel = (state: MeshState, member: Member, nowMillis: number, effects: Array<Effects>): void => {
-  for (const connection of [...member.connections]) {
+  for (const connection of member.connections) {
     effects.push(Effects.Close({ peer: connection.peer, reason: CloseCode.revoked }))
     drop(state, connection, nowMillis, effects)
     if (!connection.transient) effects.push(detached(state, connection.session, nowMillis))

@@ -3,20 +3,22 @@
  * what a new owner of the mesh finds unfinished.
  */
 import type { MemberId, SessionId } from "@claudemesh/domain/Ids"
-import { Write } from "../store/MessageStore.ts"
+import { type SessionRecord, Write } from "../store/MessageStore.ts"
 import { countOf } from "./Backlog.ts"
 import { inboxMoved } from "./Deliver.ts"
 import { type Completion, Completion as Completions, Effects, priorities } from "./MeshCommand.ts"
 import { inboxOf, type LoadedMesh, type MeshState, type Session, wakeBy } from "./MeshState.ts"
 
-export const detached = (state: MeshState, session: Session, nowMillis: number): Effects =>
+export const detached = (state: MeshState, { member, sessionId }: Session, nowMillis: number): Effects =>
+  recordDetached(state, { memberId: member.record.memberId, session: sessionId }, nowMillis)
+
+const recordDetached = (
+  state: MeshState,
+  { memberId, session }: Pick<SessionRecord, "memberId" | "session">,
+  atMillis: number,
+): Effects =>
   Effects.Write({
-    write: Write.SessionDetached({
-      meshId: state.mesh.meshId,
-      memberId: session.member.record.memberId,
-      session: session.sessionId,
-      atMillis: nowMillis,
-    }),
+    write: Write.SessionDetached({ meshId: state.mesh.meshId, memberId, session, atMillis }),
     completion: () => undefined,
   })
 
@@ -68,8 +70,9 @@ export const inboxWasMoved = (
 }
 
 /** What the last owner could not finish: sessions it never saw leave, leases, inboxes nobody will come back for. */
-export const takeOver = ({ away, orphans, state, stranded }: LoadedMesh, nowMillis: number): ReadonlyArray<Effects> => {
-  const effects: Array<Effects> = []
+export const takeOver = (loaded: LoadedMesh, nowMillis: number): ReadonlyArray<Effects> => {
+  const { away, ended, orphans, state, stranded } = loaded
+  const effects = ended.map((session) => recordDetached(state, session, nowMillis))
   for (const session of orphans) {
     session.seenAtMillis = nowMillis
     lease(state, session, nowMillis)

@@ -8,7 +8,10 @@ import type { RosterMember, RosterSession } from "@claudemesh/domain/routing/Aud
 import type { Priority, StatusReports, StatusRules } from "@claudemesh/domain/routing/Status"
 import { effectiveStatus } from "@claudemesh/domain/routing/Status"
 import type { Certificate } from "@claudemesh/domain/trust/Certificate"
+import type { Invite } from "@claudemesh/domain/trust/Invite"
+import type { Revocation } from "@claudemesh/domain/trust/Revocation"
 import { TrustRegister, type Verifier } from "@claudemesh/domain/trust/TrustRegister"
+import { Result } from "effect"
 import type { BrokerLimits } from "../Limits.ts"
 import type {
   Backlog,
@@ -17,6 +20,7 @@ import type {
   MemberRecord,
   MeshRecord,
   MeshSnapshot,
+  SessionRecord,
 } from "../store/MessageStore.ts"
 import { TokenBucket } from "../TokenBucket.ts"
 import type { EnrolmentAnswer } from "./Enrolment.ts"
@@ -150,16 +154,18 @@ export class Member implements RosterMember {
 /** An invite, and how many have joined by it. */
 export type KnownInvite = InviteRecord
 
+/** A record that is being committed, and those who asked for the same meanwhile. */
+export interface UnderWay<A> {
+  readonly record: A
+  readonly others: Array<(answer: EnrolmentAnswer) => void>
+}
+
 /** What is being committed. */
 export interface Enrolling {
-  readonly invites: Set<PublicKey>
-  /** With those who asked for the same meanwhile. */
-  readonly joins: Map<
-    PublicKey,
-    { readonly certificate: Certificate; readonly others: Array<(answer: EnrolmentAnswer) => void> }
-  >
+  readonly invites: Map<PublicKey, UnderWay<Invite>>
+  readonly joins: Map<PublicKey, UnderWay<Certificate>>
   /** A revocation names the one before it, so there is one at a time. */
-  revoking: boolean
+  revoking: UnderWay<Revocation> | undefined
 }
 
 export interface MeshState {
@@ -208,6 +214,8 @@ export interface LoadedMesh {
   readonly orphans: ReadonlyArray<Session>
   /** Away since a time that the last owner knew. */
   readonly away: ReadonlyArray<Session>
+  /** Of members that were revoked, and never written as gone. */
+  readonly ended: ReadonlyArray<Pick<SessionRecord, "memberId" | "session">>
   /** Inboxes of v1 sessions: they never come back, so what waits there is their member's. */
   readonly stranded: ReadonlyArray<{ readonly memberId: MemberId; readonly session: SessionId }>
 }
@@ -216,7 +224,8 @@ const registerOf = ({ invites, members, mesh, revocations }: MeshSnapshot, verif
   const register = new TrustRegister(mesh.meshId, mesh.ownerPublicKey, verifier)
   for (const { invite } of invites) register.learnInvite(invite)
   for (const { certificate } of members) if (certificate !== undefined) register.learnCertificate(certificate)
-  for (const revocation of revocations) register.learnRevocation(revocation)
+  // One that is not taken would let somebody in again: then rather no mesh.
+  for (const revocation of revocations) Result.getOrThrow(register.learnRevocation(revocation))
   return register
 }
 
@@ -234,7 +243,7 @@ export const loadState = (snapshot: MeshSnapshot, rules: MeshRules, verifier: Ve
     former: new Map(snapshot.members.filter(isFormer).map((record) => [record.memberId, record])),
     register,
     invites: new Map(snapshot.invites.map((known) => [known.invite.publicKey, known])),
-    enrolling: { invites: new Set(), joins: new Map(), revoking: false },
+    enrolling: { invites: new Map(), joins: new Map(), revoking: undefined },
     connections: new Map(),
     leased: new Set(),
     seenHellos: new Map(),
@@ -269,13 +278,18 @@ export const loadState = (snapshot: MeshSnapshot, rules: MeshRules, verifier: Ve
   const stranded = new Map<string, { readonly memberId: MemberId; readonly session: SessionId }>()
   for (const { backlog, inbox, priority } of snapshot.waiting) {
     const { memberId, session } = inbox
+    // Nobody gets it any more: it expires.
+    if (state.former.has(memberId)) continue
     const found = inboxOf(state, inbox)
     if (found !== undefined) {
       found.lanes[priority].behind = true
       grow(found, backlog)
     } else if (session !== undefined) stranded.set(`${memberId}/${session}`, { memberId, session })
   }
-  return { state, orphans, away, stranded: [...stranded.values()] }
+  const ended = snapshot.sessions.filter(
+    ({ detachedAtMillis, memberId }) => detachedAtMillis === undefined && state.former.has(memberId),
+  )
+  return { state, orphans, away, ended, stranded: [...stranded.values()] }
 }
 
 export const inboxOf = (state: MeshState, address: InboxAddress): Inbox | undefined => {

@@ -54,6 +54,8 @@ export class TrustRegister {
   readonly #certificates = new Map<PublicKey, Certificate>()
   readonly #revocations: Array<Revocation> = []
   #standings = new Map<PublicKey, Standing>()
+  /** What a record proves by itself: it never changes, and chains are judged again with all that is learned. */
+  readonly #doubts = new WeakMap<Invite | Certificate, Doubt | undefined>()
 
   constructor(
     readonly meshId: MeshId,
@@ -143,7 +145,8 @@ export class TrustRegister {
     const known = this.#standings.get(key)
     if (known !== undefined) return known
     const standing = this.#judge(key)
-    this.#standings.set(key, standing)
+    // Anybody may be asked about: strangers leave nothing behind.
+    if (this.#certificates.has(key)) this.#standings.set(key, standing)
     return standing
   }
 
@@ -199,9 +202,12 @@ export class TrustRegister {
     if (invite === undefined) return "no_invite"
     const keys = this.#inviteChain(invite, mayBeAdmin)
     if (typeof keys === "string") return keys
-    if (!this.verifier.isUsableKey(key)) return "bad_key"
-    const statement = certificateStatement(this.meshId, certificate)
-    if (!this.verifier.verify(statement, certificate.signature, invite.publicKey)) return "bad_signature"
+    const doubt = this.#once(certificate, () => {
+      if (!this.verifier.isUsableKey(key)) return "bad_key"
+      const statement = certificateStatement(this.meshId, certificate)
+      return this.verifier.verify(statement, certificate.signature, certificate.invite) ? undefined : "bad_signature"
+    })
+    if (doubt !== undefined) return doubt
     if (certificate.joinedAt > invite.expiresAt) return "expired_invite"
     return { certificate, role: invite.role, keys: [key, ...keys] }
   }
@@ -209,11 +215,21 @@ export class TrustRegister {
   /** The keys an invite stands on, its own first. */
   #inviteChain(invite: Invite, mayBeAdmin: boolean): ReadonlyArray<PublicKey> | Doubt {
     if (invite.meshId !== this.meshId || invite.ownerPublicKey !== this.ownerPublicKey) return "other_mesh"
-    if (!this.verifier.verify(inviteStatement(invite), invite.signature, invite.issuer)) return "bad_invite_signature"
+    const doubt = this.#once(invite, () =>
+      this.verifier.verify(inviteStatement(invite), invite.signature, invite.issuer)
+        ? undefined
+        : "bad_invite_signature",
+    )
+    if (doubt !== undefined) return doubt
     if (invite.issuer === this.ownerPublicKey) return [invite.publicKey]
     if (!mayBeAdmin || invite.role !== "member") return "role_not_given"
     const issuer = this.#chainOfKey(invite.issuer, false)
     if (typeof issuer === "string" || issuer.role === "member") return "issuer_unproved"
     return [invite.publicKey, ...issuer.keys]
+  }
+
+  #once(record: Invite | Certificate, judge: () => Doubt | undefined): Doubt | undefined {
+    if (!this.#doubts.has(record)) this.#doubts.set(record, judge())
+    return this.#doubts.get(record)
   }
 }

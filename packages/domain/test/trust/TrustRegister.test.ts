@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import { DisplayName, MemberId, MeshId, PublicKey, Signature } from "../../src/Ids.ts"
 import { IsoTime } from "../../src/IsoTime.ts"
-import type { TrustRegister } from "../../src/trust/TrustRegister.ts"
+import { TrustRegister } from "../../src/trust/TrustRegister.ts"
 import {
   certificateFor,
   inviteFrom,
@@ -13,6 +13,8 @@ import {
   owner,
   revocationIn,
   sign,
+  team,
+  verifier,
 } from "../support/Trust.ts"
 
 const invite = keysOf("invite")
@@ -45,7 +47,7 @@ const doubtOf = (register: TrustRegister, { key }: Keys) => {
 }
 
 describe("a member", () => {
-  it("is verified by an invite of the owner's and a certificate of the invite's", () => {
+  it("is verified by an invite of the owner's and a certificate of the invite's (I26)", () => {
     const standing = withMember().standingOf(bob.key)
     assert.strictEqual(standing._tag, "Verified")
     if (standing._tag === "Verified") assert.strictEqual(standing.role, "member")
@@ -61,6 +63,26 @@ describe("a member", () => {
     assert.strictEqual(doubtOf(register, bob), "no_invite")
     register.learnInvite(inviteFrom(invite))
     assert.strictEqual(doubtOf(register, bob), "Verified")
+  })
+
+  it("has its signatures checked once, however often it is judged", () => {
+    let checked = 0
+    const counting = {
+      ...verifier,
+      verify: (...asked: Parameters<typeof verifier.verify>) => {
+        checked += 1
+        return verifier.verify(...asked)
+      },
+    }
+    const register = new TrustRegister(team, owner.key, counting)
+    register.learnInvite(inviteFrom(invite, { uses: 2 }))
+    for (const who of [bob, carl]) register.learnCertificate(certificateFor(who, invite))
+    const tags = () => [bob, carl].map(({ key }) => register.standingOf(key)._tag)
+    assert.deepStrictEqual(tags(), ["Verified", "Verified"])
+    assert.strictEqual(checked, 3)
+    register.learnRevocation(revocationIn(register, bob.key, owner))
+    assert.deepStrictEqual(tags(), ["Revoked", "Verified"])
+    assert.strictEqual(checked, 4)
   })
 
   it("is none by an invite that somebody else signed in the owner's name", () => {
@@ -218,7 +240,7 @@ describe("a revocation", () => {
     assert.deepStrictEqual(register.learnRevocation(forged), Result.fail("bad_signature"))
   })
 
-  it("is taken in its place of the list only", () => {
+  it("is taken in its place of the list only (I27)", () => {
     const register = withAdmin()
     const first = revocationIn(register, carl.key, ann)
     assert.deepStrictEqual(

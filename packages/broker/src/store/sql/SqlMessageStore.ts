@@ -30,7 +30,8 @@ export const sqlMessageStore = Layer.effect(
       const created = yield* sql`INSERT INTO mesh.mesh (id, slug, name, owner_public_key, allow_unsealed, created_at)
           VALUES (${mesh.meshId}, ${mesh.slug}, ${mesh.name}, ${mesh.ownerPublicKey}, ${mesh.allowUnsealed ? 1 : 0}, ${nowMillis})
           ON CONFLICT (id) DO NOTHING RETURNING id`
-      if (created.length === 0) return (yield* isSame(mesh, invite, members)) ? ("same" as const) : ("conflict" as const)
+      if (created.length === 0)
+        return (yield* isSame(mesh, invite, members)) ? ("same" as const) : ("conflict" as const)
       if (invite !== undefined) {
         yield* insertInto(sql, "invite", inviteColumns, [Rows.inviteRow(invite, members.length)])
       }
@@ -45,7 +46,7 @@ export const sqlMessageStore = Layer.effect(
       return "created" as const
     }, transaction)
 
-    /** Also when others have joined since: the first members are those of the first invite. */
+    /** Also when others have joined since, be it by the first invite: the first members were written with the mesh. */
     const isSame = Effect.fnUntraced(function* (
       mesh: MeshRecord,
       invite: Invite | undefined,
@@ -56,15 +57,16 @@ export const sqlMessageStore = Layer.effect(
       )
       const existing = yield* Rows.members(
         yield* sql`SELECT id, public_key, display_name, invite, allow_v1, joined_at, signature
-          FROM mesh.member WHERE mesh_id = ${mesh.meshId} AND coalesce(invite, '') = ${invite?.publicKey ?? ""}`,
+          FROM mesh.member WHERE mesh_id = ${mesh.meshId}
+            AND created_at = (SELECT created_at FROM mesh.mesh WHERE id = ${mesh.meshId})`,
+      )
+      const [first] = yield* Rows.invites(
+        yield* sql`SELECT ${sql.literal(Object.keys(inviteColumns).join(", "))} FROM mesh.invite
+          WHERE mesh_id = ${mesh.meshId} AND public_key = ${invite?.publicKey ?? ""}`,
       )
       const inOrder = (all: ReadonlyArray<MemberRecord>) =>
-        all
-          .map((member) => `${member.memberId} ${member.publicKey} ${member.displayName}`)
-          .toSorted((left, right) => (left < right ? -1 : 1))
-      return (
-        found !== undefined && Equal.equals(found, mesh) && inOrder(existing).join("\n") === inOrder(members).join("\n")
-      )
+        all.toSorted((left, right) => (left.memberId < right.memberId ? -1 : 1))
+      return Equal.equals([found, first?.invite, inOrder(existing)], [mesh, invite, inOrder(members)])
     })
 
     return MessageStore.of({

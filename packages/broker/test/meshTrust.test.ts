@@ -1,0 +1,129 @@
+/** Who is let in and put out by the real actor on the real store: races for one use, two owners, sockets that close. */
+import { assert, describe, it } from "@effect/vitest"
+import { DisplayName } from "@claudemesh/domain/Ids"
+import { noRevocations, revocationStatement } from "@claudemesh/domain/trust/Revocation"
+import { Effect, Layer, Option } from "effect"
+import { TestClock } from "effect/testing"
+import {
+  certificateFor,
+  inviteFrom,
+  type Keys,
+  keysOf,
+  noon,
+  owner,
+  sign,
+  team as trustedMesh,
+} from "../../domain/test/support/Trust.ts"
+import { Enrolment } from "../src/mesh/Enrolment.ts"
+import type { MeshActor } from "../src/mesh/MeshActor.ts"
+import { MeshHost } from "../src/mesh/MeshHost.ts"
+import { CommitLanes } from "../src/store/CommitLane.ts"
+import { MessageStore } from "../src/store/MessageStore.ts"
+import { attach, codes, crash, enter, greet, pass, send, settled, story } from "./support/ActorStory.ts"
+import { alice, bob, meshId, meshRecord, Peer, rulesWith } from "./support/MeshStory.ts"
+
+describe("fifty who join by an invite of one use", () => {
+  const door = keysOf("door")
+  const people = Array.from({ length: 50 }, (_, n) => keysOf(`person ${n}`))
+  const team = {
+    ...meshRecord,
+    meshId: trustedMesh,
+    ownerPublicKey: owner.key,
+    name: DisplayName.make("The Team"),
+  }
+
+  const begun = Effect.gen(function* () {
+    yield* TestClock.setTime(Date.parse(noon))
+    yield* (yield* MessageStore).createMesh(team, undefined, [], 0)
+    const mesh = yield* (yield* MeshHost).enter(team.meshId)
+    yield* mesh.enrol(Enrolment.AddInvite({ by: owner.key, invite: inviteFrom(door) }))
+    return mesh
+  })
+
+  const join = (mesh: MeshActor, who: Keys) =>
+    Effect.map(mesh.enrol(Enrolment.Join({ by: who.key, certificate: certificateFor(who, door) })), (answer) =>
+      answer._tag === "Refused" ? answer.code : answer._tag,
+    )
+
+  const expected = ["Joined", ...people.slice(1).map(() => "used_up")]
+
+  const stored = Effect.gen(function* () {
+    const { invites, members } = Option.getOrThrow(yield* (yield* MessageStore).loadMesh(team.meshId))
+    assert.deepStrictEqual([members.length, invites[0]?.used], [1, 1])
+  })
+
+  it.effect("at once: one of them is in, in memory and in the store (I28)", () =>
+    story(
+      Effect.gen(function* () {
+        const mesh = yield* begun
+        const told = yield* Effect.all(
+          people.map((who) => join(mesh, who)),
+          { concurrency: "unbounded" },
+        )
+        assert.deepStrictEqual(told.toSorted(), expected)
+        yield* stored
+      }),
+    ),
+  )
+
+  it.effect("at two owners of the mesh: the table lets one in, whatever each of them has counted (I28)", () =>
+    story(
+      Effect.gen(function* () {
+        const one = yield* begun
+        const rules = rulesWith()
+        const second = yield* Layer.build(
+          Layer.fresh(MeshHost.local(rules)).pipe(Layer.provide(Layer.fresh(CommitLanes.layer(1, rules.limits)))),
+        )
+        const other = yield* Effect.provide(
+          Effect.flatMap(MeshHost, (host) => host.enter(team.meshId)),
+          second,
+        )
+        // Both have the mesh in memory before anybody joins.
+        assert.strictEqual((yield* other.enrol(Enrolment.ListInvites({ by: owner.key })))._tag, "Invites")
+        const told = yield* Effect.all(
+          people.map((who, n) => join(n % 2 === 0 ? one : other, who)),
+          { concurrency: "unbounded" },
+        )
+        assert.deepStrictEqual(told.toSorted(), expected)
+        yield* stored
+      }),
+    ),
+  )
+})
+
+describe("a revoked member", () => {
+  it.effect("is cut off with 4002, gets nothing any more, and is refused, also by the next owner of the mesh", () =>
+    story(
+      Effect.gen(function* () {
+        const mesh = yield* enter
+        const [sender, gone] = [yield* attach(mesh, alice), yield* attach(mesh, bob)]
+        const unsigned = {
+          meshId,
+          version: 1,
+          previous: noRevocations(meshId),
+          subject: bob.publicKey,
+          kept: [],
+          at: noon,
+          by: owner.key,
+        }
+        const revocation = { ...unsigned, signature: sign(revocationStatement(unsigned), owner) }
+        const told = yield* mesh.enrol(Enrolment.Revoke({ by: owner.key, revocation }))
+        assert.deepStrictEqual(told, { _tag: "Revoked", version: 1 })
+        yield* settled
+        assert.deepStrictEqual(codes(gone), [4002])
+        assert.deepStrictEqual(sender.last, { type: "trust_changed", version: 1 })
+        yield* send(mesh, sender, bob.publicKey, "late")
+        assert.deepInclude(sender.last, { type: "error", code: "unknown_target" })
+        const refusedNow = yield* greet(mesh, new Peer(bob, "s2"))
+        yield* crash(mesh)
+        yield* pass(1_000)
+        const refusedLater = yield* greet(mesh, new Peer(bob, "s3"))
+        for (const answer of [refusedNow, refusedLater]) {
+          assert.strictEqual(answer._tag === "Refused" && answer.refusal.code, "revoked")
+        }
+        assert.deepStrictEqual(gone.pushed, [])
+      }),
+      { ownerPublicKey: owner.key },
+    ),
+  )
+})
