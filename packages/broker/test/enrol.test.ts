@@ -114,12 +114,11 @@ describe("an invite", () => {
   it("is brought by who signed it, and signed by the owner or an admin of this very mesh", () => {
     const story = withDoor()
     const other = keysOf("other")
-    assert.strictEqual(story.adds(inviteFrom(other), mallory), "forbidden")
-    assert.strictEqual(story.adds(inviteFrom(other, {}, mallory), mallory), "bad_invite")
     assert.strictEqual(story.adds(inviteFrom(other, { allowUnsealed: true })), "bad_invite")
     assert.strictEqual(story.adds(inviteFrom(other, { meshName: DisplayName.make("Else") })), "bad_invite")
     assert.strictEqual(story.joins(dave), "Joined")
     assert.strictEqual(story.adds(inviteFrom(other, {}, dave), dave), "bad_invite")
+    assert.strictEqual(story.adds(inviteFrom(other), dave), "forbidden")
     assert.strictEqual(story.adds(inviteFrom(other, { expiresAt: isoFromMillis(story.nowMillis) })), "expired")
   })
 
@@ -172,7 +171,7 @@ describe("an invite", () => {
       )
     }
     assert.strictEqual(story.code(Enrolment.ListInvites({ by: dave.key })), "forbidden")
-    assert.strictEqual(story.code(Enrolment.ListInvites({ by: mallory.key })), "forbidden")
+    assert.strictEqual(story.code(Enrolment.ListInvites({ by: mallory.key })), "unknown_mesh")
   })
 })
 
@@ -215,7 +214,7 @@ describe("who joins", () => {
 
   it("needs an invite that is there, open, and has signed the certificate", () => {
     const story = withDoor()
-    assert.strictEqual(story.joins(dave, keysOf("no such")), "bad_invite")
+    assert.strictEqual(story.joins(dave, keysOf("no such")), "unknown_mesh")
     assert.strictEqual(story.joins(dave, mallory, { invite: door.key }), "bad_certificate")
     assert.strictEqual(
       story.code(Enrolment.Join({ by: mallory.key, certificate: certificateFor(dave, door) })),
@@ -270,6 +269,28 @@ describe("who joins", () => {
     const told = story.answers.slice(1).map((answer) => (answer._tag === "Refused" ? answer.code : answer._tag))
     assert.deepStrictEqual(told, ["used_up", "unavailable"])
     assert.isTrue(story.fenced)
+  })
+})
+
+describe("who is nobody in the mesh", () => {
+  it("is told that there is none, whatever it asks and however well it guesses", () => {
+    const story = withDoor()
+    story.joins(dave)
+    story.revokes(dave)
+    const other = keysOf("other")
+    const answers = [
+      story.adds(inviteFrom(other), mallory),
+      story.adds(inviteFrom(other, {}, mallory), mallory),
+      story.adds(inviteFrom(door), mallory),
+      story.code(Enrolment.ListInvites({ by: mallory.key })),
+      story.joins(mallory, keysOf("no such")),
+      story.revokes(mallory, mallory),
+      story.revokes(mallory, mallory, { version: 1 }),
+    ]
+    assert.deepStrictEqual(new Set(answers), new Set(["unknown_mesh"]))
+    // Whoever was somebody, or has a link, is told more.
+    assert.strictEqual(story.code(Enrolment.ListInvites({ by: dave.key })), "forbidden")
+    assert.strictEqual(story.joins(mallory, mallory, { invite: door.key }), "bad_certificate")
   })
 })
 
@@ -421,7 +442,7 @@ describe("a revocation", () => {
   it("is by the owner, an admin or the member itself, the next of the list, and one at a time", () => {
     const story = together()
     assert.strictEqual(story.revokes(erin, dave), "forbidden")
-    assert.strictEqual(story.revokes(erin, mallory), "forbidden")
+    assert.strictEqual(story.revokes(erin, mallory), "unknown_mesh")
     assert.strictEqual(story.revokes(erin, owner, { version: 2 }), "conflict")
     const revocation = revocationIn(story.state.register, erin.key, owner)
     assert.strictEqual(story.code(Enrolment.Revoke({ by: dave.key, revocation })), "forbidden")

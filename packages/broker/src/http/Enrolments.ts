@@ -8,7 +8,7 @@ import { Revocation } from "@claudemesh/domain/trust/Revocation"
 import { type InviteAdded, type Invites, Join, type Joined, type Revoked } from "@claudemesh/domain/wire/HttpApi"
 import { Effect, Layer, Result, Schema } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/unstable/http"
-import { Enrolment, EnrolmentAnswer } from "../mesh/Enrolment.ts"
+import { Enrolment, EnrolmentAnswer, unknownMesh } from "../mesh/Enrolment.ts"
 import { MeshHost } from "../mesh/MeshHost.ts"
 import { type Guard, proved } from "./Guard.ts"
 import { refusal, unavailable } from "./Refusal.ts"
@@ -75,13 +75,14 @@ const enrol = (meshId: MeshId, enrolment: Enrolment) =>
   }).pipe(
     Effect.scoped,
     Effect.catchTags({
-      UnknownMesh: () => Effect.succeed(refusal(404, "unknown_mesh", "there is no such mesh on this broker")),
+      UnknownMesh: () => Effect.succeed(responseTo(unknownMesh)),
       StoreError: () => Effect.succeed(unavailable),
       MeshUnavailable: () => Effect.succeed(unavailable),
     }),
   )
 
 const statuses = {
+  unknown_mesh: 404,
   forbidden: 403,
   bad_invite: 400,
   bad_certificate: 400,

@@ -10,7 +10,7 @@ import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { Cause, Equal, Exit, Option, Result } from "effect"
 import { type MemberRecord, Write } from "../store/MessageStore.ts"
 import { drop } from "./Attach.ts"
-import { Enrolment, EnrolmentAnswer } from "./Enrolment.ts"
+import { Enrolment, EnrolmentAnswer, unknownMesh } from "./Enrolment.ts"
 import { detached, dropLease } from "./Lease.ts"
 import { type Command, type Completion, Completion as Completions, Effects } from "./MeshCommand.ts"
 import { type KnownInvite, Member, type MeshState, type UnderWay } from "./MeshState.ts"
@@ -31,12 +31,14 @@ export const enrol = (
   nowMillis: number,
   effects: Array<Effects>,
 ): void => {
-  const answer = Enrolment.$match(enrolment, {
-    AddInvite: (asked) => addInvite(state, asked, reply, nowMillis),
-    ListInvites: (asked) => listInvites(state, asked.by, nowMillis),
-    Join: (asked) => join(state, asked, reply, nowMillis),
-    Revoke: (asked) => revoke(state, asked, reply),
-  })
+  const answer: Decision = isStranger(state, enrolment)
+    ? unknownMesh
+    : Enrolment.$match(enrolment, {
+        AddInvite: (asked) => addInvite(state, asked, reply, nowMillis),
+        ListInvites: (asked) => listInvites(state, asked.by, nowMillis),
+        Join: (asked) => join(state, asked, reply, nowMillis),
+        Revoke: (asked) => revoke(state, asked, reply),
+      })
   if (answer === "waits") return
   if (answer !== "write") {
     effects.push(Effects.Answer({ reply, answer }))
@@ -45,6 +47,17 @@ export const enrol = (
   const write = writeOf(state, enrolment, nowMillis)
   if (write === undefined) return
   effects.push(Effects.Write({ write, completion: (outcome) => Completions.Enrolled({ enrolment, reply, outcome }) }))
+}
+
+/**
+ * Nobody of this mesh, and nobody with a link to it: told what is told where there is no mesh, so that whoever tries
+ * mesh ids learns neither that one is there, nor its name, nor how many were put out.
+ */
+const isStranger = ({ invites, members, mesh, register }: MeshState, enrolment: Enrolment): boolean => {
+  const { by } = enrolment
+  if (by === mesh.ownerPublicKey || members.has(by) || register.certificates.has(by)) return false
+  if (register.isRevoked(by)) return false
+  return !(enrolment._tag === "Join" && invites.has(enrolment.certificate.invite))
 }
 
 /** With the mesh's next sequence number. */

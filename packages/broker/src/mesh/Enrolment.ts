@@ -24,12 +24,13 @@ export type EnrolmentAnswer = Data.TaggedEnum<{
   Joined: { readonly memberId: MemberId; readonly created: boolean }
   Revoked: { readonly version: number }
   /**
-   * `forbidden`: not by this key. `bad_invite`, `bad_certificate`: it proves nothing here. `used_up`, `expired`,
+   * `unknown_mesh`: to this key there is no mesh. `forbidden`: not by this key. `bad_invite`, `bad_certificate`: it proves nothing here. `used_up`, `expired`,
    * `revoked`: of the invite. `conflict`: another one is there under this key or id, or the list of revocations has grown.
    * `full`: the mesh takes no more. `unavailable`: not stored, try again.
    */
   Refused: {
     readonly code:
+      | "unknown_mesh"
       | "forbidden"
       | "bad_invite"
       | "bad_certificate"
@@ -43,3 +44,9 @@ export type EnrolmentAnswer = Data.TaggedEnum<{
   }
 }>
 export const EnrolmentAnswer = Data.taggedEnum<EnrolmentAnswer>()
+
+/** The same whether there is none, or whoever asks is nobody in it. */
+export const unknownMesh = EnrolmentAnswer.Refused({
+  code: "unknown_mesh",
+  message: "this broker has no such mesh, or the key or invite is not of it",
+})

@@ -143,10 +143,10 @@ describe("an invite", () => {
       assert.deepStrictEqual(await answer(revoke(origin, first, owner)), { status: 201, version: 1 })
       assert.deepStrictEqual(await refusalOf(join(origin, dave, stopped)), [410, "revoked"])
 
-      assert.deepStrictEqual(await refusalOf(join(origin, dave, newInvite(mesh))), [400, "bad_invite"])
+      assert.deepStrictEqual(await refusalOf(join(origin, dave, newInvite(mesh))), [404, "unknown_mesh"])
       const other = await makeMesh(origin)
       const theirs = await anInvite(origin, other)
-      assert.deepStrictEqual(await refusalOf(join(origin, dave, theirs)), [400, "bad_invite"])
+      assert.deepStrictEqual(await refusalOf(join(origin, dave, theirs)), [404, "unknown_mesh"])
       const missing = newPerson("no-such-mesh", "dave")
       assert.deepStrictEqual(await refusalOf(join(origin, missing, theirs)), [404, "unknown_mesh"])
     }),
@@ -165,7 +165,7 @@ describe("an invite", () => {
         "forbidden",
       ])
       assert.deepStrictEqual(await refusalOf(listInvites(origin, meshId, alice.keys)), [403, "forbidden"])
-      assert.deepStrictEqual(await refusalOf(listInvites(origin, meshId, newKeys())), [403, "forbidden"])
+      assert.deepStrictEqual(await refusalOf(listInvites(origin, meshId, newKeys())), [404, "unknown_mesh"])
 
       const admin = await joined(origin, mesh, "boss", await anInvite(origin, mesh, { role: "admin" }))
       const byAdmin = newInvite(mesh, {}, admin.keys)

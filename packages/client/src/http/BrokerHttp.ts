@@ -45,7 +45,7 @@ const remedies: Readonly<Record<string, string>> = {
   used_up: "ask for another link",
   expired: "ask for another link",
   revoked: "ask the mesh's owner",
-  unknown_mesh: "is this the broker that the mesh was made on?",
+  unknown_mesh: "is this the broker that the mesh was made on? If it is, ask for another link",
   rate_limited: "wait a moment and do it again",
   unavailable: "do it again later",
 }
