@@ -1,19 +1,20 @@
 /**
  * Our side of one joined mesh: one fiber that dials, greets, reads, and comes back after a loss (I21). It owns
- * the connection, the outbox, the inbox and the last known roster. Callers ask and wait; none of them can hold
+ * the connection, the outbox, the inbox, the last known roster, and whom of it we believe. Callers ask and wait; none of them can hold
  * the reading up, and a mesh that is down is nobody else's business (I24). Texts leave and arrive sealed.
  */
 import type { ClientMessageId, DisplayName, Label, MessageId, PublicKey } from "@claudemesh/domain/Ids"
 import { ackBatchMax, messageBytesDefault } from "@claudemesh/domain/Limits"
+import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import type { Status } from "@claudemesh/domain/routing/Status"
 import { formatTarget, type Target } from "@claudemesh/domain/routing/Target"
 import { messageIdOf } from "@claudemesh/domain/trust/MessageIdentity"
 import type { Profile } from "@claudemesh/domain/trust/Plaintext"
+import type { Revocation } from "@claudemesh/domain/trust/Revocation"
 import {
   type BrokerFrame,
   type Channel,
   decodeBrokerFrame,
-  type Member,
   type Peer,
   type Push,
 } from "@claudemesh/domain/wire/BrokerFrame"
@@ -31,18 +32,20 @@ import {
   type RequestError,
   Requests,
 } from "./connection/Requests.ts"
-import { PushBuffer } from "./inbox/PushBuffer.ts"
+import { judged, judgeMessages } from "./inbox/JudgeMessage.ts"
+import { type HeldMessage, type InboxMessage, type Lease, PushBuffer } from "./inbox/PushBuffer.ts"
 import type { Membership } from "./keys/Membership.ts"
-import { Sodium, type UnusableKey } from "./keys/Sodium.ts"
+import { Sodium } from "./keys/Sodium.ts"
 import { pingIntervalMillis } from "./Limits.ts"
-import type { ResolveError } from "./roster/ResolveTarget.ts"
-import { type Roster, withPresence } from "./roster/Roster.ts"
-import { TrustedKeys } from "./roster/TrustedKeys.ts"
+import type { Directory, ResolveError } from "./roster/ResolveTarget.ts"
+import { memberView, type MemberView, namedBy, type PeerView, type Roster, withPresence } from "./roster/Roster.ts"
 import { openPush } from "./seal/OpenPush.ts"
-import { composeSend, type OutgoingMessage } from "./seal/OutgoingMessage.ts"
+import { composeSend, type OutgoingMessage, verifiedMembers } from "./seal/OutgoingMessage.ts"
 import type { MessageTooLarge } from "./seal/SealMessage.ts"
-import { openProfile, sealProfile, type SummaryTooLong } from "./seal/SealProfile.ts"
+import { fitFacts, openProfile, sealProfile, type SummaryTooLong } from "./seal/SealProfile.ts"
 import type { TooManyReaders } from "./seal/SealToMany.ts"
+import type { MemberStanding } from "./trust/MemberStanding.ts"
+import { makeTrustKeeper, type RevocationRefused, type UnsignedRevocation } from "./trust/TrustKeeper.ts"
 
 export type ConnectionState = Data.TaggedEnum<{
   Connecting: { readonly attempt: number }
@@ -53,14 +56,7 @@ export type ConnectionState = Data.TaggedEnum<{
 }>
 export const ConnectionState = Data.taggedEnum<ConnectionState>()
 
-export type EnqueueError =
-  | ResolveError
-  | UnusableKey
-  | TooManyReaders
-  | MessageTooLarge
-  | OutboxFull
-  | ClientStopped
-  | RequestError
+export type EnqueueError = ResolveError | TooManyReaders | MessageTooLarge | OutboxFull | ClientStopped | RequestError
 export type SendError = EnqueueError | SendRefused
 
 /** What the broker did with a message. */
@@ -82,9 +78,6 @@ export interface Enqueued {
   readonly ack: Effect.Effect<Receipt, SendRefused | ClientStopped>
 }
 
-/** A live session, and what it says of itself, if that is proved. */
-export type PeerView = Omit<Peer, "profile"> & { readonly profile: Profile | undefined }
-
 export interface BrokerClient {
   readonly membership: Membership
   readonly inbox: PushBuffer
@@ -94,10 +87,27 @@ export interface BrokerClient {
   /** Enqueues and waits for the ack, however long that takes. */
   readonly send: (message: OutgoingMessage) => Effect.Effect<Receipt, SendError>
   readonly outboxSize: Effect.Effect<number>
-  readonly members: Effect.Effect<ReadonlyArray<Member>, RequestError>
+  /** Judges what waits, and takes it. */
+  readonly take: (max?: number) => Effect.Effect<Lease>
+  readonly judge: (messages: ReadonlyArray<HeldMessage>) => Effect.Effect<ReadonlyArray<InboxMessage>>
+  /** All whom the broker shows, and what we hold of each. */
+  readonly roster: Effect.Effect<ReadonlyArray<MemberView>, RequestError>
   readonly peers: Effect.Effect<ReadonlyArray<PeerView>, RequestError>
-  /** As the broker last said. */
+  /** As its certificate says. */
   readonly nameOf: (key: PublicKey) => DisplayName | undefined
+  /** Asks the broker for the proof where nothing is known of the key. */
+  readonly standingOf: (key: PublicKey) => Effect.Effect<MemberStanding>
+  /** What the broker did that an honest one does not, since the start. */
+  readonly alarms: Effect.Effect<ReadonlyArray<string>>
+  /** The mesh's next revocation, to be signed. `kept`: all that came by the subject, of whom some may be left out. */
+  readonly revocationOf: (
+    subject: PublicKey,
+    nowMillis: number,
+  ) => Effect.Effect<UnsignedRevocation, RequestError | RevocationRefused>
+  /** Of a revocation that the broker has taken. */
+  readonly remember: (revocation: Revocation) => Effect.Effect<void, RevocationRefused>
+  /** The safety number was compared, and is the same. */
+  readonly confirmByVoice: (key: PublicKey) => Effect.Effect<void>
   /** The broker remembers it, too; joined again after each reconnect, unless it was refused. */
   readonly joinChannel: (channel: Label) => Effect.Effect<void, RequestError>
   readonly leaveChannel: (channel: Label) => Effect.Effect<void, RequestError>
@@ -127,14 +137,13 @@ interface Live {
 
 /** Starts the client and returns at once. It ends with the scope. */
 export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClientOptions) {
-  const { membership, sessionId } = options
+  const { membership, profile: facts, sessionId, sessionName } = options
   const { meshId, pubkey, slug } = membership
   const dialer = yield* Dialer
   const sodium = yield* Sodium
   const context = yield* Effect.context<Sodium | Crypto.Crypto>()
   const self = { ...membership, sessionId }
   const outbox = yield* makeOutbox
-  const keys = new TrustedKeys(sodium)
   const settled = Latch.makeUnsafe()
 
   let state: ConnectionState = ConnectionState.Connecting({ attempt: 1 })
@@ -171,34 +180,65 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
         : live.requests.request(make, reply),
     )
 
+  const keeper = yield* makeTrustKeeper({
+    membership,
+    ask: (keys, after) => request((id): Request => ({ type: "get_trust", keys, after, id }), "trust"),
+  })
+  const { book } = keeper
+
   const listMembers = request((id): Request => ({ type: "list_members", id }), "members")
   const listPeers = request((id): Request => ({ type: "list_peers", id }), "peers")
-  const refreshRoster = Effect.map(
-    Effect.all([listMembers, listPeers], { concurrency: 2 }),
-    ([{ members }, { peers }]): Roster => ({ members, peers }),
+  /** It counts as known once everybody in it is: proved, or found without a proof. */
+  const refreshRoster = Effect.all([listMembers, listPeers], { concurrency: 2 }).pipe(
+    Effect.tap(([{ members }, { peers }]) =>
+      keeper.sync([...members.map(({ pubkey }) => pubkey), ...peers.map(({ pubkey }) => pubkey)]),
+    ),
+    Effect.map(([{ members }, { peers }]): Roster => ({ members, peers })),
   )
+  /** Without the broker, as it was last said; but not while there is a revocation that we have not seen. */
   const bestRoster = Effect.catch(refreshRoster, (error) =>
-    roster === undefined ? Effect.fail(error) : Effect.succeed(roster),
+    roster === undefined || keeper.isBehind() ? Effect.fail(error) : Effect.succeed(roster),
   )
+  const profileOf = ({ profile, ...peer }: Peer): Profile | undefined =>
+    Option.getOrUndefined(openProfile({ ...peer, ...(profile && { profile }) }, membership, sodium))
+  const peerView = (peer: Peer): PeerView => {
+    const named = namedBy(book, peer)
+    return { ...peer, ...named, profile: named.standing._tag === "Verified" ? profileOf(peer) : undefined }
+  }
+  const directoryOf = ({ members, peers }: Roster): Directory => ({
+    members: members.map(memberView(book)),
+    peers,
+    sessionName: ({ pubkey, sessionId }) => {
+      const peer = peers.find((other) => other.pubkey === pubkey && other.sessionId === sessionId)
+      return peer === undefined ? undefined : profileOf(peer)?.name
+    },
+    isMemberName: (name) => book.isMemberName(name),
+  })
   const ping = Effect.asVoid(request((id): Request => ({ type: "ping", id }), "pong"))
   const sendStatus = (status: Status) =>
     Effect.asVoid(request((id): Request => ({ type: "set_status", status, id }), "ok"))
-  const sendSummary = Effect.fnUntraced(function* (summary: string) {
-    const readers = keys.usable((yield* bestRoster).members)
-    const sealed = yield* sealProfile(summary, self, readers)
+  const ownFacts = { ...fitFacts(facts ?? {}), ...(sessionName && { name: sessionName }) }
+  const sendProfile = Effect.fnUntraced(function* () {
+    const readers = verifiedMembers(yield* bestRoster, book)
+    const sealed = yield* sealProfile({ summary: summary ?? "", ...ownFacts }, self, readers)
     yield* request((id): Request => ({ type: "set_profile", id, ...sealed }), "ok")
   }, Effect.provide(context))
+  /** A session that only sends and asks is no peer: nobody could read it. */
+  const hasProfile = () => summary !== undefined || (Object.keys(ownFacts).length > 0 && options.maxInFlight !== 0)
 
   const joinChannel = (channel: Label) =>
     Effect.asVoid(request((id): Request => ({ type: "join_channel", channel, id }), "ok"))
 
   const receive = Effect.fnUntraced(function* (push: Push) {
+    const content = openPush(push, self, sodium)
+    if (content._tag === "Opened" && content.revocations !== undefined) {
+      keeper.heard(push.senderPubkey, content.revocations)
+    }
     const offered = inbox.offer({
       messageId: push.messageId,
       meshId,
       slug,
       senderKey: push.senderPubkey,
-      senderName: push.senderName,
       senderSessionId: push.senderSessionId,
       priority: push.priority,
       targetSpec: push.targetSpec,
@@ -206,7 +246,7 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
       createdAt: push.createdAt,
       redelivered: push.redelivered ?? false,
       arrival: options.nextArrival(),
-      content: openPush(push, self, sodium),
+      content,
     })
     if (offered !== "full") return
     yield* Effect.logWarning("the broker pushed more than its window; the message stays with it", {
@@ -215,13 +255,6 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
       dropped: inbox.dropped,
     })
   })
-
-  const learn = (next: Roster): Effect.Effect<void> => {
-    roster = next
-    return Effect.forEach(keys.learn(next.members), (key) => Effect.logWarning("unusable member key", { slug, key }), {
-      discard: true,
-    })
-  }
 
   const handle = (frame: BrokerFrame, requests: Requests): Effect.Effect<void> => {
     switch (frame.type) {
@@ -238,11 +271,14 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
         roster = { members: roster?.members ?? [], peers: frame.peers }
         requests.settle(frame)
         return Effect.void
-      case "members": {
-        const learnt = learn({ members: frame.members, peers: roster?.peers ?? [] })
+      case "members":
+        roster = { members: frame.members, peers: roster?.peers ?? [] }
+        keeper.announced(frame.revocations)
         requests.settle(frame)
-        return learnt
-      }
+        return Effect.void
+      case "trust_changed":
+        keeper.announced(frame.version)
+        return Effect.void
       case "presence":
         if (roster !== undefined) roster = withPresence(roster, frame)
         return Effect.void
@@ -250,6 +286,7 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
       case "pong":
       case "message_state":
       case "channels":
+      case "trust":
         requests.settle(frame)
         return Effect.void
       case "challenge":
@@ -281,7 +318,7 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
   const restore = Effect.gen(function* () {
     yield* restored("roster", refreshRoster)
     if (status !== undefined) yield* restored("status", sendStatus(status))
-    if (summary !== undefined) yield* restored("summary", sendSummary(summary))
+    if (hasProfile()) yield* restored("profile", sendProfile())
     for (const channel of wantedChannels) yield* restored(`#${channel}`, joinChannel(channel))
   })
 
@@ -299,8 +336,10 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
       }),
     )
     live = { connection, requests }
+    keeper.connected()
     maxMessageBytes = limits.maxMessageBytes
     enter(ConnectionState.Connected({ sinceMillis: yield* Clock.currentTimeMillis, maxMessageBytes }))
+    yield* Effect.forkScoped(keeper.keep)
     yield* Effect.forkScoped(restore)
     return yield* Effect.raceFirst(Effect.raceFirst(read(live), outbox.run(connection.send)), keepAlive)
   }).pipe(
@@ -321,6 +360,9 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
     })
 
   const run = Effect.gen(function* () {
+    if (keeper.problem !== undefined) {
+      return yield* stop({ reason: keeper.problem, detail: keeper.problem, code: undefined })
+    }
     let attempt = 0
     while (true) {
       enter(ConnectionState.Connecting({ attempt: attempt + 1 }))
@@ -337,7 +379,12 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
   const enqueue = Effect.fn("BrokerClient.enqueue")(function* (message: OutgoingMessage) {
     if (state._tag === "Stopped") return yield* new ClientStopped({ reason: state.reason, code: state.code })
     const known = yield* bestRoster
-    const { frame, id, target } = yield* composeSend(message, self, { roster: known, keys, maxMessageBytes })
+    const { frame, id, target } = yield* composeSend(message, self, {
+      roster: known,
+      directory: directoryOf(known),
+      book,
+      maxMessageBytes,
+    })
     const answer = yield* outbox.offer({ id, text: frame, targetSpec: formatTarget(target) })
     const ack = Effect.map(Deferred.await(answer), (acked): Receipt => ({
       id,
@@ -355,6 +402,8 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
   yield* Effect.forkScoped(Effect.provide(run, context))
   // Before the connection is given up: the session is done, and nothing of its member's waits for it to come back.
   yield* Effect.addFinalizer(() => Effect.sync(() => live?.connection.close(goodbye, "")))
+
+  const judge = (messages: ReadonlyArray<HeldMessage>) => judgeMessages(messages, keeper, membership.certificate)
 
   const client: BrokerClient = {
     membership,
@@ -377,14 +426,20 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
     enqueue,
     send: (message) => Effect.flatMap(enqueue(message), ({ ack }) => ack),
     outboxSize: outbox.size,
-    members: Effect.map(listMembers, ({ members }) => members),
-    peers: Effect.map(listPeers, ({ peers }) =>
-      peers.map(({ profile, ...peer }) => ({
-        ...peer,
-        profile: Option.getOrUndefined(openProfile({ ...peer, ...(profile && { profile }) }, membership, sodium)),
-      })),
+    take: (max) => judged(inbox.take(max), judge),
+    judge,
+    roster: Effect.map(refreshRoster, ({ members }) => members.map(memberView(book))),
+    peers: listPeers.pipe(
+      Effect.tap(({ peers }) => keeper.sync(peers.map(({ pubkey }) => pubkey))),
+      Effect.map(({ peers }) => peers.map(peerView)),
     ),
-    nameOf: (key) => roster?.members.find(({ pubkey }) => pubkey === key)?.displayName,
+    nameOf: (key) => book.certificateOf(key)?.displayName,
+    standingOf: keeper.standingOf,
+    alarms: Effect.sync(() => [...keeper.alarms()]),
+    revocationOf: (subject, nowMillis) =>
+      Effect.andThen(refreshRoster, keeper.nextRevocation(subject, isoFromMillis(nowMillis))),
+    remember: keeper.remember,
+    confirmByVoice: keeper.confirmByVoice,
     joinChannel: (channel) =>
       Effect.suspend(() => {
         wantedChannels.add(channel)
@@ -411,7 +466,7 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
     setSummary: (next) =>
       Effect.suspend(() => {
         summary = next
-        return sendSummary(next)
+        return sendProfile()
       }),
     pull: (max) =>
       Effect.map(

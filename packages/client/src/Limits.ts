@@ -36,6 +36,24 @@ export const backlogRefusalsMax = 4
 /** Members that one message or profile may be sealed to: the broker takes no more. */
 export const sealedKeysMax = 500
 
+/** Members of a mesh that are remembered; what is proved beyond is not believed. */
+export const pinnedMembersMax = 10_000
+
+/** Keys whose proof is asked for at once when a list of members is learned; the rest with the next one. */
+export const unknownKeysMax = 1_000
+
+/** Members whose word for a revocation is weighed at a time. */
+export const trustGossipMax = 100
+
+/** What is held against a broker: each once, and no more than these. */
+export const alarmsMax = 100
+
+/** How long the agent waits for the proof of who sent a message; after that the sender is not verified. */
+export const proofWaitMillis = 2_000
+
+/** A message cannot wait for longer than 30 days at a broker, and may have been in an outbox for a day. */
+export const copyMaxAgeMillis = 31 * 24 * 60 * 60_000
+
 /** Base64 characters of a sealed profile that a broker takes. */
 export const profileCharactersMax = 8_192
 

@@ -7,7 +7,8 @@ import type { Status } from "@claudemesh/domain/routing/Status"
 import { Data, Effect, Schema } from "effect"
 import { type BrokerClient, makeBrokerClient } from "./BrokerClient.ts"
 import type { Identity } from "./connection/Handshake.ts"
-import type { Lease } from "./inbox/PushBuffer.ts"
+import { judged } from "./inbox/JudgeMessage.ts"
+import type { HeldMessage, Lease } from "./inbox/PushBuffer.ts"
 import type { Membership } from "./keys/Membership.ts"
 import { pushBufferMax, statusEverywhereTimeoutMillis } from "./Limits.ts"
 
@@ -39,7 +40,7 @@ export interface MeshManager {
   readonly get: (slug: string) => Effect.Effect<BrokerClient, UnknownMesh>
   /** `slug:target`, or the target alone where one mesh is joined. */
   readonly route: (to: string) => Effect.Effect<{ readonly client: BrokerClient; readonly to: string }, UnknownMesh>
-  /** The oldest of what waits in all meshes, as one lease. */
+  /** The oldest of what waits in all meshes, as one lease, with what is known of the senders. */
   readonly takeAll: (max?: number) => Effect.Effect<Lease>
   /** Until a message waits in any of them. */
   readonly awaitAvailable: Effect.Effect<void>
@@ -76,11 +77,11 @@ export const makeMeshManager = Effect.fnUntraced(function* (
       : Effect.fail(new UnknownMesh({ asked: to, as: "target", slugs }))
   }
 
-  const takeAll = (max: number = pushBufferMax) =>
-    Effect.sync((): Lease => {
+  const lease = (max: number) =>
+    Effect.sync((): Lease<HeldMessage> => {
       const oldest = all
         .flatMap(({ inbox }) => inbox.waiting)
-        .toSorted((a, b) => Date.parse(a.createdAt) - Date.parse(b.createdAt) || a.arrival - b.arrival)
+        .toSorted(olderFirst)
         .slice(0, max)
       const leases = all.map(({ inbox, membership }) =>
         inbox.lease(oldest.filter(({ meshId }) => meshId === membership.meshId)),
@@ -91,6 +92,15 @@ export const makeMeshManager = Effect.fnUntraced(function* (
         putBack: Effect.forEach(leases, (lease) => lease.putBack, { discard: true }),
       }
     })
+
+  const takeAll = (max: number = pushBufferMax) =>
+    judged(lease(max), (messages) =>
+      Effect.forEach(
+        all,
+        ({ judge, membership }) => judge(messages.filter(({ meshId }) => meshId === membership.meshId)),
+        { concurrency: "unbounded" },
+      ).pipe(Effect.map((ofMeshes) => ofMeshes.flat().toSorted(olderFirst))),
+    )
 
   const setStatusEverywhere = (status: Status) =>
     Effect.forEach(
@@ -118,3 +128,6 @@ export const makeMeshManager = Effect.fnUntraced(function* (
   }
   return manager
 })
+
+const olderFirst = (a: HeldMessage, b: HeldMessage): number =>
+  Date.parse(a.createdAt) - Date.parse(b.createdAt) || a.arrival - b.arrival

@@ -1,5 +1,5 @@
 import { Base64 } from "@claudemesh/domain/Base64"
-import { ClientMessageId, Label, MeshId, MessageId, PublicKey, SessionId } from "@claudemesh/domain/Ids"
+import { ClientMessageId, Label, MemberId, MeshId, MessageId, PublicKey, SessionId } from "@claudemesh/domain/Ids"
 import { IsoTime } from "@claudemesh/domain/IsoTime"
 import { formatTarget, Target } from "@claudemesh/domain/routing/Target"
 import { encodeGroupMessage } from "@claudemesh/domain/trust/GroupMessage"
@@ -13,6 +13,7 @@ import { Sodium } from "../src/keys/Sodium.ts"
 import { type Content, openPush } from "../src/seal/OpenPush.ts"
 import { sealGroupMessage } from "../src/seal/SealMessage.ts"
 import { sealToMany } from "../src/seal/SealToMany.ts"
+import { certificateOf, verified } from "./support/Certified.ts"
 import { startClient } from "./support/Clients.ts"
 import { at, memberOf, membershipOf, type Person, person, pushOf, testLayer } from "./support/FakeBroker.ts"
 import { memberTarget, sealedSend } from "./support/SealedSend.ts"
@@ -25,10 +26,7 @@ const noPoint = PublicKey.make("02" + "00".repeat(31))
 
 const people = Effect.all({ alice: person("Alice"), bob: person("Bob"), carol: person("Carol") })
 
-const trusted = Effect.fnUntraced(function* (readers: ReadonlyArray<Person>) {
-  const { trust } = yield* Sodium
-  return yield* Effect.forEach(readers, ({ publicKey }) => Effect.fromResult(trust(publicKey)))
-})
+const trusted = (readers: ReadonlyArray<Person>) => Effect.forEach(readers, (reader) => verified(reader))
 
 interface Sealed {
   readonly nonce: Push["nonce"]
@@ -212,7 +210,7 @@ layer(testLayer)("a group message", (it) => {
 
 layer(testLayer)("what a client says to a group", (it) => {
   for (const to of ["*", "#builds", "tag:reviewers"]) {
-    it.effect(`goes to ${to} sealed to every member whose key is usable`, () =>
+    it.effect(`goes to ${to} sealed to every member who is proved`, () =>
       Effect.gen(function* () {
         const { alice, bob, broker, client } = yield* startClient()
         broker.members = [...broker.members, { ...memberOf(bob), pubkey: noPoint }]
@@ -258,12 +256,14 @@ layer(testLayer)("what a client says to a group", (it) => {
     Effect.gen(function* () {
       const { bob, broker, client } = yield* startClient()
       const sodium = yield* Sodium
-      const members = Array.from({ length: 501 }, (_, n) => {
+      const people = Array.from({ length: 501 }, (_, n): Person => {
         const seed = new Uint8Array(32)
         seed.set([n & 255, n >> 8, 1])
-        return { ...memberOf(bob), pubkey: sodium.keyPairFromSeed(seed).publicKey }
+        return { ...bob, ...sodium.keyPairFromSeed(seed), memberId: MemberId.make(`m${n}`) }
       })
+      const members = people.map((who) => memberOf(who))
       broker.members = members
+      broker.trust = { ...broker.trust, certificates: people.map((who) => certificateOf(who)) }
       const failed = yield* Effect.flip(client.send({ to: "*", text: "hi", priority: "next" }))
       assert.deepInclude(failed, { _tag: "TooManyReaders", members: 501 })
       const profile = yield* Effect.flip(client.setSummary("busy"))

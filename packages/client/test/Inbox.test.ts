@@ -14,8 +14,9 @@ layer(testLayer)("the inbox of a client", (it) => {
       const send = yield* sealedSend({ from: bob, to: alice, text: "hello" })
       broker.latest.say(pushOf(send, bob, membership.meshId, alice.publicKey))
       yield* client.inbox.awaitAvailable
-      const lease = yield* client.inbox.take()
-      assert.deepInclude(lease.messages[0], { slug: membership.slug, senderName: bob.name, senderKey: bob.publicKey })
+      const lease = yield* client.take()
+      assert.deepInclude(lease.messages[0], { slug: membership.slug, senderKey: bob.publicKey })
+      assert.deepInclude(lease.messages[0]?.sender, { name: bob.name })
       assert.deepInclude(lease.messages[0]?.content, { _tag: "Opened", text: "hello", binding: "bound" })
       assert.deepStrictEqual(broker.sent("client_ack"), [])
       yield* lease.consumed
@@ -84,7 +85,7 @@ layer(testLayer)("the inbox of a client", (it) => {
       broker.latest.say(pushOf(send, bob, membership.meshId, alice.publicKey))
       yield* client.inbox.awaitAvailable
       assert.deepInclude(client.inbox.waiting[0]?.content, { _tag: "Undecryptable", reason: "not_sealed_to_us" })
-      assert.deepInclude(client.inbox.waiting[0], { senderName: bob.name, createdAt: at })
+      assert.deepInclude(client.inbox.waiting[0], { senderKey: bob.publicKey, createdAt: at })
     }),
   )
 

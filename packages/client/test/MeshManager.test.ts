@@ -4,6 +4,8 @@ import { assert, layer } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { makeMeshManager } from "../src/MeshManager.ts"
+import { KnownMembers } from "../src/trust/KnownMembers.ts"
+import { certified, trustOf } from "./support/Certified.ts"
 import {
   dialerFor,
   FakeBroker,
@@ -22,17 +24,21 @@ const start = Effect.fnUntraced(function* (...slugs: ReadonlyArray<string>) {
   const brokers = slugs.map((slug) => ({ slug, broker: new FakeBroker() }))
   for (const { broker, slug } of brokers) {
     broker.members = [memberOf(alice), memberOf(bob)]
+    // Its clients are of v1, too, so that one bare text can be pushed under many ids.
+    const bobs = certified(bob, slug, { allowV1: true }).certificate
+    broker.trust = { ...trustOf([alice], slug), certificates: [bobs] }
     if (slug === "down") broker.mode = "down"
     if (slug === "hangs") broker.mode = "hangs"
   }
-  const memberships = slugs.map((slug) => membershipOf(alice, slug))
+  const memberships = slugs.map((slug) => certified(alice, slug))
   const manager = yield* makeMeshManager(memberships, {
     sessionId: alice.sessionId,
     client: { name: "test", version: "1" },
   }).pipe(
-    Effect.provide(
+    Effect.provide([
       dialerFor(Object.fromEntries(brokers.map(({ broker, slug }) => [`wss://${slug}.example.com/ws`, broker]))),
-    ),
+      KnownMembers.memory,
+    ]),
   )
   const broker = (slug: string) => {
     const found = brokers.find((entry) => entry.slug === slug)

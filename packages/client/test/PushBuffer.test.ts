@@ -1,19 +1,18 @@
-import { type DisplayName, MeshId, MessageId, PublicKey, Slug } from "@claudemesh/domain/Ids"
+import { MeshId, MessageId, PublicKey, Slug } from "@claudemesh/domain/Ids"
 import { IsoTime } from "@claudemesh/domain/IsoTime"
 import { assert, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
-import { type InboxMessage, PushBuffer } from "../src/inbox/PushBuffer.ts"
+import { type HeldMessage, PushBuffer } from "../src/inbox/PushBuffer.ts"
 import { Content } from "../src/seal/OpenPush.ts"
 import { settle } from "./support/FakeBroker.ts"
 
 const idOf = (n: number) => MessageId.make(n.toString(16).padStart(32, "0"))
 
-const message = (n: number): InboxMessage => ({
+const message = (n: number): HeldMessage => ({
   messageId: idOf(n),
   meshId: MeshId.make("mesh"),
   slug: Slug.make("team"),
   senderKey: PublicKey.make("ab".repeat(32)),
-  senderName: undefined satisfies DisplayName | undefined,
   senderSessionId: undefined,
   priority: "next",
   targetSpec: undefined,

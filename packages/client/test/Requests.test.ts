@@ -34,7 +34,7 @@ layer(testLayer)("requests", (it) => {
   it.effect("fail at once without a connection, and say why there is none", () =>
     Effect.gen(function* () {
       const { client } = yield* startClient((broker) => (broker.mode = "down"))
-      const failed = yield* Effect.flip(client.members)
+      const failed = yield* Effect.flip(client.roster)
       assert.strictEqual(failed._tag, "NotConnected")
       assert.include(failed.message, "refused")
     }),

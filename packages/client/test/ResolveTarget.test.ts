@@ -1,33 +1,43 @@
 import { DisplayName, MemberId, PublicKey, SessionId } from "@claudemesh/domain/Ids"
+import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import { formatTarget } from "@claudemesh/domain/routing/Target"
-import type { Member, Peer } from "@claudemesh/domain/wire/BrokerFrame"
 import { assert, it } from "@effect/vitest"
 import { Effect, Result } from "effect"
 import { resolveTarget } from "../src/roster/ResolveTarget.ts"
+import type { MemberView } from "../src/roster/Roster.ts"
+import { MemberStanding } from "../src/trust/MemberStanding.ts"
 
 const key = (start: string) => PublicKey.make(start.padEnd(64, "0"))
-const member = (name: string, start: string): Member => ({
+const proved = MemberStanding.Verified({ role: "member", byVoiceAt: undefined })
+const member = (name: string, start: string, standing: MemberStanding = proved): MemberView => ({
   memberId: MemberId.make(name.replaceAll(/[^A-Za-z]/g, "")),
   pubkey: key(start),
   displayName: DisplayName.make(name),
-})
-const peer = (who: Member, session: string, displayName = who.displayName): Peer => ({
-  ...who,
-  displayName,
-  sessionId: SessionId.make(session),
-  attached: true,
-  status: "idle",
+  nameFrom: "certificate",
+  role: undefined,
+  standing,
   protocol: 2,
 })
+const peer = (who: MemberView, session: string) => ({ pubkey: who.pubkey, sessionId: SessionId.make(session) })
 
 const alice = member("Alice", "aaaaaaaa11")
 const bob = member("Bob", "bbbbbbbb1")
 const bobby = member("bob", "bbbbbbbb2")
 const team = member("Team A/B", "cccccccc")
+const dora = member("Dora", "dddddddd", MemberStanding.Unverified({ doubt: "no_certificate" }))
+const bobToo = member("Bob", "dddddddd2", MemberStanding.Unverified({ doubt: "no_certificate" }))
+const rex = member("Rex", "eeeeeeee", MemberStanding.Revoked({ at: isoFromMillis(0), by: key("f") }))
+const named: Readonly<Record<string, string>> = { s2: "Build bot", s3: "Alice", s4: "Dora's bot", s5: "Hidden" }
 const roster = {
-  members: [alice, bob, bobby, team],
-  peers: [peer(alice, "s1"), peer(alice, "s2", DisplayName.make("Build bot")), peer(bob, "s3")],
+  members: [alice, bob, bobby, team, dora, bobToo, rex],
+  peers: [peer(alice, "s1"), peer(alice, "s2"), peer(bob, "s3"), peer(dora, "s4"), peer(bob, "s5")],
+  sessionName: ({ sessionId }: { readonly sessionId: SessionId }) => {
+    const name = named[sessionId]
+    return name === undefined ? undefined : DisplayName.make(name)
+  },
+  isMemberName: (name: string) => ["Alice", "Hidden"].includes(name),
 }
+const believed = [alice, bob, bobby, team]
 
 const resolved = (to: string) => {
   const result = resolveTarget(to, roster)
@@ -54,7 +64,7 @@ it.effect.each([
   ["everyone", "*", "*"],
 ] as const)("resolves %s", ([, to, spec]) => Effect.sync(() => assert.strictEqual(resolved(to), spec)))
 
-const everyone = roster.members.map(({ pubkey }) => pubkey)
+const everyone = believed.map(({ pubkey }) => pubkey)
 
 it.effect.each([
   ["nobody's name, with everybody listed", "Carol", { tag: "UnknownTarget", keys: everyone }],
@@ -63,6 +73,8 @@ it.effect.each([
   ["too short a beginning of a key", "aaaaaaa", { tag: "UnknownTarget", keys: everyone }],
   ["a name that two have in other cases", "BOB", { tag: "AmbiguousTarget", keys: [bob.pubkey, bobby.pubkey] }],
   ["a beginning that two keys have", "bbbbbbbb", { tag: "AmbiguousTarget", keys: [bob.pubkey, bobby.pubkey] }],
+  ["a session's name, if its member is not proved", "Dora's bot", { tag: "UnknownTarget", keys: everyone }],
+  ["a session named like a member whom the broker does not show", "Hidden", { tag: "UnknownTarget", keys: everyone }],
   ["no text", "", { tag: "UnknownTarget", keys: everyone }],
 ] as const)("refuses %s", ([, to, expected]) => Effect.sync(() => assert.deepEqual<unknown>(resolved(to), expected)))
 
@@ -76,5 +88,19 @@ it.effect("lists the sessions of candidates", () =>
       sessions: ["s1", "s2"],
     })
     assert.include(result.failure.message, "Alice (aaaaaaaa)")
+  }),
+)
+
+it.effect.each([
+  ["a member who is not proved, by name", "Dora", dora.pubkey, "Unverified", "no proof that the key is a member's"],
+  ["one who is not proved, by key", dora.pubkey, dora.pubkey, "Unverified", "no proof"],
+  ["one who is not proved, by a session", "Dora/s4", dora.pubkey, "Unverified", "no proof"],
+  ["one who was revoked", "rex", rex.pubkey, "Revoked", "it was revoked at 1970-01-01"],
+] as const)("says of %s why nothing is sent there", ([, to, pubkey, standing, why]) =>
+  Effect.sync(() => {
+    const result = resolveTarget(to, roster)
+    if (Result.isSuccess(result)) return assert.fail(`${to} was found`)
+    assert.deepInclude(result.failure, { _tag: "UntrustedTarget", key: pubkey, standing })
+    assert.include(result.failure.message, why)
   }),
 )

@@ -12,6 +12,7 @@ import { Sodium } from "../src/keys/Sodium.ts"
 import { type Content, openPush } from "../src/seal/OpenPush.ts"
 import { recipientSpeaksV1 } from "../src/seal/SealMessage.ts"
 import { openProfile, sealProfile } from "../src/seal/SealProfile.ts"
+import { certificateOf, trustOf, verified } from "./support/Certified.ts"
 import { startClient } from "./support/Clients.ts"
 import { memberOf, membershipOf, peerOf, person, pushOf, settle, testLayer } from "./support/FakeBroker.ts"
 import { memberTarget, sealedSend, sessionTarget } from "./support/SealedSend.ts"
@@ -140,8 +141,9 @@ layer(testLayer)("sealing", (it) => {
   it.effect("is bare when a session of protocol 1 may get it, and only then", () =>
     Effect.gen(function* () {
       const { alice, bob } = yield* people
+      const mayV1 = yield* verified(bob, { allowV1: true })
       const speaksV1 = (target: Parameters<typeof recipientSpeaksV1>[0], peers: ReadonlyArray<Peer>, last?: 1 | 2) =>
-        recipientSpeaksV1(target, { members: [memberOf(alice), memberOf(bob, last)], peers })
+        recipientSpeaksV1(target, mayV1, { members: [memberOf(alice), memberOf(bob, last)], peers })
       const v1 = peerOf(bob, { protocol: 1 })
       const v2 = peerOf(bob, { sessionId: SessionId.make("other") })
       assert.isTrue(speaksV1(sessionTarget(bob), [v1, v2]))
@@ -153,6 +155,8 @@ layer(testLayer)("sealing", (it) => {
       assert.isFalse(speaksV1(memberTarget(bob), [], 2))
       assert.isFalse(speaksV1(memberTarget(bob), []))
       assert.isFalse(speaksV1(memberTarget(bob), [peerOf(alice, { protocol: 1 })]))
+      const v2Only = yield* verified(bob)
+      assert.isFalse(recipientSpeaksV1(memberTarget(bob), v2Only, { members: [memberOf(bob, 1)], peers: [v1] }))
     }),
   )
 })
@@ -160,7 +164,12 @@ layer(testLayer)("sealing", (it) => {
 layer(testLayer)("what a client sends", (it) => {
   it.effect("is for a v1 recipient the bare text", () =>
     Effect.gen(function* () {
-      const { alice, bob, broker, client, membership } = yield* startClient()
+      const { alice, bob, broker, client, membership } = yield* startClient((broker) => {
+        broker.trust = { ...broker.trust, certificates: [] }
+      })
+      broker.latest.close(1001)
+      broker.trust = { ...broker.trust, certificates: [certificateOf(bob, { allowV1: true })] }
+      yield* TestClock.adjust("2 seconds")
       broker.peers = [peerOf(bob, { protocol: 1 })]
       yield* client.send({ to: "bob", text: "hello", priority: "now" })
       const [send] = broker.sends
@@ -187,8 +196,10 @@ layer(testLayer)("what a client sends", (it) => {
       const { alice, bob, broker, client } = yield* startClient()
       const carol = { ...(yield* person("Carol")), publicKey: noPoint }
       broker.members = [memberOf(alice), memberOf(bob), memberOf(carol)]
+      broker.trust = trustOf([alice, bob, carol])
       const failed = yield* Effect.flip(client.send({ to: "Carol", text: "hello", priority: "now" }))
-      assert.deepInclude(failed, { _tag: "UnusableKey", key: noPoint })
+      assert.deepInclude(failed, { _tag: "UntrustedTarget", key: noPoint, standing: "Unverified" })
+      assert.include(failed.message, "no valid key")
       yield* client.setSummary("busy")
       assert.deepStrictEqual(
         broker
@@ -224,9 +235,8 @@ layer(testLayer)("what a client sends", (it) => {
 layer(testLayer)("a profile", (it) => {
   const sealed = Effect.fnUntraced(function* (summary: string) {
     const { alice, bob } = yield* people
-    const { trust } = yield* Sodium
     const self = { ...membershipOf(alice), sessionId: alice.sessionId }
-    const frame = yield* sealProfile(summary, self, [yield* Effect.fromResult(trust(bob.publicKey))])
+    const frame = yield* sealProfile({ summary }, self, [yield* verified(bob)])
     const sealedKey = frame.sealedKeys[0]?.key ?? Base64.make("")
     const peer = peerOf(alice, { profile: { nonce: frame.nonce, ciphertext: frame.ciphertext, sealedKey } })
     return { alice, bob, peer, library: yield* Sodium }

@@ -6,6 +6,7 @@ import { type BrokerClient, makeBrokerClient } from "@claudemesh/client/BrokerCl
 import { Dialer } from "@claudemesh/client/connection/Dialer"
 import type { Membership } from "@claudemesh/client/keys/Membership"
 import type { Sodium } from "@claudemesh/client/keys/Sodium"
+import { KnownMembers } from "@claudemesh/client/trust/KnownMembers"
 import type { Label, SessionId } from "@claudemesh/domain/Ids"
 import type { Priority } from "@claudemesh/domain/routing/Status"
 import { Clock, type Crypto, Effect, Exit, Scope } from "effect"
@@ -62,6 +63,7 @@ export const startAgent = Effect.fnUntraced(function* (options: {
     nextArrival: () => ++arrivals,
   }).pipe(
     Scope.provide(scope),
+    Effect.provide(KnownMembers.memory),
     Effect.provideService(
       Dialer,
       network.dialer(number, () => alive),

@@ -3,6 +3,7 @@ import type { Dialer } from "@claudemesh/client/connection/Dialer"
 import type { Sodium } from "@claudemesh/client/keys/Sodium"
 import type { BrokerClient, ConnectionState } from "@claudemesh/client/BrokerClient"
 import { makeMeshManager, type MeshManager } from "@claudemesh/client/MeshManager"
+import type { KnownMembers } from "@claudemesh/client/trust/KnownMembers"
 import { Label, SessionId } from "@claudemesh/domain/Ids"
 import { Config, type Crypto, Effect, Option, Schedule, Schema, type Scope } from "effect"
 import { Command, Flag } from "effect/unstable/cli"
@@ -81,7 +82,7 @@ export const mcp = Command.make(
       const { serveMcp } = yield* Effect.promise(() => import("../mcp/McpServer.ts"))
       const memberships = yield* joinedMeshes
       const identity = { sessionId: yield* sessionId, client: clientIdentity, ...(tags.length > 0 && { tags }) }
-      const services = yield* Effect.context<Dialer | Sodium | Crypto.Crypto | Scope.Scope>()
+      const services = yield* Effect.context<Dialer | KnownMembers | Sodium | Crypto.Crypto | Scope.Scope>()
       const manager = yield* Effect.cached(
         makeMeshManager(memberships, identity).pipe(
           Effect.tap(tried),

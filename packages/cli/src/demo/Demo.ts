@@ -11,6 +11,7 @@ import { type BrokerClient, makeBrokerClient } from "@claudemesh/client/BrokerCl
 import { createMesh } from "@claudemesh/client/http/BrokerHttp"
 import { BrokerUrl } from "@claudemesh/client/http/BrokerUrl"
 import { membershipIn, newMesh, type NewMesh } from "@claudemesh/client/keys/CreateMesh"
+import { KnownMembers } from "@claudemesh/client/trust/KnownMembers"
 import { DisplayName, SessionId, Slug } from "@claudemesh/domain/Ids"
 import { Console, Context, Effect, FileSystem, Layer, References } from "effect"
 import { Failed } from "../Failed.ts"
@@ -28,7 +29,7 @@ export const runDemo = Effect.scoped(
     yield* Effect.scoped(conversation(folder))
     yield* whatIsStored(folder)
   }),
-).pipe(Effect.provide(clientLayer))
+).pipe(Effect.provide([clientLayer, KnownMembers.memory]))
 
 const conversation = Effect.fnUntraced(function* (folder: string) {
   const config = yield* brokerConfigOf({ BROKER_PORT: "0", BROKER_DATA_DIR: folder })
@@ -85,14 +86,14 @@ const received = Effect.fnUntraced(function* (name: string, client: BrokerClient
     duration: waitMillis,
     orElse: () => Effect.fail(new Failed({ reason: `nothing was delivered to ${name} in ${waitMillis} ms` })),
   })
-  const lease = yield* client.inbox.take()
-  for (const { content, senderName } of lease.messages) {
+  const lease = yield* client.take()
+  for (const { content, sender } of lease.messages) {
     const text = content._tag === "Opened" ? content.text : content._tag
-    yield* say(`${name} opened it: “${text}”`, `from ${senderName}, whose key sealed it`)
+    yield* say(`${name} opened it: “${text}”`, `from ${sender.name}, whose key sealed it`)
   }
   yield* lease.consumed
   // The broker has handled the ack once it answers what was asked after it.
-  yield* client.members
+  yield* client.roster
 })
 
 interface StoredMessage {

@@ -20,8 +20,10 @@ export interface Identity {
   /** The program, such as `claudemesh` and its version. */
   readonly client: { readonly name: string; readonly version: string }
   readonly tags?: ReadonlyArray<Label>
-  /** This session's own name, where it is not its member's. */
+  /** This session's own name, where it is not its member's. The broker never learns it: it is in the sealed profile. */
   readonly sessionName?: DisplayName
+  /** Where the session runs, for the members and not for the broker. */
+  readonly profile?: { readonly cwd?: string; readonly host?: string; readonly branch?: string }
   /** Pushes that may be unacked, 500 unless it is less; 0 for a session that only sends and asks: it is no peer. */
   readonly maxInFlight?: number
 }
@@ -56,7 +58,7 @@ export const greet = Effect.fnUntraced(function* (connection: Connection, identi
 })
 
 const hello = (identity: Identity, nonce: string, sodium: typeof Sodium.Service): HelloV2 => {
-  const { client, membership, sessionId, sessionName, tags, maxInFlight = inFlightMax } = identity
+  const { client, membership, sessionId, tags, maxInFlight = inFlightMax } = identity
   const { brokerUrl, displayName, memberId, meshId, pubkey, secretKey } = membership
   const proved = { meshId, memberId, pubkey, sessionId, nonce }
   const statement = helloStatementV2(audienceOf(brokerUrl) ?? brokerUrl, proved)
@@ -65,7 +67,7 @@ const hello = (identity: Identity, nonce: string, sodium: typeof Sodium.Service)
     protocol: 2,
     ...proved,
     signature: sodium.sign(statement, secretKey),
-    displayName: sessionName ?? displayName,
+    displayName,
     ...(tags && { tags }),
     client,
     maxInFlight,

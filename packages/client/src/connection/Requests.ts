@@ -43,6 +43,7 @@ export type Request = Extract<
       | "list_channels"
       | "join_channel"
       | "leave_channel"
+      | "get_trust"
       | "set_status"
       | "set_profile"
       | "pull"
@@ -50,7 +51,7 @@ export type Request = Extract<
       | "message_status"
   }
 >
-export type ReplyType = "peers" | "members" | "channels" | "message_state" | "ok" | "pong"
+export type ReplyType = "peers" | "members" | "trust" | "channels" | "message_state" | "ok" | "pong"
 export type Reply<Type extends ReplyType> = Extract<BrokerFrame, { readonly type: Type }>
 export type SettlingFrame = Reply<ReplyType> | Extract<BrokerFrame, { readonly type: "error" }>
 

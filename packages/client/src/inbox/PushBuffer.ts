@@ -9,14 +9,14 @@ import type { Priority } from "@claudemesh/domain/routing/Status"
 import { Effect, Latch } from "effect"
 import { handedOverMax, pushBufferMax } from "../Limits.ts"
 import type { Content } from "../seal/OpenPush.ts"
+import type { MemberStanding } from "../trust/MemberStanding.ts"
 
-export interface InboxMessage {
+/** As it came: from whom it is, and whether that is somebody, is judged when it is taken (`JudgeMessage.ts`). */
+export interface HeldMessage {
   readonly messageId: MessageId
   readonly meshId: MeshId
   readonly slug: Slug
   readonly senderKey: PublicKey
-  /** What the broker calls the sender. */
-  readonly senderName: DisplayName | undefined
   readonly senderSessionId: SessionId | undefined
   readonly priority: Priority
   readonly targetSpec: string | undefined
@@ -29,9 +29,15 @@ export interface InboxMessage {
   readonly content: Content
 }
 
+/** As the agent may see it. */
+export interface InboxMessage extends HeldMessage {
+  /** The name is that of its certificate; there is none for who was never proved. */
+  readonly sender: { readonly name: DisplayName | undefined; readonly standing: MemberStanding }
+}
+
 /** Ends with the first of `consumed` and `putBack`; whatever comes after that does nothing. */
-export interface Lease {
-  readonly messages: ReadonlyArray<InboxMessage>
+export interface Lease<Message extends HeldMessage = InboxMessage> {
+  readonly messages: ReadonlyArray<Message>
   /** The host has them: they are acked. */
   readonly consumed: Effect.Effect<void>
   /** The host could not take them: they wait again, where they stood. */
@@ -41,7 +47,7 @@ export interface Lease {
 export type Offered = "kept" | "duplicate" | "handed-over-before" | "full"
 
 export class PushBuffer {
-  #waiting: Array<InboxMessage> = []
+  #waiting: Array<HeldMessage> = []
   readonly #leased = new Set<MessageId>()
   /** In the order of the hand-over, so that the oldest is forgotten first. */
   readonly #handedOver = new Set<MessageId>()
@@ -53,7 +59,7 @@ export class PushBuffer {
     this.#ack = ack
   }
 
-  offer(message: InboxMessage): Offered {
+  offer(message: HeldMessage): Offered {
     const { messageId } = message
     if (this.#handedOver.has(messageId)) {
       this.#ack([messageId])
@@ -78,7 +84,7 @@ export class PushBuffer {
   }
 
   /** By arrival. */
-  get waiting(): ReadonlyArray<InboxMessage> {
+  get waiting(): ReadonlyArray<HeldMessage> {
     return this.#waiting
   }
 
@@ -92,12 +98,12 @@ export class PushBuffer {
     return Effect.asVoid(this.#available.await)
   }
 
-  take(max: number = pushBufferMax): Effect.Effect<Lease> {
+  take(max: number = pushBufferMax): Effect.Effect<Lease<HeldMessage>> {
     return Effect.sync(() => this.lease(this.#waiting.slice(0, max)))
   }
 
   /** Of messages that wait, in one step with having looked at them. */
-  lease(messages: ReadonlyArray<InboxMessage>): Lease {
+  lease(messages: ReadonlyArray<HeldMessage>): Lease<HeldMessage> {
     for (const { messageId } of messages) this.#leased.add(messageId)
     this.#setWaiting(this.#waiting.filter(({ messageId }) => !this.#leased.has(messageId)))
     let open = true
@@ -125,7 +131,7 @@ export class PushBuffer {
     this.#ack(messageIds)
   }
 
-  #setWaiting(messages: Array<InboxMessage>): void {
+  #setWaiting(messages: Array<HeldMessage>): void {
     this.#waiting = messages
     if (messages.length > 0) this.#available.openUnsafe()
     else this.#available.closeUnsafe()

@@ -4,10 +4,11 @@
  */
 import { isDirect, parseTarget, type Target } from "@claudemesh/domain/routing/Target"
 import { type GroupPlaintext, readGroupMessage } from "@claudemesh/domain/trust/GroupMessage"
-import { Plaintext, readPlaintext } from "@claudemesh/domain/trust/Plaintext"
+import { type Envelope, Plaintext, readPlaintext } from "@claudemesh/domain/trust/Plaintext"
 import type { Base64 } from "@claudemesh/domain/Base64"
 import type { Push } from "@claudemesh/domain/wire/BrokerFrame"
 import type { SessionId } from "@claudemesh/domain/Ids"
+import type { IsoTime } from "@claudemesh/domain/IsoTime"
 import { Data, Option, Result } from "effect"
 import type { Membership } from "../keys/Membership.ts"
 import type { Sodium } from "../keys/Sodium.ts"
@@ -18,9 +19,18 @@ export type Content = Data.TaggedEnum<{
    * `bound`: everything the broker could change is proved, too. `bare`: the sender's key and the text only.
    * `clear`: nothing at all is proved, and the broker may have read it, or written it.
    */
-  Opened: { readonly text: string; readonly binding: "bound" | "bare" | "clear" }
-  /** The sender sealed it for something else than what the broker delivers it as. */
-  Mismatch: { readonly field: Extract<Plaintext, { readonly _tag: "Mismatch" }>["field"] }
+  Opened: {
+    readonly text: string
+    readonly binding: "bound" | "bare" | "clear"
+    /** Of what is bound: the sender's time, and how many revocations it knew of. */
+    readonly sentAt?: IsoTime
+    readonly revocations?: number
+  }
+  /**
+   * The sender sealed it for something else than what the broker delivers it as. `sentAt`: so long ago that this is a copy
+   * that was kept. `downgraded`: bare text, which the sender's clients never seal to us.
+   */
+  Mismatch: { readonly field: Extract<Plaintext, { readonly _tag: "Mismatch" }>["field"] | "sentAt" | "downgraded" }
   /**
    * `not_signed`: a group's content key opened it, and another than its sender wrote it. `unsealed`: it came in clear, and
    * this mesh takes sealed messages only.
@@ -59,10 +69,8 @@ const openDirect = (push: Push, target: Target | undefined, to: Reader, sodium: 
       target !== undefined && !isDirect(target)
         ? Content.Mismatch({ field: "targetSpec" })
         : Content.Opened({ text, binding: "bare" }),
-    Bound: ({ text }) =>
-      target !== undefined && isForUs(target, to)
-        ? Content.Opened({ text, binding: "bound" })
-        : Content.Mismatch({ field: "targetSpec" }),
+    Bound: ({ envelope }) =>
+      target !== undefined && isForUs(target, to) ? bound(envelope) : Content.Mismatch({ field: "targetSpec" }),
     Mismatch: ({ field }) => Content.Mismatch({ field }),
   })
 }
@@ -80,13 +88,16 @@ const openGroup = (push: Push, sealedKey: Base64, to: Reader, sodium: typeof Sod
 const groupContent = (read: GroupPlaintext): Content => {
   switch (read._tag) {
     case "Bound":
-      return Content.Opened({ text: read.text, binding: "bound" })
+      return bound(read.envelope)
     case "Mismatch":
       return Content.Mismatch({ field: read.field })
     case "NotSigned":
       return Content.Undecryptable({ reason: "not_signed" })
   }
 }
+
+const bound = ({ revocations, sentAt, text }: Envelope): Content =>
+  Content.Opened({ text, binding: "bound", sentAt, ...(revocations !== undefined && { revocations }) })
 
 const readClear = (push: Push, to: Reader): Content => {
   if (push.meshId !== to.meshId) return Content.Mismatch({ field: "meshId" })

@@ -1,12 +1,12 @@
 /** What an agent wants to say, made into a frame: whom it means, found in the roster, and the text sealed to them. */
 import { ClientMessageId, type MessageId } from "@claudemesh/domain/Ids"
 import type { Priority } from "@claudemesh/domain/routing/Status"
-import { isDirect, type Target } from "@claudemesh/domain/routing/Target"
+import { type DirectTarget, formatTarget, isDirect, type Target } from "@claudemesh/domain/routing/Target"
 import { encodeClientFrame } from "@claudemesh/domain/wire/ClientFrame"
-import { Crypto, Effect } from "effect"
-import { resolveTarget } from "../roster/ResolveTarget.ts"
+import { Crypto, Effect, Result } from "effect"
+import { type Directory, type ResolveError, resolveTarget, unknown, untrusted } from "../roster/ResolveTarget.ts"
 import type { Roster } from "../roster/Roster.ts"
-import type { TrustedKeys } from "../roster/TrustedKeys.ts"
+import type { TrustBook, VerifiedMember } from "../trust/TrustBook.ts"
 import { recipientSpeaksV1, sealGroupMessage, sealMessage, type Unsealed } from "./SealMessage.ts"
 
 export interface OutgoingMessage {
@@ -21,21 +21,23 @@ export interface OutgoingMessage {
 export const composeSend = Effect.fnUntraced(function* (
   message: OutgoingMessage,
   from: Unsealed<Target>["from"],
-  mesh: { readonly roster: Roster; readonly keys: TrustedKeys; readonly maxMessageBytes: number },
+  mesh: {
+    readonly roster: Roster
+    readonly directory: Directory
+    readonly book: TrustBook
+    readonly maxMessageBytes: number
+  },
 ) {
   const { priority, replyTo, text, to } = message
-  const target = typeof to === "string" ? yield* Effect.fromResult(resolveTarget(to, mesh.roster)) : to
+  const target = typeof to === "string" ? yield* Effect.fromResult(resolveTarget(to, mesh.directory)) : to
   const id = ClientMessageId.make(yield* Effect.orDie((yield* Crypto.Crypto).randomUUIDv7))
-  const unsealed = { text, priority, replyTo, id, from, maxBytes: mesh.maxMessageBytes }
+  const { book, maxMessageBytes: maxBytes, roster } = mesh
+  const unsealed = { text, priority, replyTo, id, from, maxBytes, revocations: book.version }
   const sealed = isDirect(target)
-    ? yield* sealMessage(
-        { ...unsealed, target },
-        {
-          recipient: yield* Effect.fromResult(mesh.keys.of(target.key)),
-          bare: recipientSpeaksV1(target, mesh.roster),
-        },
+    ? yield* Effect.flatMap(recipientOf(target, mesh), (recipient) =>
+        sealMessage({ ...unsealed, target }, { recipient, bare: recipientSpeaksV1(target, recipient, roster) }),
       )
-    : yield* sealGroupMessage({ ...unsealed, target }, mesh.keys.usable(mesh.roster.members))
+    : yield* sealGroupMessage({ ...unsealed, target }, verifiedMembers(roster, book))
   const frame = encodeClientFrame({
     type: "send",
     id,
@@ -46,3 +48,22 @@ export const composeSend = Effect.fnUntraced(function* (
   })
   return { id, target, frame }
 })
+
+/** Of those that the broker shows. */
+export const verifiedMembers = ({ members }: Roster, book: TrustBook): ReadonlyArray<VerifiedMember> =>
+  members.flatMap(({ memberId, pubkey }) => {
+    const member = book.verified(pubkey, memberId)
+    return Result.isSuccess(member) ? [member.success] : []
+  })
+
+const recipientOf = (
+  target: DirectTarget,
+  { book, directory }: { readonly book: TrustBook; readonly directory: Directory },
+): Effect.Effect<VerifiedMember, ResolveError> => {
+  const to = formatTarget(target)
+  const shown = directory.members.find(({ pubkey }) => pubkey === target.key)
+  if (shown === undefined) return Effect.fail(unknown(to, directory))
+  return Effect.fromResult(
+    Result.mapError(book.verified(target.key, shown.memberId), (standing) => untrusted(to, shown, standing)),
+  )
+}

@@ -1,7 +1,7 @@
 /**
  * A message as it leaves. A direct one is sealed from our key to the recipient's. To a v2 recipient the text goes
  * in an envelope that binds it to everything the broker could change; a v1 recipient shows what it opens as it
- * stands, so it gets the bare text. One to a group is such an envelope, signed, and sealed to every member: who
+ * stands, so it gets the bare text, if its certificate says that it may. One to a group is such an envelope, signed, and sealed to every verified member: who
  * of them is in the group is the broker's to say, and it passes on no key but the recipient's own.
  */
 import { Base64, decodedBytes, Nonce } from "@claudemesh/domain/Base64"
@@ -14,8 +14,9 @@ import { encodeEnvelope, type Envelope } from "@claudemesh/domain/trust/Plaintex
 import { Clock, Effect, Schema } from "effect"
 import type { Membership } from "../keys/Membership.ts"
 import { randomBytes } from "../keys/RandomBytes.ts"
-import { Sodium, type TrustedKey } from "../keys/Sodium.ts"
+import { Sodium } from "../keys/Sodium.ts"
 import type { Roster } from "../roster/Roster.ts"
+import type { VerifiedMember } from "../trust/TrustBook.ts"
 import { sealToMany } from "./SealToMany.ts"
 
 export class MessageTooLarge extends Schema.TaggedError<MessageTooLarge>()("MessageTooLarge", {
@@ -41,22 +42,24 @@ export interface Unsealed<To extends Target> {
   readonly id: ClientMessageId
   readonly from: Pick<Membership, "meshId" | "pubkey" | "secretKey"> & { readonly sessionId: SessionId }
   readonly maxBytes: number
+  /** How many revocations we know of. */
+  readonly revocations?: number | undefined
 }
 
 export const sealMessage = Effect.fnUntraced(function* (
   message: Unsealed<DirectTarget>,
-  to: { readonly recipient: TrustedKey; readonly bare: boolean },
+  to: { readonly recipient: VerifiedMember; readonly bare: boolean },
 ) {
   const plaintext = to.bare ? message.text : encodeEnvelope(yield* envelopeOf(message))
   const nonce = yield* randomBytes(24)
-  const ciphertext = (yield* Sodium).seal(plaintext, nonce, to.recipient, message.from.secretKey)
+  const ciphertext = (yield* Sodium).seal(plaintext, nonce, to.recipient.key, message.from.secretKey)
   yield* fits(ciphertext, message.maxBytes)
   return { nonce: Nonce.make(Buffer.from(nonce).toString("base64")), ciphertext } satisfies Sealed
 })
 
 export const sealGroupMessage = Effect.fnUntraced(function* (
   message: Unsealed<Target>,
-  readers: ReadonlyArray<TrustedKey>,
+  readers: ReadonlyArray<VerifiedMember>,
 ) {
   const { pubkey, secretKey } = message.from
   const { sign } = yield* Sodium
@@ -66,7 +69,15 @@ export const sealGroupMessage = Effect.fnUntraced(function* (
   return sealed
 })
 
-const envelopeOf = ({ from, id, priority, replyTo, target, text }: Unsealed<Target>): Effect.Effect<Envelope> =>
+const envelopeOf = ({
+  from,
+  id,
+  priority,
+  replyTo,
+  revocations,
+  target,
+  text,
+}: Unsealed<Target>): Effect.Effect<Envelope> =>
   Effect.map(Clock.currentTimeMillis, (now) => ({
     text,
     meshId: from.meshId,
@@ -76,6 +87,7 @@ const envelopeOf = ({ from, id, priority, replyTo, target, text }: Unsealed<Targ
     ...(replyTo && { replyTo }),
     id,
     sentAt: isoFromMillis(now),
+    ...(revocations !== undefined && { revocations }),
   }))
 
 const fits = (ciphertext: Base64, maxBytes: number): Effect.Effect<void, MessageTooLarge> => {
@@ -83,8 +95,16 @@ const fits = (ciphertext: Base64, maxBytes: number): Effect.Effect<void, Message
   return bytes > maxBytes ? Effect.fail(new MessageTooLarge({ bytes, maxBytes })) : Effect.void
 }
 
-/** Whether a session that would show an envelope as text may get the message. */
-export const recipientSpeaksV1 = (target: DirectTarget, { members, peers }: Roster): boolean => {
+/**
+ * Whether a session that would show an envelope as text may get the message. That there is one is the broker's word, so
+ * it counts only for a member who has said, when it joined, that it uses such clients.
+ */
+export const recipientSpeaksV1 = (
+  target: DirectTarget,
+  { certificate }: Pick<VerifiedMember, "certificate">,
+  { members, peers }: Roster,
+): boolean => {
+  if (!certificate.allowV1) return false
   const attached = peers.filter((peer) => peer.pubkey === target.key)
   if (target._tag === "Session") return attached.some((p) => p.sessionId === target.session && p.protocol === 1)
   if (attached.length > 0) return attached.some((peer) => peer.protocol === 1)

@@ -7,8 +7,9 @@ import type { SealedKey } from "@claudemesh/domain/wire/ClientFrame"
 import { Effect, Option, Schema } from "effect"
 import type { Membership } from "../keys/Membership.ts"
 import { randomBytes } from "../keys/RandomBytes.ts"
-import { Sodium, type TrustedKey } from "../keys/Sodium.ts"
+import { Sodium } from "../keys/Sodium.ts"
 import { sealedKeysMax } from "../Limits.ts"
+import type { VerifiedMember } from "../trust/TrustBook.ts"
 
 export class TooManyReaders extends Schema.TaggedError<TooManyReaders>()("TooManyReaders", { members: Schema.Int }) {
   override get message() {
@@ -22,15 +23,15 @@ export interface SealedToMany {
   readonly sealedKeys: ReadonlyArray<SealedKey>
 }
 
-export const sealToMany = Effect.fnUntraced(function* (text: string, readers: ReadonlyArray<TrustedKey>) {
+export const sealToMany = Effect.fnUntraced(function* (text: string, readers: ReadonlyArray<VerifiedMember>) {
   if (readers.length > sealedKeysMax) return yield* new TooManyReaders({ members: readers.length })
   const sodium = yield* Sodium
   const contentKey = yield* randomBytes(32)
   const nonce = yield* randomBytes(24)
   const sealedKeys = yield* Effect.forEach(readers, (reader) =>
     Effect.map(randomBytes(32), (seed): SealedKey => ({
-      pubkey: reader.key,
-      key: sodium.sealAnonymously(contentKey, seed, reader),
+      pubkey: reader.publicKey,
+      key: sodium.sealAnonymously(contentKey, seed, reader.key),
     })),
   )
   return {

@@ -1,23 +1,32 @@
 /** A client of Alice's, in a mesh with Bob, on a fake broker. */
-import { Effect } from "effect"
+import { Effect, Layer } from "effect"
 import { makeBrokerClient } from "../../src/BrokerClient.ts"
-import { dialerFor, FakeBroker, memberOf, membershipOf, peerOf, person, settle } from "./FakeBroker.ts"
+import type { Identity } from "../../src/connection/Handshake.ts"
+import { KnownMembers } from "../../src/trust/KnownMembers.ts"
+import { certified, trustOf } from "./Certified.ts"
+import { dialerFor, FakeBroker, memberOf, peerOf, person, settle } from "./FakeBroker.ts"
 
-export const startClient = Effect.fnUntraced(function* (prepare: (broker: FakeBroker) => void = () => {}) {
+export const startClient = Effect.fnUntraced(function* (
+  prepare: (broker: FakeBroker) => void = () => {},
+  changes: Partial<Identity> = {},
+  memory: Layer.Layer<KnownMembers> = KnownMembers.memory,
+) {
   const alice = yield* person("Alice")
   const bob = yield* person("Bob")
   const broker = new FakeBroker()
   broker.members = [memberOf(alice), memberOf(bob)]
   broker.peers = [peerOf(alice), peerOf(bob)]
+  broker.trust = trustOf([alice, bob])
   prepare(broker)
-  const membership = membershipOf(alice)
+  const membership = changes.membership ?? certified(alice)
   let arrivals = 0
   const client = yield* makeBrokerClient({
     membership,
     sessionId: alice.sessionId,
     client: { name: "test", version: "1" },
     nextArrival: () => ++arrivals,
-  }).pipe(Effect.provide(dialerFor({ [membership.brokerUrl]: broker })))
+    ...changes,
+  }).pipe(Effect.provide(Layer.merge(dialerFor({ [membership.brokerUrl]: broker }), memory)))
   yield* settle
   return { alice, bob, broker, client, membership }
 })

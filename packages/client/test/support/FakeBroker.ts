@@ -4,7 +4,7 @@
  */
 import { DisplayName, MemberId, MeshId, PresenceId, type PublicKey, SessionId, Slug } from "@claudemesh/domain/Ids"
 import { IsoTime } from "@claudemesh/domain/IsoTime"
-import { messageBytesDefault } from "@claudemesh/domain/Limits"
+import { messageBytesDefault, trustRevocationsMax } from "@claudemesh/domain/Limits"
 import { messageIdOf } from "@claudemesh/domain/trust/MessageIdentity"
 import {
   type BrokerFrame,
@@ -13,6 +13,7 @@ import {
   type Member,
   type Peer,
   type Push,
+  type Trust,
 } from "@claudemesh/domain/wire/BrokerFrame"
 import { type ClientFrame, decodeClientFrame, type HelloV2, type Send } from "@claudemesh/domain/wire/ClientFrame"
 import { Clock, Crypto, Effect, Layer, Queue, Result } from "effect"
@@ -110,6 +111,10 @@ export class FakeBroker {
   members: ReadonlyArray<Member> = []
   peers: ReadonlyArray<Peer> = []
   channels: ReadonlyArray<Channel> = []
+  /** All that it has, and hides or shows as it is told. */
+  trust: Pick<Trust, "certificates" | "invites" | "revocations"> = { certificates: [], invites: [], revocations: [] }
+  /** How many revocations it says that there are, where that is not how many it has. */
+  version: number | undefined
   maxMessageBytes = messageBytesDefault
   #nonces = 0
 
@@ -167,6 +172,18 @@ export class FakeBroker {
       return { incoming, send, close: end }
     })
 
+  get #version(): number {
+    return this.version ?? this.trust.revocations.length
+  }
+
+  /** Whoever invited or revoked is part of every answer. */
+  #isAskedFor(key: PublicKey, keys: ReadonlyArray<PublicKey>): boolean {
+    const { invites, revocations } = this.trust
+    return (
+      keys.includes(key) || invites.some(({ issuer }) => issuer === key) || revocations.some(({ by }) => by === key)
+    )
+  }
+
   #answer(frame: ClientFrame, { say }: FakeConnection): void {
     switch (frame.type) {
       case "hello":
@@ -183,7 +200,16 @@ export class FakeBroker {
       case "send":
         return say(ackOf(this.hellos[0]?.meshId, this.hellos[0]?.pubkey, frame))
       case "list_members":
-        return say({ type: "members", id: frame.id, members: this.members })
+        return say({ type: "members", id: frame.id, members: this.members, revocations: this.#version })
+      case "get_trust":
+        return say({
+          type: "trust",
+          id: frame.id,
+          certificates: this.trust.certificates.filter(({ publicKey }) => this.#isAskedFor(publicKey, frame.keys)),
+          invites: this.trust.invites,
+          revocations: this.trust.revocations.slice(frame.after, frame.after + trustRevocationsMax),
+          version: this.#version,
+        })
       case "list_peers":
         return say({ type: "peers", id: frame.id, peers: this.peers })
       case "list_channels":

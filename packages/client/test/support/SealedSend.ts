@@ -3,8 +3,8 @@ import { ClientMessageId } from "@claudemesh/domain/Ids"
 import { type DirectTarget, Target } from "@claudemesh/domain/routing/Target"
 import type { Send } from "@claudemesh/domain/wire/ClientFrame"
 import { Effect } from "effect"
-import { Sodium } from "../../src/keys/Sodium.ts"
 import { sealMessage } from "../../src/seal/SealMessage.ts"
+import { verified } from "./Certified.ts"
 import { membershipOf, type Person } from "./FakeBroker.ts"
 
 export const sealedSend = Effect.fnUntraced(function* (message: {
@@ -13,10 +13,10 @@ export const sealedSend = Effect.fnUntraced(function* (message: {
   readonly text: string
   readonly bare?: boolean
   readonly target?: DirectTarget
+  readonly revocations?: number
 }) {
-  const { bare, from, text, to } = message
+  const { bare, from, revocations, text, to } = message
   const target = message.target ?? memberTarget(to)
-  const { trust } = yield* Sodium
   const id = ClientMessageId.make("m1")
   const sealed = yield* sealMessage(
     {
@@ -26,8 +26,9 @@ export const sealedSend = Effect.fnUntraced(function* (message: {
       id,
       from: { ...membershipOf(from), sessionId: from.sessionId },
       maxBytes: 65_536,
+      revocations,
     },
-    { recipient: yield* Effect.fromResult(trust(to.publicKey)), bare: bare ?? false },
+    { recipient: yield* verified(to), bare: bare ?? false },
   )
   return { type: "send", id, targetSpec: target, priority: "next", ...sealed } satisfies Send
 })

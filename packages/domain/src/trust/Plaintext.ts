@@ -4,7 +4,7 @@
  * shows what it opens as it stands.
  */
 import { Data, Option, Result, Schema } from "effect"
-import { ClientMessageId, MeshId, MessageId, type PublicKey, SessionId } from "../Ids.ts"
+import { ClientMessageId, DisplayName, MeshId, MessageId, type PublicKey, SessionId } from "../Ids.ts"
 import { IsoTime } from "../IsoTime.ts"
 import { Priority } from "../routing/Status.ts"
 import type { Push } from "../wire/BrokerFrame.ts"
@@ -20,6 +20,8 @@ export const Envelope = Schema.Struct({
   /** The sender's idempotency key. */
   id: ClientMessageId,
   sentAt: IsoTime,
+  /** How many revocations the sender knows of: a broker that shows the recipient fewer hides one. */
+  revocations: Schema.optionalKey(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))),
 })
 export type Envelope = typeof Envelope.Type
 
@@ -84,9 +86,38 @@ const firstDifference = (envelope: Envelope, frame: FrameFacts) => {
   return undefined
 }
 
+/** One line that a person reads, such as a folder. */
+const line = (charactersMax: number) =>
+  Schema.String.check(
+    Schema.isMaxLength(charactersMax),
+    Schema.isPattern(/^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]+$/u, { expected: "one line of text" }),
+  )
+
 /** What a session says of itself. It is signed inside its seal: every member holds the content key. */
-export const Profile = Schema.Struct({ meshId: MeshId, sessionId: SessionId, summary: Schema.String, at: IsoTime })
+export const Profile = Schema.Struct({
+  meshId: MeshId,
+  sessionId: SessionId,
+  summary: Schema.String,
+  at: IsoTime,
+  /** The session's own, where it has one. What a broker calls a session is no name of it. */
+  name: Schema.optionalKey(DisplayName),
+  cwd: Schema.optionalKey(line(1_024)),
+  host: Schema.optionalKey(line(255)),
+  branch: Schema.optionalKey(line(255)),
+})
 export type Profile = typeof Profile.Type
 
-export const profileStatement = (profile: Profile, key: PublicKey): string =>
-  ["claudemesh-profile-v1", profile.meshId, profile.sessionId, key, profile.at, profile.summary].join("\n")
+/** Where a session runs. */
+export const ProfileFacts = Schema.Struct({
+  cwd: Profile.fields.cwd,
+  host: Profile.fields.host,
+  branch: Profile.fields.branch,
+})
+export type ProfileFacts = typeof ProfileFacts.Type
+
+/** Texts are written as JSON, and what is left out as nothing: no line can be read two ways. */
+export const profileStatement = (profile: Profile, key: PublicKey): string => {
+  const { at, branch, cwd, host, meshId, name, sessionId, summary } = profile
+  const texts = [summary, name, cwd, host, branch].map((text) => (text === undefined ? "" : JSON.stringify(text)))
+  return ["claudemesh-profile-v2", meshId, sessionId, key, at, ...texts].join("\n")
+}

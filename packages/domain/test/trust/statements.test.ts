@@ -1,6 +1,7 @@
 /** What is signed, byte for byte: a change here locks out every client that is not changed with it. */
 import { createHash } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
+import { DisplayName } from "../../src/Ids.ts"
 import { isoFromMillis } from "../../src/IsoTime.ts"
 import { certificateStatement } from "../../src/trust/Certificate.ts"
 import { audienceOf, helloStatementV1, helloStatementV2 } from "../../src/trust/HelloStatement.ts"
@@ -133,11 +134,13 @@ describe("the statement of a group message", () => {
 })
 
 describe("the profile statement", () => {
-  it("is six lines, what the person wrote being last, so that a line break in it stands for nothing else", () => {
+  it("is ten lines, texts being JSON and what is left out being nothing, so that no line break makes a line", () => {
     const profile = { meshId: mesh, sessionId: laptop, summary: "one\ntwo", at: isoFromMillis(1_795_507_198_670) }
     assert.strictEqual(
       profileStatement(profile, alice),
-      `claudemesh-profile-v1\nm1\nlaptop\n${aliceKey}\n2026-11-24T07:59:58.670Z\none\ntwo`,
+      `claudemesh-profile-v2\nm1\nlaptop\n${aliceKey}\n2026-11-24T07:59:58.670Z\n"one\\ntwo"\n\n\n\n`,
     )
+    const named = { ...profile, name: DisplayName.make("Build bot"), cwd: "/a", host: "tower", branch: "main" }
+    assert.include(profileStatement(named, alice), `\n"one\\ntwo"\n"Build bot"\n"/a"\n"tower"\n"main"`)
   })
 })

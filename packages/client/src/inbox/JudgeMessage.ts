@@ -1,0 +1,58 @@
+/**
+ * What the agent is told of a message's sender, and whether the text may be shown at all. It is judged when the agent
+ * takes the message, and not when it comes: the broker may have to be asked for the sender's proof, and reading goes on.
+ */
+import type { Certificate } from "@claudemesh/domain/trust/Certificate"
+import { Clock, Effect, Exit } from "effect"
+import { copyMaxAgeMillis, proofWaitMillis } from "../Limits.ts"
+import { Content } from "../seal/OpenPush.ts"
+import type { TrustKeeper } from "../trust/TrustKeeper.ts"
+import type { HeldMessage, InboxMessage, Lease } from "./PushBuffer.ts"
+
+/** All of one mesh, with one request for whom nothing is known of. `own`: our certificate there. */
+export const judgeMessages = Effect.fnUntraced(function* (
+  messages: ReadonlyArray<HeldMessage>,
+  { book, prove }: Pick<TrustKeeper, "book" | "prove">,
+  own: Certificate | undefined,
+) {
+  yield* Effect.timeoutOption(prove(messages.map(({ senderKey }) => senderKey)), proofWaitMillis)
+  const nowMillis = yield* Clock.currentTimeMillis
+  return messages.map((message): InboxMessage => {
+    const certificate = book.certificateOf(message.senderKey)
+    return {
+      ...message,
+      content: shownContent(message.content, certificate, own, nowMillis),
+      sender: { name: certificate?.displayName, standing: book.standingOf(message.senderKey) },
+    }
+  })
+})
+
+const shownContent = (
+  content: Content,
+  sender: Certificate | undefined,
+  own: Certificate | undefined,
+  nowMillis: number,
+): Content => {
+  if (content._tag !== "Opened") return content
+  const { binding, sentAt } = content
+  if (sentAt !== undefined && Date.parse(sentAt) < nowMillis - copyMaxAgeMillis) {
+    return Content.Mismatch({ field: "sentAt" })
+  }
+  // Bare text is what a client of v1 seals, and what is sealed to one: ours, if our certificate says so.
+  const mayBeBare = sender === undefined || sender.allowV1 || own?.allowV1 === true
+  return binding === "bare" && !mayBeBare ? Content.Mismatch({ field: "downgraded" }) : content
+}
+
+/** Takes what is leased, judged. If that is given up, the messages wait again. */
+export const judged = (
+  take: Effect.Effect<Lease<HeldMessage>>,
+  judge: (messages: ReadonlyArray<HeldMessage>) => Effect.Effect<ReadonlyArray<InboxMessage>>,
+): Effect.Effect<Lease> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(take, (lease) =>
+      restore(judge(lease.messages)).pipe(
+        Effect.map((messages): Lease => ({ ...lease, messages })),
+        Effect.onExit((exit) => (Exit.isFailure(exit) ? lease.putBack : Effect.void)),
+      ),
+    ),
+  )

@@ -1,0 +1,271 @@
+/**
+ * Whom we believe in one mesh, and so to whom anything may be sealed. It holds the domain's register of signed records,
+ * and beside it what the register cannot know: which proof of a key was the first. It learns from the broker and
+ * believes nothing of it. No I/O: `TrustKeeper.ts` asks for it, and `KnownMembers.ts` remembers.
+ *
+ * The first good certificate of a key stays, and the first key of a member id. A member makes its key for one
+ * certificate and is never certified twice; a second one is from somebody who holds another invite, and who would
+ * choose another name for the key, or allow bare text to it.
+ */
+import type { DisplayName, MemberId, PublicKey } from "@claudemesh/domain/Ids"
+import { isoFromMillis, type IsoTime } from "@claudemesh/domain/IsoTime"
+import type { Certificate } from "@claudemesh/domain/trust/Certificate"
+import type { Role } from "@claudemesh/domain/trust/Invite"
+import { type Revocation, revocationHash } from "@claudemesh/domain/trust/Revocation"
+import { type Doubt, TrustRegister } from "@claudemesh/domain/trust/TrustRegister"
+import type { Trust } from "@claudemesh/domain/wire/BrokerFrame"
+import { Result } from "effect"
+import type { Membership } from "../keys/Membership.ts"
+import { verifierOf } from "../keys/SignRecords.ts"
+import type { Sodium, TrustedKey } from "../keys/Sodium.ts"
+import { pinnedMembersMax } from "../Limits.ts"
+import { type Known, nothingKnown } from "./KnownMembers.ts"
+import { MemberStanding } from "./MemberStanding.ts"
+
+export type NotVerified = Exclude<MemberStanding, { readonly _tag: "Verified" }>
+
+/** A key that a message may be sealed to. Only a register that finds its chain good makes one. */
+export class VerifiedMember {
+  readonly #key: TrustedKey
+
+  private constructor(
+    key: TrustedKey,
+    readonly certificate: Certificate,
+    readonly role: Role,
+  ) {
+    this.#key = key
+  }
+
+  static in(register: TrustRegister, key: PublicKey, { trust }: typeof Sodium.Service): VerifiedMember | undefined {
+    const standing = register.standingOf(key)
+    if (standing._tag !== "Verified") return undefined
+    const trusted = trust(key)
+    return Result.isSuccess(trusted)
+      ? new VerifiedMember(trusted.success, standing.certificate, standing.role)
+      : undefined
+  }
+
+  get key(): TrustedKey {
+    return this.#key
+  }
+
+  get publicKey(): PublicKey {
+    return this.#key.key
+  }
+}
+
+/** `refused`: a list of revocations that is not the one we know, or no list. */
+export interface Learnt {
+  /** What was not known before, to be remembered. */
+  readonly more: Known
+  readonly refused: string | undefined
+}
+
+type Records = Pick<Trust, "certificates" | "invites" | "revocations">
+
+export class TrustBook {
+  /** None where the owner's key is not known: nobody can be proved then. */
+  readonly #register: TrustRegister | undefined
+  readonly #sodium: typeof Sodium.Service
+  readonly #pins = new Map<PublicKey, Certificate>()
+  readonly #keyOf = new Map<MemberId, PublicKey>()
+  /** A pinned member came by them, so they stay as they are. */
+  readonly #provenInvites = new Set<PublicKey>()
+  readonly #asked = new Set<PublicKey>()
+  /** Proved under a member id that has another key. */
+  readonly #changed = new Map<PublicKey, MemberId>()
+  /** Of the keys that were asked for. */
+  readonly #doubts = new Map<PublicKey, Doubt>()
+  readonly #byVoice = new Map<PublicKey, IsoTime>()
+  #verified = new Map<PublicKey, VerifiedMember>()
+
+  constructor(
+    self: Pick<Membership, "certificate" | "invite" | "memberId" | "meshId" | "ownerPublicKey" | "pubkey">,
+    sodium: typeof Sodium.Service,
+  ) {
+    const { certificate, invite, memberId, meshId, ownerPublicKey, pubkey } = self
+    this.#sodium = sodium
+    this.#register =
+      ownerPublicKey === undefined ? undefined : new TrustRegister(meshId, ownerPublicKey, verifierOf(sodium))
+    this.#keyOf.set(memberId, pubkey)
+    if (certificate?.publicKey !== pubkey || invite === undefined) return
+    this.learn({ certificates: [certificate], invites: [invite], revocations: [] }, 0)
+  }
+
+  /** What was proved in an earlier life. It is judged again, but for which proof was the first. */
+  restore(known: Known): Result.Result<void, string> {
+    const register = this.#register
+    if (register === undefined) return Result.void
+    for (const invite of known.invites) register.learnInvite(invite)
+    for (const { certificate } of known.members) {
+      register.learnCertificate(certificate)
+      this.#pin(certificate, register)
+    }
+    for (const { at, publicKey } of known.byVoice) this.#byVoice.set(publicKey, at)
+    for (const revocation of known.revocations) {
+      const learnt = register.learnRevocation(revocation)
+      if (Result.isFailure(learnt)) return Result.fail(`revocation ${revocation.version} is ${learnt.failure}`)
+    }
+    return Result.void
+  }
+
+  /** How many revocations are known. */
+  get version(): number {
+    return this.#register?.version ?? 0
+  }
+
+  /** Whether anybody can be proved here at all. */
+  get isOpen(): boolean {
+    return this.#register !== undefined
+  }
+
+  /** Those of the keys that nothing is known of, and that were not asked for since {@link askAgain}. */
+  unknown(keys: Iterable<PublicKey>): ReadonlyArray<PublicKey> {
+    if (this.#register === undefined) return []
+    return [...new Set(keys)].filter((key) => !this.#pins.has(key) && !this.#asked.has(key))
+  }
+
+  asked(keys: ReadonlyArray<PublicKey>): void {
+    for (const key of keys) this.#asked.add(key)
+  }
+
+  askAgain(): void {
+    this.#asked.clear()
+    this.#doubts.clear()
+  }
+
+  learn({ certificates, invites, revocations }: Records, nowMillis: number): Learnt {
+    const register = this.#register
+    if (register === undefined) return { more: nothingKnown, refused: undefined }
+    for (const invite of invites) {
+      if (!this.#provenInvites.has(invite.publicKey)) register.learnInvite(invite)
+    }
+    const invitesBefore = new Set(this.#provenInvites)
+    const pinned = this.#learnCertificates(certificates, register)
+    // Who revoked has to be known first.
+    const refused = this.#learnRevocations(revocations, register)
+    return {
+      more: {
+        members: pinned.map((certificate) => ({ certificate, firstSeen: isoFromMillis(nowMillis) })),
+        invites: [...this.#provenInvites].flatMap((key) => {
+          const invite = register.invites.get(key)
+          return invite === undefined || invitesBefore.has(key) ? [] : [invite]
+        }),
+        revocations: register.revocations,
+        byVoice: [],
+      },
+      refused,
+    }
+  }
+
+  /** A list that says something else of what we know than we do, or that does not go on from it. */
+  #learnRevocations(revocations: ReadonlyArray<Revocation>, register: TrustRegister): string | undefined {
+    for (const revocation of revocations) {
+      const known = register.revocations[revocation.version - 1]
+      if (known !== undefined) {
+        if (revocationHash(known) === revocationHash(revocation)) continue
+        return `revocation ${revocation.version} is another one than we know`
+      }
+      const learnt = register.learnRevocation(revocation)
+      if (Result.isFailure(learnt)) return `revocation ${revocation.version} is refused (${learnt.failure})`
+      this.#verified = new Map()
+    }
+    return undefined
+  }
+
+  /** In two rounds, since a member may have come by an admin who is in the same answer. */
+  #learnCertificates(certificates: ReadonlyArray<Certificate>, register: TrustRegister): ReadonlyArray<Certificate> {
+    const pinned: Array<Certificate> = []
+    for (const certificate of [...certificates, ...certificates]) {
+      const { memberId, publicKey } = certificate
+      if (this.#pins.has(publicKey)) continue
+      const doubt = register.certificateDoubt(certificate)
+      if (doubt !== undefined) {
+        if (this.#asked.has(publicKey)) this.#doubts.set(publicKey, doubt)
+      } else if ((this.#keyOf.get(memberId) ?? publicKey) !== publicKey) {
+        this.#changed.set(publicKey, memberId)
+      } else if (this.#pins.size < pinnedMembersMax) {
+        register.learnCertificate(certificate)
+        this.#pin(certificate, register)
+        pinned.push(certificate)
+      }
+    }
+    return pinned
+  }
+
+  #pin(certificate: Certificate, register: TrustRegister): void {
+    const { invite, memberId, publicKey } = certificate
+    this.#pins.set(publicKey, certificate)
+    if (!this.#keyOf.has(memberId)) this.#keyOf.set(memberId, publicKey)
+    this.#provenInvites.add(invite)
+    const issuer = register.certificates.get(register.invites.get(invite)?.issuer ?? publicKey)
+    if (issuer !== undefined) this.#provenInvites.add(issuer.invite)
+  }
+
+  /** Whom we may seal to. `memberId`: which member the broker says that it is. */
+  verified(key: PublicKey, memberId?: MemberId): Result.Result<VerifiedMember, NotVerified> {
+    const standing = this.standingOf(key, memberId)
+    if (standing._tag !== "Verified") return Result.fail(standing)
+    const known = this.#verified.get(key)
+    if (known !== undefined) return Result.succeed(known)
+    const register = this.#register
+    const member = register === undefined ? undefined : VerifiedMember.in(register, key, this.#sodium)
+    if (member === undefined) return Result.fail(MemberStanding.Unverified({ doubt: "bad_key" }))
+    this.#verified.set(key, member)
+    return Result.succeed(member)
+  }
+
+  standingOf(key: PublicKey, memberId?: MemberId): MemberStanding {
+    const register = this.#register
+    if (register === undefined) return MemberStanding.Unverified({ doubt: "no_owner_key" })
+    const changed = memberId ?? this.#changed.get(key)
+    const pinned = changed === undefined ? undefined : this.#keyOf.get(changed)
+    // Of a pinned key it is its certificate that says which member it is, and not the broker.
+    if (pinned !== undefined && pinned !== key && !this.#pins.has(key)) {
+      return MemberStanding.KeyChanged({ pinned, shown: key })
+    }
+    const standing = register.standingOf(key)
+    switch (standing._tag) {
+      case "Verified":
+        return MemberStanding.Verified({ role: standing.role, byVoiceAt: this.#byVoice.get(key) })
+      case "Revoked":
+        return MemberStanding.Revoked(standing.revocation)
+      case "Unverified": {
+        const revocation = register.revocations.find(({ subject }) => subject === key)
+        if (revocation !== undefined) return MemberStanding.Revoked(revocation)
+        const doubt = this.#pins.has(key) ? standing.doubt : this.#doubts.get(key)
+        return MemberStanding.Unverified({ doubt: doubt ?? (this.#asked.has(key) ? "no_certificate" : "not_asked") })
+      }
+    }
+  }
+
+  /** Of a key that was proved once, also when it was revoked since. */
+  certificateOf(key: PublicKey): Certificate | undefined {
+    return this.#pins.get(key)
+  }
+
+  /** Whether it is the name of anybody who was ever proved, however it is written. */
+  isMemberName(name: DisplayName): boolean {
+    const folded = name.normalize("NFKC").toLowerCase()
+    return [...this.#pins.values()].some(({ displayName }) => displayName.normalize("NFKC").toLowerCase() === folded)
+  }
+
+  confirmByVoice(publicKey: PublicKey, at: IsoTime): Known {
+    this.#byVoice.set(publicKey, at)
+    return { ...nothingKnown, revocations: this.#register?.revocations ?? [], byVoice: [{ publicKey, at }] }
+  }
+
+  /** The next revocation, but for who signs it. `kept`: all that came by the subject and are members now. */
+  nextRevocation(subject: PublicKey, at: IsoTime): Omit<Revocation, "by" | "signature"> | undefined {
+    const register = this.#register
+    if (register === undefined) return undefined
+    return {
+      meshId: register.meshId,
+      version: register.version + 1,
+      previous: register.head,
+      subject,
+      kept: register.standingOn(subject).map(({ publicKey }) => publicKey),
+      at,
+    }
+  }
+}

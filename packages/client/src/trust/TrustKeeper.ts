@@ -1,0 +1,203 @@
+/**
+ * Keeps one mesh's trust book in step with its broker: asks for the proof of keys that are new and for revocations,
+ * writes down what was learnt, and raises an alarm where the broker shows less than is known, or something else. One
+ * request at a time. What a broker withholds takes nothing back: what was proved, and what was revoked, stays so.
+ */
+import type { PublicKey } from "@claudemesh/domain/Ids"
+import { isoFromMillis, type IsoTime } from "@claudemesh/domain/IsoTime"
+import { trustKeysMax } from "@claudemesh/domain/Limits"
+import type { Revocation } from "@claudemesh/domain/trust/Revocation"
+import type { Trust } from "@claudemesh/domain/wire/BrokerFrame"
+import { Clock, Effect, Latch, Result, Schema, Semaphore } from "effect"
+import type { RequestError } from "../connection/Requests.ts"
+import type { Membership } from "../keys/Membership.ts"
+import { Sodium } from "../keys/Sodium.ts"
+import { alarmsMax, trustGossipMax, unknownKeysMax } from "../Limits.ts"
+import { type Known, KnownMembers } from "./KnownMembers.ts"
+import type { MemberStanding } from "./MemberStanding.ts"
+import { TrustBook } from "./TrustBook.ts"
+
+/** Not the next one of the mesh's list, or not signed by who may: nothing came of it here. */
+export class RevocationRefused extends Schema.TaggedError<RevocationRefused>()("RevocationRefused", {
+  reason: Schema.String,
+}) {
+  override get message() {
+    return `the revocation is not taken: ${this.reason}`
+  }
+}
+
+export type UnsignedRevocation = Omit<Revocation, "by" | "signature">
+
+export interface TrustKeeper {
+  readonly book: TrustBook
+  /** Why what was remembered cannot be used: without it nobody is believed. */
+  readonly problem: string | undefined
+  readonly alarms: () => ReadonlyArray<string>
+  /** Another connection: the broker is asked again for what it could not prove. */
+  readonly connected: () => void
+  /** The broker says that there are so many revocations. */
+  readonly announced: (version: number) => void
+  /** A member says so, in a message of its own. */
+  readonly heard: (sender: PublicKey, version: number) => void
+  /** What was announced and heard is asked for: as long as the connection stands. */
+  readonly keep: Effect.Effect<never>
+  /** Until nothing is unknown of these keys, and all revocations that were announced are known. */
+  readonly sync: (keys: ReadonlyArray<PublicKey>) => Effect.Effect<void, RequestError>
+  /** There is a revocation that we could not get yet. */
+  readonly isBehind: () => boolean
+  /** Asks for what is unknown of these keys, if the broker answers. */
+  readonly prove: (keys: ReadonlyArray<PublicKey>) => Effect.Effect<void>
+  readonly standingOf: (key: PublicKey) => Effect.Effect<MemberStanding>
+  readonly nextRevocation: (subject: PublicKey, at: IsoTime) => Effect.Effect<UnsignedRevocation, RevocationRefused>
+  readonly remember: (revocation: Revocation) => Effect.Effect<void, RevocationRefused>
+  readonly confirmByVoice: (key: PublicKey) => Effect.Effect<void>
+}
+
+export const makeTrustKeeper = Effect.fnUntraced(function* (options: {
+  readonly membership: Membership
+  readonly ask: (keys: ReadonlyArray<PublicKey>, after: number) => Effect.Effect<Trust, RequestError>
+}) {
+  const { ask, membership } = options
+  const { meshId, slug } = membership
+  const memory = yield* KnownMembers
+  const sodium = yield* Sodium
+  const alone = yield* Semaphore.make(1)
+  const wake = Latch.makeUnsafe()
+  const alarms: Array<string> = []
+  const gossip = new Map<PublicKey, number>()
+  let announcedVersion = 0
+  /** On each connection the last revocation is asked for again, to see that the broker's is the same. */
+  let isCompared = false
+
+  const opened = new TrustBook(membership, sodium)
+  const restored = yield* memory.read(meshId).pipe(
+    Effect.mapError(({ message }) => message),
+    Effect.flatMap((known) => Effect.fromResult(opened.restore(known))),
+    Effect.result,
+  )
+  const problem = Result.isFailure(restored) ? restored.failure : undefined
+  const { ownerPublicKey: _, ...nobodys } = membership
+  const book = problem === undefined ? opened : new TrustBook(nobodys, sodium)
+
+  const alarm = (text: string) =>
+    Effect.suspend(() => {
+      if (alarms.includes(text) || alarms.length >= alarmsMax) return Effect.void
+      alarms.push(text)
+      return Effect.logWarning(text, { slug })
+    })
+
+  const write = (more: Known) =>
+    Effect.catch(memory.add(meshId, more), (error) => alarm(`what was learnt of members is not kept: ${error.message}`))
+
+  /** One request. A broker is held to what was known before it was asked. */
+  const learn = Effect.fnUntraced(function* (keys: ReadonlyArray<PublicKey>) {
+    const before = book.version
+    const reply = yield* ask(keys, isCompared ? before : Math.max(0, before - 1))
+    isCompared = true
+    book.asked(keys)
+    const { more, refused } = book.learn(reply, yield* Clock.currentTimeMillis)
+    if (more.members.length > 0 || book.version > before) yield* write(more)
+    if (refused !== undefined) yield* alarm(`the broker shows another list of revocations than ours: ${refused}`)
+    if (reply.version < before) {
+      yield* alarm(`the broker shows ${reply.version} revocations, and ${before} are known: it hides some`)
+    } else if (reply.version > book.version && book.version === before && refused === undefined) {
+      yield* alarm(`the broker says that there are ${reply.version} revocations, and shows ${before}`)
+    }
+    return { version: reply.version, isNearer: book.version > before }
+  })
+
+  const syncTo = Effect.fnUntraced(function* (keys: ReadonlyArray<PublicKey>, wanted: number) {
+    if (!book.isOpen) return
+    let target = Math.max(wanted, announcedVersion)
+    let left = unknownKeysMax
+    let isAsked = isCompared && target === book.version
+    while (true) {
+      const unknown = book.unknown(keys).slice(0, Math.min(trustKeysMax, left))
+      if (unknown.length === 0 && isAsked) return
+      left -= unknown.length
+      const { isNearer, version } = yield* learn(unknown)
+      target = Math.max(version, target)
+      isAsked = book.version >= target || !isNearer
+    }
+  }, Semaphore.withPermit(alone))
+
+  /** What the broker has said last: less than we know is looked into, too. */
+  let shownVersion = 0
+  const sync = (keys: ReadonlyArray<PublicKey>) =>
+    Effect.suspend(() => {
+      if (shownVersion < book.version) isCompared = false
+      return syncTo(keys, shownVersion)
+    })
+
+  const prove = (keys: ReadonlyArray<PublicKey>) =>
+    Effect.suspend(() => (book.unknown(keys).length === 0 ? Effect.void : Effect.ignore(syncTo(keys, book.version))))
+  const standingOf = (key: PublicKey) => Effect.map(prove([key]), () => book.standingOf(key))
+
+  const weigh = Effect.fnUntraced(function* (sender: PublicKey, version: number) {
+    if ((yield* standingOf(sender))._tag !== "Verified" || version <= book.version) return
+    const asked = yield* Effect.result(syncTo([], version))
+    if (Result.isFailure(asked) || book.version >= version) return
+    const name = book.certificateOf(sender)?.displayName ?? sender
+    yield* alarm(
+      `${name} (${sender.slice(0, 8)}) knows of ${version} revocations, and the broker shows ${book.version}: one of them is hidden, or ${name} is wrong`,
+    )
+  })
+
+  const keep = Effect.gen(function* () {
+    while (true) {
+      yield* wake.await
+      wake.closeUnsafe()
+      yield* Effect.catch(sync([]), (error) =>
+        Effect.logDebug("revocations are not known yet", { slug, error: error.message }),
+      )
+      for (const [sender, version] of gossip) {
+        gossip.delete(sender)
+        yield* weigh(sender, version)
+      }
+    }
+  })
+
+  const keeper: TrustKeeper = {
+    book,
+    problem,
+    alarms: () => alarms,
+    connected: () => {
+      book.askAgain()
+      isCompared = false
+      announcedVersion = 0
+      shownVersion = book.version
+    },
+    announced: (version) => {
+      shownVersion = version
+      announcedVersion = Math.max(announcedVersion, version)
+      if (version !== book.version) wake.openUnsafe()
+    },
+    heard: (sender, version) => {
+      if (version <= book.version || gossip.size >= trustGossipMax) return
+      gossip.set(sender, Math.max(version, gossip.get(sender) ?? 0))
+      wake.openUnsafe()
+    },
+    keep,
+    sync,
+    isBehind: () => announcedVersion > book.version,
+    prove,
+    standingOf,
+    nextRevocation: (subject, at) =>
+      Effect.suspend(() => {
+        const next = book.nextRevocation(subject, at)
+        return next === undefined
+          ? Effect.fail(new RevocationRefused({ reason: "it is not known here who owns the mesh" }))
+          : Effect.succeed(next)
+      }),
+    remember: (revocation) =>
+      Effect.gen(function* () {
+        const before = book.version
+        const learnt = book.learn({ certificates: [], invites: [], revocations: [revocation] }, 0)
+        if (learnt.refused !== undefined) return yield* new RevocationRefused({ reason: learnt.refused })
+        if (book.version > before) yield* write(learnt.more)
+      }),
+    confirmByVoice: (key) =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) => write(book.confirmByVoice(key, isoFromMillis(now)))),
+  }
+  return keeper
+})

@@ -1,0 +1,152 @@
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as BunServices from "@effect/platform-bun/BunServices"
+import { MemberId, MeshId } from "@claudemesh/domain/Ids"
+import { assert, layer } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { TestClock } from "effect/testing"
+import { Sodium } from "../../src/keys/Sodium.ts"
+import { type Known, KnownMembers, nothingKnown, withMore } from "../../src/trust/KnownMembers.ts"
+import { certificateOf, door, inviteOf, keysOf, withRevocation } from "../support/Certified.ts"
+import { startClient } from "../support/Clients.ts"
+import { at, FakeBroker, memberOf, person, settle } from "../support/FakeBroker.ts"
+
+const meshId = MeshId.make("mesh-team")
+const files = Layer.merge(Sodium.layer, BunServices.layer)
+
+const folder = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "claudemesh-known-"))),
+  (directory) => Effect.sync(() => rmSync(directory, { recursive: true })),
+)
+
+const inFolder = Effect.map(folder, (directory) => ({
+  directory,
+  path: join(directory, "known", `${meshId}.json`),
+  memory: KnownMembers.layerIn(directory).pipe(Layer.provide(BunServices.layer)),
+}))
+
+const known = Effect.gen(function* () {
+  const [alice, bob] = [yield* person("Alice"), yield* person("Bob")]
+  return {
+    revocations: withRevocation([], keysOf("x").publicKey),
+    members: [alice, bob].map((who) => ({ certificate: certificateOf(who), firstSeen: at })),
+    invites: [inviteOf(door)],
+    byVoice: [{ publicKey: bob.publicKey, at }],
+  } satisfies Known
+})
+
+layer(files)("what is known of members", (it) => {
+  it.effect("is in a file of ours alone for each mesh, and read as it was written (I19)", () =>
+    Effect.gen(function* () {
+      const { directory, memory, path } = yield* inFolder
+      const all = yield* known
+      yield* Effect.gen(function* () {
+        const { add, read } = yield* KnownMembers
+        assert.deepStrictEqual(yield* read(meshId), nothingKnown)
+        yield* add(meshId, all)
+        assert.deepInclude(yield* read(meshId), all)
+        assert.deepStrictEqual(yield* read(MeshId.make("another")), nothingKnown)
+      }).pipe(Effect.provide(memory))
+      assert.strictEqual(statSync(path).mode & 0o777, 0o600)
+      assert.strictEqual(statSync(join(directory, "known")).mode & 0o777, 0o700)
+    }),
+  )
+
+  it.effect("is not given up for what comes later: first come, first kept", () =>
+    Effect.gen(function* () {
+      const all = yield* known
+      const bob = yield* person("Bob")
+      const mallory = { ...(yield* person("Mallory")), memberId: bob.memberId }
+      const others: Known = {
+        revocations: [],
+        members: [mallory, bob].map((who) => ({
+          certificate: certificateOf(who, { displayName: mallory.name }),
+          firstSeen: at,
+        })),
+        invites: [inviteOf(door, { role: "admin" })],
+        byVoice: [],
+      }
+      assert.deepStrictEqual(withMore(all, others), all)
+      assert.deepStrictEqual(withMore(all, { ...nothingKnown, revocations: withRevocation([], bob.publicKey) }), all)
+      const longer = withRevocation(all.revocations, bob.publicKey)
+      assert.deepStrictEqual(withMore(all, { ...nothingKnown, revocations: longer }).revocations, longer)
+    }),
+  )
+
+  it.effect("is added to by two processes at once, and neither loses what the other learnt (I19)", () =>
+    Effect.gen(function* () {
+      const { directory } = yield* inFolder
+      const people = Array.from({ length: 8 }, (_, n) => keysOf(`m${n}`))
+      const bob = yield* person("Bob")
+      yield* Effect.forEach(
+        people,
+        (keys, n) =>
+          Effect.gen(function* () {
+            const who = { ...bob, ...keys, memberId: MemberId.make(`m${n}`) }
+            const members = [{ certificate: certificateOf(who), firstSeen: at }]
+            yield* (yield* KnownMembers).add(meshId, { ...nothingKnown, members })
+          }).pipe(Effect.provide(KnownMembers.layerIn(directory).pipe(Layer.provide(BunServices.layer)))),
+        { concurrency: "unbounded" },
+      ).pipe(TestClock.withLive)
+      const read = (yield* KnownMembers.pipe(Effect.provide(KnownMembers.layerIn(directory)))).read
+      assert.strictEqual((yield* read(meshId)).members.length, 8)
+    }),
+  )
+
+  for (const [what, text, mode] of [
+    ["is broken", "{", 0o600],
+    ["is another mesh's", JSON.stringify({ version: 1, meshId: "other", ...nothingKnown }), 0o600],
+    ["others may read", JSON.stringify({ version: 1, meshId, ...nothingKnown }), 0o644],
+  ] as const) {
+    it.effect(`stops its mesh, by name, where the file ${what}, and is not written over`, () =>
+      Effect.gen(function* () {
+        const { memory, path } = yield* inFolder
+        yield* Effect.flatMap(KnownMembers, ({ add }) => add(meshId, nothingKnown)).pipe(Effect.provide(memory))
+        writeFileSync(path, text)
+        chmodSync(path, mode)
+        const { broker, client } = yield* startClient(() => {}, {}, memory)
+        yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+        yield* settle
+        const state = yield* client.state
+        assert.strictEqual(state._tag, "Stopped")
+        assert.include(state._tag === "Stopped" ? state.reason : "", path)
+        assert.strictEqual(broker.connections.length, 0)
+        assert.strictEqual(readFileSync(path, "utf8"), text)
+      }),
+    )
+  }
+
+  it.effect("outlives the client: pins, revocations and what was compared by voice", () =>
+    Effect.gen(function* () {
+      const { memory, path } = yield* inFolder
+      const bob = yield* person("Bob")
+      const carol = yield* person("Carol")
+      const revocations = withRevocation([], carol.publicKey)
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const { client } = yield* startClient(
+            (broker) => (broker.trust = { ...broker.trust, revocations }),
+            {},
+            memory,
+          )
+          yield* client.roster
+          yield* client.confirmByVoice(bob.publicKey)
+        }),
+      )
+      assert.isTrue(existsSync(path))
+      const mallory = { ...(yield* person("Mallory")), memberId: bob.memberId, name: bob.name }
+      const forgetful = (broker: FakeBroker) => {
+        broker.members = [memberOf(mallory)]
+        broker.trust = { certificates: [certificateOf(mallory)], invites: [inviteOf(door)], revocations: [] }
+      }
+      const { client } = yield* startClient(forgetful, {}, memory)
+      yield* client.awaitConnected("1 second")
+      assert.strictEqual((yield* client.roster)[0]?.standing._tag, "KeyChanged")
+      assert.deepInclude(yield* client.standingOf(bob.publicKey), { _tag: "Verified" })
+      assert.isDefined(JSON.parse(readFileSync(path, "utf8")).byVoice[0].at)
+      assert.strictEqual((yield* client.standingOf(carol.publicKey))._tag, "Revoked")
+      assert.include((yield* client.alarms)[0], "it hides some")
+    }),
+  )
+})
