@@ -27,7 +27,13 @@ export const getTrust = (
     collect(invite.issuer)
   }
   for (const key of keys) collect(key)
-  for (const { by } of revocations) collect(by)
+  // Whether a revocation counts depends on who signed it, and on whose key it ends.
+  for (const { by, subject } of revocations) {
+    collect(by)
+    collect(subject)
+    const invite = register.invites.get(subject)
+    if (invite !== undefined) invites.set(subject, invite)
+  }
   effects.push(
     Effects.Send({
       peer,

@@ -133,7 +133,15 @@ export class TrustRegister {
 
   #mayRevoke(by: PublicKey, subject: PublicKey): boolean {
     if (subject === this.ownerPublicKey) return false
-    return this.isAdmin(by) || (by === subject && this.standingOf(by)._tag === "Verified")
+    if (by === this.ownerPublicKey) return true
+    if (by === subject) return this.standingOf(by)._tag === "Verified"
+    return this.isAdmin(by) && !this.#isOwners(subject)
+  }
+
+  /** The owner as a member, or the invite that made it one: an admin does not put out who made it an admin. */
+  #isOwners(key: PublicKey): boolean {
+    const chain = this.#chainOfKey(key, false)
+    return (typeof chain !== "string" && chain.role === "owner") || this.#invites.get(key)?.role === "owner"
   }
 
   /** Also of a key that nobody ever proved to be a member's. */

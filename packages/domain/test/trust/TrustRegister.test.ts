@@ -219,6 +219,18 @@ describe("a revocation", () => {
     assert.deepStrictEqual(revoke(register, owner, ann), Result.fail("not_entitled"))
   })
 
+  it("by an admin does not end the owner's own membership, nor the invite that it came by", () => {
+    const register = withAdmin()
+    const [founding, olga] = [keysOf("founding"), keysOf("olga")]
+    register.learnInvite(inviteFrom(founding, { role: "owner" }))
+    register.learnCertificate(certificateFor(olga, founding))
+    for (const subject of [olga, founding]) {
+      assert.deepStrictEqual(revoke(register, subject, ann), Result.fail("not_entitled"))
+    }
+    assert.isTrue(Result.isSuccess(revoke(register, olga, olga)))
+    assert.strictEqual(doubtOf(register, olga), "Revoked")
+  })
+
   it("by a plain member ends nobody but itself", () => {
     const register = withAdmin()
     assert.deepStrictEqual(revoke(register, ann, carl), Result.fail("not_entitled"))
