@@ -9,6 +9,7 @@ import { SessionId } from "@claudemesh/domain/Ids"
 import { Crypto, Effect, Layer, Option, Result } from "effect"
 import manifest from "../package.json" with { type: "json" }
 import { Failed, failed } from "./Failed.ts"
+import { shortKey } from "./Output.ts"
 
 export const clientIdentity = { name: manifest.name, version: manifest.version }
 
@@ -56,6 +57,29 @@ export const connect = Effect.fnUntraced(function* (memberships: ReadonlyArray<M
 })
 
 const connectWaitMillis = 5_000
+
+/** One client that only asks, once it is connected. */
+export const connectedTo = Effect.fnUntraced(function* (membership: Membership) {
+  const [client] = (yield* connect([membership], false)).all
+  if (client === undefined) return yield* Effect.die("one membership is one client")
+  yield* client.awaitConnected(connectWaitMillis)
+  return client
+})
+
+/** By its name or its key: also one that is not verified, and never one of several. */
+export const memberCalled = Effect.fnUntraced(function* (client: BrokerClient, who: string) {
+  const all = yield* client.roster
+  const byKey = all.filter(({ pubkey }) => /^[0-9a-f]{8,64}$/.test(who) && pubkey.startsWith(who))
+  const byName = all.filter(({ displayName }) => displayName === who)
+  const found = byKey.length > 0 ? byKey : byName
+  const [only, ...others] = found
+  if (only !== undefined && others.length === 0) return only
+  const listed = (only === undefined ? all : found).map(
+    ({ displayName, pubkey }) => `${displayName} (${shortKey(pubkey)})`,
+  )
+  const problem = only === undefined ? `nobody here is ${who}` : `${who} may be any of several; write the key`
+  return yield* new Failed({ reason: `${problem}; there are: ${listed.join(", ")}` })
+})
 
 /** Asks all at once, each as soon as it is connected. Those that are away take nothing from the others' answers. */
 export const askAll = Effect.fnUntraced(function* <A, E extends { readonly _tag: string; readonly message: string }>(

@@ -5,6 +5,7 @@
 import * as BunRuntime from "@effect/platform-bun/BunRuntime"
 import * as BunServices from "@effect/platform-bun/BunServices"
 import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
+import { KnownMembers } from "@claudemesh/client/trust/KnownMembers"
 import { Cause, Console, Effect, Exit, Layer, Logger, Option, References } from "effect"
 import { CliError, Command } from "effect/unstable/cli"
 import { FetchHttpClient } from "effect/unstable/http"
@@ -19,13 +20,17 @@ import { inbox } from "./commands/inbox.ts"
 import { invite } from "./commands/invite.ts"
 import { invites } from "./commands/invites.ts"
 import { join } from "./commands/join.ts"
+import { leave } from "./commands/leave.ts"
 import { list } from "./commands/list.ts"
 import { mcp } from "./commands/mcp.ts"
 import { messageStatus } from "./commands/messageStatus.ts"
 import { peers } from "./commands/peers.ts"
+import { revoke } from "./commands/revoke.ts"
+import { revokeInvite } from "./commands/revokeInvite.ts"
 import { seedTestMesh } from "./commands/seedTestMesh.ts"
 import { send } from "./commands/send.ts"
 import { status } from "./commands/status.ts"
+import { verify } from "./commands/verify.ts"
 import { Failed } from "./Failed.ts"
 
 const root = Command.make("claudemesh").pipe(
@@ -35,6 +40,10 @@ const root = Command.make("claudemesh").pipe(
     invite,
     join,
     invites,
+    revokeInvite,
+    revoke,
+    leave,
+    verify,
     list,
     peers,
     channels,
@@ -84,7 +93,7 @@ const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {
 BunRuntime.runMain(
   Command.run(root, { version: manifest.version }).pipe(
     Effect.tapCause(report),
-    Effect.provide(ConfigFile.layer),
+    Effect.provide([ConfigFile.layer, KnownMembers.layer]),
     Effect.provide([BunServices.layer, FetchHttpClient.layer, logging]),
   ),
   { disableErrorReporting: true, teardown: (exit, onExit) => onExit(exitCode(exit)) },

@@ -1,6 +1,7 @@
 /** Peers' text as a model is shown it: labelled, and unable to pass for anything else than peers' text. */
 import type { InboxMessage } from "@claudemesh/client/inbox/PushBuffer"
 import { Content } from "@claudemesh/client/seal/OpenPush"
+import { MemberStanding } from "@claudemesh/client/trust/MemberStanding"
 import { DisplayName, MeshId, MessageId, PublicKey, SessionId, Slug } from "@claudemesh/domain/Ids"
 import { IsoTime } from "@claudemesh/domain/IsoTime"
 import { assert, describe, it } from "@effect/vitest"
@@ -12,7 +13,10 @@ const message = (changes: Partial<InboxMessage> = {}): InboxMessage => ({
   meshId: MeshId.make("m1"),
   slug: Slug.make("red"),
   senderKey: PublicKey.make("a".repeat(64)),
-  senderName: DisplayName.make("alice"),
+  sender: {
+    name: DisplayName.make("alice"),
+    standing: MemberStanding.Verified({ role: "member", byVoiceAt: undefined }),
+  },
   senderSessionId: SessionId.make("s-1"),
   priority: "next",
   targetSpec: "b".repeat(64),
@@ -63,14 +67,14 @@ describe("the wrapping of peers' text", () => {
   it("says mesh, sender, key, session, what is proved, priority, time and id", () => {
     assert.strictEqual(
       wrapUntrusted(message()),
-      `<peer-message mesh="red" from="alice" key="${"a".repeat(64)}" session="s-1" verified="bound" priority="next" ` +
+      `<peer-message mesh="red" from="alice" key="${"a".repeat(64)}" session="s-1" member="verified" verified="bound" priority="next" ` +
         `at="2026-01-02T03:04:05.678Z" id="${"0".repeat(32)}">\nhello\n</peer-message>`,
     )
   })
 
   it("names the group that a message was said to, and nothing where it was said to the reader alone", () => {
     for (const targetSpec of ["*", "#builds", "tag:reviewer"]) {
-      assert.include(wrapUntrusted(message({ targetSpec })), ` to="${targetSpec}" verified=`)
+      assert.include(wrapUntrusted(message({ targetSpec })), ` to="${targetSpec}" member="verified" verified=`)
     }
     for (const targetSpec of ["b".repeat(64), `${"b".repeat(64)}/s-1`, "#not a label", undefined]) {
       assert.notInclude(wrapUntrusted(message({ targetSpec })), " to=")
@@ -80,12 +84,18 @@ describe("the wrapping of peers' text", () => {
   it("says of a text that came in clear that nothing of it is proved, not even who wrote it", () => {
     const clear = message({ targetSpec: "*", content: Content.Opened({ text: "hello", binding: "clear" }) })
     assert.strictEqual(verificationOf(clear), "no")
-    assert.include(wrapUntrusted(clear), ` to="*" verified="no" encrypted="no" `)
+    assert.include(wrapUntrusted(clear), ` to="*" member="verified" verified="no" encrypted="no" `)
     assert.notInclude(wrapUntrusted(message()), "encrypted=")
   })
 
   it("says that a message may have been seen, and leaves out what is not known", () => {
-    const wrapped = wrapUntrusted(message({ redelivered: true, senderName: undefined, senderSessionId: undefined }))
+    const wrapped = wrapUntrusted(
+      message({
+        redelivered: true,
+        sender: { name: undefined, standing: MemberStanding.Unverified({ doubt: "no_certificate" }) },
+        senderSessionId: undefined,
+      }),
+    )
     assert.include(wrapped, `redelivered="yes"`)
     assert.include(wrapped, `from="unknown"`)
     assert.notInclude(wrapped, "session=")
@@ -155,9 +165,11 @@ describe("the wrapping of peers' text", () => {
   })
 
   it.prop("keeps every name inside its attribute", [NamePieces], ([pieces]) => {
-    const senderName = DisplayName.make(`x${pieces.join("").slice(0, 62)}x`)
-    const [head = ""] = wrapUntrusted(message({ senderName })).split("\n")
-    assert.strictEqual(count(head, /"/g), 16)
+    const name = DisplayName.make(`x${pieces.join("").slice(0, 62)}x`)
+    const [head = ""] = wrapUntrusted(
+      message({ sender: { name, standing: MemberStanding.Unverified({ doubt: "no_invite" }) } }),
+    ).split("\n")
+    assert.strictEqual(count(head, /"/g), 18)
     assert.strictEqual(count(head, /</g), 1)
   })
 

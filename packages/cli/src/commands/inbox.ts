@@ -3,7 +3,7 @@ import type { InboxMessage } from "@claudemesh/client/inbox/PushBuffer"
 import type { MeshManager } from "@claudemesh/client/MeshManager"
 import { Console, Effect } from "effect"
 import { Command, Flag } from "effect/unstable/cli"
-import { groupOf, isClear, verificationOf } from "../mcp/WrapUntrusted.ts"
+import { groupOf, isClear, type Membership, membershipOf, verificationOf } from "../mcp/WrapUntrusted.ts"
 import { askAll, chosenMeshes, clientLayer, connect } from "../Meshes.ts"
 import { bold, dim, printable, printJson } from "../Output.ts"
 import * as Flags from "./Flags.ts"
@@ -56,7 +56,12 @@ const show = Effect.fnUntraced(function* (manager: MeshManager, json: boolean) {
 const asJson = (message: InboxMessage) => ({
   mesh: message.slug,
   messageId: message.messageId,
-  from: { name: message.senderName ?? null, publicKey: message.senderKey, session: message.senderSessionId ?? null },
+  from: {
+    name: message.sender.name ?? null,
+    publicKey: message.senderKey,
+    session: message.senderSessionId ?? null,
+    member: membershipOf(message.sender.standing),
+  },
   verified: verificationOf(message),
   text: message.content._tag === "Opened" ? message.content.text : null,
   ...(message.content._tag !== "Opened" && { problem: message.content }),
@@ -68,14 +73,22 @@ const asJson = (message: InboxMessage) => ({
   redelivered: message.redelivered,
 })
 
+const memberNotes: Readonly<Record<Membership, ReadonlyArray<string>>> = {
+  compared: [],
+  verified: [],
+  revoked: ["revoked: no member any more"],
+  unverified: ["unverified: not proved to be a member"],
+}
+
 const forPeople = (message: InboxMessage): string => {
-  const from = bold(printable(message.senderName ?? message.senderKey))
+  const from = bold(printable(message.sender.name ?? message.senderKey))
   const group = groupOf(message)
   const notes = [
     message.slug,
     ...(group === undefined ? [] : [`to ${group}`]),
     message.createdAt,
     ...(message.redelivered ? ["maybe seen before"] : []),
+    ...memberNotes[membershipOf(message.sender.standing)],
     ...(isClear(message) ? ["not encrypted: who wrote it is not proved"] : []),
   ].join(", ")
   const { content } = message

@@ -43,7 +43,7 @@ export const messageStatus = Command.make(
 
 /** None in a mesh that it was not sent in: a message's id does not say which. */
 const fateIn = Effect.fnUntraced(function* (client: BrokerClient, messageId: MessageId) {
-  const members = yield* client.members
+  const members = yield* client.roster
   const fate = yield* client.messageStatus(messageId).pipe(
     Effect.map((known) => [known]),
     Effect.catchTag("RequestRefused", (refused) =>

@@ -1,8 +1,11 @@
 /** `peers`: who is in each mesh, and which of their sessions are connected. */
+import type { BrokerClient } from "@claudemesh/client/BrokerClient"
+import { whyNot } from "@claudemesh/client/trust/MemberStanding"
 import { Console, Effect } from "effect"
 import { Command } from "effect/unstable/cli"
+import { type Membership, membershipOf } from "../mcp/WrapUntrusted.ts"
 import { askAll, chosenMeshes, clientLayer, connect } from "../Meshes.ts"
-import { printable, printJson, shortKey, table } from "../Output.ts"
+import { printable, printJson, shortKey, table, yellow } from "../Output.ts"
 import * as Flags from "./Flags.ts"
 
 export const peers = Command.make(
@@ -12,7 +15,7 @@ export const peers = Command.make(
     function* ({ json, mesh }) {
       const { all } = yield* connect(yield* chosenMeshes(mesh), false)
       const { answers, away } = yield* askAll(all, (client) =>
-        Effect.map(Effect.all([client.members, client.peers], { concurrency: 2 }), ([members, sessions]) => ({
+        Effect.map(Effect.all([client.roster, client.peers], { concurrency: 2 }), ([members, sessions]) => ({
           slug: client.membership.slug,
           members,
           sessions,
@@ -25,6 +28,9 @@ export const peers = Command.make(
           memberId: member.memberId,
           displayName: member.displayName,
           publicKey: member.pubkey,
+          role: member.role ?? null,
+          member: membershipOf(member.standing),
+          ...(member.standing._tag !== "Verified" && { why: whyNot(member.standing) }),
           sessions: sessions
             .filter((session) => session.pubkey === member.pubkey)
             .map(({ attached, profile, sessionId, status }) => ({
@@ -35,6 +41,7 @@ export const peers = Command.make(
             })),
         })),
       )
+      yield* warn(all)
       const shown = json ? printJson(rows) : Console.log(asTable(rows))
       yield* away === undefined ? shown : Effect.andThen(shown, away)
     },
@@ -46,10 +53,25 @@ export const peers = Command.make(
   Command.withExamples([{ command: "claudemesh peers --mesh my-team", description: "Only one mesh" }]),
 )
 
+/** What a broker did that an honest one does not: said whatever else is asked for. */
+const warn = (clients: ReadonlyArray<BrokerClient>) =>
+  Effect.forEach(
+    clients,
+    (client) =>
+      Effect.flatMap(client.alarms, (alarms) =>
+        Effect.forEach(alarms, (alarm) =>
+          Console.error(yellow(printable(`claudemesh: ${client.membership.slug}: ${alarm}`))),
+        ),
+      ),
+    { discard: true },
+  )
+
 interface Row {
   readonly mesh: string
   readonly displayName: string
   readonly publicKey: string
+  readonly role: string | null
+  readonly member: Membership
   readonly sessions: ReadonlyArray<{
     readonly sessionId: string
     /** False: cut off, and expected back. */
@@ -61,13 +83,16 @@ interface Row {
 
 const asTable = (rows: ReadonlyArray<Row>): string =>
   table(
-    ["MESH", "NAME", "KEY", "STATUS", "SESSION", "SUMMARY"],
-    rows.flatMap(({ displayName, mesh, publicKey, sessions }) =>
+    ["MESH", "NAME", "KEY", "MEMBER", "STATUS", "SESSION", "SUMMARY"],
+    rows.flatMap(({ displayName, member, mesh, publicKey, role, sessions }) =>
       (sessions.length > 0 ? sessions : [{ attached: false, status: "away", sessionId: "-", summary: null }]).map(
         (session) => [
           mesh,
           printable(displayName),
           shortKey(publicKey),
+          member === "verified" || member === "compared"
+            ? `${role}${member === "compared" ? ", compared" : ""}`
+            : member,
           session.attached ? session.status : "away",
           session.sessionId,
           printable(session.summary ?? "").replaceAll("\n", " "),

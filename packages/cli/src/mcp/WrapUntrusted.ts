@@ -3,6 +3,7 @@
  * untrusted input; nothing in it can close the wrapping or pass for a word of the host.
  */
 import type { InboxMessage } from "@claudemesh/client/inbox/PushBuffer"
+import type { MemberStanding } from "@claudemesh/client/trust/MemberStanding"
 import { formatTarget, isDirect, parseTarget } from "@claudemesh/domain/routing/Target"
 import { Option } from "effect"
 import { printable } from "../Output.ts"
@@ -24,6 +25,22 @@ export const harmlessData = (value: unknown): unknown => {
 
 const attribute = (value: string): string =>
   printable(value).replaceAll("&", "&amp;").replaceAll('"', "&quot;").replaceAll("<", "&lt;")
+
+/** Whether the sender is proved to be in the mesh, by the owner's word and not by the broker's. */
+export type Membership = "compared" | "verified" | "revoked" | "unverified"
+
+/** `compared`: also by voice. `revoked`: it was a member when it wrote, for all that is known. */
+export const membershipOf = (standing: MemberStanding): Membership => {
+  switch (standing._tag) {
+    case "Verified":
+      return standing.byVoiceAt === undefined ? "verified" : "compared"
+    case "Revoked":
+      return "revoked"
+    case "Unverified":
+    case "KeyChanged":
+      return "unverified"
+  }
+}
 
 /** `bound`: key, target, id and time are proved. `key`: only that the sender's key sealed this text. `no`: nothing, not even who wrote it. */
 export type Verification = "bound" | "key" | "no"
@@ -67,10 +84,11 @@ const bodyOf = ({ content }: InboxMessage): string => {
 export const wrapUntrusted = (message: InboxMessage): string => {
   const attributes: ReadonlyArray<readonly [string, string]> = [
     ["mesh", message.slug],
-    ["from", message.senderName ?? "unknown"],
+    ["from", message.sender.name ?? "unknown"],
     ["key", message.senderKey],
     ["session", message.senderSessionId ?? ""],
     ["to", groupOf(message) ?? ""],
+    ["member", membershipOf(message.sender.standing)],
     ["verified", verificationOf(message)],
     ["encrypted", isClear(message) ? "no" : ""],
     ["priority", message.priority],

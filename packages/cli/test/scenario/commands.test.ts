@@ -174,11 +174,11 @@ describe.concurrent("claudemesh list, peers and status", () => {
   it.live("show meshes, members and sessions, for people and for scripts", () =>
     story(async ({ alice, broker, mesh }) => {
       assert.match(done(await alice("list")), /^MESH {2}YOU .*\nred {3}alice +[0-9a-f]{8} +ws:/)
-      assert.match(done(await alice("peers")), /bob +[0-9a-f]{8} +away +-\n/)
+      assert.match(done(await alice("peers")), /bob +[0-9a-f]{8} +member +away +-\n/)
       const bob = await RawClient.greetedV2(broker.url, mesh.member("bob"), { sessionId: "bobs-1" })
       bob.send({ type: "set_status", status: "dnd", id: "s" })
       await bob.take("ok")
-      assert.match(done(await alice("peers", "--mesh", "red")), /bob +[0-9a-f]{8} +dnd +bobs-1\n/)
+      assert.match(done(await alice("peers", "--mesh", "red")), /bob +[0-9a-f]{8} +member +dnd +bobs-1\n/)
       const [rows] = jsonLines(done(await alice("peers", "--json")))
       const { keys, memberId } = mesh.member("bob")
       assert.deepInclude(rows, {

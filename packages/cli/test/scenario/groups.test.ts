@@ -118,7 +118,10 @@ describe.concurrent("groups", () => {
           assert.match(listed.text, /- #builds \(joined\): 2 member\(s\), 2 session\(s\) there now/)
           await says(carol, "#builds", "bob is a builder now", { priority: "now" })
           const shown = await bob.callUntil("check_messages", (answer) => messagesOf(answer).length > 0)
-          assert.match(shown.text, /<peer-message mesh="red" from="carol" .*to="#builds" verified="bound"/)
+          assert.match(
+            shown.text,
+            /<peer-message mesh="red" from="carol" .*to="#builds" member="verified" verified="bound"/,
+          )
           await bob.call("leave_channel", { channel: "builds" })
           assert.match((await says(alice, "#builds", "without bob")).text, /delivered to carol \(id/)
 

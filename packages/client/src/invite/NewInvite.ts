@@ -12,7 +12,7 @@ import { formatInviteLink, type Issuer } from "./InviteLink.ts"
 /** Neither owner nor admin, or not known to be one: nobody would believe the invite. */
 export class MayNotInvite extends Schema.TaggedError<MayNotInvite>()("MayNotInvite", { slug: Schema.String }) {
   override get message() {
-    return `only the owner of ${this.slug} and its admins may invite; ask one of them`
+    return `only the owner of ${this.slug} and its admins may invite and revoke; ask one of them`
   }
 }
 

@@ -1,8 +1,9 @@
 /** `list_peers`: who is there, what they say of themselves, and how to address them. */
 import type { BrokerClient } from "@claudemesh/client/BrokerClient"
+import { whyNot } from "@claudemesh/client/trust/MemberStanding"
 import { Effect, Option, Schema } from "effect"
 import { shortKey } from "../../Output.ts"
-import { harmless } from "../WrapUntrusted.ts"
+import { harmless, type Membership, membershipOf } from "../WrapUntrusted.ts"
 import { failure, tool } from "../Tool.ts"
 
 const listWaitMillis = 5_000
@@ -30,21 +31,25 @@ export const listPeers = tool({
 
 const listed = (client: BrokerClient) => {
   const { displayName, pubkey, slug } = client.membership
-  return Effect.all([client.members, client.peers], { concurrency: 2 }).pipe(
-    Effect.map(([members, peers]) => ({
+  return Effect.all([client.roster, client.peers], { concurrency: 2 }).pipe(
+    Effect.flatMap(([members, peers]) => Effect.map(client.alarms, (alarms) => ({ members, peers, alarms }))),
+    Effect.map(({ alarms, members, peers }) => ({
       mesh: slug,
       connected: true,
       reason: "",
+      alarms,
       you: { name: displayName, key: pubkey },
       members: members.map((member) => ({
         name: member.displayName,
         key: member.pubkey,
         you: member.pubkey === pubkey,
+        member: membershipOf(member.standing),
+        why: member.standing._tag === "Verified" ? null : whyNot(member.standing),
         sessions: peers
           .filter((peer) => peer.pubkey === member.pubkey)
           .map((peer) => ({
             session: peer.sessionId,
-            name: peer.displayName,
+            name: peer.profile?.name ?? peer.displayName,
             attached: peer.attached,
             status: peer.status,
             summary: peer.profile?.summary ?? null,
@@ -61,11 +66,16 @@ interface ListedMesh {
   readonly mesh: string
   readonly connected: boolean
   readonly reason: string
+  /** What the broker did that an honest one does not. */
+  readonly alarms: ReadonlyArray<string>
   readonly you: { readonly name: string; readonly key: string }
   readonly members: ReadonlyArray<{
     readonly name: string
     readonly key: string
     readonly you: boolean
+    readonly member: Membership
+    /** Why nothing is sent to it. */
+    readonly why: string | null
     readonly sessions: ReadonlyArray<{
       readonly session: string
       readonly name: string
@@ -81,6 +91,7 @@ const away = ({ membership }: BrokerClient, reason: string): ListedMesh => ({
   mesh: membership.slug,
   connected: false,
   reason,
+  alarms: [],
   you: { name: membership.displayName, key: membership.pubkey },
   members: [],
 })
@@ -88,14 +99,15 @@ const away = ({ membership }: BrokerClient, reason: string): ListedMesh => ({
 /** A summary stays on its own line: it cannot pass for the list's next one. */
 const oneLine = (text: string): string => text.replaceAll(/\s+/g, " ")
 
-const shown = ({ connected, members, mesh, reason }: ListedMesh): string => {
+const shown = ({ alarms, connected, members, mesh, reason }: ListedMesh): string => {
   if (!connected) return `Mesh ${mesh}: not connected (${reason}).`
-  const lines = members.flatMap(({ key, name, sessions, you }) => [
-    `- ${harmless(name)}${you ? " (you)" : ""}, key ${shortKey(key)}: ${sessions.length === 0 ? "away" : `${sessions.length} session(s)`}`,
+  const lines = members.flatMap(({ key, name, sessions, why, you }) => [
+    `- ${harmless(name)}${you ? " (you)" : ""}, key ${shortKey(key)}${why === null ? "" : `, NOT to be trusted as this member, nothing is sent to it: ${harmless(why)}`}: ${sessions.length === 0 ? "away" : `${sessions.length} session(s)`}`,
     ...sessions.map(
       ({ attached, session, status, summary }) =>
         `    ${attached ? status : "cut off, expected back"}, session ${session}${summary === null ? "" : `: ${oneLine(harmless(summary))}`}`,
     ),
   ])
-  return [`Mesh ${mesh}:`, ...lines].join("\n")
+  const warnings = alarms.map((alarm) => `! Tell your user: ${harmless(alarm)}`)
+  return [`Mesh ${mesh}:`, ...warnings, ...lines].join("\n")
 }

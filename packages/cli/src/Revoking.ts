@@ -1,0 +1,33 @@
+/**
+ * A key revoked: the next entry of the mesh's list is made from what this client knows, signed, brought to the broker,
+ * and remembered here. When somebody else was faster the list is looked at again.
+ */
+import type { BrokerClient } from "@claudemesh/client/BrokerClient"
+import { revoke } from "@claudemesh/client/http/BrokerHttp"
+import { signRevocation } from "@claudemesh/client/keys/SignRecords"
+import { type KeyPair, Sodium } from "@claudemesh/client/keys/Sodium"
+import type { PublicKey } from "@claudemesh/domain/Ids"
+import type { Revocation } from "@claudemesh/domain/trust/Revocation"
+import { Clock, Effect } from "effect"
+
+/** With so many admins at it at once, one of them has to wait for a person to try again. */
+const tries = 5
+
+export const revokeKey = Effect.fnUntraced(function* (client: BrokerClient, subject: PublicKey, signer: KeyPair) {
+  const sodium = yield* Sodium
+  const once = Effect.gen(function* () {
+    const unsigned = yield* client.revocationOf(subject, yield* Clock.currentTimeMillis)
+    const revocation: Revocation = signRevocation(sodium, { ...unsigned, by: signer.publicKey }, signer.secretKey)
+    yield* revoke(client.membership.brokerUrl, revocation, signer)
+    return revocation
+  })
+  const isConflict = (error: { readonly _tag: string; readonly error?: string }) =>
+    error._tag === "BrokerRefused" && error.error === "conflict"
+  const revocation = yield* Effect.retry(once, { times: tries - 1, while: isConflict })
+  yield* client.remember(revocation)
+  return revocation
+})
+
+/** Those who came by the key and stay, by their names. */
+export const keptNames = ({ nameOf }: BrokerClient, { kept }: Revocation): string =>
+  kept.map((key) => nameOf(key) ?? key.slice(0, 8)).join(", ")

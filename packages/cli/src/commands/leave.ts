@@ -1,0 +1,45 @@
+/** `leave`: out of a mesh oneself: the key is revoked by its own word, and the mesh is forgotten here. */
+import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
+import { Console, Effect, Option, Result } from "effect"
+import { Argument, Command, Flag } from "effect/unstable/cli"
+import { Failed, failed } from "../Failed.ts"
+import { clientLayer, connectedTo, theMesh } from "../Meshes.ts"
+import { bold, printJson } from "../Output.ts"
+import { revokeKey } from "../Revoking.ts"
+import * as Flags from "./Flags.ts"
+
+export const leave = Command.make(
+  "leave",
+  {
+    slug: Argument.String("mesh").pipe(Argument.withDescription("The mesh to leave, by its slug")),
+    giveUpOwnerKey: Flag.Boolean("give-up-owner-key").pipe(
+      Flag.withDescription("Of a mesh that you own: its owner's key is lost, unless you have exported it"),
+      Flag.withDefault(false),
+    ),
+    json: Flags.json,
+  },
+  Effect.fn(
+    function* ({ giveUpOwnerKey, json, slug }) {
+      const membership = yield* theMesh(Option.some(slug))
+      const { meshId, ownerSecretKey, pubkey, secretKey } = membership
+      if (ownerSecretKey !== undefined && !giveUpOwnerKey) {
+        return yield* new Failed({
+          reason: `you own ${slug}: nobody could make its admins any more. Keep the key with: npx claudemesh export ${slug}.json --mesh ${slug}; then leave with --give-up-owner-key`,
+        })
+      }
+      const client = yield* connectedTo(membership)
+      yield* client.roster
+      yield* revokeKey(client, pubkey, { publicKey: pubkey, secretKey })
+      yield* (yield* ConfigFile).update((meshes) => Result.succeed(meshes.filter((mesh) => mesh.meshId !== meshId)))
+      yield* json
+        ? printJson({ mesh: slug, left: true })
+        : Console.log(`You have left ${bold(slug)}. Your key is revoked there, and forgotten here.`)
+    },
+    Effect.scoped,
+    Effect.provide(clientLayer),
+    Effect.mapError(failed),
+  ),
+).pipe(
+  Command.withDescription("Leave a mesh for good: your key is revoked there, and nobody encrypts to it any more"),
+  Command.withExamples([{ command: "claudemesh leave my-team", description: "To come back you need a new invite" }]),
+)

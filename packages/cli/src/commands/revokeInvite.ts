@@ -1,0 +1,60 @@
+/** `revoke-invite`: an end to a link. Who has joined by it stays; nobody joins by it any more, whatever a broker says. */
+import { listInvites } from "@claudemesh/client/http/BrokerHttp"
+import { authorityIn } from "@claudemesh/client/invite/NewInvite"
+import type { InviteState } from "@claudemesh/domain/wire/HttpApi"
+import { Console, Effect } from "effect"
+import { Argument, Command } from "effect/unstable/cli"
+import { Failed, failed } from "../Failed.ts"
+import { clientLayer, connectedTo, theMesh } from "../Meshes.ts"
+import { bold, printable, printJson, shortKey } from "../Output.ts"
+import { keptNames, revokeKey } from "../Revoking.ts"
+import * as Flags from "./Flags.ts"
+
+export const revokeInvite = Command.make(
+  "revoke-invite",
+  {
+    invite: Argument.String("invite").pipe(
+      Argument.withDescription("As `claudemesh invites` lists it: its name, or the beginning of its key"),
+    ),
+    mesh: Flags.mesh,
+    json: Flags.json,
+  },
+  Effect.fn(
+    function* ({ invite: asked, json, mesh }) {
+      const membership = yield* theMesh(mesh)
+      const { signer } = yield* authorityIn(membership)
+      const { invite } = yield* theInvite(asked, yield* listInvites(membership.brokerUrl, membership.meshId, signer))
+      const client = yield* connectedTo(membership)
+      // So that it is known here who came by it, and they are kept.
+      yield* client.roster
+      const revocation = yield* revokeKey(client, invite.publicKey, signer)
+      if (json) return yield* printJson({ mesh: membership.slug, ...revocation })
+      const kept = keptNames(client, revocation)
+      yield* Console.log(
+        printable(
+          `Nobody joins ${membership.slug} by ${bold(invite.label)} (${shortKey(invite.publicKey)}) any more. ${kept === "" ? "Nobody had." : `They had, and stay: ${kept}.`}`,
+        ),
+      )
+    },
+    Effect.scoped,
+    Effect.provide(clientLayer),
+    Effect.mapError(failed),
+  ),
+).pipe(
+  Command.withDescription("End an invite link of a mesh; who has joined by it stays"),
+  Command.withExamples([
+    { command: "claudemesh revoke-invite d7696ad8", description: "As `claudemesh invites` lists it" },
+  ]),
+)
+
+const theInvite = (asked: string, all: ReadonlyArray<InviteState>) => {
+  const byKey = all.filter(({ invite }) => /^[0-9a-f]{8,64}$/.test(asked) && invite.publicKey.startsWith(asked))
+  const found = byKey.length > 0 ? byKey : all.filter(({ invite }) => invite.label === asked)
+  const [only, ...others] = found
+  if (only !== undefined && others.length === 0) return Effect.succeed(only)
+  const listed = (only === undefined ? all : found).map(
+    ({ invite }) => `${invite.label} (${shortKey(invite.publicKey)})`,
+  )
+  const problem = only === undefined ? `there is no invite ${asked}` : `${asked} may be any of several; write its key`
+  return Effect.fail(new Failed({ reason: `${problem}; there are: ${listed.join(", ")}` }))
+}

@@ -1,0 +1,59 @@
+/** `verify`: a number to compare by voice with a member, and that it was compared. */
+import { safetyNumber } from "@claudemesh/client/invite/SafetyNumber"
+import { Console, Effect } from "effect"
+import { Argument, Command, Flag } from "effect/unstable/cli"
+import { Failed, failed } from "../Failed.ts"
+import { clientLayer, connectedTo, memberCalled, theMesh } from "../Meshes.ts"
+import { bold, printable, printJson } from "../Output.ts"
+import * as Flags from "./Flags.ts"
+
+export const verify = Command.make(
+  "verify",
+  {
+    who: Argument.String("who").pipe(Argument.withDescription("A member's name, or its key or the beginning of it")),
+    matches: Flag.Boolean("matches").pipe(
+      Flag.withDescription("You have compared the number, and it is the same: remember that"),
+      Flag.withDefault(false),
+    ),
+    mesh: Flags.mesh,
+    json: Flags.json,
+  },
+  Effect.fn(
+    function* ({ json, matches, mesh, who }) {
+      const membership = yield* theMesh(mesh)
+      const client = yield* connectedTo(membership)
+      const { displayName, pubkey, standing } = yield* memberCalled(client, who)
+      if (pubkey === membership.pubkey)
+        return yield* new Failed({ reason: "that is you: there is nobody to compare with" })
+      if (standing._tag !== "Verified") {
+        return yield* new Failed({
+          reason: `${printable(displayName)} is no verified member; there is nothing to compare`,
+        })
+      }
+      if (matches) yield* client.confirmByVoice(pubkey)
+      const number = safetyNumber(membership.meshId, membership.pubkey, pubkey)
+      const verified = matches || standing.byVoiceAt !== undefined
+      if (json) return yield* printJson({ mesh: membership.slug, displayName, publicKey: pubkey, number, verified })
+      const groups = number.split(" ")
+      const lines = [0, 4, 8].map((from) => `  ${bold(groups.slice(from, from + 4).join(" "))}`)
+      yield* Console.log(
+        printable(
+          verified
+            ? `You have compared this number with ${displayName} (${pubkey.slice(0, 8)}), and it was the same:`
+            : `Read this number to ${displayName} (${pubkey.slice(0, 8)}), who sees it with: npx claudemesh verify ${membership.displayName}`,
+        ),
+      )
+      yield* Console.log(lines.join("\n"))
+      if (!verified) yield* Console.log(`If it is the same for both of you: npx claudemesh verify ${who} --matches`)
+    },
+    Effect.scoped,
+    Effect.provide(clientLayer),
+    Effect.mapError(failed),
+  ),
+).pipe(
+  Command.withDescription("Compare keys with a member by voice, and remember that you did"),
+  Command.withExamples([
+    { command: "claudemesh verify bob", description: "The number; bob runs the same with your name" },
+    { command: "claudemesh verify bob --matches", description: "Once you both see the same" },
+  ]),
+)
