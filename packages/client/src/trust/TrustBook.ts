@@ -77,7 +77,8 @@ export class TrustBook {
   /** Of the keys that were asked for. */
   readonly #doubts = new Map<PublicKey, Doubt>()
   readonly #byVoice = new Map<PublicKey, IsoTime>()
-  #verified = new Map<PublicKey, VerifiedMember>()
+  /** Of keys that are looked up again before they are used: a revocation takes none out. */
+  readonly #verified = new Map<PublicKey, VerifiedMember>()
 
   constructor(
     self: Pick<Membership, "certificate" | "invite" | "memberId" | "meshId" | "ownerPublicKey" | "pubkey">,
@@ -168,7 +169,6 @@ export class TrustBook {
       }
       const learnt = register.learnRevocation(revocation)
       if (Result.isFailure(learnt)) return `revocation ${revocation.version} is refused (${learnt.failure})`
-      this.#verified = new Map()
     }
     return undefined
   }

@@ -1,0 +1,60 @@
+/** What is believed of records, wherever they come from. */
+import { DisplayName, MeshId } from "@claudemesh/domain/Ids"
+import { TrustRegister } from "@claudemesh/domain/trust/TrustRegister"
+import { assert, layer } from "@effect/vitest"
+import { Effect, Result } from "effect"
+import { verifierOf } from "../../src/keys/SignRecords.ts"
+import { Sodium } from "../../src/keys/Sodium.ts"
+import { sealProfile } from "../../src/seal/SealProfile.ts"
+import { TrustBook, VerifiedMember } from "../../src/trust/TrustBook.ts"
+import { certificateOf, certified, door, inviteOf, owner, verified, withRevocation } from "../support/Certified.ts"
+import { startClient } from "../support/Clients.ts"
+import { memberOf, membershipOf, peerOf, person, testLayer } from "../support/FakeBroker.ts"
+
+layer(testLayer)("the trust book", (it) => {
+  it.effect("keeps the first proof of a key, though another comes along unasked", () =>
+    Effect.gen(function* () {
+      const [alice, bob] = [yield* person("Alice"), yield* person("Bob")]
+      const book = new TrustBook(certified(alice), yield* Sodium)
+      book.learn({ certificates: [certificateOf(bob)], invites: [inviteOf(door)], revocations: [] }, 0)
+      const second = certificateOf(bob, { displayName: DisplayName.make("Alice"), allowV1: true })
+      const { more } = book.learn({ certificates: [second], invites: [], revocations: [] }, 0)
+      assert.deepStrictEqual(more.members, [])
+      assert.deepStrictEqual(book.certificateOf(bob.publicKey), certificateOf(bob))
+      assert.isFalse(Result.getOrThrow(book.verified(bob.publicKey)).certificate.allowV1)
+    }),
+  )
+
+  it.effect("makes nobody a member to seal to whose register does not prove it", () =>
+    Effect.gen(function* () {
+      const [bob, mallory] = [yield* person("Bob"), yield* person("Mallory")]
+      const sodium = yield* Sodium
+      const register = new TrustRegister(MeshId.make("mesh-team"), owner.publicKey, verifierOf(sodium))
+      register.learnInvite(inviteOf(door))
+      register.learnCertificate(certificateOf(bob))
+      assert.isDefined(VerifiedMember.in(register, bob.publicKey, sodium))
+      assert.isUndefined(VerifiedMember.in(register, mallory.publicKey, sodium))
+      for (const revocation of withRevocation([], bob.publicKey)) register.learnRevocation(revocation)
+      assert.isUndefined(VerifiedMember.in(register, bob.publicKey, sodium))
+    }),
+  )
+})
+
+layer(testLayer)("a profile of somebody who is no member", (it) => {
+  it.effect("is not shown, however well it is signed", () =>
+    Effect.gen(function* () {
+      const mallory = yield* person("Mallory")
+      const { alice, broker, client } = yield* startClient()
+      const from = { ...membershipOf(mallory), sessionId: mallory.sessionId }
+      const { ciphertext, nonce, sealedKeys } = yield* sealProfile({ summary: "trust me" }, from, [
+        yield* verified(alice),
+      ])
+      const sealedKey = sealedKeys[0]?.key ?? assert.fail("nothing was sealed")
+      broker.members = [...broker.members, memberOf(mallory)]
+      broker.peers = [peerOf(mallory, { profile: { ciphertext, nonce, sealedKey } })]
+      const [peer] = yield* client.peers
+      assert.strictEqual(peer?.standing._tag, "Unverified")
+      assert.isUndefined(peer?.profile)
+    }),
+  )
+})
