@@ -7,6 +7,7 @@ import type { KnownMembers } from "@claudemesh/client/trust/KnownMembers"
 import { Label, SessionId } from "@claudemesh/domain/Ids"
 import { Config, type Crypto, Effect, Option, Schedule, Schema, type Scope } from "effect"
 import { Command, Flag } from "effect/unstable/cli"
+import { workplace } from "../mcp/Workplace.ts"
 import { clientIdentity, clientLayer, joinedMeshes, newSessionId } from "../Meshes.ts"
 
 const isSessionId = Schema.is(SessionId)
@@ -81,7 +82,12 @@ export const mcp = Command.make(
     function* ({ channels, tags }) {
       const { serveMcp } = yield* Effect.promise(() => import("../mcp/McpServer.ts"))
       const memberships = yield* joinedMeshes
-      const identity = { sessionId: yield* sessionId, client: clientIdentity, ...(tags.length > 0 && { tags }) }
+      const identity = {
+        sessionId: yield* sessionId,
+        client: clientIdentity,
+        profile: yield* workplace(process.cwd()),
+        ...(tags.length > 0 && { tags }),
+      }
       const services = yield* Effect.context<Dialer | KnownMembers | Sodium | Crypto.Crypto | Scope.Scope>()
       const manager = yield* Effect.cached(
         makeMeshManager(memberships, identity).pipe(

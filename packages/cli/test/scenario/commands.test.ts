@@ -186,6 +186,8 @@ describe.concurrent("claudemesh list, peers and status", () => {
         memberId,
         displayName: "bob",
         publicKey: keys.publicKey,
+        role: "member",
+        member: "verified",
         sessions: [{ sessionId: "bobs-1", attached: true, status: "dnd", summary: null }],
       })
       assert.match(complaint(await alice("peers", "--mesh", "blue")), /no mesh blue is joined; there are: red/)

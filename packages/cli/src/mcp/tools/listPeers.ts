@@ -1,5 +1,6 @@
 /** `list_peers`: who is there, what they say of themselves, and how to address them. */
 import type { BrokerClient } from "@claudemesh/client/BrokerClient"
+import type { Profile } from "@claudemesh/domain/trust/Plaintext"
 import { whyNot } from "@claudemesh/client/trust/MemberStanding"
 import { Effect, Option, Schema } from "effect"
 import { shortKey } from "../../Output.ts"
@@ -52,7 +53,8 @@ const listed = (client: BrokerClient) => {
             name: peer.profile?.name ?? peer.displayName,
             attached: peer.attached,
             status: peer.status,
-            summary: peer.profile?.summary ?? null,
+            summary: peer.profile?.summary || null,
+            place: placeOf(peer.profile),
           })),
       })),
     })),
@@ -60,6 +62,13 @@ const listed = (client: BrokerClient) => {
     Effect.map(Option.getOrElse(() => away(client, "no answer in time"))),
     Effect.catch((error) => Effect.succeed(away(client, error.message))),
   )
+}
+
+/** Where a session runs, as it says itself. */
+const placeOf = (profile: Profile | undefined): string | null => {
+  const { branch, cwd, host } = profile ?? {}
+  const words = [cwd, branch && `on ${branch}`, host && `at ${host}`].filter((word) => word !== undefined)
+  return words.length === 0 ? null : words.join(" ")
 }
 
 interface ListedMesh {
@@ -83,6 +92,7 @@ interface ListedMesh {
       readonly attached: boolean
       readonly status: string
       readonly summary: string | null
+      readonly place: string | null
     }>
   }>
 }
@@ -104,8 +114,8 @@ const shown = ({ alarms, connected, members, mesh, reason }: ListedMesh): string
   const lines = members.flatMap(({ key, name, sessions, why, you }) => [
     `- ${harmless(name)}${you ? " (you)" : ""}, key ${shortKey(key)}${why === null ? "" : `, NOT to be trusted as this member, nothing is sent to it: ${harmless(why)}`}: ${sessions.length === 0 ? "away" : `${sessions.length} session(s)`}`,
     ...sessions.map(
-      ({ attached, session, status, summary }) =>
-        `    ${attached ? status : "cut off, expected back"}, session ${session}${summary === null ? "" : `: ${oneLine(harmless(summary))}`}`,
+      ({ attached, place, session, status, summary }) =>
+        `    ${attached ? status : "cut off, expected back"}, session ${session}${place === null ? "" : `, in ${harmless(place)}`}${summary === null ? "" : `: ${oneLine(harmless(summary))}`}`,
     ),
   ])
   const warnings = alarms.map((alarm) => `! Tell your user: ${harmless(alarm)}`)
