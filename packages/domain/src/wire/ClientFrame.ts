@@ -71,7 +71,8 @@ export const Send = Schema.Struct({
   targetSpec: TargetSpec,
   priority: Priority,
   nonce: Nonce,
-  ciphertext: Base64,
+  /** Not empty: a message whose text is gone is one that everybody has had. */
+  ciphertext: Base64.check(Schema.isMinLength(4)),
   sealedKeys: Schema.optionalKey(SealedKeys),
   replyTo: Schema.optionalKey(MessageId),
   ttlSeconds: Schema.optionalKey(Seconds),

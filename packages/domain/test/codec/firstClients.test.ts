@@ -43,7 +43,7 @@ describe("what the first clients say decodes", () => {
   })
 
   it("send without an id", () => {
-    const text = `{"type":"send","targetSpec":"*","priority":"low","nonce":"${nonce}","ciphertext":""}`
+    const text = `{"type":"send","targetSpec":"*","priority":"low","nonce":"${nonce}","ciphertext":"aGk="}`
     assert.isFalse("id" in Result.getOrThrow(decodeClientFrame(text)))
   })
 

@@ -75,7 +75,7 @@ export const clientFrames = texts(
   },
   { type: "send", id: "s1", targetSpec: other, priority: "now", nonce, ciphertext: "AAECAwQ=", ttlSeconds: 60 },
   { type: "send", id: "s2", targetSpec: "#builds", priority: "next", nonce, ciphertext: "AAEC", sealedKeys },
-  { type: "send", targetSpec: `${other}/laptop`, priority: "low", nonce, ciphertext: "", replyTo: messageId },
+  { type: "send", targetSpec: `${other}/laptop`, priority: "low", nonce, ciphertext: "AA==", replyTo: messageId },
   { type: "client_ack", messageIds: [messageId, "f".repeat(32)] },
   { type: "pull", id: "r1", max: 10 },
   { type: "set_status", status: "dnd", id: "r2" },
