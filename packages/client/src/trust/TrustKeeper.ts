@@ -191,10 +191,10 @@ export const makeTrustKeeper = Effect.fnUntraced(function* (options: {
       }),
     remember: (revocation) =>
       Effect.gen(function* () {
-        const before = book.version
         const learnt = book.learn({ certificates: [], invites: [], revocations: [revocation] }, 0)
         if (learnt.refused !== undefined) return yield* new RevocationRefused({ reason: learnt.refused })
-        if (book.version > before) yield* write(learnt.more)
+        // Also when the broker was faster to tell: what it told may not be written yet, and this program may end now.
+        yield* write(learnt.more)
       }),
     confirmByVoice: (key) =>
       Effect.flatMap(Clock.currentTimeMillis, (now) => write(book.confirmByVoice(key, isoFromMillis(now)))),

@@ -1,13 +1,14 @@
 /** One test for one attack: the broker hides a revocation, or shows another; what was revoked stays so. */
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import { assert, layer } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { door, keysOf, owner, withRevocation } from "../support/Certified.ts"
 import { startClient } from "../support/Clients.ts"
 import { type Person, pushOf, settle, testLayer } from "../support/FakeBroker.ts"
 import { sealedSend } from "../support/SealedSend.ts"
 
+import { type Known, KnownMembers, nothingKnown } from "../../src/trust/KnownMembers.ts"
 import { carol, hello, mallory } from "../support/Malice.ts"
 
 layer(testLayer)("a revocation", (it) => {
@@ -133,6 +134,38 @@ layer(testLayer)("a revocation", (it) => {
       const [other] = withRevocation([], bob.publicKey)
       if (other === undefined) return assert.fail("no revocation")
       assert.strictEqual((yield* Effect.flip(client.remember(other)))._tag, "RevocationRefused")
+    }),
+  )
+
+  it.effect("of ours that the broker told us of first is on disk before the command that made it ends", () =>
+    Effect.gen(function* () {
+      const written: Array<Known> = []
+      let slow = true
+      const memory = Layer.succeed(
+        KnownMembers,
+        KnownMembers.of({
+          read: () => Effect.succeed(nothingKnown),
+          add: (_, more) =>
+            Effect.suspend(() => {
+              if (more.revocations.length === 0) return Effect.void
+              if (!slow) return Effect.sync(() => void written.push(more))
+              slow = false
+              return Effect.never
+            }),
+        }),
+      )
+      const { bob, broker, client } = yield* startClient(undefined, {}, memory)
+      const [revocation] = withRevocation([], bob.publicKey)
+      if (revocation === undefined) return assert.fail("no revocation")
+      broker.trust = { ...broker.trust, revocations: [revocation] }
+      broker.latest.say({ type: "trust_changed", version: 1 })
+      yield* settle
+      assert.deepStrictEqual([slow, written], [false, []])
+      yield* client.remember(revocation)
+      assert.deepStrictEqual(
+        written.map(({ revocations }) => revocations),
+        [[revocation]],
+      )
     }),
   )
 })

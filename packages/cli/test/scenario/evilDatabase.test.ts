@@ -1,0 +1,386 @@
+/**
+ * A database administrator who is nobody's friend: the broker is stopped, rows are changed by hand, and it is started
+ * again. Real homes and real commands then show nothing false as proved, seal nothing to an invented key, and say what
+ * is wrong.
+ */
+import { Database } from "bun:sqlite"
+import { randomBytes } from "node:crypto"
+import { readFile } from "node:fs/promises"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { type BrokerProcess, brokerProcess } from "../../../broker/test/support/BrokerProcess.ts"
+import { addInvite, newInvite } from "../../../broker/test/support/Meshes.ts"
+import { type Keys, newKeys, RawClient, sendFrame } from "../../../broker/test/support/RawClient.ts"
+import { temporaryFolder } from "../../../broker/test/support/TestBroker.ts"
+import { claudemesh, type Ran } from "../support/Agent.ts"
+
+type Person = (...args: ReadonlyArray<string>) => Promise<Ran>
+type Row = Readonly<Record<string, unknown>>
+
+const done = ({ code, stderr, stdout }: Ran): string => {
+  assert.strictEqual(code, 0, stderr)
+  return stdout
+}
+
+/** One line for a person, and nothing done. */
+const complaint = ({ code, stderr, stdout }: Ran): string => {
+  assert.deepStrictEqual({ code, stdout }, { code: 1, stdout: "" })
+  assert.match(stderr, /^claudemesh: [^\n]+\n$/)
+  return stderr
+}
+
+const json = (ran: Ran): ReadonlyArray<Row> => JSON.parse(done(ran))
+
+const jsonLines = (ran: Ran): ReadonlyArray<Row> =>
+  done(ran)
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line))
+
+/** Ann owns the mesh. Bob and Carl came by one invite. Ann has looked at who is there, Carl never has. */
+interface Town {
+  readonly folder: string
+  readonly broker: BrokerProcess
+  readonly ann: Person
+  readonly bob: Person
+  readonly carl: Person
+  readonly meshId: string
+  readonly key: (name: string) => string
+  readonly id: (name: string) => string
+  /** Changes rows while no broker runs. */
+  readonly changed: (change: (database: Database) => void) => Promise<void>
+  readonly rows: (query: string) => Promise<ReadonlyArray<Row>>
+}
+
+const openRows = <A>(folder: string, use: (database: Database) => A): A => {
+  const database = new Database(join(folder, "data", "broker.sqlite"))
+  try {
+    return use(database)
+  } finally {
+    database.close()
+  }
+}
+
+const story = (tell: (town: Town) => Promise<void>) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      const broker = yield* brokerProcess({ BROKER_DATA_DIR: join(folder, "data") })
+      yield* Effect.promise(async () => {
+        const person =
+          (name: string): Person =>
+          (...args) =>
+            claudemesh(args, { CLAUDEMESH_HOME: join(folder, name), CLAUDEMESH_BROKER: broker.origin })
+        const [ann, bob, carl] = [person("ann"), person("bob"), person("carl")]
+        const [made] = jsonLines(await ann("create", "team", "--as", "Ann", "--json"))
+        const link = done(await ann("invite", "--uses", "2")).trim()
+        done(await bob("join", link, "--as", "Bob"))
+        done(await carl("join", link, "--as", "Carl"))
+        const members = json(await ann("peers", "--json"))
+        const of = (name: string, field: string) =>
+          String(members.find(({ displayName }) => displayName === name)?.[field])
+        const whileStopped = async <A>(use: (database: Database) => A): Promise<A> => {
+          await broker.terminate()
+          const result = openRows(folder, use)
+          await broker.start()
+          return result
+        }
+        await tell({
+          folder,
+          broker,
+          ann,
+          bob,
+          carl,
+          meshId: String(made?.["meshId"]),
+          key: (name) => of(name, "publicKey"),
+          id: (name) => of(name, "memberId"),
+          changed: async (change) => whileStopped(change),
+          rows: (query) => whileStopped((database) => database.query<Row, []>(query).all()),
+        })
+      })
+    }),
+  )
+
+const named = (rows: ReadonlyArray<Row>, name: string) => rows.filter(({ displayName }) => displayName === name)
+
+const newId = () => randomBytes(8).toString("hex")
+
+/** The membership as the home has it. */
+const membershipOf = async (folder: string, name: string): Promise<Row> =>
+  JSON.parse(await readFile(join(folder, name, "config.json"), "utf8")).meshes[0]
+
+describe.concurrent("a member that the database made up", () => {
+  it.live("is listed as unverified, gets nothing that is sealed, and is no one's namesake", () =>
+    story(async ({ ann, bob, broker, changed, id, key, meshId, rows }) => {
+      const eve = { meshId, memberId: newId(), keys: newKeys() }
+      await changed((database) =>
+        // With Bob's name, and his certificate's other fields: it is as near to a proof as rows can be.
+        database.run(
+          `INSERT INTO member (mesh_id, id, public_key, display_name, created_at, invite, allow_v1, joined_at, signature)
+           SELECT mesh_id, ?, ?, display_name, created_at, invite, allow_v1, joined_at, signature FROM member WHERE id = ?`,
+          [eve.memberId, eve.keys.publicKey, id("Bob")],
+        ),
+      )
+      const listed = named(json(await ann("peers", "--json")), "Bob")
+      assert.lengthOf(listed, 2)
+      for (const row of listed) {
+        const real = row["publicKey"] === key("Bob")
+        assert.deepInclude(row, { member: real ? "verified" : "unverified", role: real ? "member" : null })
+        if (!real) assert.match(String(row["why"]), /not verified/)
+      }
+      // The broker lets her in: it believes its rows. She sees sessions and sizes, and no text.
+      const hers = await RawClient.greetedV2(broker.url, eve)
+      const [sent] = jsonLines(await ann("send", "Bob", "for the real Bob", "--json"))
+      assert.strictEqual(sent?.["target"], key("Bob"))
+      assert.match(complaint(await ann("send", eve.keys.publicKey, "for Eve")), /not verified/)
+      const [group] = jsonLines(await ann("send", "*", "for all of us", "--json"))
+      assert.notInclude(JSON.stringify(group?.["recipients"]), eve.keys.publicKey)
+      hers.send(sendFrame("m1", key("Ann"), "I am Bob", eve.keys))
+      await hers.take("ack")
+      await hers.settled()
+      assert.deepStrictEqual(
+        hers.frames.filter(({ type }) => type === "push"),
+        [],
+      )
+      await hers.close()
+      const [message] = jsonLines(await ann("inbox", "--json"))
+      assert.deepInclude(message?.["from"], { name: null, publicKey: eve.keys.publicKey, member: "unverified" })
+      const texts = jsonLines(await bob("inbox", "--json")).map(({ text }) => text)
+      assert.sameMembers(texts, ["for the real Bob", "for all of us"])
+      assert.deepStrictEqual(await rows(`SELECT * FROM delivery WHERE member_id = '${eve.memberId}'`), [])
+    }),
+  )
+
+  it.live("is unverified also with an invite of its own that says the owner signed it", () =>
+    story(async ({ ann, carl, changed, meshId }) => {
+      const eve = { meshId, memberId: newId(), keys: newKeys() }
+      const door = newKeys().publicKey
+      await changed((database) => {
+        database.run(
+          `INSERT INTO invite SELECT mesh_id, ?, slug, mesh_name, allow_unsealed, owner_public_key, broker_url, 'admin', uses, 0,
+           expires_at, expires_millis, label, owner_public_key, signature FROM invite LIMIT 1`,
+          [door],
+        )
+        database.run(
+          `INSERT INTO member (mesh_id, id, public_key, display_name, created_at, invite, allow_v1, joined_at, signature)
+           SELECT mesh_id, ?, ?, 'Eve', created_at, ?, 1, joined_at, signature FROM member LIMIT 1`,
+          [eve.memberId, eve.keys.publicKey, door],
+        )
+      })
+      for (const person of [ann, carl]) {
+        const [row] = named(json(await person("peers", "--json")), "Eve")
+        assert.deepInclude(row, { member: "unverified", role: null })
+        assert.match(String(row?.["why"]), /its invite was not signed by who it says/)
+        assert.match(complaint(await person("send", "Eve", "hello")), /not verified|nobody here is "Eve"/)
+      }
+    }),
+  )
+})
+
+describe.concurrent("a member's row that the database changed", () => {
+  it.live("with another key is refused, by who knew the old one and by who did not, and nothing is sealed to it", () =>
+    story(async ({ ann, carl, changed, id, key, rows }) => {
+      const old = key("Bob")
+      const { publicKey } = newKeys()
+      await changed((database) => database.run("UPDATE member SET public_key = ? WHERE id = ?", [publicKey, id("Bob")]))
+      const seen = json(await ann("peers", "--json")).find((row) => row["publicKey"] === publicKey)
+      assert.deepInclude(seen, { member: "unverified", role: null })
+      assert.strictEqual(seen?.["why"], `its key was ${old.slice(0, 8)} and is said to be ${publicKey.slice(0, 8)} now`)
+      const fresh = json(await carl("peers", "--json")).find((row) => row["publicKey"] === publicKey)
+      assert.deepInclude(fresh, { member: "unverified", role: null })
+      for (const person of [ann, carl]) {
+        for (const who of ["Bob", publicKey]) {
+          assert.match(complaint(await person("send", who, "hello")), /is said to be|not verified|nobody here is "Bob"/)
+        }
+        await person("send", "*", "all of you")
+      }
+      assert.deepStrictEqual(await rows(`SELECT * FROM delivery WHERE member_id = '${id("Bob")}'`), [])
+    }),
+  )
+
+  it.live("with another name keeps the name of its certificate, or is unverified where that is not known", () =>
+    story(async ({ ann, carl, changed, id, key }) => {
+      await changed((database) => database.run("UPDATE member SET display_name = 'Ann' WHERE id = ?", [id("Bob")]))
+      const rowOf = async (person: Person) =>
+        json(await person("peers", "--json")).find((row) => row["publicKey"] === key("Bob"))
+      assert.deepInclude(await rowOf(ann), { displayName: "Bob", member: "verified", role: "member" })
+      assert.deepInclude(await rowOf(carl), { member: "unverified", role: null })
+      // Her name is hers: it leads to the one who is proved to have it.
+      const [sent] = jsonLines(await carl("send", "Ann", "for Ann", "--json"))
+      assert.strictEqual(sent?.["target"], key("Ann"))
+    }),
+  )
+
+  it.live("whose invite was raised to admin is no admin to anybody, and can invite nobody", () =>
+    story(async ({ ann, bob, broker, carl, changed, folder, key, meshId }) => {
+      await changed((database) => database.run("UPDATE invite SET role = 'admin' WHERE role = 'member'"))
+      for (const person of [ann, carl]) {
+        const row = json(await person("peers", "--json")).find(({ publicKey }) => publicKey === key("Bob"))
+        assert.oneOf(row?.["role"], ["member", null])
+      }
+      assert.match(complaint(await bob("invite")), /only the owner of team and its admins/)
+      // By hand, past his own command: his signed certificate is still a member's.
+      const { ownerPublicKey, pubkey, secretKey } = await membershipOf(folder, "bob")
+      const keys: Keys = { publicKey: String(pubkey), secretKey: Buffer.from(String(secretKey), "hex") }
+      const owner: Keys = { publicKey: String(ownerPublicKey), secretKey: new Uint8Array() }
+      const invite = newInvite({ meshId, owner }, { slug: "team", meshName: "team", brokerUrl: broker.url }, keys)
+      const refused = await addInvite(broker.origin, meshId, invite, keys)
+      assert.strictEqual(refused.status, 400)
+      assert.deepInclude(await refused.json(), { error: "bad_invite" })
+    }),
+  )
+})
+
+/** What is done to one of the messages; `it` is its row. */
+const tampering: Readonly<Record<string, (town: Town) => string>> = {
+  "addressed to another session": ({ key }) => `SET target_spec = '${key("Bob")}/laptop'`,
+  "addressed to everybody": () => "SET target_spec = '*'",
+  "given to another sender": ({ id }) => `SET sender_member_id = '${id("Carl")}'`,
+  "given to another session of its sender": () => "SET sender_session_id = 'phone'",
+  "with another text": () =>
+    "SET ciphertext = substr(ciphertext, 1, 40) || CASE substr(ciphertext, 41, 1) WHEN 'A' THEN 'B' ELSE 'A' END || substr(ciphertext, 42)",
+  "with another nonce": () => "SET nonce = CASE substr(nonce, 1, 1) WHEN 'A' THEN 'B' ELSE 'A' END || substr(nonce, 2)",
+  "dated back": () => "SET created_at = created_at - 3600000",
+  "made urgent": () => "SET priority = 'now'",
+  "made an answer": () => `SET reply_to = '${"0".repeat(32)}'`,
+  "given another id": () => `SET id = '${"f".repeat(32)}'`,
+  "put into another's inbox": () => "SET seq = seq",
+}
+
+interface Read {
+  readonly messages: ReadonlyArray<Row>
+  readonly idOf: ReadonlyMap<string, string>
+}
+
+/** One town for all of them: each message is changed in its own way, and everything is read. */
+const tamperedWith = () => {
+  let read: Promise<Read> | undefined
+  const run = async (): Promise<Read> => {
+    const idOf = new Map<string, string>()
+    const messages: Array<Row> = []
+    await Effect.runPromise(
+      story(async (town) => {
+        const { ann, bob, carl, changed, id } = town
+        for (const what of Object.keys(tampering)) {
+          const [sent] = jsonLines(await ann("send", "Bob", `the plan ${what}`, "--json"))
+          idOf.set(what, String(sent?.["messageId"]))
+        }
+        await changed((database) => {
+          for (const [what, sqlOf] of Object.entries(tampering)) {
+            const messageId = String(idOf.get(what))
+            if (what === "put into another's inbox") {
+              database.run("UPDATE delivery SET member_id = ? WHERE seq = (SELECT seq FROM message WHERE id = ?)", [
+                id("Carl"),
+                messageId,
+              ])
+            }
+            database.run(`UPDATE message ${sqlOf(town)} WHERE id = ?`, [messageId])
+          }
+        })
+        idOf.set("given another id", "f".repeat(32))
+        messages.push(...jsonLines(await bob("inbox", "--json")), ...jsonLines(await carl("inbox", "--json")))
+      }),
+    )
+    return { messages, idOf }
+  }
+  return () => (read ??= run())
+}
+
+describe.concurrent("a waiting message that the database changed", () => {
+  const readAll = tamperedWith()
+
+  for (const what of Object.keys(tampering)) {
+    it.live(`${what} is shown to nobody as text, and the reader is told that it cannot be`, () =>
+      Effect.promise(async () => {
+        const { idOf, messages } = await readAll()
+        assert.lengthOf(messages, Object.keys(tampering).length)
+        const [message, ...others] = messages.filter(({ messageId }) => messageId === idOf.get(what))
+        assert.deepInclude(message, { text: null, verified: "no" })
+        assert.oneOf(Object(message?.["problem"])._tag, ["Mismatch", "Undecryptable"])
+        assert.lengthOf(others, 0)
+        assert.notInclude(JSON.stringify(messages), "the plan")
+      }),
+    )
+  }
+
+  it.live("copied under another id is read once: the copy cannot be shown", () =>
+    story(async ({ ann, bob, changed }) => {
+      done(await ann("send", "Bob", "the plan"))
+      await changed((database) => {
+        database.run(
+          `INSERT INTO message SELECT mesh_id, seq + 100, '${"f".repeat(32)}', sender_member_id, sender_session_id, target_spec,
+           priority, nonce, ciphertext, reply_to, content_hash, created_at, expires_at FROM message`,
+        )
+        database.run(
+          "INSERT INTO delivery (mesh_id, seq, member_id, session_id, priority) SELECT mesh_id, seq + 100, member_id, session_id, priority FROM delivery",
+        )
+      })
+      const messages = jsonLines(await bob("inbox", "--json"))
+      assert.sameDeepMembers(
+        messages.map(({ text, verified }) => [text, verified]),
+        [
+          ["the plan", "bound"],
+          [null, "no"],
+        ],
+      )
+      assert.include(JSON.stringify(messages), `"field":"messageId"`)
+    }),
+  )
+
+  it.live("moved to another mesh of the same people is not shown there", () =>
+    story(async ({ ann, bob, changed, id, meshId }) => {
+      const [other] = jsonLines(await ann("create", "other", "--as", "Ann", "--json"))
+      done(await bob("join", done(await ann("invite", "--mesh", "other")).trim(), "--as", "Bob"))
+      const there = json(await ann("peers", "--mesh", "other", "--json"))
+      const idThere = (name: string) => String(named(there, name)[0]?.["memberId"])
+      done(await ann("send", "team:Bob", "the plan"))
+      await changed((database) => {
+        const mesh = String(other?.["meshId"])
+        const move = (table: string, column: string, from: string, to: string) =>
+          database.run(
+            `UPDATE ${table} SET mesh_id = ?, seq = seq + 1000, ${column} = ? WHERE mesh_id = ? AND ${column} = ?`,
+            [mesh, to, meshId, from],
+          )
+        move("message", "sender_member_id", id("Ann"), idThere("Ann"))
+        move("delivery", "member_id", id("Bob"), idThere("Bob"))
+      })
+      const [message] = jsonLines(await bob("inbox", "--json"))
+      assert.deepInclude(message, { mesh: "other", text: null, verified: "no" })
+    }),
+  )
+})
+
+describe.concurrent("a revocation that the database", () => {
+  it.live("deleted stays in force for who knows of it, who says that the broker hides it", () =>
+    story(async ({ ann, bob, changed, key, rows, id }) => {
+      done(await ann("revoke", "Bob"))
+      assert.match(complaint(await bob("peers")), /revoked/)
+      await changed((database) => database.run("DELETE FROM revocation"))
+      const looked = await ann("peers", "--json")
+      assert.match(looked.stderr, /team: the broker shows 0 revocations, and 1 are known: it hides some/)
+      const row = json(looked).find(({ publicKey }) => publicKey === key("Bob"))
+      assert.deepInclude(row, { member: "revoked", role: null })
+      const refused = await ann("send", "Bob", "hello")
+      assert.deepInclude(refused, { code: 1, stdout: "" })
+      assert.match(refused.stderr, /claudemesh: [^\n]*revoked/)
+      done(await ann("send", "*", "for members"))
+      // The broker lets him in again. What he says is not a member's word.
+      done(await bob("send", "Ann", "I am back"))
+      assert.strictEqual(done(await bob("inbox")), "No messages.\n")
+      assert.match(done(await ann("inbox")), /Bob \(team, .*revoked: no member any more\)\nI am back\n/)
+      assert.deepStrictEqual(await rows(`SELECT * FROM delivery WHERE member_id = '${id("Bob")}'`), [])
+    }),
+  )
+
+  it.live("turned against somebody else lets nobody back in: the mesh is not served", () =>
+    story(async ({ ann, bob, carl, changed, key }) => {
+      done(await ann("revoke", "Bob"))
+      await changed((database) => database.run("UPDATE revocation SET subject = ?", [key("Carl")]))
+      for (const person of [ann, bob, carl]) {
+        const { code, stdout } = await person("peers")
+        assert.deepStrictEqual({ code, stdout }, { code: 1, stdout: "" })
+      }
+    }),
+  )
+})
