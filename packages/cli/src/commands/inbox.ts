@@ -3,7 +3,7 @@ import type { InboxMessage } from "@claudemesh/client/inbox/PushBuffer"
 import type { MeshManager } from "@claudemesh/client/MeshManager"
 import { Console, Effect } from "effect"
 import { Command, Flag } from "effect/unstable/cli"
-import { groupOf, isClear, type Membership, membershipOf, verificationOf } from "../mcp/WrapUntrusted.ts"
+import { groupOf, isClear, type Membership, membershipOf, saidAt, verificationOf } from "../mcp/WrapUntrusted.ts"
 import { askAll, chosenMeshes, clientLayer, connect } from "../Meshes.ts"
 import { bold, dim, printable, printJson } from "../Output.ts"
 import * as Flags from "./Flags.ts"
@@ -69,7 +69,8 @@ const asJson = (message: InboxMessage) => ({
   priority: message.priority,
   group: groupOf(message) ?? null,
   target: message.targetSpec ?? null,
-  sentAt: message.createdAt,
+  sentAt: saidAt(message),
+  acceptedAt: message.createdAt,
   redelivered: message.redelivered,
 })
 
@@ -86,7 +87,7 @@ const forPeople = (message: InboxMessage): string => {
   const notes = [
     message.slug,
     ...(group === undefined ? [] : [`to ${group}`]),
-    message.createdAt,
+    saidAt(message),
     ...(message.redelivered ? ["maybe seen before"] : []),
     ...memberNotes[membershipOf(message.sender.standing)],
     ...(isClear(message) ? ["not encrypted: who wrote it is not proved"] : []),

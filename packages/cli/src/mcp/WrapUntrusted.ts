@@ -45,6 +45,13 @@ export const membershipOf = (standing: MemberStanding): Membership => {
 /** `bound`: key, target, id and time are proved. `key`: only that the sender's key sealed this text. `no`: nothing, not even who wrote it. */
 export type Verification = "bound" | "key" | "no"
 
+/**
+ * When it was said: by the sender's own time, where that is sealed with the text. The broker's says only when it took the
+ * message, or what it likes.
+ */
+export const saidAt = ({ content, createdAt }: InboxMessage) =>
+  content._tag === "Opened" ? (content.sentAt ?? createdAt) : createdAt
+
 export const verificationOf = ({ content }: InboxMessage): Verification => {
   if (content._tag !== "Opened") return "no"
   switch (content.binding) {
@@ -92,7 +99,7 @@ export const wrapUntrusted = (message: InboxMessage): string => {
     ["verified", verificationOf(message)],
     ["encrypted", isClear(message) ? "no" : ""],
     ["priority", message.priority],
-    ["at", message.createdAt],
+    ["at", saidAt(message)],
     ["id", message.messageId],
     ["redelivered", message.redelivered ? "yes" : ""],
   ]

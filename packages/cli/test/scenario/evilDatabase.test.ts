@@ -7,13 +7,16 @@ import { Database } from "bun:sqlite"
 import { randomBytes } from "node:crypto"
 import { readFile } from "node:fs/promises"
 import { join } from "node:path"
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import { Effect } from "effect"
 import { type BrokerProcess, brokerProcess } from "../../../broker/test/support/BrokerProcess.ts"
 import { addInvite, newInvite } from "../../../broker/test/support/Meshes.ts"
 import { type Keys, newKeys, RawClient, sendFrame } from "../../../broker/test/support/RawClient.ts"
 import { temporaryFolder } from "../../../broker/test/support/TestBroker.ts"
 import { claudemesh, type Ran } from "../support/Agent.ts"
+
+// Each story is a dozen processes.
+vi.setConfig({ testTimeout: 90_000 })
 
 type Person = (...args: ReadonlyArray<string>) => Promise<Ran>
 type Row = Readonly<Record<string, unknown>>
@@ -328,6 +331,40 @@ describe.concurrent("a waiting message that the database changed", () => {
     }),
   )
 
+  it.live("dated on is shown with the time at which its sender wrote it", () =>
+    story(async ({ ann, bob, changed }) => {
+      const before = Date.now()
+      done(await ann("send", "Bob", "the plan"))
+      await changed((database) =>
+        database.run("UPDATE message SET created_at = created_at + 86400000, expires_at = expires_at + 86400000"),
+      )
+      const [message] = jsonLines(await bob("inbox", "--json"))
+      assert.deepInclude(message, { text: "the plan", verified: "bound" })
+      assert.isAtLeast(Date.parse(String(message?.["acceptedAt"])), before + 86_400_000)
+      assert.isBelow(Date.parse(String(message?.["sentAt"])), Date.now())
+    }),
+  )
+
+  it.live("put back after it was read is marked as maybe seen before", () =>
+    story(async ({ ann, bob, changed }) => {
+      done(await ann("send", "Bob", "the plan"))
+      const kept: Array<Row> = []
+      await changed((database) => kept.push(...database.query<Row, []>("SELECT id, ciphertext FROM message").all()))
+      assert.lengthOf(jsonLines(await bob("inbox", "--json")), 1)
+      await changed((database) => {
+        for (const { ciphertext, id } of kept) {
+          database.run("UPDATE message SET ciphertext = ? WHERE id = ?", [String(ciphertext), String(id)])
+        }
+        database.run("UPDATE delivery SET consumed_at = NULL")
+      })
+      const again = jsonLines(await bob("inbox", "--json"))
+      assert.deepStrictEqual(
+        again.map(({ redelivered, text }) => [text, redelivered]),
+        [["the plan", true]],
+      )
+    }),
+  )
+
   it.live("moved to another mesh of the same people is not shown there", () =>
     story(async ({ ann, bob, changed, id, meshId }) => {
       const [other] = jsonLines(await ann("create", "other", "--as", "Ann", "--json"))
@@ -377,10 +414,8 @@ describe.concurrent("a revocation that the database", () => {
     story(async ({ ann, bob, carl, changed, key }) => {
       done(await ann("revoke", "Bob"))
       await changed((database) => database.run("UPDATE revocation SET subject = ?", [key("Carl")]))
-      for (const person of [ann, bob, carl]) {
-        const { code, stdout } = await person("peers")
-        assert.deepStrictEqual({ code, stdout }, { code: 1, stdout: "" })
-      }
+      const looks = await Promise.all([ann, bob, carl].map((person) => person("peers")))
+      for (const { code, stdout } of looks) assert.deepStrictEqual({ code, stdout }, { code: 1, stdout: "" })
     }),
   )
 })

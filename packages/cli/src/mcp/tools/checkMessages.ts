@@ -4,7 +4,7 @@
  */
 import type { BrokerClient } from "@claudemesh/client/BrokerClient"
 import { Effect, Option, Schema } from "effect"
-import { groupOf, isClear, membershipOf, verificationOf, wrapUntrusted } from "../WrapUntrusted.ts"
+import { groupOf, isClear, membershipOf, saidAt, verificationOf, wrapUntrusted } from "../WrapUntrusted.ts"
 import { tool } from "../Tool.ts"
 
 /** How long a mesh may take to say what waits; one that is away delays no other, and no call. */
@@ -62,7 +62,7 @@ export const checkMessages = tool({
             group: groupOf(message) ?? null,
             target: message.targetSpec ?? null,
             replyTo: message.replyTo ?? null,
-            sentAt: message.createdAt,
+            sentAt: saidAt(message),
             redelivered: message.redelivered,
           })),
           waiting,
