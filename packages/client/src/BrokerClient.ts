@@ -188,12 +188,15 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
 
   const listMembers = request((id): Request => ({ type: "list_members", id }), "members")
   const listPeers = request((id): Request => ({ type: "list_peers", id }), "peers")
-  /** It counts as known once everybody in it is: proved, or found without a proof. */
+  /**
+   * It counts as known once everybody in it is: proved, or found without a proof. What goes to a group is else sealed to
+   * fewer than it could be.
+   */
   const refreshRoster = Effect.all([listMembers, listPeers], { concurrency: 2 }).pipe(
     Effect.tap(([{ members }, { peers }]) =>
       keeper.sync([...members.map(({ pubkey }) => pubkey), ...peers.map(({ pubkey }) => pubkey)]),
     ),
-    Effect.map(([{ members }, { peers }]): Roster => ({ members, peers })),
+    Effect.map(([{ members }, { peers }]): Roster => (roster = { members, peers })),
   )
   /** Without the broker, as it was last said; but not while there is a revocation that we have not seen. */
   const bestRoster = Effect.catch(refreshRoster, (error) =>
@@ -267,12 +270,7 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
         return outbox.settle(frame) || requests.settle(frame)
           ? Effect.void
           : Effect.logWarning("the broker reports an error", { slug, code: frame.code, explanation: frame.message })
-      case "peers":
-        roster = { members: roster?.members ?? [], peers: frame.peers }
-        requests.settle(frame)
-        return Effect.void
       case "members":
-        roster = { members: frame.members, peers: roster?.peers ?? [] }
         keeper.announced(frame.revocations)
         requests.settle(frame)
         return Effect.void
@@ -284,6 +282,7 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
         return Effect.void
       case "ok":
       case "pong":
+      case "peers":
       case "message_state":
       case "channels":
       case "trust":

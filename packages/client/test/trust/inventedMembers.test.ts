@@ -7,7 +7,7 @@ import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { certificateOf, door, inviteOf, keysOf, owner } from "../support/Certified.ts"
 import { startClient } from "../support/Clients.ts"
-import { membershipOf, type Person, person, testLayer } from "../support/FakeBroker.ts"
+import { membershipOf, type Person, person, testLayer, settle } from "../support/FakeBroker.ts"
 import { memberTarget } from "../support/SealedSend.ts"
 
 import { hello, lists, mallory, sealsNothingTo } from "../support/Malice.ts"
@@ -116,6 +116,18 @@ layer(testLayer)("a broker that invents a member", (it) => {
       const { client } = yield* startClient(() => {}, { membership: membershipOf(alice) })
       const refused = yield* Effect.flip(client.send({ ...hello, to: "Bob" }))
       assert.include(refused.message, "join it again by an invite link")
+    }),
+  )
+
+  it.effect("is told from one that could not be asked for: a group is not written to by half", () =>
+    Effect.gen(function* () {
+      const { broker, client } = yield* startClient((starting) => {
+        starting.override = (frame) => frame.type === "get_trust"
+      })
+      broker.latest.close(1001)
+      yield* settle
+      const error = yield* Effect.flip(client.enqueue({ ...hello, to: "*" }))
+      assert.strictEqual(error._tag, "NotConnected")
     }),
   )
 })
