@@ -108,19 +108,22 @@ export class TrustRegister {
     this.#standings = new Map()
   }
 
-  /** Takes the next one of the list. The certificate of the one who signed it has to be known. */
-  learnRevocation(revocation: Revocation): Result.Result<void, RevocationRefusal> {
-    const refusal = this.refusalOf(revocation)
+  /**
+   * Takes the next one of the list. The certificate of the one who signed it has to be known. `before`: it was taken in
+   * an earlier life, when less was known of its subject.
+   */
+  learnRevocation(revocation: Revocation, before = false): Result.Result<void, RevocationRefusal> {
+    const refusal = this.refusalOf(revocation, before)
     if (refusal !== undefined) return Result.fail(refusal)
     this.#revocations.push(revocation)
     this.#standings = new Map()
     return Result.void
   }
 
-  refusalOf(revocation: Revocation): RevocationRefusal | undefined {
+  refusalOf(revocation: Revocation, before = false): RevocationRefusal | undefined {
     const { by, meshId, previous, signature, subject, version } = revocation
     if (meshId !== this.meshId || version !== this.version + 1 || previous !== this.head) return "not_next"
-    if (!this.#mayRevoke(by, subject)) return "not_entitled"
+    if (!this.#mayRevoke(by, subject) && !(before && this.isAdmin(by))) return "not_entitled"
     return this.verifier.verify(revocationStatement(revocation), signature, by) ? undefined : "bad_signature"
   }
 
@@ -141,12 +144,22 @@ export class TrustRegister {
   /** The owner as a member, or the invite that made it one: an admin does not put out who made it an admin. */
   #isOwners(key: PublicKey): boolean {
     const chain = this.#chainOfKey(key, false)
-    return (typeof chain !== "string" && chain.role === "owner") || this.#invites.get(key)?.role === "owner"
+    if (typeof chain !== "string" && chain.role === "owner") return true
+    const invite = this.#invites.get(key)
+    return invite?.role === "owner" && typeof this.#inviteChain(invite, false) !== "string"
+  }
+
+  /**
+   * Who is shown a revocation before the proof of its subject cannot know that it is the owner's. So it is looked at
+   * again whenever it is to end something.
+   */
+  #ends({ by, subject }: Revocation, key: PublicKey): boolean {
+    return subject === key && (by === this.ownerPublicKey || by === subject || !this.#isOwners(subject))
   }
 
   /** Also of a key that nobody ever proved to be a member's. */
   isRevoked(key: PublicKey): boolean {
-    return this.standingOf(key)._tag === "Revoked" || this.#revocations.some(({ subject }) => subject === key)
+    return this.standingOf(key)._tag === "Revoked" || this.#revocations.some((one) => this.#ends(one, key))
   }
 
   standingOf(key: PublicKey): Standing {
@@ -192,9 +205,10 @@ export class TrustRegister {
 
   /** The first that breaks the chain: none below the revoked key was kept. */
   #revocationOf(keys: ReadonlyArray<PublicKey>): Revocation | undefined {
-    return this.#revocations.find(({ kept, subject }) => {
+    return this.#revocations.find((revocation) => {
+      const { kept, subject } = revocation
       const at = keys.indexOf(subject)
-      return at !== -1 && !keys.slice(0, at).some((key) => kept.includes(key))
+      return at !== -1 && !keys.slice(0, at).some((key) => kept.includes(key)) && this.#ends(revocation, subject)
     })
   }
 

@@ -231,6 +231,41 @@ describe("a revocation", () => {
     assert.strictEqual(doubtOf(register, olga), "Revoked")
   })
 
+  it("by an admin ends nothing of the owner's either where the owner's proof came after it (I27)", () => {
+    const [founding, olga] = [keysOf("founding"), keysOf("olga")]
+    for (const subject of [olga, founding]) {
+      const register = withAdmin()
+      // Nobody can know yet whose key it is.
+      const revocation = revocationIn(register, subject.key, ann)
+      assert.isTrue(Result.isSuccess(register.learnRevocation(revocation)))
+      register.learnInvite(inviteFrom(founding, { role: "owner" }))
+      register.learnCertificate(certificateFor(olga, founding))
+      assert.strictEqual(doubtOf(register, olga), "Verified")
+      assert.isFalse(register.isRevoked(olga.key))
+
+      const again = withAdmin()
+      again.learnInvite(inviteFrom(founding, { role: "owner" }))
+      again.learnCertificate(certificateFor(olga, founding))
+      assert.deepStrictEqual(again.learnRevocation(revocation), Result.fail("not_entitled"))
+      assert.isTrue(Result.isSuccess(again.learnRevocation(revocation, true)))
+      assert.strictEqual(doubtOf(again, olga), "Verified")
+      assert.isTrue(Result.isSuccess(revoke(again, olga, olga)))
+      assert.strictEqual(doubtOf(again, olga), "Revoked")
+    }
+  })
+
+  it("is not refused for an invite that only says that it is the owner's", () => {
+    const register = withAdmin()
+    register.learnInvite(inviteFrom(keysOf("founding"), { role: "owner" }, mallory))
+    assert.isTrue(Result.isSuccess(revoke(register, keysOf("founding"), ann)))
+  })
+
+  it("taken before is still none by a plain member", () => {
+    const register = withAdmin()
+    const revocation = revocationIn(register, ann.key, carl)
+    assert.deepStrictEqual(register.learnRevocation(revocation, true), Result.fail("not_entitled"))
+  })
+
   it("by a plain member ends nobody but itself", () => {
     const register = withAdmin()
     assert.deepStrictEqual(revoke(register, ann, carl), Result.fail("not_entitled"))
