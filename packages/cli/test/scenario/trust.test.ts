@@ -151,6 +151,11 @@ describe.concurrent("members, by the commands", () => {
       assert.notInclude(await readFile(join(folder, "bob", "config.json"), "utf8"), "secretKey")
       assert.match(complaint(await bob("peers")), /no mesh is joined/)
       assert.notInclude(done(await ann("peers")), "Bob")
+
+      // What this machine remembers of the mesh is signed in part by the key that he had then.
+      done(await bob("join", done(await ann("invite")).trim(), "--as", "Bob"))
+      done(await bob("send", "Ann", "back again"))
+      assert.match(done(await ann("inbox")), /Bob \(.*\)\nback again\n/)
     }),
   )
 })

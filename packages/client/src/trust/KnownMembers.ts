@@ -72,7 +72,7 @@ export const withMore = (known: Known, more: Known): Known => {
 export class KnownMembers extends Context.Service<
   KnownMembers,
   {
-    /** Nothing where nothing was remembered yet. */
+    /** Nothing where nothing was remembered yet; the very same object for as long as nothing is added, by anybody. */
     readonly read: (meshId: MeshId) => Effect.Effect<Known, KnownMembersError>
     readonly add: (meshId: MeshId, more: Known) => Effect.Effect<void, KnownMembersError>
   }
@@ -120,7 +120,25 @@ const open = Effect.fnUntraced(function* (directory: string) {
   const alone = yield* Semaphore.make(1)
   const fileOf = (meshId: MeshId) => join(directory, `${meshId}.json`)
 
+  const last = new Map<MeshId, { readonly stamp: string; readonly known: Known }>()
+
+  /** It is written anew and renamed each time, so it is another file when anything in it is. */
+  const stampOf = Effect.fnUntraced(function* (path: string) {
+    const { ino, mode, mtime, size } = yield* (yield* FileSystem.FileSystem).stat(path)
+    const written = Option.match(mtime, { onNone: () => "", onSome: (date) => date.getTime() })
+    return [Option.getOrElse(ino, () => 0), mode, written, size].join(" ")
+  }, Effect.option)
+
   const read = Effect.fnUntraced(function* (meshId: MeshId) {
+    const stamp = Option.getOrUndefined(yield* stampOf(fileOf(meshId)))
+    const before = last.get(meshId)
+    if (stamp !== undefined && before?.stamp === stamp) return before.known
+    const known = yield* readFile(meshId)
+    if (stamp !== undefined) last.set(meshId, { stamp, known })
+    return known
+  })
+
+  const readFile = Effect.fnUntraced(function* (meshId: MeshId) {
     const path = fileOf(meshId)
     const text = yield* readSecretFile(path)
     if (Option.isNone(text)) return nothingKnown

@@ -10,7 +10,7 @@
 import type { DisplayName, MemberId, PublicKey } from "@claudemesh/domain/Ids"
 import { isoFromMillis, type IsoTime } from "@claudemesh/domain/IsoTime"
 import type { Certificate } from "@claudemesh/domain/trust/Certificate"
-import type { Role } from "@claudemesh/domain/trust/Invite"
+import type { Invite, Role } from "@claudemesh/domain/trust/Invite"
 import { type Revocation, revocationHash } from "@claudemesh/domain/trust/Revocation"
 import { type Doubt, TrustRegister } from "@claudemesh/domain/trust/TrustRegister"
 import type { Trust } from "@claudemesh/domain/wire/BrokerFrame"
@@ -19,7 +19,7 @@ import type { Membership } from "../keys/Membership.ts"
 import { verifierOf } from "../keys/SignRecords.ts"
 import type { Sodium, TrustedKey } from "../keys/Sodium.ts"
 import { pinnedMembersMax } from "../Limits.ts"
-import { type Known, nothingKnown } from "./KnownMembers.ts"
+import { type Known, nothingKnown, type Pin } from "./KnownMembers.ts"
 import { MemberStanding } from "./MemberStanding.ts"
 
 export type NotVerified = Exclude<MemberStanding, { readonly _tag: "Verified" }>
@@ -56,8 +56,9 @@ export class VerifiedMember {
 
 /** `refused`: a list of revocations that is not the one we know, or no list. */
 export interface Learnt {
-  /** What was not known before, to be remembered. */
+  /** To be remembered: the members that are new, and all revocations with what they stand on. */
   readonly more: Known
+  readonly isNew: boolean
   readonly refused: string | undefined
 }
 
@@ -67,7 +68,7 @@ export class TrustBook {
   /** None where the owner's key is not known: nobody can be proved then. */
   readonly #register: TrustRegister | undefined
   readonly #sodium: typeof Sodium.Service
-  readonly #pins = new Map<PublicKey, Certificate>()
+  readonly #pins = new Map<PublicKey, Pin>()
   readonly #keyOf = new Map<MemberId, PublicKey>()
   /** A pinned member came by them, so they stay as they are. */
   readonly #provenInvites = new Set<PublicKey>()
@@ -90,7 +91,7 @@ export class TrustBook {
       ownerPublicKey === undefined ? undefined : new TrustRegister(meshId, ownerPublicKey, verifierOf(sodium))
     this.#keyOf.set(memberId, pubkey)
     if (certificate?.publicKey !== pubkey || invite === undefined) return
-    this.learn({ certificates: [certificate], invites: [invite], revocations: [] }, 0)
+    this.learn({ certificates: [certificate], invites: [invite], revocations: [] }, Date.parse(certificate.joinedAt))
   }
 
   /** What was proved in an earlier life. It is judged again, but for which proof was the first. */
@@ -98,13 +99,13 @@ export class TrustBook {
     const register = this.#register
     if (register === undefined) return Result.void
     for (const invite of known.invites) register.learnInvite(invite)
-    for (const { certificate } of known.members) {
-      register.learnCertificate(certificate)
-      this.#pin(certificate, register)
+    for (const pin of known.members) {
+      register.learnCertificate(pin.certificate)
+      this.#pin(pin, register)
     }
     for (const { at, publicKey } of known.byVoice) this.#byVoice.set(publicKey, at)
     for (const revocation of known.revocations) {
-      const learnt = register.learnRevocation(revocation)
+      const learnt = register.learnRevocation(revocation, true)
       if (Result.isFailure(learnt)) return Result.fail(`revocation ${revocation.version} is ${learnt.failure}`)
     }
     return Result.void
@@ -137,25 +138,45 @@ export class TrustBook {
 
   learn({ certificates, invites, revocations }: Records, nowMillis: number): Learnt {
     const register = this.#register
-    if (register === undefined) return { more: nothingKnown, refused: undefined }
+    if (register === undefined) return { more: nothingKnown, isNew: false, refused: undefined }
     for (const invite of invites) {
       if (!this.#provenInvites.has(invite.publicKey)) register.learnInvite(invite)
     }
-    const invitesBefore = new Set(this.#provenInvites)
-    const pinned = this.#learnCertificates(certificates, register)
+    const { version } = register
+    const pinned = this.#learnCertificates(certificates, register, isoFromMillis(nowMillis))
     // Who revoked has to be known first.
     const refused = this.#learnRevocations(revocations, register)
+    // A broker may send any number that nobody came by.
+    for (const { publicKey } of invites) if (!this.#provenInvites.has(publicKey)) register.forgetInvite(publicKey)
+    const isNew = pinned.length > 0 || register.version > version
+    return { more: this.#known(pinned), isNew, refused }
+  }
+
+  /**
+   * These members and all revocations, with what both stand on: a list that is read again is judged again, and of those
+   * who signed it some are in no other place, such as ourselves under an earlier key.
+   */
+  #known(members: ReadonlyArray<PublicKey>): Known {
+    const register = this.#register
+    if (register === undefined) return nothingKnown
+    const pins = new Map<PublicKey, Pin>()
+    const invites = new Map<PublicKey, Invite>()
+    const collect = (key: PublicKey): void => {
+      const pin = this.#pins.get(key)
+      if (pin === undefined || pins.has(key)) return
+      pins.set(key, pin)
+      const invite = register.invites.get(pin.certificate.invite)
+      if (invite === undefined) return
+      invites.set(invite.publicKey, invite)
+      collect(invite.issuer)
+    }
+    for (const key of members) collect(key)
+    for (const { by } of register.revocations) collect(by)
     return {
-      more: {
-        members: pinned.map((certificate) => ({ certificate, firstSeen: isoFromMillis(nowMillis) })),
-        invites: [...this.#provenInvites].flatMap((key) => {
-          const invite = register.invites.get(key)
-          return invite === undefined || invitesBefore.has(key) ? [] : [invite]
-        }),
-        revocations: register.revocations,
-        byVoice: [],
-      },
-      refused,
+      members: [...pins.values()],
+      invites: [...invites.values()],
+      revocations: register.revocations,
+      byVoice: [],
     }
   }
 
@@ -174,8 +195,12 @@ export class TrustBook {
   }
 
   /** In two rounds, since a member may have come by an admin who is in the same answer. */
-  #learnCertificates(certificates: ReadonlyArray<Certificate>, register: TrustRegister): ReadonlyArray<Certificate> {
-    const pinned: Array<Certificate> = []
+  #learnCertificates(
+    certificates: ReadonlyArray<Certificate>,
+    register: TrustRegister,
+    firstSeen: IsoTime,
+  ): ReadonlyArray<PublicKey> {
+    const pinned: Array<PublicKey> = []
     for (const certificate of [...certificates, ...certificates]) {
       const { memberId, publicKey } = certificate
       if (this.#pins.has(publicKey)) continue
@@ -186,16 +211,16 @@ export class TrustBook {
         this.#changed.set(publicKey, memberId)
       } else if (this.#pins.size < pinnedMembersMax) {
         register.learnCertificate(certificate)
-        this.#pin(certificate, register)
-        pinned.push(certificate)
+        this.#pin({ certificate, firstSeen }, register)
+        pinned.push(publicKey)
       }
     }
     return pinned
   }
 
-  #pin(certificate: Certificate, register: TrustRegister): void {
-    const { invite, memberId, publicKey } = certificate
-    this.#pins.set(publicKey, certificate)
+  #pin(pin: Pin, register: TrustRegister): void {
+    const { invite, memberId, publicKey } = pin.certificate
+    this.#pins.set(publicKey, pin)
     if (!this.#keyOf.has(memberId)) this.#keyOf.set(memberId, publicKey)
     this.#provenInvites.add(invite)
     const issuer = register.certificates.get(register.invites.get(invite)?.issuer ?? publicKey)
@@ -241,18 +266,20 @@ export class TrustBook {
 
   /** Of a key that was proved once, also when it was revoked since. */
   certificateOf(key: PublicKey): Certificate | undefined {
-    return this.#pins.get(key)
+    return this.#pins.get(key)?.certificate
   }
 
   /** Whether it is the name of anybody who was ever proved, however it is written. */
   isMemberName(name: DisplayName): boolean {
     const folded = name.normalize("NFKC").toLowerCase()
-    return [...this.#pins.values()].some(({ displayName }) => displayName.normalize("NFKC").toLowerCase() === folded)
+    return [...this.#pins.values()].some(
+      ({ certificate: { displayName } }) => displayName.normalize("NFKC").toLowerCase() === folded,
+    )
   }
 
   confirmByVoice(publicKey: PublicKey, at: IsoTime): Known {
     this.#byVoice.set(publicKey, at)
-    return { ...nothingKnown, revocations: this.#register?.revocations ?? [], byVoice: [{ publicKey, at }] }
+    return { ...this.#known([publicKey]), byVoice: [{ publicKey, at }] }
   }
 
   /** The next revocation, but for who signs it. `kept`: all that came by the subject and are members now. */

@@ -70,9 +70,13 @@ export const makeTrustKeeper = Effect.fnUntraced(function* (options: {
   let isCompared = false
 
   const opened = new TrustBook(membership, sodium)
+  let recalled: Known | undefined
   const restored = yield* memory.read(meshId).pipe(
     Effect.mapError(({ message }) => message),
-    Effect.flatMap((known) => Effect.fromResult(opened.restore(known))),
+    Effect.flatMap((known) => {
+      recalled = known
+      return Effect.fromResult(opened.restore(known))
+    }),
     Effect.result,
   )
   const problem = Result.isFailure(restored) ? restored.failure : undefined
@@ -89,17 +93,35 @@ export const makeTrustKeeper = Effect.fnUntraced(function* (options: {
   const write = (more: Known) =>
     Effect.catch(memory.add(meshId, more), (error) => alarm(`what was learnt of members is not kept: ${error.message}`))
 
+  /**
+   * What another process of this machine has learnt meanwhile, such as a revocation of ours by the command: a broker
+   * that shows it to that one and not to us hides it from somebody who knows.
+   */
+  const recall = Effect.gen(function* () {
+    const known = yield* memory.read(meshId)
+    if (known === recalled) return
+    recalled = known
+    const certificates = known.members.map(({ certificate }) => certificate)
+    const { refused } = book.learn({ ...known, certificates }, yield* Clock.currentTimeMillis)
+    if (refused !== undefined) yield* alarm(`this machine remembers another list of revocations than ours: ${refused}`)
+  }).pipe(Effect.ignore)
+
   /** One request. A broker is held to what was known before it was asked. */
   const learn = Effect.fnUntraced(function* (keys: ReadonlyArray<PublicKey>) {
     const before = book.version
-    const reply = yield* ask(keys, isCompared ? before : Math.max(0, before - 1))
+    const isAskedForLast = !isCompared && before > 0
+    const reply = yield* ask(keys, isAskedForLast ? before - 1 : before)
     isCompared = true
     book.asked(keys)
-    const { more, refused } = book.learn(reply, yield* Clock.currentTimeMillis)
-    if (more.members.length > 0 || book.version > before) yield* write(more)
+    const { isNew, more, refused } = book.learn(reply, yield* Clock.currentTimeMillis)
+    if (isNew) yield* write(more)
     if (refused !== undefined) yield* alarm(`the broker shows another list of revocations than ours: ${refused}`)
     if (reply.version < before) {
       yield* alarm(`the broker shows ${reply.version} revocations, and ${before} are known: it hides some`)
+    } else if (isAskedForLast && !reply.revocations.some(({ version }) => version === before)) {
+      yield* alarm(
+        `the broker does not show revocation ${before}, which is known: its list may be another one than ours`,
+      )
     } else if (reply.version > book.version && book.version === before && refused === undefined) {
       yield* alarm(`the broker says that there are ${reply.version} revocations, and shows ${before}`)
     }
@@ -124,7 +146,7 @@ export const makeTrustKeeper = Effect.fnUntraced(function* (options: {
   /** What the broker has said last: less than we know is looked into, too. */
   let shownVersion = 0
   const sync = (keys: ReadonlyArray<PublicKey>) =>
-    Effect.suspend(() => {
+    Effect.flatMap(recall, () => {
       if (shownVersion < book.version) isCompared = false
       return syncTo(keys, shownVersion)
     })
@@ -133,27 +155,46 @@ export const makeTrustKeeper = Effect.fnUntraced(function* (options: {
     Effect.suspend(() => (book.unknown(keys).length === 0 ? Effect.void : Effect.ignore(syncTo(keys, book.version))))
   const standingOf = (key: PublicKey) => Effect.map(prove([key]), () => book.standingOf(key))
 
+  const isVerified = (key: PublicKey): boolean => book.standingOf(key)._tag === "Verified"
+
+  /** Whether it is done with. A broker that gives no answer says no more than one that says there is nothing. */
   const weigh = Effect.fnUntraced(function* (sender: PublicKey, version: number) {
-    if ((yield* standingOf(sender))._tag !== "Verified" || version <= book.version) return
+    if (!isVerified(sender) || version <= book.version) return true
     const asked = yield* Effect.result(syncTo([], version))
-    if (Result.isFailure(asked) || book.version >= version) return
+    if (Result.isFailure(asked) && asked.failure._tag === "NotConnected") return false
+    if (book.version >= version) return true
     const name = book.certificateOf(sender)?.displayName ?? sender
     yield* alarm(
       `${name} (${sender.slice(0, 8)}) knows of ${version} revocations, and the broker shows ${book.version}: one of them is hidden, or ${name} is wrong`,
     )
+    return true
   })
 
+  /** What the end of a connection cuts short is weighed on the next one. */
+  const weighAll = (whose: (key: PublicKey) => boolean) =>
+    Effect.suspend(() =>
+      Effect.forEach(
+        [...gossip].filter(([sender]) => whose(sender)),
+        ([sender, version]) =>
+          Effect.map(weigh(sender, version), (isDone) => {
+            if (isDone && gossip.get(sender) === version) gossip.delete(sender)
+          }),
+        { discard: true },
+      ),
+    )
+
   const keep = Effect.gen(function* () {
+    if (gossip.size > 0) wake.openUnsafe()
     while (true) {
       yield* wake.await
       wake.closeUnsafe()
       yield* Effect.catch(sync([]), (error) =>
         Effect.logDebug("revocations are not known yet", { slug, error: error.message }),
       )
-      for (const [sender, version] of gossip) {
-        gossip.delete(sender)
-        yield* weigh(sender, version)
-      }
+      // Together, and members first: whoever sends under many keys of its own delays nobody's word.
+      yield* weighAll(isVerified)
+      yield* prove([...gossip.keys()])
+      yield* weighAll(() => true)
     }
   })
 
@@ -173,7 +214,7 @@ export const makeTrustKeeper = Effect.fnUntraced(function* (options: {
       if (version !== book.version) wake.openUnsafe()
     },
     heard: (sender, version) => {
-      if (version <= book.version || gossip.size >= trustGossipMax) return
+      if (version <= book.version || (gossip.size >= trustGossipMax && !isVerified(sender))) return
       gossip.set(sender, Math.max(version, gossip.get(sender) ?? 0))
       wake.openUnsafe()
     },

@@ -94,6 +94,22 @@ layer(files)("what is known of members", (it) => {
     }),
   )
 
+  it.effect("is read anew when another process has added to it, or its mode was changed, and not before", () =>
+    Effect.gen(function* () {
+      const { directory, memory, path } = yield* inFolder
+      const other = yield* KnownMembers.pipe(Effect.provide(KnownMembers.layerIn(directory)))
+      const { read } = yield* KnownMembers.pipe(Effect.provide(memory))
+      yield* other.add(meshId, nothingKnown)
+      const before = yield* read(meshId)
+      assert.strictEqual(yield* read(meshId), before)
+      const revocations = withRevocation([], keysOf("x").publicKey)
+      yield* other.add(meshId, { ...nothingKnown, revocations })
+      assert.deepStrictEqual((yield* read(meshId)).revocations, revocations)
+      chmodSync(path, 0o644)
+      assert.strictEqual((yield* Effect.flip(read(meshId)))._tag, "SecretExposed")
+    }),
+  )
+
   for (const [what, text, mode] of [
     ["is broken", "{", 0o600],
     ["is another mesh's", JSON.stringify({ version: 1, meshId: "other", ...nothingKnown }), 0o600],

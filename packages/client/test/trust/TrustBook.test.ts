@@ -1,5 +1,5 @@
 /** What is believed of records, wherever they come from. */
-import { DisplayName, MeshId } from "@claudemesh/domain/Ids"
+import { DisplayName, MemberId, MeshId } from "@claudemesh/domain/Ids"
 import { TrustRegister } from "@claudemesh/domain/trust/TrustRegister"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Result } from "effect"
@@ -7,9 +7,18 @@ import { verifierOf } from "../../src/keys/SignRecords.ts"
 import { Sodium } from "../../src/keys/Sodium.ts"
 import { sealProfile } from "../../src/seal/SealProfile.ts"
 import { TrustBook, VerifiedMember } from "../../src/trust/TrustBook.ts"
-import { certificateOf, certified, door, inviteOf, owner, verified, withRevocation } from "../support/Certified.ts"
+import {
+  certificateOf,
+  certified,
+  door,
+  inviteOf,
+  keysOf,
+  owner,
+  verified,
+  withRevocation,
+} from "../support/Certified.ts"
 import { startClient } from "../support/Clients.ts"
-import { memberOf, membershipOf, peerOf, person, testLayer } from "../support/FakeBroker.ts"
+import { at, memberOf, membershipOf, peerOf, person, testLayer } from "../support/FakeBroker.ts"
 
 layer(testLayer)("the trust book", (it) => {
   it.effect("keeps the first proof of a key, though another comes along unasked", () =>
@@ -22,6 +31,43 @@ layer(testLayer)("the trust book", (it) => {
       assert.deepStrictEqual(more.members, [])
       assert.deepStrictEqual(book.certificateOf(bob.publicKey), certificateOf(bob))
       assert.isFalse(Result.getOrThrow(book.verified(bob.publicKey)).certificate.allowV1)
+    }),
+  )
+
+  it.effect("can read again what it gave to be remembered, also when one who revoked had left since", () =>
+    Effect.gen(function* () {
+      const [alice, bob, dora] = [yield* person("Alice"), yield* person("Bob"), yield* person("Dora")]
+      const sodium = yield* Sodium
+      const hall = keysOf("hall")
+      const book = new TrustBook(certified(alice), sodium)
+      const admin = certificateOf(bob, {}, hall)
+      book.learn({ certificates: [admin], invites: [inviteOf(hall, { role: "admin" })], revocations: [] }, 0)
+      const first = withRevocation([], dora.publicKey, {}, bob)
+      // Ours, when we leave: our own certificate is in the config file alone, and goes with it.
+      const { more } = book.learn(
+        { certificates: [], invites: [], revocations: withRevocation(first, alice.publicKey, {}, alice) },
+        0,
+      )
+      const back = { ...alice, ...keysOf("Alice again"), memberId: MemberId.make("again") }
+      for (const known of [more, book.confirmByVoice(bob.publicKey, at)]) {
+        const again = new TrustBook(certified(back), sodium)
+        assert.deepStrictEqual(again.restore(known), Result.void)
+        assert.strictEqual(again.standingOf(alice.publicKey)._tag, "Revoked")
+        assert.strictEqual(again.standingOf(back.publicKey)._tag, "Verified")
+      }
+    }),
+  )
+
+  it.effect("keeps no invite that nobody came by: a broker could send any number", () =>
+    Effect.gen(function* () {
+      const [alice, bob] = [yield* person("Alice"), yield* person("Bob")]
+      const hall = keysOf("hall")
+      const book = new TrustBook(certified(alice), yield* Sodium)
+      book.learn({ certificates: [], invites: [inviteOf(hall)], revocations: [] }, 0)
+      const certificates = [certificateOf(bob, {}, hall)]
+      assert.isFalse(book.learn({ certificates, invites: [], revocations: [] }, 0).isNew)
+      assert.isTrue(book.learn({ certificates, invites: [inviteOf(hall)], revocations: [] }, 0).isNew)
+      assert.strictEqual(book.standingOf(bob.publicKey)._tag, "Verified")
     }),
   )
 
