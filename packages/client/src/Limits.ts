@@ -45,6 +45,9 @@ export const unknownKeysMax = 1_000
 /** Members whose word for a revocation is weighed at a time. */
 export const trustGossipMax = 100
 
+/** Names that a broker may suggest where it refuses a target. */
+export const candidatesMax = 20
+
 /** What is held against a broker: each once, and no more than these. */
 export const alarmsMax = 100
 

@@ -12,6 +12,7 @@ import { Effect, Option, Queue, Schema } from "effect"
 import type { Membership } from "../keys/Membership.ts"
 import { Sodium } from "../keys/Sodium.ts"
 import { challengeTimeoutMillis, helloAckTimeoutMillis } from "../Limits.ts"
+import { brokerWords } from "./BrokerWords.ts"
 import type { Connection, ConnectionClosed } from "./Dialer.ts"
 
 export interface Identity {
@@ -43,8 +44,8 @@ type Frame<Type extends BrokerFrame["type"]> = Extract<BrokerFrame, { readonly t
 
 export const lostBy = ({ code, reason }: ConnectionClosed, refusal?: Frame<"error">): ConnectionLost =>
   new ConnectionLost({
-    reason: refusal?.code ?? (reason === "" ? closeMeaning(code) : reason),
-    detail: refusal?.message ?? closeMeaning(code),
+    reason: brokerWords(refusal?.code ?? (reason === "" ? closeMeaning(code) : reason)),
+    detail: brokerWords(refusal?.message ?? closeMeaning(code)),
     code,
     terminal: isTerminalClose(code),
   })

@@ -9,7 +9,8 @@ import type { ClientMessageId } from "@claudemesh/domain/Ids"
 import type { BrokerFrame } from "@claudemesh/domain/wire/BrokerFrame"
 import { isRetryable } from "@claudemesh/domain/wire/ErrorCode"
 import { Clock, Deferred, Effect, Exit, Latch, Schema } from "effect"
-import { backlogRefusalsMax, outboxMax, refusalsMax } from "../Limits.ts"
+import { backlogRefusalsMax, candidatesMax, outboxMax, refusalsMax } from "../Limits.ts"
+import { brokerWords } from "./BrokerWords.ts"
 import { spreadDelayMillis } from "./ReconnectPolicy.ts"
 
 export type Ack = Extract<BrokerFrame, { readonly type: "ack" }>
@@ -170,4 +171,8 @@ const mayPass = (entry: Entry, { code, retryable }: ErrorFrame): boolean => {
 }
 
 const refusal = ({ candidates, code, message }: ErrorFrame): SendRefused =>
-  new SendRefused({ code, explanation: message, candidates: candidates ?? [] })
+  new SendRefused({
+    code: brokerWords(code),
+    explanation: brokerWords(message),
+    candidates: (candidates ?? []).slice(0, candidatesMax).map(brokerWords),
+  })

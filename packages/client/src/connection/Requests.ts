@@ -7,6 +7,7 @@ import type { BrokerFrame } from "@claudemesh/domain/wire/BrokerFrame"
 import { type ClientFrame, encodeClientFrame } from "@claudemesh/domain/wire/ClientFrame"
 import { Deferred, Effect, Exit, Schema } from "effect"
 import { requestTimeoutMillis } from "../Limits.ts"
+import { brokerWords } from "./BrokerWords.ts"
 
 export class NotConnected extends Schema.TaggedError<NotConnected>()("NotConnected", { reason: Schema.String }) {
   override get message() {
@@ -117,5 +118,5 @@ export class Requests {
 
 const refusal = (request: string, frame: SettlingFrame): RequestRefused =>
   frame.type === "error"
-    ? new RequestRefused({ request, code: frame.code, explanation: frame.message })
+    ? new RequestRefused({ request, code: brokerWords(frame.code), explanation: brokerWords(frame.message) })
     : new RequestRefused({ request, code: "malformed", explanation: `it was answered with ${frame.type}` })

@@ -4,6 +4,7 @@
  */
 import { Cause, Effect, Layer, Queue } from "effect"
 import { dialTimeoutMillis, incomingFramesMax } from "../Limits.ts"
+import { brokerWords } from "./BrokerWords.ts"
 import { type Connection, ConnectionClosed, Dialer, DialFailed } from "./Dialer.ts"
 
 /** Given up, and not done: the broker expects the session back. */
@@ -36,7 +37,7 @@ const open = (url: string, incoming: Queue.Queue<string, ConnectionClosed>) =>
     const connection = listen(socket, incoming)
     socket.addEventListener("open", () => resume(Effect.succeed({ socket, connection })), { once: true })
     socket.addEventListener("close", ({ code, reason }) => {
-      resume(Effect.fail(new DialFailed({ url, reason: reason === "" ? closedBeforeOpen(code) : reason })))
+      resume(Effect.fail(new DialFailed({ url, reason: reason === "" ? closedBeforeOpen(code) : brokerWords(reason) })))
     })
     return Effect.sync(() => socket.close())
   }).pipe(

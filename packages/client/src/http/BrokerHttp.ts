@@ -21,6 +21,7 @@ import {
 import { Effect, Option, type Redacted, Schema } from "effect"
 import * as HttpClient from "effect/unstable/http/HttpClient"
 import * as HttpClientRequest from "effect/unstable/http/HttpClientRequest"
+import { brokerWords } from "../connection/BrokerWords.ts"
 import type { KeyPair } from "../keys/Sodium.ts"
 import { httpTimeoutMillis } from "../Limits.ts"
 import { type BrokerUrl, httpOriginOf } from "./BrokerUrl.ts"
@@ -172,7 +173,11 @@ const exchange = <A>(request: HttpClientRequest.HttpClientRequest, decode: (text
     const refusal = decodeError(text)
     if (Option.isSome(refusal)) {
       const { error, message } = refusal.value
-      return yield* new BrokerRefused({ status: response.status, error, explanation: message })
+      return yield* new BrokerRefused({
+        status: response.status,
+        error: brokerWords(error),
+        explanation: brokerWords(message),
+      })
     }
     return yield* new BrokerUnreachable({
       url: request.url,
