@@ -5,9 +5,11 @@
  */
 import { Database } from "bun:sqlite"
 import { randomBytes } from "node:crypto"
-import { readFile } from "node:fs/promises"
+import { mkdtempSync } from "node:fs"
+import { cp, readFile, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { assert, describe, it, vi } from "@effect/vitest"
+import { afterAll, assert, describe, it, vi } from "@effect/vitest"
 import { Effect } from "effect"
 import { type BrokerProcess, brokerProcess } from "../../../broker/test/support/BrokerProcess.ts"
 import { addInvite, newInvite } from "../../../broker/test/support/Meshes.ts"
@@ -65,24 +67,72 @@ const openRows = <A>(folder: string, use: (database: Database) => A): A => {
   }
 }
 
+const personIn =
+  (folder: string, broker: BrokerProcess) =>
+  (name: string): Person =>
+  (...args) =>
+    claudemesh(args, { CLAUDEMESH_HOME: join(folder, name), CLAUDEMESH_BROKER: broker.origin })
+
+interface Founded {
+  readonly folder: string
+  readonly meshId: string
+  readonly members: ReadonlyArray<Row>
+}
+
+/** The town as every story finds it: made once by the commands, and copied. */
+const foundTown = async (folder: string): Promise<Founded> =>
+  Effect.runPromise(
+    Effect.scoped(
+      Effect.gen(function* () {
+        const broker = yield* brokerProcess({ BROKER_DATA_DIR: join(folder, "data") })
+        return yield* Effect.promise(async () => {
+          const person = personIn(folder, broker)
+          const [ann, bob, carl] = [person("ann"), person("bob"), person("carl")]
+          const [made] = jsonLines(await ann("create", "team", "--as", "Ann", "--json"))
+          const link = done(await ann("invite", "--uses", "2")).trim()
+          done(await bob("join", link, "--as", "Bob"))
+          done(await carl("join", link, "--as", "Carl"))
+          const members = json(await ann("peers", "--json"))
+          await broker.terminate()
+          return { folder, meshId: String(made?.["meshId"]), members }
+        })
+      }),
+    ),
+  )
+
+let town: { readonly folder: string; readonly founded: Promise<Founded> } | undefined
+const theTown = (): Promise<Founded> => {
+  if (town === undefined) {
+    const folder = mkdtempSync(join(tmpdir(), "claudemesh-test-"))
+    town = { folder, founded: foundTown(folder) }
+  }
+  return town.founded
+}
+afterAll(() => rm(town?.folder ?? "", { recursive: true, force: true }))
+
+/** The broker of a copy has another port. */
+const moveHome = async (folder: string, name: string, brokerUrl: string): Promise<void> => {
+  const path = join(folder, name, "config.json")
+  const { meshes, ...rest } = JSON.parse(await readFile(path, "utf8"))
+  await writeFile(path, JSON.stringify({ ...rest, meshes: meshes.map((mesh: Row) => ({ ...mesh, brokerUrl })) }))
+}
+
 const story = (tell: (town: Town) => Promise<void>) =>
   Effect.scoped(
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
+      const founded = yield* Effect.promise(async () => {
+        const there = await theTown()
+        await cp(there.folder, folder, { recursive: true })
+        return there
+      })
       const broker = yield* brokerProcess({ BROKER_DATA_DIR: join(folder, "data") })
       yield* Effect.promise(async () => {
-        const person =
-          (name: string): Person =>
-          (...args) =>
-            claudemesh(args, { CLAUDEMESH_HOME: join(folder, name), CLAUDEMESH_BROKER: broker.origin })
+        await Promise.all(["ann", "bob", "carl"].map((name) => moveHome(folder, name, broker.url)))
+        const person = personIn(folder, broker)
         const [ann, bob, carl] = [person("ann"), person("bob"), person("carl")]
-        const [made] = jsonLines(await ann("create", "team", "--as", "Ann", "--json"))
-        const link = done(await ann("invite", "--uses", "2")).trim()
-        done(await bob("join", link, "--as", "Bob"))
-        done(await carl("join", link, "--as", "Carl"))
-        const members = json(await ann("peers", "--json"))
         const of = (name: string, field: string) =>
-          String(members.find(({ displayName }) => displayName === name)?.[field])
+          String(founded.members.find(({ displayName }) => displayName === name)?.[field])
         const whileStopped = async <A>(use: (database: Database) => A): Promise<A> => {
           await broker.terminate()
           const result = openRows(folder, use)
@@ -95,7 +145,7 @@ const story = (tell: (town: Town) => Promise<void>) =>
           ann,
           bob,
           carl,
-          meshId: String(made?.["meshId"]),
+          meshId: founded.meshId,
           key: (name) => of(name, "publicKey"),
           id: (name) => of(name, "memberId"),
           changed: async (change) => whileStopped(change),
