@@ -13,6 +13,12 @@ export const handedOverMax = 10_000
 /** Frames read from the socket and not yet handled: a full window, and room for replies and events. */
 export const incomingFramesMax = 4 * inFlightMax
 
+/** Characters of those frames together: a list of ten thousand sessions is a fourth of it. No broker fills our memory. */
+export const incomingCharactersMax = 67_108_864
+
+/** Of an answer over HTTP: a list of a thousand invites is a tenth of it. */
+export const httpAnswerBytesMax = 8_388_608
+
 export const dialTimeoutMillis = 10_000
 export const challengeTimeoutMillis = 5_000
 export const helloAckTimeoutMillis = 5_000

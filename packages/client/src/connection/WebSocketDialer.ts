@@ -3,7 +3,7 @@
  * so when frames come faster than they are handled the connection is given up; the broker sends them again (I23).
  */
 import { Cause, Effect, Layer, Queue } from "effect"
-import { dialTimeoutMillis, incomingFramesMax } from "../Limits.ts"
+import { dialTimeoutMillis, incomingCharactersMax, incomingFramesMax } from "../Limits.ts"
 import { brokerWords } from "./BrokerWords.ts"
 import { type Connection, ConnectionClosed, Dialer, DialFailed } from "./Dialer.ts"
 
@@ -54,9 +54,14 @@ const listen = (socket: WebSocket, incoming: Queue.Queue<string, ConnectionClose
   const end = (code: number, reason: string): void => {
     Queue.failCauseUnsafe(incoming, Cause.fail(new ConnectionClosed({ code, reason })))
   }
+  /** Since the queue was empty last: it is emptied as a whole. */
+  let waitingCharacters = 0
   socket.addEventListener("message", ({ data }) => {
-    if (typeof data !== "string" || Queue.offerUnsafe(incoming, data)) return
-    end(givenUp, "frames come faster than they are handled")
+    if (typeof data !== "string") return
+    if (Queue.sizeUnsafe(incoming) === 0) waitingCharacters = 0
+    waitingCharacters += data.length
+    if (waitingCharacters <= incomingCharactersMax && Queue.offerUnsafe(incoming, data)) return
+    end(givenUp, "frames come faster than they are handled, or are too large")
     socket.close(givenUp)
   })
   socket.addEventListener("close", ({ code, reason }) => end(code, reason))

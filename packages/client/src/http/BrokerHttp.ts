@@ -18,12 +18,13 @@ import {
   MeshCreated,
   Revoked,
 } from "@claudemesh/domain/wire/HttpApi"
-import { Effect, Option, type Redacted, Schema } from "effect"
+import { Effect, Option, type Redacted, Schema, Stream } from "effect"
+import * as FetchHttpClient from "effect/unstable/http/FetchHttpClient"
 import * as HttpClient from "effect/unstable/http/HttpClient"
 import * as HttpClientRequest from "effect/unstable/http/HttpClientRequest"
 import { brokerWords } from "../connection/BrokerWords.ts"
 import type { KeyPair } from "../keys/Sodium.ts"
-import { httpTimeoutMillis } from "../Limits.ts"
+import { httpAnswerBytesMax, httpTimeoutMillis } from "../Limits.ts"
 import { type BrokerUrl, httpOriginOf } from "./BrokerUrl.ts"
 import { signRequest } from "./SignRequest.ts"
 
@@ -167,7 +168,8 @@ const signedExchange = <A>(
 const exchange = <A>(request: HttpClientRequest.HttpClientRequest, decode: (text: string) => Option.Option<A>) =>
   Effect.gen(function* () {
     const response = yield* HttpClient.execute(request)
-    const text = yield* response.text
+    const bytes = Stream.limitBytes(response.stream, httpAnswerBytesMax, () => Stream.empty)
+    const text = yield* Stream.mkString(Stream.decodeText(bytes))
     const answer = decode(text)
     if (Option.isSome(answer)) return answer.value
     const refusal = decodeError(text)
@@ -184,6 +186,8 @@ const exchange = <A>(request: HttpClientRequest.HttpClientRequest, decode: (text
       reason: `status ${response.status}, and no broker's answer`,
     })
   }).pipe(
+    // What is signed is for this broker, and no broker sends us on to another host, or to one of this machine's ports.
+    Effect.provideService(FetchHttpClient.RequestInit, { redirect: "error" }),
     Effect.catchTag("HttpClientError", ({ message, reason }) =>
       Effect.fail(
         new BrokerUnreachable({
