@@ -44,7 +44,9 @@ export const verify = Command.make(
         ),
       )
       yield* Console.log(lines.join("\n"))
-      if (!verified) yield* Console.log(`If it is the same for both of you: npx claudemesh verify ${who} --matches`)
+      // By the key: by the name a broker could show another member next time, and that one's number nobody compared.
+      const same = `npx claudemesh verify ${pubkey} --matches`
+      if (!verified) yield* Console.log(`If it is the same for both of you: ${same}`)
     },
     Effect.scoped,
     Effect.provide(clientLayer),

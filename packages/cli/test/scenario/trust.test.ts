@@ -133,6 +133,7 @@ describe.concurrent("members, by the commands", () => {
       const his = json(await bob("verify", "Ann", "--json"))
       assert.match(hers.number, /^(\d{5} ){11}\d{5}$/)
       assert.deepStrictEqual([hers.number, hers.verified], [his.number, false])
+      assert.match(done(await ann("verify", "Bob")), /both of you: npx claudemesh verify [0-9a-f]{64} --matches\n/)
       assert.match(done(await ann("verify", "Bob", "--matches")), /^You have compared this number with Bob/)
       assert.match(done(await ann("peers")), /Bob +[0-9a-f]{8} +member, compared /)
       assert.match(done(await bob("peers")), /Ann +[0-9a-f]{8} +owner +away/)
