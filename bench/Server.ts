@@ -60,11 +60,12 @@ export const makeMesh = async (port: number, people: ReadonlyArray<ReturnType<ty
   const inviteLines = Object.values({ ...stated, allowUnsealed: "sealed-only" })
   const invite = { ...stated, signature: sign(owner.secretKey, ["claudemesh-invite-v1", ...inviteLines]) }
   const joinedAt = now.toISOString()
-  const members = people.map(({ memberId, publicKey }, index) => {
+  const members = people.map(({ memberId, publicKey, secretKey }, index) => {
     const displayName = `m${index}`
     const lines = [meshId, invite.publicKey, memberId, publicKey, displayName, "v2-only", joinedAt]
-    const signature = sign(inviteKeys.secretKey, ["claudemesh-certificate-v1", ...lines])
-    return { invite: invite.publicKey, memberId, publicKey, displayName, allowV1: false, joinedAt, signature }
+    const statement = ["claudemesh-certificate-v1", ...lines]
+    const [signature, consent] = [sign(inviteKeys.secretKey, statement), sign(secretKey, statement)]
+    return { invite: invite.publicKey, memberId, publicKey, displayName, allowV1: false, joinedAt, signature, consent }
   })
   const { ownerPublicKey } = invite
   const mesh = { meshId, slug: "bench", name: "bench", ownerPublicKey, allowUnsealed: false, invite, members }

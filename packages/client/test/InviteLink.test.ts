@@ -187,7 +187,7 @@ layer(testLayer)("an invite link", (it) => {
           sodium,
           ada.meshId,
           { ...certificate, displayName: mallory.displayName },
-          mallory.secretKey,
+          { invite: mallory.secretKey, member: ada.secretKey },
         )
         const lent = formatInviteLink({ ...link, issuer: { certificate: own, invite } })
         assert.deepInclude(yield* doubtOf(lent), { _tag: "LinkForged" })

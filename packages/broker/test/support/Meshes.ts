@@ -148,7 +148,8 @@ export const certificateOf = (person: Person, by: TestInvite, changes: Json = {}
     fields.allowV1 ? "v1-too" : "v2-only",
     fields.joinedAt,
   ]
-  return { ...fields, signature: sign(lines.join("\n"), signer) }
+  const statement = lines.join("\n")
+  return { ...fields, signature: sign(statement, signer), consent: sign(statement, person.keys) }
 }
 
 export const noRevocations = (meshId: string): string => sha256(`claudemesh-no-revocations-v1\n${meshId}`)

@@ -170,8 +170,8 @@ describe.concurrent("a member that the database made up", () => {
       await changed((database) =>
         // With Bob's name, and his certificate's other fields: it is as near to a proof as rows can be.
         database.run(
-          `INSERT INTO member (mesh_id, id, public_key, display_name, created_at, invite, allow_v1, joined_at, signature)
-           SELECT mesh_id, ?, ?, display_name, created_at, invite, allow_v1, joined_at, signature FROM member WHERE id = ?`,
+          `INSERT INTO member (mesh_id, id, public_key, display_name, created_at, invite, allow_v1, joined_at, signature, consent)
+           SELECT mesh_id, ?, ?, display_name, created_at, invite, allow_v1, joined_at, signature, consent FROM member WHERE id = ?`,
           [eve.memberId, eve.keys.publicKey, id("Bob")],
         ),
       )
@@ -216,8 +216,8 @@ describe.concurrent("a member that the database made up", () => {
           [door],
         )
         database.run(
-          `INSERT INTO member (mesh_id, id, public_key, display_name, created_at, invite, allow_v1, joined_at, signature)
-           SELECT mesh_id, ?, ?, 'Eve', created_at, ?, 1, joined_at, signature FROM member LIMIT 1`,
+          `INSERT INTO member (mesh_id, id, public_key, display_name, created_at, invite, allow_v1, joined_at, signature, consent)
+           SELECT mesh_id, ?, ?, 'Eve', created_at, ?, 1, joined_at, signature, consent FROM member LIMIT 1`,
           [eve.memberId, eve.keys.publicKey, door],
         )
       })

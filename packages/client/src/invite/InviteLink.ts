@@ -55,7 +55,7 @@ export class LinkForged extends Schema.TaggedError<LinkForged>()("LinkForged", {
 
 const version = "1"
 const ownFields = 13
-const issuerFields = 12
+const issuerFields = 13
 
 const ofHex = (hex: string): string => Buffer.from(hex, "hex").toString("base64url")
 const toHex = (field: string | undefined): string => Buffer.from(field ?? "", "base64url").toString("hex")
@@ -99,6 +99,7 @@ const issuerFieldsOf = ({ certificate, invite: own }: Issuer, invite: Invite): R
   certificate.allowV1 ? "v1-too" : "v2",
   ofTime(certificate.joinedAt),
   ofHex(certificate.signature),
+  ofHex(certificate.consent),
   ofHex(own.publicKey),
   own.brokerUrl === invite.brokerUrl ? "" : ofText(own.brokerUrl),
   own.role,
@@ -204,6 +205,7 @@ const issuerOf = (
     protocol,
     joinedAt,
     signature,
+    consent,
     key,
     url = "",
     role,
@@ -231,6 +233,7 @@ const issuerOf = (
     allowV1: protocol === "v1-too",
     joinedAt: toTime(joinedAt),
     signature: toHex(signature),
+    consent: toHex(consent),
   })
   return Option.isSome(invite) && Option.isSome(certificate)
     ? { certificate: certificate.value, invite: invite.value }

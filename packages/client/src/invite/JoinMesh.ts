@@ -21,7 +21,8 @@ const certified = Effect.fnUntraced(function* (
 ) {
   const joinedAt = isoFromMillis(yield* Clock.currentTimeMillis)
   const unsigned = { invite: invite.publicKey, memberId, publicKey, displayName, allowV1, joinedAt }
-  const certificate = signCertificate(yield* Sodium, invite.meshId, unsigned, inviteSecretKey)
+  const secretKeys = { invite: inviteSecretKey, member: secretKey }
+  const certificate = signCertificate(yield* Sodium, invite.meshId, unsigned, secretKeys)
   return { certificate, secretKey } satisfies PendingJoin
 })
 

@@ -101,7 +101,10 @@ export const newMesh = Effect.fnUntraced(function* (options: {
   const members = keys.map((member) => {
     const { displayName, memberId } = member
     const certificate = { invite: publicKey, memberId, publicKey: member.publicKey, displayName, allowV1, joinedAt }
-    return { ...member, certificate: signCertificate(sodium, meshId, certificate, secretKey) }
+    return {
+      ...member,
+      certificate: signCertificate(sodium, meshId, certificate, { invite: secretKey, member: member.secretKey }),
+    }
   })
   const request: CreateMesh = {
     meshId,

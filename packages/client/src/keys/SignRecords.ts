@@ -18,13 +18,15 @@ export const signInvite = ({ sign }: Signer, invite: Omit<Invite, "signature">, 
   signature: sign(inviteStatement(invite), secretKey),
 })
 
-/** With the invite's secret key. */
 export const signCertificate = (
   { sign }: Signer,
   meshId: MeshId,
-  certificate: Omit<Certificate, "signature">,
-  secretKey: SecretKey,
-): Certificate => ({ ...certificate, signature: sign(certificateStatement(meshId, certificate), secretKey) })
+  certificate: Omit<Certificate, "signature" | "consent">,
+  secretKeys: { readonly invite: SecretKey; readonly member: SecretKey },
+): Certificate => {
+  const statement = certificateStatement(meshId, certificate)
+  return { ...certificate, signature: sign(statement, secretKeys.invite), consent: sign(statement, secretKeys.member) }
+}
 
 /** With the secret key of who revokes. */
 export const signRevocation = (

@@ -28,6 +28,7 @@ const doubts: Readonly<Record<Extract<MemberStanding, { _tag: "Unverified" }>["d
   other_mesh: "its proof is another mesh's, or another owner's",
   bad_key: "it is no valid key",
   bad_signature: "its certificate was not signed by its invite",
+  no_consent: "the key itself did not ask to be certified so",
   bad_invite_signature: "its invite was not signed by who it says",
   expired_invite: "it joined after its invite had expired",
   issuer_unproved: "its invite is of somebody who may not invite",

@@ -73,7 +73,7 @@ export const certificateOf = (
       joinedAt: at,
       ...changes,
     },
-    invite.secretKey,
+    { invite: invite.secretKey, member: who.secretKey },
   )
 
 const ofMesh = (slug: string): Partial<Invite> => ({

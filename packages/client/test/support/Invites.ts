@@ -40,7 +40,10 @@ export const joinedBy = Effect.fnUntraced(function* (text: string, name: string)
   const { displayName, memberId, publicKey, secretKey } = yield* newMemberKeys(DisplayName.make(name))
   const joinedAt = isoFromMillis(yield* Clock.currentTimeMillis)
   const unsigned = { invite: link.invite.publicKey, memberId, publicKey, displayName, allowV1: false, joinedAt }
-  const certificate = signCertificate(sodium, link.invite.meshId, unsigned, link.secretKey)
+  const certificate = signCertificate(sodium, link.invite.meshId, unsigned, {
+    invite: link.secretKey,
+    member: secretKey,
+  })
   return membershipBy(link, { certificate, secretKey })
 })
 

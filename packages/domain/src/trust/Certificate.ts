@@ -1,6 +1,8 @@
 /**
- * A member, signed with the secret key of the invite that it joined by. Together with the invite, which is signed by
- * the owner or by an admin, it proves the membership to everybody who knows the owner's key, without the broker.
+ * A member, signed with the secret key of the invite that it joined by, and with its own. Together with the invite, which
+ * is signed by the owner or by an admin, it proves the membership to everybody who knows the owner's key, without the
+ * broker. Its own signature says that it is the one who wants to be called so: else whoever has any link could certify a
+ * key that is there already once more, under another name.
  */
 import { Schema } from "effect"
 import { MemberId, type MeshId, PublicKey, Signature } from "../Ids.ts"
@@ -18,10 +20,13 @@ export const Certificate = Schema.Struct({
   joinedAt: IsoTime,
   /** By the invite's secret key. */
   signature: Signature,
+  /** By the member's. */
+  consent: Signature,
 })
 export type Certificate = typeof Certificate.Type
 
-export const certificateStatement = (meshId: MeshId, certificate: Omit<Certificate, "signature">): string =>
+/** What both of them sign. */
+export const certificateStatement = (meshId: MeshId, certificate: Omit<Certificate, "signature" | "consent">): string =>
   [
     "claudemesh-certificate-v1",
     meshId,

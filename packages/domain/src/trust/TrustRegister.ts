@@ -26,6 +26,7 @@ export type Doubt =
   | "other_mesh"
   | "bad_key"
   | "bad_signature"
+  | "no_consent"
   | "bad_invite_signature"
   | "expired_invite"
   | "issuer_unproved"
@@ -227,7 +228,8 @@ export class TrustRegister {
     const doubt = this.#once(certificate, () => {
       if (!this.verifier.isUsableKey(key)) return "bad_key"
       const statement = certificateStatement(this.meshId, certificate)
-      return this.verifier.verify(statement, certificate.signature, certificate.invite) ? undefined : "bad_signature"
+      if (!this.verifier.verify(statement, certificate.signature, certificate.invite)) return "bad_signature"
+      return this.verifier.verify(statement, certificate.consent, key) ? undefined : "no_consent"
     })
     if (doubt !== undefined) return doubt
     if (certificate.joinedAt > invite.expiresAt) return "expired_invite"

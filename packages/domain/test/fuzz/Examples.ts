@@ -33,6 +33,7 @@ const certificate = {
   allowV1: true,
   joinedAt: at,
   signature,
+  consent: signature,
 }
 const revocation = {
   meshId: "m1",

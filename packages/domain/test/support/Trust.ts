@@ -62,7 +62,8 @@ export const certificateFor = (member: Keys, invite: Keys, changes: Partial<Cert
     joinedAt: noon,
     ...changes,
   }
-  return { ...unsigned, signature: sign(certificateStatement(team, unsigned), invite) }
+  const statement = certificateStatement(team, unsigned)
+  return { ...unsigned, signature: sign(statement, invite), consent: sign(statement, member) }
 }
 
 /** The next one of the register's list. */

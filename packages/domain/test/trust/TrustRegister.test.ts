@@ -79,10 +79,10 @@ describe("a member", () => {
     for (const who of [bob, carl]) register.learnCertificate(certificateFor(who, invite))
     const tags = () => [bob, carl].map(({ key }) => register.standingOf(key)._tag)
     assert.deepStrictEqual(tags(), ["Verified", "Verified"])
-    assert.strictEqual(checked, 3)
+    assert.strictEqual(checked, 5)
     register.learnRevocation(revocationIn(register, bob.key, owner))
     assert.deepStrictEqual(tags(), ["Revoked", "Verified"])
-    assert.strictEqual(checked, 4)
+    assert.strictEqual(checked, 6)
   })
 
   it("is none by an invite that somebody else signed in the owner's name", () => {
@@ -111,6 +111,16 @@ describe("a member", () => {
     register.learnInvite(inviteFrom(invite))
     register.learnCertificate(certificateFor(bob, mallory, { invite: invite.key }))
     assert.strictEqual(doubtOf(register, bob), "bad_signature")
+  })
+
+  it("is none when it did not sign the certificate itself: whoever has a link certifies nobody else's key", () => {
+    const register = newRegister()
+    register.learnInvite(inviteFrom(invite))
+    const unasked = certificateFor(bob, invite, { displayName: DisplayName.make("Alice") })
+    register.learnCertificate({ ...unasked, consent: certificateFor(bob, invite).consent })
+    assert.strictEqual(doubtOf(register, bob), "no_consent")
+    register.learnCertificate({ ...unasked, consent: unasked.signature })
+    assert.strictEqual(doubtOf(register, bob), "no_consent")
   })
 
   it("is none when any field of its certificate was changed", () => {

@@ -81,6 +81,7 @@ export const memberColumns = {
   allow_v1: "bigint",
   joined_at: "text",
   signature: "text",
+  consent: "text",
 } as const satisfies Record<string, Column>
 
 export const inviteColumns = {

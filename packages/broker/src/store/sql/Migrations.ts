@@ -144,7 +144,7 @@ const trust = Effect.gen(function* () {
     PRIMARY KEY (mesh_id, version)
   )`
   // Of a member without a certificate all of these are NULL.
-  for (const column of ["invite text", "allow_v1 bigint", "joined_at text", "signature text"]) {
+  for (const column of ["invite text", "allow_v1 bigint", "joined_at text", "signature text", "consent text"]) {
     yield* sql`ALTER TABLE mesh.member ADD COLUMN ${sql.literal(column)}`
   }
 })

@@ -21,7 +21,7 @@ export const readsWith = (sql: SqlClient.SqlClient) => {
     )
     if (mesh === undefined) return Option.none()
     const members = yield* Rows.members(
-      yield* sql`SELECT id, public_key, display_name, invite, allow_v1, joined_at, signature FROM mesh.member
+      yield* sql`SELECT id, public_key, display_name, invite, allow_v1, joined_at, signature, consent FROM mesh.member
         WHERE mesh_id = ${meshId} ORDER BY id`,
     )
     const invites = yield* Rows.invites(

@@ -101,6 +101,7 @@ const decodeMembers = decoder(
     allow_v1: Schema.NullOr(Int8),
     joined_at: Schema.NullOr(IsoTime),
     signature: Schema.NullOr(Signature),
+    consent: Schema.NullOr(Signature),
   }),
 )
 
@@ -108,10 +109,10 @@ export const members = (rows: unknown): Effect.Effect<ReadonlyArray<MemberRecord
   Effect.map(decodeMembers(rows), (found) =>
     found.map((row): MemberRecord => {
       const named = { memberId: row.id, publicKey: row.public_key, displayName: row.display_name }
-      const { invite, joined_at: joinedAt, signature } = row
-      return invite === null || joinedAt === null || signature === null
+      const { consent, invite, joined_at: joinedAt, signature } = row
+      return invite === null || joinedAt === null || signature === null || consent === null
         ? named
-        : { ...named, certificate: { invite, ...named, allowV1: row.allow_v1 === 1, joinedAt, signature } }
+        : { ...named, certificate: { invite, ...named, allowV1: row.allow_v1 === 1, joinedAt, signature, consent } }
     }),
   )
 
@@ -125,6 +126,7 @@ export const memberRow = (meshId: MeshId, { certificate, ...member }: MemberReco
   allow_v1: certificate === undefined ? null : Number(certificate.allowV1),
   joined_at: certificate?.joinedAt ?? null,
   signature: certificate?.signature ?? null,
+  consent: certificate?.consent ?? null,
 })
 
 const decodeInvites = decoder(

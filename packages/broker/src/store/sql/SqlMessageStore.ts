@@ -56,7 +56,7 @@ export const sqlMessageStore = Layer.effect(
         yield* sql`SELECT id, slug, name, owner_public_key, allow_unsealed FROM mesh.mesh WHERE id = ${mesh.meshId}`,
       )
       const existing = yield* Rows.members(
-        yield* sql`SELECT id, public_key, display_name, invite, allow_v1, joined_at, signature
+        yield* sql`SELECT id, public_key, display_name, invite, allow_v1, joined_at, signature, consent
           FROM mesh.member WHERE mesh_id = ${mesh.meshId}
             AND created_at = (SELECT created_at FROM mesh.mesh WHERE id = ${mesh.meshId})`,
       )
