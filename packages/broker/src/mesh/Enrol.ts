@@ -196,7 +196,10 @@ const revoke = (
   reply: Reply,
 ): Decision => {
   const { version } = revocation
-  if (by !== revocation.by) return refused("forbidden", "a revocation is brought by who signed it")
+  // It proves itself, so any member may bring it: also one that this broker had once, and lost with its database.
+  const isMember = state.register.isAdmin(by) || state.register.standingOf(by)._tag === "Verified"
+  if (by !== revocation.by && !isMember)
+    return refused("forbidden", "a revocation is brought by who signed it, or by a member")
   // Its answer was lost: whoever left cannot sign another one.
   if (Equal.equals(state.register.revocations[version - 1], revocation)) return EnrolmentAnswer.Revoked({ version })
   const { revoking } = state.enrolling

@@ -116,6 +116,10 @@ export class TrustBook {
     return this.#register?.version ?? 0
   }
 
+  get revocations(): ReadonlyArray<Revocation> {
+    return this.#register?.revocations ?? []
+  }
+
   /** Whether anybody can be proved here at all. */
   get isOpen(): boolean {
     return this.#register !== undefined

@@ -48,6 +48,8 @@ export interface TrustKeeper {
   /** Asks for what is unknown of these keys, if the broker answers. */
   readonly prove: (keys: ReadonlyArray<PublicKey>) => Effect.Effect<void>
   readonly standingOf: (key: PublicKey) => Effect.Effect<MemberStanding>
+  /** Known here, and not shown by the broker when it said last how many there are. */
+  readonly withheld: () => ReadonlyArray<Revocation>
   readonly nextRevocation: (subject: PublicKey, at: IsoTime) => Effect.Effect<UnsignedRevocation, RevocationRefused>
   readonly remember: (revocation: Revocation) => Effect.Effect<void, RevocationRefused>
   readonly confirmByVoice: (key: PublicKey) => Effect.Effect<void>
@@ -223,6 +225,7 @@ export const makeTrustKeeper = Effect.fnUntraced(function* (options: {
     isBehind: () => announcedVersion > book.version,
     prove,
     standingOf,
+    withheld: () => book.revocations.slice(shownVersion),
     nextRevocation: (subject, at) =>
       Effect.suspend(() => {
         const next = book.nextRevocation(subject, at)
