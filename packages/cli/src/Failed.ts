@@ -1,5 +1,6 @@
 /** A command that could not do what it was asked: one line for a person, and exit code 1. */
-import { Schema } from "effect"
+import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
+import { PlatformError, Schema } from "effect"
 
 export class Failed extends Schema.TaggedError<Failed>()("Failed", { reason: Schema.String }) {
   override get message() {
@@ -25,11 +26,31 @@ const codeOf = (error: object): string => {
   return "error" in error && typeof error.error === "string" ? error.error : ""
 }
 
+const wasPutOut = (error: { readonly _tag: string }): boolean =>
+  error._tag === "ClientStopped" && "code" in error && error.code === CloseCode.revoked.code
+
 export const remedyOf = (error: { readonly _tag: string }): string | undefined =>
-  remediesByCode[codeOf(error)] ?? remedies[error._tag]
+  wasPutOut(error)
+    ? "you were put out of it. Forget it here with: npx claudemesh leave <mesh>; to come back you need a new invite"
+    : (remediesByCode[codeOf(error)] ?? remedies[error._tag])
+
+/** What the system says about a file, in words. */
+const fileProblems: Readonly<Record<string, string>> = {
+  NotFound: "there is no such file or folder",
+  PermissionDenied: "this account may not",
+  BadResource: "it is no file that can be read and written",
+  AlreadyExists: "it is there already",
+}
+
+const wordsOf = (error: { readonly message: string }): string => {
+  if (!(error instanceof PlatformError.PlatformError) || error.reason._tag === "BadArgument") return error.message
+  const { _tag, pathOrDescriptor } = error.reason
+  const problem = fileProblems[_tag]
+  return problem === undefined || pathOrDescriptor === undefined ? error.message : `${pathOrDescriptor}: ${problem}`
+}
 
 export const failed = (error: { readonly _tag: string; readonly message: string }): Failed => {
   if (error instanceof Failed) return error
   const remedy = remedyOf(error)
-  return new Failed({ reason: remedy === undefined ? error.message : `${error.message}; ${remedy}` })
+  return new Failed({ reason: remedy === undefined ? wordsOf(error) : `${wordsOf(error)}; ${remedy}` })
 }

@@ -25,7 +25,9 @@ export const joinedMeshes = Effect.gen(function* () {
 export const chosenMeshes = Effect.fnUntraced(function* (slug: Option.Option<string>) {
   const joined = yield* joinedMeshes
   if (joined.length === 0) {
-    return yield* new Failed({ reason: "no mesh is joined; make one: npx claudemesh create my-team" })
+    return yield* new Failed({
+      reason: "no mesh is joined; make one: npx claudemesh create my-team, or join one: npx claudemesh join '<link>'",
+    })
   }
   if (Option.isNone(slug)) return joined
   const chosen = joined.filter((mesh) => mesh.slug === slug.value)

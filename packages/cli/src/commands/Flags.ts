@@ -1,5 +1,5 @@
 /** Flags that several commands share, said once. */
-import { Flag } from "effect/unstable/cli"
+import { Argument, Flag } from "effect/unstable/cli"
 import { Config } from "effect"
 
 export const json = Flag.Boolean("json").pipe(Flag.withDescription("Print JSON"), Flag.withDefault(false))
@@ -8,6 +8,11 @@ export const mesh = Flag.String("mesh").pipe(
   Flag.withAlias("m"),
   Flag.withDescription("Only this mesh, by its slug"),
   Flag.optional,
+)
+
+/** A member, as `memberCalled` finds it. */
+export const who = Argument.String("who").pipe(
+  Argument.withDescription("A member's name, or its key, or the first 8 characters or more of that"),
 )
 
 export const defaultBroker = "ws://127.0.0.1:7900/ws"

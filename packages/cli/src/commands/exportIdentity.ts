@@ -36,7 +36,10 @@ export const exportIdentity = Command.make(
 ).pipe(
   Command.withDescription("Write your identity and its keys to a file, encrypted with a passphrase"),
   Command.withExamples([
-    { command: "claudemesh export me.json", description: "All meshes; the passphrase is asked for" },
+    {
+      command: "claudemesh export me.json",
+      description: "All meshes; the passphrase is asked for, or taken from CLAUDEMESH_PASSPHRASE",
+    },
     { command: "claudemesh export me.json --mesh my-team", description: "One mesh" },
   ]),
 )

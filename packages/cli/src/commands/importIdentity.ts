@@ -1,9 +1,10 @@
 /** `import`: an exported identity, into the meshes of this machine. */
 import { importIdentities } from "@claudemesh/client/keys/IdentityExport"
-import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
+import { ConfigFile, type Memberships } from "@claudemesh/client/keys/ConfigFile"
+import type { Membership } from "@claudemesh/client/keys/Membership"
 import { Console, Effect, FileSystem, Result } from "effect"
 import { Argument, Command } from "effect/unstable/cli"
-import { failed } from "../Failed.ts"
+import { Failed, failed } from "../Failed.ts"
 import { printJson } from "../Output.ts"
 import * as Flags from "./Flags.ts"
 import { passphrase } from "./Passphrase.ts"
@@ -16,13 +17,43 @@ export const importIdentity = Command.make(
     const text = yield* (yield* FileSystem.FileSystem).readFileString(file)
     const config = yield* ConfigFile
     const identities = yield* importIdentities(text, yield* passphrase(false))
-    yield* config.update((meshes) => Result.succeed([...meshes, ...identities]))
-    const slugs = identities.map(({ slug }) => slug)
-    yield* json
-      ? printJson({ meshes: slugs })
-      : Console.log([`You are in ${slugs.join(", ")} on this machine, too.`, ...nextSteps(config.path)].join("\n"))
+    // What is here already, by the same key, is no reason to leave out the rest of a backup.
+    const isHere = (meshes: Memberships) => (identity: Membership) =>
+      meshes.some(({ meshId, pubkey }) => meshId === identity.meshId && pubkey === identity.pubkey)
+    const before = yield* config.read
+    const taken = identities.filter((identity) => !isHere(before)(identity))
+    if (taken.length === 0) {
+      return yield* new Failed({ reason: `nothing to take over: you are in ${slugsOf(identities)} here already` })
+    }
+    yield* config
+      .update((meshes) => Result.succeed([...meshes, ...taken]))
+      .pipe(
+        Effect.catchTag("AlreadyJoined", (error) =>
+          Effect.fail(
+            new Failed({
+              reason: `${error.message}; nothing was taken over. Leave that one first, or import into another CLAUDEMESH_HOME`,
+            }),
+          ),
+        ),
+      )
+    if (json) return yield* printJson({ meshes: taken.map(({ slug }) => slug) })
+    const others = identities.filter(isHere(before))
+    yield* Console.log(
+      [
+        `You are in ${slugsOf(taken)} on this machine, too.`,
+        ...(others.length === 0 ? [] : [`You were in ${slugsOf(others)} here already.`]),
+        ...nextSteps(config.path),
+      ].join("\n"),
+    )
   }, Effect.mapError(failed)),
 ).pipe(
   Command.withDescription("Take over an identity that was exported on another machine"),
-  Command.withExamples([{ command: "claudemesh import me.json", description: "The passphrase is asked for" }]),
+  Command.withExamples([
+    {
+      command: "claudemesh import me.json",
+      description: "The passphrase is asked for, or taken from CLAUDEMESH_PASSPHRASE",
+    },
+  ]),
 )
+
+const slugsOf = (meshes: Memberships): string => meshes.map(({ slug }) => slug).join(", ")

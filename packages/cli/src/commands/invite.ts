@@ -8,7 +8,7 @@ import { Console, Effect, Option, Schema } from "effect"
 import { Command, Flag } from "effect/unstable/cli"
 import { failed } from "../Failed.ts"
 import { theMesh } from "../Meshes.ts"
-import { bold, printJson, scannable } from "../Output.ts"
+import { aside, printJson, scannable } from "../Output.ts"
 import * as Flags from "./Flags.ts"
 import { lifetimeFlag } from "./Lifetime.ts"
 
@@ -30,7 +30,7 @@ export const invite = Command.make(
       Flag.withDefault(7 * 86_400_000),
     ),
     name: Flag.String("name").pipe(
-      Flag.withDescription("What you call the invite in `claudemesh invites` (default: its role)"),
+      Flag.withDescription("What you call the invite in `claudemesh invites` (default: for whom it is)"),
       Flag.withSchema(DisplayName),
       Flag.optional,
     ),
@@ -46,9 +46,9 @@ export const invite = Command.make(
       if (json) {
         return yield* printJson({ mesh: membership.slug, link: made.link, invite: publicKey, role, uses, expiresAt })
       }
-      yield* Console.error(
+      yield* aside(
         [
-          `Whoever has this link joins ${bold(membership.slug)} as ${role}, ${uses === 1 ? "once" : `${uses} times`}, until ${expiresAt}:`,
+          `Whoever has this link joins ${membership.slug} as ${role}, ${uses === 1 ? "once" : `${uses} times`}, until ${expiresAt}:`,
           `send it over a channel you trust. They run:  npx claudemesh join '<link>'`,
           ...scannable(made.link),
         ].join("\n"),

@@ -37,7 +37,7 @@ export const join = Command.make(
       const file = yield* ConfigFile
       const joined = yield* joinMesh(
         {
-          link: link === "-" ? (yield* wholeStdin).trim() : link,
+          link: (link === "-" ? yield* wholeStdin : link).replaceAll(/\s+/g, ""),
           displayName: Option.getOrElse(as, ownName),
           ...(Option.isSome(slug) && { slug: slug.value }),
           joined: yield* file.read,

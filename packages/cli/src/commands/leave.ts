@@ -1,5 +1,6 @@
 /** `leave`: out of a mesh oneself: the key is revoked by its own word, and the mesh is forgotten here. */
 import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
+import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { Console, Effect, Option, Result } from "effect"
 import { Argument, Command, Flag } from "effect/unstable/cli"
 import { Failed, failed } from "../Failed.ts"
@@ -27,13 +28,26 @@ export const leave = Command.make(
           reason: `you own ${slug}: nobody could make its admins any more. Keep the key with: npx claudemesh export ${slug}.json --mesh ${slug}; then leave with --give-up-owner-key`,
         })
       }
-      const client = yield* connectedTo(membership)
-      yield* client.roster
-      yield* revokeKey(client, pubkey, { publicKey: pubkey, secretKey })
+      const leaving = Effect.gen(function* () {
+        const client = yield* connectedTo(membership)
+        yield* client.roster
+        yield* revokeKey(client, pubkey, { publicKey: pubkey, secretKey })
+        return false
+      })
+      // Who was put out has nothing to revoke, and could neither forget the mesh nor come back to it by a new invite.
+      const wasOut = yield* Effect.catchIf(
+        leaving,
+        (error) => error._tag === "ClientStopped" && error.code === CloseCode.revoked.code,
+        () => Effect.succeed(true),
+      )
       yield* (yield* ConfigFile).update((meshes) => Result.succeed(meshes.filter((mesh) => mesh.meshId !== meshId)))
       yield* json
         ? printJson({ mesh: slug, left: true })
-        : Console.log(`You have left ${bold(slug)}. Your key is revoked there, and forgotten here.`)
+        : Console.log(
+            wasOut
+              ? `You had been put out of ${bold(slug)}, as its broker says. Your key is forgotten here.`
+              : `You have left ${bold(slug)}. Your key is revoked there, and forgotten here.`,
+          )
     },
     Effect.scoped,
     Effect.provide(clientLayer),

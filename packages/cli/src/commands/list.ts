@@ -24,7 +24,11 @@ export const list = Command.make(
         })),
       )
     }
-    if (meshes.length === 0) return yield* Console.log("No mesh is joined. Make one: npx claudemesh create my-team")
+    if (meshes.length === 0) {
+      return yield* Console.log(
+        "No mesh is joined. Make one: npx claudemesh create my-team, or join one: npx claudemesh join '<link>'",
+      )
+    }
     yield* Console.log(
       table(
         ["MESH", "YOU", "KEY", "BROKER"],

@@ -1,17 +1,17 @@
 /** `revoke`: a member out of the mesh, for good and for everybody. */
 import { authorityIn } from "@claudemesh/client/invite/NewInvite"
 import { Console, Effect } from "effect"
-import { Argument, Command } from "effect/unstable/cli"
+import { Command } from "effect/unstable/cli"
 import { Failed, failed } from "../Failed.ts"
 import { clientLayer, connectedTo, memberCalled, theMesh } from "../Meshes.ts"
-import { bold, printable, printJson } from "../Output.ts"
+import { bold, printable, printJson, shortKey } from "../Output.ts"
 import { keptNames, revokeKey } from "../Revoking.ts"
 import * as Flags from "./Flags.ts"
 
 export const revoke = Command.make(
   "revoke",
   {
-    who: Argument.String("who").pipe(Argument.withDescription("A member's name, or its key or the beginning of it")),
+    who: Flags.who,
     mesh: Flags.mesh,
     json: Flags.json,
   },
@@ -22,7 +22,7 @@ export const revoke = Command.make(
       const client = yield* connectedTo(membership)
       const member = yield* memberCalled(client, who)
       if (member.pubkey === membership.pubkey) {
-        return yield* new Failed({ reason: "that is you; to leave the mesh: npx claudemesh leave" })
+        return yield* new Failed({ reason: `that is you; to leave the mesh: npx claudemesh leave ${membership.slug}` })
       }
       const revocation = yield* revokeKey(client, member.pubkey, signer)
       const { displayName, memberId, pubkey } = member
@@ -30,12 +30,10 @@ export const revoke = Command.make(
         return yield* printJson({ mesh: membership.slug, memberId, displayName, publicKey: pubkey, ...revocation })
       const kept = keptNames(client, revocation)
       yield* Console.log(
-        printable(
-          [
-            `${bold(displayName)} (${pubkey.slice(0, 8)}) is out of ${membership.slug}: its sockets are closed, and nobody encrypts to it any more.`,
-            ...(kept === "" ? [] : [`They came by its invites and stay: ${kept}.`]),
-          ].join("\n"),
-        ),
+        [
+          `${bold(printable(displayName))} (${shortKey(pubkey)}) is out of ${membership.slug}: their sessions are ended, and nobody encrypts to them any more.`,
+          ...(kept === "" ? [] : [`These came by their invites, and stay: ${printable(kept)}.`]),
+        ].join("\n"),
       )
     },
     Effect.scoped,

@@ -14,7 +14,9 @@ export const revokeInvite = Command.make(
   "revoke-invite",
   {
     invite: Argument.String("invite").pipe(
-      Argument.withDescription("As `claudemesh invites` lists it: its name, or the beginning of its key"),
+      Argument.withDescription(
+        "As `claudemesh invites` lists it: its name, or the first 8 characters or more of its key",
+      ),
     ),
     mesh: Flags.mesh,
     json: Flags.json,
@@ -31,9 +33,7 @@ export const revokeInvite = Command.make(
       if (json) return yield* printJson({ mesh: membership.slug, ...revocation })
       const kept = keptNames(client, revocation)
       yield* Console.log(
-        printable(
-          `Nobody joins ${membership.slug} by ${bold(invite.label)} (${shortKey(invite.publicKey)}) any more. ${kept === "" ? "Nobody had." : `They had, and stay: ${kept}.`}`,
-        ),
+        `Nobody joins ${membership.slug} by ${bold(printable(invite.label))} (${shortKey(invite.publicKey)}) any more. ${kept === "" ? "Nobody who is a member had." : `They had, and stay: ${printable(kept)}.`}`,
       )
     },
     Effect.scoped,

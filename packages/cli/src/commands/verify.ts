@@ -1,16 +1,16 @@
 /** `verify`: a number to compare by voice with a member, and that it was compared. */
 import { safetyNumber } from "@claudemesh/client/invite/SafetyNumber"
-import { Console, Effect } from "effect"
-import { Argument, Command, Flag } from "effect/unstable/cli"
+import { Console, Effect, Option } from "effect"
+import { Command, Flag } from "effect/unstable/cli"
 import { Failed, failed } from "../Failed.ts"
 import { clientLayer, connectedTo, memberCalled, theMesh } from "../Meshes.ts"
-import { bold, printable, printJson } from "../Output.ts"
+import { bold, printable, printJson, shortKey } from "../Output.ts"
 import * as Flags from "./Flags.ts"
 
 export const verify = Command.make(
   "verify",
   {
-    who: Argument.String("who").pipe(Argument.withDescription("A member's name, or its key or the beginning of it")),
+    who: Flags.who,
     matches: Flag.Boolean("matches").pipe(
       Flag.withDescription("You have compared the number, and it is the same: remember that"),
       Flag.withDefault(false),
@@ -39,13 +39,13 @@ export const verify = Command.make(
       yield* Console.log(
         printable(
           verified
-            ? `You have compared this number with ${displayName} (${pubkey.slice(0, 8)}), and it was the same:`
-            : `Read this number to ${displayName} (${pubkey.slice(0, 8)}), who sees it with: npx claudemesh verify ${membership.displayName}`,
+            ? `You have compared this number with ${displayName} (${shortKey(pubkey)}), and it was the same:`
+            : `Read this number to ${displayName} (${shortKey(pubkey)}), who sees it with: npx claudemesh verify ${membership.displayName}`,
         ),
       )
       yield* Console.log(lines.join("\n"))
       // By the key: by the name a broker could show another member next time, and that one's number nobody compared.
-      const same = `npx claudemesh verify ${pubkey} --matches`
+      const same = `npx claudemesh verify ${pubkey} --matches${Option.isSome(mesh) ? ` --mesh ${mesh.value}` : ""}`
       if (!verified) yield* Console.log(`If it is the same for both of you: ${same}`)
     },
     Effect.scoped,
@@ -56,6 +56,9 @@ export const verify = Command.make(
   Command.withDescription("Compare keys with a member by voice, and remember that you did"),
   Command.withExamples([
     { command: "claudemesh verify bob", description: "The number; bob runs the same with your name" },
-    { command: "claudemesh verify bob --matches", description: "Once you both see the same" },
+    {
+      command: "claudemesh verify 3fa9c1d2… --matches",
+      description: "Once you both see the same: the line that was printed, with bob's whole key",
+    },
   ]),
 )

@@ -424,7 +424,7 @@ describe.concurrent("the command", () => {
     withFolder(async (folder) => {
       assert.strictEqual(
         done(await inHome(folder)("list")),
-        "No mesh is joined. Make one: npx claudemesh create my-team\n",
+        "No mesh is joined. Make one: npx claudemesh create my-team, or join one: npx claudemesh join '<link>'\n",
       )
       const needing = [["peers"], ["inbox"], ["status"], ["send", "bob", "hi"]]
       const runs = await Promise.all(needing.map((args) => inHome(folder)(...args)))

@@ -111,12 +111,22 @@ describe.concurrent("admins, by the commands", () => {
 
         done(await bob("send", "Ann", "last words"))
         const revoked = done(await ann("revoke", "Bob"))
-        assert.match(revoked, /^Bob \([0-9a-f]{8}\) is out of team.*\nThey came by its invites and stay: Carl\.\n$/)
+        assert.match(revoked, /^Bob \([0-9a-f]{8}\) is out of team.*\nThese came by their invites, and stay: Carl\.\n$/)
         assert.match(complaint(await bob("peers")), /revoked/)
         assert.match(complaint(await ann("send", "Bob", "are you there?")), /nobody here is "Bob"|revoked/)
         assert.match(done(await ann("inbox")), /Bob \(team, .*revoked: no member any more\)\nlast words\n/)
         assert.match(done(await ann("send", "Carl", "still here")), /^queued: Carl/)
         assert.match(done(await carl("inbox")), /Ann \(.*\)\nstill here\n/)
+
+        // Who was put out can forget the mesh, and come back by a new invite, also one that lost its lines on the way.
+        assert.match(
+          complaint(await bob("inbox")),
+          /you were put out of it\. Forget it here with: npx claudemesh leave/,
+        )
+        assert.match(done(await bob("leave", "team")), /^You had been put out of team/)
+        const link = done(await ann("invite")).trim()
+        done(await bob("join", ` ${link.slice(0, 99)}\n ${link.slice(99)}\n`, "--as", "Bob"))
+        done(await bob("send", "Ann", "back again"))
       }),
   )
 })
@@ -187,6 +197,20 @@ describe.concurrent("claudemesh export and import", () => {
       done(await ann("send", "Ann", "wherever you are"))
       assert.match(done(await elsewhere("inbox")), /Ann \(.*\)\nwherever you are\n/)
       done(await elsewhere("invite"))
+    }),
+  )
+
+  it.live("takes of a backup what is missing here, and leaves what is here as it is", () =>
+    town(async ({ folder, person }) => {
+      const ann = person("ann", { CLAUDEMESH_PASSPHRASE: "correct horse battery" })
+      done(await ann("create", "team", "--as", "Ann"))
+      done(await ann("create", "other", "--as", "Ann"))
+      const file = join(folder, "both.json")
+      done(await ann("export", file))
+      done(await ann("leave", "other", "--give-up-owner-key"))
+      assert.match(done(await ann("import", file)), /^You are in other on .*\nYou were in team here already\.\n/)
+      assert.match(complaint(await ann("import", file)), /nothing to take over: you are in team, other here already/)
+      assert.match(complaint(await ann("import", join(folder, "none.json"))), /none\.json: there is no such file/)
     }),
   )
 })
