@@ -1,5 +1,6 @@
 /** One agent's process: the production client, an agent that reads, and a way to die before it has acked. */
 import { type BrokerClient, makeBrokerClient } from "@claudemesh/client/BrokerClient"
+import { SeenMessages } from "@claudemesh/client/inbox/SeenMessages"
 import type { Membership } from "@claudemesh/client/keys/Membership"
 import { KnownMembers } from "@claudemesh/client/trust/KnownMembers"
 import { type Label, SessionId } from "@claudemesh/domain/Ids"
@@ -53,7 +54,7 @@ export class Peer {
         tags,
         maxInFlight: chance.pick([5, 20, 100, 500]) ?? 100,
         nextArrival: () => ++arrivals,
-      }).pipe(Scope.provide(scope), Effect.provide(KnownMembers.memory))
+      }).pipe(Scope.provide(scope), Effect.provide([KnownMembers.memory, SeenMessages.memory]))
       this.#client = client
       yield* client.awaitConnected("30 seconds").pipe(Effect.ignore)
       for (const channel of channels) yield* Effect.forkIn(this.#keepJoining(client, channel), scope)

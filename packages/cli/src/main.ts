@@ -4,6 +4,7 @@
  */
 import * as BunRuntime from "@effect/platform-bun/BunRuntime"
 import * as BunServices from "@effect/platform-bun/BunServices"
+import { SeenMessages } from "@claudemesh/client/inbox/SeenMessages"
 import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
 import { KnownMembers } from "@claudemesh/client/trust/KnownMembers"
 import { Cause, Console, Effect, Exit, Layer, Logger, Option, References } from "effect"
@@ -93,7 +94,7 @@ const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {
 BunRuntime.runMain(
   Command.run(root, { version: manifest.version }).pipe(
     Effect.tapCause(report),
-    Effect.provide([ConfigFile.layer, KnownMembers.layer]),
+    Effect.provide([ConfigFile.layer, KnownMembers.layer, SeenMessages.layer]),
     Effect.provide([BunServices.layer, FetchHttpClient.layer, logging]),
   ),
   { disableErrorReporting: true, teardown: (exit, onExit) => onExit(exitCode(exit)) },

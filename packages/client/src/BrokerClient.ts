@@ -19,7 +19,7 @@ import {
   type Push,
 } from "@claudemesh/domain/wire/BrokerFrame"
 import { encodeClientFrame } from "@claudemesh/domain/wire/ClientFrame"
-import { Clock, Crypto, Data, Deferred, type Duration, Effect, Latch, Option, Queue } from "effect"
+import { Clock, Crypto, Data, Deferred, type Duration, Effect, Latch, Option, Queue, Result } from "effect"
 import { type Connection, Dialer } from "./connection/Dialer.ts"
 import { ConnectionLost, greet, type Identity, lost, lostBy } from "./connection/Handshake.ts"
 import { type Ack, ClientStopped, makeOutbox, type OutboxFull, type SendRefused } from "./connection/Outbox.ts"
@@ -34,6 +34,7 @@ import {
 } from "./connection/Requests.ts"
 import { judged, judgeMessages } from "./inbox/JudgeMessage.ts"
 import { type HeldMessage, type InboxMessage, type Lease, PushBuffer } from "./inbox/PushBuffer.ts"
+import { seenInMemory, SeenMessages } from "./inbox/SeenMessages.ts"
 import type { Membership } from "./keys/Membership.ts"
 import { Sodium } from "./keys/Sodium.ts"
 import { pingIntervalMillis } from "./Limits.ts"
@@ -99,6 +100,8 @@ export interface BrokerClient {
   readonly standingOf: (key: PublicKey) => Effect.Effect<MemberStanding>
   /** What the broker did that an honest one does not, since the start. */
   readonly alarms: Effect.Effect<ReadonlyArray<string>>
+  /** Known here, and the broker does not show them: it hides them, or has lost them. They prove themselves. */
+  readonly withheldRevocations: Effect.Effect<ReadonlyArray<Revocation>, RequestError>
   /** The mesh's next revocation, to be signed. `kept`: all that came by the subject, of whom some may be left out. */
   readonly revocationOf: (
     subject: PublicKey,
@@ -154,13 +157,21 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
   let summary: string | undefined
   const wantedChannels = new Set<Label>()
 
-  const inbox = new PushBuffer((messageIds) => {
-    // Without a connection the ack is lost; the broker then pushes again, and the buffer acks again.
-    for (let from = 0; from < messageIds.length; from += ackBatchMax) {
-      const batch = messageIds.slice(from, from + ackBatchMax)
-      live?.connection.send(encodeClientFrame({ type: "client_ack", messageIds: batch }))
-    }
-  })
+  const forItself = seenInMemory(sessionId, yield* Clock.currentTimeMillis)
+  // Who only sends and asks takes no messages, and need not know which were shown.
+  const seen = yield* options.maxInFlight === 0
+    ? Effect.succeed(Result.succeed(forItself))
+    : Effect.result((yield* SeenMessages).open(meshId, sessionId))
+  const inbox = new PushBuffer(
+    Result.getOrElse(seen, () => forItself),
+    (messageIds) => {
+      // Without a connection the ack is lost; the broker then pushes again, and the buffer acks again.
+      for (let from = 0; from < messageIds.length; from += ackBatchMax) {
+        const batch = messageIds.slice(from, from + ackBatchMax)
+        live?.connection.send(encodeClientFrame({ type: "client_ack", messageIds: batch }))
+      }
+    },
+  )
 
   const enter = (next: ConnectionState) => {
     state = next
@@ -185,6 +196,7 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
     ask: (keys, after) => request((id): Request => ({ type: "get_trust", keys, after, id }), "trust"),
   })
   const { book } = keeper
+  const problem = keeper.problem ?? (Result.isFailure(seen) ? seen.failure.message : undefined)
 
   const listMembers = request((id): Request => ({ type: "list_members", id }), "members")
   const listPeers = request((id): Request => ({ type: "list_peers", id }), "peers")
@@ -359,9 +371,7 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
     })
 
   const run = Effect.gen(function* () {
-    if (keeper.problem !== undefined) {
-      return yield* stop({ reason: keeper.problem, detail: keeper.problem, code: undefined })
-    }
+    if (problem !== undefined) return yield* stop({ reason: problem, detail: problem, code: undefined })
     let attempt = 0
     while (true) {
       enter(ConnectionState.Connecting({ attempt: attempt + 1 }))
@@ -425,7 +435,7 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
     enqueue,
     send: (message) => Effect.flatMap(enqueue(message), ({ ack }) => ack),
     outboxSize: outbox.size,
-    take: (max) => judged(inbox.take(max), judge),
+    take: (max) => Effect.andThen(inbox.seenElsewhere, judged(inbox.take(max), judge)),
     judge,
     roster: Effect.map(refreshRoster, ({ members }) => members.map(memberView(book))),
     peers: listPeers.pipe(
@@ -435,6 +445,7 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
     nameOf: (key) => book.certificateOf(key)?.displayName,
     standingOf: keeper.standingOf,
     alarms: Effect.sync(() => [...keeper.alarms()]),
+    withheldRevocations: Effect.map(refreshRoster, keeper.withheld),
     revocationOf: (subject, nowMillis) =>
       Effect.andThen(refreshRoster, keeper.nextRevocation(subject, isoFromMillis(nowMillis))),
     remember: keeper.remember,

@@ -7,8 +7,10 @@ export const outboxMax = 100
 /** Messages waiting for the agent, or leased to it. The hello promises this window to the broker. */
 export const pushBufferMax = inFlightMax
 
-/** Message ids remembered as handed over, so that none is shown twice. */
-export const handedOverMax = 10_000
+/** Message ids of a mesh remembered as shown, so that none is shown twice. */
+export const seenMessagesMax = 100_000
+/** And for how long: a day longer than a copy of one can be shown. */
+export const seenMillis = 32 * 24 * 60 * 60_000
 
 /** Frames read from the socket and not yet handled: a full window, and room for replies and events. */
 export const incomingFramesMax = 4 * inFlightMax

@@ -93,13 +93,21 @@ export const makeMeshManager = Effect.fnUntraced(function* (
       }
     })
 
+  const seenElsewhere = Effect.forEach(all, ({ inbox }) => inbox.seenElsewhere, {
+    concurrency: "unbounded",
+    discard: true,
+  })
+
   const takeAll = (max: number = pushBufferMax) =>
-    judged(lease(max), (messages) =>
-      Effect.forEach(
-        all,
-        ({ judge, membership }) => judge(messages.filter(({ meshId }) => meshId === membership.meshId)),
-        { concurrency: "unbounded" },
-      ).pipe(Effect.map((ofMeshes) => ofMeshes.flat().toSorted(olderFirst))),
+    Effect.andThen(
+      seenElsewhere,
+      judged(lease(max), (messages) =>
+        Effect.forEach(
+          all,
+          ({ judge, membership }) => judge(messages.filter(({ meshId }) => meshId === membership.meshId)),
+          { concurrency: "unbounded" },
+        ).pipe(Effect.map((ofMeshes) => ofMeshes.flat().toSorted(olderFirst))),
+      ),
     )
 
   const setStatusEverywhere = (status: Status) =>

@@ -3,6 +3,7 @@ import { IsoTime } from "@claudemesh/domain/IsoTime"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
+import { SeenMessages } from "../src/inbox/SeenMessages.ts"
 import { makeMeshManager } from "../src/MeshManager.ts"
 import { KnownMembers } from "../src/trust/KnownMembers.ts"
 import { certified, trustOf } from "./support/Certified.ts"
@@ -38,6 +39,7 @@ const start = Effect.fnUntraced(function* (...slugs: ReadonlyArray<string>) {
     Effect.provide([
       dialerFor(Object.fromEntries(brokers.map(({ broker, slug }) => [`wss://${slug}.example.com/ws`, broker]))),
       KnownMembers.memory,
+      SeenMessages.memory,
     ]),
   )
   const broker = (slug: string) => {

@@ -1,8 +1,9 @@
-import { MeshId, MessageId, PublicKey, Slug } from "@claudemesh/domain/Ids"
+import { MeshId, MessageId, PublicKey, SessionId, Slug } from "@claudemesh/domain/Ids"
 import { IsoTime } from "@claudemesh/domain/IsoTime"
 import { assert, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Deferred, Effect, Fiber } from "effect"
 import { type HeldMessage, PushBuffer } from "../src/inbox/PushBuffer.ts"
+import { type Seen, seenInMemory } from "../src/inbox/SeenMessages.ts"
 import { Content } from "../src/seal/OpenPush.ts"
 import { settle } from "./support/FakeBroker.ts"
 
@@ -25,7 +26,7 @@ const message = (n: number): HeldMessage => ({
 
 const bufferOf = (...numbers: ReadonlyArray<number>) => {
   const acked: Array<ReadonlyArray<MessageId>> = []
-  const buffer = new PushBuffer((ids) => acked.push(ids))
+  const buffer = new PushBuffer(seenInMemory(SessionId.make("session"), 0), (ids) => acked.push(ids))
   for (const n of numbers) buffer.offer(message(n))
   return { acked, buffer, waiting: () => buffer.waiting.map(({ arrival }) => arrival) }
 }
@@ -89,15 +90,20 @@ it.effect("holds 500, leased ones included, and drops the newest unacked over th
   }),
 )
 
-it.effect("remembers the last 10,000 it handed over, and no more (I23)", () =>
+it.effect("acks only once it is written down that the host has it, and takes no second copy meanwhile (I7, I8)", () =>
   Effect.gen(function* () {
-    const { buffer } = bufferOf()
-    for (let n = 0; n <= 10_000; n++) {
-      buffer.offer(message(n))
-      yield* (yield* buffer.take()).consumed
-    }
-    assert.strictEqual(buffer.offer(message(1)), "handed-over-before")
-    assert.strictEqual(buffer.offer(message(0)), "kept")
+    const written = yield* Deferred.make<void>()
+    const acked: Array<ReadonlyArray<MessageId>> = []
+    const slow: Seen = { has: () => false, add: () => Deferred.await(written), refresh: Effect.void }
+    const buffer = new PushBuffer(slow, (ids) => acked.push(ids))
+    buffer.offer(message(1))
+    const consuming = yield* Effect.forkChild((yield* buffer.take()).consumed)
+    yield* settle
+    const meanwhile = { offered: buffer.offer(message(1)), acked: [...acked] }
+    yield* Deferred.succeed(written, undefined)
+    yield* Fiber.join(consuming)
+    assert.deepStrictEqual(meanwhile, { offered: "duplicate", acked: [] })
+    assert.deepStrictEqual(acked, [[idOf(1)]])
   }),
 )
 

@@ -4,6 +4,7 @@
  */
 import { type BrokerClient, makeBrokerClient } from "@claudemesh/client/BrokerClient"
 import { Dialer } from "@claudemesh/client/connection/Dialer"
+import { SeenMessages } from "@claudemesh/client/inbox/SeenMessages"
 import type { Membership } from "@claudemesh/client/keys/Membership"
 import type { Sodium } from "@claudemesh/client/keys/Sodium"
 import { KnownMembers } from "@claudemesh/client/trust/KnownMembers"
@@ -63,7 +64,7 @@ export const startAgent = Effect.fnUntraced(function* (options: {
     nextArrival: () => ++arrivals,
   }).pipe(
     Scope.provide(scope),
-    Effect.provide(KnownMembers.memory),
+    Effect.provide([KnownMembers.memory, SeenMessages.memory]),
     Effect.provideService(
       Dialer,
       network.dialer(number, () => alive),

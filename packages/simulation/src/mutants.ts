@@ -59,7 +59,7 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "dedupe dropped in the client",
     file: `${client}/inbox/PushBuffer.ts`,
-    find: "if (this.#handedOver.has(messageId)) {",
+    find: "if (this.#seen.has(message)) {",
     put: 'if (messageId === "never") {',
   },
   {

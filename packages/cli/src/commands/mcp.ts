@@ -1,5 +1,6 @@
 /** `mcp`: the MCP server that an agent's host starts. Stdout is MCP's alone. */
 import type { Dialer } from "@claudemesh/client/connection/Dialer"
+import type { SeenMessages } from "@claudemesh/client/inbox/SeenMessages"
 import type { Sodium } from "@claudemesh/client/keys/Sodium"
 import type { BrokerClient, ConnectionState } from "@claudemesh/client/BrokerClient"
 import { makeMeshManager, type MeshManager } from "@claudemesh/client/MeshManager"
@@ -88,7 +89,9 @@ export const mcp = Command.make(
         profile: yield* workplace(process.cwd()),
         ...(tags.length > 0 && { tags }),
       }
-      const services = yield* Effect.context<Dialer | KnownMembers | Sodium | Crypto.Crypto | Scope.Scope>()
+      const services = yield* Effect.context<
+        Dialer | KnownMembers | SeenMessages | Sodium | Crypto.Crypto | Scope.Scope
+      >()
       const manager = yield* Effect.cached(
         makeMeshManager(memberships, identity).pipe(
           Effect.tap(tried),

@@ -10,6 +10,7 @@ import { Server } from "@claudemesh/broker/http/Server"
 import { type BrokerClient, makeBrokerClient } from "@claudemesh/client/BrokerClient"
 import { createMesh } from "@claudemesh/client/http/BrokerHttp"
 import { BrokerUrl } from "@claudemesh/client/http/BrokerUrl"
+import { SeenMessages } from "@claudemesh/client/inbox/SeenMessages"
 import { membershipIn, newMesh, type NewMesh } from "@claudemesh/client/keys/CreateMesh"
 import { KnownMembers } from "@claudemesh/client/trust/KnownMembers"
 import { DisplayName, SessionId, Slug } from "@claudemesh/domain/Ids"
@@ -29,7 +30,7 @@ export const runDemo = Effect.scoped(
     yield* Effect.scoped(conversation(folder))
     yield* whatIsStored(folder)
   }),
-).pipe(Effect.provide([clientLayer, KnownMembers.memory]))
+).pipe(Effect.provide([clientLayer, KnownMembers.memory, SeenMessages.memory]))
 
 const conversation = Effect.fnUntraced(function* (folder: string) {
   const config = yield* brokerConfigOf({ BROKER_PORT: "0", BROKER_DATA_DIR: folder })

@@ -5,7 +5,7 @@
 import type { MeshManager } from "@claudemesh/client/MeshManager"
 import { Server } from "@modelcontextprotocol/sdk/server/index.js"
 import { CallToolRequestSchema, ListToolsRequestSchema } from "@modelcontextprotocol/sdk/types.js"
-import { Effect, type Fiber } from "effect"
+import { Effect, Fiber } from "effect"
 import manifest from "../../package.json" with { type: "json" }
 import { ConfirmingTransport } from "./ConfirmingTransport.ts"
 import { checkMessages } from "./tools/checkMessages.ts"
@@ -41,6 +41,12 @@ const instructions = [
 export const serveMcp = Effect.fnUntraced(function* (manager: Effect.Effect<MeshManager>) {
   const services = yield* Effect.context<never>()
   const run = Effect.runForkWith(services)
+  const handingOver = new Set<Fiber.Fiber<void>>()
+  const handOver = (end: Effect.Effect<void>) => {
+    const fiber = run(end)
+    handingOver.add(fiber)
+    fiber.addObserver(() => handingOver.delete(fiber))
+  }
   const transport = new ConfirmingTransport()
   const server = new Server(
     { name: "claudemesh", title: "claudemesh: people on the mesh", version: manifest.version },
@@ -59,18 +65,18 @@ export const serveMcp = Effect.fnUntraced(function* (manager: Effect.Effect<Mesh
 
   server.setRequestHandler(CallToolRequestSchema, async ({ params }, { requestId, signal }) => {
     const result = await finished(run(call(manager, params.name, params.arguments)))
-    const { handOver } = result
-    if (handOver !== undefined) {
+    const { handOver: lease } = result
+    if (lease !== undefined) {
       const notSent = () => {
         transport.forget(requestId)
-        run(handOver.notSent)
+        handOver(lease.notSent)
       }
       if (signal.aborted) notSent()
       else {
         signal.addEventListener("abort", notSent, { once: true })
         transport.whenSent(requestId, () => {
           signal.removeEventListener("abort", notSent)
-          run(handOver.sent)
+          handOver(lease.sent)
         })
       }
     }
@@ -89,7 +95,10 @@ export const serveMcp = Effect.fnUntraced(function* (manager: Effect.Effect<Mesh
     const end = () => resume(Effect.void)
     process.stdin.once("end", end)
     process.stdin.once("close", end)
-  })
+  }).pipe(
+    // The host has these: it is written down before the program ends.
+    Effect.ensuring(Effect.suspend(() => Effect.forEach(handingOver, Fiber.await, { discard: true }))),
+  )
 })
 
 const call = (manager: Effect.Effect<MeshManager>, name: string, input: unknown): Effect.Effect<ToolResult> => {

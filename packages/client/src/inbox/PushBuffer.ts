@@ -1,15 +1,16 @@
 /**
  * Messages of one mesh that wait for the agent: at most 500, buffered and leased together (I23). They are taken
- * as a lease and acked only once the host has them (I8). No message id is shown twice: one that comes again while
- * it waits is dropped, and one that was handed over is acked again, for that ack was lost (I7).
+ * as a lease, written down as shown once the host has them, and acked then (I8). No message id is shown twice: one that
+ * comes again while it waits is dropped, and one that was shown is acked again, for that ack was lost (I7).
  */
 import type { DisplayName, MeshId, MessageId, PublicKey, SessionId, Slug } from "@claudemesh/domain/Ids"
 import type { IsoTime } from "@claudemesh/domain/IsoTime"
 import type { Priority } from "@claudemesh/domain/routing/Status"
 import { Effect, Latch } from "effect"
-import { handedOverMax, pushBufferMax } from "../Limits.ts"
+import { pushBufferMax } from "../Limits.ts"
 import type { Content } from "../seal/OpenPush.ts"
 import type { MemberStanding } from "../trust/MemberStanding.ts"
+import type { Seen } from "./SeenMessages.ts"
 
 /** As it came: from whom it is, and whether that is somebody, is judged when it is taken (`JudgeMessage.ts`). */
 export interface HeldMessage {
@@ -38,7 +39,7 @@ export interface InboxMessage extends HeldMessage {
 /** Ends with the first of `consumed` and `putBack`; whatever comes after that does nothing. */
 export interface Lease<Message extends HeldMessage = InboxMessage> {
   readonly messages: ReadonlyArray<Message>
-  /** The host has them: they are acked. */
+  /** The host has them: that is written down, and they are acked. */
   readonly consumed: Effect.Effect<void>
   /** The host could not take them: they wait again, where they stood. */
   readonly putBack: Effect.Effect<void>
@@ -49,23 +50,24 @@ export type Offered = "kept" | "duplicate" | "handed-over-before" | "full"
 export class PushBuffer {
   #waiting: Array<HeldMessage> = []
   readonly #leased = new Set<MessageId>()
-  /** In the order of the hand-over, so that the oldest is forgotten first. */
-  readonly #handedOver = new Set<MessageId>()
   readonly #available = Latch.makeUnsafe()
   readonly #ack: (messageIds: ReadonlyArray<MessageId>) => void
+  readonly #seen: Seen
   #dropped = 0
 
-  constructor(ack: (messageIds: ReadonlyArray<MessageId>) => void) {
+  constructor(seen: Seen, ack: (messageIds: ReadonlyArray<MessageId>) => void) {
+    this.#seen = seen
     this.#ack = ack
   }
 
   offer(message: HeldMessage): Offered {
     const { messageId } = message
-    if (this.#handedOver.has(messageId)) {
+    // First, for one that is being written down is acked when it is written.
+    if (this.#leased.has(messageId) || this.#waiting.some((other) => other.messageId === messageId)) return "duplicate"
+    if (this.#seen.has(message)) {
       this.#ack([messageId])
       return "handed-over-before"
     }
-    if (this.#leased.has(messageId) || this.#waiting.some((other) => other.messageId === messageId)) return "duplicate"
     if (this.#waiting.length + this.#leased.size >= pushBufferMax) {
       this.#dropped += 1
       return "full"
@@ -81,6 +83,16 @@ export class PushBuffer {
    */
   connectionLost(ownSpec: string): void {
     this.#setWaiting(this.#waiting.filter(({ targetSpec }) => targetSpec === ownSpec))
+  }
+
+  /** What another process of this machine has shown meanwhile is acked, and not shown. */
+  get seenElsewhere(): Effect.Effect<void> {
+    return Effect.map(this.#seen.refresh, () => {
+      const seen = this.#waiting.filter((message) => this.#seen.has(message))
+      if (seen.length === 0) return
+      this.#setWaiting(this.#waiting.filter((message) => !seen.includes(message)))
+      this.#ack(seen.map(({ messageId }) => messageId))
+    })
   }
 
   /** By arrival. */
@@ -106,29 +118,32 @@ export class PushBuffer {
   lease(messages: ReadonlyArray<HeldMessage>): Lease<HeldMessage> {
     for (const { messageId } of messages) this.#leased.add(messageId)
     this.#setWaiting(this.#waiting.filter(({ messageId }) => !this.#leased.has(messageId)))
+    const messageIds = messages.map(({ messageId }) => messageId)
     let open = true
-    const end = (how: () => void) =>
-      Effect.sync(() => {
-        if (!open) return
+    const end = (how: Effect.Effect<void>) =>
+      Effect.suspend(() => {
+        if (!open) return Effect.void
         open = false
-        for (const { messageId } of messages) this.#leased.delete(messageId)
-        how()
+        return messages.length === 0 ? Effect.void : Effect.uninterruptible(how)
       })
+    const release = () => {
+      for (const messageId of messageIds) this.#leased.delete(messageId)
+    }
     return {
       messages,
-      consumed: end(() => this.#handOver(messages.map(({ messageId }) => messageId))),
-      putBack: end(() => this.#setWaiting([...messages, ...this.#waiting].toSorted((a, b) => a.arrival - b.arrival))),
+      consumed: end(
+        Effect.map(this.#seen.add(messageIds), () => {
+          release()
+          this.#ack(messageIds)
+        }),
+      ),
+      putBack: end(
+        Effect.sync(() => {
+          release()
+          this.#setWaiting([...messages, ...this.#waiting].toSorted((a, b) => a.arrival - b.arrival))
+        }),
+      ),
     }
-  }
-
-  #handOver(messageIds: ReadonlyArray<MessageId>): void {
-    if (messageIds.length === 0) return
-    for (const messageId of messageIds) this.#handedOver.add(messageId)
-    for (const oldest of this.#handedOver) {
-      if (this.#handedOver.size <= handedOverMax) break
-      this.#handedOver.delete(oldest)
-    }
-    this.#ack(messageIds)
   }
 
   #setWaiting(messages: Array<HeldMessage>): void {

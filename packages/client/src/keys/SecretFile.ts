@@ -31,15 +31,18 @@ export class FileUnusable extends Schema.TaggedError<FileUnusable>()("FileUnusab
 const failedTo = (doing: FileUnusable["doing"], path: string) =>
   Effect.mapError((error: PlatformError.PlatformError) => new FileUnusable({ path, doing, reason: error.message }))
 
+export const refuseExposed = (path: string, mode: number): Effect.Effect<void, SecretExposed> => {
+  if ((mode & 0o077) === 0) return Effect.void
+  const shown = (mode & 0o777).toString(8).padStart(4, "0")
+  return Effect.fail(new SecretExposed({ path, mode: shown, command: `chmod 600 ${quoted(path)}` }))
+}
+
 /** None when there is no file. */
 export const readSecretFile = Effect.fnUntraced(function* (path: string) {
   const fs = yield* FileSystem.FileSystem
   return yield* Effect.gen(function* () {
     const { mode } = yield* fs.stat(path)
-    if ((mode & 0o077) !== 0) {
-      const shown = (mode & 0o777).toString(8).padStart(4, "0")
-      return yield* new SecretExposed({ path, mode: shown, command: `chmod 600 ${quoted(path)}` })
-    }
+    yield* refuseExposed(path, mode)
     return Option.some(yield* fs.readFileString(path))
   }).pipe(
     Effect.catchTag("PlatformError", (error) =>

@@ -2,6 +2,7 @@
 import { Effect, Layer } from "effect"
 import { makeBrokerClient } from "../../src/BrokerClient.ts"
 import type { Identity } from "../../src/connection/Handshake.ts"
+import { SeenMessages } from "../../src/inbox/SeenMessages.ts"
 import { KnownMembers } from "../../src/trust/KnownMembers.ts"
 import { certified, trustOf } from "./Certified.ts"
 import { dialerFor, FakeBroker, memberOf, peerOf, person, settle } from "./FakeBroker.ts"
@@ -10,6 +11,7 @@ export const startClient = Effect.fnUntraced(function* (
   prepare: (broker: FakeBroker) => void = () => {},
   changes: Partial<Identity> = {},
   memory: Layer.Layer<KnownMembers> = KnownMembers.memory,
+  seen: Layer.Layer<SeenMessages> = SeenMessages.memory,
 ) {
   const alice = yield* person("Alice")
   const bob = yield* person("Bob")
@@ -26,7 +28,7 @@ export const startClient = Effect.fnUntraced(function* (
     client: { name: "test", version: "1" },
     nextArrival: () => ++arrivals,
     ...changes,
-  }).pipe(Effect.provide(Layer.merge(dialerFor({ [membership.brokerUrl]: broker }), memory)))
+  }).pipe(Effect.provide(Layer.mergeAll(dialerFor({ [membership.brokerUrl]: broker }), memory, seen)))
   yield* settle
   return { alice, bob, broker, client, membership }
 })

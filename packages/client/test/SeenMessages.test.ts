@@ -1,0 +1,319 @@
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as BunServices from "@effect/platform-bun/BunServices"
+import { MeshId, MessageId, SessionId } from "@claudemesh/domain/Ids"
+import { isoFromMillis } from "@claudemesh/domain/IsoTime"
+import { assert, layer } from "@effect/vitest"
+import { Effect, Layer, Logger } from "effect"
+import { TestClock } from "effect/testing"
+import { seenInMemory, SeenMessages } from "../src/inbox/SeenMessages.ts"
+import { Sodium } from "../src/keys/Sodium.ts"
+import { Content } from "../src/seal/OpenPush.ts"
+import { KnownMembers } from "../src/trust/KnownMembers.ts"
+import { startClient } from "./support/Clients.ts"
+import { at, type FakeBroker, type Person, pushOf, settle } from "./support/FakeBroker.ts"
+import { sealedSend } from "./support/SealedSend.ts"
+
+const meshId = MeshId.make("mesh-team")
+const [here, there] = [SessionId.make("here"), SessionId.make("there")]
+const day = 24 * 60 * 60_000
+const idOf = (n: number) => MessageId.make(n.toString(16).padStart(32, "0"))
+
+const inFolder = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "claudemesh-seen-"))),
+  (directory) => Effect.sync(() => rmSync(directory, { recursive: true })),
+).pipe(
+  Effect.map((directory) => {
+    const seen = SeenMessages.layerIn(directory).pipe(Layer.provide(BunServices.layer))
+    return {
+      directory,
+      path: join(directory, "seen", `${meshId}.log`),
+      seen,
+      /** As another process of the machine does. */
+      open: (sessionId: SessionId) =>
+        Effect.flatMap(SeenMessages, ({ open }) => open(meshId, sessionId)).pipe(Effect.provide(seen)),
+    }
+  }),
+)
+
+const direct = (n: number) => ({
+  messageId: idOf(n),
+  targetSpec: "ab".repeat(32),
+  createdAt: at,
+  content: Content.Opened({ text: "hi", binding: "bound", sentAt: at }),
+})
+
+const toAll = (n: number, sentMillis: number) => ({
+  ...direct(n),
+  targetSpec: "*",
+  content: Content.Opened({ text: "hi", binding: "bound", sentAt: isoFromMillis(sentMillis) }),
+})
+
+/** The files are real, so their answers come in their own time. */
+const fromDisk = Effect.gen(function* () {
+  for (let n = 0; n < 20; n++) {
+    yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+    yield* settle
+  }
+})
+
+/** Bob's message, pushed as if it had never been before, and what the agent then sees of it. */
+const pushed = Effect.fnUntraced(function* ({
+  alice,
+  bob,
+  broker,
+}: {
+  readonly alice: Person
+  readonly bob: Person
+  readonly broker: FakeBroker
+}) {
+  const send = yield* sealedSend({ from: bob, to: alice, text: "the plan" })
+  broker.latest.say(pushOf(send, bob, meshId, alice.publicKey, { redelivered: false }))
+  yield* settle
+})
+
+const textsOf = (messages: ReadonlyArray<{ readonly content: object }>) =>
+  messages.map(({ content }) => ("text" in content ? content.text : undefined))
+
+const acksOf = (broker: FakeBroker) => broker.sent("client_ack").flatMap(({ messageIds }) => messageIds)
+
+layer(Layer.merge(Sodium.layer, BunServices.layer))("a message that was shown on this machine", (it) => {
+  const start = (seen: Layer.Layer<SeenMessages>) => startClient(() => {}, {}, KnownMembers.memory, seen)
+
+  it.effect("is not shown by the next process, though the broker pushes it as new: it is acked (I7)", () =>
+    Effect.gen(function* () {
+      const { seen } = yield* inFolder
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const first = yield* start(seen)
+          yield* pushed(first)
+          const lease = yield* first.client.take()
+          assert.deepStrictEqual(textsOf(lease.messages), ["the plan"])
+          yield* lease.consumed
+        }),
+      )
+      const next = yield* start(seen)
+      yield* pushed(next)
+      assert.deepStrictEqual(next.client.inbox.waiting, [])
+      assert.lengthOf(acksOf(next.broker), 1)
+    }),
+  )
+
+  it.effect("is shown again, and not lost, when the process died before the host had it (I8)", () =>
+    Effect.gen(function* () {
+      const { seen } = yield* inFolder
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const first = yield* start(seen)
+          yield* pushed(first)
+          assert.lengthOf((yield* first.client.take()).messages, 1)
+        }),
+      )
+      const next = yield* start(seen)
+      yield* pushed(next)
+      assert.deepStrictEqual(textsOf((yield* next.client.take()).messages), ["the plan"])
+      assert.deepStrictEqual(acksOf(next.broker), [])
+    }),
+  )
+
+  it.effect("is taken from the inbox of a process that runs beside, and acked there (I7)", () =>
+    Effect.gen(function* () {
+      const { seen } = yield* inFolder
+      const [one, other] = [yield* start(seen), yield* start(seen)]
+      yield* pushed(one)
+      yield* pushed(other)
+      yield* (yield* one.client.take()).consumed
+      assert.lengthOf(other.client.inbox.waiting, 1)
+      assert.deepStrictEqual((yield* other.client.take()).messages, [])
+      assert.deepStrictEqual(other.client.inbox.waiting, [])
+      assert.lengthOf(acksOf(other.broker), 1)
+    }),
+  )
+
+  it.effect("is in a file of ours alone, and is written there before it is acked (I8, I19)", () =>
+    Effect.gen(function* () {
+      const { directory, path, seen } = yield* inFolder
+      const { broker, client, ...people } = yield* start(seen)
+      yield* pushed({ broker, ...people })
+      const lease = yield* client.take()
+      let written = ""
+      broker.override = ({ type }) => {
+        if (type === "client_ack") written = readFileSync(path, "utf8")
+        return false
+      }
+      yield* lease.consumed
+      assert.include(written, ` ${lease.messages[0]?.messageId} ${people.alice.sessionId}\n`)
+      assert.strictEqual(statSync(path).mode & 0o777, 0o600)
+      assert.strictEqual(statSync(join(directory, "seen")).mode & 0o777, 0o700)
+    }),
+  )
+
+  it.effect("is remembered by each of many processes that write at once", () =>
+    Effect.gen(function* () {
+      const { open } = yield* inFolder
+      yield* Effect.forEach(
+        Array.from({ length: 8 }, (_, n) => n),
+        (n) => Effect.flatMap(open(SessionId.make(`s${n}`)), ({ add }) => add([idOf(n), idOf(100 + n)])),
+        { concurrency: "unbounded", discard: true },
+      ).pipe(TestClock.withLive)
+      // The times are of today, and the test clock's day is long ago.
+      const { has } = yield* open(here)
+      for (let n = 0; n < 8; n++) assert.isTrue(has(direct(n)) && has(direct(100 + n)), String(n))
+    }),
+  )
+
+  it.effect("is remembered by a process that runs on while another writes the file anew", () =>
+    Effect.gen(function* () {
+      const { open, path } = yield* inFolder
+      const beside = yield* open(there)
+      yield* beside.add([idOf(1), idOf(2)])
+      yield* beside.refresh
+      yield* TestClock.adjust("33 days")
+      const { add } = yield* open(here)
+      assert.notInclude(readFileSync(path, "utf8"), idOf(1))
+      yield* add([idOf(3)])
+      yield* beside.refresh
+      assert.isTrue(beside.has(direct(3)))
+      yield* beside.add([idOf(4)])
+      assert.isTrue((yield* open(here)).has(direct(4)))
+    }),
+  )
+
+  it.effect("is known for 32 days, and then its line is taken out, when most of the file is as old", () =>
+    Effect.gen(function* () {
+      const { open, path } = yield* inFolder
+      yield* (yield* open(here)).add([idOf(1), idOf(2)])
+      yield* TestClock.adjust(31.5 * day)
+      const later = yield* open(here)
+      assert.isTrue(later.has(direct(1)))
+      yield* later.add([idOf(3)])
+      yield* TestClock.adjust(day)
+      const last = yield* open(here)
+      assert.deepStrictEqual([last.has(direct(1)), last.has(direct(3))], [false, true])
+      assert.notInclude(readFileSync(path, "utf8"), idOf(1))
+      assert.include(readFileSync(path, "utf8"), idOf(3))
+      assert.strictEqual(statSync(path).mode & 0o777, 0o600)
+    }),
+  )
+
+  it.effect("is one of 100,000 at most: the oldest is forgotten first (I23)", () =>
+    Effect.gen(function* () {
+      const { add, has } = seenInMemory(here, 0)
+      yield* add(Array.from({ length: 100_001 }, (_, n) => idOf(n)))
+      assert.deepStrictEqual([has(direct(0)), has(direct(1)), has(direct(100_000))], [false, true, true])
+    }),
+  )
+
+  it.effect("is found among lines that are none: of another program, broken, or cut off by a full disk", () =>
+    Effect.gen(function* () {
+      const { open, path } = yield* inFolder
+      yield* (yield* open(here)).add([1, 2, 3, 4, 5].map(idOf))
+      appendFileSync(
+        path,
+        `nonsense\n\n-1 ${idOf(7)} here\n5 ${idOf(8)}\n5 ${idOf(9)} he re\n0 ${idOf(10).slice(0, 9)}`,
+      )
+      yield* (yield* open(here)).add([idOf(6)])
+      const { has } = yield* open(here)
+      const found = Array.from({ length: 11 }, (_, n) => n).filter((n) => has(direct(n)))
+      assert.deepStrictEqual(found, [1, 2, 3, 4, 5, 6])
+      assert.include(readFileSync(path, "utf8"), "nonsense")
+    }),
+  )
+
+  it.effect("to a group is shown by each session that was there when it was sent, and once (I7)", () =>
+    Effect.gen(function* () {
+      const { open } = yield* inFolder
+      yield* TestClock.setTime(10 * day)
+      const [one, other] = [yield* open(here), yield* open(there)]
+      yield* TestClock.adjust(day)
+      const message = toAll(1, 11 * day)
+      yield* one.add([message.messageId])
+      yield* other.refresh
+      assert.deepStrictEqual([one.has(message), other.has(message)], [true, false])
+      yield* other.add([message.messageId])
+      assert.isTrue(other.has(message))
+    }),
+  )
+
+  it.effect("to a group is not shown by a session that came later, such as that of the next command (I7)", () =>
+    Effect.gen(function* () {
+      const { open } = yield* inFolder
+      yield* TestClock.setTime(10 * day)
+      yield* (yield* open(here)).add([idOf(1)])
+      yield* TestClock.adjust("6 minutes")
+      assert.isTrue((yield* open(there)).has(toAll(1, 10 * day)))
+      assert.isFalse((yield* open(there)).has(toAll(2, 10 * day)))
+    }),
+  )
+
+  it.effect("to a group is not lost to a session that was there, and whose process has begun anew since (I8)", () =>
+    Effect.gen(function* () {
+      const { open } = yield* inFolder
+      yield* TestClock.setTime(10 * day)
+      yield* open(there)
+      yield* TestClock.adjust(day)
+      yield* (yield* open(here)).add([idOf(1)])
+      yield* TestClock.adjust(day)
+      assert.isFalse((yield* open(there)).has(toAll(1, 11 * day)))
+    }),
+  )
+
+  for (const where of ["the folder", "the file"] as const) {
+    it.effect(
+      `is shown and acked, and not shown twice by the process, where ${where} cannot be used: it says so once`,
+      () =>
+        Effect.gen(function* () {
+          const { directory, path, seen } = yield* inFolder
+          if (where === "the folder") writeFileSync(join(directory, "seen"), "")
+          else mkdirSync(path, { recursive: true, mode: 0o700 })
+          const said: Array<string> = []
+          const logger = Logger.make(({ message }) => said.push(JSON.stringify(message)))
+          yield* Effect.gen(function* () {
+            const started = yield* start(seen)
+            yield* pushed(started)
+            const lease = yield* started.client.take()
+            assert.deepStrictEqual(textsOf(lease.messages), ["the plan"])
+            yield* lease.consumed
+            yield* pushed(started)
+            assert.deepStrictEqual((yield* started.client.take()).messages, [])
+            assert.lengthOf(acksOf(started.broker), 2)
+          }).pipe(Effect.provide(Logger.layer([logger])))
+          assert.lengthOf(said, 1)
+          assert.include(said[0], path)
+        }),
+    )
+  }
+
+  it.effect("stops its mesh, with the command that mends it, where others may read or write the file (I19)", () =>
+    Effect.gen(function* () {
+      const { open, path, seen } = yield* inFolder
+      yield* (yield* open(here)).add([idOf(1)])
+      chmodSync(path, 0o666)
+      const { broker, client } = yield* start(seen)
+      yield* fromDisk
+      const state = yield* client.state
+      assert.include(state._tag === "Stopped" ? state.reason : state._tag, `chmod 600 ${path}`)
+      assert.lengthOf(broker.connections, 0)
+      assert.isFalse(existsSync(`${path}.lock`))
+    }),
+  )
+
+  it.effect("is nobody's business who only sends and asks: nothing is read or written", () =>
+    Effect.gen(function* () {
+      const { directory, seen } = yield* inFolder
+      yield* startClient(() => {}, { maxInFlight: 0 }, KnownMembers.memory, seen)
+      assert.isFalse(existsSync(join(directory, "seen")))
+    }),
+  )
+})
