@@ -1,6 +1,6 @@
 /**
  * A key revoked: the next entry of the mesh's list is made from what this client knows, signed, brought to the broker,
- * and remembered here. When somebody else was faster the list is looked at again.
+ * and remembered here. What the broker has lost of the list goes first; when somebody else was faster it is looked at again.
  */
 import type { BrokerClient } from "@claudemesh/client/BrokerClient"
 import { revoke } from "@claudemesh/client/http/BrokerHttp"
@@ -16,6 +16,8 @@ const tries = 5
 export const revokeKey = Effect.fnUntraced(function* (client: BrokerClient, subject: PublicKey, signer: KeyPair) {
   const sodium = yield* Sodium
   const once = Effect.gen(function* () {
+    // A broker on an older copy of its database has lost some. It could not take the next one.
+    for (const lost of yield* client.withheldRevocations) yield* revoke(client.membership.brokerUrl, lost, signer)
     const unsigned = yield* client.revocationOf(subject, yield* Clock.currentTimeMillis)
     const revocation: Revocation = signRevocation(sodium, { ...unsigned, by: signer.publicKey }, signer.secretKey)
     yield* revoke(client.membership.brokerUrl, revocation, signer)

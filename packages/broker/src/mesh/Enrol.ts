@@ -208,7 +208,10 @@ const revoke = (
     case "not_next":
       return refused("conflict", "the list of revocations has grown meanwhile; look at it and sign again")
     case "not_entitled":
-      return refused("forbidden", "members are put out by an admin or the owner, the owner by nobody else, and each by itself")
+      return refused(
+        "forbidden",
+        "members are put out by an admin or the owner, the owner by nobody else, and each by itself",
+      )
     case "bad_signature":
       return refused("forbidden", "the signature is not that key's")
     case undefined:
