@@ -5,7 +5,7 @@ import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
 import type { Membership } from "@claudemesh/client/keys/Membership"
 import { Sodium } from "@claudemesh/client/keys/Sodium"
 import { makeMeshManager } from "@claudemesh/client/MeshManager"
-import { SessionId } from "@claudemesh/domain/Ids"
+import { type PublicKey, SessionId } from "@claudemesh/domain/Ids"
 import { Crypto, Effect, Layer, Option, Result } from "effect"
 import manifest from "../package.json" with { type: "json" }
 import { Failed, failed } from "./Failed.ts"
@@ -38,10 +38,11 @@ export const chosenMeshes = Effect.fnUntraced(function* (slug: Option.Option<str
 
 /** The one that is meant where only one can be. */
 export const theMesh = Effect.fnUntraced(function* (slug: Option.Option<string>) {
-  const [only, ...others] = yield* chosenMeshes(slug)
+  const chosen = yield* chosenMeshes(slug)
+  const [only, ...others] = chosen
   if (only !== undefined && others.length === 0) return only
-  const slugs = [only, ...others].flatMap((mesh) => (mesh === undefined ? [] : [mesh.slug]))
-  return yield* new Failed({ reason: `say which mesh with --mesh; there are: ${slugs.join(", ")}` })
+  const slugs = chosen.map((mesh) => mesh.slug).join(", ")
+  return yield* new Failed({ reason: `say which mesh with --mesh; there are: ${slugs}` })
 })
 
 export const newSessionId = Effect.fnUntraced(function* (prefix: string) {
@@ -68,20 +69,35 @@ export const connectedTo = Effect.fnUntraced(function* (membership: Membership) 
   return client
 })
 
-/** By its name or its key: also one that is not verified, and never one of several. */
-export const memberCalled = Effect.fnUntraced(function* (client: BrokerClient, who: string) {
-  const all = yield* client.roster
-  const byKey = all.filter(({ pubkey }) => /^[0-9a-f]{8,64}$/.test(who) && pubkey.startsWith(who))
-  const byName = all.filter(({ displayName }) => displayName === who)
-  const found = byKey.length > 0 ? byKey : byName
+interface Named {
+  readonly key: PublicKey
+  readonly name: string
+}
+
+/** By its key or the beginning of it, else by its name; never one of several. `words`: what is said where it is not one. */
+export const theOneCalled = <A>(
+  asked: string,
+  all: ReadonlyArray<A>,
+  of: (one: A) => Named,
+  words: { readonly none: string; readonly several: string },
+): Effect.Effect<A, Failed> => {
+  const byKey = all.filter((one) => /^[0-9a-f]{8,64}$/.test(asked) && of(one).key.startsWith(asked))
+  const found = byKey.length > 0 ? byKey : all.filter((one) => of(one).name === asked)
   const [only, ...others] = found
-  if (only !== undefined && others.length === 0) return only
-  const listed = (only === undefined ? all : found).map(
-    ({ displayName, pubkey }) => `${displayName} (${shortKey(pubkey)})`,
+  if (only !== undefined && others.length === 0) return Effect.succeed(only)
+  const listed = (only === undefined ? all : found).map(of).map(({ key, name }) => `${name} (${shortKey(key)})`)
+  const problem = only === undefined ? words.none : words.several
+  return Effect.fail(new Failed({ reason: `${problem}; there are: ${listed.join(", ")}` }))
+}
+
+/** Also one that is not verified. */
+export const memberCalled = (client: BrokerClient, who: string) =>
+  Effect.flatMap(client.roster, (all) =>
+    theOneCalled(who, all, ({ displayName, pubkey }) => ({ key: pubkey, name: displayName }), {
+      none: `nobody here is ${who}`,
+      several: `${who} may be any of several; write the key`,
+    }),
   )
-  const problem = only === undefined ? `nobody here is ${who}` : `${who} may be any of several; write the key`
-  return yield* new Failed({ reason: `${problem}; there are: ${listed.join(", ")}` })
-})
 
 /** Asks all at once, each as soon as it is connected. Those that are away take nothing from the others' answers. */
 export const askAll = Effect.fnUntraced(function* <A, E extends { readonly _tag: string; readonly message: string }>(

@@ -16,9 +16,10 @@ const tries = 5
 export const revokeKey = Effect.fnUntraced(function* (client: BrokerClient, subject: PublicKey, signer: KeyPair) {
   const sodium = yield* Sodium
   const once = Effect.gen(function* () {
+    // Looks at the list first, so that all who came by the subject are known here, and kept.
+    const unsigned = yield* client.revocationOf(subject, yield* Clock.currentTimeMillis)
     // A broker on an older copy of its database has lost some. It could not take the next one.
     for (const lost of yield* client.withheldRevocations) yield* revoke(client.membership.brokerUrl, lost, signer)
-    const unsigned = yield* client.revocationOf(subject, yield* Clock.currentTimeMillis)
     const revocation: Revocation = signRevocation(sodium, { ...unsigned, by: signer.publicKey }, signer.secretKey)
     yield* revoke(client.membership.brokerUrl, revocation, signer)
     return revocation

@@ -6,7 +6,8 @@ import { DisplayName, MeshId, MessageId, PublicKey, SessionId, Slug } from "@cla
 import { IsoTime } from "@claudemesh/domain/IsoTime"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { harmless, harmlessData, verificationOf, wrapUntrusted } from "../src/mcp/WrapUntrusted.ts"
+import { harmless, harmlessData, wrapUntrusted } from "../src/mcp/WrapUntrusted.ts"
+import { verificationOf } from "../src/Received.ts"
 
 const message = (changes: Partial<InboxMessage> = {}): InboxMessage => ({
   messageId: MessageId.make("0".repeat(32)),

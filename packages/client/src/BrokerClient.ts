@@ -100,8 +100,8 @@ export interface BrokerClient {
   readonly standingOf: (key: PublicKey) => Effect.Effect<MemberStanding>
   /** What the broker did that an honest one does not, since the start. */
   readonly alarms: Effect.Effect<ReadonlyArray<string>>
-  /** Known here, and the broker does not show them: it hides them, or has lost them. They prove themselves. */
-  readonly withheldRevocations: Effect.Effect<ReadonlyArray<Revocation>, RequestError>
+  /** Known here, and not shown when the broker was last asked: it hides them, or has lost them. They prove themselves. */
+  readonly withheldRevocations: Effect.Effect<ReadonlyArray<Revocation>>
   /** The mesh's next revocation, to be signed. `kept`: all that came by the subject, of whom some may be left out. */
   readonly revocationOf: (
     subject: PublicKey,
@@ -445,7 +445,7 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
     nameOf: (key) => book.certificateOf(key)?.displayName,
     standingOf: keeper.standingOf,
     alarms: Effect.sync(() => [...keeper.alarms()]),
-    withheldRevocations: Effect.map(refreshRoster, keeper.withheld),
+    withheldRevocations: Effect.sync(keeper.withheld),
     revocationOf: (subject, nowMillis) =>
       Effect.andThen(refreshRoster, keeper.nextRevocation(subject, isoFromMillis(nowMillis))),
     remember: keeper.remember,

@@ -10,8 +10,8 @@ import { formatTarget, isDirect } from "@claudemesh/domain/routing/Target"
 import type { RecipientState } from "@claudemesh/domain/wire/BrokerFrame"
 import type { Send as SendFrame } from "@claudemesh/domain/wire/ClientFrame"
 import type { ErrorCode } from "@claudemesh/domain/wire/ErrorCode"
-import { Cause, Exit, Option } from "effect"
-import { type Recipient, StoreError, type StoredMessage, Write, type Written } from "../store/MessageStore.ts"
+import { Cause, Exit } from "effect"
+import { type Recipient, reasonOf, StoreError, type StoredMessage, Write, type Written } from "../store/MessageStore.ts"
 import { isFull, recount } from "./Backlog.ts"
 import { deliverCommitted, mayWait } from "./Deliver.ts"
 import { errorFrame } from "./ErrorReply.ts"
@@ -246,10 +246,7 @@ const notAccepted = (
   nowMillis: number,
   effects: Array<Effects>,
 ): void => {
-  const reason = Option.match(Cause.findErrorOption(cause), {
-    onNone: () => "rejected" as const,
-    onSome: (error) => error.reason,
-  })
+  const reason = reasonOf(cause)
   if (reason === "fenced") {
     effects.push(Effects.Fenced())
     return

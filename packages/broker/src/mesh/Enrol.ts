@@ -7,13 +7,13 @@ import type { PublicKey } from "@claudemesh/domain/Ids"
 import type { Certificate } from "@claudemesh/domain/trust/Certificate"
 import type { InviteState } from "@claudemesh/domain/wire/HttpApi"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
-import { Cause, Equal, Exit, Option, Result } from "effect"
-import { type MemberRecord, Write } from "../store/MessageStore.ts"
+import { Equal, Exit, Result } from "effect"
+import { type InviteRecord, type MemberRecord, reasonOf, Write } from "../store/MessageStore.ts"
 import { drop } from "./Attach.ts"
 import { Enrolment, EnrolmentAnswer, unknownMesh } from "./Enrolment.ts"
 import { detached, dropLease } from "./Lease.ts"
 import { type Command, type Completion, Completion as Completions, Effects } from "./MeshCommand.ts"
-import { type KnownInvite, Member, type MeshState, type UnderWay } from "./MeshState.ts"
+import { Member, type MeshState, type UnderWay } from "./MeshState.ts"
 
 type Reply = (answer: EnrolmentAnswer) => void
 type Enrol = Extract<Command, { readonly _tag: "Enrol" }>
@@ -127,7 +127,7 @@ const forgetSpent = (state: MeshState, nowMillis: number): void => {
   }
 }
 
-const stateOf = (state: MeshState, { invite, used }: KnownInvite, nowMillis: number): InviteState["state"] => {
+const stateOf = (state: MeshState, { invite, used }: InviteRecord, nowMillis: number): InviteState["state"] => {
   if (state.register.inviteDoubt(invite) !== undefined) return "revoked"
   if (used >= invite.uses) return "used_up"
   return Date.parse(invite.expiresAt) <= nowMillis ? "expired" : "open"
@@ -229,10 +229,7 @@ export const enrolled = (state: MeshState, completion: Enrolled, nowMillis: numb
     for (const other of others) effects.push(Effects.Answer({ reply: other, answer: toOthers }))
   }
   if (Exit.isFailure(outcome)) {
-    const reason = Option.match(Cause.findErrorOption(outcome.cause), {
-      onNone: () => "rejected" as const,
-      onSome: (error) => error.reason,
-    })
+    const reason = reasonOf(outcome.cause)
     const answer =
       reason === "rejected" && enrolment._tag === "Join"
         ? refused("used_up", "the invite has no use left")

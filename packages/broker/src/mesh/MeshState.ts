@@ -151,9 +151,6 @@ export class Member implements RosterMember {
   }
 }
 
-/** An invite, and how many have joined by it. */
-export type KnownInvite = InviteRecord
-
 /** A record that is being committed, and those who asked for the same meanwhile. */
 export interface UnderWay<A> {
   readonly record: A
@@ -177,7 +174,7 @@ export interface MeshState {
   readonly former: Map<MemberId, MemberRecord>
   /** What is proved of the members. */
   readonly register: TrustRegister
-  readonly invites: Map<PublicKey, KnownInvite>
+  readonly invites: Map<PublicKey, InviteRecord>
   readonly enrolling: Enrolling
   readonly connections: Map<PeerHandle, Connection>
   /** Sessions that are away and expected back. */

@@ -18,7 +18,7 @@ import type { Priority } from "@claudemesh/domain/routing/Status"
 import type { Certificate } from "@claudemesh/domain/trust/Certificate"
 import type { Invite } from "@claudemesh/domain/trust/Invite"
 import type { Revocation } from "@claudemesh/domain/trust/Revocation"
-import { Context, Data, type Effect, type Option, Schema } from "effect"
+import { Cause, Context, Data, type Effect, Option, Schema } from "effect"
 
 /** One inbox: of a member (`session` undefined), or of one session alone. */
 export interface InboxAddress {
@@ -134,6 +134,10 @@ export class StoreError extends Schema.TaggedError<StoreError>()("StoreError", {
   reason: Schema.Literals(["unavailable", "fenced", "rejected"]),
   cause: Schema.Defect(),
 }) {}
+
+/** A defect is nothing that would pass by itself. */
+export const reasonOf = (cause: Cause.Cause<StoreError>): StoreError["reason"] =>
+  Option.match(Cause.findErrorOption(cause), { onNone: () => "rejected", onSome: ({ reason }) => reason })
 
 export interface MeshRecord {
   readonly meshId: MeshId

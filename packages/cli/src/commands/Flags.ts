@@ -1,4 +1,5 @@
 /** Flags that several commands share, said once. */
+import { MemberName } from "@claudemesh/domain/trust/MemberName"
 import { Argument, Flag } from "effect/unstable/cli"
 import { Config } from "effect"
 
@@ -13,6 +14,12 @@ export const mesh = Flag.String("mesh").pipe(
 /** A member, as `memberCalled` finds it. */
 export const who = Argument.String("who").pipe(
   Argument.withDescription("A member's name, or its key, or the first 8 characters or more of that"),
+)
+
+export const as = Flag.String("as").pipe(
+  Flag.withDescription("Your name in the mesh (default: your account's)"),
+  Flag.withSchema(MemberName),
+  Flag.optional,
 )
 
 export const defaultBroker = "ws://127.0.0.1:7900/ws"

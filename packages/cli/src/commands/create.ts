@@ -5,7 +5,6 @@ import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
 import { membershipIn, newMesh } from "@claudemesh/client/keys/CreateMesh"
 import { Sodium } from "@claudemesh/client/keys/Sodium"
 import { DisplayName, Slug } from "@claudemesh/domain/Ids"
-import { MemberName } from "@claudemesh/domain/trust/MemberName"
 import { Config, Console, Effect, Option, Result } from "effect"
 import { Argument, Command, Flag } from "effect/unstable/cli"
 import { Failed, failed } from "../Failed.ts"
@@ -28,11 +27,7 @@ export const create = Command.make(
       Argument.withSchema(Slug),
     ),
     broker: Flags.broker,
-    as: Flag.String("as").pipe(
-      Flag.withDescription("Your name in the mesh (default: your account's)"),
-      Flag.withSchema(MemberName),
-      Flag.optional,
-    ),
+    as: Flags.as,
     adminToken: Flag.Redacted("admin-token").pipe(
       Flag.withDescription("The broker's admin token, where it is not on this machine (or BROKER_ADMIN_TOKEN)"),
       Flag.withFallbackConfig(Config.Redacted("BROKER_ADMIN_TOKEN")),

@@ -3,9 +3,9 @@ import type { InboxMessage } from "@claudemesh/client/inbox/PushBuffer"
 import type { MeshManager } from "@claudemesh/client/MeshManager"
 import { Console, Effect } from "effect"
 import { Command, Flag } from "effect/unstable/cli"
-import { groupOf, isClear, type Membership, membershipOf, saidAt, verificationOf } from "../mcp/WrapUntrusted.ts"
 import { askAll, chosenMeshes, clientLayer, connect } from "../Meshes.ts"
 import { bold, dim, printable, printJson } from "../Output.ts"
+import { asData, groupOf, isClear, type Membership, membershipOf, saidAt } from "../Received.ts"
 import * as Flags from "./Flags.ts"
 
 export const inbox = Command.make(
@@ -53,26 +53,10 @@ const show = Effect.fnUntraced(function* (manager: MeshManager, json: boolean) {
   return lease.messages.length
 })
 
-const asJson = (message: InboxMessage) => ({
-  mesh: message.slug,
-  messageId: message.messageId,
-  from: {
-    name: message.sender.name ?? null,
-    publicKey: message.senderKey,
-    session: message.senderSessionId ?? null,
-    member: membershipOf(message.sender.standing),
-  },
-  verified: verificationOf(message),
-  text: message.content._tag === "Opened" ? message.content.text : null,
-  ...(message.content._tag !== "Opened" && { problem: message.content }),
-  encrypted: !isClear(message),
-  priority: message.priority,
-  group: groupOf(message) ?? null,
-  target: message.targetSpec ?? null,
-  sentAt: saidAt(message),
-  acceptedAt: message.createdAt,
-  redelivered: message.redelivered,
-})
+const asJson = (message: InboxMessage) => {
+  const { from, ...data } = asData(message)
+  return { ...data, from: { ...from, publicKey: message.senderKey }, acceptedAt: message.createdAt }
+}
 
 const memberNotes: Readonly<Record<Membership, ReadonlyArray<string>>> = {
   compared: [],

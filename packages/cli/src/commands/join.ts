@@ -4,7 +4,6 @@ import { joinMesh } from "@claudemesh/client/invite/JoinMesh"
 import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
 import { Sodium } from "@claudemesh/client/keys/Sodium"
 import { Slug } from "@claudemesh/domain/Ids"
-import { MemberName } from "@claudemesh/domain/trust/MemberName"
 import { Console, Effect, Option, Result, Stdio, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/unstable/cli"
 import { Failed, failed } from "../Failed.ts"
@@ -20,11 +19,7 @@ export const join = Command.make(
         "The invite link, in quotes; - reads it from stdin, where no list of processes shows it",
       ),
     ),
-    as: Flag.String("as").pipe(
-      Flag.withDescription("Your name in the mesh (default: your account's)"),
-      Flag.withSchema(MemberName),
-      Flag.optional,
-    ),
+    as: Flags.as,
     slug: Flag.String("slug").pipe(
       Flag.withDescription("What to call the mesh here (default: as its owner does)"),
       Flag.withSchema(Slug),

@@ -30,7 +30,6 @@ export const leave = Command.make(
       }
       const leaving = Effect.gen(function* () {
         const client = yield* connectedTo(membership)
-        yield* client.roster
         yield* revokeKey(client, pubkey, { publicKey: pubkey, secretKey })
         return false
       })

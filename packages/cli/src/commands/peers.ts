@@ -3,9 +3,9 @@ import type { BrokerClient } from "@claudemesh/client/BrokerClient"
 import { whyNot } from "@claudemesh/client/trust/MemberStanding"
 import { Console, Effect } from "effect"
 import { Command } from "effect/unstable/cli"
-import { type Membership, membershipOf } from "../mcp/WrapUntrusted.ts"
 import { askAll, chosenMeshes, clientLayer, connect } from "../Meshes.ts"
 import { printable, printJson, shortKey, table, yellow } from "../Output.ts"
+import { type Membership, membershipOf } from "../Received.ts"
 import * as Flags from "./Flags.ts"
 
 export const peers = Command.make(

@@ -4,8 +4,8 @@ import { authorityIn } from "@claudemesh/client/invite/NewInvite"
 import type { InviteState } from "@claudemesh/domain/wire/HttpApi"
 import { Console, Effect } from "effect"
 import { Argument, Command } from "effect/unstable/cli"
-import { Failed, failed } from "../Failed.ts"
-import { clientLayer, connectedTo, theMesh } from "../Meshes.ts"
+import { failed } from "../Failed.ts"
+import { clientLayer, connectedTo, theMesh, theOneCalled } from "../Meshes.ts"
 import { bold, printable, printJson, shortKey } from "../Output.ts"
 import { keptNames, revokeKey } from "../Revoking.ts"
 import * as Flags from "./Flags.ts"
@@ -27,8 +27,6 @@ export const revokeInvite = Command.make(
       const { signer } = yield* authorityIn(membership)
       const { invite } = yield* theInvite(asked, yield* listInvites(membership.brokerUrl, membership.meshId, signer))
       const client = yield* connectedTo(membership)
-      // So that it is known here who came by it, and they are kept.
-      yield* client.roster
       const revocation = yield* revokeKey(client, invite.publicKey, signer)
       if (json) return yield* printJson({ mesh: membership.slug, ...revocation })
       const kept = keptNames(client, revocation)
@@ -47,14 +45,8 @@ export const revokeInvite = Command.make(
   ]),
 )
 
-const theInvite = (asked: string, all: ReadonlyArray<InviteState>) => {
-  const byKey = all.filter(({ invite }) => /^[0-9a-f]{8,64}$/.test(asked) && invite.publicKey.startsWith(asked))
-  const found = byKey.length > 0 ? byKey : all.filter(({ invite }) => invite.label === asked)
-  const [only, ...others] = found
-  if (only !== undefined && others.length === 0) return Effect.succeed(only)
-  const listed = (only === undefined ? all : found).map(
-    ({ invite }) => `${invite.label} (${shortKey(invite.publicKey)})`,
-  )
-  const problem = only === undefined ? `there is no invite ${asked}` : `${asked} may be any of several; write its key`
-  return Effect.fail(new Failed({ reason: `${problem}; there are: ${listed.join(", ")}` }))
-}
+const theInvite = (asked: string, all: ReadonlyArray<InviteState>) =>
+  theOneCalled(asked, all, ({ invite }) => ({ key: invite.publicKey, name: invite.label }), {
+    none: `there is no invite ${asked}`,
+    several: `${asked} may be any of several; write its key`,
+  })

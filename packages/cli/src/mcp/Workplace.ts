@@ -2,21 +2,12 @@
 import { readFile } from "node:fs/promises"
 import { hostname } from "node:os"
 import { dirname, join } from "node:path"
-import { ProfileFacts } from "@claudemesh/domain/trust/Plaintext"
-import { Effect, Schema } from "effect"
+import { Effect } from "effect"
 
-const decode = Schema.decodeUnknownOption(ProfileFacts)
-
-/** What is unknown, or nothing that one line can say, is left out. */
 export const workplace = (cwd: string) =>
   Effect.map(
     Effect.promise(() => branchOf(cwd)),
-    (branch): ProfileFacts => {
-      const found = Object.entries({ cwd, host: hostname(), branch })
-      return Object.fromEntries(
-        found.filter(([name, value]) => value !== undefined && decode({ [name]: value })._tag === "Some"),
-      )
-    },
+    (branch) => ({ cwd, host: hostname(), ...(branch !== undefined && { branch }) }),
   )
 
 /** Read from `.git/HEAD`, here or in a folder above: git itself need not be there. */

@@ -7,7 +7,7 @@ import { freePort } from "../../../broker/test/support/BrokerProcess.ts"
 import { makeMesh, type TestMesh } from "../../../broker/test/support/Meshes.ts"
 import { type Keys, RawClient, sendFrame, unseal } from "../../../broker/test/support/RawClient.ts"
 import { startBroker, temporaryFolder, type TestBroker } from "../../../broker/test/support/TestBroker.ts"
-import { claudemesh, main, type Ran } from "../support/Agent.ts"
+import { claudemesh, complaint, main, type Ran } from "../support/Agent.ts"
 import { writeHome } from "../support/Homes.ts"
 
 interface Stage {
@@ -45,13 +45,6 @@ const mode = async (path: string): Promise<string> => ((await stat(path)).mode &
 const done = ({ code, stderr, stdout }: Ran): string => {
   assert.deepStrictEqual({ code, stderr }, { code: 0, stderr: "" })
   return stdout
-}
-
-/** Exit code 1, nothing on stdout, and one line for a person. */
-const complaint = ({ code, stderr, stdout }: Ran): string => {
-  assert.deepStrictEqual({ code, stdout }, { code: 1, stdout: "" })
-  assert.match(stderr, /^claudemesh: [^\n]+\n$/)
-  return stderr
 }
 
 const jsonLines = (text: string): ReadonlyArray<Record<string, unknown>> =>

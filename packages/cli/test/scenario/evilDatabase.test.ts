@@ -15,25 +15,13 @@ import { type BrokerProcess, brokerProcess } from "../../../broker/test/support/
 import { addInvite, newInvite } from "../../../broker/test/support/Meshes.ts"
 import { type Keys, newKeys, RawClient, sendFrame } from "../../../broker/test/support/RawClient.ts"
 import { temporaryFolder } from "../../../broker/test/support/TestBroker.ts"
-import { claudemesh, type Ran } from "../support/Agent.ts"
+import { claudemesh, complaint, done, type Ran } from "../support/Agent.ts"
 
 // Each story is a dozen processes.
 vi.setConfig({ testTimeout: 90_000 })
 
 type Person = (...args: ReadonlyArray<string>) => Promise<Ran>
 type Row = Readonly<Record<string, unknown>>
-
-const done = ({ code, stderr, stdout }: Ran): string => {
-  assert.strictEqual(code, 0, stderr)
-  return stdout
-}
-
-/** One line for a person, and nothing done. */
-const complaint = ({ code, stderr, stdout }: Ran): string => {
-  assert.deepStrictEqual({ code, stdout }, { code: 1, stdout: "" })
-  assert.match(stderr, /^claudemesh: [^\n]+\n$/)
-  return stderr
-}
 
 const json = (ran: Ran): ReadonlyArray<Row> => JSON.parse(done(ran))
 

@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { assert, describe, it, vi } from "@effect/vitest"
 import { Effect } from "effect"
 import { startBroker, temporaryFolder } from "../../../broker/test/support/TestBroker.ts"
-import { claudemesh, main, type Ran } from "../support/Agent.ts"
+import { claudemesh, complaint, done, main, type Ran } from "../support/Agent.ts"
 
 // Each story is two dozen processes.
 vi.setConfig({ testTimeout: 90_000 })
@@ -33,17 +33,6 @@ const town = (tell: (town: Town) => Promise<void>) =>
       yield* Effect.promise(() => tell({ folder, person }))
     }),
   )
-
-const done = ({ code, stderr, stdout }: Ran): string => {
-  assert.strictEqual(code, 0, stderr)
-  return stdout
-}
-
-const complaint = ({ code, stderr, stdout }: Ran): string => {
-  assert.deepStrictEqual({ code, stdout }, { code: 1, stdout: "" })
-  assert.match(stderr, /^claudemesh: [^\n]+\n$/)
-  return stderr
-}
 
 const json = (ran: Ran) => JSON.parse(done(ran))
 

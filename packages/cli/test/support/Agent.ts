@@ -1,5 +1,6 @@
 /** An agent's host: the SDK's own client, and the `claudemesh mcp` process it starts over stdio. */
 import { join } from "node:path"
+import { assert } from "@effect/vitest"
 import { Client } from "@modelcontextprotocol/sdk/client/index.js"
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js"
 import { Effect } from "effect"
@@ -102,4 +103,17 @@ export const claudemesh = async (
     child.exited,
   ])
   return { code, stdout, stderr }
+}
+
+/** Did what it was asked. */
+export const done = ({ code, stderr, stdout }: Ran): string => {
+  assert.strictEqual(code, 0, stderr)
+  return stdout
+}
+
+/** One line for a person, and nothing done. */
+export const complaint = ({ code, stderr, stdout }: Ran): string => {
+  assert.deepStrictEqual({ code, stdout }, { code: 1, stdout: "" })
+  assert.match(stderr, /^claudemesh: [^\n]+\n$/)
+  return stderr
 }

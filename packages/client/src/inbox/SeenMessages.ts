@@ -9,18 +9,8 @@ import { MeshId, MessageId, SessionId } from "@claudemesh/domain/Ids"
 import type { IsoTime } from "@claudemesh/domain/IsoTime"
 import { isDirect, parseTarget } from "@claudemesh/domain/routing/Target"
 import { backdateMillis } from "@claudemesh/domain/trust/Plaintext"
-import {
-  Clock,
-  Config,
-  Context,
-  type Crypto,
-  Effect,
-  FileSystem,
-  Layer,
-  Option,
-  type PlatformError,
-  Schema,
-} from "effect"
+import { Clock, Context, type Crypto, Effect, FileSystem, Layer, Option, type PlatformError, Schema } from "effect"
+import { layerAtHome } from "../keys/Home.ts"
 import { withLockFile } from "../keys/LockFile.ts"
 import { type FileUnusable, refuseExposed, SecretExposed, writeSecretFile } from "../keys/SecretFile.ts"
 import { seenMessagesMax, seenMillis } from "../Limits.ts"
@@ -49,14 +39,7 @@ export class SeenMessages extends Context.Service<
   { readonly open: (meshId: MeshId, sessionId: SessionId) => Effect.Effect<Seen, SecretExposed> }
 >()("@claudemesh/client/inbox/SeenMessages") {
   /** In `CLAUDEMESH_HOME`, else in `~/.claudemesh`. */
-  static readonly layer = Layer.unwrap(
-    Effect.map(
-      Config.NonEmptyString("CLAUDEMESH_HOME").pipe(
-        Config.orElse(() => Config.map(Config.NonEmptyString("HOME"), (home) => join(home, ".claudemesh"))),
-      ),
-      (directory) => SeenMessages.layerIn(directory),
-    ),
-  )
+  static readonly layer = layerAtHome((directory) => SeenMessages.layerIn(directory))
 
   static readonly layerIn = (directory: string) => Layer.effect(SeenMessages, files(join(directory, "seen")))
 

@@ -5,8 +5,9 @@
  */
 import { join } from "node:path"
 import { DisplayName, MeshId, Slug } from "@claudemesh/domain/Ids"
-import { Config, Context, Crypto, Effect, FileSystem, Layer, Option, Result, Schema, Semaphore } from "effect"
+import { Context, Crypto, Effect, FileSystem, Layer, Option, Result, Schema, Semaphore } from "effect"
 import type { KeychainUnusable } from "./Keychain.ts"
+import { layerAtHome } from "./Home.ts"
 import { withLockFile } from "./LockFile.ts"
 import { Membership } from "./Membership.ts"
 import { type FileUnusable, readSecretFile, type SecretExposed, writeSecretFile } from "./SecretFile.ts"
@@ -50,14 +51,7 @@ export class ConfigFile extends Context.Service<
   }
 >()("@claudemesh/client/keys/ConfigFile") {
   /** In `CLAUDEMESH_HOME`, else in `~/.claudemesh`. */
-  static readonly layer = Layer.unwrap(
-    Effect.map(
-      Config.NonEmptyString("CLAUDEMESH_HOME").pipe(
-        Config.orElse(() => Config.map(Config.NonEmptyString("HOME"), (home) => join(home, ".claudemesh"))),
-      ),
-      (directory) => ConfigFile.layerIn(directory),
-    ),
-  )
+  static readonly layer = layerAtHome((directory) => ConfigFile.layerIn(directory))
 
   static readonly layerIn = (directory: string) => Layer.effect(ConfigFile, open(directory))
 }

@@ -10,7 +10,8 @@ import { IsoTime } from "@claudemesh/domain/IsoTime"
 import { Certificate } from "@claudemesh/domain/trust/Certificate"
 import { Invite } from "@claudemesh/domain/trust/Invite"
 import { Revocation } from "@claudemesh/domain/trust/Revocation"
-import { Config, Context, type Crypto, Effect, FileSystem, Layer, Option, Result, Schema, Semaphore } from "effect"
+import { Context, type Crypto, Effect, FileSystem, Layer, Option, Result, Schema, Semaphore } from "effect"
+import { layerAtHome } from "../keys/Home.ts"
 import { withLockFile } from "../keys/LockFile.ts"
 import { type FileUnusable, readSecretFile, type SecretExposed, writeSecretFile } from "../keys/SecretFile.ts"
 
@@ -78,14 +79,7 @@ export class KnownMembers extends Context.Service<
   }
 >()("@claudemesh/client/trust/KnownMembers") {
   /** In `CLAUDEMESH_HOME`, else in `~/.claudemesh`. */
-  static readonly layer = Layer.unwrap(
-    Effect.map(
-      Config.NonEmptyString("CLAUDEMESH_HOME").pipe(
-        Config.orElse(() => Config.map(Config.NonEmptyString("HOME"), (home) => join(home, ".claudemesh"))),
-      ),
-      (directory) => KnownMembers.layerIn(directory),
-    ),
-  )
+  static readonly layer = layerAtHome((directory) => KnownMembers.layerIn(directory))
 
   static readonly layerIn = (directory: string) => Layer.effect(KnownMembers, open(join(directory, "known")))
 

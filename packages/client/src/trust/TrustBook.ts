@@ -10,7 +10,7 @@
 import type { DisplayName, MemberId, PublicKey } from "@claudemesh/domain/Ids"
 import { isoFromMillis, type IsoTime } from "@claudemesh/domain/IsoTime"
 import type { Certificate } from "@claudemesh/domain/trust/Certificate"
-import type { Invite, Role } from "@claudemesh/domain/trust/Invite"
+import type { Role } from "@claudemesh/domain/trust/Invite"
 import { type Revocation, revocationHash } from "@claudemesh/domain/trust/Revocation"
 import { type Doubt, TrustRegister } from "@claudemesh/domain/trust/TrustRegister"
 import type { Trust } from "@claudemesh/domain/wire/BrokerFrame"
@@ -163,22 +163,11 @@ export class TrustBook {
   #known(members: ReadonlyArray<PublicKey>): Known {
     const register = this.#register
     if (register === undefined) return nothingKnown
-    const pins = new Map<PublicKey, Pin>()
-    const invites = new Map<PublicKey, Invite>()
-    const collect = (key: PublicKey): void => {
-      const pin = this.#pins.get(key)
-      if (pin === undefined || pins.has(key)) return
-      pins.set(key, pin)
-      const invite = register.invites.get(pin.certificate.invite)
-      if (invite === undefined) return
-      invites.set(invite.publicKey, invite)
-      collect(invite.issuer)
-    }
-    for (const key of members) collect(key)
-    for (const { by } of register.revocations) collect(by)
+    const revokers = register.revocations.map(({ by }) => by)
+    const { certificates, invites } = register.recordsBehind([...members, ...revokers])
     return {
-      members: [...pins.values()],
-      invites: [...invites.values()],
+      members: certificates.flatMap(({ publicKey }) => this.#pins.get(publicKey) ?? []),
+      invites,
       revocations: register.revocations,
       byVoice: [],
     }

@@ -43,6 +43,12 @@ export const Standing = Data.taggedEnum<Standing>()
 /** Why a revocation is none. */
 export type RevocationRefusal = "not_next" | "not_entitled" | "bad_signature"
 
+/** What members are proved by. */
+export interface Records {
+  readonly certificates: ReadonlyArray<Certificate>
+  readonly invites: ReadonlyArray<Invite>
+}
+
 interface Chain {
   readonly certificate: Certificate
   readonly role: Role
@@ -95,11 +101,6 @@ export class TrustRegister {
 
   learnCertificate(certificate: Certificate): void {
     this.#certificates.set(certificate.publicKey, certificate)
-    this.#standings = new Map()
-  }
-
-  forgetCertificate(key: PublicKey): void {
-    this.#certificates.delete(key)
     this.#standings = new Map()
   }
 
@@ -170,6 +171,24 @@ export class TrustRegister {
     // Anybody may be asked about: strangers leave nothing behind.
     if (this.#certificates.has(key)) this.#standings.set(key, standing)
     return standing
+  }
+
+  /** The certificates of these keys, and all that they stand on; in the order of the keys, each before what it stands on. */
+  recordsBehind(keys: Iterable<PublicKey>): Records {
+    const certificates = new Map<PublicKey, Certificate>()
+    const invites = new Map<PublicKey, Invite>()
+    /** A chain has two links at most, and what was collected is not looked at again: this ends. */
+    const collect = (key: PublicKey): void => {
+      const certificate = this.#certificates.get(key)
+      if (certificate === undefined || certificates.has(key)) return
+      certificates.set(key, certificate)
+      const invite = this.#invites.get(certificate.invite)
+      if (invite === undefined) return
+      invites.set(invite.publicKey, invite)
+      collect(invite.issuer)
+    }
+    for (const key of keys) collect(key)
+    return { certificates: [...certificates.values()], invites: [...invites.values()] }
   }
 
   /** Members whose standing depends on the key, and is good: what a revocation of it may keep. */

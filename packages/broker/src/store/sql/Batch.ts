@@ -20,7 +20,7 @@ import {
   messageColumns,
   revocationColumns,
 } from "./Columns.ts"
-import { insertInto, records } from "./Dialect.ts"
+import { insertInto, namesOf, records } from "./Dialect.ts"
 import * as Rows from "./Rows.ts"
 
 type Accept = Extract<Write, { readonly _tag: "Accept" }>
@@ -72,7 +72,7 @@ export const batchWith = (sql: SqlClient.SqlClient) => {
       created_at: message.createdAtMillis,
       expires_at: message.expiresAtMillis,
     }))
-    const columns = sql.literal(Object.keys(messageColumns).join(", "))
+    const columns = namesOf(sql, messageColumns)
     // Inserting in sequence order makes the first of two sends with one id the one that counts.
     const inserted = yield* Rows.seqs(
       yield* sql`INSERT INTO mesh.message (${columns})

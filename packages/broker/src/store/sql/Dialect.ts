@@ -24,6 +24,10 @@ export const records = (
   })
 }
 
+/** As they stand in a statement, in their order. */
+export const namesOf = (sql: SqlClient.SqlClient, columns: Readonly<Record<string, Column>>) =>
+  sql.literal(Object.keys(columns).join(", "))
+
 type Row = Readonly<Record<string, string | number | null>>
 
 export const insertInto = (
@@ -32,7 +36,7 @@ export const insertInto = (
   columns: Readonly<Record<string, Column>>,
   rows: ReadonlyArray<Row>,
 ) => {
-  const names = sql.literal(Object.keys(columns).join(", "))
+  const names = namesOf(sql, columns)
   return sql`INSERT INTO mesh.${sql.literal(table)} (${names}) SELECT ${names} FROM ${records(sql, rows, columns)}`
 }
 

@@ -3,8 +3,8 @@ import type { MeshId, MessageId } from "@claudemesh/domain/Ids"
 import { Effect, Option } from "effect"
 import type { SqlClient } from "effect/unstable/sql"
 import type { InboxAddress, PageRequest } from "../MessageStore.ts"
-import { inviteColumns, messageColumns, revocationColumns } from "./Columns.ts"
-import { records } from "./Dialect.ts"
+import { inviteColumns, memberColumns, messageColumns, revocationColumns } from "./Columns.ts"
+import { namesOf, records } from "./Dialect.ts"
 import * as Rows from "./Rows.ts"
 import { storeError } from "./Transaction.ts"
 
@@ -21,15 +21,15 @@ export const readsWith = (sql: SqlClient.SqlClient) => {
     )
     if (mesh === undefined) return Option.none()
     const members = yield* Rows.members(
-      yield* sql`SELECT id, public_key, display_name, invite, allow_v1, joined_at, signature, consent FROM mesh.member
+      yield* sql`SELECT ${namesOf(sql, memberColumns)} FROM mesh.member
         WHERE mesh_id = ${meshId} ORDER BY id`,
     )
     const invites = yield* Rows.invites(
-      yield* sql`SELECT ${sql.literal(Object.keys(inviteColumns).join(", "))} FROM mesh.invite
+      yield* sql`SELECT ${namesOf(sql, inviteColumns)} FROM mesh.invite
         WHERE mesh_id = ${meshId} ORDER BY expires_millis, public_key`,
     )
     const revocations = yield* Rows.revocations(
-      yield* sql`SELECT ${sql.literal(Object.keys(revocationColumns).join(", "))} FROM mesh.revocation
+      yield* sql`SELECT ${namesOf(sql, revocationColumns)} FROM mesh.revocation
         WHERE mesh_id = ${meshId} ORDER BY version`,
     )
     const sessions = yield* Rows.sessions(

@@ -8,7 +8,7 @@ import type { Invite } from "@claudemesh/domain/trust/Invite"
 import { type MemberRecord, type MeshRecord, MessageStore } from "../MessageStore.ts"
 import { batchWith } from "./Batch.ts"
 import { inviteColumns, memberColumns } from "./Columns.ts"
-import { insertInto } from "./Dialect.ts"
+import { insertInto, namesOf } from "./Dialect.ts"
 import { readsWith } from "./Reads.ts"
 import { retireWith } from "./Retire.ts"
 import * as Rows from "./Rows.ts"
@@ -56,12 +56,12 @@ export const sqlMessageStore = Layer.effect(
         yield* sql`SELECT id, slug, name, owner_public_key, allow_unsealed FROM mesh.mesh WHERE id = ${mesh.meshId}`,
       )
       const existing = yield* Rows.members(
-        yield* sql`SELECT id, public_key, display_name, invite, allow_v1, joined_at, signature, consent
+        yield* sql`SELECT ${namesOf(sql, memberColumns)}
           FROM mesh.member WHERE mesh_id = ${mesh.meshId}
             AND created_at = (SELECT created_at FROM mesh.mesh WHERE id = ${mesh.meshId})`,
       )
       const [first] = yield* Rows.invites(
-        yield* sql`SELECT ${sql.literal(Object.keys(inviteColumns).join(", "))} FROM mesh.invite
+        yield* sql`SELECT ${namesOf(sql, inviteColumns)} FROM mesh.invite
           WHERE mesh_id = ${mesh.meshId} AND public_key = ${invite?.publicKey ?? ""}`,
       )
       const inOrder = (all: ReadonlyArray<MemberRecord>) =>

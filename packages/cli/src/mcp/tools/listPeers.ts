@@ -4,7 +4,8 @@ import type { Profile } from "@claudemesh/domain/trust/Plaintext"
 import { whyNot } from "@claudemesh/client/trust/MemberStanding"
 import { Effect, Option, Schema } from "effect"
 import { shortKey } from "../../Output.ts"
-import { harmless, type Membership, membershipOf } from "../WrapUntrusted.ts"
+import { type Membership, membershipOf } from "../../Received.ts"
+import { harmless } from "../WrapUntrusted.ts"
 import { failure, tool } from "../Tool.ts"
 
 const listWaitMillis = 5_000
