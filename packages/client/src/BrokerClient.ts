@@ -35,7 +35,7 @@ import {
 import { judged, judgeMessages } from "./inbox/JudgeMessage.ts"
 import { type HeldMessage, type InboxMessage, type Lease, PushBuffer } from "./inbox/PushBuffer.ts"
 import { seenInMemory, SeenMessages } from "./inbox/SeenMessages.ts"
-import type { Membership } from "./keys/Membership.ts"
+import { type PublicMembership, withoutSecrets } from "./keys/Membership.ts"
 import { Sodium } from "./keys/Sodium.ts"
 import { pingIntervalMillis } from "./Limits.ts"
 import type { Directory, ResolveError } from "./roster/ResolveTarget.ts"
@@ -80,7 +80,7 @@ export interface Enqueued {
 }
 
 export interface BrokerClient {
-  readonly membership: Membership
+  readonly membership: PublicMembership
   readonly inbox: PushBuffer
   readonly state: Effect.Effect<ConnectionState>
   readonly awaitConnected: (within: Duration.Input) => Effect.Effect<void, NotConnected | ClientStopped>
@@ -415,7 +415,7 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
   const judge = (messages: ReadonlyArray<HeldMessage>) => judgeMessages(messages, keeper, membership.certificate)
 
   const client: BrokerClient = {
-    membership,
+    membership: withoutSecrets(membership),
     inbox,
     state: Effect.sync(() => state),
     awaitConnected: (within) =>

@@ -8,6 +8,7 @@ import { Config, ConfigProvider, Effect, FileSystem, Layer, Result } from "effec
 import { ConfigFile } from "../src/keys/ConfigFile.ts"
 import { Sodium } from "../src/keys/Sodium.ts"
 import { membershipOf, person } from "./support/FakeBroker.ts"
+import { plain } from "./support/Plain.ts"
 
 const inDirectory = <A, E, R>(
   body: (place: {
@@ -130,7 +131,7 @@ layer(live, { excludeTestServices: true })("the config file", (it) => {
   it.effect("of version 1 is read, upgraded when it is written, and kept beside", () =>
     inDirectory(({ directory, file, path }) =>
       Effect.gen(function* () {
-        const { displayName: _displayName, ...mesh } = membershipOf(yield* person("Alice"))
+        const { displayName: _displayName, ...mesh } = plain(membershipOf(yield* person("Alice")))
         const old = { version: 1, theme: "dark", meshes: [{ ...mesh, name: "Alice at work", role: "admin" }] }
         yield* (yield* FileSystem.FileSystem).makeDirectory(directory, { mode: 0o700 })
         write(path, old)

@@ -7,6 +7,7 @@ import { newInvite } from "../src/invite/NewInvite.ts"
 import { exportIdentities, importIdentities } from "../src/keys/IdentityExport.ts"
 import { testLayer } from "./support/FakeBroker.ts"
 import { forMembers, joinedBy, owner } from "./support/Invites.ts"
+import { allPlain } from "./support/Plain.ts"
 
 const passphrase = Redacted.make("correct horse battery staple")
 /** What a test has time for. */
@@ -48,8 +49,8 @@ layer(testLayer)("an exported identity", (it) => {
     Effect.gen(function* () {
       const meshes = yield* memberships
       const text = yield* exportIdentities(meshes, passphrase, cheap)
-      assert.deepEqual(yield* importIdentities(text, passphrase), meshes)
-      assert.isString(meshes[0]?.ownerSecretKey)
+      assert.deepEqual(allPlain(yield* importIdentities(text, passphrase)), allPlain(meshes))
+      assert.isDefined(meshes[0]?.ownerSecretKey)
     }),
   )
 
@@ -57,7 +58,7 @@ layer(testLayer)("an exported identity", (it) => {
     Effect.gen(function* () {
       const meshes = yield* memberships
       const text = yield* exportIdentities(meshes, passphrase, { passes: 2, memoryBytes: 1_048_576 })
-      assert.deepEqual<unknown>(secondOpinion(text, Redacted.value(passphrase)), { meshes })
+      assert.deepEqual<unknown>(secondOpinion(text, Redacted.value(passphrase)), { meshes: allPlain(meshes) })
     }),
   )
 
@@ -73,7 +74,7 @@ layer(testLayer)("an exported identity", (it) => {
       }
       const shown = first + Buffer.from(String(JSON.parse(first).ciphertext), "base64").toString("latin1")
       for (const { displayName, meshId, pubkey, secretKey } of meshes) {
-        for (const text of [displayName, meshId, pubkey, secretKey.slice(0, 64), "horse"])
+        for (const text of [displayName, meshId, pubkey, Redacted.value(secretKey).slice(0, 64), "horse"])
           assert.notInclude(shown, text)
       }
     }),

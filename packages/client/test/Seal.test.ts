@@ -16,6 +16,7 @@ import { certificateOf, trustOf, verified } from "./support/Certified.ts"
 import { startClient } from "./support/Clients.ts"
 import { memberOf, membershipOf, peerOf, person, pushOf, settle, testLayer } from "./support/FakeBroker.ts"
 import { memberTarget, sealedSend, sessionTarget } from "./support/SealedSend.ts"
+import { plainKey } from "./support/Plain.ts"
 
 const noPoint = PublicKey.make("02" + "00".repeat(31))
 
@@ -42,7 +43,7 @@ layer(testLayer)("sealing", (it) => {
         Buffer.from(send.ciphertext, "base64"),
         Buffer.from(send.nonce, "base64"),
         sodium.crypto_sign_ed25519_pk_to_curve25519(Buffer.from(bob.publicKey, "hex")),
-        sodium.crypto_sign_ed25519_sk_to_curve25519(Buffer.from(alice.secretKey, "hex")),
+        sodium.crypto_sign_ed25519_sk_to_curve25519(Buffer.from(plainKey(alice.secretKey), "hex")),
       )
       assert.strictEqual(Buffer.from(bytes).toString(), "hello")
       const self = { ...membershipOf(alice), sessionId: alice.sessionId }
@@ -113,7 +114,7 @@ layer(testLayer)("sealing", (it) => {
         Uint8Array.of(0xff, 0xfe),
         Buffer.alloc(24),
         sodium.crypto_sign_ed25519_pk_to_curve25519(Buffer.from(alice.publicKey, "hex")),
-        sodium.crypto_sign_ed25519_sk_to_curve25519(Buffer.from(bob.secretKey, "hex")),
+        sodium.crypto_sign_ed25519_sk_to_curve25519(Buffer.from(plainKey(bob.secretKey), "hex")),
       )
       const cases: ReadonlyArray<readonly [Extract<Content, { _tag: "Undecryptable" }>["reason"], Partial<Push>]> = [
         ["not_sealed_to_us", { nonce }],

@@ -9,6 +9,7 @@ import { Keychain, type KeychainPort, KeychainUnusable } from "../src/keys/Keych
 import type { Membership } from "../src/keys/Membership.ts"
 import { testLayer } from "./support/FakeBroker.ts"
 import { owner } from "./support/Invites.ts"
+import { allPlain, plain, plainKey } from "./support/Plain.ts"
 
 /** A keychain in memory, which can be locked. */
 class MemoryKeychain {
@@ -59,7 +60,7 @@ const home = Effect.gen(function* () {
 })
 
 const secretsOf = (mesh: Membership): ReadonlyArray<string> =>
-  [mesh.secretKey, mesh.ownerSecretKey ?? ""].map((key) => key.slice(0, 64))
+  [mesh.secretKey, mesh.ownerSecretKey].map((key) => plainKey(key).slice(0, 64))
 
 layer(Layer.merge(testLayer, BunFileSystem.layer))("secret keys", (it) => {
   it.effect("are in the config file where nothing else is chosen, and the keychain is not asked (I19)", () =>
@@ -69,8 +70,8 @@ layer(Layer.merge(testLayer, BunFileSystem.layer))("secret keys", (it) => {
       const mesh = yield* owner()
       yield* byDefault(adding(mesh))
       for (const secret of secretsOf(mesh)) assert.include(text(), secret)
-      assert.deepEqual(yield* under("file")(reading), [mesh])
-      assert.deepEqual(yield* under("")(reading), [mesh])
+      assert.deepEqual(allPlain(yield* under("file")(reading)), allPlain([mesh]))
+      assert.deepEqual(allPlain(yield* under("")(reading)), allPlain([mesh]))
     }),
   )
 
@@ -78,13 +79,13 @@ layer(Layer.merge(testLayer, BunFileSystem.layer))("secret keys", (it) => {
     Effect.gen(function* () {
       const { inKeychain, keychain, text } = yield* home
       const [mesh, other] = [yield* owner(), yield* owner("other")]
-      assert.deepEqual(yield* inKeychain(adding(mesh)), [mesh])
+      assert.deepEqual(allPlain(yield* inKeychain(adding(mesh))), allPlain([mesh]))
       yield* inKeychain(adding(other))
       for (const secret of [mesh, other].flatMap(secretsOf)) assert.notInclude(text(), secret)
       assert.strictEqual(keychain.entries.size, 4)
-      assert.deepEqual(yield* inKeychain(reading), [mesh, other])
+      assert.deepEqual(allPlain(yield* inKeychain(reading)), allPlain([mesh, other]))
       const { keychain: name } = JSON.parse(text()).meshes[0].secretKey
-      assert.strictEqual(keychain.entries.get(name), mesh.secretKey)
+      assert.strictEqual(keychain.entries.get(name), plainKey(mesh.secretKey))
     }),
   )
 
@@ -101,7 +102,7 @@ layer(Layer.merge(testLayer, BunFileSystem.layer))("secret keys", (it) => {
         yield* byDefault(adding(third))
         for (const secret of [first, second].flatMap(secretsOf)) assert.notInclude(text(), secret)
         for (const secret of secretsOf(third)) assert.include(text(), secret)
-        assert.deepEqual(yield* byDefault(reading), [first, second, third])
+        assert.deepEqual(allPlain(yield* byDefault(reading)), allPlain([first, second, third]))
       }),
   )
 
@@ -112,8 +113,8 @@ layer(Layer.merge(testLayer, BunFileSystem.layer))("secret keys", (it) => {
       yield* inKeychain(adding(mesh))
       yield* inKeychain(adding(other))
       yield* inKeychain((file) => file.update((meshes) => Result.succeed(meshes.slice(1))))
-      assert.sameMembers([...keychain.entries.values()], [other.secretKey, other.ownerSecretKey ?? ""])
-      assert.deepEqual(yield* inKeychain(reading), [other])
+      assert.sameMembers([...keychain.entries.values()], [plainKey(other.secretKey), plainKey(other.ownerSecretKey)])
+      assert.deepEqual(allPlain(yield* inKeychain(reading)), allPlain([other]))
     }),
   )
 
@@ -126,7 +127,7 @@ layer(Layer.merge(testLayer, BunFileSystem.layer))("secret keys", (it) => {
       cpSync(directory, copy, { recursive: true })
       chmodSync(join(copy, "config.json"), 0o600)
       yield* choosing("keychain", keychain, copy)((file) => file.update(() => Result.succeed([])))
-      assert.deepEqual(yield* inKeychain(reading), [mesh])
+      assert.deepEqual(allPlain(yield* inKeychain(reading)), allPlain([mesh]))
     }),
   )
 
@@ -167,9 +168,9 @@ layer(Layer.merge(testLayer, BunFileSystem.layer))("secret keys", (it) => {
       keychain.locked = false
       keychain.entries.delete(name)
       assert.include(yield* refusal, `${name} is not in it`)
-      keychain.entries.set(name, other.secretKey)
+      keychain.entries.set(name, plainKey(other.secretKey))
       assert.include(yield* refusal, "another key")
-      keychain.entries.set(name, `${mesh.secretKey}00`)
+      keychain.entries.set(name, `${plainKey(mesh.secretKey)}00`)
       assert.include(yield* refusal, "another key")
     }),
   )
@@ -187,7 +188,7 @@ layer(Layer.merge(testLayer, BunFileSystem.layer))("secret keys", (it) => {
       )
       assert.strictEqual(text(), before)
       assert.strictEqual(keychain.entries.size, 4)
-      assert.deepEqual(yield* inKeychain(reading), [mesh])
+      assert.deepEqual(allPlain(yield* inKeychain(reading)), allPlain([mesh]))
     }),
   )
 
@@ -195,7 +196,7 @@ layer(Layer.merge(testLayer, BunFileSystem.layer))("secret keys", (it) => {
     Effect.gen(function* () {
       const { directory, inKeychain, path, text } = yield* home
       const mesh = yield* owner()
-      const { brokerUrl, joinedAt, memberId, meshId, name, pubkey, secretKey, slug } = mesh
+      const { brokerUrl, joinedAt, memberId, meshId, name, pubkey, secretKey, slug } = plain(mesh)
       const old = { meshId, memberId, slug, name, pubkey, secretKey, brokerUrl, joinedAt }
       mkdirSync(directory, { mode: 0o700 })
       writeFileSync(path, JSON.stringify({ version: 1, meshes: [old] }), { mode: 0o600 })
@@ -205,7 +206,7 @@ layer(Layer.merge(testLayer, BunFileSystem.layer))("secret keys", (it) => {
       )
       assert.notInclude(text(), secretKey.slice(0, 64))
       assert.deepStrictEqual(readdirSync(directory), ["config.json"])
-      assert.strictEqual((yield* inKeychain(reading))[0]?.secretKey, secretKey)
+      assert.strictEqual(plainKey((yield* inKeychain(reading))[0]?.secretKey), secretKey)
     }),
   )
 

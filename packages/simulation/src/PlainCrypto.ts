@@ -4,10 +4,11 @@
  * one statement, and everything is as long as it really is; but anybody could forge it, and nobody in a run tries.
  */
 import { Ed25519 } from "@claudemesh/broker/trust/Ed25519"
+import { hidden, type HiddenKey } from "@claudemesh/client/keys/HiddenKey"
 import { Sodium } from "@claudemesh/client/keys/Sodium"
 import { Base64, type Nonce } from "@claudemesh/domain/Base64"
 import { PublicKey, SecretKey, Signature } from "@claudemesh/domain/Ids"
-import { Layer, Option, Result } from "effect"
+import { Layer, Option, Redacted, Result } from "effect"
 
 const hash = (...parts: ReadonlyArray<string>): string => Bun.hash(parts.join("\n")).toString(16).padStart(16, "0")
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64")
@@ -22,7 +23,7 @@ const unbox = (boxed: string, tag: string): Option.Option<Uint8Array> => {
     : Option.none()
 }
 
-const publicOf = (secret: SecretKey): string => secret.slice(64)
+const publicOf = (secret: HiddenKey): string => Redacted.value(secret).slice(64)
 const trusted = (x25519: Uint8Array): string => Buffer.from(x25519).toString("hex")
 
 const sign = (statement: string, key: string): string => {
@@ -34,7 +35,7 @@ const sodium = Sodium.of({
   keyPairFromSeed: (seed) => {
     const hex = Buffer.from(seed).toString("hex")
     const key = [0, 1, 2, 3].map((part) => hash("key", hex, String(part))).join("")
-    return { publicKey: PublicKey.make(key), secretKey: SecretKey.make(hex + key) }
+    return { publicKey: PublicKey.make(key), secretKey: hidden(SecretKey.make(hex + key)) }
   },
   sign: (statement, secretKey) => Signature.make(sign(statement, publicOf(secretKey))),
   verify: (statement, signature, key) => sign(statement, key) === signature,

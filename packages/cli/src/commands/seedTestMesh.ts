@@ -5,7 +5,7 @@ import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
 import { membershipIn, newMesh } from "@claudemesh/client/keys/CreateMesh"
 import { Sodium } from "@claudemesh/client/keys/Sodium"
 import { DisplayName, Slug } from "@claudemesh/domain/Ids"
-import { Console, Effect, Option, Result, Schema } from "effect"
+import { Console, Effect, Option, Redacted, Result, Schema } from "effect"
 import { Command, Flag } from "effect/unstable/cli"
 import { Failed, failed } from "../Failed.ts"
 import { bold, printJson, shortKey, table } from "../Output.ts"
@@ -76,12 +76,12 @@ export const seedTestMesh = Command.make(
           meshId: request.meshId,
           slug,
           brokerUrl: url,
-          owner: { publicKey: owner.publicKey, secretKey: owner.secretKey },
+          owner: { publicKey: owner.publicKey, secretKey: Redacted.value(owner.secretKey) },
           members: members.map(({ certificate, displayName, memberId, publicKey, secretKey }) => ({
             memberId,
             displayName,
             publicKey,
-            secretKey,
+            secretKey: Redacted.value(secretKey),
             certificate,
           })),
         })
@@ -93,7 +93,7 @@ export const seedTestMesh = Command.make(
           members.map(({ displayName, publicKey, secretKey }, index) => [
             displayName,
             shortKey(publicKey),
-            folders[index] ?? secretKey,
+            folders[index] ?? Redacted.value(secretKey),
           ]),
         ),
       )

@@ -5,13 +5,14 @@
  * two texts are the same link: what is read, written again, is the text or it is refused.
  */
 import { hash } from "node:crypto"
-import { PublicKey, SecretKey } from "@claudemesh/domain/Ids"
+import { PublicKey } from "@claudemesh/domain/Ids"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import { Certificate } from "@claudemesh/domain/trust/Certificate"
 import { Invite } from "@claudemesh/domain/trust/Invite"
 import { TrustRegister } from "@claudemesh/domain/trust/TrustRegister"
-import { Clock, Effect, Option, Schema } from "effect"
+import { Clock, Effect, Option, Redacted, Schema } from "effect"
 import { BrokerUrl } from "../http/BrokerUrl.ts"
+import type { HiddenKey } from "../keys/HiddenKey.ts"
 import { verifierOf } from "../keys/SignRecords.ts"
 import { Sodium } from "../keys/Sodium.ts"
 import { linkCharactersMax } from "../Limits.ts"
@@ -28,7 +29,7 @@ export interface InviteLink {
   /** As the invite has it. */
   readonly brokerUrl: BrokerUrl
   /** The invite's, with which whoever has the link certifies a member. */
-  readonly secretKey: SecretKey
+  readonly secretKey: HiddenKey
   /** Absent when the owner signed it. */
   readonly issuer?: Issuer
 }
@@ -79,7 +80,7 @@ export const formatInviteLink = ({ invite, issuer, secretKey }: InviteLink): str
     ofText(invite.meshName),
     invite.allowUnsealed ? "unsealed-too" : "sealed",
     ofHex(invite.ownerPublicKey),
-    ofHex(secretKey.slice(0, 64)),
+    ofHex(Redacted.value(secretKey).slice(0, 64)),
     invite.role,
     String(invite.uses),
     ofTime(invite.expiresAt),

@@ -4,13 +4,13 @@
  * answers the same way, and no second use of the invite is spent.
  */
 import { join } from "node:path"
-import { SecretKey } from "@claudemesh/domain/Ids"
 import { Certificate } from "@claudemesh/domain/trust/Certificate"
 import { Effect, FileSystem, Option, Schema } from "effect"
+import { HiddenKey } from "../keys/HiddenKey.ts"
 import { withLockFile } from "../keys/LockFile.ts"
 import { readSecretFile, writeSecretFile } from "../keys/SecretFile.ts"
 
-export const PendingJoin = Schema.Struct({ certificate: Certificate, secretKey: SecretKey })
+export const PendingJoin = Schema.Struct({ certificate: Certificate, secretKey: HiddenKey })
 export type PendingJoin = typeof PendingJoin.Type
 
 export class PendingBroken extends Schema.TaggedError<PendingBroken>()("PendingBroken", { path: Schema.String }) {

@@ -5,9 +5,9 @@
  */
 import { hash } from "node:crypto"
 import { SecretKey } from "@claudemesh/domain/Ids"
-import { Config, Effect, Option, Schema } from "effect"
+import { Config, Effect, Option, Redacted, Schema } from "effect"
 import { Keychain, KeychainUnusable } from "./Keychain.ts"
-import type { Membership } from "./Membership.ts"
+import { Membership } from "./Membership.ts"
 
 type Json = Readonly<Record<string, unknown>>
 
@@ -37,6 +37,7 @@ export const secretPlace: Effect.Effect<SecretPlace, SecretStoreUnknown> = Confi
 
 const publicOf = { secretKey: "pubkey", ownerSecretKey: "ownerPublicKey" } as const
 const fields = ["secretKey", "ownerSecretKey"] as const
+const encode = Schema.encodeSync(Membership)
 const isSecretKey = Schema.is(SecretKey)
 
 const decodeReference = Schema.decodeUnknownOption(Schema.Struct({ keychain: Schema.NonEmptyString }))
@@ -90,15 +91,16 @@ export const concealed = Effect.fnUntraced(function* (
   const keychain = yield* Keychain
   const references: Array<readonly [field: string, reference: { readonly keychain: string }]> = []
   for (const field of fields) {
-    const value = mesh[field]
+    const key = mesh[field]
     const known = referenceIn(before, field)
-    if (value === undefined || (known === undefined && place === "file")) continue
+    if (key === undefined || (known === undefined && place === "file")) continue
+    const value = Redacted.value(key)
     const name = known ?? nameOf(mesh, field, path)
     const kept = known === undefined ? Option.none<string>() : yield* keychain.get(name)
     if (!Option.contains(kept, value)) yield* keychain.set(name, value)
     references.push([field, { keychain: name }])
   }
-  return { ...mesh, ...Object.fromEntries(references) }
+  return { ...encode(mesh), ...Object.fromEntries(references) }
 })
 
 /** After the file has been written. Entries of another directory's, in a copied file, are left to it. */

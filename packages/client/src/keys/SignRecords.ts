@@ -2,18 +2,19 @@
  * Signing the records of trust with a key that we hold, and checking those of others with libsodium. What a record says
  * is the domain's; nothing is decided here.
  */
-import type { MeshId, SecretKey } from "@claudemesh/domain/Ids"
+import type { MeshId } from "@claudemesh/domain/Ids"
 import { type Certificate, certificateStatement } from "@claudemesh/domain/trust/Certificate"
 import { type Invite, inviteStatement } from "@claudemesh/domain/trust/Invite"
 import { type Revocation, revocationStatement } from "@claudemesh/domain/trust/Revocation"
 import type { Verifier } from "@claudemesh/domain/trust/TrustRegister"
 import { Result } from "effect"
+import type { HiddenKey } from "./HiddenKey.ts"
 import type { Sodium } from "./Sodium.ts"
 
 type Signer = Pick<typeof Sodium.Service, "sign">
 
 /** With the owner's secret key, or an admin's. */
-export const signInvite = ({ sign }: Signer, invite: Omit<Invite, "signature">, secretKey: SecretKey): Invite => ({
+export const signInvite = ({ sign }: Signer, invite: Omit<Invite, "signature">, secretKey: HiddenKey): Invite => ({
   ...invite,
   signature: sign(inviteStatement(invite), secretKey),
 })
@@ -22,7 +23,7 @@ export const signCertificate = (
   { sign }: Signer,
   meshId: MeshId,
   certificate: Omit<Certificate, "signature" | "consent">,
-  secretKeys: { readonly invite: SecretKey; readonly member: SecretKey },
+  secretKeys: { readonly invite: HiddenKey; readonly member: HiddenKey },
 ): Certificate => {
   const statement = certificateStatement(meshId, certificate)
   return { ...certificate, signature: sign(statement, secretKeys.invite), consent: sign(statement, secretKeys.member) }
@@ -32,7 +33,7 @@ export const signCertificate = (
 export const signRevocation = (
   { sign }: Signer,
   revocation: Omit<Revocation, "signature">,
-  secretKey: SecretKey,
+  secretKey: HiddenKey,
 ): Revocation => ({ ...revocation, signature: sign(revocationStatement(revocation), secretKey) })
 
 export const verifierOf = ({ trust, verify }: Pick<typeof Sodium.Service, "trust" | "verify">): Verifier => ({

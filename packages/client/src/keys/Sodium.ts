@@ -5,13 +5,14 @@
  */
 import { Base64, type Nonce } from "@claudemesh/domain/Base64"
 import { PublicKey, SecretKey, Signature } from "@claudemesh/domain/Ids"
-import { Context, Effect, Layer, Option, Result, Schema } from "effect"
+import { Context, Effect, Layer, Option, Redacted, Result, Schema } from "effect"
+import { hidden, type HiddenKey } from "./HiddenKey.ts"
 
 type Library = (typeof import("libsodium-wrappers"))["default"]
 
 export interface KeyPair {
   readonly publicKey: PublicKey
-  readonly secretKey: SecretKey
+  readonly secretKey: HiddenKey
 }
 
 /** The key is no valid point, or one of small order: nothing can be sealed to it. */
@@ -32,13 +33,13 @@ export class Sodium extends Context.Service<
   {
     /** From 32 random bytes. */
     readonly keyPairFromSeed: (seed: Uint8Array) => KeyPair
-    readonly sign: (statement: string, secretKey: SecretKey) => Signature
+    readonly sign: (statement: string, secretKey: HiddenKey) => Signature
     readonly verify: (statement: string, signature: Signature, key: PublicKey) => boolean
     readonly trust: (key: PublicKey) => Result.Result<TrustedKey, UnusableKey>
     /** `crypto_box_easy` with a nonce of 24 random bytes. */
-    readonly seal: (text: string, nonce: Uint8Array, to: TrustedKey, from: SecretKey) => Base64
+    readonly seal: (text: string, nonce: Uint8Array, to: TrustedKey, from: HiddenKey) => Base64
     /** None when the box was not made by that key for this one, or was changed. */
-    readonly open: (box: Base64, nonce: Nonce, from: TrustedKey, to: SecretKey) => Option.Option<Uint8Array>
+    readonly open: (box: Base64, nonce: Nonce, from: TrustedKey, to: HiddenKey) => Option.Option<Uint8Array>
     /** `crypto_secretbox_easy` with a key of 32 random bytes. */
     readonly lock: (text: string, nonce: Uint8Array, contentKey: Uint8Array) => Base64
     readonly unlock: (box: Base64, nonce: Nonce, contentKey: Uint8Array) => Option.Option<Uint8Array>
@@ -56,21 +57,27 @@ export class Sodium extends Context.Service<
   )
 }
 
+/** Unwrapped here, at the last moment. */
+const secretBytes = (key: HiddenKey): Uint8Array => fromHex(Redacted.value(key))
 const fromHex = (hex: string): Uint8Array => Buffer.from(hex, "hex")
 const fromBase64 = (text: string): Uint8Array => Buffer.from(text, "base64")
 const toHex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")
 const toBase64 = (bytes: Uint8Array): Base64 => Base64.make(Buffer.from(bytes).toString("base64"))
 
 const wrap = (sodium: Library): typeof Sodium.Service => {
-  const secretX25519 = (key: SecretKey): Uint8Array => sodium.crypto_sign_ed25519_sk_to_curve25519(fromHex(key))
+  const secretX25519 = (key: HiddenKey): Uint8Array => sodium.crypto_sign_ed25519_sk_to_curve25519(secretBytes(key))
   const publicX25519 = (key: PublicKey): Uint8Array => sodium.crypto_sign_ed25519_pk_to_curve25519(fromHex(key))
 
   return {
     keyPairFromSeed: (seed) => {
       const pair = sodium.crypto_sign_seed_keypair(seed)
-      return { publicKey: PublicKey.make(toHex(pair.publicKey)), secretKey: SecretKey.make(toHex(pair.privateKey)) }
+      return {
+        publicKey: PublicKey.make(toHex(pair.publicKey)),
+        secretKey: hidden(SecretKey.make(toHex(pair.privateKey))),
+      }
     },
-    sign: (statement, secretKey) => Signature.make(toHex(sodium.crypto_sign_detached(statement, fromHex(secretKey)))),
+    sign: (statement, secretKey) =>
+      Signature.make(toHex(sodium.crypto_sign_detached(statement, secretBytes(secretKey)))),
     verify: (statement, signature, key) =>
       sodium.crypto_sign_verify_detached(fromHex(signature), statement, fromHex(key)),
     trust: (key) =>

@@ -6,7 +6,8 @@ import type { Invite } from "@claudemesh/domain/trust/Invite"
 import { noRevocations, type Revocation, revocationHash } from "@claudemesh/domain/trust/Revocation"
 import { TrustRegister } from "@claudemesh/domain/trust/TrustRegister"
 import { ed25519 } from "@noble/curves/ed25519.js"
-import { Effect, Result } from "effect"
+import { Effect, Redacted, Result } from "effect"
+import { hidden, type HiddenKey } from "../../src/keys/HiddenKey.ts"
 import { signCertificate, signInvite, signRevocation, verifierOf } from "../../src/keys/SignRecords.ts"
 import { type KeyPair, Sodium } from "../../src/keys/Sodium.ts"
 import type { Membership } from "../../src/keys/Membership.ts"
@@ -14,8 +15,8 @@ import { VerifiedMember } from "../../src/trust/TrustBook.ts"
 import { at, membershipOf, type Person } from "./FakeBroker.ts"
 
 const signer = {
-  sign: (statement: string, secretKey: SecretKey) => {
-    const signature = ed25519.sign(Buffer.from(statement), Buffer.from(secretKey.slice(0, 64), "hex"))
+  sign: (statement: string, secretKey: HiddenKey) => {
+    const signature = ed25519.sign(Buffer.from(statement), Buffer.from(Redacted.value(secretKey).slice(0, 64), "hex"))
     return Signature.make(Buffer.from(signature).toString("hex"))
   },
 }
@@ -25,7 +26,7 @@ export const keysOf = (name: string): KeyPair => {
   const seed = new Uint8Array(32)
   seed.set(Buffer.from(`keys of ${name}`).subarray(0, 32))
   const publicKey = PublicKey.make(Buffer.from(ed25519.getPublicKey(seed)).toString("hex"))
-  return { publicKey, secretKey: SecretKey.make(Buffer.from(seed).toString("hex") + publicKey) }
+  return { publicKey, secretKey: hidden(SecretKey.make(Buffer.from(seed).toString("hex") + publicKey)) }
 }
 
 export const owner = keysOf("owner")
