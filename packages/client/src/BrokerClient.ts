@@ -302,6 +302,9 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
         return Effect.void
       case "challenge":
       case "hello_ack":
+      case "leased":
+      case "recalled":
+      case "members_changed":
         return Effect.void
     }
   }

@@ -21,8 +21,11 @@ export const inFlightBytesMax = 1_048_576
 /** How far a v1 hello's timestamp may be from the broker's clock. */
 export const helloSkewMillis = 60_000
 
-/** Ids in one `client_ack`. */
+/** Ids in one `client_ack`, `lease` or `release`. */
 export const ackBatchMax = inFlightMax
+
+/** Sessions that the answer to a `pull` names. */
+export const elsewhereMax = 20
 
 /** The largest frame a broker reads: base64 of the ciphertext, and the overhead. */
 export const frameBytesMax = (messageBytesMax: number): number =>

@@ -12,6 +12,7 @@ describe("limits (I13)", () => {
       inFlightBytesMax: 1_048_576,
       helloSkewMillis: 60_000,
       ackBatchMax: 500,
+      elsewhereMax: 20,
       trustKeysMax: 100,
       trustRevocationsMax: 10,
     })

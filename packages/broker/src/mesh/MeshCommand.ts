@@ -10,12 +10,14 @@ import type {
   ClientAck,
   GetTrust,
   JoinChannel,
+  Lease,
   LeaveChannel,
   ListChannels,
   ListMembers,
   ListPeers,
   MessageStatus,
   Pull,
+  Release,
   Send,
   SetProfile,
   SetStatus,
@@ -52,6 +54,8 @@ export type Attached = { readonly _tag: "Attached" } | { readonly _tag: "Refused
 /** Frames that the mesh answers; `ping` is the connection's own. */
 export type MeshRequest =
   | ClientAck
+  | Lease
+  | Release
   | Pull
   | SetStatus
   | SetProfile

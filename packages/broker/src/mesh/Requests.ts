@@ -23,6 +23,9 @@ export const request = (
     case "client_ack":
       connection.lastActiveMillis = nowMillis
       return acked(state, connection, frame.messageIds, nowMillis, effects)
+    case "lease":
+    case "release":
+      return
     case "pull":
       return pull(state, connection, frame, nowMillis, effects)
     case "set_status":

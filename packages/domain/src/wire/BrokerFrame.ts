@@ -6,6 +6,7 @@ import { Option, Result, Schema } from "effect"
 import { Base64, Nonce } from "../Base64.ts"
 import { DisplayName, Label, MemberId, MeshId, MessageId, PresenceId, PublicKey, SessionId } from "../Ids.ts"
 import { IsoTime } from "../IsoTime.ts"
+import { elsewhereMax } from "../Limits.ts"
 import { Priority, Status } from "../routing/Status.ts"
 import { Certificate } from "../trust/Certificate.ts"
 import { Invite } from "../trust/Invite.ts"
@@ -66,7 +67,7 @@ export const Push = Schema.Struct({
   targetSpec: Schema.optionalKey(Schema.String),
   sealedKey: Schema.optionalKey(Base64),
   replyTo: Schema.optionalKey(MessageId),
-  /** It may have been delivered before. `false` is certain, `true` is a possibility. */
+  /** It was leased once, and that lease ended with neither ack nor release: it may have been shown. `false` is certain. */
   redelivered: Schema.optionalKey(Schema.Boolean),
 })
 export type Push = typeof Push.Type
@@ -170,14 +171,36 @@ export const MessageState = Schema.Struct({
 })
 export type MessageState = typeof MessageState.Type
 
-/** `remaining` answers a `pull`: how many still wait. */
+/** Answers `lease`: these are the connection's own now. What is not named is another session's, or gone. */
+export const Leased = Schema.Struct({
+  type: Schema.tag("leased"),
+  id: Schema.String,
+  messageIds: Schema.Array(MessageId),
+})
+
+/** These were pushed here and are not any more: another session of the member asked for them. They may be pushed again. */
+export const Recalled = Schema.Struct({ type: Schema.tag("recalled"), messageIds: Schema.Array(MessageId) })
+
+/** Somebody joined just now. Who, is asked for with `list_members`. */
+export const MembersChanged = Schema.Struct({ type: Schema.tag("members_changed") })
+
+/** What waits for one other session of the member, or is leased there. */
+export const Elsewhere = Schema.Struct({ sessionId: SessionId, messages: Schema.Int })
+export type Elsewhere = typeof Elsewhere.Type
+
+/** `remaining` and `elsewhere` answer a `pull`: how many more this connection can have, and what others have to fetch. */
 export const Ok = Schema.Struct({
   type: Schema.tag("ok"),
   id: Schema.String,
   remaining: Schema.optionalKey(Schema.Int),
+  elsewhere: Schema.optionalKey(Schema.Array(Elsewhere).check(Schema.isMaxLength(elsewhereMax))),
 })
 
-export const Pong = Schema.Struct({ type: Schema.tag("pong"), id: Schema.String })
+export const Pong = Schema.Struct({
+  type: Schema.tag("pong"),
+  id: Schema.String,
+  brokerTime: Schema.optionalKey(IsoTime),
+})
 
 export const ErrorFrame = Schema.Struct({
   type: Schema.tag("error"),
@@ -194,11 +217,14 @@ export const BrokerFrame = Schema.Union([
   HelloAck,
   Ack,
   Push,
+  Leased,
+  Recalled,
   Presence,
   Peers,
   Members,
   Trust,
   TrustChanged,
+  MembersChanged,
   Channels,
   MessageState,
   Ok,

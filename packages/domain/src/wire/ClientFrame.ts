@@ -55,6 +55,10 @@ export const HelloV2 = Schema.Struct({
   }),
   /** 0: a session that only sends and asks. It takes no messages, is no peer, and leaves nothing behind. */
   maxInFlight: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: inFlightMax }))),
+  /** Drawn once for each client process and mesh: tells a reconnect from a second process with the same session id. */
+  instance: Schema.optionalKey(RequestId),
+  /** A session that was not known before: it may take messages, is listed nowhere, and leaves nothing behind. */
+  transient: Schema.optionalKey(Schema.Literal(true)),
 })
 export type HelloV2 = typeof HelloV2.Type
 
@@ -76,15 +80,27 @@ export const Send = Schema.Struct({
   sealedKeys: Schema.optionalKey(SealedKeys),
   replyTo: Schema.optionalKey(MessageId),
   ttlSeconds: Schema.optionalKey(Seconds),
+  /** The session of this member that wrote it, where that is not this connection's: an outbox outlives its process. */
+  sessionId: Schema.optionalKey(SessionId),
 })
 export type Send = typeof Send.Type
 
-/** Consumed: sent once the host has the message, not when it was buffered. */
-export const ClientAck = Schema.Struct({
-  type: Schema.tag("client_ack"),
-  messageIds: Schema.Array(MessageId).check(Schema.isMaxLength(ackBatchMax)),
-})
+const MessageIds = Schema.Array(MessageId).check(Schema.isMaxLength(ackBatchMax))
+
+/** Consumed: sent once the host has the message, not when it was buffered. Ends the lease. */
+export const ClientAck = Schema.Struct({ type: Schema.tag("client_ack"), messageIds: MessageIds })
 export type ClientAck = typeof ClientAck.Type
+
+/**
+ * Asked for before messages are shown, and answered with `leased`. Until then a message that was pushed may be taken
+ * away again, for another session of the member.
+ */
+export const Lease = Schema.Struct({ type: Schema.tag("lease"), messageIds: MessageIds, id: RequestId })
+export type Lease = typeof Lease.Type
+
+/** The lease ended and nothing was shown. The messages stay in flight here, and may be taken away again. No reply. */
+export const Release = Schema.Struct({ type: Schema.tag("release"), messageIds: MessageIds })
+export type Release = typeof Release.Type
 
 export const Pull = Schema.Struct({ type: Schema.tag("pull"), id: RequestId, max: Schema.optionalKey(PositiveInt) })
 export type Pull = typeof Pull.Type
@@ -142,6 +158,8 @@ export const Ping = Schema.Struct({ type: Schema.tag("ping"), id: RequestId })
 const shapes = {
   send: Send,
   client_ack: ClientAck,
+  lease: Lease,
+  release: Release,
   pull: Pull,
   set_status: SetStatus,
   set_profile: SetProfile,

@@ -7,6 +7,7 @@ export const ErrorCode = Schema.Literals([
   "no_hello",
   "already_greeted",
   "capacity",
+  "session_in_use",
   "timestamp_skew",
   "bad_signature",
   "replayed",

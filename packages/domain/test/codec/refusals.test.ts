@@ -92,6 +92,14 @@ describe("decodeClientFrame", () => {
       { ...send, sealedKeys: {} },
       { type: "client_ack", messageIds: ["nothing"] },
       { type: "client_ack", messageIds: Array.from({ length: 501 }, () => "0".repeat(32)) },
+      { type: "lease", id: "s1", messageIds: ["nothing"] },
+      { type: "lease", id: "s1", messageIds: Array.from({ length: 501 }, () => "0".repeat(32)) },
+      { type: "lease", messageIds: ["0".repeat(32)] },
+      { type: "lease", id: "s1" },
+      { type: "release", messageIds: "0".repeat(32) },
+      { type: "release", messageIds: Array.from({ length: 501 }, () => "0".repeat(32)) },
+      { ...send, sessionId: "a/b" },
+      { ...send, sessionId: "" },
       { type: "set_status", status: "away" },
       { type: "pull", id: "s1", max: 0 },
       { type: "pull" },
@@ -109,12 +117,25 @@ describe("decodeClientFrame", () => {
       { ...helloV2, maxInFlight: 501 },
       { ...helloV2, maxInFlight: -1 },
       { ...helloV2, client: "claudemesh" },
+      { ...helloV2, instance: "" },
+      { ...helloV2, instance: 7 },
+      { ...helloV2, transient: false },
+      { ...helloV2, transient: "yes" },
     ]
     for (const frame of frames) assert.strictEqual(refused(frame)?.code, "malformed", JSON.stringify(frame))
   })
 
   it("takes the frames that those refusals were made from", () => {
-    for (const frame of [send, helloV2]) assert.isTrue(Result.isSuccess(decodeClientFrame(JSON.stringify(frame))))
+    const id = "0".repeat(32)
+    const more = [
+      { ...helloV2, instance: "6f1a.9", transient: true },
+      { ...send, sessionId: "laptop" },
+      { type: "lease", id: "s1", messageIds: [id] },
+      { type: "lease", id: "s1", messageIds: [] },
+      { type: "release", messageIds: Array.from({ length: 500 }, () => id) },
+    ]
+    for (const frame of [send, helloV2, ...more])
+      assert.isTrue(Result.isSuccess(decodeClientFrame(JSON.stringify(frame))))
   })
 
   it("says of a target that it does not parse (I5)", () => {

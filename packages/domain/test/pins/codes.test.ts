@@ -13,6 +13,7 @@ describe("error codes", () => {
       no_hello: false,
       already_greeted: false,
       capacity: true,
+      session_in_use: false,
       timestamp_skew: false,
       bad_signature: false,
       replayed: false,
