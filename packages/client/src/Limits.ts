@@ -68,6 +68,12 @@ export const copyMaxAgeMillis = 31 * 24 * 60 * 60_000
 /** Base64 characters of a sealed profile that a broker takes. */
 export const profileCharactersMax = 8_192
 
+/** Another process writes `state.db`: how long SQLite waits, which nothing else in this process does meanwhile, and how
+ * often and when it is asked again: 5 s in all. */
+export const stateBusyMillis = 20
+export const stateBusyRetries = 50
+export const stateBusyRetryMillis = 80
+
 /** A lock file older than this was left by a process that died. */
 export const lockStaleMillis = 10_000
 export const lockRetryMillis = 50

@@ -8,7 +8,7 @@ import { Certificate } from "@claudemesh/domain/trust/Certificate"
 import { Effect, FileSystem, Option, Schema } from "effect"
 import { HiddenKey } from "../keys/HiddenKey.ts"
 import { withLockFile } from "../keys/LockFile.ts"
-import { readSecretFile, writeSecretFile } from "../keys/SecretFile.ts"
+import { readSecretFile, writeSecretFile } from "../local/SecretFile.ts"
 
 export const PendingJoin = Schema.Struct({ certificate: Certificate, secretKey: HiddenKey })
 export type PendingJoin = typeof PendingJoin.Type

@@ -7,10 +7,10 @@ import { join } from "node:path"
 import { DisplayName, MeshId, Slug } from "@claudemesh/domain/Ids"
 import { Context, Crypto, Effect, FileSystem, Layer, Option, Result, Schema, Semaphore } from "effect"
 import type { KeychainUnusable } from "./Keychain.ts"
-import { layerAtHome } from "./Home.ts"
+import { layerAtHome } from "../local/Home.ts"
 import { withLockFile } from "./LockFile.ts"
 import { Membership } from "./Membership.ts"
-import { type FileUnusable, readSecretFile, type SecretExposed, writeSecretFile } from "./SecretFile.ts"
+import { type FileUnusable, readSecretFile, type SecretExposed, writeSecretFile } from "../local/SecretFile.ts"
 import { concealed, reachable, removed, revealed, secretPlace, type SecretStoreUnknown } from "./SecretStore.ts"
 
 export type Memberships = ReadonlyArray<Membership>

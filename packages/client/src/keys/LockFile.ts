@@ -6,7 +6,7 @@ import { dirname } from "node:path"
 import { Clock, Crypto, Effect, FileSystem, Option, type PlatformError } from "effect"
 import { lockRetryMillis, lockStaleMillis, lockTimeoutMillis } from "../Limits.ts"
 import { randomHex } from "./RandomBytes.ts"
-import { FileUnusable, makePrivateDirectory } from "./SecretFile.ts"
+import { FileUnusable, makePrivateDirectory } from "../local/SecretFile.ts"
 
 export const withLockFile =
   (path: string) =>

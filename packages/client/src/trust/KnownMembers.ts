@@ -11,9 +11,9 @@ import { Certificate } from "@claudemesh/domain/trust/Certificate"
 import { Invite } from "@claudemesh/domain/trust/Invite"
 import { Revocation } from "@claudemesh/domain/trust/Revocation"
 import { Context, type Crypto, Effect, FileSystem, Layer, Option, Result, Schema, Semaphore } from "effect"
-import { layerAtHome } from "../keys/Home.ts"
+import { layerAtHome } from "../local/Home.ts"
 import { withLockFile } from "../keys/LockFile.ts"
-import { type FileUnusable, readSecretFile, type SecretExposed, writeSecretFile } from "../keys/SecretFile.ts"
+import { type FileUnusable, readSecretFile, type SecretExposed, writeSecretFile } from "../local/SecretFile.ts"
 
 const Pin = Schema.Struct({ certificate: Certificate, firstSeen: IsoTime })
 export type Pin = typeof Pin.Type

@@ -5,7 +5,7 @@
  */
 import { dirname } from "node:path"
 import { Effect, FileSystem, Option, type PlatformError, Schema } from "effect"
-import { randomHex } from "./RandomBytes.ts"
+import { randomHex } from "../keys/RandomBytes.ts"
 
 /** Others than its owner may read or write the file: it is not used until `command` was run. */
 export class SecretExposed extends Schema.TaggedError<SecretExposed>()("SecretExposed", {
@@ -91,4 +91,4 @@ const syncDirectory = (path: string) =>
     ),
   )
 
-const quoted = (path: string): string => (/^[\w./~-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`)
+export const quoted = (path: string): string => (/^[\w./~-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`)

@@ -1,0 +1,90 @@
+/**
+ * Where everything of a person is kept on this machine: `CLAUDEMESH_HOME`, else `~/.claudemesh`. It holds keys, so it is
+ * this user's alone. What we make is made so; the mode of a folder that we did not make is never changed: it may be
+ * `/tmp`. Such a folder is refused, with the command that mends it.
+ */
+import { lstatSync, mkdirSync, readdirSync, type Stats, statSync } from "node:fs"
+import { basename, dirname, join, resolve } from "node:path"
+import { Config, Effect, Layer, Schema } from "effect"
+import { quoted } from "./SecretFile.ts"
+
+const home = Config.NonEmptyString("CLAUDEMESH_HOME").pipe(
+  Config.orElse(() => Config.map(Config.NonEmptyString("HOME"), (user) => join(user, ".claudemesh"))),
+)
+
+/** What is kept there, as a layer. */
+export const layerAtHome = <A, E, R>(layerIn: (directory: string) => Layer.Layer<A, E, R>) =>
+  Layer.unwrap(Effect.map(home, layerIn))
+
+export class HomeUnusable extends Schema.TaggedError<HomeUnusable>()("HomeUnusable", {
+  path: Schema.String,
+  problem: Schema.String,
+  todo: Schema.String,
+}) {
+  override get message() {
+    return `${this.path} cannot keep your keys: ${this.problem}. ${this.todo}`
+  }
+}
+
+/** Whether the folder is there. It fails when it is there and is not this user's alone. */
+export const checkHome = (path: string): Effect.Effect<boolean, HomeUnusable> =>
+  Effect.suspend(() => {
+    const found = looked(path)
+    return found instanceof HomeUnusable ? Effect.fail(found) : Effect.succeed(found === "ours")
+  })
+
+/** Makes the folder where there is none, for this user alone. */
+export const makeHome = (path: string): Effect.Effect<void, HomeUnusable> =>
+  Effect.gen(function* () {
+    if (yield* checkHome(path)) return
+    yield* Effect.try({
+      try: () => mkdirSync(path, { recursive: true, mode: 0o700 }),
+      catch: (error) => unusable(path, `it cannot be made (${codeOf(error)})`, anotherFolder),
+    })
+    // Somebody else may have made it in between.
+    yield* checkHome(path)
+  })
+
+const unusable = (path: string, problem: string, todo: string) => new HomeUnusable({ path, problem, todo })
+const anotherFolder = "Set CLAUDEMESH_HOME to a folder of your own"
+const codeOf = (error: unknown): string =>
+  error instanceof Error && "code" in error ? String(error.code) : String(error)
+
+const looked = (path: string): "absent" | "ours" | HomeUnusable => {
+  try {
+    const stats = statSync(path, { throwIfNoEntry: false })
+    if (stats !== undefined) return problemWith(path, stats) ?? "ours"
+    return lstatSync(path, { throwIfNoEntry: false }) === undefined
+      ? "absent"
+      : unusable(path, "it is a link to a folder that is not there", "Make that folder, or remove the link")
+  } catch (error) {
+    return unusable(path, `it cannot be looked at (${codeOf(error)})`, anotherFolder)
+  }
+}
+
+const problemWith = (path: string, stats: Stats): HomeUnusable | undefined => {
+  if (!stats.isDirectory()) return unusable(path, "it is a file and not a folder", anotherFolder)
+  const us = process.getuid?.()
+  if (us !== undefined && stats.uid !== us) {
+    return unusable(path, `it belongs to another user (uid ${stats.uid}, and you are uid ${us})`, anotherFolder)
+  }
+  if ((stats.mode & 0o077) === 0) return undefined
+  const mode = (stats.mode & 0o7777).toString(8).padStart(4, "0")
+  const problem = `other users can look into it (mode ${mode}), and claudemesh changes no folder that it did not make`
+  const command = isForUsAlone(path, stats)
+    ? `chmod 700 ${quoted(path)}`
+    : `export CLAUDEMESH_HOME=${quoted(join(resolve(path), "claudemesh"))}`
+  return unusable(path, problem, `Run: ${command}`)
+}
+
+const ourNames = /^(config(\.v1)?\.json(\.\w+\.tmp)?|config\.lock|state\.db(-wal|-shm)?|seen|known|pending)$/
+
+/** Whoever closes a folder that others use, such as `/tmp` or `/etc`, breaks more than this program. */
+const isForUsAlone = (path: string, stats: Stats): boolean => {
+  const isShared = (stats.mode & 0o1000) !== 0 || dirname(resolve(path)) === resolve(path)
+  if (isShared) return false
+  const names = readdirSync(path)
+  return /^\.?claudemesh/.test(basename(resolve(path))) || names.includes("config.json") || names.every(isOurName)
+}
+
+const isOurName = (name: string): boolean => ourNames.test(name)

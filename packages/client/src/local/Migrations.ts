@@ -1,0 +1,42 @@
+/**
+ * The tables of `state.db`, as steps that are taken once and in this order. A step that was released is never changed:
+ * what comes later is a step behind it. How many were taken is the file's `user_version`.
+ */
+export const migrations: ReadonlyArray<string> = [
+  `
+  CREATE TABLE known_record (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    mesh_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    key TEXT NOT NULL,
+    other_key TEXT,
+    record TEXT NOT NULL
+  ) STRICT;
+  CREATE UNIQUE INDEX known_record_by_key ON known_record (mesh_id, kind, key);
+  CREATE UNIQUE INDEX known_record_by_other_key ON known_record (mesh_id, kind, other_key);
+  CREATE INDEX known_record_by_seq ON known_record (mesh_id, seq);
+
+  CREATE TABLE seen_message (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    mesh_id TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    session_id TEXT NOT NULL,
+    millis INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX seen_message_by_seq ON seen_message (mesh_id, seq);
+
+  CREATE TABLE seen_session (
+    mesh_id TEXT NOT NULL,
+    session_id TEXT NOT NULL,
+    began_millis INTEGER NOT NULL,
+    PRIMARY KEY (mesh_id, session_id)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE pending (
+    kind TEXT NOT NULL,
+    key TEXT NOT NULL,
+    record TEXT NOT NULL,
+    PRIMARY KEY (kind, key)
+  ) STRICT, WITHOUT ROWID;
+  `,
+]
