@@ -108,7 +108,7 @@ export const answers = async (port: number): Promise<void> => {
 }
 
 export const launch = (command: ReadonlyArray<string>, environment: Readonly<Record<string, string>>) =>
-  Bun.spawn([process.execPath, ...command], {
+  Bun.spawn([process.execPath, ...process.execArgv, ...command], {
     env: { PATH: process.env["PATH"] ?? "", HOME: tmpdir(), ...environment },
     stdout: "ignore",
     stderr: "inherit",
@@ -138,9 +138,12 @@ export interface LoadFigures {
 /** In a process of its own, so that its time is not the server's. */
 export const runLoad = async (load: Load): Promise<LoadFigures> => {
   const job = { others: [], receiversAway: false, ...load }
-  const child = Bun.spawn([process.execPath, join(import.meta.dirname, "load.ts"), JSON.stringify(job)], {
-    stdout: "pipe",
-    stderr: "inherit",
-  })
+  const child = Bun.spawn(
+    [process.execPath, ...process.execArgv, join(import.meta.dirname, "load.ts"), JSON.stringify(job)],
+    {
+      stdout: "pipe",
+      stderr: "inherit",
+    },
+  )
   return JSON.parse(await new Response(child.stdout).text())
 }

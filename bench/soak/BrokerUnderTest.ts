@@ -103,7 +103,7 @@ export class BrokerUnderTest {
   ) {}
 
   async start(): Promise<void> {
-    this.#child = Bun.spawn([process.execPath, main], {
+    this.#child = Bun.spawn([process.execPath, ...process.execArgv, main], {
       env: {
         PATH: process.env["PATH"] ?? "",
         HOME: "/nonexistent",

@@ -16,19 +16,19 @@ export class CannotStart extends Schema.TaggedError<CannotStart>()("CannotStart"
   }
 }
 
-const banner = (config: BrokerConfig, port: number): string => {
+const banner = (config: BrokerConfig, port: number, command: string): string => {
   const host = config.host.includes(":") ? `[${config.host}]` : config.host
   const data = config.database._tag === "Postgres" ? "Postgres (DATABASE_URL)" : config.database.dataDir
   const url = `ws://${host}:${port}/ws`
   const dialled = config.publicOrigins[0] ?? "wss://your-host"
   const next = isLoopback(config.host)
     ? [
-        `two agents on this machine:  npx claudemesh seed-test-mesh --into ./homes --broker ${url}`,
-        `a mesh of your own:          npx claudemesh create my-team --broker ${url}`,
+        `two agents on this machine:  ${command} seed-test-mesh --into ./homes --broker ${url}`,
+        `a mesh of your own:          ${command} create my-team --broker ${url}`,
         `other machines:              set BROKER_HOST=0.0.0.0, BROKER_PUBLIC_URL and BROKER_ADMIN_TOKEN, see README.md`,
       ]
     : [
-        `a mesh of your own:  npx claudemesh create my-team --broker ${dialled}/ws --admin-token …`,
+        `a mesh of your own:  ${command} create my-team --broker ${dialled}/ws --admin-token …`,
         ...(config.publicOrigins.length === 0 ? ["set BROKER_PUBLIC_URL to the URL that clients dial"] : []),
         ...(Option.isNone(config.adminToken) ? ["set BROKER_ADMIN_TOKEN: nobody can make a mesh without it"] : []),
       ]
@@ -43,10 +43,10 @@ const banner = (config: BrokerConfig, port: number): string => {
 const sqlReason = (error: SqlError.SqlError): string =>
   `DATABASE_URL: the database cannot be used (${error.reason._tag}: ${error.reason.message})`
 
-/** Serves until interrupted. */
-export const serve = Effect.gen(function* () {
+/** Serves until interrupted. `command`: how a person calls the program that makes meshes, for the first hints. */
+export const serve = Effect.fnUntraced(function* (command: string) {
   const config = yield* Effect.mapError(brokerConfig, (error) => new CannotStart({ reason: error.message }))
-  const announce = Layer.effectDiscard(Effect.flatMap(Server, ({ port }) => Console.log(banner(config, port))))
+  const announce = Layer.effectDiscard(Effect.flatMap(Server, ({ port }) => Console.log(banner(config, port, command))))
   const logging = Layer.mergeAll(
     Logger.layer([Logger.withConsoleError(Logger.formatLogFmt)]),
     Layer.succeed(References.LogToStderr, true),
@@ -65,7 +65,7 @@ export const serve = Effect.gen(function* () {
 /** As the main program: 0 after SIGTERM or SIGINT, 1 when it cannot start. */
 export const main = (): void =>
   BunRuntime.runMain(
-    Effect.tapCause(serve, (cause) =>
+    Effect.tapCause(serve("npx claudemesh"), (cause) =>
       Option.match(Cause.findErrorOption(cause), {
         onSome: (error) => Console.error(`claudemesh broker: ${error.message}`),
         onNone: () => (Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logFatal(cause)),

@@ -1,17 +1,75 @@
 #!/usr/bin/env node
-// Starts the command under Bun, which `npm ci` installed: a fresh machine has only Node.
+// Starts the command under Bun, which `npm ci` installed: a fresh machine has only Node. Bun obeys what lies in the folder
+// it is started in: bunfig.toml, .env files, tsconfig.json, package.json. That folder may be anybody's, and this program
+// holds keys. So Bun starts in the folder of this file, is told to read nothing else, and goes back by itself.
 import { spawn } from "node:child_process"
+import { existsSync, statSync } from "node:fs"
 import { createRequire } from "node:module"
-import { dirname, join } from "node:path"
+import { constants } from "node:os"
+import { basename, delimiter, dirname, join, sep } from "node:path"
 import { fileURLToPath } from "node:url"
 
-const main = join(dirname(fileURLToPath(import.meta.url)), "../src/main.ts")
+const here = dirname(fileURLToPath(import.meta.url))
 const bun = join(dirname(createRequire(import.meta.url).resolve("bun/package.json")), "bin/bun.exe")
-const child = spawn(bun, [main, ...process.argv.slice(2)], { stdio: "inherit" })
+const args = [
+  "--no-env-file",
+  "--no-install",
+  `--config=${join(here, "bunfig.toml")}`,
+  `--tsconfig-override=${join(here, "tsconfig.json")}`,
+  join(here, "../src/main.ts"),
+  ...process.argv.slice(2),
+]
 
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal))
+/** Undefined where nobody can go back to, such as a folder that was deleted: the flags have to do there. */
+const startedIn = () => {
+  try {
+    const folder = process.cwd()
+    process.chdir(folder)
+    return folder
+  } catch {
+    return undefined
+  }
+}
+
+const folder = startedIn()
+
+/** What a person types in this folder to start this command again, for its hints. */
+const startedAs = () => {
+  const path = process.argv[1] ?? ""
+  const bin = dirname(path)
+  if (basename(path) === "claudemesh") {
+    // Found there by npx, which in a folder of somebody else's finds what they have put there.
+    if (bin.endsWith(join("node_modules", ".bin")) && `${folder}${sep}`.startsWith(join(bin, "../..")))
+      return "npx claudemesh"
+    if ((process.env.PATH ?? "").split(delimiter).includes(bin)) return "claudemesh"
+  }
+  return /^[\w@%+=:,./-]+$/.test(path) ? `node ${path}` : `node '${path.replaceAll("'", String.raw`'\''`)}'`
+}
+
+const { CLAUDEMESH_STARTED_IN: _, ...inherited } = process.env
+const env = {
+  ...inherited,
+  CLAUDEMESH_STARTED_AS: startedAs(),
+  ...(folder !== undefined && { CLAUDEMESH_STARTED_IN: folder }),
+}
+if (folder !== undefined) process.chdir(here)
+
+// In this process where Node can: there is no second one to pass signals through, and to wait for. A failure would end it
+// without a word, so what is no program, such as what stands in for Bun until it is installed, is left to spawn.
+const isProgram = existsSync(bun) && statSync(bun).size > 1_000_000
+if (isProgram && process.execve !== undefined && process.platform !== "win32") process.execve(bun, [bun, ...args], env)
+
+const child = spawn(bun, args, { stdio: "inherit", env })
+const signals = ["SIGINT", "SIGTERM", "SIGHUP"]
+for (const signal of signals) process.on(signal, () => child.kill(signal))
 child.on("error", (error) => {
-  console.error(`claudemesh: Bun could not be started (${error.message}); run npm ci again`)
+  console.error(`claudemesh: Bun did not start (${error.message}). Run npm ci again in the folder of claudemesh.`)
   process.exit(1)
 })
-child.on("exit", (code, signal) => process.exit(code ?? (signal === "SIGINT" ? 130 : 1)))
+child.on("exit", (code, signal) => {
+  if (signal === null) process.exit(code)
+  // The same end as the program's own.
+  for (const passed of signals) process.removeAllListeners(passed)
+  process.exitCode = 128 + constants.signals[signal]
+  process.kill(process.pid, signal)
+})

@@ -1,6 +1,7 @@
 /** A command that could not do what it was asked: one line for a person, and exit code 1. */
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { PlatformError, Schema } from "effect"
+import { command } from "./Launch.ts"
 
 export class Failed extends Schema.TaggedError<Failed>()("Failed", { reason: Schema.String }) {
   override get message() {
@@ -10,8 +11,8 @@ export class Failed extends Schema.TaggedError<Failed>()("Failed", { reason: Sch
 
 /** What a person can do about an error, where its own words do not say so. */
 const remedies: Readonly<Record<string, string>> = {
-  NotConnected: "is the broker running? Start one here with: npx claudemesh broker",
-  BrokerUnreachable: "is the broker running? Start one here with: npx claudemesh broker",
+  NotConnected: `is the broker running? Start one here with: ${command} broker`,
+  BrokerUnreachable: `is the broker running? Start one here with: ${command} broker`,
 }
 
 /** The same by the code that a broker refused with. */
@@ -31,7 +32,7 @@ const wasPutOut = (error: { readonly _tag: string }): boolean =>
 
 export const remedyOf = (error: { readonly _tag: string }): string | undefined =>
   wasPutOut(error)
-    ? "you were put out of it. Forget it here with: npx claudemesh leave <mesh>; to come back you need a new invite"
+    ? `you were put out of it. Forget it here with: ${command} leave <mesh>; to come back you need a new invite`
     : (remediesByCode[codeOf(error)] ?? remedies[error._tag])
 
 /** What the system says about a file, in words. */

@@ -9,6 +9,7 @@ import { type PublicKey, SessionId } from "@claudemesh/domain/Ids"
 import { Crypto, Effect, Layer, Option, Result } from "effect"
 import manifest from "../package.json" with { type: "json" }
 import { Failed, failed } from "./Failed.ts"
+import { command } from "./Launch.ts"
 import { shortKey } from "./Output.ts"
 
 export const clientIdentity = { name: manifest.name, version: manifest.version }
@@ -26,7 +27,7 @@ export const chosenMeshes = Effect.fnUntraced(function* (slug: Option.Option<str
   const joined = yield* joinedMeshes
   if (joined.length === 0) {
     return yield* new Failed({
-      reason: "no mesh is joined; make one: npx claudemesh create my-team, or join one: npx claudemesh join '<link>'",
+      reason: `no mesh is joined; make one: ${command} create my-team, or join one: ${command} join '<link>'`,
     })
   }
   if (Option.isNone(slug)) return joined

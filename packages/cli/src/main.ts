@@ -2,6 +2,7 @@
  * The `claudemesh` command. Exit codes: 0 done, 1 failed, 2 the command was not understood, 130 interrupted.
  * Data goes to stdout, everything else to stderr.
  */
+import "./Launch.ts"
 import * as BunRuntime from "@effect/platform-bun/BunRuntime"
 import * as BunServices from "@effect/platform-bun/BunServices"
 import { SeenMessages } from "@claudemesh/client/inbox/SeenMessages"

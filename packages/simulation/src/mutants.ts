@@ -293,7 +293,7 @@ interface Outcome {
 
 const run = async (folder: string): Promise<Outcome> => {
   const main = join(folder, "packages/simulation/src/main.ts")
-  const child = Bun.spawn([process.execPath, main, "--no-shrink", "--seeds", values.seeds], {
+  const child = Bun.spawn([process.execPath, ...process.execArgv, main, "--no-shrink", "--seeds", values.seeds], {
     stdout: "pipe",
     stderr: "pipe",
   })

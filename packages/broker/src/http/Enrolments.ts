@@ -107,6 +107,6 @@ const responseTo = EnrolmentAnswer.$match({
 /** For a person who opens a link in a browser. The secret is behind the `#`, which no browser sends. */
 const joinPage = HttpServerResponse.text(
   "This link is an invitation to a claudemesh mesh. It is for the claudemesh command, not for a browser:\n" +
-    "npx claudemesh join '<the link>'\n",
+    "claudemesh join '<the link>'\n",
   { headers: { "referrer-policy": "no-referrer", "cache-control": "no-store" } },
 )

@@ -175,7 +175,7 @@ describe("GET /join", () => {
       assert.strictEqual(response.headers.get("cache-control"), "no-store")
       const lines = (await response.text()).trimEnd().split("\n")
       assert.lengthOf(lines, 2)
-      assert.strictEqual(lines[1], "npx claudemesh join '<the link>'")
+      assert.strictEqual(lines[1], "claudemesh join '<the link>'")
     }),
   )
 })

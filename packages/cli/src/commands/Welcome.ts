@@ -4,6 +4,7 @@ import { dirname, join, resolve } from "node:path"
 import type { DisplayName } from "@claudemesh/domain/Ids"
 import { MemberName } from "@claudemesh/domain/trust/MemberName"
 import { Schema } from "effect"
+import { quoted } from "../Launch.ts"
 
 const isMemberName = Schema.is(MemberName)
 
@@ -18,12 +19,12 @@ const launcher = join(import.meta.dirname, "../../bin/claudemesh.mjs")
 /** A home that is not the usual one has to be told to the agent, too. */
 const homeFlag = (configPath: string): string => {
   const home = dirname(resolve(configPath))
-  return home === join(homedir(), ".claudemesh") ? "" : ` -e CLAUDEMESH_HOME=${home}`
+  return home === join(homedir(), ".claudemesh") ? "" : ` -e CLAUDEMESH_HOME=${quoted(home)}`
 }
 
 /** Where the keys are, and how an agent comes to use them. */
 export const nextSteps = (configPath: string): ReadonlyArray<string> => [
   `Your keys are in ${resolve(configPath)}; keep that file to yourself.`,
   `Next, connect Claude Code:`,
-  `  claude mcp add claudemesh --scope user${homeFlag(configPath)} -- node ${launcher} mcp`,
+  `  claude mcp add claudemesh --scope user${homeFlag(configPath)} -- node ${quoted(launcher)} mcp`,
 ]

@@ -2,13 +2,14 @@
 import { Effect } from "effect"
 import { Command } from "effect/unstable/cli"
 import { Failed } from "../Failed.ts"
+import { command } from "../Launch.ts"
 
 export const broker = Command.make(
   "broker",
   {},
   Effect.fn(function* () {
     const { serve } = yield* Effect.promise(() => import("@claudemesh/broker/serve"))
-    return yield* Effect.mapError(serve, (error) => new Failed({ reason: error.message }))
+    return yield* Effect.mapError(serve(command), (error) => new Failed({ reason: error.message }))
   }),
 ).pipe(
   Command.withDescription("Run the broker; its settings are environment variables, see README.md"),

@@ -49,7 +49,7 @@ export const invite = Command.make(
       yield* aside(
         [
           `Whoever has this link joins ${membership.slug} as ${role}, ${uses === 1 ? "once" : `${uses} times`}, until ${expiresAt}:`,
-          `send it over a channel you trust. They run:  npx claudemesh join '<link>'`,
+          `send it over a channel you trust. They run:  claudemesh join '<link>'`,
           ...scannable(made.link),
         ].join("\n"),
       )

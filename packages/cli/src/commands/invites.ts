@@ -6,6 +6,7 @@ import type { InviteState } from "@claudemesh/domain/wire/HttpApi"
 import { Console, Effect } from "effect"
 import { Command } from "effect/unstable/cli"
 import { failed } from "../Failed.ts"
+import { command } from "../Launch.ts"
 import { theMesh } from "../Meshes.ts"
 import { printable, printJson, shortKey, table } from "../Output.ts"
 import * as Flags from "./Flags.ts"
@@ -19,7 +20,7 @@ export const invites = Command.make(
       const { signer } = yield* authorityIn(membership)
       const found = yield* listInvites(membership.brokerUrl, membership.meshId, signer)
       if (json) return yield* printJson(found.map(({ invite, state, used }) => ({ ...invite, used, state })))
-      if (found.length === 0) return yield* Console.log("No invites. Make one: npx claudemesh invite")
+      if (found.length === 0) return yield* Console.log(`No invites. Make one: ${command} invite`)
       yield* Console.log(
         table(
           ["INVITE", "NAME", "ROLE", "USED", "EXPIRES", "STATE", "BY"],

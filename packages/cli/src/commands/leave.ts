@@ -4,6 +4,7 @@ import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { Console, Effect, Option, Result } from "effect"
 import { Argument, Command, Flag } from "effect/unstable/cli"
 import { Failed, failed } from "../Failed.ts"
+import { command } from "../Launch.ts"
 import { clientLayer, connectedTo, theMesh } from "../Meshes.ts"
 import { bold, printJson } from "../Output.ts"
 import { revokeKey } from "../Revoking.ts"
@@ -25,7 +26,7 @@ export const leave = Command.make(
       const { meshId, ownerSecretKey, pubkey, secretKey } = membership
       if (ownerSecretKey !== undefined && !giveUpOwnerKey) {
         return yield* new Failed({
-          reason: `you own ${slug}: nobody could make its admins any more. Keep the key with: npx claudemesh export ${slug}.json --mesh ${slug}; then leave with --give-up-owner-key`,
+          reason: `you own ${slug}: nobody could make its admins any more. Keep the key with: ${command} export ${slug}.json --mesh ${slug}; then leave with --give-up-owner-key`,
         })
       }
       const leaving = Effect.gen(function* () {

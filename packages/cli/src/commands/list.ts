@@ -1,6 +1,7 @@
 /** `list`: the joined meshes, from the config file alone. */
 import { Console, Effect } from "effect"
 import { Command } from "effect/unstable/cli"
+import { command } from "../Launch.ts"
 import { joinedMeshes } from "../Meshes.ts"
 import { printable, printJson, shortKey, table } from "../Output.ts"
 import * as Flags from "./Flags.ts"
@@ -26,7 +27,7 @@ export const list = Command.make(
     }
     if (meshes.length === 0) {
       return yield* Console.log(
-        "No mesh is joined. Make one: npx claudemesh create my-team, or join one: npx claudemesh join '<link>'",
+        `No mesh is joined. Make one: ${command} create my-team, or join one: ${command} join '<link>'`,
       )
     }
     yield* Console.log(

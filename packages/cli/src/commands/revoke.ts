@@ -3,6 +3,7 @@ import { authorityIn } from "@claudemesh/client/invite/NewInvite"
 import { Console, Effect } from "effect"
 import { Command } from "effect/unstable/cli"
 import { Failed, failed } from "../Failed.ts"
+import { command } from "../Launch.ts"
 import { clientLayer, connectedTo, memberCalled, theMesh } from "../Meshes.ts"
 import { bold, printable, printJson, shortKey } from "../Output.ts"
 import { keptNames, revokeKey } from "../Revoking.ts"
@@ -22,7 +23,7 @@ export const revoke = Command.make(
       const client = yield* connectedTo(membership)
       const member = yield* memberCalled(client, who)
       if (member.pubkey === membership.pubkey) {
-        return yield* new Failed({ reason: `that is you; to leave the mesh: npx claudemesh leave ${membership.slug}` })
+        return yield* new Failed({ reason: `that is you; to leave the mesh: ${command} leave ${membership.slug}` })
       }
       const revocation = yield* revokeKey(client, member.pubkey, signer)
       const { displayName, memberId, pubkey } = member

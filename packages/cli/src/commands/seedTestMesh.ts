@@ -8,6 +8,7 @@ import { DisplayName, Slug } from "@claudemesh/domain/Ids"
 import { Console, Effect, Option, Redacted, Result, Schema } from "effect"
 import { Command, Flag } from "effect/unstable/cli"
 import { Failed, failed } from "../Failed.ts"
+import { command, quoted } from "../Launch.ts"
 import { bold, printJson, shortKey, table } from "../Output.ts"
 import { brokerUrl } from "./create.ts"
 import * as Flags from "./Flags.ts"
@@ -101,8 +102,8 @@ export const seedTestMesh = Command.make(
       if (folders.length > 0) {
         yield* Console.log(
           [
-            `\nNext:  CLAUDEMESH_HOME=${first} npx claudemesh send ${members[1]?.displayName ?? "alice"} "hello"`,
-            `       CLAUDEMESH_HOME=${second} npx claudemesh inbox`,
+            `\nNext:  CLAUDEMESH_HOME=${quoted(first)} ${command} send ${members[1]?.displayName ?? "alice"} "hello"`,
+            `       CLAUDEMESH_HOME=${quoted(second)} ${command} inbox`,
           ].join("\n"),
         )
       }

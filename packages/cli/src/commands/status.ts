@@ -3,6 +3,7 @@ import type { BrokerClient } from "@claudemesh/client/BrokerClient"
 import { Console, Effect, Option } from "effect"
 import { Command } from "effect/unstable/cli"
 import { Failed } from "../Failed.ts"
+import { command } from "../Launch.ts"
 import { chosenMeshes, clientLayer, connect } from "../Meshes.ts"
 import { green, printJson, table, yellow } from "../Output.ts"
 import * as Flags from "./Flags.ts"
@@ -34,7 +35,7 @@ export const status = Command.make(
       const away = rows.filter(({ connected }) => !connected).map(({ mesh }) => mesh)
       if (away.length > 0) {
         return yield* new Failed({
-          reason: `no connection to ${away.join(", ")}; is the broker running? Start one here with: npx claudemesh broker`,
+          reason: `no connection to ${away.join(", ")}; is the broker running? Start one here with: ${command} broker`,
         })
       }
     },

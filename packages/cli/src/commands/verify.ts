@@ -3,6 +3,7 @@ import { safetyNumber } from "@claudemesh/client/invite/SafetyNumber"
 import { Console, Effect, Option } from "effect"
 import { Command, Flag } from "effect/unstable/cli"
 import { Failed, failed } from "../Failed.ts"
+import { command } from "../Launch.ts"
 import { clientLayer, connectedTo, memberCalled, theMesh } from "../Meshes.ts"
 import { bold, printable, printJson, shortKey } from "../Output.ts"
 import * as Flags from "./Flags.ts"
@@ -40,12 +41,12 @@ export const verify = Command.make(
         printable(
           verified
             ? `You have compared this number with ${displayName} (${shortKey(pubkey)}), and it was the same:`
-            : `Read this number to ${displayName} (${shortKey(pubkey)}), who sees it with: npx claudemesh verify ${membership.displayName}`,
+            : `Read this number to ${displayName} (${shortKey(pubkey)}), who sees it with: claudemesh verify ${membership.displayName}`,
         ),
       )
       yield* Console.log(lines.join("\n"))
       // By the key: by the name a broker could show another member next time, and that one's number nobody compared.
-      const same = `npx claudemesh verify ${pubkey} --matches${Option.isSome(mesh) ? ` --mesh ${mesh.value}` : ""}`
+      const same = `${command} verify ${pubkey} --matches${Option.isSome(mesh) ? ` --mesh ${mesh.value}` : ""}`
       if (!verified) yield* Console.log(`If it is the same for both of you: ${same}`)
     },
     Effect.scoped,
