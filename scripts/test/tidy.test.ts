@@ -145,6 +145,14 @@ describe("imports", () => {
       ),
     ))
 
+  it("of the client's keys are of the domain, of what is kept on this machine, and of each other: of no network", () =>
+    none(
+      imports
+        .filter(({ path }) => path.startsWith("packages/client/src/keys/"))
+        .filter(({ specifier }) => specifier.startsWith("../") && !/^\.\.\/(local\/|Limits\.ts$)/.test(specifier))
+        .map(({ path, specifier }) => `${path}: ${specifier}`),
+    ))
+
   it("name what they import: none is computed", () => none(places(code(source), /\bimport\s*\(\s*(?!["'`)])/)))
 })
 

@@ -1,8 +1,8 @@
 /** `create`: a new mesh, its owner key, and oneself as its first member. */
 import { createMesh } from "@claudemesh/client/http/BrokerHttp"
-import { type BrokerUrl, brokerUrlOf } from "@claudemesh/client/http/BrokerUrl"
+import { type BrokerUrl, brokerUrlOf } from "@claudemesh/client/keys/BrokerUrl"
 import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
-import { membershipIn, newMesh } from "@claudemesh/client/keys/CreateMesh"
+import { membershipIn, newMesh } from "@claudemesh/client/invite/CreateMesh"
 import { Sodium } from "@claudemesh/client/keys/Sodium"
 import { DisplayName, Slug } from "@claudemesh/domain/Ids"
 import { Config, Console, Effect, Option, Result } from "effect"

@@ -25,7 +25,7 @@ import * as HttpClientRequest from "effect/unstable/http/HttpClientRequest"
 import { brokerWords } from "../connection/BrokerWords.ts"
 import type { KeyPair } from "../keys/Sodium.ts"
 import { httpAnswerBytesMax, httpTimeoutMillis } from "../Limits.ts"
-import { type BrokerUrl, httpOriginOf } from "./BrokerUrl.ts"
+import { type BrokerUrl, httpOriginOf } from "../keys/BrokerUrl.ts"
 import { signRequest } from "./SignRequest.ts"
 
 /** No answer, or one that no broker gives. */

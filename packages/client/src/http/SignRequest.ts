@@ -8,7 +8,7 @@ import { formatProof, type RequestFacts, requestStatement } from "@claudemesh/do
 import { Clock, Effect } from "effect"
 import { randomHex } from "../keys/RandomBytes.ts"
 import { type KeyPair, Sodium } from "../keys/Sodium.ts"
-import type { BrokerUrl } from "./BrokerUrl.ts"
+import type { BrokerUrl } from "../keys/BrokerUrl.ts"
 
 /** The value of the header `claudemesh-signature`. */
 export const signRequest = Effect.fnUntraced(function* (

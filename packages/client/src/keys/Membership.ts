@@ -4,7 +4,7 @@ import { IsoTime } from "@claudemesh/domain/IsoTime"
 import { Certificate } from "@claudemesh/domain/trust/Certificate"
 import { Invite } from "@claudemesh/domain/trust/Invite"
 import { Schema, Struct } from "effect"
-import { BrokerUrl } from "../http/BrokerUrl.ts"
+import { BrokerUrl } from "./BrokerUrl.ts"
 import { HiddenKey } from "./HiddenKey.ts"
 
 /** Without the secret keys: what a client hands to its callers. */

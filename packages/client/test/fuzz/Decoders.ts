@@ -9,7 +9,7 @@ import { decodeBrokerFrame, encodeBrokerFrame, type Push } from "@claudemesh/dom
 import { ByteSize, Cause, Effect, Exit, FileSystem, Layer, Option, PlatformError, Schema } from "effect"
 import { claim, claimSame, type Fuzzed } from "../../../domain/test/fuzz/Fuzz.ts"
 import { ConfigFile, type Memberships } from "../../src/keys/ConfigFile.ts"
-import { BrokerUrl, brokerUrlOf, httpOriginOf } from "../../src/http/BrokerUrl.ts"
+import { BrokerUrl, brokerUrlOf, httpOriginOf } from "../../src/keys/BrokerUrl.ts"
 import { Membership } from "../../src/keys/Membership.ts"
 import { Sodium } from "../../src/keys/Sodium.ts"
 import { type Content, openPush } from "../../src/seal/OpenPush.ts"

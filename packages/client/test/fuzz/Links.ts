@@ -2,7 +2,7 @@
 import { Invite } from "@claudemesh/domain/trust/Invite"
 import { Cause, Effect, Exit, Option, Schema } from "effect"
 import { claim, claimSame, type Fuzzed } from "../../../domain/test/fuzz/Fuzz.ts"
-import { BrokerUrl } from "../../src/http/BrokerUrl.ts"
+import { BrokerUrl } from "../../src/keys/BrokerUrl.ts"
 import { formatInviteLink, parseInviteLink } from "../../src/invite/InviteLink.ts"
 import { newInvite } from "../../src/invite/NewInvite.ts"
 import { signInvite } from "../../src/keys/SignRecords.ts"

@@ -20,7 +20,7 @@ import { Clock, Crypto, Effect, Layer, Queue, Result } from "effect"
 import { ConnectionClosed, Dialer, DialFailed } from "../../src/connection/Dialer.ts"
 import { type KeyPair, Sodium } from "../../src/keys/Sodium.ts"
 import type { Membership } from "../../src/keys/Membership.ts"
-import { BrokerUrl } from "../../src/http/BrokerUrl.ts"
+import { BrokerUrl } from "../../src/keys/BrokerUrl.ts"
 
 /** Bytes that look random and are the same in every run. */
 export const cryptoTest = (seed = 1) =>

@@ -9,12 +9,12 @@ import type { Certificate } from "@claudemesh/domain/trust/Certificate"
 import type { Role } from "@claudemesh/domain/trust/Invite"
 import type { CreateMesh } from "@claudemesh/domain/wire/HttpApi"
 import { Clock, Effect } from "effect"
-import type { BrokerUrl } from "../http/BrokerUrl.ts"
+import type { BrokerUrl } from "../keys/BrokerUrl.ts"
 import { firstInviteMillis } from "../Limits.ts"
-import type { Membership } from "./Membership.ts"
-import { randomBytes, randomHex } from "./RandomBytes.ts"
-import { signCertificate, signInvite } from "./SignRecords.ts"
-import { type KeyPair, Sodium } from "./Sodium.ts"
+import type { Membership } from "../keys/Membership.ts"
+import { randomBytes, randomHex } from "../keys/RandomBytes.ts"
+import { signCertificate, signInvite } from "../keys/SignRecords.ts"
+import { type KeyPair, Sodium } from "../keys/Sodium.ts"
 
 /** Who is to be a member, with the keys that it has there. */
 export interface MemberKeys extends KeyPair {
