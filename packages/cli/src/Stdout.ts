@@ -1,0 +1,112 @@
+/**
+ * Stdout, with the knowledge of what was taken from it. A write that returned proves nothing: a pipe holds 64 KiB that
+ * `head -1` never reads. So a text counts as taken once a file or a terminal has it, or once whoever reads the pipe has
+ * read all of it. It asks the system what no runtime tells (`docs/decisions/0030-what-stdout-has-taken.md`).
+ */
+import { dlopen, FFIType, type Pointer, ptr } from "bun:ffi"
+import { fstatSync, writeSync } from "node:fs"
+import { Effect, Option, Schema } from "effect"
+
+/** Stdout takes nothing: the disk is full, or it cannot be written to. */
+export class StdoutFailed extends Schema.TaggedError<StdoutFailed>()("StdoutFailed", { reason: Schema.String }) {
+  override get message() {
+    return `The output could not be written: ${this.reason}. What was not written still waits.`
+  }
+}
+
+/** Whoever read has gone, such as `head`. It is no failure. */
+export class ReaderGone extends Schema.TaggedError<ReaderGone>()("ReaderGone", {}) {}
+
+/** Writes all of it, and waits until it is taken. A reader that pauses, such as a pager, is waited for. */
+export const writeTaken = (text: string): Effect.Effect<void, StdoutFailed | ReaderGone> =>
+  Effect.gen(function* () {
+    const bytes = new TextEncoder().encode(text)
+    for (let from = 0; from < bytes.length; ) {
+      yield* until(() => system.isWritable())
+      from += yield* write(bytes.subarray(from, from + chunkBytes))
+    }
+    yield* until(() => (system.unreadBytes() === 0 ? "yes" : system.isWritable() === "gone" ? "gone" : "no"))
+  })
+
+/** A pipe that can be written to at all takes this much without waiting (PIPE_BUF). */
+const chunkBytes = 4_096
+const lookAgain = "1 millis"
+
+const until = (ask: () => "yes" | "no" | "gone"): Effect.Effect<void, ReaderGone> =>
+  Effect.suspend(() => {
+    const answer = ask()
+    if (answer === "yes") return Effect.void
+    return answer === "gone" ? Effect.fail(new ReaderGone()) : Effect.andThen(Effect.sleep(lookAgain), until(ask))
+  })
+
+const write = (bytes: Uint8Array): Effect.Effect<number, StdoutFailed | ReaderGone> =>
+  Effect.try({
+    try: () => writeSync(stdout, bytes),
+    catch: (error) => (error instanceof Error && "code" in error ? String(error.code) : String(error)),
+  }).pipe(
+    Effect.catch((code) => {
+      if (code === "EAGAIN") return Effect.as(Effect.sleep(lookAgain), 0)
+      return Effect.fail(code === "EPIPE" ? new ReaderGone() : new StdoutFailed({ reason: words[code] ?? code }))
+    }),
+  )
+
+const words: Readonly<Record<string, string>> = {
+  ENOSPC: "no space is left on the device (ENOSPC)",
+  EBADF: "stdout is closed (EBADF)",
+}
+
+const stdout = 1
+
+interface SystemCalls {
+  readonly isWritable: () => "yes" | "no" | "gone"
+  /** Written and not read yet; 0 for what is no pipe. */
+  readonly unreadBytes: () => number
+}
+
+const pollOut = 4
+const pollErrorOrHangUp = 8 | 16
+const unreadInPipe = 0x541b
+const unreadInSocket = 0x5411
+
+/** Where the system's library is not found, what was written counts as taken. */
+const withoutLibrary: SystemCalls = { isWritable: () => "yes", unreadBytes: () => 0 }
+
+const calls = (library: string): SystemCalls => {
+  const { symbols } = dlopen(library, {
+    poll: { args: [FFIType.ptr, FFIType.u64, FFIType.i32], returns: FFIType.i32 },
+    ioctl: { args: [FFIType.i32, FFIType.u64, FFIType.ptr], returns: FFIType.i32 },
+  })
+  const pollOnce = (asked: Pointer): number => symbols.poll(asked, 1, 0)
+  return {
+    isWritable: () => {
+      const asked = Buffer.alloc(8)
+      asked.writeInt32LE(stdout, 0)
+      asked.writeInt16LE(pollOut, 4)
+      if (pollOnce(ptr(asked)) <= 0) return "no"
+      const found = asked.readInt16LE(6)
+      if ((found & pollErrorOrHangUp) !== 0) return "gone"
+      return (found & pollOut) === 0 ? "no" : "yes"
+    },
+    unreadBytes: () => {
+      const stat = fstatSync(stdout)
+      if (!stat.isFIFO() && !stat.isSocket()) return 0
+      // macOS says it in the size, and passes the argument of ioctl in another way than here.
+      if (process.platform !== "linux") return stat.size
+      const count = new Int32Array(1)
+      const failed = symbols.ioctl(stdout, stat.isSocket() ? unreadInSocket : unreadInPipe, ptr(count)) !== 0
+      return failed ? 0 : (count[0] ?? 0)
+    },
+  }
+}
+
+const libraries: Readonly<Partial<Record<NodeJS.Platform, ReadonlyArray<string>>>> = {
+  linux: ["libc.so.6", `libc.musl-${process.arch === "x64" ? "x86_64" : "aarch64"}.so.1`],
+  darwin: ["libSystem.B.dylib"],
+}
+
+const open = Option.liftThrowable(calls)
+
+const system: SystemCalls = Option.getOrElse(
+  Option.firstSomeOf((libraries[process.platform] ?? []).map((library) => open(library))),
+  () => withoutLibrary,
+)
