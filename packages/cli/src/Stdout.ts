@@ -21,7 +21,7 @@ export class ReaderGone extends Schema.TaggedError<ReaderGone>()("ReaderGone", {
 export const writeTaken = (text: string): Effect.Effect<void, StdoutFailed | ReaderGone> =>
   Effect.gen(function* () {
     const bytes = new TextEncoder().encode(text)
-    for (let from = 0; from < bytes.length; ) {
+    for (let from = 0; from < bytes.length;) {
       yield* until(() => system.isWritable())
       from += yield* write(bytes.subarray(from, from + chunkBytes))
     }

@@ -12,6 +12,14 @@ export const seenMessagesMax = 100_000
 /** And for how long: a day longer than a copy of one can be shown. */
 export const seenMillis = 32 * 24 * 60 * 60_000
 
+/** Opened messages of a mesh that stay readable on this machine, unless `CLAUDEMESH_HISTORY` says another number. */
+export const historyMessagesDefault = 200
+/** And for how many days, unless `CLAUDEMESH_HISTORY_DAYS` says so. */
+export const historyDaysDefault = 7
+/** The largest that either may be set to. */
+export const historyMessagesMax = 100_000
+export const historyDaysMax = 3_650
+
 /** Frames read from the socket and not yet handled: a full window, and room for replies and events. */
 export const incomingFramesMax = 4 * inFlightMax
 

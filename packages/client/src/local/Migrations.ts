@@ -39,4 +39,15 @@ export const migrations: ReadonlyArray<string> = [
     PRIMARY KEY (kind, key)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  CREATE TABLE shown_message (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    mesh_id TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    shown_millis INTEGER NOT NULL,
+    message TEXT NOT NULL
+  ) STRICT;
+  CREATE UNIQUE INDEX shown_message_by_id ON shown_message (message_id, mesh_id);
+  CREATE INDEX shown_message_by_mesh ON shown_message (mesh_id, seq);
+  `,
 ]
