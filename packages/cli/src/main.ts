@@ -7,6 +7,7 @@ import * as BunRuntime from "@effect/platform-bun/BunRuntime"
 import * as BunServices from "@effect/platform-bun/BunServices"
 import { SeenMessages } from "@claudemesh/client/inbox/SeenMessages"
 import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
+import { StateDb } from "@claudemesh/client/local/StateDb"
 import { KnownMembers } from "@claudemesh/client/trust/KnownMembers"
 import { Cause, Console, Effect, Exit, Layer, Logger, Option, References } from "effect"
 import { CliError, Command } from "effect/unstable/cli"
@@ -96,6 +97,7 @@ BunRuntime.runMain(
   Command.run(root, { version: manifest.version }).pipe(
     Effect.tapCause(report),
     Effect.provide([ConfigFile.layer, KnownMembers.layer, SeenMessages.layer]),
+    Effect.provide(StateDb.layer),
     Effect.provide([BunServices.layer, FetchHttpClient.layer, logging]),
   ),
   { disableErrorReporting: true, teardown: (exit, onExit) => onExit(exitCode(exit)) },

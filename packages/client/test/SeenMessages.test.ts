@@ -1,14 +1,5 @@
-import {
-  appendFileSync,
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs"
+import { Database } from "bun:sqlite"
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as BunServices from "@effect/platform-bun/BunServices"
@@ -38,7 +29,9 @@ const inFolder = Effect.acquireRelease(
     const seen = SeenMessages.layerIn(directory).pipe(Layer.provide(BunServices.layer))
     return {
       directory,
-      path: join(directory, "seen", `${meshId}.log`),
+      path: join(directory, "state.db"),
+      /** Where an earlier version kept it. */
+      file: join(directory, "seen", `${meshId}.log`),
       seen,
       /** As another process of the machine does. */
       open: (sessionId: SessionId) =>
@@ -46,6 +39,14 @@ const inFolder = Effect.acquireRelease(
     }
   }),
 )
+
+/** As it stands on the disk, whoever asks. */
+const rowsOf = (path: string) => {
+  const db = new Database(path, { readonly: true })
+  const rows = db.query("SELECT message_id AS message, session_id AS session FROM seen_message ORDER BY seq").all()
+  db.close()
+  return rows
+}
 
 const direct = (n: number) => ({
   messageId: idOf(n),
@@ -143,19 +144,18 @@ layer(Layer.merge(Sodium.layer, BunServices.layer))("a message that was shown on
 
   it.effect("is in a file of ours alone, and is written there before it is acked (I8, I19)", () =>
     Effect.gen(function* () {
-      const { directory, path, seen } = yield* inFolder
+      const { path, seen } = yield* inFolder
       const { broker, client, ...people } = yield* start(seen)
       yield* pushed({ broker, ...people })
       const lease = yield* client.take()
-      let written = ""
+      let written: unknown
       broker.override = ({ type }) => {
-        if (type === "client_ack") written = readFileSync(path, "utf8")
+        if (type === "client_ack") written = rowsOf(path)
         return false
       }
       yield* lease.consumed
-      assert.include(written, ` ${lease.messages[0]?.messageId} ${people.alice.sessionId}\n`)
+      assert.deepEqual(written, [{ message: lease.messages[0]?.messageId, session: people.alice.sessionId }])
       assert.strictEqual(statSync(path).mode & 0o777, 0o600)
-      assert.strictEqual(statSync(join(directory, "seen")).mode & 0o777, 0o700)
     }),
   )
 
@@ -173,7 +173,7 @@ layer(Layer.merge(Sodium.layer, BunServices.layer))("a message that was shown on
     }),
   )
 
-  it.effect("is remembered by a process that runs on while another writes the file anew", () =>
+  it.effect("is remembered by a process that runs on while another takes out what is old", () =>
     Effect.gen(function* () {
       const { open, path } = yield* inFolder
       const beside = yield* open(there)
@@ -181,7 +181,7 @@ layer(Layer.merge(Sodium.layer, BunServices.layer))("a message that was shown on
       yield* beside.refresh
       yield* TestClock.adjust("33 days")
       const { add } = yield* open(here)
-      assert.notInclude(readFileSync(path, "utf8"), idOf(1))
+      assert.lengthOf(rowsOf(path), 0)
       yield* add([idOf(3)])
       yield* beside.refresh
       assert.isTrue(beside.has(direct(3)))
@@ -190,7 +190,7 @@ layer(Layer.merge(Sodium.layer, BunServices.layer))("a message that was shown on
     }),
   )
 
-  it.effect("is known for 32 days, and then its line is taken out, when most of the file is as old", () =>
+  it.effect("is known for 32 days, and then taken out (I23)", () =>
     Effect.gen(function* () {
       const { open, path } = yield* inFolder
       yield* (yield* open(here)).add([idOf(1), idOf(2)])
@@ -201,9 +201,7 @@ layer(Layer.merge(Sodium.layer, BunServices.layer))("a message that was shown on
       yield* TestClock.adjust(day)
       const last = yield* open(here)
       assert.deepStrictEqual([last.has(direct(1)), last.has(direct(3))], [false, true])
-      assert.notInclude(readFileSync(path, "utf8"), idOf(1))
-      assert.include(readFileSync(path, "utf8"), idOf(3))
-      assert.strictEqual(statSync(path).mode & 0o777, 0o600)
+      assert.deepEqual(rowsOf(path), [{ message: idOf(3), session: here }])
     }),
   )
 
@@ -215,20 +213,57 @@ layer(Layer.merge(Sodium.layer, BunServices.layer))("a message that was shown on
     }),
   )
 
-  it.effect("is found among lines that are none: of another program, broken, or cut off by a full disk", () =>
+  it.effect("is one of 100,000 at most on the disk, too, in each mesh (I23)", () =>
     Effect.gen(function* () {
-      const { open, path } = yield* inFolder
-      yield* (yield* open(here)).add([1, 2, 3, 4, 5].map(idOf))
-      appendFileSync(
-        path,
-        `nonsense\n\n-1 ${idOf(7)} here\n5 ${idOf(8)}\n5 ${idOf(9)} he re\n0 ${idOf(10).slice(0, 9)}`,
+      const { open, path, seen } = yield* inFolder
+      const other = yield* Effect.flatMap(SeenMessages, ({ open }) => open(MeshId.make("other"), here)).pipe(
+        Effect.provide(seen),
       )
-      yield* (yield* open(here)).add([idOf(6)])
+      yield* other.add([idOf(1)])
+      const { add } = yield* open(here)
+      yield* add(Array.from({ length: 100_001 }, (_, n) => idOf(n)))
+      assert.lengthOf(rowsOf(path), 100_001)
       const { has } = yield* open(here)
-      const found = Array.from({ length: 11 }, (_, n) => n).filter((n) => has(direct(n)))
-      assert.deepStrictEqual(found, [1, 2, 3, 4, 5, 6])
-      assert.include(readFileSync(path, "utf8"), "nonsense")
+      assert.deepStrictEqual([has(direct(0)), has(direct(1)), has(direct(100_000))], [false, true, true])
     }),
+  )
+
+  it.effect(
+    "is taken over from the file of an earlier version, whatever else is in it, and the file is then gone",
+    () =>
+      Effect.gen(function* () {
+        const { directory, file, open, path } = yield* inFolder
+        yield* TestClock.setTime(10 * day)
+        const write = (...lines: ReadonlyArray<string>) => {
+          mkdirSync(join(directory, "seen"), { recursive: true, mode: 0o700 })
+          writeFileSync(file, lines.join("\n"), { mode: 0o600 })
+        }
+        const lines = [1, 2, 3].map((n) => `${9 * day} ${idOf(n)} here`)
+        const broken = [
+          "nonsense",
+          "",
+          `-1 ${idOf(7)} here`,
+          `5 ${idOf(8)}`,
+          `5 ${idOf(9)} he re`,
+          `0 ${"0".repeat(9)}`,
+        ]
+        write(...lines, ...broken, `${8 * day} begins there`)
+        const seen = yield* open(there)
+        const found = Array.from({ length: 11 }, (_, n) => n).filter((n) => seen.has(direct(n)))
+        assert.deepStrictEqual(found, [1, 2, 3])
+        assert.isFalse(existsSync(join(directory, "seen")))
+        // It was there when that was said to all, two days ago; a session that has come since is not given it again.
+        assert.isFalse(seen.has(toAll(1, 8.5 * day)))
+        assert.isTrue((yield* open(SessionId.make("new"))).has(toAll(1, 8.5 * day)))
+
+        // A process of that version that still runs goes on writing, and what was taken over is not there twice.
+        write(...lines, `${10 * day} ${idOf(4)} here`)
+        yield* seen.add([idOf(5)])
+        yield* open(here)
+        yield* seen.refresh
+        assert.isTrue(seen.has(direct(4)))
+        assert.lengthOf(rowsOf(path), 5)
+      }),
   )
 
   it.effect("to a group is shown by each session that was there when it was sent, and once (I7)", () =>
@@ -269,31 +304,26 @@ layer(Layer.merge(Sodium.layer, BunServices.layer))("a message that was shown on
     }),
   )
 
-  for (const where of ["the folder", "the file"] as const) {
-    it.effect(
-      `is shown and acked, and not shown twice by the process, where ${where} cannot be used: it says so once`,
-      () =>
-        Effect.gen(function* () {
-          const { directory, path, seen } = yield* inFolder
-          if (where === "the folder") writeFileSync(join(directory, "seen"), "")
-          else mkdirSync(path, { recursive: true, mode: 0o700 })
-          const said: Array<string> = []
-          const logger = Logger.make(({ message }) => said.push(JSON.stringify(message)))
-          yield* Effect.gen(function* () {
-            const started = yield* start(seen)
-            yield* pushed(started)
-            const lease = yield* started.client.take()
-            assert.deepStrictEqual(textsOf(lease.messages), ["the plan"])
-            yield* lease.consumed
-            yield* pushed(started)
-            assert.deepStrictEqual((yield* started.client.take()).messages, [])
-            assert.lengthOf(acksOf(started.broker), 2)
-          }).pipe(Effect.provide(Logger.layer([logger])))
-          assert.lengthOf(said, 1)
-          assert.include(said[0], path)
-        }),
-    )
-  }
+  it.effect("is shown and acked, and not shown twice by the process, where nothing can be kept: it says so once", () =>
+    Effect.gen(function* () {
+      const { path, seen } = yield* inFolder
+      writeFileSync(path, "This is the text of another program. ".repeat(100), { mode: 0o600 })
+      const said: Array<string> = []
+      const logger = Logger.make(({ message }) => said.push(JSON.stringify(message)))
+      yield* Effect.gen(function* () {
+        const started = yield* start(seen)
+        yield* pushed(started)
+        const lease = yield* started.client.take()
+        assert.deepStrictEqual(textsOf(lease.messages), ["the plan"])
+        yield* lease.consumed
+        yield* pushed(started)
+        assert.deepStrictEqual((yield* started.client.take()).messages, [])
+        assert.lengthOf(acksOf(started.broker), 2)
+      }).pipe(Effect.provide(Logger.layer([logger])))
+      assert.lengthOf(said, 1)
+      assert.include(said[0], path)
+    }),
+  )
 
   it.effect("stops its mesh, with the command that mends it, where others may read or write the file (I19)", () =>
     Effect.gen(function* () {
@@ -305,7 +335,6 @@ layer(Layer.merge(Sodium.layer, BunServices.layer))("a message that was shown on
       const state = yield* client.state
       assert.include(state._tag === "Stopped" ? state.reason : state._tag, `chmod 600 ${path}`)
       assert.lengthOf(broker.connections, 0)
-      assert.isFalse(existsSync(`${path}.lock`))
     }),
   )
 
@@ -313,7 +342,7 @@ layer(Layer.merge(Sodium.layer, BunServices.layer))("a message that was shown on
     Effect.gen(function* () {
       const { directory, seen } = yield* inFolder
       yield* startClient(() => {}, { maxInFlight: 0 }, KnownMembers.memory, seen)
-      assert.isFalse(existsSync(join(directory, "seen")))
+      assert.isFalse(existsSync(join(directory, "state.db")))
     }),
   )
 })

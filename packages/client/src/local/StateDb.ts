@@ -37,6 +37,8 @@ export class StateDb extends Context.Service<
   StateDb,
   {
     readonly path: string
+    /** Where everything else of this machine is kept. None in memory. */
+    readonly directory: string | undefined
     /** Every statement of `query` sees the same state. */
     readonly read: <A>(query: (db: Database) => A) => Effect.Effect<A, StateDbError>
     /**
@@ -117,6 +119,7 @@ const open = Effect.fnUntraced(function* (path: string, directory: string | unde
 
   return StateDb.of({
     path,
+    directory,
     read: (query) => run((db) => db.transaction(query).deferred(db)),
     transaction: (change, { durable = false } = {}) =>
       run((db) => {

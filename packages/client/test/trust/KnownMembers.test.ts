@@ -1,4 +1,14 @@
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as BunServices from "@effect/platform-bun/BunServices"
@@ -22,7 +32,9 @@ const folder = Effect.acquireRelease(
 
 const inFolder = Effect.map(folder, (directory) => ({
   directory,
-  path: join(directory, "known", `${meshId}.json`),
+  path: join(directory, "state.db"),
+  /** Where an earlier version kept it. */
+  file: join(directory, "known", `${meshId}.json`),
   memory: KnownMembers.layerIn(directory).pipe(Layer.provide(BunServices.layer)),
 }))
 
@@ -37,9 +49,9 @@ const known = Effect.gen(function* () {
 })
 
 layer(files)("what is known of members", (it) => {
-  it.effect("is in a file of ours alone for each mesh, and read as it was written (I19)", () =>
+  it.effect("is in a file of ours alone, and read as it was written, each mesh for itself (I19)", () =>
     Effect.gen(function* () {
-      const { directory, memory, path } = yield* inFolder
+      const { memory, path } = yield* inFolder
       const all = yield* known
       yield* Effect.gen(function* () {
         const { add, read } = yield* KnownMembers
@@ -49,7 +61,6 @@ layer(files)("what is known of members", (it) => {
         assert.deepStrictEqual(yield* read(MeshId.make("another")), nothingKnown)
       }).pipe(Effect.provide(memory))
       assert.strictEqual(statSync(path).mode & 0o777, 0o600)
-      assert.strictEqual(statSync(join(directory, "known")).mode & 0o777, 0o700)
     }),
   )
 
@@ -110,25 +121,84 @@ layer(files)("what is known of members", (it) => {
     }),
   )
 
+  it.effect("is kept by the rule that the program goes by: first come, first kept, whatever comes in which order", () =>
+    Effect.gen(function* () {
+      const all = yield* known
+      const [one, other] = [withRevocation([], keysOf("x").publicKey), withRevocation([], keysOf("y").publicKey)]
+      const bob = yield* person("Bob")
+      const people = ["Carol", "Dave", "Erin"].map((name, n) => ({
+        ...bob,
+        ...keysOf(`${n}`),
+        memberId: MemberId.make(name === "Erin" ? "Carol" : name),
+      }))
+      const lists = [[], one, withRevocation(one, bob.publicKey), other, withRevocation(other, bob.publicKey)]
+      const steps = lists.flatMap((revocations, n): Array<Known> => [
+        { ...nothingKnown, revocations },
+        {
+          revocations: [],
+          members: people.slice(n % 3).map((who) => ({ certificate: certificateOf(who), firstSeen: at })),
+          invites: [inviteOf(door, { role: n > 2 ? "admin" : "member" })],
+          byVoice: people.slice(n % 2).map(({ publicKey }) => ({ publicKey, at })),
+        },
+        all,
+      ])
+      for (const turn of [0, 1, 2, 3, 4, 5, 6].map((from) => [...steps.slice(from * 2), ...steps.slice(0, from * 2)])) {
+        const { memory } = yield* inFolder
+        const { add, read } = yield* KnownMembers.pipe(Effect.provide(memory, { local: true }))
+        let expected: Known = nothingKnown
+        for (const step of turn) {
+          expected = withMore(expected, step)
+          yield* add(meshId, step)
+          assert.deepEqual(yield* read(meshId), expected)
+        }
+        assert.deepEqual(
+          yield* (yield* KnownMembers.pipe(Effect.provide(memory, { local: true }))).read(meshId),
+          expected,
+        )
+      }
+    }),
+  )
+
+  it.effect("is taken over from the file of an earlier version, once, and the file is then gone (I19)", () =>
+    Effect.gen(function* () {
+      const { directory, file, memory } = yield* inFolder
+      const all = yield* known
+      const { add, read } = yield* KnownMembers.pipe(Effect.provide(memory))
+      const write = (known: Known) => {
+        mkdirSync(join(directory, "known"), { recursive: true })
+        writeFileSync(file, JSON.stringify({ version: 1, meshId, ...known }), { mode: 0o600 })
+        writeFileSync(join(directory, "known", `${meshId}.lock`), "")
+      }
+      write({ ...all, byVoice: [] })
+      assert.deepEqual(yield* read(meshId), { ...all, byVoice: [] })
+      assert.isFalse(existsSync(join(directory, "known")))
+      // A process of that version that still runs writes it again.
+      write({ ...all, members: [], revocations: [] })
+      yield* add(meshId, nothingKnown)
+      assert.deepEqual(yield* read(meshId), all)
+      assert.sameMembers(readdirSync(directory), ["state.db", "state.db-shm", "state.db-wal"])
+    }),
+  )
+
   for (const [what, text, mode] of [
     ["is broken", "{", 0o600],
     ["is another mesh's", JSON.stringify({ version: 1, meshId: "other", ...nothingKnown }), 0o600],
     ["others may read", JSON.stringify({ version: 1, meshId, ...nothingKnown }), 0o644],
   ] as const) {
-    it.effect(`stops its mesh, by name, where the file ${what}, and is not written over`, () =>
+    it.effect(`stops its mesh, by name, where the file of an earlier version ${what}, and is not written over`, () =>
       Effect.gen(function* () {
-        const { memory, path } = yield* inFolder
-        yield* Effect.flatMap(KnownMembers, ({ add }) => add(meshId, nothingKnown)).pipe(Effect.provide(memory))
-        writeFileSync(path, text)
-        chmodSync(path, mode)
+        const { directory, file, memory } = yield* inFolder
+        mkdirSync(join(directory, "known"))
+        writeFileSync(file, text)
+        chmodSync(file, mode)
         const { broker, client } = yield* startClient(() => {}, {}, memory)
         yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
         yield* settle
         const state = yield* client.state
         assert.strictEqual(state._tag, "Stopped")
-        assert.include(state._tag === "Stopped" ? state.reason : "", path)
+        assert.include(state._tag === "Stopped" ? state.reason : "", file)
         assert.strictEqual(broker.connections.length, 0)
-        assert.strictEqual(readFileSync(path, "utf8"), text)
+        assert.strictEqual(readFileSync(file, "utf8"), text)
       }),
     )
   }
@@ -160,7 +230,11 @@ layer(files)("what is known of members", (it) => {
       yield* client.awaitConnected("1 second")
       assert.strictEqual((yield* client.roster)[0]?.standing._tag, "KeyChanged")
       assert.deepInclude(yield* client.standingOf(bob.publicKey), { _tag: "Verified" })
-      assert.isDefined(JSON.parse(readFileSync(path, "utf8")).byVoice[0].at)
+      const { read } = yield* KnownMembers.pipe(Effect.provide(memory))
+      assert.deepEqual(
+        (yield* read(meshId)).byVoice.map(({ publicKey }) => publicKey),
+        [bob.publicKey],
+      )
       assert.strictEqual((yield* client.standingOf(carol.publicKey))._tag, "Revoked")
       assert.include((yield* client.alarms)[0], "it hides some")
     }),
