@@ -32,22 +32,36 @@ export const outcomeOf = (
 
 /** In the order of what a sender wants to know first. */
 const meanings: ReadonlyArray<readonly [RecipientState, string]> = [
-  ["delivered", "delivered to"],
-  ["held", "held for, until they are idle:"],
-  ["queued", "queued for, until a session of theirs takes it:"],
-  ["full", "not taken by the full inbox of"],
+  ["delivered", "Delivered to"],
+  ["held", "Held while busy"],
+  ["queued", "Waiting until they connect"],
+  ["full", "Refused, because the inbox is full"],
 ]
 
-/** What a group got, as one line; `target` is the group's. */
+/** What became of a message to one person. */
+export const directWords = ({ name, state }: Pick<Outcome["recipients"][number], "name" | "state">): string => {
+  switch (state) {
+    case "delivered":
+      return `Delivered to ${name}'s session. Their agent has not read it yet.`
+    case "held":
+      return `Held while busy: ${name}. It is delivered as soon as they are idle.`
+    case "queued":
+      return `Waiting until they connect: ${name}.`
+    case "full":
+      return `Refused, because the inbox is full: ${name}. Send it again later.`
+  }
+}
+
+/** What a group got, as sentences; `target` is the group's. */
 export const groupWords = ({ recipients, unsealed }: Outcome, target: Enqueued["target"]): string => {
   const parts = meanings.flatMap(([state, words]) => {
     const those = recipients.filter((recipient) => recipient.state === state)
-    return those.length === 0 ? [] : [`${words} ${listed(those)}`]
+    return those.length === 0 ? [] : [`${words}: ${listed(those)}.`]
   })
-  const got = parts.length > 0 ? parts.join("; ") : `nobody got it: ${nobody(formatTarget(target))}`
+  const got = parts.length > 0 ? parts.join(" ") : `Nobody got it: ${nobody(formatTarget(target))}.`
   return unsealed.length === 0
     ? got
-    : `${got}; left out, since no key of theirs was known or their client cannot open it: ${listed(unsealed)}`
+    : `${got} Left out, because none of their keys is known or their client cannot open it: ${listed(unsealed)}.`
 }
 
 const nobody = (spec: string): string => {

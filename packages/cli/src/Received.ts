@@ -1,55 +1,96 @@
 /** What is known of a message that came, and of who sent it: for a person, for a script and for a model alike. */
 import type { InboxMessage } from "@claudemesh/client/inbox/PushBuffer"
+import type { Content } from "@claudemesh/client/seal/OpenPush"
 import type { MemberStanding } from "@claudemesh/client/trust/MemberStanding"
 import { formatTarget, isDirect, parseTarget } from "@claudemesh/domain/routing/Target"
 import { Option } from "effect"
 
 /** Whether the sender is proved to be in the mesh, by the owner's word and not by the broker's. */
-export type Membership = "compared" | "verified" | "revoked" | "unverified"
+export type Membership = "verified" | "certified" | "revoked" | "uncertified"
 
-/** `compared`: also by voice. `revoked`: it was a member when it wrote, for all that is known. */
+/** `verified`: two people compared the safety number as well. `revoked`: it was a member when it wrote, for all that is known. */
 export const membershipOf = (standing: MemberStanding): Membership => {
   switch (standing._tag) {
     case "Verified":
-      return standing.byVoiceAt === undefined ? "verified" : "compared"
+      return standing.byVoiceAt === undefined ? "certified" : "verified"
     case "Revoked":
       return "revoked"
     case "Unverified":
     case "KeyChanged":
-      return "unverified"
+      return "uncertified"
   }
 }
 
-/** `bound`: key, target, id and time are proved. `key`: only that the sender's key sealed this text. `no`: nothing, not even who wrote it. */
-export type Verification = "bound" | "key" | "no"
+/**
+ * Whether the member that it names wrote it. `yes`: sender, text, target, id and time are proved. `text`: only that the
+ * sender's key sealed this text. `no`: nothing, not even who wrote it.
+ */
+export type Authenticated = "yes" | "text" | "no"
 
 /**
  * When it was said: by the sender's own time, where that is sealed with the text. The broker's says only when it took the
  * message, or what it likes.
  */
-export const saidAt = ({ content, createdAt }: InboxMessage) =>
+export const saidAt = ({ content, createdAt }: Pick<InboxMessage, "content" | "createdAt">) =>
   content._tag === "Opened" ? (content.sentAt ?? createdAt) : createdAt
 
-export const verificationOf = ({ content }: InboxMessage): Verification => {
+export const authenticatedOf = ({ content }: Pick<InboxMessage, "content">): Authenticated => {
   if (content._tag !== "Opened") return "no"
   switch (content.binding) {
     case "bound":
-      return "bound"
+      return "yes"
     case "bare":
-      return "key"
+      return "text"
     case "clear":
       return "no"
   }
 }
 
 /** The group that it was said to, so that an answer is not taken for one that only the reader awaits. */
-export const groupOf = ({ targetSpec }: InboxMessage): string | undefined => {
+export const groupOf = ({ targetSpec }: Pick<InboxMessage, "targetSpec">): string | undefined => {
   const target = Option.flatMap(Option.fromUndefinedOr(targetSpec), parseTarget)
   return Option.isSome(target) && !isDirect(target.value) ? formatTarget(target.value) : undefined
 }
 
 /** It came in clear: the sender's name and key are only what the broker, or anybody in between, says they are. */
-export const isClear = ({ content }: InboxMessage): boolean => content._tag === "Opened" && content.binding === "clear"
+export const isClear = ({ content }: Pick<InboxMessage, "content">): boolean =>
+  content._tag === "Opened" && content.binding === "clear"
+
+const changedByBroker = (what: string): string =>
+  `the broker delivers it with ${what} than its sender wrote. Tell your user: the broker may be changing messages.`
+
+const mismatches: Readonly<Record<Extract<Content, { readonly _tag: "Mismatch" }>["field"], string>> = {
+  meshId: "it was written for another mesh.",
+  senderSessionId: changedByBroker("another sender's session"),
+  targetSpec: "it was written to somebody else, or to another group.",
+  priority: changedByBroker("another priority"),
+  replyTo: changedByBroker("another message that it answers"),
+  messageId: changedByBroker("another id"),
+  createdAt: "the sender's clock is more than 5 minutes ahead. Ask them to set it and send again.",
+  shape: "its content is damaged. Ask its sender to send it again.",
+  sentAt: "it is more than 31 days old, so it is a copy that somebody kept.",
+  downgraded: "it is sealed the way the first clients do, and its sender's client does not do that.",
+}
+
+const unreadable: Readonly<Record<Extract<Content, { readonly _tag: "Undecryptable" }>["reason"], string>> = {
+  bad_key: "the sender's key is not a valid key.",
+  not_sealed_to_us: "it was not encrypted for this member's key by its sender. Ask its sender to send it again.",
+  not_text: "it is not text.",
+  not_signed: "the member that it names did not write it.",
+  unsealed: "it came unencrypted, and this mesh takes encrypted messages only.",
+}
+
+/** Why there is no text to show, as whole sentences behind "not shown:". */
+export const whyNotShown = (content: Content): string | undefined => {
+  switch (content._tag) {
+    case "Opened":
+      return undefined
+    case "Mismatch":
+      return mismatches[content.field]
+    case "Undecryptable":
+      return unreadable[content.reason]
+  }
+}
 
 /** As data. What only one of its readers is told, that one adds. */
 export const asData = (message: InboxMessage) => ({
@@ -60,13 +101,14 @@ export const asData = (message: InboxMessage) => ({
     session: message.senderSessionId ?? null,
     member: membershipOf(message.sender.standing),
   },
-  verified: verificationOf(message),
+  authenticated: authenticatedOf(message),
   text: message.content._tag === "Opened" ? message.content.text : null,
-  ...(message.content._tag !== "Opened" && { problem: message.content }),
+  ...(message.content._tag !== "Opened" && { problem: { ...message.content, words: whyNotShown(message.content) } }),
   encrypted: !isClear(message),
   priority: message.priority,
   group: groupOf(message) ?? null,
   target: message.targetSpec ?? null,
+  replyTo: message.replyTo ?? null,
   sentAt: saidAt(message),
   redelivered: message.redelivered,
 })

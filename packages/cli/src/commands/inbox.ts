@@ -5,7 +5,7 @@ import { Console, Effect } from "effect"
 import { Command, Flag } from "effect/unstable/cli"
 import { askAll, chosenMeshes, clientLayer, connect } from "../Meshes.ts"
 import { bold, dim, printable, printJson } from "../Output.ts"
-import { asData, groupOf, isClear, type Membership, membershipOf, saidAt } from "../Received.ts"
+import { asData, groupOf, isClear, type Membership, membershipOf, saidAt, whyNotShown } from "../Received.ts"
 import * as Flags from "./Flags.ts"
 
 export const inbox = Command.make(
@@ -59,10 +59,10 @@ const asJson = (message: InboxMessage) => {
 }
 
 const memberNotes: Readonly<Record<Membership, ReadonlyArray<string>>> = {
-  compared: [],
   verified: [],
-  revoked: ["revoked: no member any more"],
-  unverified: ["unverified: not proved to be a member"],
+  certified: [],
+  revoked: ["revoked: not a member any more"],
+  uncertified: ["uncertified: not proved to be a member"],
 }
 
 const forPeople = (message: InboxMessage): string => {
@@ -77,6 +77,6 @@ const forPeople = (message: InboxMessage): string => {
     ...(isClear(message) ? ["not encrypted: who wrote it is not proved"] : []),
   ].join(", ")
   const { content } = message
-  const body = content._tag === "Opened" ? printable(content.text) : dim(`[cannot be shown: ${content._tag}]`)
+  const body = content._tag === "Opened" ? printable(content.text) : dim(`[not shown: ${whyNotShown(content)}]`)
   return `${from} ${dim(`(${notes})`)}\n${body}\n`
 }

@@ -8,6 +8,7 @@ import type { KnownMembers } from "@claudemesh/client/trust/KnownMembers"
 import { Label, SessionId } from "@claudemesh/domain/Ids"
 import { Config, type Crypto, Effect, Option, Schedule, Schema, type Scope } from "effect"
 import { Command, Flag } from "effect/unstable/cli"
+import { goodbyeMillis } from "../mcp/Limits.ts"
 import { workplace } from "../mcp/Workplace.ts"
 import { clientIdentity, clientLayer, joinedMeshes, newSessionId } from "../Meshes.ts"
 
@@ -104,6 +105,9 @@ export const mcp = Command.make(
     },
     Effect.scoped,
     Effect.provide(clientLayer),
+    Effect.andThen(Effect.sleep(goodbyeMillis)),
+    // A pipe that the host does not read, or keeps open, holds nothing up.
+    Effect.andThen(Effect.sync(() => process.exit())),
   ),
 ).pipe(
   Command.withDescription("Serve MCP on stdio, for an agent's host to start"),

@@ -90,8 +90,8 @@ const asTable = (rows: ReadonlyArray<Row>): string =>
           mesh,
           printable(displayName),
           shortKey(publicKey),
-          member === "verified" || member === "compared"
-            ? `${role}${member === "compared" ? ", compared" : ""}`
+          member === "certified" || member === "verified"
+            ? `${role}${member === "verified" ? ", verified" : ""}`
             : member,
           session.attached ? session.status : "away",
           session.sessionId,

@@ -24,7 +24,6 @@ export const done = (
   action.pipe(
     Effect.map(({ membership: { slug } }) => ({
       text: `${what === "joined" ? "Joined" : "Left"} #${channel} on ${slug}.`,
-      structured: { mesh: slug, channel, joined: what === "joined" },
     })),
     Effect.catch((error) => Effect.succeed(failure(`#${channel}: ${error.message}`))),
   )

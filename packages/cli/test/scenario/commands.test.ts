@@ -180,7 +180,7 @@ describe.concurrent("claudemesh list, peers and status", () => {
         displayName: "bob",
         publicKey: keys.publicKey,
         role: "member",
-        member: "verified",
+        member: "certified",
         sessions: [{ sessionId: "bobs-1", attached: true, status: "dnd", summary: null }],
       })
       assert.match(complaint(await alice("peers", "--mesh", "blue")), /no mesh blue is joined; there are: red/)
@@ -320,10 +320,10 @@ describe.concurrent("claudemesh inbox", () => {
       await say("m3", "second")
       const lines = jsonLines(done(await alice("inbox", "--json")))
       assert.deepStrictEqual(
-        lines.map(({ text, verified }) => ({ text, verified })),
+        lines.map(({ authenticated, text }) => ({ text, authenticated })),
         [
-          { text: "first", verified: "key" },
-          { text: "second", verified: "key" },
+          { text: "first", authenticated: "text" },
+          { text: "second", authenticated: "text" },
         ],
       )
       assert.deepInclude(lines[0]?.["from"], { name: "bob", publicKey: from.keys.publicKey })

@@ -167,7 +167,7 @@ describe.concurrent("a member that the database made up", () => {
       assert.lengthOf(listed, 2)
       for (const row of listed) {
         const real = row["publicKey"] === key("Bob")
-        assert.deepInclude(row, { member: real ? "verified" : "unverified", role: real ? "member" : null })
+        assert.deepInclude(row, { member: real ? "certified" : "uncertified", role: real ? "member" : null })
         if (!real) assert.match(String(row["why"]), /not verified/)
       }
       // The broker lets her in: it believes its rows. She sees sessions and sizes, and no text.
@@ -186,7 +186,7 @@ describe.concurrent("a member that the database made up", () => {
       )
       await hers.close()
       const [message] = jsonLines(await ann("inbox", "--json"))
-      assert.deepInclude(message?.["from"], { name: null, publicKey: eve.keys.publicKey, member: "unverified" })
+      assert.deepInclude(message?.["from"], { name: null, publicKey: eve.keys.publicKey, member: "uncertified" })
       const texts = jsonLines(await bob("inbox", "--json")).map(({ text }) => text)
       assert.sameMembers(texts, ["for the real Bob", "for all of us"])
       assert.deepStrictEqual(await rows(`SELECT * FROM delivery WHERE member_id = '${eve.memberId}'`), [])
@@ -211,7 +211,7 @@ describe.concurrent("a member that the database made up", () => {
       })
       for (const person of [ann, carl]) {
         const [row] = named(json(await person("peers", "--json")), "Eve")
-        assert.deepInclude(row, { member: "unverified", role: null })
+        assert.deepInclude(row, { member: "uncertified", role: null })
         assert.match(String(row?.["why"]), /its invite was not signed by who it says/)
         assert.match(complaint(await person("send", "Eve", "hello")), /not verified|nobody here is "Eve"/)
       }
@@ -226,10 +226,10 @@ describe.concurrent("a member's row that the database changed", () => {
       const { publicKey } = newKeys()
       await changed((database) => database.run("UPDATE member SET public_key = ? WHERE id = ?", [publicKey, id("Bob")]))
       const seen = json(await ann("peers", "--json")).find((row) => row["publicKey"] === publicKey)
-      assert.deepInclude(seen, { member: "unverified", role: null })
+      assert.deepInclude(seen, { member: "uncertified", role: null })
       assert.strictEqual(seen?.["why"], `its key was ${old.slice(0, 8)} and is said to be ${publicKey.slice(0, 8)} now`)
       const fresh = json(await carl("peers", "--json")).find((row) => row["publicKey"] === publicKey)
-      assert.deepInclude(fresh, { member: "unverified", role: null })
+      assert.deepInclude(fresh, { member: "uncertified", role: null })
       for (const person of [ann, carl]) {
         for (const who of ["Bob", publicKey]) {
           assert.match(complaint(await person("send", who, "hello")), /is said to be|not verified|nobody here is "Bob"/)
@@ -245,8 +245,8 @@ describe.concurrent("a member's row that the database changed", () => {
       await changed((database) => database.run("UPDATE member SET display_name = 'Ann' WHERE id = ?", [id("Bob")]))
       const rowOf = async (person: Person) =>
         json(await person("peers", "--json")).find((row) => row["publicKey"] === key("Bob"))
-      assert.deepInclude(await rowOf(ann), { displayName: "Bob", member: "verified", role: "member" })
-      assert.deepInclude(await rowOf(carl), { member: "unverified", role: null })
+      assert.deepInclude(await rowOf(ann), { displayName: "Bob", member: "certified", role: "member" })
+      assert.deepInclude(await rowOf(carl), { member: "uncertified", role: null })
       // Her name is hers: it leads to the one who is proved to have it.
       const [sent] = jsonLines(await carl("send", "Ann", "for Ann", "--json"))
       assert.strictEqual(sent?.["target"], key("Ann"))
@@ -337,7 +337,7 @@ describe.concurrent("a waiting message that the database changed", () => {
         const { idOf, messages } = await readAll()
         assert.lengthOf(messages, Object.keys(tampering).length)
         const [message, ...others] = messages.filter(({ messageId }) => messageId === idOf.get(what))
-        assert.deepInclude(message, { text: null, verified: "no" })
+        assert.deepInclude(message, { text: null, authenticated: "no" })
         assert.oneOf(Object(message?.["problem"])._tag, ["Mismatch", "Undecryptable"])
         assert.lengthOf(others, 0)
         assert.notInclude(JSON.stringify(messages), "the plan")
@@ -359,9 +359,9 @@ describe.concurrent("a waiting message that the database changed", () => {
       })
       const messages = jsonLines(await bob("inbox", "--json"))
       assert.sameDeepMembers(
-        messages.map(({ text, verified }) => [text, verified]),
+        messages.map(({ authenticated, text }) => [text, authenticated]),
         [
-          ["the plan", "bound"],
+          ["the plan", "yes"],
           [null, "no"],
         ],
       )
@@ -377,7 +377,7 @@ describe.concurrent("a waiting message that the database changed", () => {
         database.run("UPDATE message SET created_at = created_at + 86400000, expires_at = expires_at + 86400000"),
       )
       const [message] = jsonLines(await bob("inbox", "--json"))
-      assert.deepInclude(message, { text: "the plan", verified: "bound" })
+      assert.deepInclude(message, { text: "the plan", authenticated: "yes" })
       assert.isAtLeast(Date.parse(String(message?.["acceptedAt"])), before + 86_400_000)
       assert.isBelow(Date.parse(String(message?.["sentAt"])), Date.now())
     }),
@@ -418,7 +418,7 @@ describe.concurrent("a waiting message that the database changed", () => {
         move("delivery", "member_id", id("Bob"), idThere("Bob"))
       })
       const [message] = jsonLines(await bob("inbox", "--json"))
-      assert.deepInclude(message, { mesh: "other", text: null, verified: "no" })
+      assert.deepInclude(message, { mesh: "other", text: null, authenticated: "no" })
     }),
   )
 })

@@ -69,9 +69,9 @@ describe.concurrent("claudemesh invite and join", () => {
       assert.deepStrictEqual(
         Object.fromEntries(peers.map(({ displayName, member, role }) => [displayName, { role, member }])),
         {
-          Ann: { role: "owner", member: "verified" },
-          Bob: { role: "member", member: "verified" },
-          Carl: { role: "member", member: "verified" },
+          Ann: { role: "owner", member: "certified" },
+          Bob: { role: "member", member: "certified" },
+          Carl: { role: "member", member: "certified" },
         },
       )
       assert.match(done(await ann("invites")), /\n[0-9a-f]{8} +two of us +member +2 of 2 +\S+ +used up +the owner\n/)
@@ -137,7 +137,7 @@ describe.concurrent("members, by the commands", () => {
       assert.deepStrictEqual([hers.number, hers.verified], [his.number, false])
       assert.match(done(await ann("verify", "Bob")), /both of you: npx claudemesh verify [0-9a-f]{64} --matches\n/)
       assert.match(done(await ann("verify", "Bob", "--matches")), /^You have compared this number with Bob/)
-      assert.match(done(await ann("peers")), /Bob +[0-9a-f]{8} +member, compared /)
+      assert.match(done(await ann("peers")), /Bob +[0-9a-f]{8} +member, verified /)
       assert.match(done(await bob("peers")), /Ann +[0-9a-f]{8} +owner +away/)
       assert.match(complaint(await ann("verify", "Ann")), /that is you/)
 

@@ -9,9 +9,30 @@ export const main = join(import.meta.dirname, "../../src/main.ts")
 
 export interface Answer {
   readonly text: string
-  readonly structured: Readonly<Record<string, unknown>>
   readonly isError: boolean
 }
+
+/** A message, or a part of one, as a model is shown it. */
+export interface Shown {
+  readonly text: string
+  readonly label: Readonly<Record<string, string | undefined>>
+}
+
+export const messagesOf = ({ text }: Answer): ReadonlyArray<Shown> =>
+  [...text.matchAll(/<peer-message ([^\n]*)>\n([\s\S]*?)\n<\/peer-message>/g)].map(([, label = "", body = ""]) => ({
+    text: body,
+    label: Object.fromEntries([...label.matchAll(/(\w+)="([^"]*)"/g)].map(([, name = "", value]) => [name, value])),
+  }))
+
+export const textsOf = (answer: Answer): ReadonlyArray<string> => messagesOf(answer).map(({ text }) => text)
+
+export const some = (answer: Answer): boolean => messagesOf(answer).length > 0
+
+/** By which the next call confirms this answer. */
+export const cursorOf = ({ text }: Answer): string => /\{"cursor": "([0-9a-f]+)"\}/.exec(text)?.[1] ?? assert.fail(text)
+
+export const messageIdOf = ({ text }: Answer): string =>
+  /Message id ([0-9a-f]{32}), /.exec(text)?.[1] ?? assert.fail(text)
 
 export interface Agent {
   readonly client: Client
@@ -47,11 +68,10 @@ const start = async (
   await client.connect(transport)
   const call: Agent["call"] = async (name, input = {}) => {
     const result = await client.callTool({ name, arguments: input })
-    return {
-      text: textOf(result.content),
-      structured: (result.structuredContent ?? {}) as Readonly<Record<string, unknown>>,
-      isError: result.isError === true,
-    }
+    assert.isUndefined(result.structuredContent, "hosts show a model the data alone, where there is any")
+    const text = textOf(result.content)
+    assert.isAtMost(text.length, 20_000)
+    return { text, isError: result.isError === true }
   }
   return {
     client,

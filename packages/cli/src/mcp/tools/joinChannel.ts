@@ -11,7 +11,7 @@ export const joinChannel = tool({
     "It lasts over reconnects, until leave_channel.",
   readOnly: false,
   input: channelInput,
-  run: ({ channel, mesh }, manager) =>
+  run: ({ channel, mesh }, { manager }) =>
     done(
       channel,
       Effect.tap(meshOf(mesh, channel, manager), (client) =>

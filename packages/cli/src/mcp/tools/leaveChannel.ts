@@ -9,7 +9,7 @@ export const leaveChannel = tool({
   description: "This session does not get any more what people on the mesh send to #channel.",
   readOnly: false,
   input: channelInput,
-  run: ({ channel, mesh }, manager) =>
+  run: ({ channel, mesh }, { manager }) =>
     done(
       channel,
       Effect.tap(meshOf(mesh, channel, manager), (client) => client.leaveChannel(channel)),

@@ -1,6 +1,7 @@
 /** `list_channels`: the channels of each mesh, and which of them this session is in. */
 import type { BrokerClient } from "@claudemesh/client/BrokerClient"
 import { Effect, Option, Schema } from "effect"
+import { type Entry, listing, type MeshList, placeIn } from "../Listing.ts"
 import { failure, tool } from "../Tool.ts"
 
 const listWaitMillis = 5_000
@@ -13,51 +14,42 @@ export const listChannels = tool({
   readOnly: true,
   input: Schema.Struct({
     mesh: Schema.optionalKey(Schema.String.annotate({ description: "Only this mesh, by its slug." })),
+    after: Schema.optionalKey(
+      Schema.String.annotate({ description: "Where the list goes on, as the end of a longer one says." }),
+    ),
   }),
-  run: ({ mesh }, manager) =>
+  run: ({ after, mesh }, { manager }) =>
     Effect.gen(function* () {
-      const clients = mesh === undefined ? manager.all : [yield* manager.get(mesh)]
-      const meshes = yield* Effect.forEach(clients, listed, { concurrency: "unbounded" })
-      return {
-        text: meshes.map(shown).join("\n\n") || "No mesh is joined. A person joins one with the claudemesh command.",
-        structured: { meshes },
-      }
-    }).pipe(Effect.catch((error) => Effect.succeed(failure(error.message, { slugs: error.slugs })))),
+      const from = placeIn(after)
+      if (after !== undefined && from === undefined) return failure('"after" is not what the end of a list says.')
+      const slug = from?.mesh ?? mesh
+      const clients = slug === undefined ? manager.all : [yield* manager.get(slug)]
+      const meshes = yield* Effect.forEach(clients, (client) => listed(client, from?.place ?? ""), {
+        concurrency: "unbounded",
+      })
+      return listing(meshes, { tool: "list_channels", one: "channel", many: "channels" })
+    }).pipe(Effect.catch((error) => Effect.succeed(failure(error.message)))),
 })
 
-interface ListedMesh {
-  readonly mesh: string
-  readonly connected: boolean
-  readonly reason: string
-  readonly channels: ReadonlyArray<{
-    readonly channel: string
-    readonly joined: boolean
-    readonly sessions: number
-    readonly members: number
-  }>
-}
-
-const listed = (client: BrokerClient): Effect.Effect<ListedMesh> => {
-  const away = (reason: string): ListedMesh => ({
-    mesh: client.membership.slug,
-    connected: false,
-    reason,
-    channels: [],
-  })
+const listed = (client: BrokerClient, after: string): Effect.Effect<MeshList> => {
+  const mesh = client.membership.slug
+  const away = (reason: string): MeshList => ({ mesh, words: `not connected (${reason}).`, entries: [] })
   return client.channels.pipe(
-    Effect.map((channels): ListedMesh => ({ mesh: client.membership.slug, connected: true, reason: "", channels })),
+    Effect.map((channels): MeshList => ({
+      mesh,
+      words: channels.length === 0 ? "no channels; join_channel makes one." : counted(channels.length, "channel"),
+      entries: channels
+        .toSorted((a, b) => (a.channel < b.channel ? -1 : 1))
+        .filter(({ channel }) => channel > after)
+        .map(({ channel, joined, members, sessions }): Entry => ({
+          place: channel,
+          text: `- #${channel}${joined ? " (joined)" : ""}: ${counted(members, "member")}, ${counted(sessions, "session")} there now`,
+        })),
+    })),
     Effect.timeoutOption(listWaitMillis),
     Effect.map(Option.getOrElse(() => away("no answer in time"))),
     Effect.catch((error) => Effect.succeed(away(error.message))),
   )
 }
 
-const shown = ({ channels, connected, mesh, reason }: ListedMesh): string => {
-  if (!connected) return `Mesh ${mesh}: not connected (${reason}).`
-  if (channels.length === 0) return `Mesh ${mesh}: no channels; join_channel makes one.`
-  const lines = channels.map(
-    ({ channel, joined, members, sessions }) =>
-      `- #${channel}${joined ? " (joined)" : ""}: ${members} member(s), ${sessions} session(s) there now`,
-  )
-  return [`Mesh ${mesh}:`, ...lines].join("\n")
-}
+const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`

@@ -2,9 +2,8 @@
 import type { BrokerClient, Enqueued, Receipt } from "@claudemesh/client/BrokerClient"
 import { MessageId } from "@claudemesh/domain/Ids"
 import { Priority } from "@claudemesh/domain/routing/Status"
-import { formatTarget } from "@claudemesh/domain/routing/Target"
 import { Effect, Option, Schema } from "effect"
-import { groupWords, outcomeOf } from "../../Outcome.ts"
+import { directWords, groupWords, outcomeOf } from "../../Outcome.ts"
 import { failure, tool, type ToolResult } from "../Tool.ts"
 import { harmless } from "../WrapUntrusted.ts"
 
@@ -17,7 +16,7 @@ export const sendMessage = tool({
   description:
     "Send an end-to-end encrypted message to another person's coding agent on a claudemesh mesh, on this or another machine, " +
     "or to a group of them. Not for your own subagents or sessions of this program. The answer says whether it was delivered, " +
-    "is held because they are busy, or is queued because they are away; of a group, for each who got it, and who was left out.",
+    "is held while they are busy, or waits until they connect; of a group, for each of them, and who was left out.",
   readOnly: false,
   input: Schema.Struct({
     target: Schema.String.annotate({
@@ -28,12 +27,12 @@ export const sendMessage = tool({
     message: Schema.NonEmptyString.annotate({ description: "The text." }),
     priority: Schema.optionalKey(
       Priority.annotate({
-        description: "now: interrupts, also when busy. next (default): when they are idle. low: when they look.",
+        description: "now: at once, also when they are busy. next (default): when they are idle. low: when they look.",
       }),
     ),
     reply_to: Schema.optionalKey(MessageId.annotate({ description: "The id of the message this answers." })),
   }),
-  run: ({ message, priority = "next", reply_to, target }, manager) =>
+  run: ({ message, priority = "next", reply_to, target }, { manager }) =>
     Effect.gen(function* () {
       const { client, to } = yield* manager.route(target)
       const enqueued = yield* client.enqueue({
@@ -43,62 +42,24 @@ export const sendMessage = tool({
         ...(reply_to !== undefined && { replyTo: reply_to }),
       })
       const receipt = yield* Effect.timeoutOption(enqueued.ack, ackWaitMillis)
-      const common = {
-        mesh: client.membership.slug,
-        target: formatTarget(enqueued.target),
-        messageId: enqueued.messageId,
-      }
-      return Option.isSome(receipt)
-        ? accepted(client, to, enqueued, receipt.value, common)
-        : yield* waiting(client, to, common)
-    }).pipe(
-      // A message for which candidates are known says them in its text, too.
-      Effect.catch((error) =>
-        Effect.succeed(failure(error.message, "candidates" in error ? { candidates: error.candidates } : {})),
-      ),
-    ),
+      const id = `Message id ${enqueued.messageId}, mesh ${client.membership.slug}.`
+      return Option.isSome(receipt) ? accepted(client, enqueued, receipt.value, id) : yield* waiting(client, id)
+    }).pipe(Effect.catch((error) => Effect.succeed(failure(error.message)))),
 })
 
-type Common = Readonly<Record<"mesh" | "target" | "messageId", string>>
-
-const meanings = {
-  delivered: "delivered: it was pushed to their session",
-  held: "held: they are busy, and get it as soon as they are idle",
-  queued: "queued: it waits in their inbox until one of their sessions takes it",
-  full: "not taken: their inbox is full",
-} as const
-
-const accepted = (
-  client: BrokerClient,
-  to: string,
-  enqueued: Enqueued,
-  receipt: Receipt,
-  common: Common,
-): ToolResult => {
-  const { duplicate, recipients } = receipt
+const accepted = (client: BrokerClient, enqueued: Enqueued, receipt: Receipt, id: string): ToolResult => {
   const outcome = outcomeOf(client, enqueued, receipt)
-  if (outcome.group) {
-    const { group: _, ...data } = outcome
-    return {
-      text: harmless(
-        `Message to ${to} on ${common.mesh}: ${groupWords(outcome, enqueued.target)} (id ${common.messageId}).`,
-      ),
-      structured: { ...common, ...data, duplicate },
-    }
-  }
-  const state = recipients[0]?.state ?? "queued"
-  return {
-    text: `Message to ${to} on ${common.mesh} ${meanings[state]} (id ${common.messageId}).`,
-    structured: { ...common, state, recipients, duplicate },
-  }
+  const [only] = outcome.recipients
+  const words = outcome.group || only === undefined ? groupWords(outcome, enqueued.target) : directWords(only)
+  return { text: harmless(`${words} ${id}`), ...(!outcome.group && only?.state === "full" && { isError: true }) }
 }
 
-const waiting = Effect.fnUntraced(function* (client: BrokerClient, to: string, common: Common) {
-  const outbox = yield* client.outboxSize
+const waiting = Effect.fnUntraced(function* (client: BrokerClient, id: string) {
+  const others = (yield* client.outboxSize) - 1
+  const beside = others <= 0 ? "" : `, with ${others} others,`
   return {
     text:
-      `Message to ${to} on ${common.mesh} is not accepted yet: the broker has not answered. It waits here, with ${outbox - 1} ` +
-      "others, and is sent by itself when the connection is back, as long as this session lives.",
-    structured: { ...common, state: "waiting", outbox },
+      `Not accepted yet: the broker has not answered. The message waits here${beside} and is sent when the connection is ` +
+      `back, as long as this session lives. ${id}`,
   } satisfies ToolResult
 })

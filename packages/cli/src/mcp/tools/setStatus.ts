@@ -1,7 +1,7 @@
 /** `set_status`: in every mesh, and which of them took it. */
 import { Status } from "@claudemesh/domain/routing/Status"
 import { Effect, Schema } from "effect"
-import { tool } from "../Tool.ts"
+import { eachMesh, tool } from "../Tool.ts"
 
 export const setStatus = tool({
   name: "set_status",
@@ -11,20 +11,14 @@ export const setStatus = tool({
     "it ends by itself. dnd: only urgent ones, until you change it.",
   readOnly: false,
   input: Schema.Struct({ status: Status }),
-  run: ({ status }, manager) =>
-    Effect.map(manager.setStatusEverywhere(status), (outcomes) => {
-      const meshes = outcomes.map((outcome) => ({
-        mesh: outcome.slug,
-        taken: outcome._tag === "Taken",
-        ...(outcome._tag === "Failed" && { reason: outcome.reason }),
-      }))
-      const lines = meshes.map(({ mesh, reason, taken }) =>
-        taken ? `${mesh}: ${status}` : `${mesh}: not yet (${reason}); it is set when the connection is back`,
-      )
-      return {
-        text: lines.length === 0 ? "No mesh is joined." : lines.join("\n"),
-        structured: { status, meshes },
-        isError: meshes.length > 0 && meshes.every(({ taken }) => !taken),
-      }
-    }),
+  run: ({ status }, { manager }) =>
+    Effect.map(manager.setStatusEverywhere(status), (outcomes) =>
+      eachMesh(
+        outcomes.map((outcome) => ({
+          mesh: outcome.slug,
+          problem: outcome._tag === "Failed" ? `${outcome.reason}; it is set when the connection is back` : undefined,
+        })),
+        status,
+      ),
+    ),
 })

@@ -1,8 +1,7 @@
 /** `set_summary`: what this session is about, sealed to the members of each mesh. */
 import { Effect, Schema } from "effect"
-import { tool } from "../Tool.ts"
-
-const summaryCharactersMax = 500
+import { summaryCharactersMax } from "../Limits.ts"
+import { eachMesh, tool } from "../Tool.ts"
 
 export const setSummary = tool({
   name: "set_summary",
@@ -14,24 +13,17 @@ export const setSummary = tool({
   input: Schema.Struct({
     summary: Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(summaryCharactersMax)),
   }),
-  run: ({ summary }, manager) =>
+  run: ({ summary }, { manager }) =>
     Effect.map(
       Effect.forEach(
         manager.all,
-        ({ membership: { slug }, setSummary }) =>
+        ({ membership: { slug: mesh }, setSummary }) =>
           setSummary(summary).pipe(
-            Effect.as({ mesh: slug, taken: true, reason: "" }),
-            Effect.catch((error) => Effect.succeed({ mesh: slug, taken: false, reason: error.message })),
+            Effect.as({ mesh, problem: undefined }),
+            Effect.catch((error) => Effect.succeed({ mesh, problem: error.message })),
           ),
         { concurrency: "unbounded" },
       ),
-      (meshes) => ({
-        text:
-          meshes
-            .map(({ mesh, reason, taken }) => (taken ? `${mesh}: set` : `${mesh}: not yet (${reason})`))
-            .join("\n") || "No mesh is joined.",
-        structured: { summary, meshes },
-        isError: meshes.length > 0 && meshes.every(({ taken }) => !taken),
-      }),
+      (outcomes) => eachMesh(outcomes, "set"),
     ),
 })

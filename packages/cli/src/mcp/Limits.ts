@@ -1,0 +1,43 @@
+/** The bounds of what is said to a host, and of what is read from it. Characters are those of JavaScript: UTF-16 code units. */
+
+/** Of one answer, with everything in it. Hosts cut at 10,000 to 50,000 and then show a model the name of a file. */
+export const answerCharactersMax = 20_000
+
+/** Of these, for what every answer ends with. */
+export const noticesCharactersMax = 3_000
+
+/** What is left for what was asked for. */
+export const bodyCharactersMax = answerCharactersMax - noticesCharactersMax
+
+/** Of `check_messages`, for all that is not a message: how many, which meshes are away, the cursor. */
+export const frameCharactersMax = 2_000
+
+/** Messages of one answer, wrapping included. */
+export const messagesCharactersMax = bodyCharactersMax - frameCharactersMax
+
+/** Of a longer message's text, in one part. What is left has room for the longest label. */
+export const partCharactersMax = messagesCharactersMax - 1_500
+
+/** Of an error: what went wrong, and who or what else there is. */
+export const errorCharactersMax = 4_000
+
+/** Of a summary: what `set_summary` takes. Another client may have taken more. */
+export const summaryCharactersMax = 500
+
+/** Sessions of one member that a list names. */
+export const listedSessionsMax = 5
+
+/** Of one line from the host. */
+export const requestBytesMax = 10_485_760
+
+/** Tool calls under way at a time. */
+export const callsMax = 200
+
+/** How long an answer has to be with a host before time confirms it: an agent that is interrupted says so within it. */
+export const confirmMillis = 10_000
+
+/** From the end of stdin: until what was read is answered, and until the process is gone whatever happens. */
+export const lastAnswersMillis = 1_000
+export const lastMomentMillis = 1_800
+/** For the last frames to the brokers to be on their way. */
+export const goodbyeMillis = 100

@@ -1,0 +1,162 @@
+/**
+ * How messages get to the agent: as many as fit are leased, given in one answer, and committed once it is confirmed
+ * (I8). The agent confirms an answer by its cursor. Else time does: the host answered a ping that was sent behind the
+ * answer, and another one 10 s later, and the call was not cancelled. What ends unconfirmed is pushed again elsewhere.
+ */
+import type { HeldMessage, InboxMessage } from "@claudemesh/client/inbox/PushBuffer"
+import { randomHex } from "@claudemesh/client/keys/RandomBytes"
+import { MemberStanding } from "@claudemesh/client/trust/MemberStanding"
+import { type Crypto, Effect, Exit, Semaphore } from "effect"
+import { confirmMillis, messagesCharactersMax } from "./Limits.ts"
+import { type Leased, olderFirst, type Piece, type RequestId, Unconfirmed } from "./Unconfirmed.ts"
+import { bodiesOf, wrapped } from "./WrapUntrusted.ts"
+
+/** The inboxes of the joined meshes. */
+export interface Inboxes {
+  /** What may be leased. */
+  readonly waiting: Effect.Effect<ReadonlyArray<HeldMessage>>
+  /** Of these, those that are ours now. */
+  readonly lease: (messages: ReadonlyArray<HeldMessage>) => Effect.Effect<Leased<Effect.Effect<void>>>
+}
+
+export interface Host {
+  /** Until it has answered a ping that is sent now. */
+  readonly ping: Effect.Effect<void>
+  /** Until it says anything. */
+  readonly spoken: Effect.Effect<void>
+}
+
+export interface Given {
+  readonly texts: ReadonlyArray<string>
+  /** Undefined where there is nothing to confirm. */
+  readonly cursor: string | undefined
+}
+
+export interface Reading {
+  /** The next messages, oldest first, as the answer to this request. */
+  readonly next: (inboxes: Inboxes, requestId: RequestId, max: number) => Effect.Effect<Given>
+  /** By the agent's own word. False: this process gave no answer with this cursor. */
+  readonly confirm: (cursor: string) => Effect.Effect<boolean>
+  /** Leased, and not, or not wholly, given yet. */
+  readonly waiting: () => ReadonlyArray<InboxMessage>
+  readonly leaving: (requestId: RequestId) => void
+  readonly left: (requestId: RequestId) => void
+  readonly cancelled: (requestId: RequestId) => Effect.Effect<void>
+  /** The host is gone: nothing is confirmed by time any more. */
+  readonly hostGone: () => void
+}
+
+/** Leases that one call asks for: the first may be denied, where another session of the member was quicker. */
+const leasesMax = 3
+
+const cursorBytes = 4
+
+export const makeReading = Effect.fnUntraced(function* (host: Host) {
+  const unconfirmed = new Unconfirmed<Effect.Effect<void>>()
+  const crypto = yield* Effect.context<Crypto.Crypto>()
+  const alone = yield* Semaphore.make(1)
+  const fork = Effect.runForkWith(yield* Effect.context<never>())
+  const scope = yield* Effect.scope
+  let gone = false
+
+  const commit = (leases: ReadonlyArray<Leased<Effect.Effect<void>>>) =>
+    Effect.uninterruptible(Effect.forEach(leases, (lease) => lease.commit, { discard: true }))
+  const release = (leases: ReadonlyArray<Leased<Effect.Effect<void>>>) =>
+    Effect.uninterruptible(Effect.forEach(leases, (lease) => lease.release, { discard: true }))
+
+  /** A host that answers no pings, and goes on asking, is alive, too. */
+  const alive = Effect.raceFirst(host.ping, Effect.andThen(Effect.sleep(confirmMillis), host.spoken))
+
+  const confirmByTime = (cursor: string) =>
+    alive.pipe(
+      Effect.andThen(Effect.sleep(confirmMillis)),
+      Effect.andThen(alive),
+      Effect.andThen(
+        Effect.suspend(() => (gone || !unconfirmed.isOpen(cursor) ? Effect.void : commit(unconfirmed.confirm(cursor)))),
+      ),
+    )
+
+  const leaseMore = Effect.fnUntraced(function* (inboxes: Inboxes, max: number) {
+    for (let tries = 0; tries < leasesMax; tries += 1) {
+      const chosen = choose(unconfirmed.unread, yield* inboxes.waiting, max)
+      if (chosen.length === 0) return
+      yield* Effect.uninterruptibleMask((restore) =>
+        Effect.map(restore(inboxes.lease(chosen)), (lease) => {
+          if (lease.messages.length > 0) unconfirmed.hold(lease)
+        }),
+      )
+    }
+  })
+
+  const next: Reading["next"] = (inboxes, requestId, max) =>
+    leaseMore(inboxes, max).pipe(
+      Effect.andThen(randomHex(cursorBytes)),
+      Effect.map((cursor): Given => {
+        const fitting = fit(unconfirmed.unread, max)
+        if (fitting.length === 0) return { texts: [], cursor: undefined }
+        const texts = fitting.map(({ text }) => text)
+        unconfirmed.answer(requestId, cursor, fitting.length)
+        return { texts, cursor }
+      }),
+      Effect.onExit((exit) => (Exit.isFailure(exit) ? release(unconfirmed.untouched()) : Effect.void)),
+      Semaphore.withPermit(alone),
+      Effect.provide(crypto),
+    )
+
+  return {
+    next,
+    confirm: (cursor) =>
+      Effect.suspend(() => {
+        const known = unconfirmed.isKnown(cursor)
+        return Effect.as(commit(unconfirmed.confirm(cursor)), known)
+      }),
+    waiting: () => unconfirmed.waiting,
+    leaving: (requestId) => unconfirmed.written(requestId),
+    left: (requestId) => {
+      const cursor = unconfirmed.openCursor(requestId)
+      if (cursor !== undefined) fork(Effect.forkIn(confirmByTime(cursor), scope))
+    },
+    cancelled: (requestId) => Effect.suspend(() => release(unconfirmed.cancelled(requestId))),
+    hostGone: () => {
+      gone = true
+    },
+  } satisfies Reading
+})
+
+/** As many as fit, from the first. The first always does: no part is longer than an answer. */
+const fit = (pieces: ReadonlyArray<Piece>, max: number): ReadonlyArray<Piece> => {
+  let left = messagesCharactersMax
+  const end = pieces.findIndex(({ text }, index) => (left -= text.length + separator.length) < 0 || index >= max)
+  return end === -1 ? pieces : pieces.slice(0, end)
+}
+
+/** Between the messages of an answer. */
+export const separator = "\n\n"
+
+/** Room for a name that is not known before the message is leased. */
+const nameCharacters = 64
+
+/** The oldest that fit beside what is leased already. Nothing is leased that is not about to be shown. */
+const choose = (unread: ReadonlyArray<Piece>, waiting: ReadonlyArray<HeldMessage>, max: number) => {
+  let left = messagesCharactersMax
+  for (const { text } of unread) left -= text.length + separator.length
+  let room = max - unread.length
+  const chosen: Array<HeldMessage> = []
+  for (const message of waiting.toSorted(olderFirst)) {
+    if (room <= 0 || left <= 0) break
+    const size = sizeOf(message)
+    if (size > left && (chosen.length > 0 || unread.length > 0)) break
+    left -= size
+    room -= 1
+    chosen.push(message)
+  }
+  return chosen
+}
+
+const notAsked = MemberStanding.Unverified({ doubt: "not_asked" })
+
+/** Of a message in parts: more than fits, since nothing comes in the same answer as its first part. */
+const sizeOf = (message: HeldMessage): number => {
+  const shown = { ...message, sender: { name: undefined, standing: notAsked } }
+  return bodiesOf(shown).reduce((sum, body) => sum + wrapped(shown, body).length, nameCharacters + separator.length)
+}
