@@ -1,44 +1,15 @@
 /** The tools as an agent's host calls them: over MCP, each server a process of its own. */
 import { hostname } from "node:os"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, type Scope } from "effect"
+import { Effect } from "effect"
 import { freePort } from "../../../broker/test/support/BrokerProcess.ts"
 import { makeMesh, type TestMesh } from "../../../broker/test/support/Meshes.ts"
 import { RawClient, sendFrame } from "../../../broker/test/support/RawClient.ts"
 import { filesWith } from "../../../broker/test/support/StoredData.ts"
-import { startBroker, temporaryFolder, type TestBroker } from "../../../broker/test/support/TestBroker.ts"
-import { type Agent, agent, type Answer, cursorOf, messageIdOf, messagesOf, some, textsOf } from "../support/Agent.ts"
+import { type Answer, cursorOf, messageIdOf, messagesOf, some, textsOf } from "../support/Agent.ts"
 import { hangingBroker } from "../support/HangingBroker.ts"
-import { type Joined, writeHome } from "../support/Homes.ts"
-
-interface Stage {
-  readonly broker: TestBroker
-  readonly mesh: TestMesh
-  /** The mesh as `red` on its broker. */
-  readonly red: Joined
-  /** A member's agent, in `red` unless other meshes are given. */
-  readonly join: (
-    name: string,
-    environment?: Readonly<Record<string, string>>,
-    joined?: ReadonlyArray<Joined>,
-  ) => Effect.Effect<Agent, never, Scope.Scope>
-  readonly raw: (name: string, sessionId?: string) => Promise<RawClient>
-}
-
-const stage = Effect.fnUntraced(function* (names: ReadonlyArray<string> = ["alice", "bob"]) {
-  const broker = yield* startBroker()
-  const folder = yield* temporaryFolder
-  const mesh = yield* Effect.promise(() => makeMesh(broker.origin, names))
-  const red: Joined = { slug: "red", brokerUrl: broker.url, mesh }
-  const join: Stage["join"] = (name, environment, joined = [red]) =>
-    Effect.flatMap(
-      Effect.promise(() => writeHome(folder, name, joined)),
-      (home) => agent(home, environment),
-    )
-  const raw: Stage["raw"] = (name, sessionId) =>
-    RawClient.greetedV2(broker.url, mesh.member(name), sessionId === undefined ? {} : { sessionId })
-  return { broker, mesh, red, join, raw } satisfies Stage
-})
+import type { Joined } from "../support/Homes.ts"
+import { stage } from "../support/Stage.ts"
 
 /** The lines of a member's sessions in a list of peers. */
 const sessionsOf = ({ text }: Answer, name: string): ReadonlyArray<string> => {
