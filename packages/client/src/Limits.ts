@@ -82,10 +82,8 @@ export const stateBusyMillis = 20
 export const stateBusyRetries = 50
 export const stateBusyRetryMillis = 80
 
-/** A lock file older than this was left by a process that died. */
-export const lockStaleMillis = 10_000
-export const lockRetryMillis = 50
-export const lockTimeoutMillis = 15_000
+/** A file that was written and not put in its place for this long was left by a process that died. */
+export const secretFileTemporaryMillis = 60_000
 
 export const httpTimeoutMillis = 10_000
 

@@ -1,12 +1,25 @@
-import { chmodSync, existsSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs"
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs"
 import { join } from "node:path"
 import { Slug } from "@claudemesh/domain/Ids"
 import * as BunCrypto from "@effect/platform-bun/BunCrypto"
 import * as BunFileSystem from "@effect/platform-bun/BunFileSystem"
 import { assert, layer } from "@effect/vitest"
-import { Config, ConfigProvider, Effect, FileSystem, Layer, Result } from "effect"
+import { Config, ConfigProvider, Deferred, Effect, Fiber, FileSystem, Layer, Option, Result } from "effect"
 import { ConfigFile } from "../src/keys/ConfigFile.ts"
+import { Keychain, type KeychainPort } from "../src/keys/Keychain.ts"
 import { Sodium } from "../src/keys/Sodium.ts"
+import { StateDb } from "../src/local/StateDb.ts"
 import { membershipOf, person } from "./support/FakeBroker.ts"
 import { plain } from "./support/Plain.ts"
 
@@ -22,7 +35,7 @@ const inDirectory = <A, E, R>(
     return yield* Effect.gen(function* () {
       const file = yield* ConfigFile
       return yield* body({ directory, path: file.path, file })
-    }).pipe(Effect.provide(ConfigFile.layerIn(directory)))
+    }).pipe(Effect.provide(ConfigFile.layer.pipe(Layer.provideMerge(StateDb.layerIn(directory)))))
   })
 
 const add = (slug: string) =>
@@ -30,6 +43,9 @@ const add = (slug: string) =>
     const mesh = membershipOf(yield* person("Alice"), slug)
     return yield* (yield* ConfigFile).update((meshes) => Result.succeed([...meshes, mesh]))
   })
+
+/** What is in the folder beside `state.db`. */
+const besideState = (directory: string) => readdirSync(directory).filter((name) => !name.startsWith("state.db"))
 
 const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8)
 
@@ -55,7 +71,7 @@ layer(live, { excludeTestServices: true })("the config file", (it) => {
       Effect.gen(function* () {
         yield* add("team")
         assert.deepStrictEqual([modeOf(path), modeOf(directory)], ["600", "700"])
-        assert.deepStrictEqual(readdirSync(directory), ["config.json"])
+        assert.deepStrictEqual(besideState(directory), ["config.json"])
         assert.deepStrictEqual(
           (yield* file.read).map(({ slug }) => slug),
           [Slug.make("team")],
@@ -87,24 +103,129 @@ layer(live, { excludeTestServices: true })("the config file", (it) => {
     ),
   )
 
-  it.effect("keeps its old content when the new one cannot be written (I19)", () =>
+  it.effect("keeps its old content when the new one is not put in its place (I19)", () =>
     inDirectory(({ directory, path }) =>
       Effect.gen(function* () {
         yield* add("team")
         const before = readFileSync(path, "utf8")
-        const fs = yield* FileSystem.FileSystem
-        const broken = { ...fs, rename: () => Effect.die("power cut") }
-        yield* Effect.exit(
-          add("other").pipe(
-            Effect.provide(ConfigFile.layerIn(directory)),
-            Effect.provideService(FileSystem.FileSystem, broken),
-          ),
-        )
+        const db = { ...(yield* StateDb), transaction: () => Effect.die("power cut") }
+        const file = Layer.fresh(ConfigFile.layer).pipe(Layer.provide(Layer.succeed(StateDb, db)))
+        yield* Effect.exit(Effect.provide(add("other"), file, { local: true }))
         assert.strictEqual(readFileSync(path, "utf8"), before)
-        assert.deepStrictEqual(readdirSync(directory), ["config.json"])
+        assert.deepStrictEqual(besideState(directory), ["config.json"])
       }),
     ),
   )
+
+  it.effect(
+    "loses nothing that another process wrote while this one waited for its owner, and nobody waits for it",
+    () =>
+      inDirectory(({ directory, file }) =>
+        Effect.gen(function* () {
+          yield* add("team")
+          const asked = yield* Deferred.make<void>()
+          const unlocked = yield* Deferred.make<void>()
+          /** It shows its dialog, and nobody is there. */
+          const keychain: KeychainPort = {
+            get: () => Effect.succeed(Option.none()),
+            set: () => Effect.andThen(Deferred.succeed(asked, undefined), Deferred.await(unlocked)),
+            remove: () => Effect.void,
+          }
+          const waiting = yield* Effect.forkChild(
+            add("slow").pipe(
+              Effect.provideService(Keychain, keychain),
+              Effect.provide(Layer.fresh(ConfigFile.layer), { local: true }),
+              Effect.provideService(
+                ConfigProvider.ConfigProvider,
+                ConfigProvider.fromUnknown({ CLAUDEMESH_SECRET_STORE: "keychain" }),
+              ),
+            ),
+          )
+          yield* Deferred.await(asked)
+          yield* Effect.provide(add("quick"), Layer.fresh(ConfigFile.layerIn(directory)), { local: true })
+          yield* file.update((meshes) => Result.succeed(meshes.filter(({ slug }) => slug !== "team")))
+          yield* Deferred.succeed(unlocked, undefined)
+          yield* Fiber.join(waiting)
+          const text = readFileSync(file.path, "utf8")
+          assert.deepStrictEqual(
+            JSON.parse(text).meshes.map(({ slug }: { readonly slug: string }) => slug),
+            ["quick", "slow"],
+          )
+        }),
+      ),
+  )
+
+  it.effect(
+    "that is a link stays one: what it leads to is written, wherever that is, also when it is not there yet",
+    () =>
+      inDirectory(({ directory, file, path }) =>
+        Effect.gen(function* () {
+          const [dotfiles, real] = [join(directory, "..", "dotfiles"), join(directory, "..", "dotfiles", "mesh.json")]
+          mkdirSync(dotfiles)
+          mkdirSync(directory, { mode: 0o700 })
+          symlinkSync(join("..", "dotfiles", "mesh.json"), path)
+          yield* add("team")
+          assert.isTrue(lstatSync(path).isSymbolicLink())
+          assert.strictEqual(modeOf(real), "600")
+          const before = statSync(real).ino
+          yield* add("other")
+          assert.notStrictEqual(statSync(real).ino, before)
+          assert.isTrue(lstatSync(path).isSymbolicLink())
+          assert.deepStrictEqual(readdirSync(dotfiles), ["mesh.json"])
+          assert.lengthOf(yield* file.read, 2)
+        }),
+      ),
+  )
+
+  it.effect("has no copy with keys beside it for long that a killed process left", () =>
+    inDirectory(({ directory, path }) =>
+      Effect.gen(function* () {
+        yield* add("team")
+        const [old, new_] = ["0123456789ab", "ba9876543210"].map((name) => `${path}.${name}.tmp`)
+        for (const left of [old, new_, `${path}.mine.tmp`]) write(left ?? "", "{}")
+        const anHourAgo = statSync(path).mtimeMs / 1_000 - 3_600
+        utimesSync(old ?? "", anHourAgo, anHourAgo)
+        yield* add("other")
+        assert.sameMembers(
+          besideState(directory).map((name) => join(directory, name)),
+          [path, new_, `${path}.mine.tmp`],
+        )
+      }),
+    ),
+  )
+
+  it.effect("is not waited for by a lock of an earlier version, whatever its time", () =>
+    inDirectory(({ directory, file }) =>
+      Effect.gen(function* () {
+        yield* add("team")
+        const lock = join(directory, "config.lock")
+        writeFileSync(lock, "")
+        const tomorrow = statSync(lock).mtimeMs / 1_000 + 86_400
+        utimesSync(lock, tomorrow, tomorrow)
+        yield* add("other")
+        assert.lengthOf(yield* file.read, 2)
+      }),
+    ),
+  )
+
+  for (const [what, make] of [
+    ["others may look into", (home: string) => mkdirSync(home, { mode: 0o755 })],
+    ["is a file", (home: string) => writeFileSync(home, "")],
+  ] as const) {
+    it.effect(`is not looked for in a folder that ${what}, and nothing is changed there (I19)`, () =>
+      inDirectory(({ directory, file }) =>
+        Effect.gen(function* () {
+          make(directory)
+          const { mode } = statSync(directory)
+          for (const failed of [yield* Effect.flip(file.read), yield* Effect.flip(add("team"))]) {
+            assert.strictEqual(failed._tag, "HomeUnusable")
+            assert.include(failed.message, directory)
+          }
+          assert.strictEqual(statSync(directory).mode, mode)
+        }),
+      ),
+    )
+  }
 
   for (const [what, content] of [
     ["no JSON", "{"],
@@ -191,7 +312,7 @@ layer(live, { excludeTestServices: true })("the config file", (it) => {
     inDirectory(({ directory, file }) =>
       Effect.gen(function* () {
         const slugs = Array.from({ length: 8 }, (_, n) => `team-${n}`)
-        // A layer of its own for each: nothing but the lock file is shared.
+        // A layer of its own for each: nothing but the files is shared.
         const another = Layer.fresh(ConfigFile.layerIn(directory))
         const half = (n: number) => slugs.filter((_, index) => index % 2 === n)
         yield* Effect.all(
@@ -205,24 +326,7 @@ layer(live, { excludeTestServices: true })("the config file", (it) => {
           (yield* file.read).map(({ slug }) => slug).toSorted(),
           slugs.map((slug) => Slug.make(slug)),
         )
-        assert.deepStrictEqual(readdirSync(directory), ["config.json"])
-      }),
-    ),
-  )
-
-  it.effect("takes away a lock that a dead process left, after 10 s", () =>
-    inDirectory(({ directory, file }) =>
-      Effect.gen(function* () {
-        yield* add("team")
-        const lock = join(directory, "config.lock")
-        writeFileSync(lock, "")
-        const waits = yield* Effect.timeoutOption(add("other"), "200 millis")
-        assert.strictEqual(waits._tag, "None")
-        const elevenSecondsAgo = statSync(lock).mtimeMs / 1000 - 11
-        utimesSync(lock, elevenSecondsAgo, elevenSecondsAgo)
-        yield* add("other")
-        assert.strictEqual((yield* file.read).length, 2)
-        assert.isFalse(existsSync(lock))
+        assert.deepStrictEqual(besideState(directory), ["config.json"])
       }),
     ),
   )
@@ -231,7 +335,7 @@ layer(live, { excludeTestServices: true })("the config file", (it) => {
     Effect.gen(function* () {
       const pathWith = (env: Record<string, string>) =>
         Effect.map(ConfigFile, ({ path }) => path).pipe(
-          Effect.provide(Layer.fresh(ConfigFile.layer)),
+          Effect.provide(Layer.fresh(ConfigFile.layer).pipe(Layer.provide(Layer.fresh(StateDb.layer)))),
           Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(env))),
         )
       assert.strictEqual(yield* pathWith({ HOME: "/home/a" }), "/home/a/.claudemesh/config.json")

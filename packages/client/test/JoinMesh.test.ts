@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { DisplayName, Slug } from "@claudemesh/domain/Ids"
 import { parseProof, signatureHeader } from "@claudemesh/domain/trust/SignedRequest"
@@ -6,18 +6,22 @@ import { TrustRegister } from "@claudemesh/domain/trust/TrustRegister"
 import { Join } from "@claudemesh/domain/wire/HttpApi"
 import * as BunFileSystem from "@effect/platform-bun/BunFileSystem"
 import { assert, layer } from "@effect/vitest"
-import { Effect, Fiber, FileSystem, Layer, Option, Schema } from "effect"
+import { Effect, Exit, Fiber, FileSystem, Layer, Option, Result, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import * as HttpClient from "effect/unstable/http/HttpClient"
 import type * as HttpClientRequest from "effect/unstable/http/HttpClientRequest"
 import * as HttpClientResponse from "effect/unstable/http/HttpClientResponse"
+import { verifyInviteLink } from "../src/invite/InviteLink.ts"
 import { joinMesh } from "../src/invite/JoinMesh.ts"
 import { newInvite } from "../src/invite/NewInvite.ts"
+import { ConfigFile } from "../src/keys/ConfigFile.ts"
 import type { Membership } from "../src/keys/Membership.ts"
 import { verifierOf } from "../src/keys/SignRecords.ts"
 import { Sodium } from "../src/keys/Sodium.ts"
+import { FileUnusable } from "../src/local/SecretFile.ts"
+import { StateDb, type StateDbError } from "../src/local/StateDb.ts"
 import { testLayer } from "./support/FakeBroker.ts"
-import { forMembers, hourMillis, owner, withChecksum } from "./support/Invites.ts"
+import { forMembers, hourMillis, joinedBy, owner, withChecksum } from "./support/Invites.ts"
 import { allPlain, plain, plainKey } from "./support/Plain.ts"
 
 type Answer = "joins" | "silent" | { readonly status: number; readonly error: string }
@@ -46,15 +50,18 @@ class Door {
 
 const zoe = DisplayName.make("Zoë")
 
+type Options = Parameters<typeof joinMesh>[0]
+
 const atDoor = <A, E, R>(
   body: (place: {
     readonly door: Door
     readonly directory: string
     readonly olga: Membership
     readonly link: string
-    readonly enter: (more?: Partial<Parameters<typeof joinMesh>[0]>) => ReturnType<typeof joinMesh<void, never, never>>
-    readonly kept: Array<Membership>
-    readonly pending: () => ReadonlyArray<string>
+    readonly enter: (more?: Partial<Options>) => ReturnType<typeof joinMesh>
+    readonly config: typeof ConfigFile.Service
+    /** What is written down of joins that are not over. */
+    readonly pending: Effect.Effect<ReadonlyArray<string>, StateDbError>
   }) => Effect.Effect<A, E, R>,
 ) =>
   Effect.gen(function* () {
@@ -63,18 +70,17 @@ const atDoor = <A, E, R>(
     const door = new Door()
     const olga = yield* owner()
     const { link } = yield* newInvite(olga, forMembers)
-    const kept: Array<Membership> = []
-    const enter = (more: Partial<Parameters<typeof joinMesh>[0]> = {}) =>
-      joinMesh({ link, displayName: zoe, joined: [], directory, ...more }, (membership) =>
-        Effect.sync(() => {
-          kept.push(membership)
-        }),
+    const enter = (more: Partial<Options> = {}) => joinMesh({ link, displayName: zoe, ...more })
+    return yield* Effect.gen(function* () {
+      const pending = (yield* StateDb).read((db) =>
+        db
+          .query<{ record: string }, []>("SELECT record FROM pending")
+          .all()
+          .map(({ record }) => record),
       )
-    const pending = () => {
-      const folder = join(directory, "pending")
-      return existsSync(folder) ? readdirSync(folder).map((name) => join(folder, name)) : []
-    }
-    return yield* body({ door, directory, olga, link, enter, kept, pending }).pipe(
+      return yield* body({ door, directory, olga, link, enter, config: yield* ConfigFile, pending })
+    }).pipe(
+      Effect.provide(ConfigFile.layer.pipe(Layer.provideMerge(StateDb.layerIn(directory)))),
       Effect.provideService(HttpClient.HttpClient, door.client),
     )
   })
@@ -92,10 +98,10 @@ const unanswered = <A, E, R>(enter: Effect.Effect<A, E, R>, door: Door) =>
 
 layer(Layer.merge(testLayer, BunFileSystem.layer))("joining by a link", (it) => {
   it.effect("gives a membership whose proof leads to the owner, and asks the broker signed by the new key", () =>
-    atDoor(({ door, enter, kept, olga, pending }) =>
+    atDoor(({ config, directory, door, enter, olga, pending }) =>
       Effect.gen(function* () {
         const membership = yield* enter()
-        assert.deepEqual(allPlain(kept), [plain(membership)])
+        assert.deepEqual(allPlain(yield* config.read), [plain(membership)])
         assert.deepInclude<unknown>(membership, {
           meshId: olga.meshId,
           slug: olga.slug,
@@ -116,21 +122,33 @@ layer(Layer.merge(testLayer, BunFileSystem.layer))("joining by a link", (it) => 
         const proof = Option.getOrUndefined(parseProof(request?.headers[signatureHeader] ?? ""))
         assert.strictEqual(proof?.key, membership.pubkey)
         assert.notInclude(JSON.stringify(door.asked), plainKey(membership.secretKey).slice(0, 64))
-        assert.deepStrictEqual(pending(), [])
+        assert.deepStrictEqual(yield* pending, [])
+        for (const name of ["state.db", "state.db-wal"]) {
+          const bytes = readFileSync(join(directory, name)).toString("latin1")
+          assert.notInclude(bytes, plainKey(membership.secretKey).slice(0, 64))
+        }
       }),
     ),
   )
 
   it.effect("sends nothing before the link has been verified, and the mesh is known not to be joined already", () =>
-    atDoor(({ directory, door, enter, link, olga }) =>
+    atDoor(({ config, door, enter, link, olga, pending }) =>
       Effect.gen(function* () {
+        const having = (mesh: Membership) => config.update(() => Result.succeed([mesh]))
+        const other = { ...olga, meshId: (yield* owner("x")).meshId }
         const refused = yield* Effect.forEach(
           [
             enter({ link: link.slice(0, -1) }),
             enter({ link: withChecksum(link.replace(".member.", ".admin.")) }),
-            enter({ joined: [olga] }),
-            enter({ joined: [{ ...olga, meshId: (yield* owner("x")).meshId }] }),
-            Effect.andThen(TestClock.adjust(hourMillis), enter()),
+            Effect.andThen(having(olga), enter()),
+            Effect.andThen(having(other), enter()),
+            Effect.andThen(
+              Effect.andThen(
+                TestClock.adjust(hourMillis),
+                config.update(() => Result.succeed([])),
+              ),
+              enter(),
+            ),
           ],
           (attempt) => Effect.map(Effect.flip(attempt), (error) => error._tag),
         )
@@ -142,16 +160,17 @@ layer(Layer.merge(testLayer, BunFileSystem.layer))("joining by a link", (it) => 
           "LinkExpired",
         ])
         assert.deepStrictEqual(door.asked, [])
-        assert.isFalse(existsSync(join(directory, "config.json")))
+        assert.deepStrictEqual(yield* pending, [])
       }),
     ),
   )
 
   it.effect("calls the mesh as it is told to, where its own name is taken", () =>
-    atDoor(({ enter, olga }) =>
+    atDoor(({ config, enter, olga }) =>
       Effect.gen(function* () {
         const other = { ...olga, meshId: (yield* owner("x")).meshId }
-        const membership = yield* enter({ joined: [other], slug: Slug.make("team-2") })
+        yield* config.update(() => Result.succeed([other]))
+        const membership = yield* enter({ slug: Slug.make("team-2") })
         assert.strictEqual(membership.slug, "team-2")
         assert.strictEqual(membership.invite?.slug, "team")
       }),
@@ -159,14 +178,12 @@ layer(Layer.merge(testLayer, BunFileSystem.layer))("joining by a link", (it) => 
   )
 
   it.effect("asks for the very same again after a try that got no answer, so that no second use is spent", () =>
-    atDoor(({ door, enter, kept, pending }) =>
+    atDoor(({ config, door, enter, pending }) =>
       Effect.gen(function* () {
         const failed = yield* unanswered(enter(), door)
         assert.strictEqual(failed._tag, "BrokerUnreachable")
-        assert.deepStrictEqual(kept, [])
-        const [file = ""] = pending()
-        assert.strictEqual((statSync(file).mode & 0o777).toString(8), "600")
-        assert.strictEqual((statSync(join(file, "..")).mode & 0o777).toString(8), "700")
+        assert.deepStrictEqual(yield* config.read, [])
+        assert.lengthOf(yield* pending, 1)
 
         door.answer = "joins"
         // The link has expired by now. The broker may have taken the first try while it was good.
@@ -176,7 +193,7 @@ layer(Layer.merge(testLayer, BunFileSystem.layer))("joining by a link", (it) => 
         assert.deepEqual(door.asked[1], door.asked[0])
         assert.strictEqual(membership.displayName, zoe)
         assert.strictEqual(membership.pubkey, door.asked[0]?.certificate.publicKey)
-        assert.deepStrictEqual(pending(), [])
+        assert.deepStrictEqual(yield* pending, [])
       }),
     ),
   )
@@ -194,19 +211,57 @@ layer(Layer.merge(testLayer, BunFileSystem.layer))("joining by a link", (it) => 
         assert.strictEqual(anew?.memberId, first?.memberId)
         assert.strictEqual(anew?.displayName, "Zoë B.")
         assert.notStrictEqual(anew?.joinedAt, first?.joinedAt)
-        assert.deepInclude(JSON.parse(readFileSync(pending()[0] ?? "", "utf8")), { certificate: anew })
+        assert.deepInclude(JSON.parse((yield* pending)[0] ?? ""), { certificate: anew })
       }),
     ),
   )
 
   it.effect("keeps the key until the membership is written down", () =>
-    atDoor(({ directory, door, link, pending }) =>
+    atDoor(({ config, door, enter, pending }) =>
       Effect.gen(function* () {
-        const options = { link, displayName: zoe, joined: [], directory }
-        assert.strictEqual(yield* Effect.flip(joinMesh(options, () => Effect.fail("disk full"))), "disk full")
-        assert.strictEqual(pending().length, 1)
-        yield* joinMesh(options, () => Effect.void)
+        const full = new FileUnusable({ path: config.path, doing: "write", reason: "the disk is full" })
+        const onFullDisk = Effect.provideService(ConfigFile, { ...config, update: () => Effect.fail(full) })
+        assert.strictEqual(yield* Effect.flip(onFullDisk(enter())), full)
+        assert.lengthOf(yield* pending, 1)
+        const { pubkey } = yield* enter()
         assert.deepEqual(door.asked[1], door.asked[0])
+        assert.deepStrictEqual(
+          (yield* config.read).map((mesh) => mesh.pubkey),
+          [pubkey],
+        )
+      }),
+    ),
+  )
+
+  it.effect("is finished by the same again when all was done but to forget the key, and the broker is not asked", () =>
+    atDoor(({ config, door, enter, pending }) =>
+      Effect.gen(function* () {
+        const db = yield* StateDb
+        const update: typeof config.update = (change) => Effect.andThen(config.update(change), Effect.die("killed"))
+        yield* Effect.exit(enter().pipe(Effect.provideService(ConfigFile, { ...config, update })))
+        assert.lengthOf(yield* pending, 1)
+        const [membership] = yield* config.read
+        assert.strictEqual((yield* enter()).pubkey, membership?.pubkey)
+        assert.lengthOf(door.asked, 1)
+        assert.deepStrictEqual(yield* pending, [])
+        assert.lengthOf(yield* config.read, 1)
+        assert.strictEqual((yield* Effect.flip(enter()))._tag, "AlreadyJoined")
+        assert.deepStrictEqual(yield* db.read((rows) => rows.query("SELECT 1 FROM pending").all()), [])
+      }),
+    ),
+  )
+
+  it.effect("is one member however often it is asked for at once", () =>
+    atDoor(({ config, door, enter, pending }) =>
+      Effect.gen(function* () {
+        const exits = yield* Effect.all(
+          Array.from({ length: 5 }, () => Effect.exit(enter())),
+          { concurrency: "unbounded" },
+        )
+        assert.isTrue(exits.some(Exit.isSuccess))
+        assert.lengthOf(yield* config.read, 1)
+        assert.strictEqual(new Set(door.asked.map(({ certificate }) => certificate.publicKey)).size, 1)
+        assert.deepStrictEqual(yield* pending, [])
       }),
     ),
   )
@@ -216,26 +271,37 @@ layer(Layer.merge(testLayer, BunFileSystem.layer))("joining by a link", (it) => 
       Effect.gen(function* () {
         door.answer = { status: 503, error: "unavailable" }
         yield* Effect.flip(enter())
-        assert.strictEqual(pending().length, 1)
+        assert.lengthOf(yield* pending, 1)
         door.answer = { status: 410, error: "used_up" }
         const failed = yield* Effect.flip(enter())
         assert.deepInclude(failed, { _tag: "BrokerRefused", error: "used_up" })
-        assert.deepStrictEqual(pending(), [])
+        assert.deepStrictEqual(yield* pending, [])
       }),
     ),
   )
 
-  it.effect("names the file that cannot be understood, and leaves it", () =>
-    atDoor(({ door, enter, pending }) =>
+  it.effect("takes over what an earlier version kept of such a try, and names its file where it is broken", () =>
+    atDoor(({ directory, door, enter, link, olga, pending }) =>
       Effect.gen(function* () {
-        door.answer = { status: 503, error: "unavailable" }
-        yield* Effect.flip(enter())
-        const [file = ""] = pending()
-        writeFileSync(file, "{")
-        const failed = yield* Effect.flip(enter())
-        assert.deepInclude(failed, { _tag: "PendingBroken", path: file })
+        const { invite } = yield* verifyInviteLink(link)
+        const folder = join(directory, "pending")
+        const file = join(folder, `${invite.publicKey.slice(0, 32)}.json`)
+        mkdirSync(folder, { recursive: true, mode: 0o700 })
+        writeFileSync(file, "{", { mode: 0o600 })
+        assert.deepInclude(yield* Effect.flip(enter()), { _tag: "PendingBroken", path: file })
         assert.strictEqual(readFileSync(file, "utf8"), "{")
-        assert.strictEqual(door.asked.length, 1)
+
+        const earlier = plain(yield* joinedBy((yield* newInvite(olga, forMembers)).link, "Zoë"))
+        const mine = plain(yield* joinedBy(link, "Zoë"))
+        writeFileSync(file, JSON.stringify({ certificate: mine.certificate, secretKey: mine.secretKey }), {
+          mode: 0o600,
+        })
+        const { pubkey } = yield* enter()
+        assert.strictEqual(pubkey, mine.pubkey)
+        assert.notStrictEqual(pubkey, earlier.pubkey)
+        assert.deepEqual(door.asked[0]?.certificate, mine.certificate)
+        assert.isFalse(existsSync(folder))
+        assert.deepStrictEqual(yield* pending, [])
       }),
     ),
   )

@@ -3,9 +3,10 @@ import { join } from "node:path"
 import { DisplayName } from "@claudemesh/domain/Ids"
 import * as BunFileSystem from "@effect/platform-bun/BunFileSystem"
 import { assert, layer } from "@effect/vitest"
-import { ConfigProvider, Effect, FileSystem, Layer, Option, Result } from "effect"
+import { ConfigProvider, Effect, Exit, FileSystem, Layer, Option, Result } from "effect"
 import { ConfigFile } from "../src/keys/ConfigFile.ts"
 import { Keychain, type KeychainPort, KeychainUnusable } from "../src/keys/Keychain.ts"
+import { StateDb } from "../src/local/StateDb.ts"
 import type { Membership } from "../src/keys/Membership.ts"
 import { testLayer } from "./support/FakeBroker.ts"
 import { owner } from "./support/Invites.ts"
@@ -30,10 +31,10 @@ class MemoryKeychain {
 
 /** What is done with the config file under that choice. */
 const choosing =
-  (place: string | undefined, keychain: MemoryKeychain, directory: string) =>
+  (place: string | undefined, keychain: MemoryKeychain, directory: string, db = StateDb.layerIn(directory)) =>
   <A, E>(use: (file: typeof ConfigFile.Service) => Effect.Effect<A, E>) =>
     Effect.flatMap(ConfigFile, use).pipe(
-      Effect.provide(Layer.fresh(ConfigFile.layerIn(directory)), { local: true }),
+      Effect.provide(Layer.fresh(ConfigFile.layer.pipe(Layer.provide(db))), { local: true }),
       Effect.provideService(Keychain, keychain.port),
       Effect.provide(
         ConfigProvider.layer(ConfigProvider.fromUnknown(place === undefined ? {} : { CLAUDEMESH_SECRET_STORE: place })),
@@ -181,11 +182,10 @@ layer(Layer.merge(testLayer, BunFileSystem.layer))("secret keys", (it) => {
       const mesh = yield* owner()
       yield* choosing(undefined, keychain, directory)(adding(mesh))
       const before = text()
-      const fs = yield* FileSystem.FileSystem
-      const broken = { ...fs, rename: () => Effect.die("power cut") }
-      yield* Effect.exit(
-        inKeychain(adding(yield* owner("other"))).pipe(Effect.provideService(FileSystem.FileSystem, broken)),
-      )
+      const state = yield* Effect.provide(StateDb, StateDb.layerIn(directory))
+      const broken = Layer.succeed(StateDb, { ...state, transaction: () => Effect.die("power cut") })
+      const cutOff = choosing("keychain", keychain, directory, broken)(adding(yield* owner("other")))
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(cutOff)))
       assert.strictEqual(text(), before)
       assert.strictEqual(keychain.entries.size, 4)
       assert.deepEqual(allPlain(yield* inKeychain(reading)), allPlain([mesh]))
@@ -205,7 +205,10 @@ layer(Layer.merge(testLayer, BunFileSystem.layer))("secret keys", (it) => {
         file.update((meshes) => Result.succeed(meshes.map((mesh) => ({ ...mesh, displayName: renamed })))),
       )
       assert.notInclude(text(), secretKey.slice(0, 64))
-      assert.deepStrictEqual(readdirSync(directory), ["config.json"])
+      assert.deepStrictEqual(
+        readdirSync(directory).filter((name) => !name.startsWith("state.db")),
+        ["config.json"],
+      )
       assert.strictEqual(plainKey((yield* inKeychain(reading))[0]?.secretKey), secretKey)
     }),
   )

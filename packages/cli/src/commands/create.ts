@@ -1,11 +1,10 @@
 /** `create`: a new mesh, its owner key, and oneself as its first member. */
-import { createMesh } from "@claudemesh/client/http/BrokerHttp"
+import { createMesh } from "@claudemesh/client/invite/CreateMesh"
 import { type BrokerUrl, brokerUrlOf } from "@claudemesh/client/keys/BrokerUrl"
 import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
-import { membershipIn, newMesh } from "@claudemesh/client/invite/CreateMesh"
 import { Sodium } from "@claudemesh/client/keys/Sodium"
-import { DisplayName, Slug } from "@claudemesh/domain/Ids"
-import { Config, Console, Effect, Option, Result } from "effect"
+import { Slug } from "@claudemesh/domain/Ids"
+import { Config, Console, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/unstable/cli"
 import { Failed, failed } from "../Failed.ts"
 import { bold, printJson } from "../Output.ts"
@@ -39,34 +38,26 @@ export const create = Command.make(
     function* ({ adminToken, as, broker, json, slug }) {
       const url = yield* brokerUrl(broker)
       const file = yield* ConfigFile
-      const displayName = Option.getOrElse(as, ownName)
-      const joined = yield* file.read
-      if (joined.some((mesh) => mesh.slug === slug)) {
-        return yield* new Failed({ reason: `a mesh is already called ${slug}; give the new one another slug` })
-      }
-      const mesh = yield* newMesh({
+      const made = yield* createMesh({
         slug,
-        name: DisplayName.make(slug),
         brokerUrl: url,
-        members: [displayName],
-        role: "owner",
-        allowV1: false,
-      })
-      const { members, owner, request } = mesh
-      const [self] = members
-      if (self === undefined) return yield* Effect.die("a new mesh has its maker as a member")
-      yield* createMesh(url, request, owner, Option.getOrUndefined(adminToken))
-      const membership = { ...membershipIn(mesh, self), ownerSecretKey: owner.secretKey }
-      yield* file.update((meshes) => Result.succeed([...meshes, membership]))
+        displayName: Option.getOrElse(as, ownName),
+        adminToken: Option.getOrUndefined(adminToken),
+      }).pipe(
+        Effect.catchTag("AlreadyJoined", ({ message }) =>
+          Effect.fail(new Failed({ reason: `${message}; give the new one another slug` })),
+        ),
+      )
+      const { displayName, memberId, meshId, ownerPublicKey, pubkey } = made
       if (json) {
         return yield* printJson({
-          meshId: request.meshId,
+          meshId,
           slug,
           brokerUrl: url,
-          memberId: self.memberId,
+          memberId,
           displayName,
-          publicKey: self.publicKey,
-          ownerPublicKey: owner.publicKey,
+          publicKey: pubkey,
+          ownerPublicKey,
         })
       }
       yield* Console.log(

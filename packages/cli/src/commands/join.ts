@@ -1,10 +1,9 @@
 /** `join`: into a mesh, by an invite link. Nothing is sent before the link was found to be the owner's word. */
-import { dirname } from "node:path"
 import { joinMesh } from "@claudemesh/client/invite/JoinMesh"
 import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
 import { Sodium } from "@claudemesh/client/keys/Sodium"
 import { Slug } from "@claudemesh/domain/Ids"
-import { Console, Effect, Option, Result, Stdio, Stream } from "effect"
+import { Console, Effect, Option, Stdio, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/unstable/cli"
 import { Failed, failed } from "../Failed.ts"
 import { bold, printable, printJson } from "../Output.ts"
@@ -30,16 +29,11 @@ export const join = Command.make(
   Effect.fn(
     function* ({ as, json, link, slug }) {
       const file = yield* ConfigFile
-      const joined = yield* joinMesh(
-        {
-          link: (link === "-" ? yield* wholeStdin : link).replaceAll(/\s+/g, ""),
-          displayName: Option.getOrElse(as, ownName),
-          ...(Option.isSome(slug) && { slug: slug.value }),
-          joined: yield* file.read,
-          directory: dirname(file.path),
-        },
-        (membership) => file.update((meshes) => Result.succeed([...meshes, membership])),
-      ).pipe(
+      const joined = yield* joinMesh({
+        link: (link === "-" ? yield* wholeStdin : link).replaceAll(/\s+/g, ""),
+        displayName: Option.getOrElse(as, ownName),
+        ...(Option.isSome(slug) && { slug: slug.value }),
+      }).pipe(
         Effect.catchIf(
           (error) => error._tag === "AlreadyJoined" && error.taken === "slug",
           (error) => Effect.fail(new Failed({ reason: `${error.message}; call this one otherwise with --slug` })),

@@ -2,7 +2,7 @@
 import { join } from "node:path"
 import { createMesh } from "@claudemesh/client/http/BrokerHttp"
 import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
-import { membershipIn, newMesh } from "@claudemesh/client/invite/CreateMesh"
+import { membershipIn, newMesh } from "@claudemesh/client/invite/NewMesh"
 import { Sodium } from "@claudemesh/client/keys/Sodium"
 import { DisplayName, Slug } from "@claudemesh/domain/Ids"
 import { Console, Effect, Option, Redacted, Result, Schema } from "effect"

@@ -11,7 +11,7 @@ import { type BrokerClient, makeBrokerClient } from "@claudemesh/client/BrokerCl
 import { createMesh } from "@claudemesh/client/http/BrokerHttp"
 import { BrokerUrl } from "@claudemesh/client/keys/BrokerUrl"
 import { SeenMessages } from "@claudemesh/client/inbox/SeenMessages"
-import { membershipIn, newMesh, type NewMesh } from "@claudemesh/client/invite/CreateMesh"
+import { membershipIn, newMesh, type NewMesh } from "@claudemesh/client/invite/NewMesh"
 import { KnownMembers } from "@claudemesh/client/trust/KnownMembers"
 import { DisplayName, SessionId, Slug } from "@claudemesh/domain/Ids"
 import { Console, Context, Effect, FileSystem, Layer, References } from "effect"

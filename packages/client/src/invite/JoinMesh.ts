@@ -4,15 +4,15 @@
  */
 import type { DisplayName, Slug } from "@claudemesh/domain/Ids"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
-import { Clock, Effect } from "effect"
+import { Clock, Effect, Result } from "effect"
 import { join } from "../http/BrokerHttp.ts"
-import { AlreadyJoined, type Memberships } from "../keys/ConfigFile.ts"
-import { type MemberKeys, newMemberKeys } from "./CreateMesh.ts"
+import { ConfigFile, joinedAlready, withMembership } from "../keys/ConfigFile.ts"
+import { type MemberKeys, newMemberKeys } from "./NewMesh.ts"
 import type { Membership } from "../keys/Membership.ts"
 import { signCertificate } from "../keys/SignRecords.ts"
 import { Sodium } from "../keys/Sodium.ts"
 import { type InviteLink, isStillGood, verifyInviteLink } from "./InviteLink.ts"
-import { forget, type PendingJoin, replace, takeUp } from "./PendingJoin.ts"
+import { type PendingJoin, pendingJoins } from "./Pending.ts"
 
 const certified = Effect.fnUntraced(function* (
   { invite, secretKey: inviteSecretKey }: InviteLink,
@@ -51,35 +51,37 @@ export const membershipBy = (
 const isOver: ReadonlySet<string> = new Set(["used_up", "expired", "revoked"])
 
 /**
- * `keep` writes the membership down; only then is what was kept for a second try forgotten. A second try takes the key
- * and the name of the first, since the broker may have them already.
+ * The key is written down before it is sent, and forgotten once the membership is in the config file. A second try takes
+ * the key and the name of the first, since the broker may have them already; also one that comes when all was done.
  */
-export const joinMesh = Effect.fn("JoinMesh")(function* <A, E, R>(
-  options: {
-    readonly link: string
-    readonly displayName: DisplayName
-    /** One's own clients may be of v1, see `Certificate`. */
-    readonly allowV1?: boolean
-    /** What to call the mesh here, where its own slug is taken. */
-    readonly slug?: Slug
-    /** The meshes that are joined already. */
-    readonly joined: Memberships
-    /** Of the config file. */
-    readonly directory: string
-  },
-  keep: (membership: Membership) => Effect.Effect<A, E, R>,
-) {
-  const { allowV1 = false, directory, displayName, joined, slug } = options
+export const joinMesh = Effect.fn("JoinMesh")(function* (options: {
+  readonly link: string
+  readonly displayName: DisplayName
+  /** One's own clients may be of v1, see `Certificate`. */
+  readonly allowV1?: boolean
+  /** What to call the mesh here, where its own slug is taken. */
+  readonly slug?: Slug
+}) {
+  const { allowV1 = false, displayName, slug } = options
   const link = yield* verifyInviteLink(options.link)
   const { brokerUrl, invite } = link
-  const { meshId, publicKey } = invite
-  yield* isFree(joined, { meshId, slug: slug ?? invite.slug })
+  const { meshId, publicKey: key } = invite
+  const config = yield* ConfigFile
+  const wanted = { meshId, slug: slug ?? invite.slug }
 
-  const make = isStillGood(link).pipe(
-    Effect.andThen(newMemberKeys(displayName)),
-    Effect.flatMap((keys) => certified(link, keys, allowV1)),
+  yield* pendingJoins.takeOver(key, `${key.slice(0, 32)}.json`)
+  const make = Effect.gen(function* () {
+    yield* joinedAlready(yield* config.read, wanted)
+    yield* isStillGood(link)
+    return yield* certified(link, yield* newMemberKeys(displayName), allowV1)
+  })
+  const { isNew, pending } = yield* pendingJoins.takeUp(key, make)
+  // Read again: another process may have finished the same join, and forgotten it, before we made this one.
+  const there = yield* joinedAlready(yield* config.read, wanted, pending.certificate.publicKey).pipe(
+    Effect.tapError(() => (isNew ? pendingJoins.forgetIfAlone(key) : Effect.void)),
   )
-  const { isNew, pending } = yield* takeUp(directory, publicKey, make)
+  if (there !== undefined) return yield* Effect.as(pendingJoins.forget(key), there)
+
   const ask = (from: PendingJoin) => {
     const { certificate, secretKey } = from
     return Effect.as(join(brokerUrl, meshId, certificate, { publicKey: certificate.publicKey, secretKey }), from)
@@ -93,24 +95,15 @@ export const joinMesh = Effect.fn("JoinMesh")(function* <A, E, R>(
           const { memberId, publicKey } = pending.certificate
           const keys = { memberId, displayName, publicKey, secretKey: pending.secretKey }
           const again = yield* certified(link, keys, allowV1)
-          yield* replace(directory, again)
-          return yield* ask(again)
+          return yield* ask(yield* pendingJoins.replace(key, pending, again))
         }),
     ),
     Effect.tapError((error) =>
-      error._tag === "BrokerRefused" && isOver.has(error.error) ? forget(directory, publicKey) : Effect.void,
+      error._tag === "BrokerRefused" && isOver.has(error.error) ? pendingJoins.forget(key) : Effect.void,
     ),
   )
   const membership = membershipBy(link, joinedAs, slug)
-  yield* keep(membership)
-  yield* forget(directory, publicKey)
+  yield* config.update((meshes) => Result.succeed(withMembership(meshes, membership)))
+  yield* pendingJoins.forget(key)
   return membership
 })
-
-const isFree = (joined: Memberships, { meshId, slug }: Pick<Membership, "meshId" | "slug">) => {
-  const same = joined.find((mesh) => mesh.meshId === meshId)
-  if (same !== undefined) return Effect.fail(new AlreadyJoined({ slug: same.slug, meshId, taken: "meshId" }))
-  return joined.some((mesh) => mesh.slug === slug)
-    ? Effect.fail(new AlreadyJoined({ slug, meshId, taken: "slug" }))
-    : Effect.void
-}

@@ -1,16 +1,24 @@
 /**
- * `~/.claudemesh/config.json`: the joined meshes and their secret keys, or where those are (`SecretStore.ts`). One writer (I19): `update` is alone in
- * this process by a semaphore and among processes by a lock file, and changes only what it knows; keys of other
- * programs survive. A file that cannot be understood is named in the error and never written over.
+ * `~/.claudemesh/config.json`: the joined meshes and their secret keys, or where those are (`SecretStore.ts`). One writer
+ * at a time (I19): the new content is made without holding anybody up, and takes the place of the old one in a transaction
+ * of `state.db`, if that is still the content that it was made from; else it is made anew. Only what we know is changed;
+ * keys of other programs survive. A file that cannot be understood is named in the error and never written over.
  */
-import { join } from "node:path"
-import { DisplayName, MeshId, Slug } from "@claudemesh/domain/Ids"
-import { Context, Crypto, Effect, FileSystem, Layer, Option, Result, Schema, Semaphore } from "effect"
+import { dirname, join } from "node:path"
+import { DisplayName, MeshId, type PublicKey, Slug } from "@claudemesh/domain/Ids"
+import { Context, type Crypto, Effect, type FileSystem, Layer, Option, Result, Schema } from "effect"
+import { checkHome, type HomeUnusable, makeHome } from "../local/Home.ts"
+import {
+  FileUnusable,
+  prepareSecretFile,
+  readSecretFile,
+  type SecretExposed,
+  syncDirectory,
+  writeSecretFile,
+} from "../local/SecretFile.ts"
+import { StateDb, type StateDbError } from "../local/StateDb.ts"
 import type { KeychainUnusable } from "./Keychain.ts"
-import { layerAtHome } from "../local/Home.ts"
-import { withLockFile } from "./LockFile.ts"
 import { Membership } from "./Membership.ts"
-import { type FileUnusable, readSecretFile, type SecretExposed, writeSecretFile } from "../local/SecretFile.ts"
 import { concealed, reachable, removed, revealed, secretPlace, type SecretStoreUnknown } from "./SecretStore.ts"
 
 export type Memberships = ReadonlyArray<Membership>
@@ -36,7 +44,13 @@ export class AlreadyJoined extends Schema.TaggedError<AlreadyJoined>()("AlreadyJ
   }
 }
 
-export type ReadError = FileUnusable | SecretExposed | ConfigBroken | KeychainUnusable | SecretStoreUnknown
+export type ReadError =
+  | HomeUnusable
+  | FileUnusable
+  | SecretExposed
+  | ConfigBroken
+  | KeychainUnusable
+  | SecretStoreUnknown
 
 export class ConfigFile extends Context.Service<
   ConfigFile,
@@ -44,48 +58,68 @@ export class ConfigFile extends Context.Service<
     readonly path: string
     /** Without a file, no meshes. */
     readonly read: Effect.Effect<Memberships, ReadError>
-    /** `change` is pure, so that the lock is held for no longer than the file takes. */
+    /** `change` is pure: it is asked again where another process has changed the file meanwhile. */
     readonly update: <E = never>(
       change: (meshes: Memberships) => Result.Result<Memberships, E>,
-    ) => Effect.Effect<Memberships, E | ReadError | AlreadyJoined>
+    ) => Effect.Effect<Memberships, E | ReadError | StateDbError | AlreadyJoined>
   }
 >()("@claudemesh/client/keys/ConfigFile") {
-  /** In `CLAUDEMESH_HOME`, else in `~/.claudemesh`. */
-  static readonly layer = layerAtHome((directory) => ConfigFile.layerIn(directory))
+  /** Beside `state.db`. */
+  static readonly layer = Layer.effect(
+    ConfigFile,
+    Effect.suspend(() => open),
+  )
 
-  static readonly layerIn = (directory: string) => Layer.effect(ConfigFile, open(directory))
+  static readonly layerIn = (directory: string) => ConfigFile.layer.pipe(Layer.provide(StateDb.layerIn(directory)))
 }
 
-const open = Effect.fnUntraced(function* (directory: string) {
+/** How often the file is written anew before another process changes it again. */
+const writesMax = 100
+
+const open = Effect.gen(function* () {
+  const { directory, transaction } = yield* StateDb
+  if (directory === undefined) return yield* Effect.die("the config file is in a folder")
   const path = join(directory, "config.json")
   const context = yield* Effect.context<FileSystem.FileSystem | Crypto.Crypto>()
-  const alone = yield* Semaphore.make(1)
 
   const broken = (problem: string) => new ConfigBroken({ path, problem })
 
   const load = Effect.gen(function* () {
     const place = yield* secretPlace
-    const text = yield* readSecretFile(path)
-    if (Option.isNone(text)) {
+    yield* checkHome(directory)
+    const text = Option.getOrUndefined(yield* readSecretFile(path))
+    if (text === undefined) {
       yield* reachable(place, [])
       return { ...emptyFile, place }
     }
-    const { entries, raw } = yield* Effect.fromResult(Result.mapError(parse(text.value), broken))
+    const { entries, raw } = yield* Effect.fromResult(Result.mapError(parse(text), broken))
     yield* reachable(place, entries)
     const shown = yield* Effect.forEach(entries, revealed)
     const decoded = Result.mapError(decodeMemberships(shown), ({ message }) => broken(message))
     const meshes = yield* Effect.fromResult(decoded)
-    return { meshes, raw, entries, versionOne: raw["version"] === 1 ? text.value : undefined, place }
+    return { meshes, raw, entries, text, place }
   })
 
-  const change = Effect.fnUntraced(function* <E>(change: (meshes: Memberships) => Result.Result<Memberships, E>) {
+  /** False where another process has changed the file since it was loaded. */
+  const replaced = Effect.fnUntraced(function* (before: string | undefined, content: string) {
+    yield* makeHome(directory)
+    const { takeThePlaceOf } = yield* prepareSecretFile(path, content)
+    const isOurs = yield* Effect.fromResult(yield* transaction(() => takeThePlaceOf(before)))
+    yield* syncDirectory(dirname(path))
+    return isOurs
+  }, Effect.scoped)
+
+  const changeOnce = Effect.fnUntraced(function* <E>(change: (meshes: Memberships) => Result.Result<Memberships, E>) {
     const file = yield* load
     const meshes = yield* Effect.fromResult(change(file.meshes))
+    if (meshes === file.meshes) return meshes
     yield* Effect.fromResult(distinct(meshes))
-    const { place, versionOne } = file
+    const { place, raw, text } = file
     // Whoever wants no keys in a file wants no copy of one either.
-    if (versionOne !== undefined && place === "file")
-      yield* writeSecretFile(join(directory, "config.v1.json"), versionOne)
+    if (text !== undefined && raw["version"] === 1 && place === "file") {
+      yield* writeSecretFile(join(directory, "config.v1.json"), text)
+    }
+    // The keychain may ask its owner for a password, so nothing of ours is locked meanwhile.
     const entries = yield* Effect.forEach(meshes, (mesh) => {
       const before = file.entries.find((entry) => entry["meshId"] === mesh.meshId) ?? {}
       const unknown = Object.entries(before).filter(([key]) => !known.has(key))
@@ -94,20 +128,23 @@ const open = Effect.fnUntraced(function* (directory: string) {
         ...Object.fromEntries(unknown),
       }))
     })
-    yield* writeSecretFile(path, format(file.raw, entries))
+    if (!(yield* replaced(text, format(raw, entries)))) return undefined
     yield* removed(file.entries, entries, path)
     return meshes
+  })
+
+  const update = Effect.fnUntraced(function* <E>(change: (meshes: Memberships) => Result.Result<Memberships, E>) {
+    for (let writes = 0; writes < writesMax; writes++) {
+      const meshes = yield* changeOnce(change)
+      if (meshes !== undefined) return meshes
+    }
+    return yield* new FileUnusable({ path, doing: "write", reason: "other processes change it all the time" })
   })
 
   return ConfigFile.of({
     path,
     read: Effect.map(load, (file) => file.meshes).pipe(Effect.provide(context)),
-    update: (how) =>
-      change(how).pipe(
-        withLockFile(join(directory, "config.lock")),
-        Semaphore.withPermit(alone),
-        Effect.provide(context),
-      ),
+    update: (change) => Effect.provide(update(change), context),
   })
 })
 
@@ -119,11 +156,10 @@ interface LoadedFile {
   readonly raw: Json
   /** The meshes as they are in the file. */
   readonly entries: ReadonlyArray<Json>
-  /** The text, when the file is one that the first clients wrote. */
-  readonly versionOne: string | undefined
+  readonly text: string | undefined
 }
 
-const emptyFile: LoadedFile = { meshes: [], raw: {}, entries: [], versionOne: undefined }
+const emptyFile: LoadedFile = { meshes: [], raw: {}, entries: [], text: undefined }
 
 const JsonObject = Schema.Record(Schema.String, Schema.Unknown)
 const Shape = Schema.fromJsonString(
@@ -152,6 +188,29 @@ const known: ReadonlySet<string> = new Set(Object.keys(Membership.fields))
 
 const format = (raw: Json, entries: ReadonlyArray<Json>): string =>
   `${JSON.stringify({ ...raw, version: 2, meshes: entries }, undefined, 2)}\n`
+
+/** With one more, if it is not there: another process may have finished the same. */
+export const withMembership = (meshes: Memberships, membership: Membership): Memberships =>
+  meshes.some(({ meshId, pubkey }) => meshId === membership.meshId && pubkey === membership.pubkey)
+    ? meshes
+    : [...meshes, membership]
+
+/** The membership in the mesh that is wanted, if it is by this key. Fails where the mesh is joined otherwise, or its slug is taken. */
+export const joinedAlready = (
+  meshes: Memberships,
+  { meshId, slug }: Pick<Membership, "meshId" | "slug">,
+  key?: PublicKey,
+): Effect.Effect<Membership | undefined, AlreadyJoined> => {
+  const same = meshes.find((mesh) => mesh.meshId === meshId)
+  if (same !== undefined) {
+    return same.pubkey === key
+      ? Effect.succeed(same)
+      : Effect.fail(new AlreadyJoined({ slug: same.slug, meshId, taken: "meshId" }))
+  }
+  return meshes.some((mesh) => mesh.slug === slug)
+    ? Effect.fail(new AlreadyJoined({ slug, meshId, taken: "slug" }))
+    : Effect.undefined
+}
 
 const distinct = (meshes: Memberships): Result.Result<void, AlreadyJoined> => {
   const bySlug = new Map<Slug, Membership>()

@@ -36,6 +36,7 @@ export const migrations: ReadonlyArray<string> = [
     kind TEXT NOT NULL,
     key TEXT NOT NULL,
     record TEXT NOT NULL,
+    asked INTEGER NOT NULL,
     PRIMARY KEY (kind, key)
   ) STRICT, WITHOUT ROWID;
   `,

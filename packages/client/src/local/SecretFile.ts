@@ -1,11 +1,13 @@
 /**
- * A file that holds secrets (I19): mode 0600 in a directory of mode 0700, written to a temporary file beside it,
- * synced and renamed, so that a crash leaves the old content or the new and never a part. Its mode is checked
- * before it is read. Who may write when is the caller's business.
+ * A file that holds secrets (I19): mode 0600, written to a temporary file beside it, synced and renamed, so that a crash
+ * leaves the old content or the new and never a part. Its mode is checked before it is read. Who may write when is the
+ * caller's business.
  */
-import { dirname } from "node:path"
-import { Effect, FileSystem, Option, type PlatformError, Schema } from "effect"
+import { lstatSync, readFileSync, readlinkSync, realpathSync, renameSync, statSync } from "node:fs"
+import { basename, dirname, join, resolve } from "node:path"
+import { Clock, Effect, FileSystem, Option, type PlatformError, Result, Schema } from "effect"
 import { randomHex } from "../keys/RandomBytes.ts"
+import { secretFileTemporaryMillis } from "../Limits.ts"
 
 /** Others than its owner may read or write the file: it is not used until `command` was run. */
 export class SecretExposed extends Schema.TaggedError<SecretExposed>()("SecretExposed", {
@@ -20,7 +22,7 @@ export class SecretExposed extends Schema.TaggedError<SecretExposed>()("SecretEx
 
 export class FileUnusable extends Schema.TaggedError<FileUnusable>()("FileUnusable", {
   path: Schema.String,
-  doing: Schema.Literals(["read", "write", "lock"]),
+  doing: Schema.Literals(["read", "write"]),
   reason: Schema.String,
 }) {
   override get message() {
@@ -53,35 +55,93 @@ export const readSecretFile = Effect.fnUntraced(function* (path: string) {
   )
 })
 
-export const writeSecretFile = Effect.fnUntraced(
-  function* (path: string, content: string) {
-    const fs = yield* FileSystem.FileSystem
-    yield* makePrivateDirectory(dirname(path))
-    const temporary = `${path}.${yield* randomHex(6)}.tmp`
-    yield* Effect.scoped(
+/** New content beside the file that it is for, on the disk and not yet in its place. */
+export interface PreparedFile {
+  /**
+   * Puts it there if `before` is still what is there, and says whether. A plain function, for a transaction that lets one
+   * process at a time do it.
+   */
+  readonly takeThePlaceOf: (before: string | undefined) => Result.Result<boolean, FileUnusable>
+  readonly put: Effect.Effect<void, FileUnusable>
+}
+
+/** A link stays one: what it leads to is replaced. It is taken away again with the scope, if it was not put. */
+export const prepareSecretFile = Effect.fnUntraced(function* (path: string, content: string) {
+  const fs = yield* FileSystem.FileSystem
+  const asUnusable = failedTo("write", path)
+  const targetNow = Result.try({ try: () => targetOf(path), catch: (error) => unwritable(path, error) })
+  const target = yield* Effect.fromResult(targetNow)
+  yield* sweep(target)
+  const temporary = `${target}.${yield* randomHex(6)}.tmp`
+  yield* Effect.acquireRelease(
+    Effect.scoped(
       Effect.gen(function* () {
         const file = yield* fs.open(temporary, { flag: "wx", mode: 0o600 })
         yield* file.writeAll(new TextEncoder().encode(content))
         yield* file.sync
       }),
-    ).pipe(
-      Effect.andThen(fs.rename(temporary, path)),
-      Effect.onError(() => Effect.ignore(fs.remove(temporary))),
-    )
-    yield* syncDirectory(dirname(path))
-  },
-  (effect, path) => failedTo("write", path)(effect),
-)
-
-export const makePrivateDirectory = Effect.fnUntraced(function* (path: string) {
-  const fs = yield* FileSystem.FileSystem
-  yield* fs.makeDirectory(path, { recursive: true, mode: 0o700 })
-  const { mode } = yield* fs.stat(path)
-  if ((mode & 0o077) !== 0) yield* fs.chmod(path, 0o700)
+    ).pipe(asUnusable),
+    () => Effect.ignore(fs.remove(temporary)),
+  )
+  return {
+    takeThePlaceOf: (before) =>
+      Result.try({
+        try: () => {
+          if (textAt(path) !== before || targetOf(path) !== target || textAt(temporary) === undefined) return false
+          renameSync(temporary, target)
+          return true
+        },
+        catch: (error) => unwritable(path, error),
+      }),
+    put: fs
+      .rename(temporary, target)
+      .pipe(
+        asUnusable,
+        Effect.andThen(syncDirectory(dirname(target))),
+        Effect.provideService(FileSystem.FileSystem, fs),
+      ),
+  } satisfies PreparedFile
 })
 
+export const writeSecretFile = (path: string, content: string) =>
+  Effect.scoped(Effect.flatMap(prepareSecretFile(path, content), ({ put }) => put))
+
+const unwritable = (path: string, error: unknown): FileUnusable =>
+  new FileUnusable({ path, doing: "write", reason: error instanceof Error ? error.message : String(error) })
+
+const textAt = (path: string): string | undefined =>
+  statSync(path, { throwIfNoEntry: false }) === undefined ? undefined : readFileSync(path, "utf8")
+
+const linksMax = 40
+
+/** Where links lead in the end, also where there is nothing yet. */
+const targetOf = (path: string): string => {
+  let at = path
+  for (let links = 0; links < linksMax; links++) {
+    if (lstatSync(at, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return at
+    at = resolve(realpathSync(dirname(at)), readlinkSync(at))
+  }
+  throw new Error("its links lead in a circle")
+}
+
+/** What processes left behind that were killed before they put it in its place: it has keys in it. */
+const sweep = Effect.fnUntraced(
+  function* (target: string) {
+    const fs = yield* FileSystem.FileSystem
+    const nowMillis = yield* Clock.currentTimeMillis
+    for (const name of yield* fs.readDirectory(dirname(target))) {
+      if (!name.startsWith(`${basename(target)}.`) || !/\.[0-9a-f]{12}\.tmp$/.test(name)) continue
+      const path = join(dirname(target), name)
+      const { mtime } = yield* fs.stat(path)
+      const isLeft = Option.exists(mtime, (date) => date.getTime() < nowMillis - secretFileTemporaryMillis)
+      if (isLeft) yield* fs.remove(path)
+    }
+  },
+  (effect) => Effect.ignore(effect),
+)
+
 /** Makes the rename itself durable. Not every file system can, and the content is safe either way. */
-const syncDirectory = (path: string) =>
+export const syncDirectory = (path: string) =>
   Effect.ignore(
     Effect.scoped(
       Effect.gen(function* () {

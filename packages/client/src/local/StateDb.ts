@@ -31,6 +31,8 @@ export type StateDbError = StateDbUnusable | SecretExposed | HomeUnusable
 export interface TransactionOptions {
   /** On the disk when it returns, also if the power fails then. For keys, and for what was promised to be kept. */
   readonly durable?: boolean
+  /** What it removes is not left in the file, nor in the log of what was written. For keys. */
+  readonly erase?: boolean
 }
 
 export class StateDb extends Context.Service<
@@ -121,11 +123,15 @@ const open = Effect.fnUntraced(function* (path: string, directory: string | unde
     path,
     directory,
     read: (query) => run((db) => db.transaction(query).deferred(db)),
-    transaction: (change, { durable = false } = {}) =>
-      run((db) => {
-        db.run(`PRAGMA synchronous = ${durable ? "FULL" : "NORMAL"}`)
-        return db.transaction(change).immediate(db)
-      }),
+    transaction: (change, { durable = false, erase = false } = {}) =>
+      Effect.tap(
+        run((db) => {
+          db.run(`PRAGMA synchronous = ${durable ? "FULL" : "NORMAL"}`)
+          return db.transaction(change).immediate(db)
+        }),
+        // As far as no other process reads just then.
+        () => (erase ? Effect.ignore(run((db) => db.run("PRAGMA wal_checkpoint(TRUNCATE)"))) : Effect.void),
+      ),
   })
 })
 

@@ -31,7 +31,7 @@ const opened = (home: string) =>
   )
 
 const put = (db: Database, key: string) =>
-  db.query("INSERT INTO pending (kind, key, record) VALUES ('test', ?, '{}')").run(key)
+  db.query("INSERT INTO pending (kind, key, record, asked) VALUES ('test', ?, '{}', 0)").run(key)
 const keys = (db: Database) =>
   db
     .query<{ key: string }, []>("SELECT key FROM pending ORDER BY key")
