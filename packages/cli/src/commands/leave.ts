@@ -1,5 +1,6 @@
 /** `leave`: out of a mesh oneself: the key is revoked by its own word, and the mesh is forgotten here. */
 import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
+import { forgetMesh } from "@claudemesh/client/local/ForgetMesh"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { Console, Effect, Option, Result } from "effect"
 import { Argument, Command, Flag } from "effect/unstable/cli"
@@ -40,6 +41,8 @@ export const leave = Command.make(
         (error) => error._tag === "ClientStopped" && error.code === CloseCode.revoked.code,
         () => Effect.succeed(true),
       )
+      // First: where this is cut off, the mesh is still there to be left again.
+      yield* forgetMesh(meshId)
       yield* (yield* ConfigFile).update((meshes) => Result.succeed(meshes.filter((mesh) => mesh.meshId !== meshId)))
       yield* json
         ? printJson({ mesh: slug, left: true })

@@ -77,7 +77,7 @@ const problemWith = (path: string, stats: Stats): HomeUnusable | undefined => {
   return unusable(path, problem, `Run: ${command}`)
 }
 
-const ourNames = /^(config(\.v1)?\.json(\.\w+\.tmp)?|config\.lock|state\.db(-wal|-shm)?|seen|known|pending)$/
+const ourNames = /^(config(\.v1)?\.json(\.\w+\.tmp)?|config\.lock|state\.db(-wal|-shm)?|seen|known|pending|broker)$/
 
 /** Whoever closes a folder that others use, such as `/tmp` or `/etc`, breaks more than this program. */
 const isForUsAlone = (path: string, stats: Stats): boolean => {
