@@ -11,7 +11,7 @@ export interface BrokerLimits {
   readonly inboundFramesMax: number
   /** Bytes a socket may leave unread before it is dropped; what it had not acked is pending again. */
   readonly outboundBacklogBytesMax: number
-  /** Sends of one connection accepted and not yet acked; beyond it its next frame waits. */
+  /** Sends and leases of one connection that are not yet answered; beyond it its next frame waits. */
   readonly sendsUnderWayMax: number
   /** Commands waiting for one mesh; beyond it the connections that offer wait. */
   readonly meshMailboxMax: number
@@ -19,8 +19,14 @@ export interface BrokerLimits {
   readonly meshIdleMillis: number
   /** Sessions remembered for one mesh. */
   readonly sessionsPerMeshMax: number
+  /** Sessions remembered for one member: the one that is away longest makes room. As many again may be transient. */
+  readonly sessionsPerMemberMax: number
+  /** How long a connection is silent before another process may take its session id. */
+  readonly instanceSilentMillis: number
+  /** A frame up to so many times as long as the longest is answered; the socket is closed over a longer one. */
+  readonly oversizedFrameFactor: number
   /** How long a lost v2 connection's session is expected back, and is live all the while. */
-  readonly leaseMillis: number
+  readonly sessionLeaseMillis: number
   /** Channels one session may be in. */
   readonly channelsPerSessionMax: number
   /** Messages waiting in one inbox, in flight or not. */
@@ -96,7 +102,10 @@ export const brokerLimits: BrokerLimits = {
   meshMailboxMax: 1_024,
   meshIdleMillis: 180_000,
   sessionsPerMeshMax: 50_000,
-  leaseMillis: 90_000,
+  sessionsPerMemberMax: 200,
+  instanceSilentMillis: 45_000,
+  oversizedFrameFactor: 4,
+  sessionLeaseMillis: 90_000,
   channelsPerSessionMax: 64,
   backlogMessagesMax: 10_000,
   backlogCharactersMax: 67_108_864,

@@ -22,6 +22,9 @@ const nameOf = (write: Write): string => {
     case "MemberJoined":
     case "KeyRevoked":
       return `${write._tag} ${write.seq}`
+    case "Lease":
+    case "Release":
+      return `${write._tag.toLowerCase()} ${write.deliveries.map(({ seq }) => seq).join("+")}`
     default:
       return `${write._tag} ${write.session}`
   }
@@ -47,6 +50,7 @@ class Script {
       loadMesh: () => notAsked,
       page: () => notAsked,
       backlog: () => notAsked,
+      countWaiting: () => notAsked,
       fateOf: () => notAsked,
       retire: () => notAsked,
       createMesh: () => notAsked,

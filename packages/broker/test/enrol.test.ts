@@ -297,7 +297,7 @@ describe("who is nobody in the mesh", () => {
 describe("a revocation", () => {
   const together = () => {
     const story = withDoor()
-    story.joins(dave)
+    story.joins(dave, door, { allowV1: true })
     story.joins(erin)
     return story
   }
@@ -374,7 +374,7 @@ describe("a revocation", () => {
     assert.deepInclude(reader.last, { type: "ack", recipients: [] })
     assert.strictEqual(gone.pushed.length + away.pushed.length, 0)
     assert.strictEqual(story.state.sessionCount, 1)
-    assert.strictEqual(story.state.leased.size, 0)
+    assert.strictEqual(story.state.expectedBack.size, 0)
   })
 
   it("again is the same, also while it is under way and when the member itself has left", () => {

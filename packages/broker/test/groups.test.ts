@@ -22,7 +22,7 @@ const label = (text: string) => Label.make(text)
 const requestId = (text: string) => RequestId.make(text)
 
 const toAll: SendChoices = { id: "m1", sealedKeys: sealedTo(alice, bob, carol) }
-const leaseMillis = rulesWith().limits.leaseMillis
+const sessionLeaseMillis = rulesWith().limits.sessionLeaseMillis
 
 const sealedKeysPushed = (peer: Peer) => peer.of("push").map(({ sealedKey }) => sealedKey)
 /** Of the last list of peers. */
@@ -193,7 +193,7 @@ describe("a channel", () => {
     for (const peer of joined) story.join(peer, "builds")
     const elsewhere = story.attach(carol, { session: "s2" })
     for (const peer of joined) story.detach(peer)
-    story.pass(leaseMillis)
+    story.pass(sessionLeaseMillis)
     story.settle()
     const id = story.send(sender, "#builds", toAll)
     story.settle()
@@ -225,7 +225,7 @@ describe("a channel", () => {
     for (const channel of ["builds", "alerts"]) story.join(here, channel)
     story.join(away, "builds")
     story.detach(away)
-    story.pass(leaseMillis)
+    story.pass(sessionLeaseMillis)
     story.settle()
     story.request(here, { type: "list_channels", id: requestId("l") })
     assert.deepStrictEqual(here.last, {
@@ -260,7 +260,7 @@ describe("a session that was cut off", () => {
     const story = new MeshStory()
     const asker = story.attach(alice)
     story.detach(story.attach(bob))
-    story.pass(leaseMillis - 1)
+    story.pass(sessionLeaseMillis - 1)
     story.settle()
     const id = story.send(asker, "*", { id: "m1", sealedKeys: sealedTo(alice, bob) })
     story.settle()
@@ -278,7 +278,7 @@ describe("a session that was cut off", () => {
     const story = new MeshStory()
     const asker = story.attach(alice)
     story.detach(story.attach(bob))
-    story.pass(leaseMillis)
+    story.pass(sessionLeaseMillis)
     story.request(asker, { type: "list_peers", id: requestId("l") })
     assert.deepStrictEqual(attachedByKey(asker), [[alice.publicKey, true]])
   })
@@ -294,11 +294,11 @@ describe("a session that was cut off", () => {
     story.detach(gone)
     const other = story.attach(bob, { session: "s2" })
     assert.deepStrictEqual(other.pushed, [])
-    story.pass(leaseMillis)
+    story.pass(sessionLeaseMillis)
     story.settle()
     assert.deepStrictEqual(
       other.of("push").map(({ messageId, redelivered }) => ({ messageId, redelivered })),
-      [{ messageId: toGroup, redelivered: true }],
+      [{ messageId: toGroup, redelivered: false }],
     )
     story.ack(other, toGroup)
     story.settle()
@@ -313,7 +313,7 @@ describe("a session that was cut off", () => {
     const id = story.send(sender, "*", toAll)
     story.settle()
     for (const peer of [gone, own]) story.detach(peer)
-    story.pass(leaseMillis)
+    story.pass(sessionLeaseMillis)
     story.settle()
     assert.deepStrictEqual(here.pushed, [id])
     assert.deepStrictEqual(sender.pushed, [])
@@ -328,11 +328,11 @@ describe("a session that was cut off", () => {
     story.attach(bob)
     const id = story.send(sender, "*", toAll)
     story.settle()
-    story.pass(10 * leaseMillis)
+    story.pass(10 * sessionLeaseMillis)
     story.restart()
     story.settle()
     const other = story.attach(bob, { session: "s2" })
-    story.pass(leaseMillis - 1)
+    story.pass(sessionLeaseMillis - 1)
     story.settle()
     assert.deepStrictEqual(other.pushed, [])
     story.pass(1)
@@ -348,7 +348,7 @@ describe("a session that was cut off", () => {
     story.settle()
     story.detach(gone)
     story.settle()
-    story.nowMillis += 2 * leaseMillis
+    story.nowMillis += 2 * sessionLeaseMillis
     story.restart()
     story.settle()
     assert.deepStrictEqual(story.attach(bob, { session: "s2" }).pushed, [id])
@@ -361,7 +361,7 @@ describe("a session that was cut off", () => {
     const id = story.send(sender, "*", toAll)
     story.settle()
     story.detach(gone)
-    story.pass(leaseMillis)
+    story.pass(sessionLeaseMillis)
     const back = story.arrive(bob)
     assert.deepStrictEqual(back.pushed, [])
     story.settle()
@@ -398,7 +398,7 @@ describe("a session that was cut off", () => {
     story.settle()
     story.detach(gone)
     story.detach(story.attach(bob, { maxInFlight: 0 }))
-    story.pass(leaseMillis)
+    story.pass(sessionLeaseMillis)
     story.settle()
     assert.deepStrictEqual(story.attach(bob, { session: "s2" }).pushed, [id])
   })

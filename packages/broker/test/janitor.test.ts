@@ -25,6 +25,7 @@ const sweeps = (answers: Array<Effect.Effect<"done" | "more", StoreError>>) =>
       loadMesh: () => notAsked,
       page: () => notAsked,
       backlog: () => notAsked,
+      countWaiting: () => notAsked,
       fateOf: () => notAsked,
       createMesh: () => notAsked,
       ping: notAsked,

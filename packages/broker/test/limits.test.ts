@@ -13,7 +13,10 @@ describe("the broker's limits", () => {
       meshMailboxMax: 1_024,
       meshIdleMillis: 180_000,
       sessionsPerMeshMax: 50_000,
-      leaseMillis: 90_000,
+      sessionsPerMemberMax: 200,
+      instanceSilentMillis: 45_000,
+      oversizedFrameFactor: 4,
+      sessionLeaseMillis: 90_000,
       channelsPerSessionMax: 64,
       backlogMessagesMax: 10_000,
       backlogCharactersMax: 64 * 1024 * 1024,
@@ -58,7 +61,7 @@ describe("the broker's limits", () => {
   })
 
   it("keep an idle mesh until the leases of its sessions are over (I4)", () =>
-    assert.isAbove(brokerLimits.meshIdleMillis, brokerLimits.leaseMillis))
+    assert.isAbove(brokerLimits.meshIdleMillis, brokerLimits.sessionLeaseMillis))
 
   it("remember a session longer than any message can wait for it (I17)", () =>
     assert.isAtLeast(brokerLimits.sessionRetentionMillis, withMessageTtl(brokerLimits, 30).messageTtlMillis))

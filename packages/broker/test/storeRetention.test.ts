@@ -55,8 +55,10 @@ const claims: Readonly<Record<string, Claim>> = {
         { inbox: inboxOf(carol, "s1"), sealedKey: keyOf("carol") },
       ]
       yield* commit(Write.Accept({ message, recipients }))
-      assert.deepStrictEqual(yield* pageOf(), [{ message, sealedKey: keyOf("bob") }])
-      assert.deepStrictEqual(yield* pageOf({ inbox: inboxOf(carol, "s1") }), [{ message, sealedKey: keyOf("carol") }])
+      assert.deepStrictEqual(yield* pageOf(), [{ message, sealedKey: keyOf("bob"), leased: false }])
+      assert.deepStrictEqual(yield* pageOf({ inbox: inboxOf(carol, "s1") }), [
+        { message, sealedKey: keyOf("carol"), leased: false },
+      ])
       yield* commit(consumeOf(1, inboxOf(bob)))
       const sql = yield* SqlClient.SqlClient
       const rows = yield* sql<{

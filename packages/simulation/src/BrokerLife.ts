@@ -86,7 +86,9 @@ export const startBroker = Effect.fnUntraced(function* (options: BrokerOptions) 
       })
       const guarded: ServerSocket = {
         number: ++taken,
-        receive: Effect.tap(socket.receive, (text) => Effect.sync(() => window.received(text))),
+        receive: Effect.tap(socket.receive, (received) =>
+          Effect.sync(() => window.received(typeof received === "object" ? undefined : received)),
+        ),
         isOpen: () => alive && socket.isOpen(),
         saidGoodbye: socket.saidGoodbye,
         send: (text) => {

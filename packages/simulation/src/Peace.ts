@@ -35,7 +35,7 @@ export const peace = Effect.fnUntraced(function* (world: World) {
     yield* revive(true)
   }
   // Leases of sessions that ended, and of a broker that was away, are over; "working" ends by itself, dnd by hand.
-  yield* pass(rules.limits.leaseMillis + world.backMillis() + 1_000)
+  yield* pass(rules.limits.sessionLeaseMillis + world.backMillis() + 1_000)
   for (const { agent, slot } of alive()) {
     if (slot.mayBeInDnd) yield* Effect.forkScoped(Effect.ignore(agent.client.setStatus("idle")))
   }
@@ -50,7 +50,7 @@ export const peace = Effect.fnUntraced(function* (world: World) {
   if (chance.happens(0.5)) {
     yield* world.crashBroker
     yield* world.bringUp
-    yield* pass(rules.limits.leaseMillis + 20_000)
+    yield* pass(rules.limits.sessionLeaseMillis + 20_000)
   }
   yield* settleChannels(world)
   const all: ReadonlyArray<Priority> = ["now", "next", "low"]

@@ -118,6 +118,8 @@ export const storeUnderWatch = (
     loadMesh: (meshId) => call(store.loadMesh(meshId), 4),
     page: (request) => call(store.page(request), 4),
     backlog: (meshId, inboxes, nowMillis) => call(store.backlog(meshId, inboxes, nowMillis)),
+    countWaiting: (meshId, inboxes, except, nowMillis) =>
+      call(store.countWaiting(meshId, inboxes, except, nowMillis), 4),
     fateOf: (meshId, messageId) => call(store.fateOf(meshId, messageId)),
     retire: (retention, rowsMax, nowMillis) => call(store.retire(retention, rowsMax, nowMillis)),
     createMesh: store.createMesh,

@@ -43,7 +43,7 @@ const limits = {
   commitWritesMax: 8,
   commitRowsMax: 12,
   sendsUnderWayMax: 4,
-  leaseMillis: 15_000,
+  sessionLeaseMillis: 15_000,
   janitorIntervalMillis: 7_000,
   janitorRowsMax: 3,
 }
@@ -122,7 +122,7 @@ export const makeWorld = Effect.fnUntraced(function* (
     return (attached.get(id) ?? 0) === 0 &&
       sinceMillis !== undefined &&
       sinceMillis > jumpedAtMillis &&
-      time.nowMillis < sinceMillis + rules.limits.leaseMillis - 1_000
+      time.nowMillis < sinceMillis + rules.limits.sessionLeaseMillis - 1_000
       ? sinceMillis
       : undefined
   }

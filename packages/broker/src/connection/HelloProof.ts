@@ -31,6 +31,7 @@ export interface HelloRefusal {
     | "revoked"
     | "replayed"
     | "capacity"
+    | "session_in_use"
     | "unsupported"
     | "rate_limited"
   >

@@ -7,7 +7,14 @@
 import { PresenceId, type PublicKey } from "@claudemesh/domain/Ids"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import { type BrokerFrame, encodeBrokerFrame } from "@claudemesh/domain/wire/BrokerFrame"
-import { type ClientFrame, decodeClientFrame, type Hello, type Send } from "@claudemesh/domain/wire/ClientFrame"
+import { frameBytesMax } from "@claudemesh/domain/Limits"
+import {
+  type ClientFrame,
+  decodeClientFrame,
+  type FrameRefusal as NotAFrame,
+  type Hello,
+  type Send,
+} from "@claudemesh/domain/wire/ClientFrame"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import type { ErrorCode } from "@claudemesh/domain/wire/ErrorCode"
 import { decodedBytes } from "@claudemesh/domain/Base64"
@@ -21,7 +28,7 @@ import { TokenBucket } from "../TokenBucket.ts"
 import { Ed25519 } from "../trust/Ed25519.ts"
 import { HelloProof, type HelloRefusal } from "./HelloProof.ts"
 import { contentHashOf, messageIdFor } from "./SendIdentity.ts"
-import type { ServerSocket } from "./ServerSocket.ts"
+import type { OversizedFrame, ServerSocket } from "./ServerSocket.ts"
 
 /** The session is attached: what a frame after the hello is handled with. */
 interface Greeted {
@@ -30,6 +37,9 @@ interface Greeted {
   readonly peer: PeerHandle
   readonly sendsUnderWay: Semaphore.Semaphore
 }
+
+/** Why what was received is not a frame that can be handled. */
+type FrameRefusal = Pick<NotAFrame, "message" | "id" | "isHello"> & { readonly code: NotAFrame["code"] | "too_large" }
 
 /** Frames that v1 has; to a v1 client all others are unknown. */
 const v1Types: ReadonlySet<ClientFrame["type"]> = new Set(["hello", "send", "set_status"] as const)
@@ -50,6 +60,7 @@ export const runPeerConnection = (
 ) => {
   let handling: string | undefined
   let protocol: 1 | 2 = 1
+  let heardAtMillis = 0
 
   const send = (frame: BrokerFrame): void => socket.send(encodeBrokerFrame(frame))
 
@@ -65,12 +76,11 @@ export const runPeerConnection = (
 
   /** The next frame. What comes too fast is not worth a look: the socket is closed over it (I23). */
   const receive = (frames: TokenBucket) =>
-    Effect.flatMap(socket.receive, (text) =>
-      Clock.clockWith((clock) =>
-        frames.take(clock.currentTimeMillisUnsafe())
-          ? Effect.succeed(text)
-          : Effect.andThen(flooded, end(CloseCode.flooding)),
-      ),
+    Effect.flatMap(socket.receive, (received) =>
+      Clock.clockWith((clock) => {
+        heardAtMillis = clock.currentTimeMillisUnsafe()
+        return frames.take(heardAtMillis) ? Effect.succeed(received) : Effect.andThen(flooded, end(CloseCode.flooding))
+      }),
     )
 
   const flooded = Effect.suspend(() =>
@@ -88,10 +98,17 @@ export const runPeerConnection = (
     return nonce
   })
 
+  /** What is no frame of any kind has the text of none. */
+  const frameOf = (received: string | OversizedFrame | undefined): Result.Result<ClientFrame, FrameRefusal> => {
+    if (typeof received !== "object") return decodeClientFrame(received ?? "")
+    const message = `a frame holds ${frameBytesMax(rules.messageBytesMax)} bytes at most`
+    return Result.fail({ code: "too_large", message, id: received.id, isHello: false })
+  }
+
   /** Whatever comes before the hello is refused and forgotten; the time-out goes on. */
   const awaitHello = Effect.fnUntraced(function* (frames: TokenBucket) {
     while (true) {
-      const decoded = decodeClientFrame((yield* receive(frames)) ?? "")
+      const decoded = frameOf(yield* receive(frames))
       if (Result.isFailure(decoded)) {
         yield* refuse(1, decoded.failure.code, decoded.failure.message, decoded.failure.id)
         if (decoded.failure.isHello) return yield* end(CloseCode.notAdmitted, "malformed")
@@ -143,6 +160,7 @@ export const runPeerConnection = (
       number: socket.number,
       send,
       close: (reason) => socket.close(reason),
+      heardAtMillis: () => heardAtMillis,
       settled: sendsUnderWay.release(1),
     }
     yield* Effect.addFinalizer(() => mesh.detach(peer, socket.saidGoodbye()))
@@ -154,10 +172,10 @@ export const runPeerConnection = (
     return { proof, mesh, peer, sendsUnderWay }
   })
 
-  const handle = Effect.fnUntraced(function* (greeted: Greeted, text: string | undefined) {
-    const { mesh, peer, proof } = greeted
+  const handle = Effect.fnUntraced(function* (greeted: Greeted, received: string | OversizedFrame | undefined) {
+    const { mesh, peer, proof, sendsUnderWay } = greeted
     handling = undefined
-    const decoded = decodeClientFrame(text ?? "")
+    const decoded = frameOf(received)
     if (Result.isFailure(decoded)) {
       const { code, id, message } = decoded.failure
       return yield* refuse(proof.protocol, code, message, id)
@@ -172,9 +190,13 @@ export const runPeerConnection = (
         yield* refuse(proof.protocol, "already_greeted", "this connection has said hello", undefined)
         return yield* end(CloseCode.protocolError, "already_greeted")
       case "ping":
-        return send({ type: "pong", id: frame.id })
+        return send({ type: "pong", id: frame.id, brokerTime: isoFromMillis(heardAtMillis) })
       case "send":
         return yield* handleSend(greeted, frame)
+      case "lease":
+        // It is answered after a commit, like a send, and counts like one.
+        yield* sendsUnderWay.take(1)
+        return yield* mesh.offer(Command.Request({ peer, frame }))
       default:
         return yield* mesh.offer(Command.Request({ peer, frame }))
     }
@@ -205,7 +227,7 @@ export const runPeerConnection = (
     const hello = yield* Effect.timeoutOption(awaitHello(frames), rules.limits.helloTimeoutMillis)
     if (Option.isNone(hello)) return yield* end(CloseCode.noHello, "no_hello")
     const greeted = yield* greet(hello.value, nonce)
-    yield* Effect.forever(Effect.flatMap(receive(frames), (text) => handle(greeted, text))).pipe(
+    yield* Effect.forever(Effect.flatMap(receive(frames), (received) => handle(greeted, received))).pipe(
       Effect.catchTag("Done", () => finish(greeted)),
     )
   }).pipe(

@@ -5,14 +5,20 @@
 import type { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import type { Cause, Effect } from "effect"
 
+/** A text that is longer than a frame may be: it is not kept, but for what its sender can settle it by. */
+export interface OversizedFrame {
+  readonly _tag: "OversizedFrame"
+  readonly id: string | undefined
+}
+
 export interface ServerSocket {
   /** In the order in which the broker took its sockets: of two, the higher is the newer. */
   readonly number: number
   /**
-   * The next text received; a binary message comes as `undefined`. Ends when the socket has closed, and also,
+   * The next text received; a binary message comes as `undefined`, and one that is too long without its text. Ends when the socket has closed, and also,
    * with the socket still open, when the broker drains: nothing more is read then.
    */
-  readonly receive: Effect.Effect<string | undefined, Cause.Done>
+  readonly receive: Effect.Effect<string | OversizedFrame | undefined, Cause.Done>
   /** Hands text to the socket's buffer, at once; a socket whose backlog grows too large is dropped. */
   readonly send: (text: string) => void
   /** `reason`: a code for machines, as v1 clients read it. */

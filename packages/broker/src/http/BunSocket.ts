@@ -3,17 +3,18 @@
  * (the socket is then not read) and what was sent and not yet taken by the other side (the socket is then
  * dropped). Bun's own handlers call it; nothing here waits.
  */
+import { idIn } from "@claudemesh/domain/wire/ClientFrame"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import type { ServerWebSocket } from "bun"
 import { type Cause, Effect, Queue } from "effect"
-import type { ServerSocket } from "../connection/ServerSocket.ts"
+import type { OversizedFrame, ServerSocket } from "../connection/ServerSocket.ts"
 import type { BrokerLimits } from "../Limits.ts"
 
 const normalClose = 1000
 
 export class BunSocket implements ServerSocket {
-  readonly receive: Effect.Effect<string | undefined, Cause.Done>
-  readonly #incoming: Queue.Queue<string | undefined, Cause.Done>
+  readonly receive: ServerSocket["receive"]
+  readonly #incoming: Queue.Queue<string | OversizedFrame | undefined, Cause.Done>
   #ws: ServerWebSocket<BunSocket> | undefined
   #open = true
   #paused = false
@@ -24,17 +25,24 @@ export class BunSocket implements ServerSocket {
     /** Whom it counts for, see `Address.ts`. */
     readonly address: string,
     readonly limits: BrokerLimits,
-    incoming: Queue.Queue<string | undefined, Cause.Done>,
+    /** A longer text is not kept. */
+    readonly frameBytesMax: number,
+    incoming: Queue.Queue<string | OversizedFrame | undefined, Cause.Done>,
   ) {
     this.#incoming = incoming
     this.receive = Effect.tap(Queue.take(incoming), () => Effect.sync(() => this.#taken()))
   }
 
-  static readonly make = (number: number, address: string, limits: BrokerLimits): Effect.Effect<BunSocket> =>
+  static readonly make = (
+    number: number,
+    address: string,
+    limits: BrokerLimits,
+    frameBytesMax: number,
+  ): Effect.Effect<BunSocket> =>
     Effect.map(
       // Bounded by pausing the socket, not by the queue: what the kernel already gave us must not be dropped.
-      Queue.unbounded<string | undefined, Cause.Done>(),
-      (incoming) => new BunSocket(number, address, limits, incoming),
+      Queue.unbounded<string | OversizedFrame | undefined, Cause.Done>(),
+      (incoming) => new BunSocket(number, address, limits, frameBytesMax, incoming),
     )
 
   opened(ws: ServerWebSocket<BunSocket>): void {
@@ -42,11 +50,16 @@ export class BunSocket implements ServerSocket {
   }
 
   received(message: string | Buffer): void {
-    Queue.offerUnsafe(this.#incoming, typeof message === "string" ? message : undefined)
+    Queue.offerUnsafe(this.#incoming, typeof message === "string" ? this.#frameOf(message) : undefined)
     if (!this.#paused && Queue.sizeUnsafe(this.#incoming) >= this.limits.inboundFramesMax) {
       this.#paused = true
       this.#ws?.pause()
     }
+  }
+
+  #frameOf(text: string): string | OversizedFrame {
+    const isShort = text.length * 3 <= this.frameBytesMax || Buffer.byteLength(text) <= this.frameBytesMax
+    return isShort ? text : { _tag: "OversizedFrame", id: idIn(text) }
   }
 
   #taken(): void {

@@ -64,6 +64,7 @@ const listen = Effect.fnUntraced(function* (config: BrokerConfig, rules: MeshRul
   const sockets = new Set<BunSocket>()
   let taken = 0
   let audiences = config.publicOrigins
+  const frameBytes = frameBytesMax(config.messageBytesMax)
   const idleSeconds = Math.ceil(limits.httpRequestTimeoutMillis / 1_000)
   const rates = makeRateLimits(limits)
   const nonces = new RequestNonces(limits.requestNoncesMax, lifecycle.startedMillis)
@@ -98,7 +99,7 @@ const listen = Effect.fnUntraced(function* (config: BrokerConfig, rules: MeshRul
     if (ratedPaths.has(pathname)) return rated(request, server)
     if (pathname !== "/ws") return tooLarge(request, limits) ?? handler(request)
     if (lifecycle.draining) return new Response("draining", { status: 503 })
-    const socket = Effect.runSync(BunSocket.make(++taken, addressOfCaller(request, server), limits))
+    const socket = Effect.runSync(BunSocket.make(++taken, addressOfCaller(request, server), limits, frameBytes))
     return server.upgrade(request, { data: socket })
       ? undefined
       : new Response("this is a WebSocket endpoint", { status: 426, headers: { upgrade: "websocket" } })
@@ -116,7 +117,8 @@ const listen = Effect.fnUntraced(function* (config: BrokerConfig, rules: MeshRul
           maxRequestBodySize: limits.httpBodyBytesMax * 2,
           fetch,
           websocket: {
-            maxPayloadLength: frameBytesMax(config.messageBytesMax),
+            // Bun closes the socket over a longer one, and drops what came behind it: so some are read and answered.
+            maxPayloadLength: frameBytes * limits.oversizedFrameFactor,
             // The bound is ours to enforce: Bun would drop frames without a word.
             backpressureLimit: limits.outboundBacklogBytesMax * 2,
             idleTimeout: socketIdleSeconds,

@@ -4,7 +4,7 @@
  * What is refused is refused here, with nothing stored.
  */
 import type { Base64 } from "@claudemesh/domain/Base64"
-import type { PublicKey } from "@claudemesh/domain/Ids"
+import type { PublicKey, SessionId } from "@claudemesh/domain/Ids"
 import { audience, type Recipient as Addressee } from "@claudemesh/domain/routing/Audience"
 import { formatTarget, isDirect } from "@claudemesh/domain/routing/Target"
 import type { RecipientState } from "@claudemesh/domain/wire/BrokerFrame"
@@ -56,7 +56,7 @@ export const send = (
     seq: state.lastSeq,
     messageId: command.messageId,
     senderMemberId: connection.session.member.record.memberId,
-    senderSession: connection.session.sessionId,
+    senderSession: writerOf(connection, frame),
     targetSpec: formatTarget(frame.targetSpec),
     priority: frame.priority,
     nonce: frame.nonce,
@@ -77,7 +77,7 @@ export const send = (
 /** Whose inboxes the message goes to, now and for good: a resend gets the first answer. */
 const resolve = (
   state: MeshState,
-  { session }: Connection,
+  connection: Connection,
   frame: SendFrame,
   nowMillis: number,
   effects: Array<Effects>,
@@ -85,7 +85,8 @@ const resolve = (
   const target = frame.targetSpec
   const refusal = sealRefusal(state, frame)
   if (refusal !== undefined) return refusal
-  const found = audience(target, state.members, { key: session.member.key, session: session.sessionId })
+  const sender = { key: connection.session.member.key, session: writerOf(connection, frame) }
+  const found = audience(target, state.members, sender)
   switch (found._tag) {
     case "UnknownMember":
       return { code: "unknown_target", message: "no such member" }
@@ -101,6 +102,10 @@ const resolve = (
         : toGroup(state, found.recipients, frame, nowMillis, effects)
   }
 }
+
+/** An earlier session of the member, where its process ended before it could send this. */
+const writerOf = ({ protocol, session }: Connection, { sessionId }: SendFrame): SessionId =>
+  protocol === 2 && sessionId !== undefined ? sessionId : session.sessionId
 
 const sealRefusal = (state: MeshState, { sealedKeys, targetSpec }: SendFrame): SendRefusal | undefined => {
   if (sealedKeys === undefined) {
@@ -184,6 +189,7 @@ const refused = (
 /** The commit's outcome is known: this is where a message is acked, whatever became of its sender meanwhile. */
 export const accepted = (state: MeshState, completion: Accepted, nowMillis: number, effects: Array<Effects>): void => {
   const { outcome } = completion
+  state.committedSeq = completion.message.seq
   if (Exit.isFailure(outcome)) return notAccepted(state, completion, outcome.cause, nowMillis, effects)
   const written = outcome.value
   if (written._tag === "Duplicate") return duplicate(state, completion, written, effects)
@@ -194,7 +200,7 @@ export const accepted = (state: MeshState, completion: Accepted, nowMillis: numb
     const inbox = inboxOf(state, recipient.inbox)
     if (inbox === undefined) continue
     grow(inbox, { messages: 1, characters: message.ciphertext.length })
-    const waiting = { message, sealedKey: recipient.sealedKey }
+    const waiting = { message, sealedKey: recipient.sealedKey, leased: false }
     states.push({ pubkey: inbox.member.key, state: deliverCommitted(state, inbox, waiting, nowMillis, pushes) })
   }
   for (const pubkey of resolved.full) states.push({ pubkey, state: "full" })

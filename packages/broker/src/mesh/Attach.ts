@@ -5,15 +5,19 @@
  */
 import { helloSkewMillis, inFlightMax } from "@claudemesh/domain/Limits"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
-import { type Hello, isHelloV2 } from "@claudemesh/domain/wire/ClientFrame"
+import { type Hello, type HelloV2, isHelloV2 } from "@claudemesh/domain/wire/ClientFrame"
 import type { BrokerFrame } from "@claudemesh/domain/wire/BrokerFrame"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import type { HelloRefusal } from "../connection/HelloProof.ts"
 import { Write } from "../store/MessageStore.ts"
-import { pump, reclaim, settlePull } from "./Deliver.ts"
-import { detached, dropLease, endLease, lease, moveToMember } from "./Lease.ts"
+import { pump, reclaim } from "./Deliver.ts"
+import { keepStatus, restoreStatus } from "./FirstClientStatus.ts"
 import { type Command, type Completion, Completion as Completions, Effects } from "./MeshCommand.ts"
-import { type Connection, inboxesOf, type Member, type MeshState, Session } from "./MeshState.ts"
+import { type Connection, inboxesOf, type Member, type MeshState, type Session } from "./MeshState.ts"
+import { recall } from "./Recall.ts"
+import { settlePull } from "./Remaining.ts"
+import { detached, dropSessionLease, endSessionLease, expectBack, moveToMember } from "./SessionLease.ts"
+import { forget, forgetOldSessions, makeRoom, newSession, placeRefusal } from "./Sessions.ts"
 
 type Attach = Extract<Command, { readonly _tag: "Attach" }>
 
@@ -29,7 +33,10 @@ export const attach = (state: MeshState, command: Attach, nowMillis: number, eff
   }
   forgetOldSessions(state, member, nowMillis)
   const known = member.sessions.get(hello.sessionId)
-  const session = known ?? newSession(state, member, hello, nowMillis)
+  // A connection of the same command takes the place of one whose end the broker has not heard of.
+  const transient = isTransient(hello) && (known === undefined || known.connection?.transient === true)
+  if (known === undefined && !transient) makeRoom(state, member, effects)
+  const session = known ?? newSession(state, member, hello.sessionId, nowMillis)
   const older = session.connection
   // A hello that was long in coming here: its client has given it up and come back since.
   if (older !== undefined && older.peer.number > peer.number) {
@@ -41,7 +48,7 @@ export const attach = (state: MeshState, command: Attach, nowMillis: number, eff
     effects.push(Effects.Close({ peer: older.peer, reason: CloseCode.replaced }))
     drop(state, older, nowMillis, effects)
   }
-  const connection = connect(state, session, command, known === undefined, nowMillis)
+  const connection = connect(state, session, command, transient, nowMillis)
   effects.push(
     Effects.Send({ peer, frame: helloAck(state, connection, known !== undefined, nowMillis) }),
     Effects.Reply({ reply, outcome: { _tag: "Attached" } }),
@@ -65,6 +72,17 @@ const unauthorized: HelloRefusal = { code: "unauthorized", message: "no such mem
 
 const overtaken: HelloRefusal = { code: "capacity", message: "a newer connection of this session is attached" }
 
+const inUse: HelloRefusal = {
+  code: "session_in_use",
+  message: "another process is attached under this session id; come back with another one",
+}
+
+const notForFirstClients: HelloRefusal = {
+  code: "unsupported",
+  message:
+    "this member's certificate does not allow clients of protocol 1, so others seal what such a client cannot read; use the claudemesh command, or join again as a member that may",
+}
+
 const refusalOf = (
   state: MeshState,
   member: Member | undefined,
@@ -73,11 +91,30 @@ const refusalOf = (
 ): HelloRefusal | undefined => {
   if (state.register.isRevoked(hello.pubkey)) return { code: "revoked", message: "this member was revoked" }
   if (member === undefined || member.record.memberId !== hello.memberId) return unauthorized
-  if (!member.sessions.has(hello.sessionId) && state.sessionCount >= state.rules.limits.sessionsPerMeshMax) {
-    return { code: "capacity", message: "this mesh remembers no more sessions" }
+  const known = member.sessions.get(hello.sessionId)
+  if (known === undefined) {
+    const refusal = placeRefusal(state, member, isTransient(hello))
+    if (refusal !== undefined) return refusal
   }
-  return isHelloV2(hello) ? undefined : replayRefusal(state, hello, nowMillis)
+  if (isHelloV2(hello)) return isOthers(state, known, hello, nowMillis) ? inUse : undefined
+  if (member.record.certificate?.allowV1 === false) return notForFirstClients
+  return replayRefusal(state, hello, nowMillis)
 }
+
+/** Two processes were given one session id, and the first one lives: it is no reconnect. */
+const isOthers = (
+  { rules }: MeshState,
+  session: Session | undefined,
+  { instance }: HelloV2,
+  nowMillis: number,
+): boolean => {
+  const holder = session?.connection
+  if (holder?.instance === undefined || instance === undefined || holder.instance === instance) return false
+  return nowMillis - holder.peer.heardAtMillis() < rules.limits.instanceSilentMillis
+}
+
+/** Of a session that is not remembered. */
+const isTransient = (hello: Hello): boolean => isHelloV2(hello) && (hello.maxInFlight === 0 || hello.transient === true)
 
 /**
  * A v1 hello is good for as long as its timestamp is, so one that was used is remembered until then. Only
@@ -100,31 +137,15 @@ const replayRefusal = (
   return undefined
 }
 
-const newSession = (state: MeshState, member: Member, hello: Hello, nowMillis: number): Session => {
-  const session = new Session(member, hello.sessionId, 0, nowMillis)
-  member.sessions.set(hello.sessionId, session)
-  state.sessionCount += 1
-  return session
-}
-
-/** Those whose rows are retired: see `sessionRetentionMillis`. */
-const forgetOldSessions = (state: MeshState, member: Member, nowMillis: number): void => {
-  for (const session of member.sessions.values()) {
-    const old = session.seenAtMillis <= nowMillis - state.rules.limits.sessionRetentionMillis
-    if (old && session.connection === undefined && !session.live) forget(state, session)
-  }
-}
-
 const connect = (
   state: MeshState,
   session: Session,
   { peer, presenceId, proof }: Attach,
-  isNew: boolean,
+  transient: boolean,
   nowMillis: number,
 ) => {
   const { hello, protocol } = proof
   const windowMax = isHelloV2(hello) ? (hello.maxInFlight ?? inFlightMax) : state.rules.limits.pageRowsMax
-  const transient = isNew && windowMax === 0
   const connection: Connection = {
     peer,
     session,
@@ -132,6 +153,7 @@ const connect = (
     presenceId,
     windowMax,
     transient,
+    instance: isHelloV2(hello) ? hello.instance : undefined,
     inFlight: new Map(),
     inFlightCharacters: 0,
     ready: transient,
@@ -140,8 +162,9 @@ const connect = (
   }
   session.connection = connection
   // A connection that takes no messages does not end the wait for one that does.
-  if (windowMax > 0) dropLease(state, session)
-  if (isHelloV2(hello)) {
+  if (windowMax > 0) dropSessionLease(state, session)
+  if (!isHelloV2(hello)) restoreStatus(state, session, hello, nowMillis)
+  else {
     session.displayName = hello.displayName ?? session.member.record.displayName
     session.tags = new Set(hello.tags ?? [])
   }
@@ -174,8 +197,9 @@ export const sessionRecorded = (
   const connection = state.connections.get(peer)
   if (connection === undefined) return
   connection.ready = true
+  recall(connection, effects)
   for (const inbox of inboxesOf(connection)) pump(state, inbox, nowMillis, effects)
-  settlePull(connection, effects)
+  settlePull(state, connection, effects)
 }
 
 /** Takes the connection out: what it had not acked is pending, and other sessions of the member may have it. */
@@ -185,7 +209,7 @@ export const drop = (state: MeshState, connection: Connection, nowMillis: number
   session.member.connections.delete(connection)
   session.connection = undefined
   connection.pull = undefined
-  reclaim(connection)
+  reclaim(state, connection, effects)
   pump(state, session.member.inbox, nowMillis, effects)
 }
 
@@ -201,20 +225,15 @@ export const detach = (
   drop(state, connection, nowMillis, effects)
   session.seenAtMillis = nowMillis
   if (!connection.transient) effects.push(detached(state, session, nowMillis))
-  if (connection.protocol === 2 && connection.windowMax > 0) {
-    if (saidGoodbye) endLease(state, session, effects)
-    else lease(state, session, nowMillis)
+  if (connection.protocol === 1) keepStatus(state, session, nowMillis)
+  else if (connection.windowMax > 0 && !connection.transient) {
+    if (saidGoodbye) endSessionLease(state, session, effects)
+    else expectBack(state, session, nowMillis)
   }
   if (connection.transient || connection.protocol === 1) forget(state, session)
   // A v1 session has a new id at every connect: what waits for one that has gone waits for its member.
   if (connection.protocol === 1) {
     effects.push(moveToMember(state, session.member.record.memberId, session.sessionId, "all"))
   }
-  for (const other of session.member.connections) settlePull(other, effects)
-}
-
-const forget = (state: MeshState, session: Session): void => {
-  session.member.sessions.delete(session.sessionId)
-  if (session.channels.size > 0) session.member.channelsChanged()
-  state.sessionCount -= 1
+  for (const other of session.member.connections) settlePull(state, other, effects)
 }

@@ -23,7 +23,9 @@ export const joinChannel = (
   const refuse = (code: "unsupported" | "capacity", message: string): void => {
     effects.push(Effects.Send({ peer, frame: errorFrame(connection.protocol, code, message, id) }))
   }
-  if (connection.windowMax === 0) return refuse("unsupported", "a session that takes no messages is in no channel")
+  if (connection.windowMax === 0 || connection.transient) {
+    return refuse("unsupported", "a session that takes no messages, or is there for one command, is in no channel")
+  }
   if (!session.channels.has(channel) && session.channels.size >= state.rules.limits.channelsPerSessionMax) {
     return refuse("capacity", `a session can be in ${state.rules.limits.channelsPerSessionMax} channels; leave one`)
   }

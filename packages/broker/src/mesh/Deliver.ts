@@ -6,14 +6,14 @@
  * A lane is caught up or behind. Caught up, a committed message goes out from memory. Behind, pages are read
  * from the store in sequence order until one comes back short. So memory holds windows, never backlogs.
  */
-import type { MessageId } from "@claudemesh/domain/Ids"
-import { inFlightBytesMax, inFlightReservedForNow } from "@claudemesh/domain/Limits"
+import type { MessageId, SessionId } from "@claudemesh/domain/Ids"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import { gateAdmits, type Priority } from "@claudemesh/domain/routing/Status"
 import type { Push, RecipientState } from "@claudemesh/domain/wire/BrokerFrame"
 import { Exit } from "effect"
-import type { WaitingMessage } from "../store/MessageStore.ts"
+import type { StoredMessage, WaitingMessage } from "../store/MessageStore.ts"
 import { Write } from "../store/MessageStore.ts"
+import { fits, leaveWindow, rewind, room, takeBack } from "./InFlight.ts"
 import { type Completion, Completion as Completions, Effects, priorities } from "./MeshCommand.ts"
 import {
   type Connection,
@@ -22,11 +22,12 @@ import {
   type InFlight,
   inboxesOf,
   inboxOf,
-  type Lane,
   type MeshState,
   statusOf,
   wakeBy,
 } from "./MeshState.ts"
+import { leasesLost } from "./MessageLease.ts"
+import { settlePull } from "./Remaining.ts"
 
 /** How long after a page could not be read it is tried again. */
 const rereadMillis = 1_000
@@ -38,18 +39,6 @@ const gateOpen = (state: MeshState, connection: Connection, priority: Priority, 
   return gateAdmits(status, priority) || (connection.protocol === 1 && priority === "low" && status === "idle")
 }
 
-/** How many more messages of this priority the connection's window takes. */
-const room = (connection: Connection, priority: Priority): number => {
-  const reserved = priority === "now" ? 0 : Math.min(inFlightReservedForNow, Math.floor(connection.windowMax / 2))
-  const slots = connection.windowMax - reserved - connection.inFlight.size
-  return connection.inFlightCharacters >= inFlightBytesMax ? 0 : Math.max(0, slots)
-}
-
-/** A single message larger than what is left of the bytes still fits an empty window: else it could never go. */
-const fits = (connection: Connection, priority: Priority, characters: number): boolean =>
-  room(connection, priority) > 0 &&
-  (connection.inFlight.size === 0 || connection.inFlightCharacters + characters <= inFlightBytesMax)
-
 /** The connections that take from the inbox, whatever their gates and windows say now. */
 const takers = ({ member, session }: Inbox): ReadonlyArray<Connection> =>
   [...(session === undefined ? member.connections : [session.connection])].filter(
@@ -60,8 +49,9 @@ const candidates = (state: MeshState, inbox: Inbox, priority: Priority, nowMilli
   takers(inbox).filter((connection) => gateOpen(state, connection, priority, nowMillis))
 
 /**
- * Exactly one session takes a member's message: rather another than the sender's, then the most recently active.
- * A v1 client cannot open a group message, so one that fell to its member's inbox waits for another session.
+ * Exactly one session takes a member's message: rather another than the sender's, then one that asks for it, then the
+ * most recently active. A v1 client cannot open a group message, so one that fell to its member's inbox waits for
+ * another session.
  */
 const choose = (
   state: MeshState,
@@ -69,16 +59,23 @@ const choose = (
   { message, sealedKey }: WaitingMessage,
   nowMillis: number,
 ): Connection | undefined => {
-  const isSender = (connection: Connection) =>
-    message.senderMemberId === inbox.member.record.memberId && message.senderSession === connection.session.sessionId
+  const sentBy = senderIn(inbox, message)
+  const isSender = ({ session }: Connection) => session.sessionId === sentBy
+  const asks = ({ pull }: Connection) => pull !== undefined && pull.budget > 0
   return candidates(state, inbox, message.priority, nowMillis)
     .filter((connection) => fits(connection, message.priority, message.ciphertext.length))
     .filter(({ protocol }) => protocol === 2 || sealedKey === undefined)
     .sort(
       (left, right) =>
-        Number(isSender(left)) - Number(isSender(right)) || right.lastActiveMillis - left.lastActiveMillis,
+        Number(isSender(left)) - Number(isSender(right)) ||
+        Number(asks(right)) - Number(asks(left)) ||
+        right.lastActiveMillis - left.lastActiveMillis,
     )[0]
 }
+
+/** The session that sent the message, if it is one of the recipient's own. */
+const senderIn = ({ member }: Inbox, { senderMemberId, senderSession }: StoredMessage): SessionId | undefined =>
+  senderMemberId === member.record.memberId ? senderSession : undefined
 
 /** A message that was just committed: it goes out at once, or its lane is behind. */
 export const deliverCommitted = (
@@ -168,7 +165,7 @@ export const pageRead = (
   if (all && !lane.outdated && rows.value.length < request.limit && !lane.grown) lane.behind = false
   // A row that found no connection waits for what opens gate or window again, which pumps.
   if (all) pump(state, inbox, nowMillis, effects)
-  for (const connection of inbox.member.connections) settlePull(connection, effects)
+  for (const connection of inbox.member.connections) settlePull(state, connection, effects)
 }
 
 /** Whether every row found a connection. */
@@ -201,22 +198,30 @@ const push = (
   effects: Array<Effects>,
 ): void => {
   const { messageId, priority, seq } = waiting.message
-  const characters = waiting.message.ciphertext.length
+  const flight: InFlight = {
+    inbox,
+    seq,
+    priority,
+    characters: waiting.message.ciphertext.length,
+    sentBy: senderIn(inbox, waiting.message),
+    // A page may show a mark that is being cleared.
+    redelivered: waiting.leased && !inbox.clearing.has(seq),
+    lease: undefined,
+  }
   inbox.outstanding.set(seq, nowMillis)
-  connection.inFlight.set(messageId, { inbox, seq, priority, characters })
-  connection.inFlightCharacters += characters
+  connection.inFlight.set(messageId, flight)
+  connection.inFlightCharacters += flight.characters
   if (connection.pull !== undefined) connection.pull.budget -= 1
-  effects.push(Effects.Send({ peer: connection.peer, frame: pushFrame(state, connection, inbox, waiting) }))
+  effects.push(Effects.Send({ peer: connection.peer, frame: pushFrame(state, connection, waiting, flight) }))
   // A v1 client cannot ack. Its window opens again once the push is recorded as consumed.
-  if (connection.protocol === 1)
-    consume(state, connection, messageId, { inbox, seq, priority, characters }, nowMillis, effects)
+  if (connection.protocol === 1) consume(state, connection, messageId, flight, nowMillis, effects)
 }
 
 const pushFrame = (
   state: MeshState,
   connection: Connection,
-  inbox: Inbox,
   { message, sealedKey }: WaitingMessage,
+  { redelivered }: InFlight,
 ): Push => {
   const sender = state.membersById.get(message.senderMemberId)?.record ?? state.former.get(message.senderMemberId)
   const v1: Push = {
@@ -237,16 +242,8 @@ const pushFrame = (
     targetSpec: message.targetSpec,
     ...(sealedKey && { sealedKey }),
     ...(message.replyTo && { replyTo: message.replyTo }),
-    redelivered: mayHaveBeenPushed(state, inbox, message),
+    redelivered,
   }
-}
-
-const mayHaveBeenPushed = (state: MeshState, inbox: Inbox, message: WaitingMessage["message"]): boolean => {
-  if (inbox.attempted.has(message.seq)) return true
-  if (message.seq > state.loadedSeq) return false
-  // From before this owner: pushed only if a session that could have it was attached after it was accepted.
-  const sessions = inbox.session === undefined ? [...inbox.member.sessions.values()] : [inbox.session]
-  return sessions.some((session) => session.attachedUntilMillis >= message.createdAtMillis)
 }
 
 const consume = (
@@ -264,13 +261,6 @@ const consume = (
         Completions.Consumed({ inbox: inbox.address, seq, priority, characters, messageId, peer: connection.peer }),
     }),
   )
-}
-
-const leaveWindow = (connection: Connection, messageId: MessageId): void => {
-  const flight = connection.inFlight.get(messageId)
-  if (flight === undefined) return
-  connection.inFlight.delete(messageId)
-  connection.inFlightCharacters -= flight.characters
 }
 
 /** The recipient has these. What this connection was not pushed says nothing: it will be, and acked again. */
@@ -299,7 +289,6 @@ export const consumed = (
   const inbox = inboxOf(state, address)
   if (inbox !== undefined) {
     inbox.outstanding.delete(seq)
-    inbox.attempted.delete(seq)
     grow(inbox, { messages: -1, characters: -characters })
     // A page that is being read may still hold it, and nothing would tell any more that it is not to be pushed.
     const lane = inbox.lanes[priority]
@@ -312,22 +301,10 @@ export const consumed = (
 }
 
 /** A connection is lost: what it had not acked is pending again at once (I8). The caller pumps. */
-export const reclaim = (connection: Connection): void => {
+export const reclaim = (state: MeshState, connection: Connection, effects: Array<Effects>): void => {
   if (connection.protocol === 1) return
-  for (const { inbox, priority, seq } of connection.inFlight.values()) {
-    const lane = inbox.lanes[priority]
-    inbox.outstanding.delete(seq)
-    inbox.attempted.add(seq)
-    rewind(lane, Math.min(lane.cursor, seq - 1))
-  }
-  connection.inFlight.clear()
-  connection.inFlightCharacters = 0
-}
-
-const rewind = (lane: Lane, seq: number): void => {
-  lane.cursor = seq
-  lane.behind = true
-  lane.outdated = true
+  leasesLost(state, [...connection.inFlight.values()], effects)
+  for (const messageId of connection.inFlight.keys()) takeBack(connection, messageId)
 }
 
 /** A session's messages became its member's: where they stand in the member's order is not known. */
@@ -343,22 +320,5 @@ export const inboxMoved = (
     if (from !== undefined) from.lanes[priority].outdated = true
     rewind(to.lanes[priority], 0)
   }
-  for (const seq of from?.attempted ?? []) to.attempted.add(seq)
   pump(state, to, nowMillis, effects)
-}
-
-/** A pull ends when its budget or the window is used up, or when nothing more waits; until then it is silent. */
-export const settlePull = (connection: Connection, effects: Array<Effects>): void => {
-  const { pull } = connection
-  const inboxes = inboxesOf(connection)
-  if (pull === undefined || !connection.ready) return
-  if (inboxes.some((inbox) => priorities.some((priority) => inbox.lanes[priority].reading))) return
-  connection.pull = undefined
-  const addresses = inboxes.map((inbox) => inbox.address)
-  effects.push(
-    Effects.Count({
-      inboxes: addresses,
-      completion: (backlog) => Completions.Pulled({ peer: connection.peer, id: pull.id, inboxes: addresses, backlog }),
-    }),
-  )
 }

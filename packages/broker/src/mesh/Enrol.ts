@@ -5,15 +5,16 @@
  */
 import type { PublicKey } from "@claudemesh/domain/Ids"
 import type { Certificate } from "@claudemesh/domain/trust/Certificate"
+import type { BrokerFrame } from "@claudemesh/domain/wire/BrokerFrame"
 import type { InviteState } from "@claudemesh/domain/wire/HttpApi"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { Equal, Exit, Result } from "effect"
 import { type InviteRecord, type MemberRecord, reasonOf, Write } from "../store/MessageStore.ts"
 import { drop } from "./Attach.ts"
 import { Enrolment, EnrolmentAnswer, unknownMesh } from "./Enrolment.ts"
-import { detached, dropLease } from "./Lease.ts"
 import { type Command, type Completion, Completion as Completions, Effects } from "./MeshCommand.ts"
 import { Member, type MeshState, type UnderWay } from "./MeshState.ts"
+import { detached, dropSessionLease } from "./SessionLease.ts"
 
 type Reply = (answer: EnrolmentAnswer) => void
 type Enrol = Extract<Command, { readonly _tag: "Enrol" }>
@@ -256,6 +257,7 @@ export const enrolled = (state: MeshState, completion: Enrolled, nowMillis: numb
         return replyAll(answer, answer)
       }
       const { memberId } = certificate
+      tellAll(state, { type: "members_changed" }, effects)
       return replyAll(
         EnrolmentAnswer.Joined({ memberId, created: true }),
         EnrolmentAnswer.Joined({ memberId, created: false }),
@@ -315,9 +317,12 @@ const expelRevoked = (state: MeshState, nowMillis: number, effects: Array<Effect
   for (const member of state.members.values()) {
     if (state.register.isRevoked(member.key)) expel(state, member, nowMillis, effects)
   }
-  const { version } = state.register
+  tellAll(state, { type: "trust_changed", version: state.register.version }, effects)
+}
+
+const tellAll = (state: MeshState, frame: BrokerFrame, effects: Array<Effects>): void => {
   for (const { peer, protocol } of state.connections.values()) {
-    if (protocol === 2) effects.push(Effects.Send({ peer, frame: { type: "trust_changed", version } }))
+    if (protocol === 2) effects.push(Effects.Send({ peer, frame }))
   }
 }
 
@@ -328,7 +333,7 @@ const expel = (state: MeshState, member: Member, nowMillis: number, effects: Arr
     if (!connection.transient) effects.push(detached(state, connection.session, nowMillis))
   }
   for (const session of member.sessions.values()) {
-    dropLease(state, session)
+    dropSessionLease(state, session)
     state.sessionCount -= 1
   }
   state.members.delete(member.key)

@@ -11,13 +11,13 @@ import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { Cause, Clock, Deferred, Effect, Exit, Fiber, Latch, Option, Queue, Schema, Semaphore } from "effect"
 import type { HelloProof } from "../connection/HelloProof.ts"
 import { CommitLanes } from "../store/CommitLane.ts"
-import { isAwaited, MessageStore, type PageRequest } from "../store/MessageStore.ts"
+import { MessageStore, type PageRequest, takesSequence } from "../store/MessageStore.ts"
 import { Ed25519 } from "../trust/Ed25519.ts"
 import { decide } from "./decide.ts"
 import type { Enrolment, EnrolmentAnswer } from "./Enrolment.ts"
-import { takeOver } from "./Lease.ts"
 import { type Attached, Command, Completion, type Effects, type PeerHandle } from "./MeshCommand.ts"
 import { loadState, type LoadedMesh, type MeshRules, type MeshState } from "./MeshState.ts"
+import { takeOver } from "./SessionLease.ts"
 
 /** The mesh is being restarted, or the broker stops. */
 export class MeshUnavailable extends Schema.TaggedError<MeshUnavailable>()("MeshUnavailable", {}) {}
@@ -104,6 +104,9 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
         case "Count":
           yield* Effect.forkScoped(count(effect, ofLife))
           break
+        case "CountWaiting":
+          yield* Effect.forkScoped(countWaiting(effect, ofLife))
+          break
         case "ReadFate":
           yield* Effect.forkScoped(readFate(effect, ofLife))
           break
@@ -114,7 +117,7 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
   })
 
   const submit = ({ completion, write }: Extract<Effects, { readonly _tag: "Write" }>, ofLife: number): void => {
-    const stores = isAwaited(write)
+    const stores = takesSequence(write)
     if (stores) {
       beingStored += 1
       allStored.closeUnsafe()
@@ -136,6 +139,14 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
   ) {
     const backlog = yield* Effect.exit(store.backlog(meshId, inboxes, yield* Clock.currentTimeMillis))
     complete(ofLife, completion(backlog))
+  })
+
+  const countWaiting = Effect.fnUntraced(function* (
+    { completion, except, inboxes }: Extract<Effects, { readonly _tag: "CountWaiting" }>,
+    ofLife: number,
+  ) {
+    const nowMillis = yield* Clock.currentTimeMillis
+    complete(ofLife, completion(yield* Effect.exit(store.countWaiting(meshId, inboxes, except, nowMillis))))
   })
 
   const readFate = ({ id, messageId, peer }: Extract<Effects, { readonly _tag: "ReadFate" }>, ofLife: number) =>

@@ -25,16 +25,19 @@ import type {
 import type { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { Data, type Effect, type Exit, type Option } from "effect"
 import type { Enrolment, EnrolmentAnswer } from "./Enrolment.ts"
+import type { MessageLease } from "./MeshState.ts"
 import type { HelloProof, HelloRefusal } from "../connection/HelloProof.ts"
 import type { Outcome } from "../store/CommitLane.ts"
 import type {
   Backlog,
+  DeliveryKey,
   InboxAddress,
   MessageFate,
   PageRequest,
   Recipient,
   StoredMessage,
   StoreError,
+  WaitingCount,
   WaitingMessage,
   Write,
 } from "../store/MessageStore.ts"
@@ -45,7 +48,9 @@ export interface PeerHandle {
   readonly number: number
   readonly send: (frame: BrokerFrame) => void
   readonly close: (reason: CloseCode) => void
-  /** One of its sends was answered: the connection may take another one. */
+  /** When its last frame came. */
+  readonly heardAtMillis: () => number
+  /** One of its sends or leases was answered: the connection may take another one. */
   readonly settled: Effect.Effect<unknown>
 }
 
@@ -74,6 +79,17 @@ export interface Resolved {
   readonly unsealed: ReadonlyArray<PublicKey>
   /** One for each inbox that takes no more. */
   readonly full: ReadonlyArray<PublicKey>
+}
+
+/** One of the messages that a lease was asked for, and the lease that it then had. */
+export interface AskedLease {
+  readonly messageId: MessageId
+  readonly lease: MessageLease
+}
+
+/** One that is cleared in the store. */
+export interface ClearedLease extends DeliveryKey {
+  readonly priority: Priority
 }
 
 export type Command = Data.TaggedEnum<{
@@ -113,6 +129,15 @@ export type Completion = Data.TaggedEnum<{
     readonly messageId: MessageId
     readonly peer: PeerHandle
   }
+  /** The leases are written down, or not. */
+  LeaseRecorded: {
+    readonly peer: PeerHandle
+    readonly id: string
+    readonly asked: ReadonlyArray<AskedLease>
+    readonly outcome: Outcome
+  }
+  /** A delivery is not marked as leased any more. */
+  LeaseCleared: { readonly deliveries: ReadonlyArray<ClearedLease> }
   SessionRecorded: { readonly peer: PeerHandle }
   /** What waited in the session's inbox is its member's. */
   InboxMoved: { readonly memberId: MemberId; readonly session: SessionId }
@@ -130,8 +155,10 @@ export type Completion = Data.TaggedEnum<{
   Pulled: {
     readonly peer: PeerHandle
     readonly id: string
-    readonly inboxes: ReadonlyArray<InboxAddress>
-    readonly backlog: Exit.Exit<Backlog, StoreError>
+    /** What was not counted, and up to which message all that waited was. */
+    readonly except: ReadonlyArray<DeliveryKey>
+    readonly upToSeq: number
+    readonly counts: Exit.Exit<ReadonlyArray<WaitingCount>, StoreError>
   }
   Counted: { readonly inbox: InboxAddress; readonly backlog: Exit.Exit<Backlog, StoreError> }
   FateRead: {
@@ -162,6 +189,12 @@ export type Effects = Data.TaggedEnum<{
   Count: {
     readonly inboxes: ReadonlyArray<InboxAddress>
     readonly completion: (backlog: Exit.Exit<Backlog, StoreError>) => Completion
+  }
+  /** Counts what waits in each of the inboxes, but for some deliveries. */
+  CountWaiting: {
+    readonly inboxes: ReadonlyArray<InboxAddress>
+    readonly except: ReadonlyArray<DeliveryKey>
+    readonly completion: (counts: Exit.Exit<ReadonlyArray<WaitingCount>, StoreError>) => Completion
   }
   ReadFate: { readonly peer: PeerHandle; readonly id: string; readonly messageId: MessageId }
   /** Another owner of this mesh has written: this one must begin again from the store. */

@@ -3,7 +3,16 @@
  * sequence. It is mutable and private to the actor; `decide` changes it and nothing else may hold a reference.
  * Memory holds windows, never backlogs: of what waits in an inbox it knows only how much there is.
  */
-import type { Label, MemberId, MessageId, PresenceId, PublicKey, SessionId, Signature } from "@claudemesh/domain/Ids"
+import type {
+  Label,
+  MemberId,
+  MessageId,
+  PresenceId,
+  PublicKey,
+  RequestId,
+  SessionId,
+  Signature,
+} from "@claudemesh/domain/Ids"
 import type { RosterMember, RosterSession } from "@claudemesh/domain/routing/Audience"
 import type { Priority, StatusReports, StatusRules } from "@claudemesh/domain/routing/Status"
 import { effectiveStatus } from "@claudemesh/domain/routing/Status"
@@ -53,12 +62,17 @@ export interface Inbox {
   readonly lanes: Record<Priority, Lane>
   /** Sequence numbers in flight, or consumed and not yet committed as such, and when each was pushed. */
   readonly outstanding: Map<number, number>
-  /** Of those that wait: pushed before on a connection that was lost. */
-  readonly attempted: Set<number>
+  /** Leases that are being cleared in the store: until that is committed a page may still show them. */
+  readonly clearing: Map<number, number>
   /** What is stored and not consumed. What expired stays in it until it is counted again. */
   backlog: Backlog
   /** When it was last counted in the store. */
   countedAtMillis: number
+}
+
+/** Asked for, and `granted` once it is committed. Until it ends, nobody else gets the message. */
+export interface MessageLease {
+  granted: boolean
 }
 
 export interface InFlight {
@@ -66,6 +80,12 @@ export interface InFlight {
   readonly seq: number
   readonly priority: Priority
   readonly characters: number
+  /** The session of the recipient itself that sent it. */
+  readonly sentBy: SessionId | undefined
+  /** As the push said: an earlier lease ended without a word, and a release of a later one does not undo that. */
+  readonly redelivered: boolean
+  /** Undefined: it may be recalled. */
+  lease: MessageLease | undefined
 }
 
 /** A `pull` under way: opens the gate for `budget` more messages. */
@@ -82,14 +102,21 @@ export interface Connection {
   readonly presenceId: PresenceId
   /** 0: takes no messages. */
   readonly windowMax: number
-  /** The session is there for this connection only, and is not stored. */
+  /** The session is there for this connection only: it is not stored, and is nobody's peer. */
   readonly transient: boolean
+  /** The client process, where it says so. */
+  readonly instance: RequestId | undefined
   readonly inFlight: Map<MessageId, InFlight>
   inFlightCharacters: number
-  /** False until the attachment is committed: so a restarted broker knows what it may have pushed. */
+  /** False until the attachment is committed: then nothing is moved out of its inbox any more. */
   ready: boolean
   lastActiveMillis: number
   pull: PullUnderWay | undefined
+}
+
+export interface LeftStatus {
+  readonly reports: StatusReports
+  readonly untilMillis: number
 }
 
 export class Session implements RosterSession {
@@ -100,14 +127,14 @@ export class Session implements RosterSession {
   displayName: MemberRecord["displayName"]
   readonly channels = new Set<Label>()
   /** Set while it is away and expected back. */
-  leaseUntilMillis: number | undefined
+  liveUntilMillis: number | undefined
   tags: ReadonlySet<Label> = new Set()
+  /** Of a first client: what its next session will have in common with this one. */
+  process: string | undefined
 
   constructor(
     readonly member: Member,
     readonly sessionId: SessionId,
-    /** Until when it may have been pushed something before this owner began. */
-    readonly attachedUntilMillis: number,
     /** When it was last seen. */
     public seenAtMillis: number,
   ) {
@@ -115,13 +142,13 @@ export class Session implements RosterSession {
     this.inbox = makeInbox(member, this)
   }
 
-  /** A session that takes no messages is in no audience. */
+  /** A session that takes no messages, or is there for one command, is in no audience. */
   get attached(): boolean {
-    return this.connection !== undefined && this.connection.windowMax > 0
+    return this.connection !== undefined && this.connection.windowMax > 0 && !this.connection.transient
   }
 
   get live(): boolean {
-    return this.attached || this.leaseUntilMillis !== undefined
+    return this.attached || this.liveUntilMillis !== undefined
   }
 }
 
@@ -130,6 +157,8 @@ export class Member implements RosterMember {
   readonly connections = new Set<Connection>()
   readonly inbox: Inbox
   readonly sends: TokenBucket
+  /** What first clients had reported that have left, by their process: one that reconnects has another session id. */
+  readonly leftStatuses = new Map<string, LeftStatus>()
   subscriptions: ReadonlySet<Label> = new Set()
   lastProtocol: 1 | 2 | undefined
 
@@ -178,13 +207,13 @@ export interface MeshState {
   readonly enrolling: Enrolling
   readonly connections: Map<PeerHandle, Connection>
   /** Sessions that are away and expected back. */
-  readonly leased: Set<Session>
+  readonly expectedBack: Set<Session>
   /** Signatures of v1 hellos, until they are too old to be used again. */
   readonly seenHellos: Map<Signature, number>
   sessionCount: number
   lastSeq: number
-  /** The sequence when this owner began. */
-  readonly loadedSeq: number
+  /** Up to here every message that was accepted is known to be stored, or not to be. */
+  committedSeq: number
   /** When the actor wants a `Tick`. */
   wakeAtMillis: number | undefined
 }
@@ -198,7 +227,7 @@ function makeInbox(member: Member, session: Session | undefined): Inbox {
     session,
     lanes: { now: caughtUp(0), next: caughtUp(0), low: caughtUp(0) },
     outstanding: new Map(),
-    attempted: new Set(),
+    clearing: new Map(),
     backlog: { messages: 0, characters: 0 },
     countedAtMillis: 0,
   }
@@ -242,11 +271,11 @@ export const loadState = (snapshot: MeshSnapshot, rules: MeshRules, verifier: Ve
     invites: new Map(snapshot.invites.map((known) => [known.invite.publicKey, known])),
     enrolling: { invites: new Map(), joins: new Map(), revoking: undefined },
     connections: new Map(),
-    leased: new Set(),
+    expectedBack: new Set(),
     seenHellos: new Map(),
     sessionCount: 0,
     lastSeq: snapshot.lastSeq,
-    loadedSeq: snapshot.lastSeq,
+    committedSeq: snapshot.lastSeq,
     wakeAtMillis: undefined,
   }
   const orphans: Array<Session> = []
@@ -261,8 +290,7 @@ export const loadState = (snapshot: MeshSnapshot, rules: MeshRules, verifier: Ve
     }
     // A v1 session has a new id at every connect, so the old one never comes back.
     if (record.protocol === 1) continue
-    const attachedUntil = record.detachedAtMillis ?? Number.POSITIVE_INFINITY
-    const session = new Session(member, record.session, attachedUntil, record.detachedAtMillis ?? 0)
+    const session = new Session(member, record.session, record.detachedAtMillis ?? 0)
     member.sessions.set(record.session, session)
     state.sessionCount += 1
     if (record.detachedAtMillis === undefined) orphans.push(session)
@@ -305,11 +333,9 @@ export const grow = (inbox: Inbox, { characters, messages }: Backlog): void => {
 export const statusOf = (state: MeshState, session: Session, nowMillis: number) =>
   effectiveStatus(session.reports, nowMillis, state.rules)
 
-/** The inboxes a connection takes from. */
-export const inboxesOf = (connection: Connection): ReadonlyArray<Inbox> => [
-  connection.session.inbox,
-  connection.session.member.inbox,
-]
+/** The inboxes a connection takes from. Nothing is ever sent to a transient session by its id. */
+export const inboxesOf = ({ session, transient }: Connection): ReadonlyArray<Inbox> =>
+  transient ? [session.member.inbox] : [session.inbox, session.member.inbox]
 
 export const wakeBy = (state: MeshState, atMillis: number): void => {
   if (state.wakeAtMillis === undefined || atMillis < state.wakeAtMillis) state.wakeAtMillis = atMillis

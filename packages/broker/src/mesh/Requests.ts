@@ -2,14 +2,16 @@
 import type { Member as MemberEntry, Peer } from "@claudemesh/domain/wire/BrokerFrame"
 import type { ListMembers, ListPeers, Pull, SetProfile, SetStatus } from "@claudemesh/domain/wire/ClientFrame"
 import { withReport } from "@claudemesh/domain/routing/Status"
-import { Exit } from "effect"
 import { joinChannel, leaveChannel, listChannels } from "./Channels.ts"
-import { acked, pump, settlePull } from "./Deliver.ts"
+import { acked, pump } from "./Deliver.ts"
 import { errorFrame } from "./ErrorReply.ts"
-import { endLease } from "./Lease.ts"
-import { type Completion, Effects, type MeshRequest } from "./MeshCommand.ts"
+import { Effects, type MeshRequest } from "./MeshCommand.ts"
+import { type Connection, inboxesOf, type MeshState, statusOf, wakeBy } from "./MeshState.ts"
+import { lease, release } from "./MessageLease.ts"
 import { messageStatus } from "./MessageStatus.ts"
-import { type Connection, inboxesOf, inboxOf, type MeshState, statusOf, wakeBy } from "./MeshState.ts"
+import { recall } from "./Recall.ts"
+import { settlePull } from "./Remaining.ts"
+import { endSessionLease } from "./SessionLease.ts"
 import { getTrust } from "./Trust.ts"
 
 export const request = (
@@ -24,8 +26,9 @@ export const request = (
       connection.lastActiveMillis = nowMillis
       return acked(state, connection, frame.messageIds, nowMillis, effects)
     case "lease":
+      return lease(state, connection, frame, nowMillis, effects)
     case "release":
-      return
+      return release(state, connection, frame, effects)
     case "pull":
       return pull(state, connection, frame, nowMillis, effects)
     case "set_status":
@@ -63,24 +66,10 @@ const pull = (
     return
   }
   connection.pull = { id: frame.id, budget: Math.min(frame.max ?? connection.windowMax, connection.windowMax) }
+  // Before it is ready nothing can be pushed to it: then it is recalled later.
+  if (connection.ready) recall(connection, effects)
   for (const inbox of inboxesOf(connection)) pump(state, inbox, nowMillis, effects)
-  settlePull(connection, effects)
-}
-
-export const pulled = (
-  state: MeshState,
-  { backlog, id, inboxes, peer }: Extract<Completion, { readonly _tag: "Pulled" }>,
-  effects: Array<Effects>,
-): void => {
-  const inFlight = inboxes.reduce((sum, address) => sum + (inboxOf(state, address)?.outstanding.size ?? 0), 0)
-  effects.push(
-    Effects.Send({
-      peer,
-      frame: Exit.isSuccess(backlog)
-        ? { type: "ok", id, remaining: Math.max(0, backlog.value.messages - inFlight) }
-        : errorFrame(2, "unavailable", "the broker cannot reach its database; pull again", id),
-    }),
-  )
+  settlePull(state, connection, effects)
 }
 
 const setStatus = (
@@ -122,8 +111,8 @@ const listPeers = (
   effects: Array<Effects>,
 ): void => {
   const reader = connection.session.member.key
-  const attached = [...state.connections.values()].filter(({ windowMax }) => windowMax > 0)
-  const live = [...attached.map(({ session }) => session), ...state.leased]
+  const attached = [...state.connections.values()].filter(({ session }) => session.attached)
+  const live = [...attached.map(({ session }) => session), ...state.expectedBack]
   const peers = live.map((session): Peer => {
     const sealedKey = session.profile?.keys.get(reader)
     return {
@@ -158,18 +147,18 @@ const listMembers = (state: MeshState, connection: Connection, frame: ListMember
   )
 }
 
-/** Statuses may have changed by themselves, leases may be over, and pages that could not be read are tried again. */
+/** Statuses may have changed by themselves, sessions may have stayed away, and pages that could not be read are tried again. */
 export const tick = (state: MeshState, nowMillis: number, effects: Array<Effects>): void => {
   state.wakeAtMillis = undefined
-  for (const session of state.leased) {
-    const until = session.leaseUntilMillis ?? nowMillis
-    if (until <= nowMillis) endLease(state, session, effects)
+  for (const session of state.expectedBack) {
+    const until = session.liveUntilMillis ?? nowMillis
+    if (until <= nowMillis) endSessionLease(state, session, effects)
     else wakeBy(state, until)
   }
   for (const connection of state.connections.values()) {
     const { untilMillis } = statusOf(state, connection.session, nowMillis)
     if (untilMillis !== undefined) wakeBy(state, untilMillis)
     for (const inbox of inboxesOf(connection)) pump(state, inbox, nowMillis, effects)
-    settlePull(connection, effects)
+    settlePull(state, connection, effects)
   }
 }

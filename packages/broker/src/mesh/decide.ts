@@ -9,11 +9,13 @@ import { counted } from "./Backlog.ts"
 import { channelRecorded } from "./Channels.ts"
 import { consumed, pageRead } from "./Deliver.ts"
 import { enrol, enrolled } from "./Enrol.ts"
-import { inboxWasMoved } from "./Lease.ts"
 import type { Command, Completion, Effects } from "./MeshCommand.ts"
 import type { MeshState } from "./MeshState.ts"
+import { leaseCleared, leaseRecorded } from "./MessageLease.ts"
 import { fateRead } from "./MessageStatus.ts"
-import { pulled, request, tick } from "./Requests.ts"
+import { pulled } from "./Remaining.ts"
+import { request, tick } from "./Requests.ts"
+import { inboxWasMoved } from "./SessionLease.ts"
 
 export const decide = (state: MeshState, input: Command | Completion, nowMillis: number): ReadonlyArray<Effects> => {
   const effects: Array<Effects> = []
@@ -45,6 +47,12 @@ export const decide = (state: MeshState, input: Command | Completion, nowMillis:
       break
     case "Consumed":
       consumed(state, input, nowMillis, effects)
+      break
+    case "LeaseRecorded":
+      leaseRecorded(state, input, effects)
+      break
+    case "LeaseCleared":
+      leaseCleared(state, input)
       break
     case "SessionRecorded":
       sessionRecorded(state, input, nowMillis, effects)

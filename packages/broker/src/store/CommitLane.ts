@@ -148,7 +148,17 @@ const outcomeAt = (results: ReadonlyArray<Written>, index: number): Outcome => {
     : Exit.succeed(result)
 }
 
-const rowsOf = (write: Write): number => (write._tag === "Accept" ? 1 + write.recipients.length : 1)
+const rowsOf = (write: Write): number => {
+  switch (write._tag) {
+    case "Accept":
+      return 1 + write.recipients.length
+    case "Lease":
+    case "Release":
+      return write.deliveries.length
+    default:
+      return 1
+  }
+}
 
 const charactersOf = (write: Write): number =>
   write._tag === "Accept"

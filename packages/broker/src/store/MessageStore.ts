@@ -54,6 +54,14 @@ export interface Recipient {
 export interface WaitingMessage {
   readonly message: StoredMessage
   readonly sealedKey: Base64 | undefined
+  /** A session leased it, and that lease ended with neither ack nor release, or has not ended. */
+  readonly leased: boolean
+}
+
+/** One delivery, within its mesh. */
+export interface DeliveryKey {
+  readonly inbox: InboxAddress
+  readonly seq: number
 }
 
 export type Write = Data.TaggedEnum<{
@@ -61,6 +69,10 @@ export type Write = Data.TaggedEnum<{
   Accept: { readonly message: StoredMessage; readonly recipients: ReadonlyArray<Recipient> }
   /** The recipient has the message. With the last of its recipients the ciphertext goes. */
   Consume: { readonly meshId: MeshId; readonly inbox: InboxAddress; readonly seq: number; readonly atMillis: number }
+  /** A session is about to show these: from now on they may have been shown. */
+  Lease: { readonly meshId: MeshId; readonly deliveries: ReadonlyArray<DeliveryKey>; readonly atMillis: number }
+  /** They were not shown after all. Of several words on one delivery in a batch the last one stands. */
+  Release: { readonly meshId: MeshId; readonly deliveries: ReadonlyArray<DeliveryKey> }
   SessionAttached: {
     readonly meshId: MeshId
     readonly memberId: MemberId
@@ -74,6 +86,8 @@ export type Write = Data.TaggedEnum<{
     readonly session: SessionId
     readonly atMillis: number
   }
+  /** Its row and its channels go. What waits in its inbox is moved before. */
+  SessionForgotten: { readonly meshId: MeshId; readonly memberId: MemberId; readonly session: SessionId }
   /**
    * What waits in a session's inbox waits in its member's from now on, unless the member has it already: there, in
    * another of its sessions, or because it sent it to a group. `groups`: only what was sent to a channel, a tag or
@@ -112,9 +126,12 @@ export type Write = Data.TaggedEnum<{
 }>
 export const Write = Data.taggedEnum<Write>()
 
-/** It takes the mesh's next sequence number, and somebody waits to hear that it is committed. */
-export const isAwaited = ({ _tag }: Write): boolean =>
+/** It takes the mesh's next sequence number: an owner that is loaded before it is committed would never look for it. */
+export const takesSequence = ({ _tag }: Write): boolean =>
   _tag === "Accept" || _tag === "InviteAdded" || _tag === "MemberJoined" || _tag === "KeyRevoked"
+
+/** Somebody waits to hear that it is committed, and can ask again: while the database is away it fails at once. */
+export const isAwaited = (write: Write): boolean => write._tag === "Lease" || takesSequence(write)
 
 export type Written = Data.TaggedEnum<{
   Done: {}
@@ -209,6 +226,12 @@ export interface MessageFate {
   readonly deliveries: ReadonlyArray<{ readonly inbox: InboxAddress; readonly consumedAtMillis: number | undefined }>
 }
 
+/** How much waits in one inbox, of what was asked for. */
+export interface WaitingCount {
+  readonly inbox: InboxAddress
+  readonly messages: number
+}
+
 /** How long rows are kept. A message's is kept a while after it expired, so that its sender can ask and resend. */
 export interface Retention {
   readonly messageRowMillis: number
@@ -242,6 +265,13 @@ export class MessageStore extends Context.Service<
       inboxes: ReadonlyArray<InboxAddress>,
       nowMillis: number,
     ) => Effect.Effect<Backlog, StoreError>
+    /** How many messages wait in each of these inboxes but for some deliveries. An inbox with none is left out. */
+    readonly countWaiting: (
+      meshId: MeshId,
+      inboxes: ReadonlyArray<InboxAddress>,
+      except: ReadonlyArray<DeliveryKey>,
+      nowMillis: number,
+    ) => Effect.Effect<ReadonlyArray<WaitingCount>, StoreError>
     readonly fateOf: (meshId: MeshId, messageId: MessageId) => Effect.Effect<Option.Option<MessageFate>, StoreError>
     /**
      * One step of retention: removes at most `rowsMax` rows of each kind, in a transaction of its own, and says

@@ -17,6 +17,12 @@ export interface Window {
 export class DeliveryChecker {
   readonly unacked = new Map<Peer, Map<MessageId, Push>>()
   readonly pushedOnce = new Set<MessageId>()
+  /** Granted and not over. */
+  readonly leased = new Map<MessageId, Peer>()
+  /** Their lease ended without a word: they may have been shown. */
+  private readonly mayBeShown = new Set<MessageId>()
+  /** Whether they were leased was not known for a while, so that they may be marked and need not be. */
+  private readonly uncertain = new Set<MessageId>()
   private readonly acked = new Set<MessageId>()
   private readonly windows = new Map<Peer, Window>()
   private readonly lastFirst = new Map<string, number>()
@@ -28,12 +34,53 @@ export class DeliveryChecker {
     this.windows.set(peer, window)
   }
 
+  /** A v2 session that is there: it leases, pulls and acks. */
+  acks(peer: Peer): boolean {
+    return this.unacked.has(peer) && this.windows.get(peer)?.acks === true
+  }
+
   closed(peer: Peer): void {
     this.unacked.delete(peer)
+    for (const [messageId, holder] of this.leased) {
+      if (holder !== peer) continue
+      this.leased.delete(messageId)
+      this.mayBeShown.add(messageId)
+    }
+  }
+
+  /** The store may have marked these for a lease that was not granted, and nobody knows. */
+  unsure(messageIds: Iterable<MessageId>): void {
+    for (const messageId of messageIds) this.uncertain.add(messageId)
   }
 
   ack(peer: Peer, messageId: MessageId): void {
     if (this.unacked.get(peer)?.delete(messageId) === true) this.acked.add(messageId)
+    if (this.leased.get(messageId) === peer) this.leased.delete(messageId)
+  }
+
+  release(peer: Peer, messageId: MessageId): void {
+    if (this.leased.get(messageId) === peer) this.leased.delete(messageId)
+  }
+
+  granted(peer: Peer, messageIds: ReadonlyArray<MessageId>): void {
+    for (const messageId of messageIds) {
+      const push = this.unacked.get(peer)?.get(messageId)
+      if (push === undefined) throw new Error(`${messageId} was granted to a session that does not have it`)
+      const holder = this.leased.get(messageId) ?? peer
+      if (holder !== peer) return fail(push, "was granted to two")
+      const isMarked = this.store.deliveries.some((one) => one.message.messageId === messageId && one.leased)
+      if (!isMarked) return fail(push, "was granted before that was written down")
+      this.leased.set(messageId, peer)
+    }
+  }
+
+  recalled(peer: Peer, messageIds: ReadonlyArray<MessageId>): void {
+    for (const messageId of messageIds) {
+      const push = this.unacked.get(peer)?.get(messageId)
+      if (push === undefined) throw new Error(`${messageId} was recalled from a session that does not have it`)
+      if (this.leased.has(messageId)) return fail(push, "was recalled though it is leased")
+      this.unacked.get(peer)?.delete(messageId)
+    }
   }
 
   pushed(peer: Peer, push: Push): void {
@@ -48,7 +95,9 @@ export class DeliveryChecker {
     for (const others of this.unacked.values()) {
       if (others.has(messageId)) return fail(push, "is unacked already")
     }
-    if (this.pushedOnce.has(messageId) && push.redelivered === false) return fail(push, "was pushed before")
+    if (this.mayBeShown.has(messageId) && push.redelivered === false) return fail(push, "may have been shown before")
+    const isMarkedForNothing = push.redelivered === true && !this.mayBeShown.has(messageId)
+    if (isMarkedForNothing && !this.uncertain.has(messageId)) return fail(push, "was never shown")
     this.checkOrder(push, stored.seq, stored.targetSpec, `${stored.senderMemberId}/${stored.senderSession}`)
     this.pushedOnce.add(messageId)
     if (!window.acks) {

@@ -17,7 +17,6 @@ import { HelloProof } from "../../src/connection/HelloProof.ts"
 import { contentHashOf } from "../../src/connection/SendIdentity.ts"
 import { brokerLimits, type BrokerLimits } from "../../src/Limits.ts"
 import { decide } from "../../src/mesh/decide.ts"
-import { takeOver } from "../../src/mesh/Lease.ts"
 import {
   type Attached,
   Command,
@@ -27,6 +26,7 @@ import {
   type PeerHandle,
 } from "../../src/mesh/MeshCommand.ts"
 import { loadState, type MeshRules, type MeshState } from "../../src/mesh/MeshState.ts"
+import { takeOver } from "../../src/mesh/SessionLease.ts"
 import type { Outcome } from "../../src/store/CommitLane.ts"
 import { type MemberRecord, type MeshRecord, type PageRequest, StoreError } from "../../src/store/MessageStore.ts"
 import { ModelStore } from "./ModelStore.ts"
@@ -75,6 +75,11 @@ export interface HelloChoices {
   /** Of a v1 hello: the same digit is the same hello. */
   readonly signature?: string
   readonly memberId?: string
+  readonly instance?: string
+  readonly transient?: true
+  /** Of a v1 hello. */
+  readonly pid?: number
+  readonly cwd?: string
 }
 
 export const helloOf = (who: MemberRecord, choices: HelloChoices = {}): Hello => {
@@ -86,8 +91,10 @@ export const helloOf = (who: MemberRecord, choices: HelloChoices = {}): Hello =>
     sessionId: SessionId.make(choices.session ?? "s1"),
     signature: Signature.make((choices.signature ?? "0").padStart(128, "0")),
   }
-  if (choices.protocol === 1) return { ...common, pid: 1, cwd: "/", timestamp: 0 }
-  const { maxInFlight } = choices
+  if (choices.protocol === 1) {
+    return { ...common, pid: choices.pid ?? 1, cwd: choices.cwd ?? `/${choices.session}`, timestamp: 0 }
+  }
+  const { instance, maxInFlight, transient } = choices
   const client = { name: "test", version: "1" }
   return {
     ...common,
@@ -96,6 +103,8 @@ export const helloOf = (who: MemberRecord, choices: HelloChoices = {}): Hello =>
     client,
     tags: (choices.tags ?? []).map((tag) => Label.make(tag)),
     ...(maxInFlight !== undefined && { maxInFlight }),
+    ...(instance !== undefined && { instance: RequestId.make(instance) }),
+    ...(transient && { transient }),
   }
 }
 
@@ -105,6 +114,7 @@ export interface SendChoices {
   readonly ciphertext?: string
   readonly ttlSeconds?: number
   readonly sealedKeys?: Send["sealedKeys"]
+  readonly sessionId?: string
 }
 
 export const sendOf = (target: string, choices: SendChoices = {}): Send => ({
@@ -116,6 +126,7 @@ export const sendOf = (target: string, choices: SendChoices = {}): Send => ({
   ciphertext: Base64.make(choices.ciphertext ?? "AAAA"),
   ...(choices.ttlSeconds !== undefined && { ttlSeconds: choices.ttlSeconds }),
   ...(choices.sealedKeys && { sealedKeys: choices.sealedKeys }),
+  ...(choices.sessionId !== undefined && { sessionId: SessionId.make(choices.sessionId) }),
 })
 
 /** One end of a socket: what the broker told it. */
@@ -126,6 +137,7 @@ export class Peer {
   readonly closed: Array<CloseCode> = []
   readonly answers: Array<Attached> = []
   settled = 0
+  heardAtMillis = 0
   /** May be replaced, to look at each frame as it comes. */
   heard: (peer: Peer, frame: BrokerFrame) => void = () => {}
   readonly handle: PeerHandle = {
@@ -135,6 +147,7 @@ export class Peer {
       this.heard(this, frame)
     },
     close: (reason) => void this.closed.push(reason),
+    heardAtMillis: () => this.heardAtMillis,
     settled: Effect.sync(() => (this.settled += 1)),
   }
 
@@ -169,7 +182,7 @@ export class MeshStory {
   /** What is submitted to the lane and not yet committed, in order. */
   writes: Array<PendingWrite> = []
   reads: Array<PageRequest> = []
-  counts: Array<Extract<Effects, { readonly _tag: "Count" }>> = []
+  counts: Array<Extract<Effects, { readonly _tag: "Count" | "CountWaiting" }>> = []
   fenced = false
   private readonly peers = new Map<PeerHandle, Peer>()
   private presences = 0
@@ -216,6 +229,7 @@ export class MeshStory {
           this.reads.push(effect.request)
           break
         case "Count":
+        case "CountWaiting":
           this.counts.push(effect)
           break
         case "ReadFate": {
@@ -241,6 +255,7 @@ export class MeshStory {
   greet(peer: Peer, choices: HelloChoices = {}): Peer {
     const who = peer.member
     this.peers.set(peer.handle, peer)
+    peer.heardAtMillis = this.nowMillis
     this.presences += 1
     const presenceId = PresenceId.make(`presence-${this.presences}`)
     const reply = (outcome: Attached) => void peer.answers.push(outcome)
@@ -268,11 +283,20 @@ export class MeshStory {
   }
 
   request(peer: Peer, frame: MeshRequest): void {
+    peer.heardAtMillis = this.nowMillis
     this.do(Command.Request({ peer: peer.handle, frame }))
   }
 
   ack(peer: Peer, ...messageIds: ReadonlyArray<MessageId>): void {
     this.request(peer, { type: "client_ack", messageIds })
+  }
+
+  lease(peer: Peer, id: string, ...messageIds: ReadonlyArray<MessageId>): void {
+    this.request(peer, { type: "lease", id: RequestId.make(id), messageIds })
+  }
+
+  release(peer: Peer, ...messageIds: ReadonlyArray<MessageId>): void {
+    this.request(peer, { type: "release", messageIds })
   }
 
   status(peer: Peer, status: Status): void {
@@ -311,7 +335,12 @@ export class MeshStory {
   countOne(): void {
     const count = this.counts.shift()
     if (count === undefined) throw new Error("nothing is being counted")
-    this.do(count.completion(Exit.succeed(this.store.backlog(count.inboxes, this.nowMillis))))
+    if (count._tag === "Count") {
+      this.do(count.completion(Exit.succeed(this.store.backlog(count.inboxes, this.nowMillis))))
+    } else {
+      const { completion, except, inboxes } = count
+      this.do(completion(Exit.succeed(this.store.countWaiting(inboxes, except, this.nowMillis))))
+    }
   }
 
   commit(): void {
@@ -354,11 +383,11 @@ export class MeshStory {
     const connections = [...this.state.connections.values()]
     return {
       outstanding: inboxes.reduce((sum, inbox) => sum + inbox.outstanding.size, 0),
-      attempted: inboxes.reduce((sum, inbox) => sum + inbox.attempted.size, 0),
+      clearing: inboxes.reduce((sum, inbox) => sum + inbox.clearing.size, 0),
       inFlight: connections.reduce((sum, one) => sum + one.inFlight.size, 0),
       inFlightCharacters: connections.reduce((sum, one) => sum + one.inFlightCharacters, 0),
     }
   }
 }
 
-export const nothingRemembered = { outstanding: 0, attempted: 0, inFlight: 0, inFlightCharacters: 0 }
+export const nothingRemembered = { outstanding: 0, clearing: 0, inFlight: 0, inFlightCharacters: 0 }

@@ -4,6 +4,7 @@ import type { Base64 } from "@claudemesh/domain/Base64"
 import type { Revocation } from "@claudemesh/domain/trust/Revocation"
 import {
   type Backlog,
+  type DeliveryKey,
   type InboxAddress,
   type InviteRecord,
   type MemberRecord,
@@ -14,6 +15,7 @@ import {
   type SessionRecord,
   type StoredMessage,
   type SubscriptionRecord,
+  type WaitingCount,
   type WaitingMessage,
   type Write,
   Written,
@@ -23,6 +25,7 @@ interface Delivery {
   inbox: InboxAddress
   readonly message: StoredMessage
   readonly sealedKey: Base64 | undefined
+  leased: boolean
   consumedAtMillis: number | undefined
 }
 
@@ -52,6 +55,19 @@ export class ModelStore {
           if (one.message.seq === write.seq && isIn(one.inbox, write.inbox)) one.consumedAtMillis ??= write.atMillis
         }
         break
+      case "Lease":
+      case "Release":
+        for (const one of this.deliveries) {
+          const isNamed = write.deliveries.some(({ inbox, seq }) => seq === one.message.seq && isIn(one.inbox, inbox))
+          if (isNamed && one.consumedAtMillis === undefined) one.leased = write._tag === "Lease"
+        }
+        break
+      case "SessionForgotten": {
+        const key = `${write.memberId}/${write.session}`
+        this.sessions.delete(key)
+        for (const one of this.subscriptions.keys()) if (one.startsWith(`${key}#`)) this.subscriptions.delete(one)
+        break
+      }
       case "InboxMoved":
         this.#move(write)
         break
@@ -128,7 +144,7 @@ export class ModelStore {
     }
     this.messages.set(message.messageId, message)
     for (const { inbox, sealedKey } of recipients) {
-      this.deliveries.push({ inbox, message, sealedKey, consumedAtMillis: undefined })
+      this.deliveries.push({ inbox, message, sealedKey, leased: false, consumedAtMillis: undefined })
     }
     return Written.Done()
   }
@@ -146,7 +162,7 @@ export class ModelStore {
         (one) =>
           one.consumedAtMillis === undefined && isIn(one.inbox, inbox) && one.message.expiresAtMillis > nowMillis,
       )
-      .map(({ message, sealedKey }) => ({ message, sealedKey }))
+      .map(({ leased, message, sealedKey }) => ({ message, sealedKey, leased }))
       .sort((left, right) => left.message.seq - right.message.seq)
   }
 
@@ -156,6 +172,19 @@ export class ModelStore {
       messages: all.length,
       characters: all.reduce((sum, { message }) => sum + message.ciphertext.length, 0),
     }
+  }
+
+  countWaiting(
+    inboxes: ReadonlyArray<InboxAddress>,
+    except: ReadonlyArray<DeliveryKey>,
+    nowMillis: number,
+  ): ReadonlyArray<WaitingCount> {
+    return inboxes.flatMap((inbox) => {
+      const waiting = this.waiting(inbox, nowMillis).filter(
+        ({ message }) => !except.some((one) => one.seq === message.seq && isIn(one.inbox, inbox)),
+      )
+      return waiting.length === 0 ? [] : [{ inbox, messages: waiting.length }]
+    })
   }
 
   fateOf(messageId: MessageId): MessageFate | undefined {

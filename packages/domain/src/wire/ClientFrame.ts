@@ -209,6 +209,12 @@ const parseJson = (text: string): Option.Option<unknown> => Option.liftThrowable
 /** An id is echoed only if it could have been one: nothing else of a refused frame goes back out. */
 const echoableId = Schema.is(RequestId)
 
+/** The id of a text that is not looked at any further, where it is one that could be echoed. */
+export const idIn = (text: string): RequestId | undefined => {
+  const parsed = Option.getOrUndefined(parseJson(text))
+  return isObject(parsed) && echoableId(parsed["id"]) ? parsed["id"] : undefined
+}
+
 export const decodeClientFrame = (text: string): Result.Result<ClientFrame, FrameRefusal> => {
   const parsed = Option.getOrUndefined(parseJson(text))
   if (!isObject(parsed)) return refused("malformed", "not a JSON object", undefined)

@@ -4,7 +4,7 @@
  * session or channel the last word stands.
  */
 import { decodedBytes } from "@claudemesh/domain/Base64"
-import type { MeshId } from "@claudemesh/domain/Ids"
+import type { MeshId, SessionId } from "@claudemesh/domain/Ids"
 import { Effect } from "effect"
 import type { SqlClient } from "effect/unstable/sql"
 import { Write, Written } from "../MessageStore.ts"
@@ -16,6 +16,7 @@ import {
   detachColumns,
   enrolmentAuditColumns,
   inviteColumns,
+  leaseColumns,
   memberColumns,
   messageColumns,
   revocationColumns,
@@ -45,7 +46,12 @@ const movesOf = (batch: ReadonlyArray<Write>): ReadonlyArray<Moved> => {
   return moves
 }
 
-type OfSession = Extract<Write, { readonly session: unknown }>
+type OfSession = Extract<Write, { readonly session: SessionId }>
+
+const keyOf = ({ meshId, memberId, session }: OfSession): string => `${meshId}/${memberId}/${session}`
+
+const isOfLease = (write: Write): write is Extract<Write, { readonly _tag: "Lease" | "Release" }> =>
+  write._tag === "Lease" || write._tag === "Release"
 
 const sessionKeyOf = ({ meshId, memberId, session }: OfSession) => ({
   mesh_id: meshId,
@@ -162,6 +168,23 @@ export const batchWith = (sql: SqlClient.SqlClient) => {
       WHERE delivery.mesh_id = r.mesh_id AND delivery.seq = r.seq AND delivery.member_id = r.member_id
         AND delivery.session_id = r.session_id AND delivery.consumed_at IS NULL`
 
+  /** Leased at a time, or no more: what was said last of each delivery. */
+  const lease = (values: ReadonlyArray<Extract<Write, { readonly _tag: "Lease" | "Release" }>>) => {
+    const last = new Map(
+      values.flatMap((one) =>
+        one.deliveries.map(({ inbox, seq }) => {
+          const session = Rows.sessionColumn(inbox)
+          const at = one._tag === "Lease" ? one.atMillis : null
+          const row = { mesh_id: one.meshId, seq, member_id: inbox.memberId, session_id: session, at }
+          return [`${Rows.seqKey(one.meshId, seq)}/${inbox.memberId}/${session}`, row] as const
+        }),
+      ),
+    )
+    return sql`UPDATE mesh.delivery SET leased_at = r.at FROM ${records(sql, [...last.values()], leaseColumns)}
+      WHERE delivery.mesh_id = r.mesh_id AND delivery.seq = r.seq AND delivery.member_id = r.member_id
+        AND delivery.session_id = r.session_id AND delivery.consumed_at IS NULL`
+  }
+
   const attach = (values: ReadonlyArray<Extract<Write, { readonly _tag: "SessionAttached" }>>) =>
     sql`INSERT INTO mesh.session (mesh_id, member_id, session_id, protocol, attached_at, detached_at)
       SELECT mesh_id, member_id, session_id, protocol, at, NULL
@@ -234,6 +257,16 @@ export const batchWith = (sql: SqlClient.SqlClient) => {
     return dropped
   })
 
+  const forget = Effect.fnUntraced(function* (sessions: ReadonlyArray<OfSession>) {
+    const keys = sql`(SELECT r.mesh_id, r.member_id, r.session_id FROM ${records(sql, sessions.map(sessionKeyOf), {
+      mesh_id: "text",
+      member_id: "text",
+      session_id: "text",
+    })})`
+    yield* sql`DELETE FROM mesh.channel_subscription WHERE (mesh_id, member_id, session_id) IN ${keys}`
+    yield* sql`DELETE FROM mesh.session WHERE (mesh_id, member_id, session_id) IN ${keys}`
+  })
+
   const joinChannels = (values: ReadonlyArray<Extract<Write, { readonly _tag: "ChannelJoined" }>>) =>
     sql`INSERT INTO mesh.channel_subscription (mesh_id, member_id, session_id, channel, joined_at)
       SELECT mesh_id, member_id, session_id, channel, at
@@ -263,30 +296,40 @@ export const batchWith = (sql: SqlClient.SqlClient) => {
   const channelsAtTheEnd = (batch: ReadonlyArray<Write>) => {
     const last = new Map<string, Extract<Write, { readonly _tag: "ChannelJoined" | "ChannelLeft" }>>()
     for (const write of batch) {
+      if (write._tag === "SessionForgotten") {
+        for (const key of last.keys()) if (key.startsWith(`${keyOf(write)}#`)) last.delete(key)
+      }
       if (write._tag !== "ChannelJoined" && write._tag !== "ChannelLeft") continue
-      last.set(`${write.meshId}/${write.memberId}/${write.session}#${write.channel}`, write)
+      last.set(`${keyOf(write)}#${write.channel}`, write)
     }
     const all = [...last.values()]
     return { joined: all.filter(Write.$is("ChannelJoined")), left: all.filter(Write.$is("ChannelLeft")) }
   }
 
   /**
-   * The last attachment of each session in the batch, and the detachment that came after it: one statement cannot
-   * write a row twice, and attachments are written first.
+   * What is forgotten, the last attachment of each session after that, and the detachment that came after it: one
+   * statement cannot write a row twice, and they are written in this order.
    */
   const sessionsAtTheEnd = (batch: ReadonlyArray<Write>) => {
+    const forgotten = new Map<string, Extract<Write, { readonly _tag: "SessionForgotten" }>>()
     const attached = new Map<string, Extract<Write, { readonly _tag: "SessionAttached" }>>()
     const detached = new Map<string, Extract<Write, { readonly _tag: "SessionDetached" }>>()
     for (const write of batch) {
-      if (write._tag !== "SessionAttached" && write._tag !== "SessionDetached") continue
-      const key = `${write.meshId}/${write.memberId}/${write.session}`
-      if (write._tag === "SessionDetached") detached.set(key, write)
-      else {
-        attached.set(key, write)
-        detached.delete(key)
+      if (write._tag === "SessionDetached") detached.set(keyOf(write), write)
+      else if (write._tag === "SessionAttached") {
+        attached.set(keyOf(write), write)
+        detached.delete(keyOf(write))
+      } else if (write._tag === "SessionForgotten") {
+        forgotten.set(keyOf(write), write)
+        attached.delete(keyOf(write))
+        detached.delete(keyOf(write))
       }
     }
-    return { attached: [...attached.values()], detached: [...detached.values()] }
+    return {
+      forgotten: [...forgotten.values()],
+      attached: [...attached.values()],
+      detached: [...detached.values()],
+    }
   }
 
   /**
@@ -339,13 +382,17 @@ export const batchWith = (sql: SqlClient.SqlClient) => {
     const accepts = batch.filter(Write.$is("Accept"))
     const consumes = batch.filter(Write.$is("Consume"))
     const moved = movesOf(batch)
-    const { attached, detached } = sessionsAtTheEnd(batch)
+    const leases = batch.filter(isOfLease)
+    const { attached, detached, forgotten } = sessionsAtTheEnd(batch)
     const { joined, left } = channelsAtTheEnd(batch)
     const outcome = accepts.length === 0 ? undefined : yield* accept(accepts)
+    // Before a move, which takes them along.
+    if (leases.length > 0) yield* lease(leases)
     if (consumes.length > 0) yield* consume(consumes)
     const dropped = moved.length === 0 ? [] : yield* moveInboxes(moved)
     const fewerWait = [...consumes, ...dropped]
     if (fewerWait.length > 0) yield* eraseConsumed(fewerWait)
+    if (forgotten.length > 0) yield* forget(forgotten)
     if (attached.length > 0) yield* attach(attached)
     if (detached.length > 0) yield* detach(detached)
     if (joined.length > 0) yield* joinChannels(joined)

@@ -56,6 +56,14 @@ export const consumeColumns = {
   at: "bigint",
 } as const satisfies Record<string, Column>
 
+export const leaseColumns = {
+  mesh_id: "text",
+  seq: "bigint",
+  member_id: "text",
+  session_id: "text",
+  at: "bigint",
+} as const satisfies Record<string, Column>
+
 export const attachColumns = {
   mesh_id: "text",
   member_id: "text",

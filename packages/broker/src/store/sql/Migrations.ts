@@ -149,11 +149,24 @@ const trust = Effect.gen(function* () {
   }
 })
 
+/** When a delivery was leased: one that has been, and is not consumed, may have been shown. */
+const leases = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`ALTER TABLE mesh.delivery ADD COLUMN leased_at bigint`
+  // Before there were leases, what had been pushed was not written down: any session that was there may have had it.
+  yield* sql`UPDATE mesh.delivery SET leased_at = 0 WHERE consumed_at IS NULL AND EXISTS (
+    SELECT 1 FROM mesh.message m JOIN mesh.session s ON s.mesh_id = m.mesh_id
+    WHERE m.mesh_id = delivery.mesh_id AND m.seq = delivery.seq AND s.member_id = delivery.member_id
+      AND (delivery.session_id = '' OR s.session_id = delivery.session_id)
+      AND (s.detached_at IS NULL OR s.detached_at >= m.created_at))`
+})
+
 const loader = Migrator.fromRecord({
   "0001_initial": initial,
   "0002_groups": groups,
   "0003_retention": retention,
   "0004_trust": trust,
+  "0005_leases": leases,
 })
 
 /** Any number: it only has to be the same in every broker, and another than other programs' on the database. */

@@ -2,7 +2,7 @@
 import type { MeshId, MessageId } from "@claudemesh/domain/Ids"
 import { Effect, Option } from "effect"
 import type { SqlClient } from "effect/unstable/sql"
-import type { InboxAddress, PageRequest } from "../MessageStore.ts"
+import type { DeliveryKey, InboxAddress, PageRequest } from "../MessageStore.ts"
 import { inviteColumns, memberColumns, messageColumns, revocationColumns } from "./Columns.ts"
 import { namesOf, records } from "./Dialect.ts"
 import * as Rows from "./Rows.ts"
@@ -59,7 +59,7 @@ export const readsWith = (sql: SqlClient.SqlClient) => {
         Object.keys(messageColumns)
           .map((name) => `m.${name}`)
           .join(", "),
-      )}, d.sealed_key
+      )}, d.sealed_key, d.leased_at
         FROM mesh.delivery d JOIN mesh.message m ON m.mesh_id = d.mesh_id AND m.seq = d.seq
         WHERE d.mesh_id = ${request.meshId} AND d.member_id = ${request.inbox.memberId}
           AND d.session_id = ${Rows.sessionColumn(request.inbox)} AND d.priority = ${request.priority}
@@ -87,6 +87,31 @@ export const readsWith = (sql: SqlClient.SqlClient) => {
     )
   }, Effect.mapError(storeError))
 
+  const countWaiting = Effect.fnUntraced(function* (
+    meshId: MeshId,
+    inboxes: ReadonlyArray<InboxAddress>,
+    except: ReadonlyArray<DeliveryKey>,
+    nowMillis: number,
+  ) {
+    const rows = inboxes.map((inbox) => ({ member_id: inbox.memberId, session_id: Rows.sessionColumn(inbox) }))
+    const left = except.map(({ inbox, seq }) => ({
+      member_id: inbox.memberId,
+      session_id: Rows.sessionColumn(inbox),
+      seq,
+    }))
+    return yield* Rows.counts(
+      yield* sql`SELECT d.member_id, d.session_id, count(*) AS messages
+        FROM ${records(sql, rows, { member_id: "text", session_id: "text" })}
+        CROSS JOIN mesh.delivery d CROSS JOIN mesh.message m
+        WHERE d.mesh_id = ${meshId} AND d.member_id = r.member_id AND d.session_id = r.session_id
+          AND d.consumed_at IS NULL AND m.mesh_id = d.mesh_id AND m.seq = d.seq
+          AND m.expires_at > ${nowMillis} AND m.ciphertext <> ''
+          AND (d.member_id, d.session_id, d.seq) NOT IN (SELECT r.member_id, r.session_id, r.seq
+            FROM ${records(sql, left, { member_id: "text", session_id: "text", seq: "bigint" })})
+        GROUP BY d.member_id, d.session_id`,
+    )
+  }, Effect.mapError(storeError))
+
   const fateOf = Effect.fnUntraced(function* (meshId: MeshId, messageId: MessageId) {
     const found = yield* Rows.fate(
       yield* sql`SELECT m.seq, m.sender_member_id, m.expires_at, d.member_id, d.session_id, d.consumed_at
@@ -98,5 +123,5 @@ export const readsWith = (sql: SqlClient.SqlClient) => {
 
   const ping = sql`SELECT 1`.pipe(Effect.asVoid, Effect.mapError(storeError))
 
-  return { meshExists, loadMesh, page, backlog, fateOf, ping }
+  return { meshExists, loadMesh, page, backlog, countWaiting, fateOf, ping }
 }

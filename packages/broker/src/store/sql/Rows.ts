@@ -29,6 +29,7 @@ import type {
   MessageFate,
   SessionRecord,
   SubscriptionRecord,
+  WaitingCount,
   WaitingMessage,
 } from "../MessageStore.ts"
 
@@ -259,6 +260,16 @@ const decodeBacklog = decoder(Schema.Struct(backlogColumns))
 export const backlog = (rows: unknown): Effect.Effect<Backlog> =>
   Effect.map(decodeBacklog(rows), ([row]) => row ?? { messages: 0, characters: 0 })
 
+const decodeCounts = decoder(Schema.Struct({ member_id: MemberId, session_id: SessionColumn, messages: Int8 }))
+
+export const counts = (rows: unknown): Effect.Effect<ReadonlyArray<WaitingCount>> =>
+  Effect.map(decodeCounts(rows), (found) =>
+    found.map(({ member_id, messages, session_id }) => ({
+      inbox: { memberId: member_id, session: sessionOf(session_id) },
+      messages,
+    })),
+  )
+
 const decodeFate = decoder(
   Schema.Struct({
     seq: Int8,
@@ -315,6 +326,7 @@ const decodeMessages = decoder(
     created_at: Int8,
     expires_at: Int8,
     sealed_key: Schema.NullOr(Base64),
+    leased_at: Schema.NullOr(Int8),
   }),
 )
 
@@ -322,6 +334,7 @@ export const messages = (rows: unknown): Effect.Effect<ReadonlyArray<WaitingMess
   Effect.map(decodeMessages(rows), (found) =>
     found.map((row) => ({
       sealedKey: row.sealed_key ?? undefined,
+      leased: row.leased_at !== null,
       message: {
         meshId: row.mesh_id,
         seq: row.seq,

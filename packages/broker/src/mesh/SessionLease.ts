@@ -1,6 +1,7 @@
 /**
- * A session that is away: how long it is expected back, and what becomes of its inbox when it is not (I2, I4). Also
- * what a new owner of the mesh finds unfinished.
+ * The lease of a session that is away, which is another thing than that of a message (`MessageLease.ts`): how long it
+ * is expected back, and what becomes of its inbox when it is not (I2, I4). Also what a new owner of the mesh finds
+ * unfinished.
  */
 import type { MemberId, SessionId } from "@claudemesh/domain/Ids"
 import { type SessionRecord, Write } from "../store/MessageStore.ts"
@@ -23,15 +24,15 @@ const recordDetached = (
   })
 
 /** It is expected back, and live all the while (I4). */
-export const lease = (state: MeshState, session: Session, fromMillis: number): void => {
-  session.leaseUntilMillis = fromMillis + state.rules.limits.leaseMillis
-  state.leased.add(session)
-  wakeBy(state, session.leaseUntilMillis)
+export const expectBack = (state: MeshState, session: Session, fromMillis: number): void => {
+  session.liveUntilMillis = fromMillis + state.rules.limits.sessionLeaseMillis
+  state.expectedBack.add(session)
+  wakeBy(state, session.liveUntilMillis)
 }
 
-export const dropLease = (state: MeshState, session: Session): void => {
-  session.leaseUntilMillis = undefined
-  state.leased.delete(session)
+export const dropSessionLease = (state: MeshState, session: Session): void => {
+  session.liveUntilMillis = undefined
+  state.expectedBack.delete(session)
 }
 
 /**
@@ -39,8 +40,8 @@ export const dropLease = (state: MeshState, session: Session): void => {
  * none of the member's sessions. What was addressed to this very session waits for it. A connection it gets meanwhile is not
  * ready before this is committed, so nothing is moved away under it.
  */
-export const endLease = (state: MeshState, session: Session, effects: Array<Effects>): void => {
-  dropLease(state, session)
+export const endSessionLease = (state: MeshState, session: Session, effects: Array<Effects>): void => {
+  dropSessionLease(state, session)
   effects.push(moveToMember(state, session.member.record.memberId, session.sessionId, "groups"))
 }
 
@@ -75,12 +76,13 @@ export const takeOver = (loaded: LoadedMesh, nowMillis: number): ReadonlyArray<E
   const effects = ended.map((session) => recordDetached(state, session, nowMillis))
   for (const session of orphans) {
     session.seenAtMillis = nowMillis
-    lease(state, session, nowMillis)
+    expectBack(state, session, nowMillis)
     effects.push(detached(state, session, nowMillis))
   }
   for (const session of away) {
-    if (session.seenAtMillis + state.rules.limits.leaseMillis > nowMillis) lease(state, session, session.seenAtMillis)
-    else if (mayHold(session)) endLease(state, session, effects)
+    if (session.seenAtMillis + state.rules.limits.sessionLeaseMillis > nowMillis) {
+      expectBack(state, session, session.seenAtMillis)
+    } else if (mayHold(session)) endSessionLease(state, session, effects)
   }
   for (const { memberId, session } of stranded) effects.push(moveToMember(state, memberId, session, "all"))
   return effects

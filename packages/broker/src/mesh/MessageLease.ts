@@ -1,0 +1,140 @@
+/**
+ * The lease of a message: from when a client is about to show it until it says what became of that (I8). It is asked
+ * for, written down, and only then granted, so that what was granted is known after a crash. What is not leased may
+ * be recalled (`Pull.ts`). A lease that ends with its connection leaves the mark in the store; every other end, also
+ * that of one that was never granted, clears it.
+ */
+import type { MessageId } from "@claudemesh/domain/Ids"
+import type { Lease as LeaseFrame, Release } from "@claudemesh/domain/wire/ClientFrame"
+import { Exit } from "effect"
+import { reasonOf, Write } from "../store/MessageStore.ts"
+import { errorFrame } from "./ErrorReply.ts"
+import { type AskedLease, type Completion, Completion as Completions, Effects } from "./MeshCommand.ts"
+import { type Connection, type InFlight, inboxOf, type MeshState } from "./MeshState.ts"
+
+/** What is not in flight on this connection, or not any more, is passed over: the answer does not name it. */
+export const lease = (
+  state: MeshState,
+  connection: Connection,
+  { id, messageIds }: LeaseFrame,
+  nowMillis: number,
+  effects: Array<Effects>,
+): void => {
+  const { inFlight, peer } = connection
+  connection.lastActiveMillis = nowMillis
+  const asked: Array<AskedLease> = []
+  const deliveries = [...new Set(messageIds)].flatMap((messageId) => {
+    const flight = inFlight.get(messageId)
+    if (flight === undefined) return []
+    flight.lease ??= { granted: false }
+    asked.push({ messageId, lease: flight.lease })
+    return flight.lease.granted ? [] : [{ inbox: flight.inbox.address, seq: flight.seq }]
+  })
+  if (deliveries.length === 0) return grant(connection, id, asked, effects)
+  effects.push(
+    Effects.Write({
+      write: Write.Lease({ meshId: state.mesh.meshId, deliveries, atMillis: nowMillis }),
+      completion: (outcome) => Completions.LeaseRecorded({ peer, id, asked, outcome }),
+    }),
+  )
+}
+
+/** It is written down. What was acked, released or lost meanwhile has no lease any more, or another one. */
+export const leaseRecorded = (
+  state: MeshState,
+  { asked, id, outcome, peer }: Extract<Completion, { readonly _tag: "LeaseRecorded" }>,
+  effects: Array<Effects>,
+): void => {
+  const connection = state.connections.get(peer)
+  // Its socket is closing, which is its answer.
+  if (connection === undefined) return
+  if (Exit.isSuccess(outcome)) return grant(connection, id, asked, effects)
+  const ended = asked.flatMap(({ lease, messageId }) => {
+    const flight = connection.inFlight.get(messageId)
+    return flight !== undefined && flight.lease === lease && !lease.granted ? [flight] : []
+  })
+  for (const flight of ended) flight.lease = undefined
+  // The error may have come after it took effect. What is being cleared already is cleared after that.
+  clear(
+    state,
+    ended.filter(({ inbox, seq }) => !inbox.clearing.has(seq)),
+    effects,
+  )
+  const frame =
+    reasonOf(outcome.cause) === "unavailable"
+      ? errorFrame(2, "unavailable", "the broker cannot reach its database; lease again", id)
+      : errorFrame(2, "internal", "the broker failed to store this; lease again", id)
+  effects.push(Effects.Send({ peer, frame }), Effects.Settle({ peer }))
+}
+
+const grant = (
+  { inFlight, peer }: Connection,
+  id: string,
+  asked: ReadonlyArray<AskedLease>,
+  effects: Array<Effects>,
+): void => {
+  const messageIds: Array<MessageId> = []
+  for (const { lease, messageId } of asked) {
+    if (inFlight.get(messageId)?.lease !== lease) continue
+    lease.granted = true
+    messageIds.push(messageId)
+  }
+  effects.push(Effects.Send({ peer, frame: { type: "leased", id, messageIds } }), Effects.Settle({ peer }))
+}
+
+/** Nothing was shown. The messages stay where they are, and may be recalled. */
+export const release = (
+  state: MeshState,
+  { inFlight }: Connection,
+  { messageIds }: Release,
+  effects: Array<Effects>,
+): void => {
+  const released = messageIds.flatMap((messageId) => {
+    const flight = inFlight.get(messageId)
+    if (flight?.lease === undefined) return []
+    flight.lease = undefined
+    return [flight]
+  })
+  clear(state, released, effects)
+}
+
+/** Of a connection that was lost: what was never granted was never shown. */
+export const leasesLost = (state: MeshState, flights: ReadonlyArray<InFlight>, effects: Array<Effects>): void =>
+  clear(
+    state,
+    flights.filter(({ lease }) => lease !== undefined && !lease.granted),
+    effects,
+  )
+
+/** An earlier lease that ended without a word is not undone: its message may have been shown then. */
+const clear = (state: MeshState, flights: ReadonlyArray<InFlight>, effects: Array<Effects>): void => {
+  const deliveries = flights
+    .filter(({ redelivered }) => !redelivered)
+    .map(({ inbox, priority, seq }) => {
+      inbox.clearing.set(seq, (inbox.clearing.get(seq) ?? 0) + 1)
+      return { inbox: inbox.address, seq, priority }
+    })
+  if (deliveries.length === 0) return
+  effects.push(
+    Effects.Write({
+      write: Write.Release({ meshId: state.mesh.meshId, deliveries }),
+      completion: () => Completions.LeaseCleared({ deliveries }),
+    }),
+  )
+}
+
+export const leaseCleared = (
+  state: MeshState,
+  { deliveries }: Extract<Completion, { readonly _tag: "LeaseCleared" }>,
+): void => {
+  for (const { inbox: address, priority, seq } of deliveries) {
+    const inbox = inboxOf(state, address)
+    if (inbox === undefined) continue
+    const left = (inbox.clearing.get(seq) ?? 0) - 1
+    if (left > 0) inbox.clearing.set(seq, left)
+    else inbox.clearing.delete(seq)
+    // A page that is being read may have been read before, and nothing would tell any more that its mark is old.
+    const lane = inbox.lanes[priority]
+    if (seq > lane.cursor) lane.outdated = true
+  }
+}

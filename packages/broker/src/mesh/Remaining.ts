@@ -1,0 +1,106 @@
+/**
+ * The answer to a pull: what else waits, counted in the store and not guessed. `remaining` is what this connection can
+ * have with another pull, also out of another session's buffer; `elsewhere` is what only other sessions can show.
+ */
+import { elsewhereMax } from "@claudemesh/domain/Limits"
+import type { Elsewhere } from "@claudemesh/domain/wire/BrokerFrame"
+import { Exit } from "effect"
+import type { DeliveryKey } from "../store/MessageStore.ts"
+import { errorFrame } from "./ErrorReply.ts"
+import { room } from "./InFlight.ts"
+import { type Completion, Completion as Completions, Effects, priorities } from "./MeshCommand.ts"
+import { type Connection, type Inbox, inboxesOf, type MeshState, type Session } from "./MeshState.ts"
+import { isRecallable } from "./Recall.ts"
+
+/** A pull ends when its budget or the window is used up, or when nothing more waits; until then it is silent. */
+export const settlePull = (state: MeshState, connection: Connection, effects: Array<Effects>): void => {
+  const { peer, pull } = connection
+  if (pull === undefined || !connection.ready) return
+  const mayCome = (inbox: Inbox) =>
+    priorities.some((priority) => inbox.lanes[priority].reading && room(connection, priority) > 0)
+  const inboxes = inboxesOf(connection)
+  if (pull.budget > 0 && inboxes.some(mayCome)) return
+  connection.pull = undefined
+  const others = othersOf(connection).filter(({ inbox }) => inbox.backlog.messages > 0)
+  const counted = [...inboxes, ...others.slice(0, elsewhereMax).map(({ inbox }) => inbox)]
+  const except = counted.flatMap((inbox) => notWaiting(connection, inbox))
+  const upToSeq = state.committedSeq
+  effects.push(
+    Effects.CountWaiting({
+      inboxes: counted.map(({ address }) => address),
+      except,
+      completion: (counts) => Completions.Pulled({ peer, id: pull.id, except, upToSeq, counts }),
+    }),
+  )
+}
+
+/** The member's other sessions: those that are there first, then those seen last. */
+const othersOf = ({ session }: Connection): ReadonlyArray<Session> => {
+  const seen = ({ connection, seenAtMillis }: Session) => connection?.lastActiveMillis ?? seenAtMillis
+  return [...session.member.sessions.values()]
+    .filter((other) => other !== session)
+    .sort(
+      (left, right) =>
+        Number(right.connection !== undefined) - Number(left.connection !== undefined) || seen(right) - seen(left),
+    )
+}
+
+/**
+ * Of one of this connection's own inboxes: what it has in flight, what was acked and is not yet written as consumed,
+ * and what it cannot have because another session is about to show it. Of another session's: what was acked.
+ */
+const notWaiting = (asking: Connection, inbox: Inbox): ReadonlyArray<DeliveryKey> => {
+  const left = new Set(inbox.outstanding.keys())
+  for (const holder of asking.session.member.connections) {
+    if (holder.protocol === 1) continue
+    const mayBePulled = holder !== asking
+    for (const flight of holder.inFlight.values()) {
+      if (flight.inbox !== inbox || !mayBePulled) continue
+      if (inbox.session !== undefined || isRecallable(asking, flight)) left.delete(flight.seq)
+    }
+  }
+  return [...left].map((seq) => ({ inbox: inbox.address, seq }))
+}
+
+export const pulled = (
+  state: MeshState,
+  { counts, except, id, peer, upToSeq }: Extract<Completion, { readonly _tag: "Pulled" }>,
+  effects: Array<Effects>,
+): void => {
+  const connection = state.connections.get(peer)
+  if (connection === undefined) return
+  if (Exit.isFailure(counts)) {
+    const refusal = errorFrame(2, "unavailable", "the broker cannot reach its database; pull again", id)
+    effects.push(Effects.Send({ peer, frame: refusal }))
+    return
+  }
+  const countOf = ({ address }: Inbox): number =>
+    counts.value.find(({ inbox }) => inbox.session === address.session)?.messages ?? 0
+  const waited = inboxesOf(connection).reduce((sum, inbox) => sum + countOf(inbox), 0)
+  const remaining = Math.max(0, waited - pushedSince(connection, except, upToSeq))
+  const elsewhere = othersOf(connection)
+    .map((other): Elsewhere => ({
+      sessionId: other.sessionId,
+      messages: countOf(other.inbox) + keptBy(connection, other),
+    }))
+    .filter(({ messages }) => messages > 0)
+    .slice(0, elsewhereMax)
+  effects.push(Effects.Send({ peer, frame: { type: "ok", id, remaining, ...(elsewhere.length > 0 && { elsewhere }) } }))
+}
+
+/** Of what was counted: pushed here meanwhile. What was accepted meanwhile may have been counted, or not. */
+const pushedSince = ({ inFlight }: Connection, except: ReadonlyArray<DeliveryKey>, upToSeq: number): number => {
+  const keyOf = ({ inbox, seq }: DeliveryKey) => `${inbox.session ?? ""}/${seq}`
+  const notCounted = new Set(except.map(keyOf))
+  return [...inFlight.values()].filter(
+    ({ inbox, seq }) => seq <= upToSeq && !notCounted.has(keyOf({ inbox: inbox.address, seq })),
+  ).length
+}
+
+/** Of the member's inbox: what the other session has and the asking one cannot recall. */
+const keptBy = (asking: Connection, { connection }: Session): number =>
+  connection === undefined || connection.protocol === 1
+    ? 0
+    : [...connection.inFlight.values()].filter(
+        (flight) => flight.inbox === asking.session.member.inbox && !isRecallable(asking, flight),
+      ).length

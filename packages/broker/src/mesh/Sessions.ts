@@ -1,0 +1,72 @@
+/**
+ * How many sessions a mesh and a member may have, and which one makes room for another (I13). A transient session is
+ * not remembered: it takes no place from those that are, and there are at most as many.
+ */
+import type { SessionId } from "@claudemesh/domain/Ids"
+import type { HelloRefusal } from "../connection/HelloProof.ts"
+import { Write } from "../store/MessageStore.ts"
+import { Effects } from "./MeshCommand.ts"
+import { type Member, type MeshState, Session } from "./MeshState.ts"
+import { moveToMember } from "./SessionLease.ts"
+
+const isTransient = ({ connection }: Session): boolean => connection?.transient === true
+
+const remembered = ({ sessions }: Member): ReadonlyArray<Session> =>
+  [...sessions.values()].filter((session) => !isTransient(session))
+
+/** Nobody is attached there or expected back. */
+const isIdle = (session: Session): boolean => session.connection === undefined && !session.live
+
+/** Why the member may not have another session, if it may not. */
+export const placeRefusal = (state: MeshState, member: Member, transient: boolean): HelloRefusal | undefined => {
+  const { sessionsPerMemberMax, sessionsPerMeshMax } = state.rules.limits
+  if (member.sessions.size >= sessionsPerMemberMax) {
+    const places = remembered(member)
+    const taken = transient ? member.sessions.size - places.length : places.filter((one) => !isIdle(one)).length
+    if (taken >= sessionsPerMemberMax) {
+      return { code: "capacity", message: `this member has ${sessionsPerMemberMax} sessions, all of them live` }
+    }
+    // One of its own makes room.
+    if (!transient && places.length >= sessionsPerMemberMax) return undefined
+  }
+  return state.sessionCount >= sessionsPerMeshMax
+    ? { code: "capacity", message: "this mesh remembers no more sessions" }
+    : undefined
+}
+
+/** The sessions that are away longest are forgotten, and what waits for them is their member's. */
+export const makeRoom = (state: MeshState, member: Member, effects: Array<Effects>): void => {
+  const places = remembered(member)
+  const tooMany = places.length + 1 - state.rules.limits.sessionsPerMemberMax
+  if (tooMany <= 0) return
+  const oldest = places.filter(isIdle).sort((left, right) => left.seenAtMillis - right.seenAtMillis)
+  const { memberId } = member.record
+  for (const session of oldest.slice(0, tooMany)) {
+    forget(state, session)
+    const where = { meshId: state.mesh.meshId, memberId, session: session.sessionId }
+    // Also when nothing waits that is known of: it may be on its way into the store.
+    effects.push(moveToMember(state, memberId, session.sessionId, "all"))
+    effects.push(Effects.Write({ write: Write.SessionForgotten(where), completion: () => undefined }))
+  }
+}
+
+export const newSession = (state: MeshState, member: Member, sessionId: SessionId, nowMillis: number): Session => {
+  const session = new Session(member, sessionId, nowMillis)
+  member.sessions.set(sessionId, session)
+  state.sessionCount += 1
+  return session
+}
+
+/** Those whose rows are retired: see `sessionRetentionMillis`. */
+export const forgetOldSessions = (state: MeshState, member: Member, nowMillis: number): void => {
+  for (const session of member.sessions.values()) {
+    const old = session.seenAtMillis <= nowMillis - state.rules.limits.sessionRetentionMillis
+    if (old && isIdle(session)) forget(state, session)
+  }
+}
+
+export const forget = (state: MeshState, session: Session): void => {
+  session.member.sessions.delete(session.sessionId)
+  if (session.channels.size > 0) session.member.channelsChanged()
+  state.sessionCount -= 1
+}
