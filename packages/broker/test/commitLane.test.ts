@@ -283,6 +283,28 @@ describe("while the database is away", () => {
     ),
   )
 
+  it.effect("who asks for a lease hears of it at once, and what ends one is kept and written later (I8, I12)", () =>
+    story((script) =>
+      Effect.gen(function* () {
+        const { answer } = script
+        const release = yield* busyWith(script, consumed(1))
+        script.answer = fails("unavailable")
+        const deliveries = [2, 3].map((seq) => ({ inbox: inboxOf(bob), seq }))
+        yield* script.submit(
+          Write.Lease({ meshId, deliveries, atMillis: 1 }),
+          Write.Release({ meshId, deliveries }),
+          Write.Lease({ meshId, deliveries, atMillis: 2 }),
+        )
+        yield* release
+        assert.deepStrictEqual(script.ends.slice(1), ["lease 2+3: unavailable", "lease 2+3: unavailable"])
+        script.answer = answer
+        yield* TestClock.adjust("50 millis")
+        yield* settled
+        assert.deepStrictEqual(script.ends.slice(3), ["release 2+3: Done"])
+      }),
+    ),
+  )
+
   it.effect("it is tried again after 50 ms, doubling to 2 s, and from 50 ms again once it has answered", () =>
     story((script) =>
       Effect.gen(function* () {

@@ -186,6 +186,25 @@ describe("who joins", () => {
     assert.deepStrictEqual(peer.answers, [{ _tag: "Attached" }])
   })
 
+  it("is announced to every v2 client that is there, once it is committed, and once only", () => {
+    const story = withDoor(9)
+    story.joins(dave, door, { allowV1: true })
+    const there = story.attach(story.record(dave))
+    const v1 = story.attach(story.record(dave), { session: "1-1", protocol: 1 })
+    story.ask(joining(erin))
+    assert.deepStrictEqual(there.of("members_changed"), [])
+    story.commit()
+    assert.deepStrictEqual(there.of("members_changed"), [{ type: "members_changed" }])
+    // The same again is no news, and what is refused is none.
+    story.joins(erin)
+    story.joins(mallory, mallory)
+    assert.strictEqual(there.of("members_changed").length, 1)
+    assert.deepStrictEqual(
+      v1.frames.map(({ type }) => type),
+      ["hello_ack"],
+    )
+  })
+
   it("is one of fifty by one use, while all of them are under way (I28)", () => {
     const story = withDoor(1)
     const people = Array.from({ length: 50 }, (_, n) => keysOf(`person ${n}`))

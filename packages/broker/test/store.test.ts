@@ -391,6 +391,9 @@ const claims: Readonly<Record<string, Claim>> = {
     assert.strictEqual(yield* statementsOf(commit(...everything(1_000, 1, 1))), 12)
     assert.strictEqual(yield* statementsOf(commit(...everything(2_000, 40, 1))), 12)
     assert.strictEqual(yield* statementsOf(commit(consumeOf(1, inboxOf(bob)))), 2)
+    const deliveries = Array.from({ length: 500 }, (_, n) => ({ inbox: inboxOf(bob), seq: n }))
+    const leases = [Write.Lease({ meshId, deliveries, atMillis: 1 }), Write.Release({ meshId, deliveries })]
+    assert.strictEqual(yield* statementsOf(commit(...leases, ...leases)), 1)
   }),
 
   "may be migrated again without harm": Effect.gen(function* () {

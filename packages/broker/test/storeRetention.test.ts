@@ -1,6 +1,6 @@
 /** Groups, channels and retention, as every database must keep them. */
 import { Base64 } from "@claudemesh/domain/Base64"
-import { MeshId } from "@claudemesh/domain/Ids"
+import { MeshId, SessionId } from "@claudemesh/domain/Ids"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import { assert } from "@effect/vitest"
 import { Effect, Option, Tracer } from "effect"
@@ -293,7 +293,14 @@ const claims: Readonly<Record<string, Claim>> = {
       Effect.all([
         retire(20_000),
         commit(moveOf("groups", "s1"), channelWrite("ChannelLeft", "s1", "builds"), consumeOf(1, inboxOf(bob))),
+        commit(
+          Write.Lease({ meshId, deliveries: [{ inbox: inboxOf(bob), seq: 1 }], atMillis: 1 }),
+          Write.SessionForgotten({ meshId, memberId: bob.memberId, session: SessionId.make("s1") }),
+        ),
         Effect.flatMap(MessageStore, (store) => store.backlog(meshId, [inboxOf(bob)], 1)),
+        Effect.flatMap(MessageStore, (store) =>
+          store.countWaiting(meshId, [inboxOf(bob)], [{ inbox: inboxOf(bob), seq: 1 }], 1),
+        ),
       ]),
       Tracer.Tracer,
       tracer,

@@ -1,0 +1,180 @@
+/** What every database must do for leases, for the count that answers a pull, and for sessions that make room. */
+import { MeshId, SessionId } from "@claudemesh/domain/Ids"
+import { assert } from "@effect/vitest"
+import { Effect, Option } from "effect"
+import { SqlClient } from "effect/unstable/sql"
+import { type InboxAddress, MessageStore, Write } from "../src/store/MessageStore.ts"
+import { migrate } from "../src/store/sql/Migrations.ts"
+import { alice, bob, carol, meshId, meshRecord } from "./support/MeshStory.ts"
+import { acceptOf, consumeOf, inboxOf, messageOf } from "./support/Stores.ts"
+import {
+  channelWrite,
+  type Claim,
+  commit,
+  conforms,
+  moveOf,
+  pageOf,
+  seqsOf,
+  sessionWrite,
+} from "./support/StoreSuite.ts"
+
+const keysOf = (inbox: InboxAddress, seqs: ReadonlyArray<number>) => seqs.map((seq) => ({ inbox, seq }))
+
+const leaseOf = (inbox: InboxAddress, ...seqs: ReadonlyArray<number>): Write =>
+  Write.Lease({ meshId, deliveries: keysOf(inbox, seqs), atMillis: 5 })
+const releaseOf = (inbox: InboxAddress, ...seqs: ReadonlyArray<number>): Write =>
+  Write.Release({ meshId, deliveries: keysOf(inbox, seqs) })
+const forgotten = (session: string): Write =>
+  Write.SessionForgotten({ meshId, memberId: bob.memberId, session: SessionId.make(session) })
+
+/** Of what waits in an inbox: what may have been shown. */
+const leased = (inbox = inboxOf(bob)) =>
+  Effect.map(pageOf({ inbox }), (rows) => rows.filter((row) => row.leased).map(({ message }) => message.seq))
+
+const countOf = (
+  inboxes: ReadonlyArray<InboxAddress>,
+  except: Parameters<MessageStore["Service"]["countWaiting"]>[2],
+) =>
+  Effect.map(
+    Effect.flatMap(MessageStore, (store) => store.countWaiting(meshId, inboxes, except, 2_000)),
+    (counts) => Object.fromEntries(counts.map(({ inbox, messages }) => [inbox.session ?? inbox.memberId, messages])),
+  )
+
+const load = Effect.flatMap(MessageStore, (store) => Effect.map(store.loadMesh(meshId), Option.getOrThrow))
+
+const claims: Readonly<Record<string, Claim>> = {
+  "says of each message of a page whether it was leased, until it was released (I8)": Effect.gen(function* () {
+    yield* commit(...[1, 2, 3].map((seq) => acceptOf(messageOf(seq), [inboxOf(bob), inboxOf(carol)])))
+    assert.deepStrictEqual(yield* leased(), [])
+    yield* commit(leaseOf(inboxOf(bob), 1, 3))
+    assert.deepStrictEqual([yield* leased(), yield* leased(inboxOf(carol))], [[1, 3], []])
+    yield* commit(releaseOf(inboxOf(bob), 1), leaseOf(inboxOf(carol), 2))
+    assert.deepStrictEqual([yield* leased(), yield* leased(inboxOf(carol))], [[3], [2]])
+    assert.deepStrictEqual(yield* seqsOf(), [1, 2, 3], "all of them wait still")
+  }),
+
+  "keeps of each delivery the end of what one batch says of it": Effect.gen(function* () {
+    yield* commit(...[1, 2, 3, 4].map((seq) => acceptOf(messageOf(seq), [inboxOf(bob), inboxOf(bob, "s1")])))
+    const all = inboxOf(bob)
+    yield* commit(leaseOf(all, 1, 2, 3), releaseOf(all, 1, 2), leaseOf(all, 2), releaseOf(inboxOf(bob, "s1"), 3))
+    assert.deepStrictEqual([yield* leased(), yield* leased(inboxOf(bob, "s1"))], [[2, 3], []])
+  }),
+
+  "takes the mark along when an inbox moves, also in the same batch (I8)": Effect.gen(function* () {
+    const inbox = inboxOf(bob, "s1")
+    yield* commit(...[1, 2, 3].map((seq) => acceptOf(messageOf(seq), [inbox])))
+    yield* commit(leaseOf(inbox, 1))
+    yield* commit(leaseOf(inbox, 2), moveOf("all", "s1"))
+    assert.deepStrictEqual(
+      [yield* leased(), yield* seqsOf()],
+      [
+        [1, 2],
+        [1, 2, 3],
+      ],
+    )
+  }),
+
+  "marks nothing that was consumed or is not there, and nothing of another mesh": Effect.gen(function* () {
+    const other = MeshId.make("mesh-2")
+    yield* commit(
+      acceptOf(messageOf(1)),
+      acceptOf(messageOf(2)),
+      acceptOf({ ...messageOf(2, { id: "of another" }), meshId: other }),
+    )
+    yield* commit(leaseOf(inboxOf(bob), 1, 9), leaseOf(inboxOf(carol), 2), consumeOf(1, inboxOf(bob)))
+    yield* commit(Write.Lease({ meshId: other, deliveries: keysOf(inboxOf(bob), [2]), atMillis: 5 }))
+    assert.deepStrictEqual([yield* leased(), yield* seqsOf()], [[], [2]])
+    assert.deepStrictEqual(
+      (yield* pageOf({ meshId: other })).map((row) => row.leased),
+      [true],
+    )
+  }),
+
+  "counts what waits in each inbox, but for some deliveries, and what has expired in none (I17)": Effect.gen(
+    function* () {
+      const [own, one, two] = [inboxOf(bob), inboxOf(bob, "s1"), inboxOf(bob, "s2")]
+      yield* commit(
+        acceptOf(messageOf(1), [own, one, two]),
+        acceptOf(messageOf(2, { priority: "low" }), [own, one]),
+        acceptOf(messageOf(3), [own, inboxOf(carol)]),
+        acceptOf(messageOf(4, { expiresAtMillis: 2_000 }), [own, two]),
+        consumeOf(2, one),
+      )
+      assert.deepStrictEqual(yield* countOf([own, one, two], []), { bob: 3, s1: 1, s2: 1 })
+      // The same message is another delivery in another inbox.
+      const except = [...keysOf(own, [1, 3, 4]), ...keysOf(two, [1])]
+      assert.deepStrictEqual(yield* countOf([own, one, two], except), { bob: 1, s1: 1 })
+      assert.deepStrictEqual(yield* countOf([one], []), { s1: 1 })
+      assert.deepStrictEqual(yield* countOf([], []), {})
+    },
+  ),
+
+  "forgets a session with its channels, and keeps it when it comes again in the same batch (I13)": Effect.gen(
+    function* () {
+      const store = yield* MessageStore
+      yield* store.createMesh(meshRecord, undefined, [alice, bob], 0)
+      for (const name of ["s1", "s2", "s3"]) {
+        yield* commit(sessionWrite("SessionAttached", name, 1), channelWrite("ChannelJoined", name, "builds"))
+      }
+      yield* commit(
+        sessionWrite("SessionDetached", "s1", 2),
+        forgotten("s1"),
+        forgotten("s2"),
+        sessionWrite("SessionAttached", "s2", 3),
+        channelWrite("ChannelJoined", "s2", "news"),
+        sessionWrite("SessionAttached", "s4", 3),
+        channelWrite("ChannelJoined", "s4", "builds"),
+        forgotten("s4"),
+      )
+      const { sessions, subscriptions } = yield* load
+      assert.deepStrictEqual(
+        sessions.map(({ attachedAtMillis, session }) => [session, attachedAtMillis]),
+        [
+          ["s2", 3],
+          ["s3", 1],
+        ],
+      )
+      assert.deepStrictEqual(
+        subscriptions.map(({ channel, session }) => [session, channel]),
+        [
+          ["s2", "news"],
+          ["s3", "builds"],
+        ],
+      )
+    },
+  ),
+
+  "of a database from before there were leases counts as shown what may have been pushed to somebody (I8)": Effect.gen(
+    function* () {
+      const sql = yield* SqlClient.SqlClient
+      yield* sql`ALTER TABLE mesh.delivery DROP COLUMN leased_at`
+      yield* sql`DELETE FROM mesh.migration WHERE migration_id >= 5`
+      // Bob's s1 left before the second message was accepted, and his s2 is there. Carol was there for the first alone.
+      const carols = { meshId, memberId: carol.memberId, session: SessionId.make("s1") }
+      yield* commit(
+        sessionWrite("SessionAttached", "s1", 1),
+        sessionWrite("SessionAttached", "s2", 1),
+        sessionWrite("SessionDetached", "s1", 1_001),
+        Write.SessionAttached({ ...carols, protocol: 2, atMillis: 1 }),
+        Write.SessionDetached({ ...carols, atMillis: 1_001 }),
+        ...[1, 2].map((seq) =>
+          acceptOf(messageOf(seq), [
+            inboxOf(bob),
+            inboxOf(bob, "s1"),
+            inboxOf(bob, "s2"),
+            inboxOf(carol),
+            inboxOf(alice),
+          ]),
+        ),
+      )
+      yield* Effect.orDie(migrate)
+      const marks = yield* Effect.forEach(
+        [inboxOf(bob), inboxOf(bob, "s1"), inboxOf(bob, "s2"), inboxOf(carol), inboxOf(alice)],
+        (inbox) => leased(inbox),
+      )
+      assert.deepStrictEqual(marks, [[1, 2], [1], [1, 2], [1], []])
+    },
+  ),
+}
+
+conforms(claims)
