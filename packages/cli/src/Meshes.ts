@@ -5,12 +5,11 @@ import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
 import type { Membership } from "@claudemesh/client/keys/Membership"
 import { Sodium } from "@claudemesh/client/keys/Sodium"
 import { makeMeshManager } from "@claudemesh/client/MeshManager"
-import { type PublicKey, SessionId } from "@claudemesh/domain/Ids"
+import { SessionId } from "@claudemesh/domain/Ids"
 import { Crypto, Effect, Layer, Option, Result } from "effect"
 import manifest from "../package.json" with { type: "json" }
 import { Failed, failed } from "./Failed.ts"
 import { command } from "./Launch.ts"
-import { shortKey } from "./Output.ts"
 
 export const clientIdentity = { name: manifest.name, version: manifest.version }
 
@@ -69,36 +68,6 @@ export const connectedTo = Effect.fnUntraced(function* (membership: Membership) 
   yield* client.awaitConnected(connectWaitMillis)
   return client
 })
-
-interface Named {
-  readonly key: PublicKey
-  readonly name: string
-}
-
-/** By its key or the beginning of it, else by its name; never one of several. `words`: what is said where it is not one. */
-export const theOneCalled = <A>(
-  asked: string,
-  all: ReadonlyArray<A>,
-  of: (one: A) => Named,
-  words: { readonly none: string; readonly several: string },
-): Effect.Effect<A, Failed> => {
-  const byKey = all.filter((one) => /^[0-9a-f]{8,64}$/.test(asked) && of(one).key.startsWith(asked))
-  const found = byKey.length > 0 ? byKey : all.filter((one) => of(one).name === asked)
-  const [only, ...others] = found
-  if (only !== undefined && others.length === 0) return Effect.succeed(only)
-  const listed = (only === undefined ? all : found).map(of).map(({ key, name }) => `${name} (${shortKey(key)})`)
-  const problem = only === undefined ? words.none : words.several
-  return Effect.fail(new Failed({ reason: `${problem}; there are: ${listed.join(", ")}` }))
-}
-
-/** Also one that is not verified. */
-export const memberCalled = (client: BrokerClient, who: string) =>
-  Effect.flatMap(client.roster, (all) =>
-    theOneCalled(who, all, ({ displayName, pubkey }) => ({ key: pubkey, name: displayName }), {
-      none: `nobody here is ${who}`,
-      several: `${who} may be any of several; write the key`,
-    }),
-  )
 
 /** Asks all at once, each as soon as it is connected. Those that are away take nothing from the others' answers. */
 export const askAll = Effect.fnUntraced(function* <A, E extends { readonly _tag: string; readonly message: string }>(

@@ -1,5 +1,6 @@
 /** What became of a message that was accepted, in words: for a person at a terminal and for a model alike. */
 import type { BrokerClient, Enqueued, Receipt } from "@claudemesh/client/BrokerClient"
+import { isSameName } from "@claudemesh/client/roster/FindNamed"
 import type { PublicKey } from "@claudemesh/domain/Ids"
 import { formatTarget, isDirect } from "@claudemesh/domain/routing/Target"
 import type { RecipientState } from "@claudemesh/domain/wire/BrokerFrame"
@@ -24,10 +25,28 @@ export const outcomeOf = (
   for (const { state } of receipt.recipients) counts[state] += 1
   return {
     group: !isDirect(target),
-    recipients: receipt.recipients.map(({ pubkey, state }) => ({ ...named(pubkey), state })),
+    // Who a direct message was sealed to is not for the broker to say.
+    recipients: receipt.recipients.map(({ pubkey, state }) => ({
+      ...named(isDirect(target) ? target.key : pubkey),
+      state,
+    })),
     counts,
     unsealed: receipt.unsealed.map(named),
   }
+}
+
+/** As it was typed, and whose key that is, where that does not say it: anybody's session may have any name. */
+export const addressee = (
+  { nameOf }: Pick<BrokerClient, "nameOf">,
+  to: string,
+  { target }: Pick<Enqueued, "target">,
+) => {
+  if (!isDirect(target)) return to
+  const name = nameOf(target.key) ?? "no name"
+  const who = target._tag === "Session" ? `a session of ${name}` : name
+  return isSameName(to, name) || isSameName(to.slice(0, name.length + 1), `${name}/`)
+    ? to
+    : `${to} (${who}, ${shortKey(target.key)})`
 }
 
 /** In the order of what a sender wants to know first. */

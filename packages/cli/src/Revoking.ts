@@ -18,8 +18,8 @@ export const revokeKey = Effect.fnUntraced(function* (client: BrokerClient, subj
   const once = Effect.gen(function* () {
     // Looks at the list first, so that all who came by the subject are known here, and kept.
     const unsigned = yield* client.revocationOf(subject, yield* Clock.currentTimeMillis)
-    // A broker on an older copy of its database has lost some. It could not take the next one.
-    for (const lost of yield* client.withheldRevocations) yield* revoke(client.membership.brokerUrl, lost, signer)
+    // It could not take the next one.
+    yield* bringWithheld(client, signer)
     const revocation: Revocation = signRevocation(sodium, { ...unsigned, by: signer.publicKey }, signer.secretKey)
     yield* revoke(client.membership.brokerUrl, revocation, signer)
     return revocation
@@ -29,6 +29,11 @@ export const revokeKey = Effect.fnUntraced(function* (client: BrokerClient, subj
   const revocation = yield* Effect.retry(once, { times: tries - 1, while: isConflict })
   yield* client.remember(revocation)
   return revocation
+})
+
+/** A broker on an older copy of its database has lost some. */
+export const bringWithheld = Effect.fnUntraced(function* (client: BrokerClient, signer: KeyPair) {
+  for (const lost of yield* client.withheldRevocations) yield* revoke(client.membership.brokerUrl, lost, signer)
 })
 
 /** Those who came by the key and stay, by their names. */

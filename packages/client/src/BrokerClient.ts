@@ -19,6 +19,7 @@ import {
   type Push,
 } from "@claudemesh/domain/wire/BrokerFrame"
 import { encodeClientFrame } from "@claudemesh/domain/wire/ClientFrame"
+import type { InviteState } from "@claudemesh/domain/wire/HttpApi"
 import { Clock, Crypto, Data, Deferred, type Duration, Effect, Latch, Option, Queue, Result } from "effect"
 import { type Connection, Dialer } from "./connection/Dialer.ts"
 import { ConnectionLost, greet, type Identity, lost, lostBy } from "./connection/Handshake.ts"
@@ -38,8 +39,9 @@ import { seenInMemory, SeenMessages } from "./inbox/SeenMessages.ts"
 import { type PublicMembership, withoutSecrets } from "./keys/Membership.ts"
 import { Sodium } from "./keys/Sodium.ts"
 import { pingIntervalMillis } from "./Limits.ts"
-import type { Directory, ResolveError } from "./roster/ResolveTarget.ts"
-import { memberView, type MemberView, namedBy, type PeerView, type Roster, withPresence } from "./roster/Roster.ts"
+import { judgeInvites, type InviteView } from "./roster/Invites.ts"
+import { directoryOf, type ResolveError, type Resolved, resolveMember } from "./roster/ResolveMember.ts"
+import { listOf, type MemberView, namedBy, type PeerView, type Roster, withPresence } from "./roster/Roster.ts"
 import { openPush } from "./seal/OpenPush.ts"
 import { composeSend, type OutgoingMessage, verifiedMembers } from "./seal/OutgoingMessage.ts"
 import type { MessageTooLarge } from "./seal/SealMessage.ts"
@@ -91,9 +93,13 @@ export interface BrokerClient {
   /** Judges what waits, and takes it. */
   readonly take: (max?: number) => Effect.Effect<Lease>
   readonly judge: (messages: ReadonlyArray<HeldMessage>) => Effect.Effect<ReadonlyArray<InboxMessage>>
-  /** All whom the broker shows, and what we hold of each. */
+  /** All members that are known here, and whom else the broker lists; what we hold of each. */
   readonly roster: Effect.Effect<ReadonlyArray<MemberView>, RequestError>
   readonly peers: Effect.Effect<ReadonlyArray<PeerView>, RequestError>
+  /** Who is meant by a name, a key or its beginning: by what is certified, and never by what the broker says. */
+  readonly resolve: (who: string) => Effect.Effect<Resolved, ResolveError | RequestError>
+  /** What the broker lists of invites, and what is known here without it. */
+  readonly judgeInvites: (listed: ReadonlyArray<InviteState>) => Effect.Effect<ReadonlyArray<InviteView>, RequestError>
   /** As its certificate says. */
   readonly nameOf: (key: PublicKey) => DisplayName | undefined
   /** Asks the broker for the proof where nothing is known of the key. */
@@ -220,15 +226,11 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
     const named = namedBy(book, peer)
     return { ...peer, ...named, profile: named.standing._tag === "Verified" ? profileOf(peer) : undefined }
   }
-  const directoryOf = ({ members, peers }: Roster): Directory => ({
-    members: members.map(memberView(book)),
-    peers,
-    sessionName: ({ pubkey, sessionId }) => {
-      const peer = peers.find((other) => other.pubkey === pubkey && other.sessionId === sessionId)
+  const directory = (known: Roster) =>
+    directoryOf(book, known, ({ pubkey, sessionId }) => {
+      const peer = known.peers.find((other) => other.pubkey === pubkey && other.sessionId === sessionId)
       return peer === undefined ? undefined : profileOf(peer)?.name
-    },
-    isMemberName: (name) => book.isMemberName(name),
-  })
+    })
   const ping = Effect.asVoid(request((id): Request => ({ type: "ping", id }), "pong"))
   const sendStatus = (status: Status) =>
     Effect.asVoid(request((id): Request => ({ type: "set_status", status, id }), "ok"))
@@ -393,7 +395,7 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
     const known = yield* bestRoster
     const { frame, id, target } = yield* composeSend(message, self, {
       roster: known,
-      directory: directoryOf(known),
+      directory: directory(known),
       book,
       maxMessageBytes,
     })
@@ -440,7 +442,10 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
     outboxSize: outbox.size,
     take: (max) => Effect.andThen(inbox.seenElsewhere, judged(inbox.take(max), judge)),
     judge,
-    roster: Effect.map(refreshRoster, ({ members }) => members.map(memberView(book))),
+    roster: Effect.map(refreshRoster, (known) => listOf(book, known)),
+    resolve: (who) => Effect.flatMap(refreshRoster, (known) => Effect.fromResult(resolveMember(who, directory(known)))),
+    judgeInvites: (listed) =>
+      Effect.map(keeper.sync(listed.map(({ invite }) => invite.issuer)), () => judgeInvites(listed, book)),
     peers: listPeers.pipe(
       Effect.tap(({ peers }) => keeper.sync(peers.map(({ pubkey }) => pubkey))),
       Effect.map(({ peers }) => peers.map(peerView)),

@@ -4,19 +4,28 @@ import { formatTarget } from "@claudemesh/domain/routing/Target"
 import { assert, it } from "@effect/vitest"
 import { Effect, Result } from "effect"
 import { resolveTarget } from "../src/roster/ResolveTarget.ts"
-import type { MemberView } from "../src/roster/Roster.ts"
+import type { CertifiedView, MemberView, UncertifiedView } from "../src/roster/Roster.ts"
 import { MemberStanding } from "../src/trust/MemberStanding.ts"
 
 const key = (start: string) => PublicKey.make(start.padEnd(64, "0"))
 const proved = MemberStanding.Verified({ role: "member", byVoiceAt: undefined })
-const member = (name: string, start: string, standing: MemberStanding = proved): MemberView => ({
+const view = (name: string, start: string, standing: MemberStanding) => ({
   memberId: MemberId.make(name.replaceAll(/[^A-Za-z]/g, "")),
   pubkey: key(start),
-  displayName: DisplayName.make(name),
-  nameFrom: "certificate",
   role: undefined,
   standing,
-  protocol: 2,
+  protocol: 2 as const,
+  isListed: true,
+})
+const member = (name: string, start: string, standing: MemberStanding = proved): CertifiedView => ({
+  ...view(name, start, standing),
+  displayName: DisplayName.make(name),
+})
+/** Listed by the broker under that name, and certified by nobody. */
+const stranger = (name: string, start: string): UncertifiedView => ({
+  ...view(name, start, MemberStanding.Unverified({ doubt: "no_certificate" })),
+  displayName: undefined,
+  brokerSays: name,
 })
 const peer = (who: MemberView, session: string) => ({ pubkey: who.pubkey, sessionId: SessionId.make(session) })
 
@@ -24,20 +33,33 @@ const alice = member("Alice", "aaaaaaaa11")
 const bob = member("Bob", "bbbbbbbb1")
 const bobby = member("bob", "bbbbbbbb2")
 const team = member("Team A/B", "cccccccc")
-const dora = member("Dora", "dddddddd", MemberStanding.Unverified({ doubt: "no_certificate" }))
-const bobToo = member("Bob", "dddddddd2", MemberStanding.Unverified({ doubt: "no_certificate" }))
-const rex = member("Rex", "eeeeeeee", MemberStanding.Revoked({ at: isoFromMillis(0), by: key("f") }))
-const named: Readonly<Record<string, string>> = { s2: "Build bot", s3: "Alice", s4: "Dora's bot", s5: "Hidden" }
+const hidden = { ...member("Hidden", "99999999"), isListed: false }
+const dora = stranger("Dora", "dddddddd")
+const bobToo = stranger("Bob", "dddddddd2")
+const revoked = MemberStanding.Revoked({ at: isoFromMillis(0), by: key("f") })
+const rex = member("Rex", "eeeeeeee", revoked)
+const oldBob = member("Bob", "77777777", revoked)
+const rob = member("rob", "66666666")
+const oldRob = member("Rob", "55555555", revoked)
+const named: Readonly<Record<string, string>> = {
+  s2: "Build bot",
+  s3: "Alice",
+  s4: "Dora's bot",
+  s5: "Hidden",
+  s6: "bbbbbbbb1",
+}
 const roster = {
-  members: [alice, bob, bobby, team, dora, bobToo, rex],
-  peers: [peer(alice, "s1"), peer(alice, "s2"), peer(bob, "s3"), peer(dora, "s4"), peer(bob, "s5")],
+  members: [alice, bob, bobby, team, hidden, rex, oldBob, rob, oldRob],
+  strangers: [dora, bobToo],
+  peers: [peer(alice, "s1"), peer(alice, "s2"), peer(bob, "s3"), peer(dora, "s4"), peer(bob, "s5"), peer(alice, "s6")],
   sessionName: ({ sessionId }: { readonly sessionId: SessionId }) => {
     const name = named[sessionId]
     return name === undefined ? undefined : DisplayName.make(name)
   },
   isMemberName: (name: string) => ["Alice", "Hidden"].includes(name),
+  standingOf: () => MemberStanding.Unverified({ doubt: "not_asked" }),
 }
-const believed = [alice, bob, bobby, team]
+const believed = [alice, bob, bobby, team, hidden, rob]
 
 const resolved = (to: string) => {
   const result = resolveTarget(to, roster)
@@ -55,6 +77,10 @@ it.effect.each([
   ["a session that is away", "Alice/gone", `${alice.pubkey}/gone`],
   ["a name with a slash, and a session", "Team A/B/s9", `${team.pubkey}/s9`],
   ["the name of a session", "Build bot", `${alice.pubkey}/s2`],
+  ["a member whom the broker does not list", "Hidden", hidden.pubkey],
+  ["the beginning of a hidden member's key", "99999999", hidden.pubkey],
+  ["a name that a revoked member had as well", "Bob", bob.pubkey],
+  ["the beginning of a key, and no session that is named so", "bbbbbbbb1", bob.pubkey],
   ["a key", alice.pubkey, alice.pubkey],
   ["a key and a session", `${alice.pubkey}/s1`, `${alice.pubkey}/s1`],
   ["the beginning of a key", "aaaaaaaa", alice.pubkey],
@@ -74,7 +100,11 @@ it.effect.each([
   ["a name that two have in other cases", "BOB", { tag: "AmbiguousTarget", keys: [bob.pubkey, bobby.pubkey] }],
   ["a beginning that two keys have", "bbbbbbbb", { tag: "AmbiguousTarget", keys: [bob.pubkey, bobby.pubkey] }],
   ["a session's name, if its member is not proved", "Dora's bot", { tag: "UnknownTarget", keys: everyone }],
-  ["a session named like a member whom the broker does not show", "Hidden", { tag: "UnknownTarget", keys: everyone }],
+  [
+    "a name of one who was revoked, for one who is spelled in another case",
+    "Rob",
+    { tag: "UntrustedTarget", keys: [] },
+  ],
   ["no text", "", { tag: "UnknownTarget", keys: everyone }],
 ] as const)("refuses %s", ([, to, expected]) => Effect.sync(() => assert.deepEqual<unknown>(resolved(to), expected)))
 
@@ -85,7 +115,7 @@ it.effect("lists the sessions of candidates", () =>
     assert.deepEqual<unknown>(result.failure.candidates[0], {
       name: alice.displayName,
       key: alice.pubkey,
-      sessions: ["s1", "s2"],
+      sessions: ["s1", "s2", "s6"],
     })
     assert.include(result.failure.message, "Alice (aaaaaaaa)")
   }),

@@ -11,7 +11,7 @@ export const mesh = Flag.String("mesh").pipe(
   Flag.optional,
 )
 
-/** A member, as `memberCalled` finds it. */
+/** A member, as `BrokerClient.resolve` finds it. */
 export const who = Argument.String("who").pipe(
   Argument.withDescription("A member's name, or its key, or the first 8 characters or more of that"),
 )

@@ -1,9 +1,10 @@
 /** `invite`: a link by which others join. The link is all that goes to stdout, so that it can be piped; it is a secret. */
+import { KnownMembers, nothingKnown } from "@claudemesh/client/trust/KnownMembers"
 import { addInvite } from "@claudemesh/client/http/BrokerHttp"
 import { newInvite } from "@claudemesh/client/invite/NewInvite"
 import { Sodium } from "@claudemesh/client/keys/Sodium"
-import { inviteUsesMax } from "@claudemesh/domain/trust/Invite"
-import { DisplayName } from "@claudemesh/domain/Ids"
+import { type Invite, inviteUsesMax } from "@claudemesh/domain/trust/Invite"
+import { DisplayName, type MeshId } from "@claudemesh/domain/Ids"
 import { Console, Effect, Option, Schema } from "effect"
 import { Command, Flag } from "effect/unstable/cli"
 import { failed } from "../Failed.ts"
@@ -42,6 +43,7 @@ export const invite = Command.make(
       const label = Option.getOrElse(name, () => DisplayName.make(`for ${uses} ${role}${uses === 1 ? "" : "s"}`))
       const made = yield* newInvite(membership, { role, uses, validMillis: expires, label })
       yield* addInvite(membership.brokerUrl, made.invite, made.signer)
+      yield* written(membership.meshId, made.invite)
       const { expiresAt, publicKey } = made.invite
       if (json) {
         return yield* printJson({ mesh: membership.slug, link: made.link, invite: publicKey, role, uses, expiresAt })
@@ -66,3 +68,11 @@ export const invite = Command.make(
     { command: "claudemesh invite --role admin", description: "For somebody who may invite and revoke" },
   ]),
 )
+
+/** So that its label finds it here though a broker hides it. The link is good all the same. */
+const written = Effect.fnUntraced(function* (meshId: MeshId, invite: Invite) {
+  const { add } = yield* KnownMembers
+  yield* Effect.catch(add(meshId, { ...nothingKnown, invites: [invite] }), (error) =>
+    aside(`claudemesh: the invite is made, and this machine cannot remember it: ${error.message}`),
+  )
+})

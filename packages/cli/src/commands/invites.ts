@@ -1,14 +1,15 @@
 /** `invites`: the links of a mesh, how often each was used, and which still let somebody in. */
 import { listInvites } from "@claudemesh/client/http/BrokerHttp"
 import { authorityIn } from "@claudemesh/client/invite/NewInvite"
-import { Sodium } from "@claudemesh/client/keys/Sodium"
+import type { InviteView } from "@claudemesh/client/roster/Invites"
+import { doubtWords } from "@claudemesh/client/trust/MemberStanding"
 import type { InviteState } from "@claudemesh/domain/wire/HttpApi"
 import { Console, Effect } from "effect"
 import { Command } from "effect/unstable/cli"
 import { failed } from "../Failed.ts"
 import { command } from "../Launch.ts"
-import { theMesh } from "../Meshes.ts"
-import { printable, printJson, shortKey, table } from "../Output.ts"
+import { clientLayer, connectedTo, theMesh } from "../Meshes.ts"
+import { aside, printable, printJson, shortKey, table } from "../Output.ts"
 import * as Flags from "./Flags.ts"
 
 export const invites = Command.make(
@@ -18,25 +19,32 @@ export const invites = Command.make(
     function* ({ json, mesh }) {
       const membership = yield* theMesh(mesh)
       const { signer } = yield* authorityIn(membership)
-      const found = yield* listInvites(membership.brokerUrl, membership.meshId, signer)
-      if (json) return yield* printJson(found.map(({ invite, state, used }) => ({ ...invite, used, state })))
-      if (found.length === 0) return yield* Console.log(`No invites. Make one: ${command} invite`)
+      const client = yield* connectedTo(membership)
+      const all = yield* client.judgeInvites(yield* listInvites(membership.brokerUrl, membership.meshId, signer))
+      const genuine = all.filter(({ doubt }) => doubt === undefined)
+      yield* warn(all.filter(({ doubt }) => doubt !== undefined))
+      if (json) return yield* printJson(all.map(asJson))
+      if (genuine.length === 0) return yield* Console.log(`No invites. Make one: ${command} invite`)
       yield* Console.log(
         table(
           ["INVITE", "NAME", "ROLE", "USED", "EXPIRES", "STATE", "BY"],
-          found.map(({ invite, state, used }) => [
-            shortKey(invite.publicKey),
-            printable(invite.label),
-            invite.role,
-            `${used} of ${invite.uses}`,
-            invite.expiresAt,
-            states[state],
-            invite.issuer === invite.ownerPublicKey ? "the owner" : shortKey(invite.issuer),
-          ]),
+          genuine.map((view) => {
+            const { expiresAt, issuer, label, ownerPublicKey, publicKey, role, uses } = view.invite
+            return [
+              shortKey(publicKey),
+              printable(label),
+              role,
+              `${view.listed?.used ?? "?"} of ${uses}`,
+              expiresAt,
+              stateOf(view),
+              issuer === ownerPublicKey ? "the owner" : `${client.nameOf(issuer) ?? ""} (${shortKey(issuer)})`.trim(),
+            ]
+          }),
         ),
       )
     },
-    Effect.provide(Sodium.layer),
+    Effect.scoped,
+    Effect.provide(clientLayer),
     Effect.mapError(failed),
   ),
 ).pipe(
@@ -50,3 +58,36 @@ const states: Readonly<Record<InviteState["state"], string>> = {
   expired: "expired",
   revoked: "revoked",
 }
+
+/** What was revoked is so, whatever the broker says of it. */
+const stateOf = ({ listed, revocation }: InviteView): string => {
+  if (revocation !== undefined) return "revoked"
+  return listed === undefined ? "not listed by the broker" : states[listed.state]
+}
+
+/** Nobody vouches for anything in an invite that is not genuine: its key alone is of use. */
+const asJson = ({ doubt, invite, listed, revocation }: InviteView) => ({
+  ...invite,
+  label: doubt === undefined ? invite.label : null,
+  genuine: doubt === undefined,
+  ...(doubt !== undefined && { why: doubtWords[doubt] }),
+  used: listed?.used ?? null,
+  state: revocation === undefined ? (listed?.state ?? null) : "revoked",
+})
+
+const warningsMax = 5
+
+const warn = (forged: ReadonlyArray<InviteView>) =>
+  Effect.forEach(
+    [
+      ...forged
+        .slice(0, warningsMax)
+        .map(
+          ({ doubt = "bad_invite_signature", invite }) =>
+            `the broker lists an invite with the key ${invite.publicKey} that is not genuine: ${doubtWords[doubt]}. It is left out. To revoke its key all the same: ${command} revoke-invite ${invite.publicKey}`,
+        ),
+      ...(forged.length > warningsMax ? [`${forged.length - warningsMax} more such invites are left out`] : []),
+    ],
+    (text) => aside(`claudemesh: ${text}`),
+    { discard: true },
+  )

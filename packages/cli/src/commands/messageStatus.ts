@@ -43,7 +43,8 @@ export const messageStatus = Command.make(
 
 /** None in a mesh that it was not sent in: a message's id does not say which. */
 const fateIn = Effect.fnUntraced(function* (client: BrokerClient, messageId: MessageId) {
-  const members = yield* client.roster
+  // Names are those of certificates: who is new since is asked for.
+  yield* client.roster
   const fate = yield* client.messageStatus(messageId).pipe(
     Effect.map((known) => [known]),
     Effect.catchTag("RequestRefused", (refused) =>
@@ -56,7 +57,7 @@ const fateIn = Effect.fnUntraced(function* (client: BrokerClient, messageId: Mes
     state,
     at: at ?? null,
     recipients: recipients.map((recipient) => ({
-      name: members.find(({ pubkey }) => pubkey === recipient.pubkey)?.displayName ?? null,
+      name: client.nameOf(recipient.pubkey) ?? null,
       publicKey: recipient.pubkey,
       session: recipient.sessionId ?? null,
       state: recipient.state,

@@ -26,8 +26,10 @@ export const peers = Command.make(
         members.map((member) => ({
           mesh: slug,
           memberId: member.memberId,
-          displayName: member.displayName,
+          displayName: member.displayName ?? null,
+          ...(member.displayName === undefined && { brokerSays: member.brokerSays }),
           publicKey: member.pubkey,
+          ...(!member.isListed && { listed: false }),
           role: member.role ?? null,
           member: membershipOf(member.standing),
           ...(member.standing._tag !== "Verified" && { why: whyNot(member.standing) }),
@@ -42,6 +44,7 @@ export const peers = Command.make(
         })),
       )
       yield* warn(all)
+      yield* warnOfKeys(rows)
       const shown = json ? printJson(rows) : Console.log(asTable(rows))
       yield* away === undefined ? shown : Effect.andThen(shown, away)
     },
@@ -66,12 +69,44 @@ const warn = (clients: ReadonlyArray<BrokerClient>) =>
     { discard: true },
   )
 
+const warningsMax = 5
+
+/** A person looks for names: what the broker calls a key of its own is said apart from them. */
+const warnOfKeys = (rows: ReadonlyArray<Row>) => {
+  const texts = rows.flatMap(
+    ({ brokerSays, displayName, listed = true, mesh, publicKey, why = "it is not certified" }) => {
+      const key = shortKey(publicKey)
+      if (brokerSays !== undefined)
+        return [`${mesh}: the broker lists the key ${key} as ${JSON.stringify(brokerSays)}; ${why}`]
+      if (listed) return []
+      return [
+        `${mesh}: the broker does not list ${displayName} (${key}), who is certified: it hides them, or has lost them`,
+      ]
+    },
+  )
+  return Effect.forEach(
+    [
+      ...texts.slice(0, warningsMax),
+      ...(texts.length > warningsMax
+        ? [`${texts.length - warningsMax} more keys are not as they should be: see --json`]
+        : []),
+    ],
+    (text) => Console.error(yellow(printable(`claudemesh: ${text}`))),
+    { discard: true },
+  )
+}
+
 interface Row {
   readonly mesh: string
-  readonly displayName: string
+  /** Of a key that is not certified there is none. */
+  readonly displayName: string | null
+  readonly brokerSays?: string
+  /** False: the broker hides it, or has lost it. */
+  readonly listed?: boolean
   readonly publicKey: string
   readonly role: string | null
   readonly member: Membership
+  readonly why?: string
   readonly sessions: ReadonlyArray<{
     readonly sessionId: string
     /** False: cut off, and expected back. */
@@ -84,16 +119,16 @@ interface Row {
 const asTable = (rows: ReadonlyArray<Row>): string =>
   table(
     ["MESH", "NAME", "KEY", "MEMBER", "STATUS", "SESSION", "SUMMARY"],
-    rows.flatMap(({ displayName, member, mesh, publicKey, role, sessions }) =>
+    rows.flatMap(({ displayName, listed = true, member, mesh, publicKey, role, sessions }) =>
       (sessions.length > 0 ? sessions : [{ attached: false, status: "away", sessionId: "-", summary: null }]).map(
         (session) => [
           mesh,
-          printable(displayName),
+          printable(displayName ?? "-"),
           shortKey(publicKey),
           member === "certified" || member === "verified"
             ? `${role}${member === "verified" ? ", verified" : ""}`
             : member,
-          session.attached ? session.status : "away",
+          session.attached ? session.status : listed ? "away" : "not listed",
           session.sessionId,
           printable(session.summary ?? "").replaceAll("\n", " "),
         ],

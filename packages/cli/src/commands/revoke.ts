@@ -1,12 +1,14 @@
 /** `revoke`: a member out of the mesh, for good and for everybody. */
 import { authorityIn } from "@claudemesh/client/invite/NewInvite"
+import type { Resolved } from "@claudemesh/client/roster/ResolveMember"
+import { whyNot } from "@claudemesh/client/trust/MemberStanding"
 import { Console, Effect } from "effect"
 import { Command } from "effect/unstable/cli"
 import { Failed, failed } from "../Failed.ts"
 import { command } from "../Launch.ts"
-import { clientLayer, connectedTo, memberCalled, theMesh } from "../Meshes.ts"
+import { clientLayer, connectedTo, theMesh } from "../Meshes.ts"
 import { bold, printable, printJson, shortKey } from "../Output.ts"
-import { keptNames, revokeKey } from "../Revoking.ts"
+import { bringWithheld, keptNames, revokeKey } from "../Revoking.ts"
 import * as Flags from "./Flags.ts"
 
 export const revoke = Command.make(
@@ -19,20 +21,35 @@ export const revoke = Command.make(
   Effect.fn(
     function* ({ json, mesh, who }) {
       const membership = yield* theMesh(mesh)
+      const { slug } = membership
       const { signer } = yield* authorityIn(membership)
       const client = yield* connectedTo(membership)
-      const member = yield* memberCalled(client, who)
-      if (member.pubkey === membership.pubkey) {
-        return yield* new Failed({ reason: `that is you; to leave the mesh: ${command} leave ${membership.slug}` })
+      const member = yield* client.resolve(who)
+      const { displayName, pubkey, standing } = member
+      if (pubkey === membership.pubkey) {
+        return yield* new Failed({ reason: `That is you. To leave the mesh: ${command} leave ${slug}` })
       }
-      const revocation = yield* revokeKey(client, member.pubkey, signer)
-      const { displayName, memberId, pubkey } = member
-      if (json)
-        return yield* printJson({ mesh: membership.slug, memberId, displayName, publicKey: pubkey, ...revocation })
+      const data = {
+        mesh: slug,
+        memberId: "memberId" in member ? member.memberId : null,
+        displayName: displayName ?? null,
+        publicKey: pubkey,
+        certified: displayName !== undefined,
+      }
+      if (standing._tag === "Revoked") {
+        yield* bringWithheld(client, signer)
+        return yield* json
+          ? printJson({ ...data, already: true, at: standing.at, by: standing.by })
+          : Console.log(`${shown(member)} is out of ${slug} already: ${whyNot(standing)}.`)
+      }
+      const revocation = yield* revokeKey(client, pubkey, signer)
+      if (json) return yield* printJson({ ...data, already: false, ...revocation })
       const kept = keptNames(client, revocation)
       yield* Console.log(
         [
-          `${bold(printable(displayName))} (${shortKey(pubkey)}) is out of ${membership.slug}: their sessions are ended, and nobody encrypts to them any more.`,
+          displayName === undefined
+            ? `${shown(member)} is revoked in ${slug}. It is not certified, so this machine does not know whose it is: it cannot become a member any more.`
+            : `${shown(member)} is out of ${slug}: their sessions are ended, and nobody encrypts to them any more.`,
           ...(kept === "" ? [] : [`These came by their invites, and stay: ${printable(kept)}.`]),
         ].join("\n"),
       )
@@ -44,10 +61,13 @@ export const revoke = Command.make(
 ).pipe(
   Command.withDescription("Put a member out of a mesh for good; only its owner and its admins can"),
   Command.withExamples([
-    { command: "claudemesh revoke bob", description: "By name" },
+    { command: "claudemesh revoke bob", description: "By the name in his certificate" },
     {
       command: "claudemesh revoke 3fa9c1d2 --mesh my-team",
       description: "By the beginning of the key, where names are alike",
     },
   ]),
 )
+
+const shown = ({ displayName, pubkey }: Pick<Resolved, "displayName" | "pubkey">): string =>
+  displayName === undefined ? `The key ${pubkey}` : `${bold(printable(displayName))} (${shortKey(pubkey)})`

@@ -1,13 +1,14 @@
 /** `revoke-invite`: an end to a link. Who has joined by it stays; nobody joins by it any more, whatever a broker says. */
 import { listInvites } from "@claudemesh/client/http/BrokerHttp"
 import { authorityIn } from "@claudemesh/client/invite/NewInvite"
-import type { InviteState } from "@claudemesh/domain/wire/HttpApi"
+import { resolveInvite } from "@claudemesh/client/roster/Invites"
 import { Console, Effect } from "effect"
 import { Argument, Command } from "effect/unstable/cli"
-import { failed } from "../Failed.ts"
-import { clientLayer, connectedTo, theMesh, theOneCalled } from "../Meshes.ts"
+import { Failed, failed } from "../Failed.ts"
+import { command } from "../Launch.ts"
+import { clientLayer, connectedTo, theMesh } from "../Meshes.ts"
 import { bold, printable, printJson, shortKey } from "../Output.ts"
-import { keptNames, revokeKey } from "../Revoking.ts"
+import { bringWithheld, keptNames, revokeKey } from "../Revoking.ts"
 import * as Flags from "./Flags.ts"
 
 export const revokeInvite = Command.make(
@@ -25,13 +26,30 @@ export const revokeInvite = Command.make(
     function* ({ invite: asked, json, mesh }) {
       const membership = yield* theMesh(mesh)
       const { signer } = yield* authorityIn(membership)
-      const { invite } = yield* theInvite(asked, yield* listInvites(membership.brokerUrl, membership.meshId, signer))
       const client = yield* connectedTo(membership)
-      const revocation = yield* revokeKey(client, invite.publicKey, signer)
-      if (json) return yield* printJson({ mesh: membership.slug, ...revocation })
+      const listed = yield* listInvites(membership.brokerUrl, membership.meshId, signer)
+      const found = yield* Effect.fromResult(resolveInvite(asked, yield* client.judgeInvites(listed)))
+      const isKey = typeof found === "string"
+      const key = isKey ? found : found.invite.publicKey
+      if (isKey) yield* isNoMember(yield* client.resolve(key))
+      const what = isKey ? `The key ${key}` : `Invite ${bold(printable(found.invite.label))} (${shortKey(key)})`
+      const data = { mesh: membership.slug, label: isKey ? null : found.invite.label, publicKey: key, genuine: !isKey }
+      if (!isKey && found.revocation !== undefined) {
+        yield* bringWithheld(client, signer)
+        return yield* json
+          ? printJson({ ...data, already: true, ...found.revocation })
+          : Console.log(`${what} is revoked already, since ${found.revocation.at}.`)
+      }
+      const revocation = yield* revokeKey(client, key, signer)
+      if (json) return yield* printJson({ ...data, already: false, ...revocation })
       const kept = keptNames(client, revocation)
       yield* Console.log(
-        `Nobody joins ${membership.slug} by ${bold(printable(invite.label))} (${shortKey(invite.publicKey)}) any more. ${kept === "" ? "Nobody who is a member had." : `They had, and stay: ${printable(kept)}.`}`,
+        [
+          isKey
+            ? `${what} is revoked in ${membership.slug}. Neither the owner nor an admin is known to have signed an invite with it.`
+            : `${what} is revoked: nobody joins ${membership.slug} by it any more.`,
+          kept === "" ? "No member had joined with it." : `Members who joined with it stay: ${printable(kept)}.`,
+        ].join(" "),
       )
     },
     Effect.scoped,
@@ -45,8 +63,11 @@ export const revokeInvite = Command.make(
   ]),
 )
 
-const theInvite = (asked: string, all: ReadonlyArray<InviteState>) =>
-  theOneCalled(asked, all, ({ invite }) => ({ key: invite.publicKey, name: invite.label }), {
-    none: `there is no invite ${asked}`,
-    several: `${asked} may be any of several; write its key`,
-  })
+const isNoMember = ({ displayName, pubkey }: { readonly displayName: string | undefined; readonly pubkey: string }) =>
+  displayName === undefined
+    ? Effect.void
+    : Effect.fail(
+        new Failed({
+          reason: `This is the key of the member ${printable(displayName)}, and not of an invite. Nothing was revoked. To put them out: ${command} revoke ${pubkey}`,
+        }),
+      )

@@ -4,7 +4,7 @@ import { Console, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/unstable/cli"
 import { Failed, failed } from "../Failed.ts"
 import { chosenMeshes, clientLayer, connect } from "../Meshes.ts"
-import { groupWords, outcomeOf } from "../Outcome.ts"
+import { addressee, groupWords, outcomeOf } from "../Outcome.ts"
 import { printable, printJson } from "../Output.ts"
 import * as Flags from "./Flags.ts"
 
@@ -58,7 +58,11 @@ export const send = Command.make(
       const state = receipt.recipients[0]?.state ?? "queued"
       yield* json
         ? printJson({ mesh: slug, target: formatTarget(enqueued.target), messageId: receipt.messageId, state })
-        : Console.log(`${state}: ${to} on ${slug} ${meanings[state]} (${receipt.messageId})`)
+        : Console.log(
+            printable(
+              `${state}: ${addressee(client, to, enqueued)} on ${slug} ${meanings[state]} (${receipt.messageId})`,
+            ),
+          )
     },
     Effect.scoped,
     Effect.provide(clientLayer),

@@ -1,10 +1,11 @@
 /** `verify`: a number to compare by voice with a member, and that it was compared. */
 import { safetyNumber } from "@claudemesh/client/invite/SafetyNumber"
+import { believed } from "@claudemesh/client/roster/ResolveMember"
 import { Console, Effect, Option } from "effect"
 import { Command, Flag } from "effect/unstable/cli"
 import { Failed, failed } from "../Failed.ts"
 import { command } from "../Launch.ts"
-import { clientLayer, connectedTo, memberCalled, theMesh } from "../Meshes.ts"
+import { clientLayer, connectedTo, theMesh } from "../Meshes.ts"
 import { bold, printable, printJson, shortKey } from "../Output.ts"
 import * as Flags from "./Flags.ts"
 
@@ -23,17 +24,14 @@ export const verify = Command.make(
     function* ({ json, matches, mesh, who }) {
       const membership = yield* theMesh(mesh)
       const client = yield* connectedTo(membership)
-      const { displayName, pubkey, standing } = yield* memberCalled(client, who)
-      if (pubkey === membership.pubkey)
-        return yield* new Failed({ reason: "that is you: there is nobody to compare with" })
-      if (standing._tag !== "Verified") {
-        return yield* new Failed({
-          reason: `${printable(displayName)} is no verified member; there is nothing to compare`,
-        })
+      const found = yield* client.resolve(who)
+      const { displayName, pubkey, standing } = yield* Effect.fromResult(believed(who, found))
+      if (pubkey === membership.pubkey) {
+        return yield* new Failed({ reason: "That is you. Name another member to compare keys with." })
       }
       if (matches) yield* client.confirmByVoice(pubkey)
       const number = safetyNumber(membership.meshId, membership.pubkey, pubkey)
-      const verified = matches || standing.byVoiceAt !== undefined
+      const verified = matches || (standing._tag === "Verified" && standing.byVoiceAt !== undefined)
       if (json) return yield* printJson({ mesh: membership.slug, displayName, publicKey: pubkey, number, verified })
       const groups = number.split(" ")
       const lines = [0, 4, 8].map((from) => `  ${bold(groups.slice(from, from + 4).join(" "))}`)

@@ -270,13 +270,16 @@ describe.concurrent("claudemesh send", () => {
       async ({ alice }) => {
         assert.match(
           complaint(await alice("send", "dora", "hi")),
-          /nobody here is "dora"; there are: .*bob \([0-9a-f]{8}\)/,
+          /Nobody here is "dora"\. Members: .*bob \([0-9a-f]{8}\)/,
         )
-        assert.match(complaint(await alice("send", "BOB", "hi")), /"BOB" may be any of: .*Bob \(.*; write the key/)
+        assert.match(
+          complaint(await alice("send", "BOB", "hi")),
+          /"BOB" may be any of: .*Bob \(.*Write the key instead\./,
+        )
         for (const group of ["#Not A Label", "tag:X"]) {
           assert.match(
             complaint(await alice("send", group, "hi")),
-            /^claudemesh: nobody here is .*; a group is '#channel'/,
+            /^claudemesh: Nobody here is .* A group is '#channel'/,
           )
         }
         assert.notInclude(complaint(await alice("send", "dora", "hi")), "a group is")

@@ -6,7 +6,7 @@
 import { Database } from "bun:sqlite"
 import { randomBytes } from "node:crypto"
 import { mkdtempSync } from "node:fs"
-import { cp, readFile, rm, writeFile } from "node:fs/promises"
+import { chmod, cp, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, assert, describe, it, vi } from "@effect/vitest"
@@ -163,18 +163,18 @@ describe.concurrent("a member that the database made up", () => {
           [eve.memberId, eve.keys.publicKey, id("Bob")],
         ),
       )
-      const listed = named(json(await ann("peers", "--json")), "Bob")
-      assert.lengthOf(listed, 2)
-      for (const row of listed) {
-        const real = row["publicKey"] === key("Bob")
-        assert.deepInclude(row, { member: real ? "certified" : "uncertified", role: real ? "member" : null })
-        if (!real) assert.match(String(row["why"]), /not verified/)
-      }
+      const listed = json(await ann("peers", "--json"))
+      const [real, ...namesakes] = named(listed, "Bob")
+      assert.deepInclude(real, { publicKey: key("Bob"), member: "certified", role: "member" })
+      assert.deepStrictEqual(namesakes, [])
+      const hersListed = listed.find(({ publicKey }) => publicKey === eve.keys.publicKey)
+      assert.deepInclude(hersListed, { displayName: null, brokerSays: "Bob", member: "uncertified", role: null })
+      assert.match(String(hersListed?.["why"]), /not certified/)
       // The broker lets her in: it believes its rows. She sees sessions and sizes, and no text.
       const hers = await RawClient.greetedV2(broker.url, eve)
       const [sent] = jsonLines(await ann("send", "Bob", "for the real Bob", "--json"))
       assert.strictEqual(sent?.["target"], key("Bob"))
-      assert.match(complaint(await ann("send", eve.keys.publicKey, "for Eve")), /not verified/)
+      assert.match(complaint(await ann("send", eve.keys.publicKey, "for Eve")), /not certified/)
       const [group] = jsonLines(await ann("send", "*", "for all of us", "--json"))
       assert.notInclude(JSON.stringify(group?.["recipients"]), eve.keys.publicKey)
       hers.send(sendFrame("m1", key("Ann"), "I am Bob", eve.keys))
@@ -210,11 +210,68 @@ describe.concurrent("a member that the database made up", () => {
         )
       })
       for (const person of [ann, carl]) {
-        const [row] = named(json(await person("peers", "--json")), "Eve")
-        assert.deepInclude(row, { member: "uncertified", role: null })
+        const row = json(await person("peers", "--json")).find(({ brokerSays }) => brokerSays === "Eve")
+        assert.deepInclude(row, { displayName: null, member: "uncertified", role: null })
         assert.match(String(row?.["why"]), /its invite was not signed by who it says/)
-        assert.match(complaint(await person("send", "Eve", "hello")), /not verified|nobody here is "Eve"/)
+        assert.match(complaint(await person("send", "Eve", "hello")), /No certified member is "Eve"/)
       }
+    }),
+  )
+})
+
+describe.concurrent("a key that the database lists under the name of a member whom it hides", () => {
+  it.live("is not what the name means, to any command, and only its whole key is that key", () =>
+    story(async ({ ann, carl, changed, id, key, rows }) => {
+      const eve = newKeys().publicKey
+      await changed((database) =>
+        database.run("UPDATE member SET id = ?, public_key = ? WHERE id = ?", [newId(), eve, id("Bob")]),
+      )
+      const listed = await ann("peers", "--json")
+      assert.deepInclude(named(json(listed), "Bob")[0], { publicKey: key("Bob"), listed: false, member: "certified" })
+      assert.match(listed.stderr, /the broker does not list Bob \([0-9a-f]{8}\), who is certified/)
+      assert.match(listed.stderr, /the broker lists the key [0-9a-f]{8} as "Bob"; it is not certified/)
+      const [compared] = jsonLines(await ann("verify", "Bob", "--json"))
+      assert.strictEqual(compared?.["publicKey"], key("Bob"))
+      assert.match(complaint(await ann("verify", eve)), /not certified/)
+      assert.match(complaint(await ann("revoke", eve.slice(0, 12))), /No certified member is/)
+      // Carl has never seen the real one: he is told so, and no other is taken for him.
+      assert.match(complaint(await carl("verify", "Bob")), /No certified member is "Bob"\. The broker lists the key/)
+
+      assert.match(done(await ann("revoke", "Bob")), new RegExp(`^Bob \\(${key("Bob").slice(0, 8)}\\) is out of team`))
+      assert.match(done(await ann("revoke", "Bob")), /^Bob \([0-9a-f]{8}\) is out of team already: it was revoked at/)
+      const [other] = jsonLines(await ann("revoke", eve, "--json"))
+      assert.deepInclude(other, { displayName: null, publicKey: eve, certified: false, already: false })
+      const subjects = (await rows("SELECT subject FROM revocation ORDER BY version")).map(({ subject }) => subject)
+      assert.deepStrictEqual(subjects, [key("Bob"), eve])
+    }),
+  )
+})
+
+describe.concurrent("an invite's label that the database changed", () => {
+  it.live("is nobody's word: the label finds the invite that was signed with it, or none", () =>
+    story(async ({ ann, changed, folder, key, rows }) => {
+      const [front] = jsonLines(await ann("invite", "--name", "front door", "--json"))
+      const [back] = jsonLines(await ann("invite", "--name", "back door", "--json"))
+      await changed((database) => {
+        database.run("UPDATE invite SET label = 'front door' WHERE public_key = ?", [String(back?.["invite"])])
+        database.run("DELETE FROM invite WHERE public_key = ?", [String(front?.["invite"])])
+      })
+      const listed = await ann("invites")
+      assert.match(done(listed), /front door +member +\? of 1 +\S+ +not listed by the broker +the owner\n/)
+      assert.include(listed.stderr, `an invite with the key ${String(back?.["invite"])} that is not genuine`)
+      // On another machine of hers nothing is known of what she had made on this one.
+      const elsewhere = join(folder, "elsewhere")
+      await cp(join(folder, "ann", "config.json"), join(elsewhere, "config.json"))
+      await chmod(elsewhere, 0o700)
+      const refused = await claudemesh(["revoke-invite", "front door"], { CLAUDEMESH_HOME: elsewhere })
+      assert.match(complaint(refused), /There is no invite "front door"\. Invites: .*for 2 members/)
+      assert.match(complaint(await ann("revoke-invite", key("Bob"))), /the key of the member Bob, and not of an invite/)
+
+      assert.match(done(await ann("revoke-invite", "front door")), /^Invite "?front door"? .* is revoked: nobody joins/)
+      assert.match(done(await ann("revoke-invite", "front door")), /is revoked already/)
+      assert.match(done(await ann("revoke-invite", String(back?.["invite"]))), /^Invite .*back door/)
+      const subjects = (await rows("SELECT subject FROM revocation ORDER BY version")).map(({ subject }) => subject)
+      assert.deepStrictEqual(subjects, [front?.["invite"], back?.["invite"]])
     }),
   )
 })
@@ -231,11 +288,12 @@ describe.concurrent("a member's row that the database changed", () => {
       const fresh = json(await carl("peers", "--json")).find((row) => row["publicKey"] === publicKey)
       assert.deepInclude(fresh, { member: "uncertified", role: null })
       for (const person of [ann, carl]) {
-        for (const who of ["Bob", publicKey]) {
-          assert.match(complaint(await person("send", who, "hello")), /is said to be|not verified|nobody here is "Bob"/)
-        }
+        assert.match(complaint(await person("send", publicKey, "hello")), /is said to be|not certified/)
         await person("send", "*", "all of you")
       }
+      // Ann knows whose name that is; Carl has never seen him.
+      assert.match(complaint(await carl("send", "Bob", "hello")), /No certified member is "Bob"/)
+      assert.match(complaint(await ann("send", "Bob", "hello")), /unknown_target/)
       assert.deepStrictEqual(await rows(`SELECT * FROM delivery WHERE member_id = '${id("Bob")}'`), [])
     }),
   )

@@ -189,13 +189,16 @@ describe.concurrent("send_message", () => {
             assert.deepStrictEqual([push["messageId"], push["targetSpec"]], [messageIdOf(sent), resolved])
           }
           const unknown = await one.call("send_message", { target: "dora", message: "hi" })
-          failedWith(unknown, /^nobody here is "dora"; there are: .*bob \([0-9a-f]{8}\)/)
+          failedWith(unknown, /^Nobody here is "dora"\. Members: .*bob \([0-9a-f]{8}\)/)
           for (const name of ["alice", "carol", "Carol"]) assert.include(unknown.text, `${name} (`)
           const ambiguous = await one.call("send_message", { target: "CAROL", message: "hi" })
-          failedWith(ambiguous, /^"CAROL" may be any of: .*carol \(.*Carol \(.*; write the key$|Carol \(.*carol \(/)
+          failedWith(
+            ambiguous,
+            /^"CAROL" may be any of: .*carol \(.*Carol \(.*Write the key instead\.$|Carol \(.*carol \(/,
+          )
           failedWith(
             await one.call("send_message", { target: "#Not A Label", message: "hi" }),
-            /^nobody here is .*; a group is '#channel' or tag:label/,
+            /^Nobody here is .* A group is '#channel' or tag:label/,
           )
 
           const self = succeeded(await one.call("send_message", { target: "alice", message: "a note" }))

@@ -1,58 +1,102 @@
-/** Who is in the mesh, as the broker last said it, and who of them is proved: what it says of a name is not. */
+/**
+ * Who is in the mesh: those whom this machine knows by their certificates, whether the broker lists them or not, and the
+ * keys that the broker lists beside them. A name is a certificate's. What the broker calls a key is no name.
+ */
 import type { DisplayName, MemberId, PublicKey } from "@claudemesh/domain/Ids"
 import type { Role } from "@claudemesh/domain/trust/Invite"
 import type { Profile } from "@claudemesh/domain/trust/Plaintext"
 import type { Member, Peer, Presence } from "@claudemesh/domain/wire/BrokerFrame"
+import { brokerWords } from "../connection/BrokerWords.ts"
 import type { MemberStanding } from "../trust/MemberStanding.ts"
 import type { TrustBook } from "../trust/TrustBook.ts"
 
-/** All members, and the sessions that are attached. */
+/** As the broker last said it: all members, and the sessions that are attached. */
 export interface Roster {
   readonly members: ReadonlyArray<Member>
   readonly peers: ReadonlyArray<Peer>
 }
 
-export interface MemberView {
+interface View {
   readonly memberId: MemberId
   readonly pubkey: PublicKey
-  readonly displayName: DisplayName
-  /** Where the name is from: nobody but the broker says it of a member without a good certificate. */
-  readonly nameFrom: "certificate" | "broker"
   readonly role: Role | undefined
   readonly standing: MemberStanding
   readonly protocol: Member["protocol"]
+  /** Whether the broker lists it. It may hide a member, and list a key of its own. */
+  readonly isListed: boolean
 }
 
+/** It was certified once; its standing says whether it is a member still. */
+export interface CertifiedView extends View {
+  readonly displayName: DisplayName
+}
+
+/** A key that the broker lists, and that nobody certified as far as this machine knows. */
+export interface UncertifiedView extends View {
+  readonly displayName: undefined
+  /** What the broker calls it. It explains, and finds nobody. */
+  readonly brokerSays: string
+}
+
+export type MemberView = CertifiedView | UncertifiedView
+
 /** A live session; `displayName` is its member's. What it says of itself, its own name too, is there if it is proved. */
-export type PeerView = Omit<Peer, "profile"> &
-  Pick<MemberView, "nameFrom" | "standing"> & { readonly profile: Profile | undefined }
+export type PeerView = Omit<Peer, "profile" | "displayName"> &
+  Pick<MemberView, "displayName" | "standing"> & { readonly profile: Profile | undefined }
 
 export const withPresence = (roster: Roster, { event, peer }: typeof Presence.Type): Roster => {
   const others = roster.peers.filter((p) => p.pubkey !== peer.pubkey || p.sessionId !== peer.sessionId)
   return { ...roster, peers: event === "left" ? others : [...others, peer] }
 }
 
-export const namedBy = (
-  book: TrustBook,
-  { displayName, memberId, pubkey }: Pick<Member, "displayName" | "memberId" | "pubkey">,
-) => {
+/** A key by its certificate, where there is one, and not by what the broker says of it. */
+export const namedBy = (book: TrustBook, { memberId, pubkey }: Pick<Member, "memberId" | "pubkey">) => {
   const certificate = book.certificateOf(pubkey)
-  const standing = book.standingOf(pubkey, memberId)
-  return certificate === undefined
-    ? { pubkey, memberId, displayName, nameFrom: "broker" as const, standing }
-    : { ...certificateView(certificate), pubkey, standing }
+  return {
+    pubkey,
+    memberId: certificate?.memberId ?? memberId,
+    displayName: certificate?.displayName,
+    standing: book.standingOf(pubkey, memberId),
+  }
 }
 
-const certificateView = ({ displayName, memberId }: Pick<MemberView, "displayName" | "memberId">) => ({
-  memberId,
-  displayName,
-  nameFrom: "certificate" as const,
-})
-
-export const memberView =
-  (book: TrustBook) =>
-  (member: Member): MemberView => {
-    const named = namedBy(book, member)
-    const role = named.standing._tag === "Verified" ? named.standing.role : undefined
-    return { ...named, role, protocol: member.protocol }
+const viewOf = (
+  book: TrustBook,
+  who: Pick<Member, "memberId" | "pubkey">,
+  listed: Member | undefined,
+): CertifiedView | UncertifiedView => {
+  const { displayName, ...named } = namedBy(book, who)
+  const view = {
+    ...named,
+    role: named.standing._tag === "Verified" ? named.standing.role : undefined,
+    protocol: listed?.protocol,
+    isListed: listed !== undefined,
   }
+  return displayName === undefined
+    ? { ...view, displayName, brokerSays: brokerWords(listed?.displayName ?? "") }
+    : { ...view, displayName }
+}
+
+const isCertified = (view: MemberView): view is CertifiedView => view.displayName !== undefined
+const isUncertified = (view: MemberView): view is UncertifiedView => view.displayName === undefined
+
+/** Whom the broker lists, in its order, and who was certified here once without being listed now. */
+const listedAndOthers = (book: TrustBook, { members }: Pick<Roster, "members">) => {
+  const keys = new Set(members.map(({ pubkey }) => pubkey))
+  const others = book.members.flatMap(({ memberId, publicKey: pubkey }) =>
+    keys.has(pubkey) ? [] : [viewOf(book, { memberId, pubkey }, undefined)],
+  )
+  return { listed: members.map((member) => viewOf(book, member, member)), others: others.filter(isCertified) }
+}
+
+/** All who were ever certified, and who else the broker lists. */
+export const everyone = (book: TrustBook, roster: Pick<Roster, "members">) => {
+  const { listed, others } = listedAndOthers(book, roster)
+  return { certified: [...listed.filter(isCertified), ...others], uncertified: listed.filter(isUncertified) }
+}
+
+/** For a list: whom the broker lists, members or not, and the members whom it does not. */
+export const listOf = (book: TrustBook, roster: Pick<Roster, "members">): ReadonlyArray<MemberView> => {
+  const { listed, others } = listedAndOthers(book, roster)
+  return [...listed, ...others.filter(({ standing }) => standing._tag === "Verified")]
+}

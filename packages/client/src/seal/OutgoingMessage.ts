@@ -4,7 +4,8 @@ import type { Priority } from "@claudemesh/domain/routing/Status"
 import { type DirectTarget, formatTarget, isDirect, type Target } from "@claudemesh/domain/routing/Target"
 import { encodeClientFrame } from "@claudemesh/domain/wire/ClientFrame"
 import { Crypto, Effect, Result } from "effect"
-import { type Directory, type ResolveError, resolveTarget, unknown, untrusted } from "../roster/ResolveTarget.ts"
+import { type Directory, type ResolveError, memberCalled, untrusted } from "../roster/ResolveMember.ts"
+import { resolveTarget } from "../roster/ResolveTarget.ts"
 import type { Roster } from "../roster/Roster.ts"
 import type { TrustBook, VerifiedMember } from "../trust/TrustBook.ts"
 import { recipientSpeaksV1, sealGroupMessage, sealMessage, type Unsealed } from "./SealMessage.ts"
@@ -61,9 +62,9 @@ const recipientOf = (
   { book, directory }: { readonly book: TrustBook; readonly directory: Directory },
 ): Effect.Effect<VerifiedMember, ResolveError> => {
   const to = formatTarget(target)
-  const shown = directory.members.find(({ pubkey }) => pubkey === target.key)
-  if (shown === undefined) return Effect.fail(unknown(to, directory))
   return Effect.fromResult(
-    Result.mapError(book.verified(target.key, shown.memberId), (standing) => untrusted(to, shown, standing)),
+    Result.flatMap(memberCalled(target.key, directory), (member) =>
+      Result.mapError(book.verified(target.key), (standing) => untrusted(to, { ...member, standing })),
+    ),
   )
 }

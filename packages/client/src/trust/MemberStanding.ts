@@ -19,7 +19,7 @@ export type MemberStanding = Data.TaggedEnum<{
 }>
 export const MemberStanding = Data.taggedEnum<MemberStanding>()
 
-const doubts: Readonly<Record<Extract<MemberStanding, { _tag: "Unverified" }>["doubt"], string>> = {
+export const doubtWords: Readonly<Record<Extract<MemberStanding, { _tag: "Unverified" }>["doubt"], string>> = {
   no_owner_key:
     "this mesh was joined with one of the first clients, so its owner's key is not known here; join it again by an invite link",
   not_asked: "its proof could not be asked for yet",
@@ -41,7 +41,7 @@ export const whyNot = (standing: Exclude<MemberStanding, { readonly _tag: "Verif
     case "Revoked":
       return `it was revoked at ${standing.at} by ${standing.by.slice(0, 8)}`
     case "Unverified":
-      return `it is not verified: ${doubts[standing.doubt]}`
+      return `it is not certified: ${doubtWords[standing.doubt]}`
     case "KeyChanged":
       return `its key was ${standing.pinned.slice(0, 8)} and is said to be ${standing.shown.slice(0, 8)} now`
   }

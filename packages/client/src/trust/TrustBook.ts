@@ -10,7 +10,7 @@
 import type { DisplayName, MemberId, PublicKey } from "@claudemesh/domain/Ids"
 import { isoFromMillis, type IsoTime } from "@claudemesh/domain/IsoTime"
 import type { Certificate } from "@claudemesh/domain/trust/Certificate"
-import type { Role } from "@claudemesh/domain/trust/Invite"
+import type { Invite, Role } from "@claudemesh/domain/trust/Invite"
 import { type Revocation, revocationHash } from "@claudemesh/domain/trust/Revocation"
 import { type Doubt, TrustRegister } from "@claudemesh/domain/trust/TrustRegister"
 import type { Trust } from "@claudemesh/domain/wire/BrokerFrame"
@@ -70,7 +70,7 @@ export class TrustBook {
   readonly #sodium: typeof Sodium.Service
   readonly #pins = new Map<PublicKey, Pin>()
   readonly #keyOf = new Map<MemberId, PublicKey>()
-  /** A pinned member came by them, so they stay as they are. */
+  /** A pinned member came by them, or they were made on this machine: they stay as they are. */
   readonly #provenInvites = new Set<PublicKey>()
   readonly #asked = new Set<PublicKey>()
   /** Proved under a member id that has another key. */
@@ -103,6 +103,7 @@ export class TrustBook {
       register.learnCertificate(pin.certificate)
       this.#pin(pin, register)
     }
+    this.keepInvites(known.invites)
     for (const { at, publicKey } of known.byVoice) this.#byVoice.set(publicKey, at)
     for (const revocation of known.revocations) {
       const learnt = register.learnRevocation(revocation, true)
@@ -255,6 +256,32 @@ export class TrustBook {
         return MemberStanding.Unverified({ doubt: doubt ?? (this.#asked.has(key) ? "no_certificate" : "not_asked") })
       }
     }
+  }
+
+  /** All who were proved once, also if they were revoked since. */
+  get members(): ReadonlyArray<Certificate> {
+    return [...this.#pins.values()].map(({ certificate }) => certificate)
+  }
+
+  /** Those that members came by, and those that were made on this machine. */
+  get invites(): ReadonlyArray<Invite> {
+    return [...(this.#register?.invites.values() ?? [])]
+  }
+
+  /** What this machine remembers of invites is kept also where nobody came by them yet. */
+  keepInvites(invites: ReadonlyArray<Invite>): void {
+    const register = this.#register
+    if (register === undefined) return
+    for (const invite of invites) {
+      if (this.#provenInvites.has(invite.publicKey) || register.inviteStanding(invite).doubt !== undefined) continue
+      register.learnInvite(invite)
+      this.#provenInvites.add(invite.publicKey)
+    }
+  }
+
+  /** Whether the owner or an admin signed it, and what has ended it since. */
+  inviteStanding(invite: Invite): ReturnType<TrustRegister["inviteStanding"]> {
+    return this.#register?.inviteStanding(invite) ?? { doubt: "issuer_unproved", revocation: undefined }
   }
 
   /** Of a key that was proved once, also when it was revoked since. */

@@ -105,6 +105,7 @@ export const makeTrustKeeper = Effect.fnUntraced(function* (options: {
     recalled = known
     const certificates = known.members.map(({ certificate }) => certificate)
     const { refused } = book.learn({ ...known, certificates }, yield* Clock.currentTimeMillis)
+    book.keepInvites(known.invites)
     if (refused !== undefined) yield* alarm(`this machine remembers another list of revocations than ours: ${refused}`)
   }).pipe(Effect.ignore)
 

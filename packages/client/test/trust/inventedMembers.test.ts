@@ -69,7 +69,7 @@ layer(testLayer)("a broker that invents a member", (it) => {
         const named = yield* Effect.flip(client.send({ ...hello, to: "Mallory" }))
         assert.include(named.message, why)
         const shown = (yield* client.roster).find(({ pubkey }) => pubkey === invented.publicKey)
-        assert.deepInclude(shown, { nameFrom: "broker", role: undefined })
+        assert.deepInclude(shown, { displayName: undefined, brokerSays: "Mallory", role: undefined })
         assert.isUndefined(client.nameOf(invented.publicKey))
       }),
     )

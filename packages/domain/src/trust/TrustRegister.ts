@@ -202,9 +202,19 @@ export class TrustRegister {
 
   /** Why an invite gives nothing: for the broker that is to store it, and for who was given a link. */
   inviteDoubt(invite: Invite): Doubt | undefined {
+    const standing = this.inviteStanding(invite)
+    if (standing.doubt !== undefined) return standing.doubt
+    return standing.revocation === undefined ? undefined : "issuer_unproved"
+  }
+
+  /**
+   * Without a doubt the owner or an admin signed it, and what it says is their word, also if it was revoked since or they
+   * were.
+   */
+  inviteStanding(invite: Invite): { readonly doubt: Doubt | undefined; readonly revocation: Revocation | undefined } {
     const chain = this.#inviteChain(invite, true)
-    if (typeof chain === "string") return chain
-    return this.#revocationOf(chain) === undefined ? undefined : "issuer_unproved"
+    if (typeof chain === "string") return { doubt: chain, revocation: undefined }
+    return { doubt: undefined, revocation: this.#revocationOf(chain) }
   }
 
   /** Why a certificate that is not known yet proves nothing. */

@@ -177,6 +177,17 @@ describe("a member", () => {
 })
 
 describe("an invite", () => {
+  it("that was signed by who may stays their word when it, or they, are revoked", () => {
+    const register = withAdmin()
+    const later = inviteFrom(keysOf("later"), {}, ann)
+    assert.deepStrictEqual(register.inviteStanding(later), { doubt: undefined, revocation: undefined })
+    assert.isTrue(Result.isSuccess(revoke(register, ann, owner, [])))
+    const { doubt, revocation } = register.inviteStanding(later)
+    assert.deepStrictEqual([doubt, revocation?.subject], [undefined, ann.key])
+    const forged = inviteFrom(keysOf("later"), { issuer: ann.key }, mallory)
+    assert.strictEqual(register.inviteStanding(forged).doubt, "bad_invite_signature")
+  })
+
   it("of a plain member gives nothing", () => {
     const register = withMember()
     register.learnInvite(inviteFrom(annsInvite, {}, bob))

@@ -61,10 +61,15 @@ const listed = (client: BrokerClient, after: string | undefined): Effect.Effect<
       const last = after === undefined ? undefined : lastOf(places, after)
       if (after !== undefined && last === undefined) return undefined
       const rest = last === undefined ? places : places.filter((place) => inOrder(last, place) < 0)
-      const connected = places.filter(({ sessions }) => sessions.length > 0).length
+      const certified = places.filter(({ member }) => member.displayName !== undefined)
+      const connected = certified.filter(({ isAway }) => !isAway).length
+      const others = places.length - certified.length
       return {
         mesh,
-        words: `${places.length} ${places.length === 1 ? "member" : "members"}, ${connected} connected.`,
+        words: [
+          `${certified.length} ${certified.length === 1 ? "member" : "members"}, ${connected} connected.`,
+          ...(others === 0 ? [] : [`The broker lists ${others} more that nobody certified.`]),
+        ].join(" "),
         entries: rest.map((place): Entry => ({ place: placeOf(place), text: shown(place, own) })),
       }
     }),
@@ -86,9 +91,11 @@ const placed = (member: MemberView, sessions: ReadonlyArray<PeerView>): Placed =
   sessions,
 })
 
+/** Keys that the broker lists without being members' come last: no number of them stands before a member. */
 const inOrder = (a: Placed, b: Placed): number =>
+  Number(a.member.displayName === undefined) - Number(b.member.displayName === undefined) ||
   Number(a.isAway) - Number(b.isAway) ||
-  compare(a.member.displayName.toLowerCase(), b.member.displayName.toLowerCase()) ||
+  compare(a.member.displayName?.toLowerCase() ?? "", b.member.displayName?.toLowerCase() ?? "") ||
   compare(a.member.pubkey, b.member.pubkey)
 
 const compare = (a: string, b: string): number => (a === b ? 0 : a < b ? -1 : 1)
@@ -103,13 +110,18 @@ const lastOf = (places: ReadonlyArray<Placed>, place: string): Placed | undefine
 }
 
 const shown = ({ member, sessions }: Placed, own: string): string => {
-  const { displayName, pubkey, standing } = member
-  const name = `${harmless(displayName)}${pubkey === own ? " (you)" : ""}, key ${shortKey(pubkey)}`
+  const { displayName, isListed, pubkey, standing } = member
+  const called =
+    displayName === undefined
+      ? `no name (the broker calls it ${quoted(member.brokerSays, nameCharactersMax)})`
+      : harmless(displayName)
+  const name = `${called}${pubkey === own ? " (you)" : ""}, key ${shortKey(pubkey)}`
   const doubt =
     standing._tag === "Verified"
       ? ""
       : `, ${membershipOf(standing)}: nothing is sent to it, since ${harmless(whyNot(standing))}`
-  const state = sessions.length === 0 ? "away" : `${sessions.length} ${sessions.length === 1 ? "session" : "sessions"}`
+  const away = isListed ? "away" : "not listed by the broker, which hides them or has lost them"
+  const state = sessions.length === 0 ? away : `${sessions.length} ${sessions.length === 1 ? "session" : "sessions"}`
   const more = sessions.length - listedSessionsMax
   return [
     `- ${name}${doubt}: ${state}`,

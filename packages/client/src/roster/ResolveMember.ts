@@ -1,0 +1,171 @@
+/**
+ * Who is meant by what a person or a model writes, for every command and tool. Names are those of certificates, of whom this
+ * machine knows, so a broker that hides a member or lists a key of its own under a member's name changes nothing. What
+ * fits nobody, or more than one, is answered with who there is, and never guessed.
+ */
+import { DisplayName, PublicKey, SessionId } from "@claudemesh/domain/Ids"
+import type { Peer } from "@claudemesh/domain/wire/BrokerFrame"
+import { Result, Schema } from "effect"
+import { candidatesMax } from "../Limits.ts"
+import { MemberStanding, whyNot } from "../trust/MemberStanding.ts"
+import type { TrustBook } from "../trust/TrustBook.ts"
+import { findNamed, isPublicKey, isSameName, keyBeginning, looksLikeKey, type Named } from "./FindNamed.ts"
+import { type CertifiedView, everyone, type Roster, type UncertifiedView } from "./Roster.ts"
+
+export type Session = Pick<Peer, "pubkey" | "sessionId">
+
+export interface Directory {
+  /** Whom this machine knows by a certificate, also those who are revoked, or whom the broker does not list. */
+  readonly members: ReadonlyArray<CertifiedView>
+  /** Listed by the broker alone: it is explained why they are not found. */
+  readonly strangers: ReadonlyArray<UncertifiedView>
+  readonly peers: ReadonlyArray<Session>
+  /** From its proved profile. */
+  readonly sessionName: (session: Session) => DisplayName | undefined
+  /** Of anybody who was ever certified. */
+  readonly isMemberName: (name: DisplayName) => boolean
+  readonly standingOf: (key: PublicKey) => MemberStanding
+}
+
+export const directoryOf = (book: TrustBook, roster: Roster, sessionName: Directory["sessionName"]): Directory => {
+  const { certified, uncertified } = everyone(book, roster)
+  return {
+    members: certified,
+    strangers: uncertified,
+    peers: roster.peers,
+    sessionName,
+    isMemberName: (name) => book.isMemberName(name),
+    standingOf: (key) => book.standingOf(key),
+  }
+}
+
+export const Candidate = Schema.Struct({
+  name: DisplayName,
+  key: PublicKey,
+  sessions: Schema.Array(SessionId),
+})
+export type Candidate = typeof Candidate.Type
+
+const listed = (candidates: ReadonlyArray<Candidate>, more = 0): string => {
+  const keys = candidates.map(({ key }) => key)
+  const names = candidates.map(({ key, name }) => `${name} (${keyBeginning(key, keys)})`).join(", ")
+  return more === 0 ? names : `${names}, and ${more} more`
+}
+
+/** What begins as a group and is none was meant as one, most likely. */
+const groupHint = (to: string): string =>
+  to.startsWith("#") || to.startsWith("tag:")
+    ? " A group is '#channel' or tag:label, in lower-case letters, digits, . _ or -."
+    : ""
+
+export class UnknownTarget extends Schema.TaggedError<UnknownTarget>()("UnknownTarget", {
+  target: Schema.String,
+  candidates: Schema.Array(Candidate),
+  /** That are not among the candidates. */
+  more: Schema.Int,
+}) {
+  override get message() {
+    const members =
+      this.candidates.length === 0 ? "Nobody is certified here." : `Members: ${listed(this.candidates, this.more)}.`
+    return `Nobody here is ${JSON.stringify(this.target)}. ${members}${groupHint(this.target)}`
+  }
+}
+
+export class AmbiguousTarget extends Schema.TaggedError<AmbiguousTarget>()("AmbiguousTarget", {
+  target: Schema.String,
+  candidates: Schema.Array(Candidate),
+}) {
+  override get message() {
+    return `${JSON.stringify(this.target)} may be any of: ${listed(this.candidates)}. Write the key instead.`
+  }
+}
+
+/** It fits a key that is not certified, or not any more. */
+export class UntrustedTarget extends Schema.TaggedError<UntrustedTarget>()("UntrustedTarget", {
+  target: Schema.String,
+  key: PublicKey,
+  /** Its certificate's. */
+  displayName: Schema.UndefinedOr(DisplayName),
+  /** Where nothing but the broker's word says that the key is who was asked for. */
+  brokerSays: Schema.UndefinedOr(Schema.String),
+  standing: Schema.Literals(["Revoked", "Unverified", "KeyChanged"]),
+  why: Schema.String,
+  candidates: Schema.Array(Candidate),
+}) {
+  override get message() {
+    if (this.brokerSays !== undefined) {
+      return `No certified member is ${JSON.stringify(this.target)}. The broker lists the key ${this.key} as ${JSON.stringify(this.brokerSays)}, and ${this.why}.`
+    }
+    const who = this.displayName === undefined ? this.key : `${this.displayName} (${this.key.slice(0, 8)})`
+    return `${who} is not a member: ${this.why}.`
+  }
+}
+
+export type ResolveError = UnknownTarget | AmbiguousTarget | UntrustedTarget
+
+/** `Uncertified`: a whole key that nobody certified, which is who it is and has no name. */
+export type Resolved = CertifiedView | Pick<UncertifiedView, "displayName" | "pubkey" | "standing">
+
+const asNamed = ({ displayName, pubkey, standing }: CertifiedView): Named => ({
+  key: pubkey,
+  name: displayName,
+  isEnded: standing._tag !== "Verified",
+})
+
+/** Also one who was revoked, and any whole key: whether that will do is the caller's to say. */
+export const resolveMember = (asked: string, directory: Directory): Result.Result<Resolved, ResolveError> => {
+  const [only, ...others] = findNamed(asked, directory.members, asNamed)
+  if (only !== undefined && others.length === 0) return Result.succeed(only)
+  if (only !== undefined) {
+    return Result.fail(new AmbiguousTarget({ target: asked, candidates: [only, ...others].map(candidate(directory)) }))
+  }
+  if (isPublicKey(asked)) {
+    const stranger = directory.strangers.find(({ pubkey }) => pubkey === asked)
+    return Result.succeed(stranger ?? { pubkey: asked, displayName: undefined, standing: directory.standingOf(asked) })
+  }
+  const called = directory.strangers.find(
+    ({ brokerSays, pubkey }) => isSameName(asked, brokerSays) || (looksLikeKey(asked) && pubkey.startsWith(asked)),
+  )
+  return Result.fail(called === undefined ? unknown(asked, directory) : untrusted(asked, called, called.brokerSays))
+}
+
+/** The same, where only who is a member now will do. */
+export const believed = (asked: string, found: Resolved): Result.Result<CertifiedView, UntrustedTarget> =>
+  found.displayName !== undefined && found.standing._tag === "Verified"
+    ? Result.succeed(found)
+    : Result.fail(untrusted(asked, found))
+
+export const memberCalled = (asked: string, directory: Directory) =>
+  Result.flatMap(resolveMember(asked, directory), (found) => believed(asked, found))
+
+export const untrusted = (
+  target: string,
+  { displayName, pubkey, standing }: Pick<Resolved, "displayName" | "pubkey" | "standing">,
+  brokerSays?: string,
+): UntrustedTarget =>
+  new UntrustedTarget({
+    target,
+    key: pubkey,
+    displayName,
+    brokerSays,
+    standing: standing._tag === "Verified" ? "Unverified" : standing._tag,
+    why: standing._tag === "Verified" ? "it is not certified" : whyNot(standing),
+    candidates: [],
+  })
+
+export const candidate =
+  ({ peers }: Pick<Directory, "peers">) =>
+  ({ displayName, pubkey }: CertifiedView): Candidate => ({
+    name: displayName,
+    key: pubkey,
+    sessions: peers.filter((peer) => peer.pubkey === pubkey).map(({ sessionId }) => sessionId),
+  })
+
+export const unknown = (target: string, directory: Directory): UnknownTarget => {
+  const members = directory.members.filter(({ standing }) => standing._tag === "Verified")
+  return new UnknownTarget({
+    target,
+    candidates: members.slice(0, candidatesMax).map(candidate(directory)),
+    more: Math.max(0, members.length - candidatesMax),
+  })
+}
