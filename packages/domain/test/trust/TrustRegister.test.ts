@@ -181,7 +181,7 @@ describe("an invite", () => {
     const register = withAdmin()
     const later = inviteFrom(keysOf("later"), {}, ann)
     assert.deepStrictEqual(register.inviteStanding(later), { doubt: undefined, revocation: undefined })
-    assert.isTrue(Result.isSuccess(revoke(register, ann, owner, [])))
+    assert.isTrue(Result.isSuccess(register.learnRevocation(revocationIn(register, ann.key, owner))))
     const { doubt, revocation } = register.inviteStanding(later)
     assert.deepStrictEqual([doubt, revocation?.subject], [undefined, ann.key])
     const forged = inviteFrom(keysOf("later"), { issuer: ann.key }, mallory)
