@@ -112,7 +112,7 @@ describe.concurrent("admins, by the commands", () => {
           complaint(await ann("send", "Bob", "are you there?")),
           /Bob \([0-9a-f]{8}\) is not a member: it was revoked at/,
         )
-        assert.match(done(await ann("inbox")), /Bob \(team, .*revoked: no member any more\)\nlast words\n/)
+        assert.match(done(await ann("inbox")), /Bob \(team, .*revoked: not a member any more\)\nlast words\n/)
         assert.match(done(await ann("send", "Carl", "still here")), /^queued: Carl/)
         assert.match(done(await carl("inbox")), /Ann \(.*\)\nstill here\n/)
 
