@@ -10,7 +10,8 @@ import { harmless } from "./WrapUntrusted.ts"
 export interface Entry {
   /** Behind which a list can go on. */
   readonly place: string
-  readonly text: string
+  /** Written when it has a place in the answer: a list may be long. */
+  readonly text: () => string
 }
 
 export interface MeshList {
@@ -30,23 +31,37 @@ export const listing = (
   for (const [index, { entries, mesh, words }] of meshes.entries()) {
     const share = Math.floor(left / (meshes.length - index))
     const head = `Mesh ${mesh}: ${harmless(words)}`
-    const more = (count: number, shown: number) => {
+    const more = (_: number, shown: number) => {
+      const count = entries.length - shown
       const from = shown === 0 ? { mesh } : { after: `${mesh}/${entries[shown - 1]?.place}` }
       const what = count === 1 ? of.one : of.many
       return `${count}${shown === 0 ? "" : " more"} ${what}: call ${of.tool} with ${JSON.stringify(from)}.`
     }
-    const texts = entries.map(({ text }) => text)
+    const texts = textsUpTo(entries, share)
     const count = countFitting(texts, share - head.length - wrappingCharacters, more)
     const block = [
       head,
       ...(count === 0 ? [] : ["<peer-list>", ...texts.slice(0, count), "</peer-list>"]),
-      ...(count === entries.length ? [] : [more(entries.length - count, count)]),
+      ...(count === entries.length ? [] : [more(0, count)]),
     ].join("\n")
     blocks.push(block)
     left -= block.length + 2
   }
   const shown = fitted(blocks, bodyCharactersMax, (count) => `${count} more meshes: name one, as {"mesh": …}.`)
   return { text: shown.join("\n\n") || noMesh }
+}
+
+/** All, or more than have a place. */
+const textsUpTo = (entries: ReadonlyArray<Entry>, charactersMax: number): ReadonlyArray<string> => {
+  const texts: Array<string> = []
+  let used = 0
+  for (const { text } of entries) {
+    if (used > charactersMax) break
+    const written = text()
+    used += written.length + 1
+    texts.push(written)
+  }
+  return texts
 }
 
 const wrappingCharacters = "\n<peer-list>\n\n</peer-list>\n\n".length

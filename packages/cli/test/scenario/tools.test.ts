@@ -428,6 +428,46 @@ describe.concurrent("check_messages", () => {
     ),
   )
 
+  it.live("shows three messages of 48 kB in parts over successive calls, each call within 20,000 characters (I8)", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { join, mesh, raw } = yield* stage()
+        const one = yield* join("alice")
+        yield* Effect.promise(async () => {
+          const bob = await raw("bob")
+          const long = ["a", "b", "c"].map((letter) => `${letter} word of ${letter} `.repeat(4_800))
+          for (const [index, text] of [...long, "short"].entries()) {
+            await accepted(bob, sendFrame(`m${index}`, keyOf(mesh, "alice"), text, mesh.member("bob").keys))
+          }
+          const first = await one.callUntil("check_messages", some)
+          assert.match(
+            first.text,
+            /\n4 messages wait \(4 urgent\): call check_messages with \{"cursor": "[0-9a-f]+"\}\.$/,
+          )
+          assert.match((await one.call("list_peers")).text, /\n\n4 messages wait \(4 urgent\): call check_messages\.$/)
+          let cursor = cursorOf(first)
+          const parts = [...messagesOf(first)]
+          for (let calls = 0; calls < 20 && parts.at(-1)?.text !== "short"; calls += 1) {
+            const next = await one.call("check_messages", { cursor })
+            parts.push(...messagesOf(next))
+            cursor = cursorOf(next)
+          }
+          const texts = Map.groupBy(parts, ({ label }) => label["id"])
+          assert.deepStrictEqual(
+            [...texts.values()].map((those) => those.map(({ text }) => text).join("")),
+            [...long, "short"],
+          )
+          assert.deepStrictEqual(
+            parts.slice(0, 4).map(({ label }) => label["part"]),
+            ["1 of 4", "2 of 4", "3 of 4", "4 of 4"],
+          )
+          assert.strictEqual((await one.call("check_messages", { cursor })).text, "No messages.")
+          await bob.close()
+        })
+      }),
+    ),
+  )
+
   it.live("says that a message does not open, shows nothing of it, and is done with it (I16)", () =>
     Effect.scoped(
       Effect.gen(function* () {

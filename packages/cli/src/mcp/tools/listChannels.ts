@@ -31,7 +31,10 @@ export const listChannels = tool({
     }).pipe(Effect.catch((error) => Effect.succeed(failure(error.message)))),
 })
 
-const listed = (client: BrokerClient, after: string): Effect.Effect<MeshList> => {
+export const listed = (
+  client: Pick<BrokerClient, "channels"> & { readonly membership: Pick<BrokerClient["membership"], "slug"> },
+  after: string,
+): Effect.Effect<MeshList> => {
   const mesh = client.membership.slug
   const away = (reason: string): MeshList => ({ mesh, words: `not connected (${reason}).`, entries: [] })
   return client.channels.pipe(
@@ -43,7 +46,8 @@ const listed = (client: BrokerClient, after: string): Effect.Effect<MeshList> =>
         .filter(({ channel }) => channel > after)
         .map(({ channel, joined, members, sessions }): Entry => ({
           place: channel,
-          text: `- #${channel}${joined ? " (joined)" : ""}: ${counted(members, "member")}, ${counted(sessions, "session")} there now`,
+          text: () =>
+            `- #${channel}${joined ? " (joined)" : ""}: ${counted(members, "member")}, ${counted(sessions, "session")} there now`,
         })),
     })),
     Effect.timeoutOption(listWaitMillis),

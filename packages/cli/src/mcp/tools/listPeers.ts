@@ -45,7 +45,12 @@ export const listPeers = tool({
 const goneFrom = 'The list has changed, and "after" names nobody in it. Call list_peers without "after".'
 
 /** Undefined where the list cannot go on from there. */
-const listed = (client: BrokerClient, after: string | undefined): Effect.Effect<MeshList | undefined> => {
+export const listed = (
+  client: Pick<BrokerClient, "peers" | "roster"> & {
+    readonly membership: Pick<BrokerClient["membership"], "pubkey" | "slug">
+  },
+  after: string | undefined,
+): Effect.Effect<MeshList | undefined> => {
   const { pubkey: own, slug: mesh } = client.membership
   const away = (reason: string): MeshList => ({ mesh, words: `not connected (${reason}).`, entries: [] })
   return Effect.all([client.roster, client.peers], { concurrency: 2 }).pipe(
@@ -70,7 +75,7 @@ const listed = (client: BrokerClient, after: string | undefined): Effect.Effect<
           `${certified.length} ${certified.length === 1 ? "member" : "members"}, ${connected} connected.`,
           ...(others === 0 ? [] : [`The broker lists ${others} more that nobody certified.`]),
         ].join(" "),
-        entries: rest.map((place): Entry => ({ place: placeOf(place), text: shown(place, own) })),
+        entries: rest.map((place): Entry => ({ place: placeOf(place), text: () => shown(place, own) })),
       }
     }),
     Effect.timeoutOption(listWaitMillis),
