@@ -1,16 +1,12 @@
 /** `mcp`: the MCP server that an agent's host starts. Stdout is MCP's alone. */
-import type { Dialer } from "@claudemesh/client/connection/Dialer"
-import type { SeenMessages } from "@claudemesh/client/inbox/SeenMessages"
-import type { Sodium } from "@claudemesh/client/keys/Sodium"
-import type { BrokerClient, ConnectionState } from "@claudemesh/client/BrokerClient"
-import { makeMeshManager, type MeshManager } from "@claudemesh/client/MeshManager"
-import type { KnownMembers } from "@claudemesh/client/trust/KnownMembers"
 import { Label, SessionId } from "@claudemesh/domain/Ids"
-import { Config, type Crypto, Effect, Option, Schedule, Schema, type Scope } from "effect"
+import { Config, Effect, Option, Schema } from "effect"
 import { Command, Flag } from "effect/unstable/cli"
+import type { Failed } from "../Failed.ts"
+import { makeJoined } from "../mcp/Joined.ts"
 import { goodbyeMillis } from "../mcp/Limits.ts"
 import { workplace } from "../mcp/Workplace.ts"
-import { clientIdentity, clientLayer, joinedMeshes, newSessionId } from "../Meshes.ts"
+import { clientIdentity, clientLayer, newSessionId } from "../Meshes.ts"
 
 const isSessionId = Schema.is(SessionId)
 
@@ -30,41 +26,11 @@ const isProbe = Effect.gen(function* () {
   return Option.isSome(inClaudeCode) && Option.isNone(socket)
 })
 
-const firstTryMillis = 2_000
-const lookAgainMillis = 10
-
-/**
- * A call that comes before a mesh was tried would say that it is not connected, and the agent would give up. A mesh
- * that is away says so at once; only one that hangs is waited for, and not for long.
- */
-const tried = ({ all }: MeshManager) =>
-  Effect.forEach(
-    all,
-    ({ state }) => Effect.repeat(state, { until: isTried, schedule: Schedule.spaced(lookAgainMillis) }),
-    {
-      concurrency: "unbounded",
-    },
-  ).pipe(Effect.timeoutOption(firstTryMillis))
-
-/** In every mesh, and not waited for. One that is away is joined when it is back. */
-const joinAll = (clients: ReadonlyArray<BrokerClient>, channels: ReadonlyArray<Label>) =>
-  Effect.forEach(
-    clients.flatMap((client) => channels.map((channel) => ({ channel, client }))),
-    ({ channel, client }) =>
-      Effect.catch(client.joinChannel(channel), (error) =>
-        Effect.logWarning("a channel is not joined yet", {
-          slug: client.membership.slug,
-          channel,
-          reason: error.message,
-        }),
-      ),
-    { concurrency: "unbounded", discard: true },
-  ).pipe(Effect.forkScoped)
-
 /** Of a hello. */
 const tagsMax = 16
 
-const isTried = ({ _tag }: ConnectionState): boolean => _tag !== "Connecting"
+/** Every tool says the same when it is called. */
+const warn = ({ reason }: Failed) => Effect.logWarning("no mesh can be reached", { reason })
 
 export const mcp = Command.make(
   "mcp",
@@ -83,25 +49,15 @@ export const mcp = Command.make(
   Effect.fn(
     function* ({ channels, tags }) {
       const { serveMcp } = yield* Effect.promise(() => import("../mcp/McpServer.ts"))
-      const memberships = yield* joinedMeshes
       const identity = {
         sessionId: yield* sessionId,
         client: clientIdentity,
         profile: yield* workplace(process.cwd()),
         ...(tags.length > 0 && { tags }),
       }
-      const services = yield* Effect.context<
-        Dialer | KnownMembers | SeenMessages | Sodium | Crypto.Crypto | Scope.Scope
-      >()
-      const manager = yield* Effect.cached(
-        makeMeshManager(memberships, identity).pipe(
-          Effect.tap(tried),
-          Effect.tap(({ all }) => joinAll(all, channels)),
-          Effect.provide(services),
-        ),
-      )
-      if (!(yield* isProbe)) yield* Effect.forkScoped(manager)
-      yield* serveMcp(manager)
+      const joined = yield* makeJoined(identity, channels)
+      if (!(yield* isProbe)) yield* Effect.forkScoped(Effect.catch(joined.now, warn))
+      yield* serveMcp(joined)
     },
     Effect.scoped,
     Effect.provide(clientLayer),
