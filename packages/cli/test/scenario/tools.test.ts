@@ -435,7 +435,7 @@ describe.concurrent("check_messages", () => {
         const one = yield* join("alice")
         yield* Effect.promise(async () => {
           const bob = await raw("bob")
-          const long = ["a", "b", "c"].map((letter) => `${letter} word of ${letter} `.repeat(4_800))
+          const long = ["a", "b", "c"].map((letter) => `${letter} word of ${letter} `.repeat(3_430))
           for (const [index, text] of [...long, "short"].entries()) {
             await accepted(bob, sendFrame(`m${index}`, keyOf(mesh, "alice"), text, mesh.member("bob").keys))
           }
