@@ -16,7 +16,7 @@ const memberOf = (index: number): MemberView => ({
   memberId: MemberId.make(`m${index}`),
   pubkey: keyOf(index),
   displayName: DisplayName.make(`member ${index}`),
-  nameFrom: "certificate",
+  isListed: true,
   role: "member",
   standing: MemberStanding.Verified({ role: "member", byVoiceAt: undefined }),
   protocol: 2,
