@@ -77,10 +77,10 @@ export const groupWords = ({ recipients, unsealed }: Outcome, target: Enqueued["
     const those = recipients.filter((recipient) => recipient.state === state)
     return those.length === 0 ? [] : [`${words}: ${listed(those)}.`]
   })
-  const got = parts.length > 0 ? parts.join(" ") : `Nobody got it: ${nobody(formatTarget(target))}.`
-  return unsealed.length === 0
-    ? got
-    : `${got} Left out, because none of their keys is known or their client cannot open it: ${listed(unsealed)}.`
+  if (unsealed.length === 0)
+    return parts.length > 0 ? parts.join(" ") : `Nobody got it: ${nobody(formatTarget(target))}.`
+  const got = parts.length > 0 ? parts.join(" ") : "Nobody got it."
+  return `${got} Left out, because none of their keys is known or their client cannot open it: ${listed(unsealed)}.`
 }
 
 const nobody = (spec: string): string => {

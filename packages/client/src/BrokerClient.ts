@@ -43,7 +43,7 @@ import { judgeInvites, type InviteView } from "./roster/Invites.ts"
 import { directoryOf, type ResolveError, type Resolved, resolveMember } from "./roster/ResolveMember.ts"
 import { listOf, type MemberView, namedBy, type PeerView, type Roster, withPresence } from "./roster/Roster.ts"
 import { openPush } from "./seal/OpenPush.ts"
-import { composeSend, type OutgoingMessage, verifiedMembers } from "./seal/OutgoingMessage.ts"
+import { composeSend, type NobodyCertified, type OutgoingMessage, verifiedMembers } from "./seal/OutgoingMessage.ts"
 import type { MessageTooLarge } from "./seal/SealMessage.ts"
 import { fitFacts, openProfile, sealProfile, type SummaryTooLong } from "./seal/SealProfile.ts"
 import type { TooManyReaders } from "./seal/SealToMany.ts"
@@ -59,7 +59,14 @@ export type ConnectionState = Data.TaggedEnum<{
 }>
 export const ConnectionState = Data.taggedEnum<ConnectionState>()
 
-export type EnqueueError = ResolveError | TooManyReaders | MessageTooLarge | OutboxFull | ClientStopped | RequestError
+export type EnqueueError =
+  | ResolveError
+  | NobodyCertified
+  | TooManyReaders
+  | MessageTooLarge
+  | OutboxFull
+  | ClientStopped
+  | RequestError
 export type SendError = EnqueueError | SendRefused
 
 /** What the broker did with a message. */

@@ -50,7 +50,7 @@ class Door {
 
 const zoe = DisplayName.make("Zoë")
 
-type Options = Parameters<typeof joinMesh>[0]
+type Options = Parameters<typeof joinMesh<never, never>>[0]
 
 const atDoor = <A, E, R>(
   body: (place: {
@@ -58,7 +58,7 @@ const atDoor = <A, E, R>(
     readonly directory: string
     readonly olga: Membership
     readonly link: string
-    readonly enter: (more?: Partial<Options>) => ReturnType<typeof joinMesh>
+    readonly enter: (more?: Partial<Options>) => ReturnType<typeof joinMesh<never, never>>
     readonly config: typeof ConfigFile.Service
     /** What is written down of joins that are not over. */
     readonly pending: Effect.Effect<ReadonlyArray<string>, StateDbError>
@@ -276,6 +276,41 @@ layer(Layer.merge(testLayer, BunFileSystem.layer))("joining by a link", (it) => 
         const failed = yield* Effect.flip(enter())
         assert.deepInclude(failed, { _tag: "BrokerRefused", error: "used_up" })
         assert.deepStrictEqual(yield* pending, [])
+      }),
+    ),
+  )
+
+  it.effect("proves the key that a first client joined with: as it is certified, else by the link", () =>
+    atDoor(({ config, door, enter, link, olga, pending }) =>
+      Effect.gen(function* () {
+        const zoe = yield* joinedBy(link, "Zoë")
+        const { brokerUrl, displayName, joinedAt, memberId, meshId, name, pubkey, secretKey } = zoe
+        const slug = Slug.make("ours")
+        const earlier = { brokerUrl, displayName, joinedAt, memberId, meshId, name, pubkey, secretKey, slug }
+        yield* config.update(() => Result.succeed([earlier]))
+        const { certificate, invite } = zoe
+        if (certificate === undefined || invite === undefined) return assert.fail("no proof")
+
+        let askedAs: Membership | undefined
+        const proved = yield* enter({
+          displayName: DisplayName.make("Another"),
+          proofOf: (membership) => {
+            askedAs = membership
+            return Effect.succeed({ certificate, invite })
+          },
+        })
+        assert.deepEqual(plain(proved), plain({ ...zoe, slug }))
+        assert.strictEqual(askedAs?.ownerPublicKey, olga.ownerPublicKey)
+        assert.deepEqual(allPlain(yield* config.read), [plain({ ...zoe, slug })])
+        assert.deepStrictEqual([door.asked, yield* pending], [[], []])
+
+        yield* config.update(() => Result.succeed([earlier]))
+        const joined = yield* enter({ displayName: DisplayName.make("Another") })
+        assert.lengthOf(door.asked, 1)
+        assert.deepInclude<unknown>(door.asked[0]?.certificate, { publicKey: pubkey, memberId, displayName: "Zoë" })
+        assert.strictEqual(plainKey(joined.secretKey), plainKey(secretKey))
+        assert.deepEqual(allPlain(yield* config.read), [plain(joined)])
+        assert.strictEqual((yield* Effect.flip(enter()))._tag, "AlreadyJoined")
       }),
     ),
   )

@@ -3,7 +3,7 @@ import { homedir, hostname, userInfo } from "node:os"
 import { dirname, join, resolve } from "node:path"
 import type { DisplayName } from "@claudemesh/domain/Ids"
 import { MemberName } from "@claudemesh/domain/trust/MemberName"
-import { Schema } from "effect"
+import { Option, Schema } from "effect"
 import { quoted } from "../Launch.ts"
 
 const isMemberName = Schema.is(MemberName)
@@ -21,6 +21,10 @@ const homeFlag = (configPath: string): string => {
   const home = dirname(resolve(configPath))
   return home === join(homedir(), ".claudemesh") ? "" : ` -e CLAUDEMESH_HOME=${quoted(home)}`
 }
+
+/** Where a name was asked for that is another one's than what was begun with. */
+export const nameNote = (asked: Option.Option<DisplayName>, displayName: DisplayName): ReadonlyArray<string> =>
+  Option.isSome(asked) && asked.value !== displayName ? [`That is the name that it was begun with, and it stays.`] : []
 
 /** Where the keys are, and how an agent comes to use them. */
 export const nextSteps = (configPath: string): ReadonlyArray<string> => [

@@ -9,7 +9,7 @@ import { Argument, Command, Flag } from "effect/unstable/cli"
 import { Failed, failed } from "../Failed.ts"
 import { bold, printJson } from "../Output.ts"
 import * as Flags from "./Flags.ts"
-import { nextSteps, ownName } from "./Welcome.ts"
+import { nameNote, nextSteps, ownName } from "./Welcome.ts"
 
 export const brokerUrl = (typed: string): Effect.Effect<BrokerUrl, Failed> =>
   Option.match(brokerUrlOf(typed), {
@@ -61,7 +61,11 @@ export const create = Command.make(
         })
       }
       yield* Console.log(
-        [`Made the mesh ${bold(slug)} on ${url}. You are ${bold(displayName)}.`, ...nextSteps(file.path)].join("\n"),
+        [
+          `Made the mesh ${bold(slug)} on ${url}. You are ${bold(displayName)}.`,
+          ...nameNote(as, displayName),
+          ...nextSteps(file.path),
+        ].join("\n"),
       )
     },
     Effect.provide(Sodium.layer),

@@ -24,13 +24,16 @@ export const leave = Command.make(
   Effect.fn(
     function* ({ giveUpOwnerKey, json, slug }) {
       const membership = yield* theMesh(Option.some(slug))
-      const { meshId, ownerSecretKey, pubkey, secretKey } = membership
+      const { meshId, ownerPublicKey, ownerSecretKey, pubkey, secretKey } = membership
       if (ownerSecretKey !== undefined && !giveUpOwnerKey) {
         return yield* new Failed({
           reason: `you own ${slug}: nobody could make its admins any more. Keep the key with: ${command} export ${slug}.json --mesh ${slug}; then leave with --give-up-owner-key`,
         })
       }
+      // Its key can be revoked by who knows the list of revocations, which begins with the owner's key.
+      const isOfFirstClients = ownerPublicKey === undefined
       const leaving = Effect.gen(function* () {
+        if (isOfFirstClients) return false
         const client = yield* connectedTo(membership)
         yield* revokeKey(client, pubkey, { publicKey: pubkey, secretKey })
         return false
@@ -44,13 +47,14 @@ export const leave = Command.make(
       // First: where this is cut off, the mesh is still there to be left again.
       yield* forgetMesh(meshId)
       yield* (yield* ConfigFile).update((meshes) => Result.succeed(meshes.filter((mesh) => mesh.meshId !== meshId)))
-      yield* json
-        ? printJson({ mesh: slug, left: true })
-        : Console.log(
-            wasOut
-              ? `You had been put out of ${bold(slug)}, as its broker says. Your key is forgotten here.`
-              : `You have left ${bold(slug)}. Your key is revoked there, and forgotten here.`,
-          )
+      if (json) return yield* printJson({ mesh: slug, left: true })
+      yield* Console.log(
+        isOfFirstClients
+          ? `Your key in ${bold(slug)} is forgotten here, and still good there: one of the first clients joined it. To end it, ask the mesh's owner to revoke ${pubkey}.`
+          : wasOut
+            ? `You had been put out of ${bold(slug)}, as its broker says. Your key is forgotten here.`
+            : `You have left ${bold(slug)}. Your key is revoked there, and forgotten here.`,
+      )
     },
     Effect.scoped,
     Effect.provide(clientLayer),

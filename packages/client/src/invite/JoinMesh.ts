@@ -50,30 +50,49 @@ export const membershipBy = (
 /** Neither of these invites will ever be good again, so a key that waits for it is of no use. */
 const isOver: ReadonlySet<string> = new Set(["used_up", "expired", "revoked"])
 
+/** What shows that a key is a member's. */
+export type MemberProof = Required<Pick<Membership, "certificate" | "invite">>
+
 /**
  * The key is written down before it is sent, and forgotten once the membership is in the config file. A second try takes
  * the key and the name of the first, since the broker may have them already; also one that comes when all was done.
  */
-export const joinMesh = Effect.fn("JoinMesh")(function* (options: {
+export const joinMesh = Effect.fn("JoinMesh")(function* <E = never, R = never>(options: {
   readonly link: string
   readonly displayName: DisplayName
   /** One's own clients may be of v1, see `Certificate`. */
   readonly allowV1?: boolean
   /** What to call the mesh here, where its own slug is taken. */
   readonly slug?: Slug
+  /** Asks the broker of a mesh that a first client joined whether the key has been certified there since. */
+  readonly proofOf?: (membership: Membership) => Effect.Effect<MemberProof | undefined, E, R>
 }) {
-  const { allowV1 = false, displayName, slug } = options
+  const { allowV1 = false, displayName, proofOf = () => Effect.undefined } = options
   const link = yield* verifyInviteLink(options.link)
   const { brokerUrl, invite } = link
-  const { meshId, publicKey: key } = invite
+  const { meshId, ownerPublicKey, publicKey: key } = invite
   const config = yield* ConfigFile
+  // A first client was here: its key is kept, and proved by the owner that the link names.
+  const earlier = (yield* config.read).find((mesh) => mesh.meshId === meshId && mesh.ownerPublicKey === undefined)
+  const slug = options.slug ?? earlier?.slug
   const wanted = { meshId, slug: slug ?? invite.slug }
+  if (earlier !== undefined) {
+    const proof = yield* proofOf({ ...earlier, brokerUrl, ownerPublicKey })
+    if (proof !== undefined) {
+      const { certificate, invite } = proof
+      const membership = membershipBy({ ...link, invite }, { certificate, secretKey: earlier.secretKey }, wanted.slug)
+      yield* config.update((meshes) => Result.succeed(withMembership(meshes, membership)))
+      return membership
+    }
+  }
+  const keys =
+    earlier === undefined ? newMemberKeys(displayName) : Effect.succeed({ ...earlier, publicKey: earlier.pubkey })
 
   yield* pendingJoins.takeOver(key, `${key.slice(0, 32)}.json`)
   const make = Effect.gen(function* () {
     yield* joinedAlready(yield* config.read, wanted)
     yield* isStillGood(link)
-    return yield* certified(link, yield* newMemberKeys(displayName), allowV1)
+    return yield* certified(link, yield* keys, allowV1)
   })
   const { isNew, pending } = yield* pendingJoins.takeUp(key, make)
   // Read again: another process may have finished the same join, and forgotten it, before we made this one.

@@ -189,11 +189,15 @@ const known: ReadonlySet<string> = new Set(Object.keys(Membership.fields))
 const format = (raw: Json, entries: ReadonlyArray<Json>): string =>
   `${JSON.stringify({ ...raw, version: 2, meshes: entries }, undefined, 2)}\n`
 
-/** With one more, if it is not there: another process may have finished the same. */
-export const withMembership = (meshes: Memberships, membership: Membership): Memberships =>
-  meshes.some(({ meshId, pubkey }) => meshId === membership.meshId && pubkey === membership.pubkey)
-    ? meshes
-    : [...meshes, membership]
+/** It says who owns the mesh. One of a first client does not, and nobody is believed there. */
+const isProved = ({ ownerPublicKey }: Membership): boolean => ownerPublicKey !== undefined
+
+/** With one more, in the place of one that did not say who owns the mesh. Another process may have finished the same. */
+export const withMembership = (meshes: Memberships, membership: Membership): Memberships => {
+  const same = meshes.find(({ meshId, pubkey }) => meshId === membership.meshId && pubkey === membership.pubkey)
+  if (same === undefined) return [...meshes, membership]
+  return isProved(same) ? meshes : meshes.map((mesh) => (mesh === same ? membership : mesh))
+}
 
 /** The membership in the mesh that is wanted, if it is by this key. Fails where the mesh is joined otherwise, or its slug is taken. */
 export const joinedAlready = (
@@ -202,6 +206,7 @@ export const joinedAlready = (
   key?: PublicKey,
 ): Effect.Effect<Membership | undefined, AlreadyJoined> => {
   const same = meshes.find((mesh) => mesh.meshId === meshId)
+  if (same !== undefined && !isProved(same)) return Effect.undefined
   if (same !== undefined) {
     return same.pubkey === key
       ? Effect.succeed(same)

@@ -3,12 +3,25 @@ import { ClientMessageId, type MessageId } from "@claudemesh/domain/Ids"
 import type { Priority } from "@claudemesh/domain/routing/Status"
 import { type DirectTarget, formatTarget, isDirect, type Target } from "@claudemesh/domain/routing/Target"
 import { encodeClientFrame } from "@claudemesh/domain/wire/ClientFrame"
-import { Crypto, Effect, Result } from "effect"
+import { Crypto, Effect, Result, Schema } from "effect"
+import type { PublicMembership } from "../keys/Membership.ts"
 import { type Directory, type ResolveError, memberCalled, untrusted } from "../roster/ResolveMember.ts"
 import { resolveTarget } from "../roster/ResolveTarget.ts"
 import type { Roster } from "../roster/Roster.ts"
+import { doubtWords } from "../trust/MemberStanding.ts"
 import type { TrustBook, VerifiedMember } from "../trust/TrustBook.ts"
 import { recipientSpeaksV1, sealGroupMessage, sealMessage, type Unsealed } from "./SealMessage.ts"
+
+/** To a group, where nobody is certified: it could be sealed to nobody. */
+export class NobodyCertified extends Schema.TaggedError<NobodyCertified>()("NobodyCertified", {
+  target: Schema.String,
+  knowsOwner: Schema.Boolean,
+}) {
+  override get message() {
+    const why = this.knowsOwner ? "the broker shows no member who is certified" : doubtWords.no_owner_key
+    return `Nothing is sent to ${JSON.stringify(this.target)}: ${why}`
+  }
+}
 
 export interface OutgoingMessage {
   /** As the agent wrote it, or resolved. */
@@ -21,7 +34,7 @@ export interface OutgoingMessage {
 /** The frame's text is made once: a resend says the same, under the same id (I7). */
 export const composeSend = Effect.fnUntraced(function* (
   message: OutgoingMessage,
-  from: Unsealed<Target>["from"],
+  from: Unsealed<Target>["from"] & Pick<PublicMembership, "ownerPublicKey">,
   mesh: {
     readonly roster: Roster
     readonly directory: Directory
@@ -33,12 +46,19 @@ export const composeSend = Effect.fnUntraced(function* (
   const target = typeof to === "string" ? yield* Effect.fromResult(resolveTarget(to, mesh.directory)) : to
   const id = ClientMessageId.make(yield* Effect.orDie((yield* Crypto.Crypto).randomUUIDv7))
   const { book, maxMessageBytes: maxBytes, roster } = mesh
+  const readersOf = (group: Target) => {
+    const readers = verifiedMembers(roster, book)
+    const knowsOwner = from.ownerPublicKey !== undefined
+    return readers.length > 0
+      ? Effect.succeed(readers)
+      : Effect.fail(new NobodyCertified({ target: formatTarget(group), knowsOwner }))
+  }
   const unsealed = { text, priority, replyTo, id, from, maxBytes, revocations: book.version }
   const sealed = isDirect(target)
     ? yield* Effect.flatMap(recipientOf(target, mesh), (recipient) =>
         sealMessage({ ...unsealed, target }, { recipient, bare: recipientSpeaksV1(target, recipient, roster) }),
       )
-    : yield* sealGroupMessage({ ...unsealed, target }, verifiedMembers(roster, book))
+    : yield* Effect.flatMap(readersOf(target), (readers) => sealGroupMessage({ ...unsealed, target }, readers))
   const frame = encodeClientFrame({
     type: "send",
     id,
