@@ -19,8 +19,10 @@ export interface BrokerLimits {
   readonly meshIdleMillis: number
   /** Sessions remembered for one mesh. */
   readonly sessionsPerMeshMax: number
-  /** Sessions remembered for one member: the one that is away longest makes room. As many again may be transient. */
+  /** Sessions remembered for one member: beyond it the one that is away longest makes room. */
   readonly sessionsPerMemberMax: number
+  /** Sessions of one member that are attached or expected back, also those that are not remembered. */
+  readonly liveSessionsPerMemberMax: number
   /** How long a connection is silent before another process may take its session id. */
   readonly instanceSilentMillis: number
   /** A frame up to so many times as long as the longest is answered; the socket is closed over a longer one. */
@@ -103,6 +105,7 @@ export const brokerLimits: BrokerLimits = {
   meshIdleMillis: 180_000,
   sessionsPerMeshMax: 50_000,
   sessionsPerMemberMax: 200,
+  liveSessionsPerMemberMax: 2_000,
   instanceSilentMillis: 45_000,
   oversizedFrameFactor: 4,
   sessionLeaseMillis: 90_000,

@@ -14,6 +14,7 @@ describe("the broker's limits", () => {
       meshIdleMillis: 180_000,
       sessionsPerMeshMax: 50_000,
       sessionsPerMemberMax: 200,
+      liveSessionsPerMemberMax: 2_000,
       instanceSilentMillis: 45_000,
       oversizedFrameFactor: 4,
       sessionLeaseMillis: 90_000,

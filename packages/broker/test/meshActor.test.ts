@@ -14,6 +14,7 @@ import {
   enter,
   greet,
   idsOf,
+  lease,
   offer,
   pass,
   peersSeenBy,
@@ -56,7 +57,8 @@ describe("a mesh", () => {
         assert.deepStrictEqual(second.pushed, first.pushed)
         assert.deepStrictEqual(
           second.of("push").map((push) => push.redelivered),
-          [true],
+          [false],
+          "it was not leased",
         )
         assert.deepStrictEqual(codes(first), [], "it had closed by itself")
       }),
@@ -201,6 +203,11 @@ describe("a mesh that fails", () => {
         const [sender, recipient] = [yield* attach(mesh, alice), yield* attach(mesh, bob)]
         yield* send(mesh, sender, bob.publicKey, "unacked")
         yield* send(mesh, sender, carol.publicKey, "waiting")
+        yield* lease(mesh, recipient)
+        assert.deepStrictEqual(
+          recipient.of("leased").map(({ messageIds }) => messageIds),
+          [idsOf(sender, "unacked")],
+        )
         yield* crash(mesh)
         yield* pass(1_000)
         const loaded = yield* (yield* MessageStore).loadMesh(meshId)

@@ -44,8 +44,8 @@ const recalledFrom = (peer: Peer): ReadonlyArray<MessageId> =>
 const answerTo = (story: MeshStory, peer: Peer, max?: number) => {
   story.pull(peer, `p${peer.frames.length}`, max)
   story.settle()
-  const { id, type, ...answer } = peer.of("ok").at(-1) ?? { id: "", type: "ok" }
-  return answer
+  const { elsewhere, remaining } = peer.of("ok").at(-1) ?? {}
+  return { remaining, ...(elsewhere && { elsewhere }) }
 }
 
 describe("a pull", () => {

@@ -132,7 +132,7 @@ describe("a transient session", () => {
 })
 
 describe("the sessions of one member", () => {
-  const limits = { sessionsPerMemberMax: 3, sessionLeaseMillis: 1_000 }
+  const limits = { sessionsPerMemberMax: 3, liveSessionsPerMemberMax: 4, sessionLeaseMillis: 1_000 }
 
   /** So many that came and left, one after the other, and are not expected back any more. */
   const away = (count: number) => {
@@ -166,27 +166,41 @@ describe("the sessions of one member", () => {
     assert.strictEqual(story.attach(bob, { session: "s0" }).of("hello_ack")[0]?.resumed, false)
   })
 
-  it("that are live make no room: then one more is refused, and a known one comes back all the same (I13)", () => {
+  it("that are live make no room: they may be more, up to a bound of their own, and a known one always comes back (I13)", () => {
     const { story } = away(1)
-    const [one, two] = [story.attach(bob, { session: "one" }), story.attach(bob, { session: "two" })]
+    const live = ["one", "two", "three", "four"].map((session) => story.attach(bob, { session }))
+    assert.deepStrictEqual(live.flatMap(refusals), ["none", "none", "none", "none"])
+    assert.sameMembers([...story.store.sessions.keys()].slice(1), ["bob/one", "bob/two", "bob/three", "bob/four"])
+    const [one, two] = live
+    assert.ok(one && two)
     story.detach(two)
-    // Two is expected back, s0 is not.
-    assert.deepStrictEqual(refusals(story.attach(bob, { session: "three" })), ["none"])
-    assert.deepStrictEqual(refusals(story.attach(bob, { session: "four" })), ["capacity"])
+    // It is expected back.
+    for (const choices of [{}, { transient: true } as const]) {
+      assert.deepStrictEqual(refusals(story.attach(bob, { session: "five", ...choices })), ["capacity"])
+    }
     assert.deepStrictEqual(refusals(story.attach(bob, { session: "two" })), ["none"])
     assert.deepStrictEqual(closes(one), [])
     // Others have their own.
     assert.deepStrictEqual(refusals(story.attach(carol)), ["none"])
   })
 
-  it("that are transient take no place from those that are remembered, and are so many at once themselves (I13)", () => {
+  it("that are transient take no place from those that are remembered (I13)", () => {
     const { story } = away(3)
-    const commands = ["c1", "c2", "c3"].map((session) => story.attach(bob, { session, transient: true }))
-    assert.deepStrictEqual(commands.flatMap(refusals), ["none", "none", "none"])
-    assert.deepStrictEqual(refusals(story.attach(bob, { session: "c4", transient: true })), ["capacity"])
+    const commands = ["c1", "c2", "c3", "c4"].map((session) => story.attach(bob, { session, transient: true }))
+    assert.deepStrictEqual(commands.flatMap(refusals), ["none", "none", "none", "none"])
+    assert.deepStrictEqual(refusals(story.attach(bob, { session: "c5", maxInFlight: 0 })), ["capacity"])
     assert.sameMembers([...story.store.sessions.keys()], ["alice/s1", "bob/s0", "bob/s1", "bob/s2"])
     for (const one of commands) story.detach(one)
-    assert.deepStrictEqual(refusals(story.attach(bob, { session: "c4", maxInFlight: 0 })), ["none"])
+    assert.deepStrictEqual(refusals(story.attach(bob, { session: "c5", maxInFlight: 0 })), ["none"])
+  })
+
+  it("make room also in a mesh that remembers no more (I13)", () => {
+    const story = new MeshStory(rulesWith({ ...limits, sessionsPerMemberMax: 1, sessionsPerMeshMax: 2 }))
+    story.attach(alice)
+    story.detach(story.attach(bob), true)
+    story.settle()
+    assert.deepStrictEqual(refusals(story.attach(bob, { session: "s2" })), ["none"])
+    assert.deepStrictEqual(refusals(story.attach(bob, { session: "s3" })), ["capacity"])
   })
 
   it("are remembered after a restart as they were, and what is too many goes then", () => {

@@ -93,7 +93,7 @@ const refusalOf = (
   if (member === undefined || member.record.memberId !== hello.memberId) return unauthorized
   const known = member.sessions.get(hello.sessionId)
   if (known === undefined) {
-    const refusal = placeRefusal(state, member, isTransient(hello))
+    const refusal = placeRefusal(state, member)
     if (refusal !== undefined) return refusal
   }
   if (isHelloV2(hello)) return isOthers(state, known, hello, nowMillis) ? inUse : undefined

@@ -17,9 +17,9 @@ export const keepStatus = (state: MeshState, { member, process, reports }: Sessi
 }
 
 /** Also of a connection that is still there: the broker may not have heard of its end. */
-export const restoreStatus = (state: MeshState, session: Session, { cwd, pid }: HelloV1, nowMillis: number): void => {
+export const restoreStatus = (state: MeshState, session: Session, hello: HelloV1, nowMillis: number): void => {
   const { member } = session
-  const process = `${pid} ${cwd}`
+  const process = processOf(hello)
   const before = [...member.connections].findLast(
     (other) => other.session !== session && other.session.process === process,
   )
@@ -34,3 +34,6 @@ export const restoreStatus = (state: MeshState, session: Session, { cwd, pid }: 
   const { untilMillis } = statusOf(state, session, nowMillis)
   if (untilMillis !== undefined) wakeBy(state, untilMillis)
 }
+
+/** Its session ids begin with the process, too. */
+const processOf = ({ cwd, pid, sessionId }: HelloV1): string => `${sessionId.split("-", 1).join("")} ${pid} ${cwd}`

@@ -1,6 +1,6 @@
 /**
  * How many sessions a mesh and a member may have, and which one makes room for another (I13). A transient session is
- * not remembered: it takes no place from those that are, and there are at most as many.
+ * not remembered, and takes no place from those that are.
  */
 import type { SessionId } from "@claudemesh/domain/Ids"
 import type { HelloRefusal } from "../connection/HelloProof.ts"
@@ -9,32 +9,26 @@ import { Effects } from "./MeshCommand.ts"
 import { type Member, type MeshState, Session } from "./MeshState.ts"
 import { moveToMember } from "./SessionLease.ts"
 
-const isTransient = ({ connection }: Session): boolean => connection?.transient === true
-
 const remembered = ({ sessions }: Member): ReadonlyArray<Session> =>
-  [...sessions.values()].filter((session) => !isTransient(session))
+  [...sessions.values()].filter(({ connection }) => connection?.transient !== true)
 
 /** Nobody is attached there or expected back. */
 const isIdle = (session: Session): boolean => session.connection === undefined && !session.live
 
 /** Why the member may not have another session, if it may not. */
-export const placeRefusal = (state: MeshState, member: Member, transient: boolean): HelloRefusal | undefined => {
-  const { sessionsPerMemberMax, sessionsPerMeshMax } = state.rules.limits
-  if (member.sessions.size >= sessionsPerMemberMax) {
-    const places = remembered(member)
-    const taken = transient ? member.sessions.size - places.length : places.filter((one) => !isIdle(one)).length
-    if (taken >= sessionsPerMemberMax) {
-      return { code: "capacity", message: `this member has ${sessionsPerMemberMax} sessions, all of them live` }
-    }
-    // One of its own makes room.
-    if (!transient && places.length >= sessionsPerMemberMax) return undefined
+export const placeRefusal = (state: MeshState, member: Member): HelloRefusal | undefined => {
+  const { liveSessionsPerMemberMax, sessionsPerMemberMax, sessionsPerMeshMax } = state.rules.limits
+  const sessions = [...member.sessions.values()]
+  if (sessions.filter((session) => !isIdle(session)).length >= liveSessionsPerMemberMax) {
+    return { code: "capacity", message: `this member has ${liveSessionsPerMemberMax} live sessions; end some of them` }
   }
-  return state.sessionCount >= sessionsPerMeshMax
+  const makesRoom = remembered(member).length >= sessionsPerMemberMax && sessions.some(isIdle)
+  return state.sessionCount >= sessionsPerMeshMax && !makesRoom
     ? { code: "capacity", message: "this mesh remembers no more sessions" }
     : undefined
 }
 
-/** The sessions that are away longest are forgotten, and what waits for them is their member's. */
+/** The sessions that are away longest are forgotten, and what waits for them is their member's. Live ones stay. */
 export const makeRoom = (state: MeshState, member: Member, effects: Array<Effects>): void => {
   const places = remembered(member)
   const tooMany = places.length + 1 - state.rules.limits.sessionsPerMemberMax

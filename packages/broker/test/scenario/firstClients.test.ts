@@ -200,11 +200,38 @@ describe("a frame", () => {
     }),
   )
 
-  it.live("too large to be any message closes the socket with 1009", () =>
+  it.live("longer than any message is too_large by its id, and what was written behind it is not lost", () =>
+    withBroker(async (broker) => {
+      const { alice, bob } = await world(broker)
+      const b = await RawClient.greetedV2(broker.url, bob)
+      const v1 = await RawClient.open(broker.url)
+      // Before the hello as well, whatever it is.
+      v1.send("x".repeat(300_000))
+      assert.deepInclude(await v1.take("error"), { code: "too_large" })
+      v1.send(v1.helloV1(alice))
+      await v1.take("hello_ack")
+      for (const a of [v1, await RawClient.greetedV2(broker.url, alice)]) {
+        const over = sendFrame("over", bob.keys.publicKey, "x", alice.keys, { ciphertext: "A".repeat(400_000) })
+        const behind = a === v1 ? "behind-1" : "behind-2"
+        a.send(over)
+        a.send(sendFrame(behind, bob.keys.publicKey, behind, alice.keys))
+        assert.deepInclude(await a.take("error"), { id: "over", code: "too_large" })
+        assert.deepInclude(await a.take("ack"), { id: behind })
+        assert.strictEqual(unseal(await b.take("push"), bob.keys), behind)
+        // Where no id can be read there is none; letters count as bytes.
+        a.send(`{"type":"send","id":"over","text":"${"ä".repeat(150_000)}`)
+        assert.isUndefined((await a.take("error", ({ code }) => code === "too_large"))["id"])
+        await a.close()
+      }
+      await b.close()
+    }),
+  )
+
+  it.live("more than four times as long closes the socket with 1009", () =>
     withBroker(async (broker) => {
       const { alice } = await world(broker)
       const a = await RawClient.greetedV2(broker.url, alice)
-      a.send(JSON.stringify({ type: "ping", id: "x", padding: "x".repeat(300_000) }))
+      a.send(JSON.stringify({ type: "ping", id: "x", padding: "x".repeat(900_000) }))
       assert.strictEqual((await a.closed).code, 1009)
     }),
   )

@@ -228,6 +228,8 @@ describe("a newer connection of the same session", () => {
       const sender = await RawClient.greetedV2(url, alice)
       sender.send(sendFrame("m1", bob.keys.publicKey, "hello", alice.keys))
       const pushed = await older.take("push")
+      older.send({ type: "lease", id: "l", messageIds: [pushed["messageId"]] })
+      await older.take("leased")
       const newer = await RawClient.greetedV2(url, bob, { sessionId: "laptop" })
       assert.strictEqual((await older.closed).code, 4003)
       const again = await newer.take("push")

@@ -103,6 +103,17 @@ export const ack = (mesh: MeshActor, peer: Peer) =>
     settled,
   )
 
+export const lease = (mesh: MeshActor, peer: Peer) =>
+  Effect.andThen(
+    mesh.offer(
+      Command.Request({
+        peer: peer.handle,
+        frame: { type: "lease", id: RequestId.make("lease"), messageIds: peer.pushed },
+      }),
+    ),
+    settled,
+  )
+
 export const crash = (mesh: MeshActor) => Effect.andThen(Effect.flip(greet(mesh, poisonous(carol))), settled)
 
 export const codes = (peer: Peer) => peer.closed.map((reason) => reason.code)
