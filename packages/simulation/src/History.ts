@@ -40,6 +40,13 @@ export interface Inbox {
   readonly session: SessionId | undefined
 }
 
+/** The broker pushed a message to a session, or granted it a lease. */
+export interface Given {
+  readonly messageId: MessageId
+  readonly member: MemberId
+  readonly session: SessionId
+}
+
 /** The store took a message. */
 export interface AcceptedMessage {
   readonly messageId: MessageId
@@ -70,6 +77,10 @@ export class History {
   readonly handOvers: Array<HandOver> = []
   readonly accepted = new Map<MessageId, AcceptedMessage>()
   readonly moves: Array<Move> = []
+  readonly pushes: Array<Given> = []
+  readonly leases: Array<Given> = []
+  /** Some session was about to show these, whether it was granted that or not. */
+  readonly leaseAsked = new Set<MessageId>()
   /** When a delivery was recorded as consumed, by inbox and sequence number. */
   readonly consumed = new Map<string, number>()
   /** Sequence numbers that some broker tried to use, by mesh. */

@@ -68,7 +68,6 @@ export const peace = Effect.fnUntraced(function* (world: World) {
   const run = {
     history,
     latestMillis: world.latestMillis(),
-    wasSetBack: world.backMillis() > 0,
     living: new Set(alive().map(({ agent }) => agent.number)),
     gone: world.gone(),
   }

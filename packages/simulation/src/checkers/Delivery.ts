@@ -8,11 +8,6 @@ export interface Circumstances {
   readonly history: History
   /** The latest that the broker's clock ever showed: what expires later than that had no reason to. */
   readonly latestMillis: number
-  /**
-   * The broker's clock was set back. Whether a session was there when a message came is known by times after a
-   * restart, so a second delivery may then be unmarked.
-   */
-  readonly wasSetBack: boolean
   /** Processes that live at the end. */
   readonly living: ReadonlySet<number>
   /** Sessions that will never be there again, as inboxes. */
@@ -98,8 +93,8 @@ const lost = (
 }
 
 /**
- * One process never shows a message twice. Otherwise an agent that is shown it a second time is told so, and a session
- * that was not in the audience gets it only in the place of one that was.
+ * One process never shows a message twice. Otherwise an agent that is shown it a second time is told so, if both leased
+ * it before, as a client should; and a session that was not in the audience gets it only in the place of one that was.
  */
 const repeated = (
   run: Circumstances,
@@ -110,13 +105,19 @@ const repeated = (
   const { mesh, messageId, seq } = accepted
   if (new Set(shows.map(({ process }) => process)).size < shows.length)
     return [`${messageId} was shown twice by one process`]
-  const certain = run.wasSetBack ? [] : shows.filter(({ redelivered }) => !redelivered)
+  const isLeased = ({ member, session }: HandOver) =>
+    run.history.leases.some(
+      (lease) => lease.messageId === messageId && lease.member === member && lease.session === session,
+    )
+  const leased = shows.filter(isLeased)
+  const certain = leased.filter(({ redelivered }) => !redelivered)
+  if (shows.some(({ redelivered }) => redelivered) && !run.history.leaseAsked.has(messageId))
+    return [`${messageId} was marked redelivered, and no session was ever about to show it`]
   if (certain.length > inboxes.length) return [`${messageId} was shown again and not marked redelivered`]
   if (new Set(certain.map(({ session }) => session)).size < certain.length)
     return [`${messageId} was shown again by one session and not marked redelivered`]
   // With one inbox the first one shows it first: whoever is shown it later is told that it may be late.
-  const unmarked =
-    run.wasSetBack || inboxes.length > 1 ? undefined : shows.slice(1).find(({ redelivered }) => !redelivered)
+  const unmarked = inboxes.length > 1 ? undefined : leased.slice(1).find(({ redelivered }) => !redelivered)
   if (unmarked !== undefined)
     return [`${messageId} was shown to ${unmarked.session} after another, and not marked redelivered`]
   const owned = new Set(inboxes.map(({ session }) => session))
@@ -136,6 +137,7 @@ const repeated = (
 /** For one sender, recipient and priority a process shows first deliveries in the order they were accepted in. */
 const overtakenMessages = (run: Circumstances): ReadonlyArray<string> => {
   const { history } = run
+  const pushed = groupBy(history.pushes, ({ messageId }) => messageId)
   const inOrder = history.handOvers.flatMap((handOver) => {
     const accepted = history.accepted.get(handOver.messageId)
     const sent = history.sent.get(handOver.messageId)
@@ -145,6 +147,11 @@ const overtakenMessages = (run: Circumstances): ReadonlyArray<string> => {
     )
     // Where a message stands that was moved is not promised.
     if (inbox === undefined || (inbox.session !== undefined && movedAway(run, accepted, inbox))) return []
+    // Nor where one stands that was pushed before, to a session that was lost or had to give it back.
+    const pushes = (pushed.get(handOver.messageId) ?? []).filter(
+      ({ member, session }) => member === handOver.member && (inbox.session === undefined || session === inbox.session),
+    )
+    if (pushes.length > 1) return []
     const lane = `${handOver.process} ${inbox.session ?? ""} ${sent.from} ${sent.to} ${sent.priority}`
     return [{ lane, messageId: handOver.messageId, seq: accepted.seq }]
   })

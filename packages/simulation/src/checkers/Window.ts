@@ -3,7 +3,7 @@
  * allowed, none twice while it is unacked, none of another mesh, nothing that the session's status keeps back, and no
  * second hello. What is refused with "nothing was stored" is counted for the run.
  */
-import type { MeshId, MessageId, PublicKey, SessionId } from "@claudemesh/domain/Ids"
+import type { MemberId, MeshId, MessageId, PublicKey, SessionId } from "@claudemesh/domain/Ids"
 import { messageIdOf } from "@claudemesh/domain/trust/MessageIdentity"
 import { ClientMessageId } from "@claudemesh/domain/Ids"
 import type { History } from "../History.ts"
@@ -12,6 +12,7 @@ interface SeenFrame {
   readonly type: string
   readonly id?: string
   readonly meshId?: MeshId
+  readonly memberId?: MemberId
   readonly pubkey?: PublicKey
   readonly sessionId?: SessionId
   readonly messageId?: MessageId
@@ -52,6 +53,7 @@ export class Refusals {
 /** Who a connection belongs to, once its hello was answered. */
 export interface Greeted {
   readonly mesh: MeshId
+  readonly member: MemberId
   readonly key: PublicKey
   readonly session: SessionId
 }
@@ -66,6 +68,7 @@ export class Window {
   #closedUntilMillis = Number.NEGATIVE_INFINITY
   readonly #pulls = new Set<string>()
   readonly #unacked = new Set<MessageId>()
+  readonly #leased = new Set<MessageId>()
 
   constructor(
     readonly options: {
@@ -88,12 +91,19 @@ export class Window {
         this.#hellos += 1
         if (this.#hellos > 1) return
         this.#max = frame.maxInFlight ?? 0
-        if (frame.meshId !== undefined && frame.pubkey !== undefined && frame.sessionId !== undefined) {
-          this.#hello = { mesh: frame.meshId, key: frame.pubkey, session: frame.sessionId }
-        }
+        this.#hello = helloOf(frame)
         return
       case "client_ack":
-        for (const messageId of frame.messageIds ?? []) this.#unacked.delete(messageId)
+        for (const messageId of frame.messageIds ?? []) {
+          this.#unacked.delete(messageId)
+          this.#leased.delete(messageId)
+        }
+        return
+      case "lease":
+        for (const messageId of frame.messageIds ?? []) this.options.history.leaseAsked.add(messageId)
+        return
+      case "release":
+        for (const messageId of frame.messageIds ?? []) this.#leased.delete(messageId)
         return
       case "pull":
         this.#pulls.add(frame.id ?? "")
@@ -123,7 +133,25 @@ export class Window {
         return this.#answered(frame, false)
       case "push":
         return this.#pushed(frame)
+      case "leased":
+        for (const messageId of frame.messageIds ?? []) this.#granted(messageId)
+        return
+      case "recalled":
+        for (const messageId of frame.messageIds ?? []) this.#recalled(messageId)
     }
+  }
+
+  #granted(messageId: MessageId): void {
+    const { broken, history } = this.options
+    if (!this.#unacked.has(messageId)) return broken(`${messageId} was granted to a session that does not have it`)
+    this.#leased.add(messageId)
+    if (this.greeted !== undefined) history.leases.push({ messageId, ...this.greeted })
+  }
+
+  #recalled(messageId: MessageId): void {
+    const { broken } = this.options
+    if (!this.#unacked.delete(messageId)) broken(`${messageId} was recalled from a session that does not have it`)
+    if (this.#leased.has(messageId)) broken(`${messageId} was recalled from a session that has leased it`)
   }
 
   #answered(frame: SeenFrame, ok: boolean): void {
@@ -146,6 +174,7 @@ export class Window {
     if (meshId !== this.#hello?.mesh) broken(`${messageId} was pushed in another mesh`)
     if (this.#unacked.has(messageId)) broken(`${messageId} was pushed twice and not acked`)
     this.#unacked.add(messageId)
+    if (this.greeted !== undefined) this.options.history.pushes.push({ messageId, ...this.greeted })
     if (this.#unacked.size > this.#max) broken(`${this.#unacked.size} pushes were unacked in a window of ${this.#max}`)
     if (this.#pulls.size === 0) {
       if (priority === "low") broken(`${messageId} is low and was pushed though nobody pulled`)
@@ -162,3 +191,8 @@ export class Window {
       : messageIdOf(this.#hello.mesh, this.#hello.key, ClientMessageId.make(id))
   }
 }
+
+const helloOf = ({ meshId, memberId, pubkey, sessionId }: SeenFrame): Greeted | undefined =>
+  meshId !== undefined && memberId !== undefined && pubkey !== undefined && sessionId !== undefined
+    ? { mesh: meshId, member: memberId, key: pubkey, session: sessionId }
+    : undefined
