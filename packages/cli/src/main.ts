@@ -35,6 +35,7 @@ import { send } from "./commands/send.ts"
 import { status } from "./commands/status.ts"
 import { verify } from "./commands/verify.ts"
 import { Failed } from "./Failed.ts"
+import { printable } from "./Output.ts"
 
 const root = Command.make("claudemesh").pipe(
   Command.withDescription("End-to-end encrypted messages between people's coding agents"),
@@ -72,7 +73,8 @@ const oneLine = (text: string): string => text.replaceAll(/\s*\n\s*/g, " ")
 
 const report = (cause: Cause.Cause<unknown>) =>
   Option.match(Cause.findErrorOption(cause), {
-    onSome: (error) => (error instanceof Failed ? Console.error(`claudemesh: ${oneLine(error.reason)}`) : Effect.void),
+    onSome: (error) =>
+      error instanceof Failed ? Console.error(`claudemesh: ${printable(oneLine(error.reason))}`) : Effect.void,
     onNone: () => (Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logFatal(cause)),
   })
 

@@ -21,6 +21,7 @@ import {
 import { encodeClientFrame } from "@claudemesh/domain/wire/ClientFrame"
 import type { InviteState } from "@claudemesh/domain/wire/HttpApi"
 import { Clock, Crypto, Data, Deferred, type Duration, Effect, Latch, Option, Queue, Result } from "effect"
+import { makeBrokerLog } from "./connection/BrokerLog.ts"
 import { type Connection, Dialer } from "./connection/Dialer.ts"
 import { ConnectionLost, greet, type Identity, lost, lostBy } from "./connection/Handshake.ts"
 import { type Ack, ClientStopped, makeOutbox, type OutboxFull, type SendRefused } from "./connection/Outbox.ts"
@@ -161,6 +162,7 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
   const self = { ...membership, sessionId }
   const outbox = yield* makeOutbox
   const settled = Latch.makeUnsafe()
+  const log = makeBrokerLog(slug)
 
   let state: ConnectionState = ConnectionState.Connecting({ attempt: 1 })
   let live: Live | undefined
@@ -273,11 +275,7 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
       content,
     })
     if (offered !== "full") return
-    yield* Effect.logWarning("the broker pushed more than its window; the message stays with it", {
-      slug,
-      messageId: push.messageId,
-      dropped: inbox.dropped,
-    })
+    yield* log("the broker pushed more than its window; the message stays with it", { messageId: push.messageId })
   })
 
   const handle = (frame: BrokerFrame, requests: Requests): Effect.Effect<void> => {
@@ -290,7 +288,7 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
       case "error":
         return outbox.settle(frame) || requests.settle(frame)
           ? Effect.void
-          : Effect.logWarning("the broker reports an error", { slug, code: frame.code, explanation: frame.message })
+          : log("the broker reports an error", { code: frame.code, explanation: frame.message })
       case "members":
         keeper.announced(frame.revocations)
         requests.settle(frame)

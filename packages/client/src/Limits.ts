@@ -85,6 +85,10 @@ export const stateBusyRetryMillis = 80
 /** A file that was written and not put in its place for this long was left by a process that died. */
 export const secretFileTemporaryMillis = 60_000
 
+/** Lines of the log that a broker can cause unasked, and in which time. */
+export const brokerLogLinesMax = 5
+export const brokerLogMillis = 60_000
+
 export const httpTimeoutMillis = 10_000
 
 /** How long a new mesh's first invite is good: its members are certified in the same moment. */

@@ -10,7 +10,7 @@ import * as HttpClient from "effect/unstable/http/HttpClient"
 import * as HttpClientResponse from "effect/unstable/http/HttpClientResponse"
 import type * as HttpClientRequest from "effect/unstable/http/HttpClientRequest"
 import { addInvite, createMesh, health, join, listInvites, revoke } from "../src/http/BrokerHttp.ts"
-import { BrokerUrl, brokerUrlOf, httpOriginOf } from "../src/keys/BrokerUrl.ts"
+import { BrokerUrl, brokerUrlOf, httpOriginOf, isSentInClear } from "../src/keys/BrokerUrl.ts"
 import { membershipIn, newMesh, type NewMesh } from "../src/invite/NewMesh.ts"
 import { signRevocation, verifierOf } from "../src/keys/SignRecords.ts"
 import { Sodium } from "../src/keys/Sodium.ts"
@@ -247,6 +247,27 @@ layer(testLayer)("making a mesh", (it) => {
     Effect.gen(function* () {
       const body = { status: "degraded", version: "1", gitSha: "abc", uptime: 3, db: "down" }
       assert.deepEqual(yield* health("https://mesh.example.com").pipe(answering(503, body)), body)
+    }),
+  )
+
+  it.effect("knows which URLs lead over a network without TLS", () =>
+    Effect.sync(() => {
+      const isInClear = (host: string, scheme = "ws") => isSentInClear(BrokerUrl.make(`${scheme}://${host}/ws`))
+      for (const host of ["localhost:7900", "a.localhost", "127.0.0.1", "127.9.9.9:1", "[::1]", "[::ffff:127.0.0.1]"]) {
+        assert.isFalse(isInClear(host), host)
+      }
+      const others = [
+        "10.0.0.5",
+        "mesh.example.com",
+        "127.0.0.1.example.com",
+        "0.0.0.0",
+        "[fe80::1]",
+        "localhost.a.org",
+      ]
+      for (const host of others) {
+        assert.isTrue(isInClear(host), host)
+        assert.isFalse(isInClear(host, "wss"), host)
+      }
     }),
   )
 

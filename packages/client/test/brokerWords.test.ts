@@ -1,6 +1,7 @@
 /** What a broker says in its own words, before a person's terminal or a model sees it. */
 import { assert, describe, it, layer } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Logger } from "effect"
+import { TestClock } from "effect/testing"
 import { brokerWords, brokerWordsMax } from "../src/connection/BrokerWords.ts"
 import { startClient } from "./support/Clients.ts"
 import { settle, testLayer } from "./support/FakeBroker.ts"
@@ -14,6 +15,32 @@ describe("what a broker says in its own words", () => {
     assert.strictEqual(brokerWords("no such member"), "no such member")
     assert.strictEqual(brokerWords("x".repeat(1_000_000)).length, brokerWordsMax + 1)
   })
+})
+
+layer(testLayer)("a broker that says things unasked", (it) => {
+  it.effect("writes a few short lines of our log in a minute, and the rest is counted", () =>
+    Effect.gen(function* () {
+      const lines: Array<string> = []
+      const logger = Logger.layer([Logger.map(Logger.formatLogFmt, (line) => void lines.push(line))])
+      yield* Effect.gen(function* () {
+        const { broker } = yield* startClient()
+        const say = () => broker.latest.say({ type: "error", code: attack, message: attack + "x".repeat(1_000) })
+        for (let count = 0; count < 10_000; count += 1) say()
+        yield* settle
+        assert.lengthOf(lines, 5)
+        for (const line of lines) {
+          assert.isBelow(line.length, 700)
+          assert.include(line, tame)
+          for (const hidden of ["\u001b", "\n", "<"]) assert.notInclude(line, hidden)
+        }
+        yield* TestClock.adjust("61 seconds")
+        say()
+        yield* settle
+        assert.lengthOf(lines, 6)
+        assert.match(lines[5] ?? "", /leftOut\\*":9995/)
+      }).pipe(Effect.provide(logger))
+    }),
+  )
 })
 
 layer(testLayer)("a broker that refuses", (it) => {

@@ -13,7 +13,7 @@ export const mesh = Flag.String("mesh").pipe(
 
 /** A member, as `BrokerClient.resolve` finds it. */
 export const who = Argument.String("who").pipe(
-  Argument.withDescription("A member's name, or its key, or the first 8 characters or more of that"),
+  Argument.withDescription("A member's name as it is certified, or the key, or its first 8 characters or more"),
 )
 
 export const as = Flag.String("as").pipe(

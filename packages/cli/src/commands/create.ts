@@ -8,6 +8,7 @@ import { Config, Console, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/unstable/cli"
 import { Failed, failed } from "../Failed.ts"
 import { bold, printJson } from "../Output.ts"
+import { warnIfInClear } from "./AdminToken.ts"
 import * as Flags from "./Flags.ts"
 import { nameNote, nextSteps, ownName } from "./Welcome.ts"
 
@@ -38,6 +39,7 @@ export const create = Command.make(
     function* ({ adminToken, as, broker, json, slug }) {
       const url = yield* brokerUrl(broker)
       const file = yield* ConfigFile
+      yield* warnIfInClear(adminToken, url)
       const made = yield* createMesh({
         slug,
         brokerUrl: url,

@@ -116,8 +116,14 @@ interface Row {
   }>
 }
 
-const asTable = (rows: ReadonlyArray<Row>): string =>
-  table(
+/** A broker can list any number of keys. */
+const uncertifiedMax = 20
+
+const asTable = (all: ReadonlyArray<Row>): string => {
+  const uncertified = all.filter(({ displayName }) => displayName === null)
+  const leftOut = new Set(uncertified.slice(uncertifiedMax))
+  const rows = all.filter((row) => !leftOut.has(row))
+  return table(
     ["MESH", "NAME", "KEY", "MEMBER", "STATUS", "SESSION", "SUMMARY"],
     rows.flatMap(({ displayName, listed = true, member, mesh, publicKey, role, sessions }) =>
       (sessions.length > 0 ? sessions : [{ attached: false, status: "away", sessionId: "-", summary: null }]).map(
@@ -135,3 +141,4 @@ const asTable = (rows: ReadonlyArray<Row>): string =>
       ),
     ),
   )
+}

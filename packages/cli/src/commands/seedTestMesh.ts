@@ -1,6 +1,7 @@
 /** `seed-test-mesh`: for developing and testing, a mesh with members whose keys are printed. Loopback only. */
 import { join } from "node:path"
 import { createMesh } from "@claudemesh/client/http/BrokerHttp"
+import { isLoopback } from "@claudemesh/client/keys/BrokerUrl"
 import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
 import { membershipIn, newMesh } from "@claudemesh/client/invite/NewMesh"
 import { Sodium } from "@claudemesh/client/keys/Sodium"
@@ -17,9 +18,6 @@ const names = ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi
 const membersMax = 100
 
 const nameOf = (index: number): DisplayName => DisplayName.make(names[index] ?? `member-${index + 1}`)
-
-const isLoopback = (hostname: string) =>
-  hostname === "localhost" || hostname === "[::1]" || /^127(\.\d+){3}$/.test(hostname)
 
 export const seedTestMesh = Command.make(
   "seed-test-mesh",
@@ -45,7 +43,7 @@ export const seedTestMesh = Command.make(
   Effect.fn(
     function* ({ broker, into, json, members: count, slug }) {
       const url = yield* brokerUrl(broker)
-      if (!isLoopback(new URL(url).hostname)) {
+      if (!isLoopback(url)) {
         return yield* new Failed({
           reason: `${url} is not on this machine; test meshes are made on a loopback broker only`,
         })

@@ -100,6 +100,36 @@ describe.concurrent("claudemesh create", () => {
   )
 })
 
+describe.concurrent("an admin token", () => {
+  it.live("that would go over a network unencrypted is warned of before it is sent", () =>
+    withFolder(async (folder) => {
+      let tokens = 0
+      const server = Bun.serve({
+        port: 0,
+        hostname: "0.0.0.0",
+        fetch: ({ headers }) => {
+          tokens += headers.get("authorization") === "Bearer a-secret-of-the-broker" ? 1 : 0
+          return new Response("no broker", { status: 418 })
+        },
+      })
+      const create = (host: string, ...args: ReadonlyArray<string>) =>
+        inHome(folder)("create", "team", "--broker", `http://${host}:${server.port}`, ...args)
+      const token = ["--admin-token", "a-secret-of-the-broker"]
+      // It is this machine all the same, by an address that does not say so.
+      const [remote, here, without] = await Promise.all([
+        create("0.0.0.0", ...token),
+        create("127.0.0.1", ...token),
+        create("0.0.0.0"),
+      ])
+      await server.stop(true)
+      assert.match(remote.stderr, /^claudemesh: warning: the admin token goes to ws:\/\/0\.0\.0\.0:\d+\/ws unencrypted/)
+      assert.notInclude(remote.stderr, "a-secret")
+      assert.strictEqual(tokens, 2)
+      for (const { stderr } of [here, without]) assert.notInclude(stderr, "warning")
+    }),
+  )
+})
+
 describe.concurrent("claudemesh seed-test-mesh", () => {
   it.live("prints the mesh with every key in exactly this shape", () =>
     story(async ({ alice, broker }) => {

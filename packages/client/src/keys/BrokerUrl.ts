@@ -29,3 +29,12 @@ export const brokerUrlOf = (typed: string): Option.Option<BrokerUrl> => {
   const path = pathname.replace(/\/+$/, "")
   return Schema.decodeUnknownOption(BrokerUrl)(`${ws}//${host}${path.endsWith("/ws") ? path : `${path}/ws`}`)
 }
+
+/** The same machine, by the names and addresses that mean nothing else. */
+export const isLoopback = (brokerUrl: BrokerUrl): boolean => {
+  const { hostname } = new URL(brokerUrl)
+  return /^(localhost|.+\.localhost|127(\.\d+){3}|\[::1\]|\[::ffff:7f[0-9a-f]{2}:[0-9a-f]{1,4}\])$/.test(hostname)
+}
+
+/** Without TLS, over a network. */
+export const isSentInClear = (brokerUrl: BrokerUrl): boolean => brokerUrl.startsWith("ws:") && !isLoopback(brokerUrl)

@@ -135,7 +135,7 @@ export const believed = (asked: string, found: Resolved): Result.Result<Certifie
     ? Result.succeed(found)
     : Result.fail(untrusted(asked, found))
 
-export const memberCalled = (asked: string, directory: Directory) =>
+export const resolveCertified = (asked: string, directory: Directory) =>
   Result.flatMap(resolveMember(asked, directory), (found) => believed(asked, found))
 
 export const untrusted = (

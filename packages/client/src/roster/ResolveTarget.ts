@@ -3,12 +3,12 @@ import { SessionId } from "@claudemesh/domain/Ids"
 import { parseTarget, Target } from "@claudemesh/domain/routing/Target"
 import { Option, Result, Schema } from "effect"
 import { isSameName, looksLikeKey } from "./FindNamed.ts"
-import { AmbiguousTarget, type Directory, type ResolveError, memberCalled, unknown } from "./ResolveMember.ts"
+import { AmbiguousTarget, type Directory, type ResolveError, resolveCertified, unknown } from "./ResolveMember.ts"
 
 export const resolveTarget = (to: string, directory: Directory): Result.Result<Target, ResolveError> => {
   const spec = parseTarget(to)
   if (Option.isSome(spec)) return knownTarget(to, spec.value, directory)
-  const member = memberCalled(to, directory)
+  const member = resolveCertified(to, directory)
   if (Result.isSuccess(member)) return Result.map(member, ({ pubkey }) => Target.make({ _tag: "Member", key: pubkey }))
   if (member.failure._tag === "AmbiguousTarget") return Result.fail(member.failure)
   return sessionOf(to, directory) ?? sessionNamed(to, directory) ?? Result.fail(member.failure)
@@ -19,7 +19,7 @@ const knownTarget = (to: string, target: Target, directory: Directory): Result.R
   if (target._tag !== "Member" && target._tag !== "Session") return Result.succeed(target)
   const isHeardOf = ({ pubkey }: { readonly pubkey: string }) => pubkey === target.key
   if (![...directory.members, ...directory.strangers].some(isHeardOf)) return Result.fail(unknown(to, directory))
-  return Result.map(memberCalled(target.key, directory), () => target)
+  return Result.map(resolveCertified(target.key, directory), () => target)
 }
 
 const isSessionId = Schema.is(SessionId)
@@ -29,7 +29,7 @@ const sessionOf = (to: string, directory: Directory): Result.Result<Target, Reso
   const slash = to.lastIndexOf("/")
   const session = to.slice(slash + 1)
   if (slash === -1 || !isSessionId(session)) return undefined
-  const member = memberCalled(to.slice(0, slash), directory)
+  const member = resolveCertified(to.slice(0, slash), directory)
   if (Result.isFailure(member) && member.failure._tag === "UnknownTarget") return undefined
   return Result.map(member, ({ pubkey }) => Target.make({ _tag: "Session", key: pubkey, session }))
 }

@@ -5,7 +5,7 @@ import { type DirectTarget, formatTarget, isDirect, type Target } from "@claudem
 import { encodeClientFrame } from "@claudemesh/domain/wire/ClientFrame"
 import { Crypto, Effect, Result, Schema } from "effect"
 import type { PublicMembership } from "../keys/Membership.ts"
-import { type Directory, type ResolveError, memberCalled, untrusted } from "../roster/ResolveMember.ts"
+import { type Directory, type ResolveError, resolveCertified, untrusted } from "../roster/ResolveMember.ts"
 import { resolveTarget } from "../roster/ResolveTarget.ts"
 import type { Roster } from "../roster/Roster.ts"
 import { doubtWords } from "../trust/MemberStanding.ts"
@@ -83,7 +83,7 @@ const recipientOf = (
 ): Effect.Effect<VerifiedMember, ResolveError> => {
   const to = formatTarget(target)
   return Effect.fromResult(
-    Result.flatMap(memberCalled(target.key, directory), (member) =>
+    Result.flatMap(resolveCertified(target.key, directory), (member) =>
       Result.mapError(book.verified(target.key), (standing) => untrusted(to, { ...member, standing })),
     ),
   )
