@@ -5,6 +5,7 @@
 import "./Launch.ts"
 import * as BunRuntime from "@effect/platform-bun/BunRuntime"
 import * as BunServices from "@effect/platform-bun/BunServices"
+import { History } from "@claudemesh/client/inbox/History"
 import { SeenMessages } from "@claudemesh/client/inbox/SeenMessages"
 import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
 import { StateDb } from "@claudemesh/client/local/StateDb"
@@ -98,7 +99,7 @@ const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {
 BunRuntime.runMain(
   Command.run(root, { version: manifest.version }).pipe(
     Effect.tapCause(report),
-    Effect.provide([ConfigFile.layer, KnownMembers.layer, SeenMessages.layer]),
+    Effect.provide([ConfigFile.layer, History.layer, KnownMembers.layer, SeenMessages.layer]),
     Effect.provide(StateDb.layer),
     Effect.provide([BunServices.layer, FetchHttpClient.layer, logging]),
   ),

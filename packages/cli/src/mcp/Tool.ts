@@ -1,4 +1,5 @@
 /** One tool of the MCP server: what the model is told of it, how its input is checked, what it does. */
+import type { History } from "@claudemesh/client/inbox/History"
 import type { MeshManager } from "@claudemesh/client/MeshManager"
 import { Effect, Schema } from "effect"
 import { clamped, fitted } from "./Fit.ts"
@@ -19,6 +20,7 @@ export interface ToolResult {
 export interface ToolCall {
   readonly manager: MeshManager
   readonly reading: Reading
+  readonly history: Pick<typeof History.Service, "find">
   readonly requestId: RequestId
 }
 

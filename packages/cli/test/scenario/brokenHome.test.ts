@@ -14,6 +14,7 @@ import { stage } from "../support/Stage.ts"
 const inputs = {
   send_message: { target: "bob", message: "hi" },
   check_messages: {},
+  read_message: { id: "0123abcd" },
   set_status: { status: "idle" },
   set_summary: { summary: "x" },
   list_peers: {},

@@ -38,45 +38,44 @@ const accepted = async (client: RawClient, frame: object): Promise<void> => {
 const keyOf = (mesh: TestMesh, name: string) => mesh.member(name).keys.publicKey
 
 describe.concurrent("the MCP server", () => {
-  it.live(
-    "answers initialize and tools/list at once while its broker says nothing, and shows exactly eight tools",
-    () =>
-      Effect.scoped(
-        Effect.gen(function* () {
-          const { join, red } = yield* stage()
-          const silent = yield* Effect.acquireRelease(
-            Effect.sync(() => Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } })),
-            (listener) => Effect.sync(() => listener.stop(true)),
-          )
-          const before = performance.now()
-          const one = yield* join("alice", {}, [{ ...red, brokerUrl: `ws://127.0.0.1:${silent.port}/ws` }])
-          const { tools } = yield* Effect.promise(() => one.client.listTools())
-          assert.isBelow(performance.now() - before, 5_000, "a silent broker is given up after 10 s")
-          assert.deepStrictEqual(
-            tools.map(({ inputSchema, name }) => ({
-              name,
-              properties: Object.keys(inputSchema.properties ?? {}),
-              required: inputSchema.required ?? [],
-            })),
-            [
-              {
-                name: "send_message",
-                properties: ["target", "message", "priority", "reply_to"],
-                required: ["target", "message"],
-              },
-              { name: "check_messages", properties: ["max", "cursor"], required: [] },
-              { name: "set_status", properties: ["status"], required: ["status"] },
-              { name: "set_summary", properties: ["summary"], required: ["summary"] },
-              { name: "list_peers", properties: ["mesh", "after"], required: [] },
-              { name: "join_channel", properties: ["channel", "mesh"], required: ["channel"] },
-              { name: "leave_channel", properties: ["channel", "mesh"], required: ["channel"] },
-              { name: "list_channels", properties: ["mesh", "after"], required: [] },
-            ],
-          )
-          assert.deepStrictEqual(one.client.getServerVersion()?.name, "claudemesh")
-          assert.isBelow(one.client.getInstructions()?.length ?? Infinity, 2_000, "hosts cut longer ones")
-        }),
-      ),
+  it.live("answers initialize and tools/list at once while its broker says nothing, and shows exactly nine tools", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { join, red } = yield* stage()
+        const silent = yield* Effect.acquireRelease(
+          Effect.sync(() => Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } })),
+          (listener) => Effect.sync(() => listener.stop(true)),
+        )
+        const before = performance.now()
+        const one = yield* join("alice", {}, [{ ...red, brokerUrl: `ws://127.0.0.1:${silent.port}/ws` }])
+        const { tools } = yield* Effect.promise(() => one.client.listTools())
+        assert.isBelow(performance.now() - before, 5_000, "a silent broker is given up after 10 s")
+        assert.deepStrictEqual(
+          tools.map(({ inputSchema, name }) => ({
+            name,
+            properties: Object.keys(inputSchema.properties ?? {}),
+            required: inputSchema.required ?? [],
+          })),
+          [
+            {
+              name: "send_message",
+              properties: ["target", "message", "priority", "reply_to"],
+              required: ["target", "message"],
+            },
+            { name: "check_messages", properties: ["max", "cursor"], required: [] },
+            { name: "read_message", properties: ["id", "from"], required: ["id"] },
+            { name: "set_status", properties: ["status"], required: ["status"] },
+            { name: "set_summary", properties: ["summary"], required: ["summary"] },
+            { name: "list_peers", properties: ["mesh", "after"], required: [] },
+            { name: "join_channel", properties: ["channel", "mesh"], required: ["channel"] },
+            { name: "leave_channel", properties: ["channel", "mesh"], required: ["channel"] },
+            { name: "list_channels", properties: ["mesh", "after"], required: [] },
+          ],
+        )
+        assert.deepStrictEqual(one.client.getServerVersion()?.name, "claudemesh")
+        assert.isBelow(one.client.getInstructions()?.length ?? Infinity, 2_000, "hosts cut longer ones")
+      }),
+    ),
   )
 
   it.live("answers when no broker is running, and says so in each tool", () =>
@@ -114,6 +113,11 @@ describe.concurrent("the MCP server", () => {
           failedWith(await one.call("send_message", { target: "bob", message: "" }), /^send_message: .*message/s)
           failedWith(await one.call("send_message", { target: "bob", message: "x", priority: "high" }), /priority/)
           failedWith(await one.call("check_messages", { max: 501 }), /^check_messages: /)
+          failedWith(await one.call("read_message", { id: "0123" }), /^read_message: .*at least the first 8 characters/)
+          failedWith(
+            await one.call("read_message", { id: "0123abcd" }),
+            /^No message 0123abcd is kept on this machine: /,
+          )
           failedWith(await one.call("set_status", {}), /^set_status: .*status/s)
           failedWith(await one.call("set_summary", { summary: "x".repeat(501) }), /^set_summary: /)
           failedWith(await one.call("list_peers", { mesh: "blue" }), /red/)
