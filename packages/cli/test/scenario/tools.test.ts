@@ -360,7 +360,7 @@ describe.concurrent("check_messages", () => {
           assert.deepStrictEqual(textsOf(rest), ["3", "4", "5"])
           assert.match(
             rest.text,
-            /\nNothing else waits\. Call check_messages with \{"cursor": "[0-9a-f]+"\} next time: it confirms /,
+            /\nNothing else waits\. Before you end, or next time, call check_messages with \{"cursor": "[0-9a-f]+"\}: it confirms /,
           )
           assert.strictEqual((await one.call("check_messages", { cursor: cursorOf(rest) })).text, "No messages.")
           const wrong = await one.call("check_messages", { cursor: "0badc0de" })

@@ -70,7 +70,9 @@ const next = (waiting: ReturnType<typeof whatWaits>, cursor: string | undefined)
   if (waiting.messages > 0) return [`${waitingWords(waiting)}: call check_messages${input}.`]
   return cursor === undefined
     ? []
-    : [`Nothing else waits. Call check_messages${input} next time: it confirms that you have read this.`]
+    : [
+        `Nothing else waits. Before you end, or next time, call check_messages${input}: it confirms that you have read this.`,
+      ]
 }
 
 /** The broker is asked for what it holds back, too: who looks wants to see it. */
