@@ -86,7 +86,7 @@ describe.concurrent("a server with", () => {
     )
   }
 
-  it.live.skip("a folder that is not one, or somebody else's, answers its host and says so in its tools", () =>
+  it.live("a folder that is not one, or somebody else's, answers its host and says so in its tools", () =>
     Effect.scoped(
       Effect.gen(function* () {
         const { home } = yield* stage()
