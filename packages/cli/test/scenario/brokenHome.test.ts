@@ -123,7 +123,9 @@ describe.concurrent("a server with", () => {
         yield* Effect.promise(() => rename(join(folder, "config.json"), join(folder, "later")))
         const one = yield* agent(folder)
         yield* Effect.promise(async () => {
-          assert.match((await one.call("list_peers")).text, /^No mesh is joined\. A person joins one/)
+          for (const tool of ["list_peers", "list_channels", "check_messages"]) {
+            assert.match((await one.call(tool)).text, /^No mesh is joined\. A person joins one/, tool)
+          }
           await rename(join(folder, "later"), join(folder, "config.json"))
           await isWell(one)
           await rm(join(folder, "config.json"))

@@ -8,7 +8,7 @@ import { fitted } from "../Fit.ts"
 import { inboxesOf } from "../Inboxes.ts"
 import { waitingWords, whatWaits } from "../Notices.ts"
 import { separator } from "../Reading.ts"
-import { tool } from "../Tool.ts"
+import { noMesh, tool } from "../Tool.ts"
 import { harmless } from "../WrapUntrusted.ts"
 
 /** How long a mesh may take to say what waits; one that is away delays no other, and no call. */
@@ -39,6 +39,7 @@ export const checkMessages = tool({
     ),
   }),
   run: Effect.fnUntraced(function* ({ cursor: last, max = 100 }, { manager, reading, requestId }) {
+    if (manager.all.length === 0) return { text: noMesh }
     const isKnown = last === undefined || (yield* reading.confirm(last))
     const away = yield* Effect.forEach(manager.all, (client) => pulled(client, max), { concurrency: "unbounded" })
     const { cursor, texts } = yield* reading.next(inboxesOf(manager), requestId, max)
