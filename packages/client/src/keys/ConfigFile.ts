@@ -70,7 +70,9 @@ export class ConfigFile extends Context.Service<
     Effect.suspend(() => open),
   )
 
-  static readonly layerIn = (directory: string) => ConfigFile.layer.pipe(Layer.provide(StateDb.layerIn(directory)))
+  /** Not the one of the home, which is built once for the whole program. */
+  static readonly layerIn = (directory: string) =>
+    Layer.fresh(ConfigFile.layer).pipe(Layer.provide(StateDb.layerIn(directory)))
 }
 
 /** How often the file is written anew before another process changes it again. */
