@@ -128,7 +128,7 @@ describe("in a hostile folder", () => {
     })
     const client = new Client({ name: "test-host", version: "1" })
     await client.connect(transport)
-    const place = `in ${hostile.folder} on their-branch`
+    const place = `${hostile.folder} on their-branch`
     let listed = ""
     // Its profile is told once it is connected.
     for (let looks = 0; looks < 100 && !listed.includes(place); looks += 1) {
