@@ -143,7 +143,7 @@ const choose = (unread: ReadonlyArray<Piece>, waiting: ReadonlyArray<HeldMessage
   let room = max - unread.length
   const chosen: Array<HeldMessage> = []
   for (const message of waiting.toSorted(olderFirst)) {
-    if (room <= 0 || left <= 0) break
+    if (room <= 0) break
     const size = sizeOf(message)
     if (size > left && (chosen.length > 0 || unread.length > 0)) break
     left -= size

@@ -94,7 +94,7 @@ export class OutermostFields {
     if (byte === quote) this.#inString = true
     if (byte === open || byte === openList) this.#depth += 1
     else if (byte === close || byte === closeList) {
-      if (this.#depth === 1) this.#field()
+      this.#field()
       this.#depth -= 1
     } else if (this.#depth === 1 && byte === colon) this.#name = this.#taken()
     else if (this.#depth === 1 && byte === comma) this.#field()

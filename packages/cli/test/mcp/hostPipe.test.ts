@@ -81,6 +81,17 @@ describe("the pipes to a host", () => {
     assert.strictEqual(await state(answered), "done")
   })
 
+  it("know that a refusal has not left yet", async () => {
+    const { host, input, take } = pipe()
+    await host.start()
+    input.write(line({ jsonrpc: "1.0", id: 9, method: "ping" }))
+    await soon()
+    const answered = host.answered
+    assert.strictEqual(await state(answered), "waiting")
+    take()
+    assert.strictEqual(await state(answered), "done")
+  })
+
   it("read a last request that ends without a newline, and know that the host is gone then", async () => {
     const { host, input, received } = pipe()
     await host.start()

@@ -139,6 +139,20 @@ describe("an answer with messages", () => {
     ),
   )
 
+  it.effect("shows again no more than the agent asks for", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { answered, reading } = yield* started
+        const { inboxes } = inboxesWith(numbered(1), numbered(2), numbered(3))
+        yield* reading.next(inboxes, 1, 100)
+        yield* answered(1)
+        yield* reading.cancelled(1)
+        assert.lengthOf((yield* reading.next(inboxes, 2, 2)).texts, 2)
+        assert.lengthOf(reading.waiting(), 1)
+      }),
+    ),
+  )
+
   it.effect("is not confirmed when the host was gone before, nor when the process ends (I8)", () => {
     const { became, inboxes } = inboxesWith(numbered(1), numbered(2))
     return Effect.scoped(

@@ -111,6 +111,16 @@ describe("what was leased for the agent", () => {
     assert.match(machine.unread[0]?.text ?? "", / part="2 of 3">/, "and that part was not seen")
   })
 
+  it("keeps the lease of what may have been shown when another call is cancelled", () => {
+    const machine = holding([numbered(1)], [numbered(2)])
+    machine.answer(1, "aa", 1)
+    machine.written(1)
+    machine.cancelled(1)
+    machine.answer(2, "bb", 2)
+    assert.deepStrictEqual(releases(machine.cancelled(2)), ["release 1"])
+    assert.deepStrictEqual(unread(machine), ["text 1"])
+  })
+
   it("is found by its cursor for a while after it was confirmed", () => {
     const machine = holding([numbered(1)])
     machine.answer(1, "aa", 1)
