@@ -101,6 +101,8 @@ export const serveMcp = Effect.fnUntraced(function* ({ now }: Joined) {
     { capabilities: { tools: {} }, instructions },
   )
 
+  server.onerror = ({ message }) => void run(Effect.logWarning("from the host", { problem: clamped(message, 300) }))
+
   server.setRequestHandler(ListToolsRequestSchema, () => ({
     tools: tools.map(({ description, inputSchema, name, readOnly, title }) => ({
       name,
