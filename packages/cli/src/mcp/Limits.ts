@@ -37,7 +37,7 @@ export const callsMax = 200
 export const confirmMillis = 10_000
 
 /** From the end of stdin: until what was read is answered, and until the process is gone whatever happens. */
-export const lastAnswersMillis = 1_000
-export const lastMomentMillis = 1_800
+export const lastAnswersMillis = 800
+export const lastMomentMillis = 1_500
 /** For the last frames to the brokers to be on their way. */
 export const goodbyeMillis = 100
