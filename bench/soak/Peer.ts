@@ -1,8 +1,7 @@
 /** One agent's process: the production client, an agent that reads, and a way to die before it has acked. */
 import { type BrokerClient, makeBrokerClient } from "@claudemesh/client/BrokerClient"
-import { SeenMessages } from "@claudemesh/client/inbox/SeenMessages"
 import type { Membership } from "@claudemesh/client/keys/Membership"
-import { KnownMembers } from "@claudemesh/client/trust/KnownMembers"
+import { storesInMemory } from "@claudemesh/client/LocalStores"
 import { type Label, SessionId } from "@claudemesh/domain/Ids"
 import type { Priority, Status } from "@claudemesh/domain/routing/Status"
 import { Effect, Exit, Schedule, Scope } from "effect"
@@ -54,7 +53,7 @@ export class Peer {
         tags,
         maxInFlight: chance.pick([5, 20, 100, 500]) ?? 100,
         nextArrival: () => ++arrivals,
-      }).pipe(Scope.provide(scope), Effect.provide([KnownMembers.memory, SeenMessages.memory]))
+      }).pipe(Scope.provide(scope), Effect.provide(storesInMemory))
       this.#client = client
       yield* client.awaitConnected("30 seconds").pipe(Effect.ignore)
       for (const channel of channels) yield* Effect.forkIn(this.#keepJoining(client, channel), scope)
@@ -75,8 +74,8 @@ export class Peer {
   #pulls(client: BrokerClient) {
     return Effect.gen(function* () {
       while (true) {
-        const left = yield* Effect.orElseSucceed(client.pull(), () => 0)
-        yield* Effect.sleep(left > 0 ? "10 millis" : "300 millis")
+        const left = yield* Effect.orElseSucceed(client.pull(), () => ({ remaining: 0 }))
+        yield* Effect.sleep(left.remaining > 0 ? "10 millis" : "300 millis")
       }
     })
   }
@@ -88,13 +87,13 @@ export class Peer {
     return Effect.gen(function* () {
       while (true) {
         yield* client.inbox.awaitAvailable
-        const lease = yield* client.inbox.take(chance.between(1, 50))
+        const lease = yield* client.take(chance.between(1, 50))
         for (const { content, messageId, redelivered } of lease.messages) {
           const text = content._tag === "Opened" ? content.text : undefined
           ledger.shown.push({ messageId, text, process: number, memberId: membership.memberId, session, redelivered })
         }
         if (chance.happens(diesBeforeAck * lease.messages.length)) return
-        yield* lease.consumed
+        yield* lease.commit
       }
     })
   }

@@ -230,10 +230,10 @@ const drained = Effect.fnUntraced(function* (peers: ReadonlyArray<Peer>, ledger:
     yield* Effect.sleep("500 millis")
     const left = yield* Effect.forEach(
       peers,
-      ({ client }) => (client === undefined ? Effect.succeed(1) : Effect.orElseSucceed(client.pull(), () => 1)),
+      ({ client }) => (client === undefined ? Effect.succeed({ remaining: 1 }) : Effect.orElseSucceed(client.pull(), () => ({ remaining: 1 }))),
       { concurrency: "unbounded" },
     )
-    const waiting = left.reduce((sum, count) => sum + count, 0)
+    const waiting = left.reduce((sum, { remaining }) => sum + remaining, 0)
     const open = [...ledger.sent.values()].filter(({ outcome }) => outcome === undefined).length
     say(`draining: ${waiting} wait, ${open} unanswered, ${ledger.shown.length} shown`)
     quiet = waiting === 0 && open === 0 && ledger.shown.length === before ? quiet + 1 : 0

@@ -23,7 +23,7 @@ const remediesByCode: Readonly<Record<string, string>> = {
 }
 
 const codeOf = (error: object): string => {
-  if ("reason" in error && typeof error.reason === "string") return error.reason
+  if ("code" in error && typeof error.code === "string") return error.code
   return "error" in error && typeof error.error === "string" ? error.error : ""
 }
 

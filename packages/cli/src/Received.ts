@@ -1,5 +1,5 @@
 /** What is known of a message that came, and of who sent it: for a person, for a script and for a model alike. */
-import type { InboxMessage } from "@claudemesh/client/inbox/PushBuffer"
+import type { InboxMessage } from "@claudemesh/client/inbox/Inbox"
 import type { Content } from "@claudemesh/client/seal/OpenPush"
 import type { MemberStanding } from "@claudemesh/client/trust/MemberStanding"
 import { formatTarget, isDirect, parseTarget } from "@claudemesh/domain/routing/Target"

@@ -5,11 +5,9 @@
 import "./Launch.ts"
 import * as BunRuntime from "@effect/platform-bun/BunRuntime"
 import * as BunServices from "@effect/platform-bun/BunServices"
-import { History } from "@claudemesh/client/inbox/History"
-import { SeenMessages } from "@claudemesh/client/inbox/SeenMessages"
 import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
 import { StateDb } from "@claudemesh/client/local/StateDb"
-import { KnownMembers } from "@claudemesh/client/trust/KnownMembers"
+import { localStores } from "@claudemesh/client/LocalStores"
 import { Cause, Console, Effect, Exit, Layer, Logger, Option, References } from "effect"
 import { CliError, Command } from "effect/unstable/cli"
 import { FetchHttpClient } from "effect/unstable/http"
@@ -99,7 +97,7 @@ const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {
 BunRuntime.runMain(
   Command.run(root, { version: manifest.version }).pipe(
     Effect.tapCause(report),
-    Effect.provide([ConfigFile.layer, History.layer, KnownMembers.layer, SeenMessages.layer]),
+    Effect.provide([ConfigFile.layer, localStores]),
     Effect.provide(StateDb.layer),
     Effect.provide([BunServices.layer, FetchHttpClient.layer, logging]),
   ),

@@ -1,5 +1,5 @@
 /** Peers' text as a model is shown it: labelled, and unable to pass for anything else than peers' text. */
-import type { InboxMessage } from "@claudemesh/client/inbox/PushBuffer"
+import type { InboxMessage } from "@claudemesh/client/inbox/Inbox"
 import { Content } from "@claudemesh/client/seal/OpenPush"
 import { MemberStanding } from "@claudemesh/client/trust/MemberStanding"
 import { DisplayName, MessageId } from "@claudemesh/domain/Ids"

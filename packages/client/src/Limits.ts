@@ -1,8 +1,23 @@
 /** The client's bounds, each with its unit in its name. What both ends must know is in the domain's limits. */
 import { inFlightMax } from "@claudemesh/domain/Limits"
 
-/** Messages sent and not yet answered; the next one fails at once. */
+/** Messages of a process that were sent and are not answered yet; the next one fails at once. */
 export const outboxMax = 100
+/** The same of a member, over all processes of this machine, and the characters of their sealed frames. */
+export const outboxMemberMax = 500
+export const outboxMemberCharactersMax = 33_554_432
+/** How long a message may wait to be sent; then its sender is told that it was not. */
+export const outboxMillis = 24 * 60 * 60_000
+/** What is to be told of messages that were not sent; the oldest makes room. */
+export const outboxProblemsMax = 100
+/** How often a process with messages in its outbox says that it lives. */
+export const outboxBeatMillis = 5_000
+/** How often a connected process looks for what others have left in theirs. */
+export const outboxLookMillis = 10_000
+/** And how long another one may be silent until what it has left is sent. */
+export const outboxSenderSilentMillis = 15_000
+/** What could not be sent is told to the session that wrote it, and after this to any other of its member. */
+export const problemToOthersMillis = 60_000
 
 /** Messages waiting for the agent, or leased to it. The hello promises this window to the broker. */
 export const pushBufferMax = inFlightMax
@@ -35,12 +50,25 @@ export const helloAckTimeoutMillis = 5_000
 export const requestTimeoutMillis = 10_000
 export const pingIntervalMillis = 30_000
 
+/** Between two tries to connect, and to send what was refused for now: from the first delay doubling to the longest. */
 export const retryFirstMillis = 1_000
 export const retryMaxMillis = 30_000
-/** A delay is multiplied by a number from `1 - retryJitter` to `1 + retryJitter`, the longest delay included. */
-export const retryJitter = 0.2
 /** A connection that has stood this long was good: the next retry begins at the first delay again. */
 export const stableMillis = 60_000
+/** A call dials at once instead of waiting for the next try, but not more often than this. */
+export const dialEveryMillis = 1_000
+/** How long a call waits for the connection that it dialled. */
+export const reachTimeoutMillis = 3_000
+
+/** A clock that is further from the broker's is named in every answer. */
+export const clockSkewNoticeMillis = 60_000
+/**
+ * And beyond this nothing is sent: a receiver takes 5 minutes between the sender's time and the broker's, and a minute of that is
+ * left for what the measuring of it is off.
+ */
+export const clockSkewRefusedMillis = 240_000
+/** A clock that has moved by this more or less than the time that passed was set: its distance is measured again. */
+export const clockSetMillis = 5_000
 
 export const statusEverywhereTimeoutMillis = 5_000
 
@@ -100,3 +128,6 @@ export const linkCharactersMax = 8_192
 /** Of an exported identity: a few hundred meshes with their proofs. */
 export const exportCharactersMax = 2_097_152
 export const passphraseCharactersMin = 12
+
+/** How long a mesh may take to lease what is to be shown; it delays no other mesh. */
+export const leaseTimeoutMillis = 2_000

@@ -1,16 +1,22 @@
 /**
- * All joined meshes of one host process: a client for each, started together and independent of each other. What
- * is asked of all of them is asked at once, and answered mesh by mesh.
+ * All joined meshes of one host process: a client for each, started together and independent of each other. What is asked of all of
+ * them is asked at once, and answered mesh by mesh. A mesh that is joined, left or changed while it runs begins, ends or begins anew.
  */
 import type { MeshId, Slug } from "@claudemesh/domain/Ids"
 import type { Status } from "@claudemesh/domain/routing/Status"
-import { Data, Effect, Schema } from "effect"
+import { type Crypto, Data, Effect, Equal, Exit, Latch, Schema, Scope } from "effect"
 import { type BrokerClient, makeBrokerClient } from "./BrokerClient.ts"
+import type { Dialer } from "./connection/Dialer.ts"
 import type { Identity } from "./connection/Handshake.ts"
-import { judged } from "./inbox/JudgeMessage.ts"
-import type { HeldMessage, Lease } from "./inbox/PushBuffer.ts"
+import type { History } from "./inbox/History.ts"
+import { type HeldMessage, type Lease, olderFirst } from "./inbox/Inbox.ts"
+import type { SeenMessages } from "./inbox/SeenMessages.ts"
 import type { Membership } from "./keys/Membership.ts"
-import { pushBufferMax, statusEverywhereTimeoutMillis } from "./Limits.ts"
+import type { Sodium } from "./keys/Sodium.ts"
+import { statusEverywhereTimeoutMillis } from "./Limits.ts"
+import { Line } from "./outbox/Line.ts"
+import type { OutboxStore } from "./outbox/OutboxStore.ts"
+import type { KnownMembers } from "./trust/KnownMembers.ts"
 
 /** No joined mesh is meant, or it is not clear which. */
 export class UnknownMesh extends Schema.TaggedError<UnknownMesh>()("UnknownMesh", {
@@ -34,108 +40,190 @@ export type StatusOutcome = Data.TaggedEnum<{
 }>
 export const StatusOutcome = Data.taggedEnum<StatusOutcome>()
 
+/** What became of the clients when they were told of the memberships. */
+export interface Synced {
+  /** Those that are new, or began anew. */
+  readonly started: ReadonlyArray<BrokerClient>
+  readonly ended: ReadonlyArray<Slug>
+}
+
 export interface MeshManager {
+  /** As it is at this moment. */
   readonly all: ReadonlyArray<BrokerClient>
   readonly byId: ReadonlyMap<MeshId, BrokerClient>
   readonly get: (slug: string) => Effect.Effect<BrokerClient, UnknownMesh>
   /** `slug:target`, or the target alone where one mesh is joined. */
   readonly route: (to: string) => Effect.Effect<{ readonly client: BrokerClient; readonly to: string }, UnknownMesh>
-  /** The oldest of what waits in all meshes, as one lease, with what is known of the senders. */
+  /** These are joined now: the rest ends, and what is as before goes on untouched. */
+  readonly sync: (memberships: ReadonlyArray<Membership>) => Effect.Effect<Synced>
+  /** What may be taken in all meshes, the oldest first. */
+  readonly look: Effect.Effect<ReadonlyArray<HeldMessage>>
+  /** Of those, what the brokers grant, as one lease. A mesh that is away or slow delays the others by no more than its deadline. */
+  readonly lease: (messages: ReadonlyArray<HeldMessage>) => Effect.Effect<Lease>
+  /** The oldest of what may be taken in all meshes. */
   readonly takeAll: (max?: number) => Effect.Effect<Lease>
   /** Until a message waits in any of them. */
   readonly awaitAvailable: Effect.Effect<void>
   readonly setStatusEverywhere: (status: Status) => Effect.Effect<ReadonlyArray<StatusOutcome>>
 }
 
+/** What each client needs. */
+type Needs = Dialer | Sodium | Crypto.Crypto | KnownMembers | SeenMessages | History | OutboxStore
+
+interface Running {
+  readonly membership: Membership
+  readonly client: BrokerClient
+  readonly scope: Scope.Closeable
+}
+
 export const makeMeshManager = Effect.fnUntraced(function* (
   memberships: ReadonlyArray<Membership>,
   identity: Omit<Identity, "membership">,
 ) {
+  const context = yield* Effect.context<Needs>()
+  const parent = yield* Effect.scope
+  const syncs = new Line()
+  const changed = Latch.makeUnsafe()
   let arrivals = 0
-  const nextArrival = () => ++arrivals
-  const all = yield* Effect.forEach(memberships, (membership) =>
-    makeBrokerClient({ ...identity, membership, nextArrival }),
-  )
-  const bySlug = new Map<string, BrokerClient>(all.map((client) => [client.membership.slug, client]))
-  const slugs = [...bySlug.keys()]
+  let running: ReadonlyArray<Running> = []
+  /** Said of all meshes, so of one that is joined later, too. */
+  let isDnd = false
 
-  const get = (slug: string) => {
-    const client = bySlug.get(slug)
-    return client === undefined
-      ? Effect.fail(new UnknownMesh({ asked: slug, as: "slug", slugs }))
-      : Effect.succeed(client)
-  }
+  const all = (): ReadonlyArray<BrokerClient> => running.map(({ client }) => client)
 
-  const route = (to: string) => {
-    const colon = to.indexOf(":")
-    const named = colon === -1 ? undefined : bySlug.get(to.slice(0, colon))
-    if (named !== undefined) return Effect.succeed({ client: named, to: to.slice(colon + 1) })
-    // No slug before the colon: a tag, or a name or session that has a colon in it.
-    const [only, ...others] = all
-    return only !== undefined && others.length === 0
-      ? Effect.succeed({ client: only, to })
-      : Effect.fail(new UnknownMesh({ asked: to, as: "target", slugs }))
-  }
-
-  const lease = (max: number) =>
-    Effect.sync((): Lease<HeldMessage> => {
-      const oldest = all
-        .flatMap(({ inbox }) => inbox.waiting)
-        .toSorted(olderFirst)
-        .slice(0, max)
-      const leases = all.map(({ inbox, membership }) =>
-        inbox.lease(oldest.filter(({ meshId }) => meshId === membership.meshId)),
-      )
-      return {
-        messages: oldest,
-        consumed: Effect.forEach(leases, (lease) => lease.consumed, { discard: true }),
-        putBack: Effect.forEach(leases, (lease) => lease.putBack, { discard: true }),
-      }
-    })
-
-  const seenElsewhere = Effect.forEach(all, ({ inbox }) => inbox.seenElsewhere, {
-    concurrency: "unbounded",
-    discard: true,
+  const start = Effect.fnUntraced(function* (membership: Membership) {
+    const scope = yield* Scope.fork(parent)
+    const client = yield* makeBrokerClient({ ...identity, membership, nextArrival: () => ++arrivals }).pipe(
+      Scope.provide(scope),
+      Effect.provide(context),
+    )
+    if (isDnd) yield* Effect.forkIn(Effect.ignore(client.setStatus("dnd")), scope)
+    return { membership, client, scope }
   })
 
-  const takeAll = (max: number = pushBufferMax) =>
-    Effect.andThen(
-      seenElsewhere,
-      judged(lease(max), (messages) =>
-        Effect.forEach(
-          all,
-          ({ judge, membership }) => judge(messages.filter(({ meshId }) => meshId === membership.meshId)),
-          { concurrency: "unbounded" },
-        ).pipe(Effect.map((ofMeshes) => ofMeshes.flat().toSorted(olderFirst))),
-      ),
+  const sync = (joined: ReadonlyArray<Membership>) =>
+    syncs.inTurn(
+      Effect.gen(function* () {
+        const stays = running.filter(({ membership }) => joined.some((other) => Equal.equals(membership, other)))
+        const goes = running.filter((one) => !stays.includes(one))
+        const isNew = joined.filter((membership) => !stays.some((one) => Equal.equals(one.membership, membership)))
+        running = stays
+        yield* Effect.forEach(goes, ({ scope }) => Scope.close(scope, Exit.void), {
+          concurrency: "unbounded",
+          discard: true,
+        })
+        const started = yield* Effect.forEach(isNew, start)
+        // In the order of the memberships.
+        running = joined.flatMap(
+          (membership) => [...stays, ...started].find((one) => Equal.equals(one.membership, membership)) ?? [],
+        )
+        if (goes.length > 0 || started.length > 0) changed.openUnsafe()
+        return {
+          started: started.map(({ client }) => client),
+          ended: goes.map(({ membership }) => membership.slug),
+        } satisfies Synced
+      }).pipe(Effect.uninterruptible),
     )
+  yield* sync(memberships)
+
+  const slugs = () => all().map((client) => client.membership.slug)
+  const named = (slug: string) => all().find((client) => client.membership.slug === slug)
+
+  const get = (slug: string) =>
+    Effect.suspend(() => {
+      const client = named(slug)
+      return client === undefined
+        ? Effect.fail(new UnknownMesh({ asked: slug, as: "slug", slugs: slugs() }))
+        : Effect.succeed(client)
+    })
+
+  const route = (to: string) =>
+    Effect.suspend(() => {
+      const colon = to.indexOf(":")
+      const client = colon === -1 ? undefined : named(to.slice(0, colon))
+      if (client !== undefined) return Effect.succeed({ client, to: to.slice(colon + 1) })
+      // No slug before the colon: a tag, or a name or session that has a colon in it.
+      const [only, ...others] = all()
+      return only !== undefined && others.length === 0
+        ? Effect.succeed({ client: only, to })
+        : Effect.fail(new UnknownMesh({ asked: to, as: "target", slugs: slugs() }))
+    })
+
+  const look = Effect.suspend(() =>
+    Effect.map(
+      Effect.forEach(all(), (client) => client.look, { concurrency: "unbounded" }),
+      (waiting) => waiting.flat().toSorted(olderFirst),
+    ),
+  )
+
+  const lease = (messages: ReadonlyArray<HeldMessage>) =>
+    Effect.suspend(() => {
+      const held: Array<Lease> = []
+      return Effect.forEach(
+        all(),
+        (client) =>
+          client.lease(
+            messages.filter(({ meshId }) => meshId === client.membership.meshId),
+            (one) => held.push(one),
+          ),
+        { concurrency: "unbounded" },
+      ).pipe(
+        Effect.map(together),
+        Effect.onExit((exit) => (Exit.isFailure(exit) ? together(held).release : Effect.void)),
+      )
+    })
 
   const setStatusEverywhere = (status: Status) =>
-    Effect.forEach(
-      all,
-      ({ membership: { slug }, setStatus }) =>
-        setStatus(status).pipe(
-          Effect.as(StatusOutcome.Taken({ slug })),
-          Effect.catch((error) => Effect.succeed(StatusOutcome.Failed({ slug, reason: error.message }))),
-          Effect.timeoutOrElse({
-            duration: statusEverywhereTimeoutMillis,
-            orElse: () => Effect.succeed(StatusOutcome.Failed({ slug, reason: "no answer in time" })),
-          }),
-        ),
-      { concurrency: "unbounded" },
-    )
+    Effect.suspend(() => {
+      isDnd = status === "dnd"
+      return Effect.forEach(
+        all(),
+        ({ membership: { slug }, setStatus }) =>
+          setStatus(status).pipe(
+            Effect.as(StatusOutcome.Taken({ slug })),
+            Effect.catch((error) => Effect.succeed(StatusOutcome.Failed({ slug, reason: error.message }))),
+            Effect.timeoutOrElse({
+              duration: statusEverywhereTimeoutMillis,
+              orElse: () => Effect.succeed(StatusOutcome.Failed({ slug, reason: "no answer in time" })),
+            }),
+          ),
+        { concurrency: "unbounded" },
+      )
+    })
+
+  const awaitAvailable: Effect.Effect<void> = Effect.suspend(() => {
+    changed.closeUnsafe()
+    return Effect.raceAllFirst([
+      Effect.as(changed.await, false),
+      ...all().map(({ inbox }) => Effect.as(inbox.awaitAvailable, true)),
+    ])
+  }).pipe(Effect.repeat({ until: (isThere) => isThere }), Effect.asVoid)
 
   const manager: MeshManager = {
-    all,
-    byId: new Map(all.map((client) => [client.membership.meshId, client])),
+    get all() {
+      return all()
+    },
+    get byId() {
+      return new Map(all().map((client) => [client.membership.meshId, client]))
+    },
     get,
     route,
-    takeAll,
-    awaitAvailable: all.length === 0 ? Effect.never : Effect.raceAllFirst(all.map(({ inbox }) => inbox.awaitAvailable)),
+    sync,
+    look,
+    lease,
+    takeAll: (max) => Effect.flatMap(look, (waiting) => lease(waiting.slice(0, max))),
+    awaitAvailable,
     setStatusEverywhere,
   }
   return manager
 })
 
-const olderFirst = (a: HeldMessage, b: HeldMessage): number =>
-  Date.parse(a.createdAt) - Date.parse(b.createdAt) || a.arrival - b.arrival
+const together = (leases: ReadonlyArray<Lease>): Lease => {
+  const each = (end: (lease: Lease) => Effect.Effect<void>) => Effect.forEach(leases, end, { discard: true })
+  return {
+    messages: leases.flatMap(({ messages }) => messages).toSorted(olderFirst),
+    commit: each(({ commit }) => commit),
+    release: each(({ release }) => release),
+    commitOnly: (shown) => each(({ commitOnly }) => commitOnly(shown)),
+  }
+}

@@ -15,7 +15,7 @@ import { sealGroupMessage } from "../src/seal/SealMessage.ts"
 import { sealToMany } from "../src/seal/SealToMany.ts"
 import { certificateOf, verified } from "./support/Certified.ts"
 import { startClient } from "./support/Clients.ts"
-import { at, memberOf, membershipOf, type Person, person, pushOf, testLayer } from "./support/FakeBroker.ts"
+import { at, memberOf, membershipOf, type Person, person, pushOf, settle, testLayer } from "./support/FakeBroker.ts"
 import { memberTarget, sealedSend } from "./support/SealedSend.ts"
 
 const everyone = Target.make({ _tag: "Everyone" })
@@ -264,12 +264,14 @@ layer(testLayer)("what a client says to a group", (it) => {
       const members = people.map((who) => memberOf(who))
       broker.members = members
       broker.trust = { ...broker.trust, certificates: people.map((who) => certificateOf(who)) }
+      yield* settle
       const failed = yield* Effect.flip(client.send({ to: "*", text: "hi", priority: "next" }))
       assert.deepInclude(failed, { _tag: "TooManyReaders", members: 501 })
       const profile = yield* Effect.flip(client.setSummary("busy"))
       assert.deepInclude(profile, { _tag: "TooManyReaders", members: 501 })
       assert.strictEqual(broker.sends.length, 0)
       broker.members = members.slice(1)
+      yield* settle
       yield* client.send({ to: "*", text: "hi", priority: "next" })
       assert.strictEqual(broker.sends[0]?.sealedKeys?.length, 500)
     }),

@@ -3,9 +3,8 @@ import { IsoTime } from "@claudemesh/domain/IsoTime"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { SeenMessages } from "../src/inbox/SeenMessages.ts"
+import { storesInMemory } from "../src/LocalStores.ts"
 import { makeMeshManager } from "../src/MeshManager.ts"
-import { KnownMembers } from "../src/trust/KnownMembers.ts"
 import { certified, trustOf } from "./support/Certified.ts"
 import {
   dialerFor,
@@ -38,8 +37,7 @@ const start = Effect.fnUntraced(function* (...slugs: ReadonlyArray<string>) {
   }).pipe(
     Effect.provide([
       dialerFor(Object.fromEntries(brokers.map(({ broker, slug }) => [`wss://${slug}.example.com/ws`, broker]))),
-      KnownMembers.memory,
-      SeenMessages.memory,
+      storesInMemory,
     ]),
   )
   const broker = (slug: string) => {
@@ -79,7 +77,7 @@ layer(testLayer)("the mesh manager", (it) => {
     Effect.gen(function* () {
       const { broker, manager } = yield* start("one", "two")
       yield* settle
-      broker("one").latest.close(4001)
+      broker("one").latest.close(4002)
       yield* settle
       yield* (yield* manager.get("two")).ping
       assert.strictEqual((yield* (yield* manager.get("one")).state)._tag, "Stopped")
@@ -97,10 +95,10 @@ layer(testLayer)("the mesh manager", (it) => {
       yield* manager.awaitAvailable
       const lease = yield* manager.takeAll(3)
       assert.deepStrictEqual(textsOf(lease.messages), ["a", "b", "c"])
-      yield* lease.putBack
+      yield* lease.release
       const all = yield* manager.takeAll()
       assert.deepStrictEqual(textsOf(all.messages), ["a", "b", "c", "d"])
-      yield* all.consumed
+      yield* all.commit
       assert.deepStrictEqual(
         ["one", "two"].map((slug) =>
           broker(slug)

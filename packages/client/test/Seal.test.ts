@@ -5,7 +5,7 @@ import { encodeEnvelope } from "@claudemesh/domain/trust/Plaintext"
 import type { Peer, Push } from "@claudemesh/domain/wire/BrokerFrame"
 import { Base64, Nonce } from "@claudemesh/domain/Base64"
 import { assert, layer } from "@effect/vitest"
-import { Effect, Option, Result } from "effect"
+import { Effect, Fiber, Option, Result } from "effect"
 import { TestClock } from "effect/testing"
 import sodium from "libsodium-wrappers"
 import { Sodium } from "../src/keys/Sodium.ts"
@@ -224,11 +224,12 @@ layer(testLayer)("what a client sends", (it) => {
     }),
   )
 
-  it.effect("needs a roster: without one it is refused, since nobody's key is known", () =>
+  it.effect("needs somebody who is known: to a name that was never heard of nothing is sealed", () =>
     Effect.gen(function* () {
       const { client } = yield* startClient((broker) => (broker.mode = "down"))
-      const failed = yield* Effect.flip(client.enqueue({ to: "Bob", text: "hi", priority: "now" }))
-      assert.strictEqual(failed._tag, "NotConnected")
+      const sending = yield* Effect.forkChild(Effect.flip(client.enqueue({ to: "Bob", text: "hi", priority: "now" })))
+      yield* TestClock.adjust("3 seconds")
+      assert.strictEqual((yield* Fiber.join(sending))._tag, "NotConnected")
     }),
   )
 })

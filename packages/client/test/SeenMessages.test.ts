@@ -101,7 +101,7 @@ layer(Layer.merge(Sodium.layer, BunServices.layer))("a message that was shown on
           yield* pushed(first)
           const lease = yield* first.client.take()
           assert.deepStrictEqual(textsOf(lease.messages), ["the plan"])
-          yield* lease.consumed
+          yield* lease.commit
         }),
       )
       const next = yield* start(seen)
@@ -134,7 +134,7 @@ layer(Layer.merge(Sodium.layer, BunServices.layer))("a message that was shown on
       const [one, other] = [yield* start(seen), yield* start(seen)]
       yield* pushed(one)
       yield* pushed(other)
-      yield* (yield* one.client.take()).consumed
+      yield* (yield* one.client.take()).commit
       assert.lengthOf(other.client.inbox.waiting, 1)
       assert.deepStrictEqual((yield* other.client.take()).messages, [])
       assert.deepStrictEqual(other.client.inbox.waiting, [])
@@ -153,7 +153,7 @@ layer(Layer.merge(Sodium.layer, BunServices.layer))("a message that was shown on
         if (type === "client_ack") written = rowsOf(path)
         return false
       }
-      yield* lease.consumed
+      yield* lease.commit
       assert.deepEqual(written, [{ message: lease.messages[0]?.messageId, session: people.alice.sessionId }])
       assert.strictEqual(statSync(path).mode & 0o777, 0o600)
     }),
@@ -315,7 +315,7 @@ layer(Layer.merge(Sodium.layer, BunServices.layer))("a message that was shown on
         yield* pushed(started)
         const lease = yield* started.client.take()
         assert.deepStrictEqual(textsOf(lease.messages), ["the plan"])
-        yield* lease.consumed
+        yield* lease.commit
         yield* pushed(started)
         assert.deepStrictEqual((yield* started.client.take()).messages, [])
         assert.lengthOf(acksOf(started.broker), 2)
@@ -333,7 +333,7 @@ layer(Layer.merge(Sodium.layer, BunServices.layer))("a message that was shown on
       const { broker, client } = yield* start(seen)
       yield* fromDisk
       const state = yield* client.state
-      assert.include(state._tag === "Stopped" ? state.reason : state._tag, `chmod 600 ${path}`)
+      assert.include(state._tag === "Waiting" ? state.lastError : state._tag, `chmod 600 ${path}`)
       assert.lengthOf(broker.connections, 0)
     }),
   )

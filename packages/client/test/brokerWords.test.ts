@@ -65,7 +65,7 @@ layer(testLayer)("a broker that refuses", (it) => {
       )
       broker.latest.close(1008, attack)
       yield* settle
-      assert.deepInclude(yield* client.state, { _tag: "Stopped", reason: tame })
+      assert.deepInclude(yield* client.state, { _tag: "Waiting", code: tame })
     }),
   )
 })

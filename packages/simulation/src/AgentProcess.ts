@@ -4,10 +4,9 @@
  */
 import { type BrokerClient, makeBrokerClient } from "@claudemesh/client/BrokerClient"
 import { Dialer } from "@claudemesh/client/connection/Dialer"
-import { SeenMessages } from "@claudemesh/client/inbox/SeenMessages"
 import type { Membership } from "@claudemesh/client/keys/Membership"
+import { storesInMemory } from "@claudemesh/client/LocalStores"
 import type { Sodium } from "@claudemesh/client/keys/Sodium"
-import { KnownMembers } from "@claudemesh/client/trust/KnownMembers"
 import type { Label, SessionId } from "@claudemesh/domain/Ids"
 import type { Priority } from "@claudemesh/domain/routing/Status"
 import { Clock, type Crypto, Effect, Exit, Scope } from "effect"
@@ -64,7 +63,7 @@ export const startAgent = Effect.fnUntraced(function* (options: {
     nextArrival: () => ++arrivals,
   }).pipe(
     Scope.provide(scope),
-    Effect.provide([KnownMembers.memory, SeenMessages.memory]),
+    Effect.provide(storesInMemory),
     Effect.provideService(
       Dialer,
       network.dialer(number, () => alive),
@@ -90,7 +89,7 @@ export const startAgent = Effect.fnUntraced(function* (options: {
   })
 
   const look = Effect.gen(function* () {
-    const lease = yield* client.inbox.take(chance.between(1, 10))
+    const lease = yield* client.take(chance.between(1, 10))
     for (const message of lease.messages) {
       history.handOvers.push({
         messageId: message.messageId,
@@ -105,7 +104,7 @@ export const startAgent = Effect.fnUntraced(function* (options: {
       note(`is shown ${message.messageId.slice(0, 8)}${message.redelivered ? " (redelivered)" : ""}`)
     }
     if (lease.messages.length > 0 && chance.happens(faults().diesBeforeAck)) return yield* crash
-    yield* lease.consumed
+    yield* lease.commit
   })
 
   const send = Effect.fnUntraced(function* (to: string, priority: Priority, text: string) {

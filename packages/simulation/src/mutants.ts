@@ -58,13 +58,13 @@ const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "dedupe dropped in the client",
-    file: `${client}/inbox/PushBuffer.ts`,
+    file: `${client}/inbox/Inbox.ts`,
     find: "if (this.#seen.has(message)) {",
     put: 'if (messageId === "never") {',
   },
   {
     name: "acked when buffered",
-    file: `${client}/inbox/PushBuffer.ts`,
+    file: `${client}/inbox/Inbox.ts`,
     find: "    this.#waiting.push(message)\n",
     put: "    this.#waiting.push(message)\n    this.#ack([messageId])\n",
   },

@@ -6,9 +6,10 @@
  *
  * When it fails, its connections are closed with 1001 and it begins again from the store, alone (I24).
  */
+import { backOff, resetAfter } from "@claudemesh/domain/BackOff"
 import type { MeshId, PresenceId } from "@claudemesh/domain/Ids"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
-import { Cause, Clock, Deferred, Effect, Exit, Fiber, Latch, Option, Queue, Schema, Semaphore } from "effect"
+import { Cause, Clock, Deferred, Effect, Fiber, Latch, Option, Queue, Schema, Semaphore } from "effect"
 import type { HelloProof } from "../connection/HelloProof.ts"
 import { CommitLanes } from "../store/CommitLane.ts"
 import { MessageStore, type PageRequest, takesSequence } from "../store/MessageStore.ts"
@@ -43,9 +44,8 @@ export interface MeshActor {
   readonly detach: (peer: PeerHandle, saidGoodbye: boolean) => Effect.Effect<void>
 }
 
-/** Between restarts: 1 s doubling to 30 s; a life of more than a minute counts as a new beginning. */
-const restartDelayMillis = (failures: number): number => Math.min(1_000 * 2 ** (failures - 1), 30_000)
-const stableMillis = 60_000
+/** Between restarts. Many meshes that failed together do not all read the store at once. */
+const restarts = backOff(1_000, 30_000).pipe(resetAfter(60_000))
 
 export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules: MeshRules) {
   const store = yield* MessageStore
@@ -182,26 +182,20 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
     yield* credits.release(dropped.filter(isAdmitted).length)
   })
 
-  const supervised = Effect.gen(function* () {
-    let failures = 0
-    while (true) {
-      const startedMillis = yield* Clock.currentTimeMillis
-      const exit = yield* load.pipe(
-        Effect.tap(() => Effect.sync(() => (up = true))),
-        Effect.flatMap((loaded) => live(loaded, life)),
-        Effect.exit,
-      )
-      if (Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)) return
-      yield* cutOff
-      const stable = (yield* Clock.currentTimeMillis) - startedMillis > stableMillis
-      failures = stable ? 1 : failures + 1
-      yield* Effect.logError("a mesh failed and begins again from the store", exit).pipe(
-        Effect.annotateLogs({ meshId }),
-      )
-      yield* Effect.sleep(restartDelayMillis(failures))
-      yield* allStored.await
-    }
-  })
+  const oneLife = allStored.await.pipe(
+    Effect.andThen(load),
+    Effect.tap(() => Effect.sync(() => (up = true))),
+    Effect.flatMap((loaded) => live(loaded, life)),
+    Effect.catchCause((cause) =>
+      Cause.hasInterruptsOnly(cause)
+        ? Effect.failCause(cause)
+        : Effect.andThen(cutOff, Effect.logError("a mesh failed and begins again from the store", cause)).pipe(
+            Effect.annotateLogs({ meshId }),
+            Effect.andThen(Effect.fail(new MeshUnavailable())),
+          ),
+    ),
+  )
+  const supervised = Effect.retry(oneLife, restarts)
 
   const fiber = yield* Effect.forkScoped(supervised)
   yield* Effect.addFinalizer(() => Effect.andThen(Fiber.interrupt(fiber), cutOff))

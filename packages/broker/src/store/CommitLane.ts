@@ -6,6 +6,7 @@
  * The queue has no bound of its own: what can be in it is bounded by the sends each connection may have under
  * way, by the delivery windows and by the sessions that attach.
  */
+import { backOff, delaysOf } from "@claudemesh/domain/BackOff"
 import type { MeshId } from "@claudemesh/domain/Ids"
 import { Cause, Context, Effect, Exit, Fiber, Layer, Option, Queue } from "effect"
 import type { BrokerLimits } from "../Limits.ts"
@@ -44,8 +45,8 @@ const indexOf = (meshId: MeshId, count: number): number => {
   return hash % count
 }
 
-/** After a commit that failed because the database is away: 50 ms doubling to 2 s before the next one. */
-const backOffMillis = (failures: number): number => Math.min(50 * 2 ** (failures - 1), 2_000)
+/** Before the next commit, after one that failed because the database is away. */
+const untilDatabaseIsBack = delaysOf(backOff(50, 2_000))
 
 /** Measured: with 2 turns a batch is half as large, and a loaded broker on SQLite a fifth slower; more than 8 add nothing. */
 const gatherTurns = 8
@@ -56,7 +57,8 @@ const makeLane = Effect.fnUntraced(function* (limits: BrokerLimits) {
   let backlog: Array<Job> = []
   /** So many at the front of the backlog are committed one by one: together they were refused. */
   let alone = 0
-  let failuresInRow = 0
+  /** Begins again with the first delay once a commit has succeeded. */
+  let nextDelay = yield* untilDatabaseIsBack
   let ending = false
 
   const commit = Effect.fnUntraced(function* (jobs: ReadonlyArray<Job>) {
@@ -66,7 +68,7 @@ const makeLane = Effect.fnUntraced(function* (limits: BrokerLimits) {
       Effect.exit,
     )
     if (Exit.isSuccess(exit)) {
-      failuresInRow = 0
+      nextDelay = yield* untilDatabaseIsBack
       for (const [index, job] of jobs.entries()) job.done(outcomeAt(exit.value, index))
       return
     }
@@ -90,7 +92,6 @@ const makeLane = Effect.fnUntraced(function* (limits: BrokerLimits) {
     failed: Outcome,
     cause: Cause.Cause<StoreError>,
   ) {
-    failuresInRow += 1
     yield* Effect.logWarning("a batch could not be committed", cause)
     const kept: Array<Job> = []
     for (const job of jobs) {
@@ -98,7 +99,7 @@ const makeLane = Effect.fnUntraced(function* (limits: BrokerLimits) {
       else kept.push(job)
     }
     backlog = [...kept, ...backlog]
-    if (!ending) yield* Effect.sleep(backOffMillis(failuresInRow))
+    if (!ending) yield* Effect.sleep(yield* nextDelay(undefined))
   })
 
   /**

@@ -26,6 +26,7 @@ import {
   type SendChoices,
   sendOf,
 } from "./MeshStory.ts"
+import { noSpread } from "./NoSpread.ts"
 import { sqliteInMemory, storeOn } from "./Stores.ts"
 
 export type Store = MessageStore["Service"]
@@ -55,7 +56,11 @@ export const story = <E>(
   )
   return Effect.flatMap(MessageStore, (made) =>
     made.createMesh({ ...meshRecord, ownerPublicKey }, undefined, [alice, bob, carol], 0),
-  ).pipe(Effect.andThen(tell), Effect.provide(host), Effect.provideService(References.MinimumLogLevel, "None"))
+  ).pipe(
+    Effect.andThen(tell),
+    Effect.provide(Layer.merge(host, noSpread)),
+    Effect.provideService(References.MinimumLogLevel, "None"),
+  )
 }
 
 /** Lets every fiber go as far as it can without time. */

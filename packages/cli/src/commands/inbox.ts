@@ -1,5 +1,5 @@
 /** `inbox`: prints what waits, and then acks it; with `--follow` also what comes. */
-import type { InboxMessage } from "@claudemesh/client/inbox/PushBuffer"
+import type { InboxMessage } from "@claudemesh/client/inbox/Inbox"
 import type { MeshManager } from "@claudemesh/client/MeshManager"
 import { Console, Effect } from "effect"
 import { Command, Flag } from "effect/unstable/cli"
@@ -49,7 +49,7 @@ export const inbox = Command.make(
 const show = Effect.fnUntraced(function* (manager: MeshManager, json: boolean) {
   const lease = yield* manager.takeAll()
   for (const message of lease.messages) yield* json ? printJson(asJson(message)) : Console.log(forPeople(message))
-  yield* lease.consumed
+  yield* lease.commit
   return lease.messages.length
 })
 

@@ -53,7 +53,7 @@ const statusOf = (client: BrokerClient) => {
   const { displayName, pubkey, slug } = client.membership
   return client.awaitConnected(connectWaitMillis).pipe(
     Effect.andThen(Effect.all([client.pull(), client.peers], { concurrency: 2 })),
-    Effect.map(([waiting, peers]) => ({
+    Effect.map(([{ remaining: waiting }, peers]) => ({
       mesh: slug,
       displayName,
       connected: true,

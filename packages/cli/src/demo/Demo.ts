@@ -10,9 +10,8 @@ import { Server } from "@claudemesh/broker/http/Server"
 import { type BrokerClient, makeBrokerClient } from "@claudemesh/client/BrokerClient"
 import { createMesh } from "@claudemesh/client/http/BrokerHttp"
 import { BrokerUrl } from "@claudemesh/client/keys/BrokerUrl"
-import { SeenMessages } from "@claudemesh/client/inbox/SeenMessages"
 import { membershipIn, newMesh, type NewMesh } from "@claudemesh/client/invite/NewMesh"
-import { KnownMembers } from "@claudemesh/client/trust/KnownMembers"
+import { storesInMemory } from "@claudemesh/client/LocalStores"
 import { DisplayName, SessionId, Slug } from "@claudemesh/domain/Ids"
 import { Console, Context, Effect, FileSystem, Layer, References } from "effect"
 import { Failed } from "../Failed.ts"
@@ -30,7 +29,7 @@ export const runDemo = Effect.scoped(
     yield* Effect.scoped(conversation(folder))
     yield* whatIsStored(folder)
   }),
-).pipe(Effect.provide([clientLayer, KnownMembers.memory, SeenMessages.memory]))
+).pipe(Effect.provide([clientLayer, storesInMemory]))
 
 const conversation = Effect.fnUntraced(function* (folder: string) {
   const config = yield* brokerConfigOf({ BROKER_PORT: "0", BROKER_DATA_DIR: folder })
@@ -92,7 +91,7 @@ const received = Effect.fnUntraced(function* (name: string, client: BrokerClient
     const text = content._tag === "Opened" ? content.text : content._tag
     yield* say(`${name} opened it: “${text}”`, `from ${sender.name}, whose key sealed it`)
   }
-  yield* lease.consumed
+  yield* lease.commit
   // The broker has handled the ack once it answers what was asked after it.
   yield* client.roster
 })

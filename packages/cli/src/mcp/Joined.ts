@@ -3,7 +3,8 @@
  * it: a mesh that was joined or left meanwhile is noticed, and one that cannot be read is an error of that call alone,
  * with the line that a person gets.
  */
-import type { BrokerClient, ConnectionState } from "@claudemesh/client/BrokerClient"
+import type { BrokerClient } from "@claudemesh/client/BrokerClient"
+import type { ConnectionState } from "@claudemesh/client/connection/ConnectionState"
 import type { Identity } from "@claudemesh/client/connection/Handshake"
 import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
 import { makeMeshManager, type MeshManager } from "@claudemesh/client/MeshManager"

@@ -3,7 +3,7 @@
  * (I8). The agent confirms an answer by its cursor. Else time does: the host answered a ping that was sent behind the
  * answer, and another one 10 s later, and the call was not cancelled. What ends unconfirmed is pushed again elsewhere.
  */
-import type { HeldMessage, InboxMessage } from "@claudemesh/client/inbox/PushBuffer"
+import type { HeldMessage, InboxMessage } from "@claudemesh/client/inbox/Inbox"
 import { randomHex } from "@claudemesh/client/keys/RandomBytes"
 import { MemberStanding } from "@claudemesh/client/trust/MemberStanding"
 import { type Crypto, Effect, Exit, Semaphore } from "effect"

@@ -3,7 +3,7 @@
  * an answer, and an answer is confirmed, or cancelled, or neither. A lease is committed when each part of each of its
  * messages is confirmed. This decides only: who calls it releases and commits.
  */
-import type { InboxMessage } from "@claudemesh/client/inbox/PushBuffer"
+import type { InboxMessage } from "@claudemesh/client/inbox/Inbox"
 import { bodiesOf, wrapped } from "./WrapUntrusted.ts"
 
 export type RequestId = string | number

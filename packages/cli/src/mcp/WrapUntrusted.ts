@@ -3,7 +3,7 @@
  * untrusted input; nothing in it can close the wrapping or pass for a word of the host. A text that is longer than an
  * answer comes in parts, and each of them is wrapped and labelled by itself.
  */
-import type { InboxMessage } from "@claudemesh/client/inbox/PushBuffer"
+import type { InboxMessage } from "@claudemesh/client/inbox/Inbox"
 import { printable } from "../Output.ts"
 import { authenticatedOf, groupOf, isClear, membershipOf, saidAt, whyNotShown } from "../Received.ts"
 import { clamped, split } from "./Fit.ts"

@@ -1,5 +1,5 @@
 /** When an answer counts as shown, under a clock of the test's own and with a host that does as it is told (I8). */
-import type { InboxMessage } from "@claudemesh/client/inbox/PushBuffer"
+import type { InboxMessage } from "@claudemesh/client/inbox/Inbox"
 import { assert, describe, it } from "@effect/vitest"
 import { Crypto, Deferred, Effect } from "effect"
 import { TestClock } from "effect/testing"

@@ -1,7 +1,7 @@
 /** How far the agent has what was leased for it, as a machine without time and without a host (I8). */
 import { MessageId } from "@claudemesh/domain/Ids"
 import { Content } from "@claudemesh/client/seal/OpenPush"
-import type { InboxMessage } from "@claudemesh/client/inbox/PushBuffer"
+import type { InboxMessage } from "@claudemesh/client/inbox/Inbox"
 import { assert, describe, it } from "@effect/vitest"
 import { messagesCharactersMax } from "../../src/mcp/Limits.ts"
 import { Unconfirmed } from "../../src/mcp/Unconfirmed.ts"

@@ -1,5 +1,5 @@
 /** Messages as they come out of an inbox, without a broker. */
-import type { InboxMessage } from "@claudemesh/client/inbox/PushBuffer"
+import type { InboxMessage } from "@claudemesh/client/inbox/Inbox"
 import { Content } from "@claudemesh/client/seal/OpenPush"
 import { MemberStanding } from "@claudemesh/client/trust/MemberStanding"
 import { DisplayName, MeshId, MessageId, PublicKey, SessionId, Slug } from "@claudemesh/domain/Ids"

@@ -2,16 +2,17 @@
  * The first frames of a connection: the broker's challenge, our hello, its answer. The hello is signed anew for
  * each connection (I21), over the broker's nonce and the origin that we dialled.
  */
-import type { DisplayName, Label, SessionId } from "@claudemesh/domain/Ids"
+import type { DisplayName, Label, RequestId, SessionId } from "@claudemesh/domain/Ids"
 import { inFlightMax } from "@claudemesh/domain/Limits"
 import { audienceOf, helloStatementV2 } from "@claudemesh/domain/trust/HelloStatement"
 import { type BrokerFrame, decodeBrokerFrame } from "@claudemesh/domain/wire/BrokerFrame"
 import { encodeClientFrame, type HelloV2 } from "@claudemesh/domain/wire/ClientFrame"
-import { closeMeaning, isTerminalClose } from "@claudemesh/domain/wire/CloseCode"
-import { Effect, Option, Queue, Schema } from "effect"
+import { CloseCode, closeMeaning, isTerminalClose } from "@claudemesh/domain/wire/CloseCode"
+import { Clock, Effect, Option, Queue, Schema } from "effect"
 import type { Membership } from "../keys/Membership.ts"
 import { Sodium } from "../keys/Sodium.ts"
 import { challengeTimeoutMillis, helloAckTimeoutMillis } from "../Limits.ts"
+import type { BrokerClock } from "./BrokerClock.ts"
 import { brokerWords } from "./BrokerWords.ts"
 import type { Connection, ConnectionClosed } from "./Dialer.ts"
 
@@ -27,18 +28,23 @@ export interface Identity {
   readonly profile?: { readonly cwd?: string; readonly host?: string; readonly branch?: string }
   /** Pushes that may be unacked, 500 unless it is less; 0 for a session that only sends and asks: it is no peer. */
   readonly maxInFlight?: number
+  /** A session for one command: it may take messages, is listed nowhere, and leaves nothing behind. */
+  readonly transient?: boolean
 }
 
-/** A connection came to its end, or to nothing. `terminal`: the broker does not want us back. */
+/**
+ * A connection came to its end, or to nothing. `again`: on the schedule; at its long end, since the broker does not want us for now;
+ * at once under another session id; or never, since this member was revoked.
+ */
 export class ConnectionLost extends Schema.TaggedError<ConnectionLost>()("ConnectionLost", {
   reason: Schema.String,
   detail: Schema.String,
   code: Schema.UndefinedOr(Schema.Int),
-  terminal: Schema.Boolean,
+  again: Schema.Literals(["soon", "seldom", "renamed", "never"]),
 }) {}
 
 export const lost = (reason: string, detail = reason): ConnectionLost =>
-  new ConnectionLost({ reason, detail, code: undefined, terminal: false })
+  new ConnectionLost({ reason, detail, code: undefined, again: "soon" })
 
 type Frame<Type extends BrokerFrame["type"]> = Extract<BrokerFrame, { readonly type: Type }>
 
@@ -47,19 +53,34 @@ export const lostBy = ({ code, reason }: ConnectionClosed, refusal?: Frame<"erro
     reason: brokerWords(refusal?.code ?? (reason === "" ? closeMeaning(code) : reason)),
     detail: brokerWords(refusal?.message ?? closeMeaning(code)),
     code,
-    terminal: isTerminalClose(code),
+    again: againAfter(code, refusal?.code ?? reason),
   })
 
-export const greet = Effect.fnUntraced(function* (connection: Connection, identity: Identity) {
+const againAfter = (close: number, error: string): ConnectionLost["again"] => {
+  if (close === CloseCode.revoked.code || error === "revoked") return "never"
+  if (close === CloseCode.replaced.code || error === "session_in_use") return "renamed"
+  return isTerminalClose(close) ? "seldom" : "soon"
+}
+
+export const greet = Effect.fnUntraced(function* (
+  connection: Connection,
+  identity: Identity & { readonly instance: RequestId },
+  clock: BrokerClock,
+) {
   const challenge = yield* within(challengeTimeoutMillis, "challenge", awaitFrame(connection, "challenge"))
+  const askedMillis = yield* Clock.currentTimeMillis
   connection.send(encodeClientFrame(hello(identity, challenge.nonce, yield* Sodium)))
   const ack = yield* within(helloAckTimeoutMillis, "hello_ack", awaitFrame(connection, "hello_ack"))
+  if (ack.brokerTime !== undefined) {
+    const nowMillis = yield* Clock.currentTimeMillis
+    clock.learn(Date.parse(ack.brokerTime), askedMillis, nowMillis, yield* Clock.monotonicTimeNanos)
+  }
   if (ack.protocol !== 2 || ack.limits === undefined) return yield* lost("the broker does not speak protocol 2")
   return { ...ack, limits: ack.limits }
 })
 
-const hello = (identity: Identity, nonce: string, sodium: typeof Sodium.Service): HelloV2 => {
-  const { client, membership, sessionId, tags, maxInFlight = inFlightMax } = identity
+const hello = (identity: Parameters<typeof greet>[1], nonce: string, sodium: typeof Sodium.Service): HelloV2 => {
+  const { client, instance, membership, sessionId, tags, transient, maxInFlight = inFlightMax } = identity
   const { brokerUrl, displayName, memberId, meshId, pubkey, secretKey } = membership
   const proved = { meshId, memberId, pubkey, sessionId, nonce }
   const statement = helloStatementV2(audienceOf(brokerUrl) ?? brokerUrl, proved)
@@ -72,6 +93,8 @@ const hello = (identity: Identity, nonce: string, sodium: typeof Sodium.Service)
     ...(tags && { tags }),
     client,
     maxInFlight,
+    instance,
+    ...(transient === true && { transient }),
   }
 }
 

@@ -8,12 +8,7 @@ import { type ClientFrame, encodeClientFrame } from "@claudemesh/domain/wire/Cli
 import { Deferred, Effect, Exit, Schema } from "effect"
 import { requestTimeoutMillis } from "../Limits.ts"
 import { brokerWords } from "./BrokerWords.ts"
-
-export class NotConnected extends Schema.TaggedError<NotConnected>()("NotConnected", { reason: Schema.String }) {
-  override get message() {
-    return `not connected: ${this.reason}`
-  }
-}
+import { NotConnected } from "./ConnectionState.ts"
 
 export class RequestTimedOut extends Schema.TaggedError<RequestTimedOut>()("RequestTimedOut", {
   request: Schema.String,
@@ -47,12 +42,13 @@ export type Request = Extract<
       | "get_trust"
       | "set_status"
       | "set_profile"
+      | "lease"
       | "pull"
       | "ping"
       | "message_status"
   }
 >
-export type ReplyType = "peers" | "members" | "trust" | "channels" | "message_state" | "ok" | "pong"
+export type ReplyType = "peers" | "members" | "trust" | "channels" | "message_state" | "leased" | "ok" | "pong"
 export type Reply<Type extends ReplyType> = Extract<BrokerFrame, { readonly type: Type }>
 export type SettlingFrame = Reply<ReplyType> | Extract<BrokerFrame, { readonly type: "error" }>
 

@@ -10,7 +10,7 @@ import { Role } from "@claudemesh/domain/trust/Invite"
 import { Clock, Config, Context, Effect, Layer, Option, Schema } from "effect"
 import { historyDaysDefault, historyDaysMax, historyMessagesDefault, historyMessagesMax } from "../Limits.ts"
 import { type Database, StateDb, type StateDbError } from "../local/StateDb.ts"
-import type { InboxMessage } from "./PushBuffer.ts"
+import type { InboxMessage } from "./Inbox.ts"
 
 /** A message as it was shown, and when that was. */
 export interface ShownMessage {

@@ -2,12 +2,13 @@
  * What the agent is told of a message's sender, and whether the text may be shown at all. It is judged when the agent
  * takes the message, and not when it comes: the broker may have to be asked for the sender's proof, and reading goes on.
  */
+import type { IsoTime } from "@claudemesh/domain/IsoTime"
 import type { Certificate } from "@claudemesh/domain/trust/Certificate"
-import { Clock, Effect, Exit } from "effect"
+import { Clock, Effect } from "effect"
 import { copyMaxAgeMillis, proofWaitMillis } from "../Limits.ts"
 import { Content } from "../seal/OpenPush.ts"
 import type { TrustKeeper } from "../trust/TrustKeeper.ts"
-import type { HeldMessage, InboxMessage, Lease } from "./PushBuffer.ts"
+import type { HeldMessage, InboxMessage } from "./Inbox.ts"
 
 /** All of one mesh, with one request for whom nothing is known of. `own`: our certificate there. */
 export const judgeMessages = Effect.fnUntraced(function* (
@@ -35,24 +36,19 @@ const shownContent = (
 ): Content => {
   if (content._tag !== "Opened") return content
   const { binding, sentAt } = content
-  if (sentAt !== undefined && Date.parse(sentAt) < nowMillis - copyMaxAgeMillis) {
-    return Content.Mismatch({ field: "sentAt" })
-  }
+  if (sentAt !== undefined && isTooOld(sentAt, nowMillis)) return Content.Mismatch({ field: "sentAt" })
   // Bare text is what a client of v1 seals, and what is sealed to one: ours, if our certificate says so.
   const mayBeBare = sender === undefined || sender.allowV1 || own?.allowV1 === true
   return binding === "bare" && !mayBeBare ? Content.Mismatch({ field: "downgraded" }) : content
 }
 
-/** Takes what is leased, judged. If that is given up, the messages wait again. */
-export const judged = (
-  take: Effect.Effect<Lease<HeldMessage>>,
-  judge: (messages: ReadonlyArray<HeldMessage>) => Effect.Effect<ReadonlyArray<InboxMessage>>,
-): Effect.Effect<Lease> =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(take, (lease) =>
-      restore(judge(lease.messages)).pipe(
-        Effect.map((messages): Lease => ({ ...lease, messages })),
-        Effect.onExit((exit) => (Exit.isFailure(exit) ? lease.putBack : Effect.void)),
-      ),
-    ),
-  )
+/**
+ * It is too old to be shown by this machine's clock and not by the broker's. Which of them is wrong is not known: the broker's word
+ * alone must not have an old copy shown again, and ours alone must not hide what came just now. It waits until they agree.
+ */
+export const waitsForClock = ({ content }: HeldMessage, nowMillis: number, brokerMillis: number): boolean => {
+  const sentAt = content._tag === "Opened" ? content.sentAt : undefined
+  return sentAt !== undefined && isTooOld(sentAt, nowMillis) && !isTooOld(sentAt, brokerMillis)
+}
+
+const isTooOld = (sentAt: IsoTime, nowMillis: number): boolean => Date.parse(sentAt) < nowMillis - copyMaxAgeMillis

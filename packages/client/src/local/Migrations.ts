@@ -51,4 +51,39 @@ export const migrations: ReadonlyArray<string> = [
   CREATE UNIQUE INDEX shown_message_by_id ON shown_message (message_id, mesh_id);
   CREATE INDEX shown_message_by_mesh ON shown_message (mesh_id, seq);
   `,
+  `
+  CREATE TABLE outbox (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    mesh_id TEXT NOT NULL,
+    member TEXT NOT NULL,
+    id TEXT NOT NULL,
+    message_id TEXT NOT NULL UNIQUE,
+    session_id TEXT NOT NULL,
+    written_to TEXT NOT NULL,
+    frame TEXT NOT NULL,
+    sealed_at INTEGER NOT NULL,
+    has_left INTEGER NOT NULL,
+    sender TEXT
+  ) STRICT;
+  CREATE INDEX outbox_by_member ON outbox (mesh_id, member, seq);
+
+  CREATE TABLE outbox_sender (
+    sender TEXT PRIMARY KEY,
+    pid INTEGER NOT NULL,
+    host TEXT NOT NULL,
+    beat INTEGER NOT NULL
+  ) STRICT;
+
+  CREATE TABLE outbox_problem (
+    message_id TEXT NOT NULL UNIQUE,
+    mesh_id TEXT NOT NULL,
+    member TEXT NOT NULL,
+    session_id TEXT NOT NULL,
+    written_to TEXT NOT NULL,
+    target TEXT NOT NULL,
+    code TEXT NOT NULL,
+    explanation TEXT NOT NULL,
+    at INTEGER NOT NULL
+  ) STRICT;
+  `,
 ]

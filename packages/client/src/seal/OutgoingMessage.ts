@@ -1,12 +1,11 @@
-/** What an agent wants to say, made into a frame: whom it means, found in the roster, and the text sealed to them. */
+/** What an agent wants to say to a target, made into a frame: the text sealed to those who may read it. */
 import { ClientMessageId, type MessageId } from "@claudemesh/domain/Ids"
 import type { Priority } from "@claudemesh/domain/routing/Status"
 import { type DirectTarget, formatTarget, isDirect, type Target } from "@claudemesh/domain/routing/Target"
-import { encodeClientFrame } from "@claudemesh/domain/wire/ClientFrame"
-import { Crypto, Effect, Result, Schema } from "effect"
+import type { Send } from "@claudemesh/domain/wire/ClientFrame"
+import { Clock, Crypto, Effect, Result, Schema } from "effect"
 import type { PublicMembership } from "../keys/Membership.ts"
 import { type Directory, type ResolveError, resolveCertified, untrusted } from "../roster/ResolveMember.ts"
-import { resolveTarget } from "../roster/ResolveTarget.ts"
 import type { Roster } from "../roster/Roster.ts"
 import { doubtWords } from "../trust/MemberStanding.ts"
 import type { TrustBook, VerifiedMember } from "../trust/TrustBook.ts"
@@ -31,9 +30,9 @@ export interface OutgoingMessage {
   readonly replyTo?: MessageId
 }
 
-/** The frame's text is made once: a resend says the same, under the same id (I7). */
+/** The frame is made once: a resend says the same, under the same id (I7). */
 export const composeSend = Effect.fnUntraced(function* (
-  message: OutgoingMessage,
+  message: Omit<OutgoingMessage, "to"> & { readonly target: Target },
   from: Unsealed<Target>["from"] & Pick<PublicMembership, "ownerPublicKey">,
   mesh: {
     readonly roster: Roster
@@ -42,10 +41,10 @@ export const composeSend = Effect.fnUntraced(function* (
     readonly maxMessageBytes: number
   },
 ) {
-  const { priority, replyTo, text, to } = message
-  const target = typeof to === "string" ? yield* Effect.fromResult(resolveTarget(to, mesh.directory)) : to
+  const { priority, replyTo, target, text } = message
   const id = ClientMessageId.make(yield* Effect.orDie((yield* Crypto.Crypto).randomUUIDv7))
   const { book, maxMessageBytes: maxBytes, roster } = mesh
+  const sealedAtMillis = yield* Clock.currentTimeMillis
   const readersOf = (group: Target) => {
     const readers = verifiedMembers(roster, book)
     const knowsOwner = from.ownerPublicKey !== undefined
@@ -59,15 +58,8 @@ export const composeSend = Effect.fnUntraced(function* (
         sealMessage({ ...unsealed, target }, { recipient, bare: recipientSpeaksV1(target, recipient, roster) }),
       )
     : yield* Effect.flatMap(readersOf(target), (readers) => sealGroupMessage({ ...unsealed, target }, readers))
-  const frame = encodeClientFrame({
-    type: "send",
-    id,
-    targetSpec: target,
-    priority,
-    ...sealed,
-    ...(replyTo && { replyTo }),
-  })
-  return { id, target, frame }
+  const frame: Send = { type: "send", id, targetSpec: target, priority, ...sealed, ...(replyTo && { replyTo }) }
+  return { id, frame, sealedAtMillis }
 })
 
 /** Of those that the broker shows. */
@@ -77,6 +69,7 @@ export const verifiedMembers = ({ members }: Roster, book: TrustBook): ReadonlyA
     return Result.isSuccess(member) ? [member.success] : []
   })
 
+/** It is verified by what this machine knows; the broker need not show it. */
 const recipientOf = (
   target: DirectTarget,
   { book, directory }: { readonly book: TrustBook; readonly directory: Directory },

@@ -26,12 +26,22 @@ export class RevocationRefused extends Schema.TaggedError<RevocationRefused>()("
   }
 }
 
+/** Without what was remembered of a mesh nobody in it is believed, and nothing is sent. */
+export class MemoryUnusable extends Schema.TaggedError<MemoryUnusable>()("MemoryUnusable", { problem: Schema.String }) {
+  override get message() {
+    return this.problem
+  }
+}
+
 export type UnsignedRevocation = Omit<Revocation, "by" | "signature">
 
 export interface TrustKeeper {
+  /** Believes nobody until what was remembered is there; another one then. */
   readonly book: TrustBook
-  /** Why what was remembered cannot be used: without it nobody is believed. */
-  readonly problem: string | undefined
+  /** What was remembered. Once it could be used this does nothing. */
+  readonly load: Effect.Effect<void, MemoryUnusable>
+  /** What other processes of this machine have learnt since. */
+  readonly recall: Effect.Effect<void>
   readonly alarms: () => ReadonlyArray<string>
   /** Another connection: the broker is asked again for what it could not prove. */
   readonly connected: () => void
@@ -71,19 +81,18 @@ export const makeTrustKeeper = Effect.fnUntraced(function* (options: {
   /** On each connection the last revocation is asked for again, to see that the broker's is the same. */
   let isCompared = false
 
-  const opened = new TrustBook(membership, sodium)
-  let recalled: Known | undefined
-  const restored = yield* memory.read(meshId).pipe(
-    Effect.mapError(({ message }) => message),
-    Effect.flatMap((known) => {
-      recalled = known
-      return Effect.fromResult(opened.restore(known))
-    }),
-    Effect.result,
-  )
-  const problem = Result.isFailure(restored) ? restored.failure : undefined
   const { ownerPublicKey: _, ...nobodys } = membership
-  const book = problem === undefined ? opened : new TrustBook(nobodys, sodium)
+  let book = new TrustBook(nobodys, sodium)
+  let recalled: Known | undefined
+
+  const load = Effect.gen(function* () {
+    if (recalled !== undefined) return
+    const known = yield* Effect.mapError(memory.read(meshId), ({ message }) => new MemoryUnusable({ problem: message }))
+    const opened = new TrustBook(membership, sodium)
+    yield* Effect.mapError(Effect.fromResult(opened.restore(known)), (problem) => new MemoryUnusable({ problem }))
+    book = opened
+    recalled = known
+  })
 
   const alarm = (text: string) =>
     Effect.suspend(() => {
@@ -100,9 +109,11 @@ export const makeTrustKeeper = Effect.fnUntraced(function* (options: {
    * that shows it to that one and not to us hides it from somebody who knows.
    */
   const recall = Effect.gen(function* () {
+    yield* load
     const known = yield* memory.read(meshId)
     if (known === recalled) return
     recalled = known
+    for (const { at, publicKey } of known.byVoice) book.confirmByVoice(publicKey, at)
     const certificates = known.members.map(({ certificate }) => certificate)
     const { refused } = book.learn({ ...known, certificates }, yield* Clock.currentTimeMillis)
     book.keepInvites(known.invites)
@@ -202,8 +213,11 @@ export const makeTrustKeeper = Effect.fnUntraced(function* (options: {
   })
 
   const keeper: TrustKeeper = {
-    book,
-    problem,
+    get book() {
+      return book
+    },
+    load,
+    recall,
     alarms: () => alarms,
     connected: () => {
       book.askAgain()

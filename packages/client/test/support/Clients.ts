@@ -3,6 +3,7 @@ import { Effect, Layer } from "effect"
 import { makeBrokerClient } from "../../src/BrokerClient.ts"
 import type { Identity } from "../../src/connection/Handshake.ts"
 import { SeenMessages } from "../../src/inbox/SeenMessages.ts"
+import { storesInMemory } from "../../src/LocalStores.ts"
 import { KnownMembers } from "../../src/trust/KnownMembers.ts"
 import { certified, trustOf } from "./Certified.ts"
 import { dialerFor, FakeBroker, memberOf, peerOf, person, settle } from "./FakeBroker.ts"
@@ -28,7 +29,7 @@ export const startClient = Effect.fnUntraced(function* (
     client: { name: "test", version: "1" },
     nextArrival: () => ++arrivals,
     ...changes,
-  }).pipe(Effect.provide(Layer.mergeAll(dialerFor({ [membership.brokerUrl]: broker }), memory, seen)))
+  }).pipe(Effect.provide(Layer.mergeAll(dialerFor({ [membership.brokerUrl]: broker }), storesInMemory, memory, seen)))
   yield* settle
   return { alice, bob, broker, client, membership }
 })

@@ -3,7 +3,7 @@
  * to say nothing, to close, or to be down. It keeps every frame it was sent, by connection.
  */
 import { DisplayName, MemberId, MeshId, PresenceId, type PublicKey, SessionId, Slug } from "@claudemesh/domain/Ids"
-import { IsoTime } from "@claudemesh/domain/IsoTime"
+import { isoFromMillis, IsoTime } from "@claudemesh/domain/IsoTime"
 import { messageBytesDefault, trustRevocationsMax } from "@claudemesh/domain/Limits"
 import { messageIdOf } from "@claudemesh/domain/trust/MessageIdentity"
 import {
@@ -104,11 +104,14 @@ export interface FakeConnection {
 type Override = (frame: ClientFrame, connection: FakeConnection) => boolean
 
 export class FakeBroker {
+  /** How far its clock is from the one of the test. */
+  clockOffsetMillis = 0
+  #nowMillis: () => number = () => 0
   readonly connections: Array<FakeConnection> = []
   /** "hangs": dialling neither succeeds nor fails. "mute": the socket opens, and no challenge comes. */
   mode: "up" | "down" | "hangs" | "mute" = "up"
   override: Override = () => false
-  members: ReadonlyArray<Member> = []
+  #members: ReadonlyArray<Member> = []
   peers: ReadonlyArray<Peer> = []
   channels: ReadonlyArray<Channel> = []
   /** All that it has, and hides or shows as it is told. */
@@ -138,7 +141,9 @@ export class FakeBroker {
 
   readonly dial = (url: string) =>
     Effect.gen({ self: this }, function* () {
-      const dialledAtMillis = yield* Clock.currentTimeMillis
+      const clock = yield* Clock.Clock
+      this.#nowMillis = () => clock.currentTimeMillisUnsafe() + this.clockOffsetMillis
+      const dialledAtMillis = clock.currentTimeMillisUnsafe()
       if (this.mode === "hangs") return yield* Effect.never
       const incoming = yield* Queue.unbounded<string, ConnectionClosed>()
       const end = (code: number, reason: string) => {
@@ -160,7 +165,7 @@ export class FakeBroker {
       if (this.mode === "up") {
         this.#nonces += 1
         const nonce = this.#nonces.toString(16).padStart(64, "0")
-        connection.say({ type: "challenge", nonce, protocols: [1, 2], brokerTime: at })
+        connection.say({ type: "challenge", nonce, protocols: [1, 2], brokerTime: this.time })
       }
       const send = (text: string) => {
         if (connection.closed) return false
@@ -171,6 +176,20 @@ export class FakeBroker {
       }
       return { incoming, send, close: end }
     })
+
+  get members(): ReadonlyArray<Member> {
+    return this.#members
+  }
+
+  /** Everybody is told that there is somebody else. */
+  set members(members: ReadonlyArray<Member>) {
+    this.#members = members
+    for (const { closed, say } of this.connections) if (!closed) say({ type: "members_changed" })
+  }
+
+  get time(): IsoTime {
+    return isoFromMillis(this.#nowMillis())
+  }
 
   get #version(): number {
     return this.version ?? this.trust.revocations.length
@@ -194,8 +213,11 @@ export class FakeBroker {
           protocol: 2,
           sessionId: frame.sessionId,
           resumed: false,
-          brokerTime: at,
-          limits: { maxMessageBytes: this.maxMessageBytes, maxInFlight: 500 },
+          brokerTime: this.time,
+          limits: {
+            maxMessageBytes: this.maxMessageBytes,
+            maxInFlight: frame.type === "hello" && "protocol" in frame ? (frame.maxInFlight ?? 500) : 0,
+          },
         })
       case "send":
         return say(ackOf(this.hellos[0]?.meshId, this.hellos[0]?.pubkey, frame))
@@ -215,7 +237,9 @@ export class FakeBroker {
       case "list_channels":
         return say({ type: "channels", id: frame.id, channels: this.channels })
       case "ping":
-        return say({ type: "pong", id: frame.id })
+        return say({ type: "pong", id: frame.id, brokerTime: this.time })
+      case "lease":
+        return say({ type: "leased", id: frame.id, messageIds: frame.messageIds })
       case "pull":
         return say({ type: "ok", id: frame.id, remaining: 0 })
       case "set_status":

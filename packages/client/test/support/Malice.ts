@@ -4,7 +4,7 @@ import type { Trust } from "@claudemesh/domain/wire/BrokerFrame"
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import type { BrokerClient } from "../../src/BrokerClient.ts"
-import { FakeBroker, memberOf, peerOf, type Person, person } from "./FakeBroker.ts"
+import { FakeBroker, memberOf, peerOf, type Person, person, settle } from "./FakeBroker.ts"
 
 export const mallory = person("Mallory")
 export const carol = person("Carol")
@@ -23,6 +23,7 @@ export const lists = (broker: FakeBroker, who: Person, more: Partial<Trust> = {}
 
 /** Nothing for `who` leaves the client: no message of its own, no group's, no profile. */
 export const sealsNothingTo = Effect.fnUntraced(function* (broker: FakeBroker, client: BrokerClient, who: Person) {
+  yield* settle
   yield* client.send({ ...hello, to: "*" })
   yield* client.setSummary("busy")
   const direct = { ...hello, to: Target.cases.Member.make({ key: who.publicKey }) }

@@ -14,10 +14,11 @@ export const sealedSend = Effect.fnUntraced(function* (message: {
   readonly bare?: boolean
   readonly target?: DirectTarget
   readonly revocations?: number
+  readonly id?: string
 }) {
   const { bare, from, revocations, text, to } = message
   const target = message.target ?? memberTarget(to)
-  const id = ClientMessageId.make("m1")
+  const id = ClientMessageId.make(message.id ?? "m1")
   const sealed = yield* sealMessage(
     {
       text,

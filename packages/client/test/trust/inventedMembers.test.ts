@@ -4,7 +4,8 @@ import { IsoTime } from "@claudemesh/domain/IsoTime"
 import type { Certificate } from "@claudemesh/domain/trust/Certificate"
 import type { Invite } from "@claudemesh/domain/trust/Invite"
 import { assert, layer } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
 import { certificateOf, door, inviteOf, keysOf, owner } from "../support/Certified.ts"
 import { startClient } from "../support/Clients.ts"
 import { membershipOf, type Person, person, testLayer, settle } from "../support/FakeBroker.ts"
@@ -126,8 +127,10 @@ layer(testLayer)("a broker that invents a member", (it) => {
       })
       broker.latest.close(1001)
       yield* settle
-      const error = yield* Effect.flip(client.enqueue({ ...hello, to: "*" }))
-      assert.strictEqual(error._tag, "NotConnected")
+      const sending = yield* Effect.forkChild(Effect.flip(client.enqueue({ ...hello, to: "*" })))
+      yield* TestClock.adjust("15 seconds")
+      assert.strictEqual((yield* Fiber.join(sending))._tag, "RequestTimedOut")
+      assert.strictEqual(broker.sends.length, 0)
     }),
   )
 })

@@ -1,7 +1,7 @@
 /** One test for one attack: the broker hides a revocation, or shows another; what was revoked stays so. */
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import { assert, layer } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { door, keysOf, owner, withRevocation } from "../support/Certified.ts"
 import { startClient } from "../support/Clients.ts"
@@ -36,9 +36,13 @@ layer(testLayer)("a revocation", (it) => {
       broker.override = (frame) => frame.type === "get_trust"
       broker.latest.say({ type: "trust_changed", version: 1 })
       yield* settle
+      broker.mode = "down"
       broker.latest.close(1001)
       yield* settle
-      assert.strictEqual((yield* Effect.flip(client.enqueue({ ...hello, to: "Bob" })))._tag, "NotConnected")
+      const sending = yield* Effect.forkChild(Effect.flip(client.enqueue({ ...hello, to: "Bob" })))
+      yield* TestClock.adjust("15 seconds")
+      assert.strictEqual((yield* Fiber.join(sending))._tag, "NotConnected")
+      assert.strictEqual(broker.sends.length, 0)
     }),
   )
 
@@ -77,6 +81,8 @@ layer(testLayer)("a revocation", (it) => {
     Effect.gen(function* () {
       const { alice, bob, broker, client } = yield* startClient()
       broker.trust = { ...broker.trust, revocations: withRevocation([], alice.publicKey, {}, bob) }
+      broker.latest.say({ type: "trust_changed", version: 1 })
+      yield* settle
       yield* client.send({ ...hello, to: "Alice" })
       assert.include((yield* client.alarms)[0], "not_entitled")
     }),

@@ -5,9 +5,9 @@ import type { ErrorCode } from "@claudemesh/domain/wire/ErrorCode"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import type { Enqueued } from "../src/BrokerClient.ts"
-import { startClient } from "./support/Clients.ts"
-import { settle, testLayer } from "./support/FakeBroker.ts"
+import type { Enqueued } from "../../src/BrokerClient.ts"
+import { startClient } from "../support/Clients.ts"
+import { settle, testLayer } from "../support/FakeBroker.ts"
 
 const message = (text: string) => ({ to: "Bob", text, priority: "next" as const })
 
@@ -38,7 +38,9 @@ layer(testLayer)("the outbox", (it) => {
       yield* TestClock.adjust("2 seconds")
       yield* settle
       const [first, second] = broker.connections.map(({ sent }) => sent.filter(({ type }) => type === "send"))
-      assert.deepStrictEqual(second?.slice(0, 2), first)
+      // The first one alone had left: of one target only one is on the wire.
+      assert.strictEqual(first?.length, 1)
+      assert.deepStrictEqual(second?.slice(0, 1), first)
       assert.deepStrictEqual(
         second?.map((frame) => ("id" in frame ? frame.id : undefined)),
         [...before, away].map(({ id }) => id),
@@ -99,6 +101,7 @@ layer(testLayer)("the outbox", (it) => {
           return true
         }
         const { ack, id } = yield* client.enqueue(message("once"))
+        yield* settle
         yield* TestClock.adjust("700 millis")
         assert.strictEqual(broker.sends.length, 1)
         yield* TestClock.adjust("600 millis")
@@ -140,7 +143,8 @@ layer(testLayer)("the outbox", (it) => {
       const { broker, client } = yield* startClient()
       broker.override = (frame) => frame.type === "send"
       const sent: Array<Enqueued> = []
-      for (let n = 0; n < 50; n++) sent.push(yield* client.enqueue(message(String(n))))
+      const groups = Array.from({ length: 50 }, (_, n) => `#c${n}`)
+      for (const to of groups) sent.push(yield* client.enqueue({ ...message("to many"), to }))
       yield* settle
       broker.override = () => false
       for (const send of broker.sends) broker.latest.say(refusalOf(send, "rate_limited"))

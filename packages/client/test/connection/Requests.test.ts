@@ -2,8 +2,8 @@ import { Label, MessageId } from "@claudemesh/domain/Ids"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { startClient } from "./support/Clients.ts"
-import { at, type FakeBroker, settle, testLayer } from "./support/FakeBroker.ts"
+import { startClient } from "../support/Clients.ts"
+import { at, type FakeBroker, settle, testLayer } from "../support/FakeBroker.ts"
 
 const builds = Label.make("builds")
 const reviews = Label.make("reviews")
@@ -31,10 +31,12 @@ layer(testLayer)("requests", (it) => {
     }),
   )
 
-  it.effect("fail at once without a connection, and say why there is none", () =>
+  it.effect("fail without a connection once it was tried to make one, and say why there is none", () =>
     Effect.gen(function* () {
       const { client } = yield* startClient((broker) => (broker.mode = "down"))
-      const failed = yield* Effect.flip(client.roster)
+      const asking = yield* Effect.forkChild(Effect.flip(client.roster))
+      yield* TestClock.adjust("1 second")
+      const failed = yield* Fiber.join(asking)
       assert.strictEqual(failed._tag, "NotConnected")
       assert.include(failed.message, "refused")
     }),
@@ -56,14 +58,21 @@ layer(testLayer)("requests", (it) => {
     Effect.gen(function* () {
       const { broker, client } = yield* startClient()
       const ids: Array<string> = []
-      broker.override = (frame) => frame.type === "pull" && ids.push(frame.id) > 0
-      const first = yield* Effect.forkChild(client.pull())
-      const second = yield* Effect.forkChild(client.pull())
+      broker.override = (frame) => frame.type === "list_channels" && ids.push(frame.id) > 0
+      const first = yield* Effect.forkChild(client.channels)
+      const second = yield* Effect.forkChild(client.channels)
       yield* settle
-      for (const [remaining, id] of [...ids.entries()].toReversed()) {
-        broker.latest.say({ type: "ok", id, remaining })
+      for (const [members, id] of [...ids.entries()].toReversed()) {
+        broker.latest.say({
+          type: "channels",
+          id,
+          channels: [{ channel: builds, joined: false, sessions: 0, members }],
+        })
       }
-      assert.deepStrictEqual([yield* Fiber.join(first), yield* Fiber.join(second)], [0, 1])
+      assert.deepStrictEqual(
+        [yield* Fiber.join(first), yield* Fiber.join(second)].map(([channel]) => channel?.members),
+        [0, 1],
+      )
     }),
   )
 
@@ -113,10 +122,13 @@ layer(testLayer)("requests", (it) => {
       }
       assert.deepInclude(yield* Effect.flip(client.joinChannel(builds)), { _tag: "RequestRefused", code: "capacity" })
       broker.override = () => false
+      broker.mode = "down"
       broker.latest.close(1001)
-      yield* settle
-      assert.strictEqual((yield* Effect.flip(client.joinChannel(reviews)))._tag, "NotConnected")
-      yield* TestClock.adjust("2 seconds")
+      const joining = yield* Effect.forkChild(Effect.flip(client.joinChannel(reviews)))
+      yield* TestClock.adjust("3 seconds")
+      assert.strictEqual((yield* Fiber.join(joining))._tag, "NotConnected")
+      broker.mode = "up"
+      yield* TestClock.adjust("5 seconds")
       yield* settle
       assert.deepInclude(joined(broker)[0], { channel: reviews })
       assert.strictEqual(joined(broker).length, 1)
@@ -138,14 +150,50 @@ layer(testLayer)("requests", (it) => {
     }),
   )
 
-  it.effect("remember a status that could not be set, and set it at the next connect", () =>
+  for (const [statuses, restored] of [
+    [["dnd"], ["dnd"]],
+    [["dnd", "idle"], ["idle"]],
+    [["dnd", "working"], ["idle"]],
+    [["working"], []],
+    [["idle"], []],
+  ] as const) {
+    it.effect(
+      `say on a new connection, of ${statuses.join(" and then ")} that could not be said, ${restored.join("") || "nothing"}`,
+      () =>
+        Effect.gen(function* () {
+          const { broker, client } = yield* startClient((broker) => (broker.mode = "down"))
+          for (const status of statuses) {
+            const setting = yield* Effect.forkChild(Effect.flip(client.setStatus(status)))
+            yield* TestClock.adjust("3 seconds")
+            assert.strictEqual((yield* Fiber.join(setting))._tag, "NotConnected")
+          }
+          broker.mode = "up"
+          yield* TestClock.adjust("30 seconds")
+          assert.deepStrictEqual(
+            broker.sent("set_status").map(({ status }) => status),
+            [...restored],
+          )
+        }),
+    )
+  }
+
+  it.effect("say the status before anything else, and ask for messages only once that is taken", () =>
     Effect.gen(function* () {
-      const { broker, client } = yield* startClient((broker) => (broker.mode = "down"))
-      assert.strictEqual((yield* Effect.flip(client.setStatus("working")))._tag, "NotConnected")
-      broker.mode = "up"
+      const { broker, client } = yield* startClient()
+      yield* client.setStatus("dnd")
+      broker.override = (frame) => frame.type === "set_status"
+      broker.latest.close(1001)
       yield* TestClock.adjust("2 seconds")
+      const pulling = yield* Effect.forkChild(client.pull())
       yield* settle
-      assert.strictEqual(broker.sent("set_status").at(-1)?.status, "working")
+      const [, first, ...others] = broker.latest.sent
+      assert.deepInclude(first, { type: "set_status", status: "dnd" })
+      assert.notInclude(
+        others.map(({ type }) => type),
+        "pull",
+      )
+      if (first?.type === "set_status") broker.latest.say({ type: "ok", id: first.id ?? "" })
+      yield* Fiber.join(pulling)
     }),
   )
 

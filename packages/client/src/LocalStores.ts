@@ -1,0 +1,19 @@
+/** What a client keeps on this machine, together: who is known, what was shown, what waits to be sent. */
+import { Layer } from "effect"
+import { History } from "./inbox/History.ts"
+import { SeenMessages } from "./inbox/SeenMessages.ts"
+import { StateDb } from "./local/StateDb.ts"
+import { OutboxStore } from "./outbox/OutboxStore.ts"
+import { KnownMembers } from "./trust/KnownMembers.ts"
+
+export type LocalStores = KnownMembers | SeenMessages | History | OutboxStore
+
+/** In `state.db`. */
+export const localStores = Layer.mergeAll(KnownMembers.layer, SeenMessages.layer, History.layer, OutboxStore.layer)
+
+/** For as long as the layer lives. */
+export const storesInMemory = Layer.mergeAll(
+  KnownMembers.memory,
+  SeenMessages.memory,
+  Layer.provide(Layer.mergeAll(History.layer, OutboxStore.layer), StateDb.memory),
+)

@@ -1,0 +1,297 @@
+/**
+ * The one fiber that keeps a client connected: it dials, greets, reads, and after a loss comes back on a schedule (I21), or at once
+ * when somebody calls. It owns the socket, the session's id on the wire, the state, and what is known of the broker's clock. What is
+ * done with a connection is its owner's business: it hands on each frame in order, and says when there is a connection and when not.
+ */
+import { backOff, delaysOf, longDelays, resetAfter } from "@claudemesh/domain/BackOff"
+import { RequestId, SessionId } from "@claudemesh/domain/Ids"
+import { type BrokerFrame, decodeBrokerFrame } from "@claudemesh/domain/wire/BrokerFrame"
+import { type ClientFrame, encodeClientFrame } from "@claudemesh/domain/wire/ClientFrame"
+import {
+  Clock,
+  Deferred,
+  type Duration,
+  Effect,
+  Latch,
+  Option,
+  Queue,
+  type Scope,
+  Stream,
+  SubscriptionRef,
+} from "effect"
+import { randomHex } from "../keys/RandomBytes.ts"
+import {
+  dialEveryMillis,
+  pingIntervalMillis,
+  reachTimeoutMillis,
+  retryFirstMillis,
+  retryMaxMillis,
+  stableMillis,
+} from "../Limits.ts"
+import { BrokerClock } from "./BrokerClock.ts"
+import { ClientStopped, ConnectionState, NotConnected, whyNotConnected } from "./ConnectionState.ts"
+import { type Connection, Dialer } from "./Dialer.ts"
+import { ConnectionLost, greet, type Identity, lost, lostBy } from "./Handshake.ts"
+import { type Reply, type ReplyType, type Request, type RequestError, Requests } from "./Requests.ts"
+
+/** The close code of a client that is done, and not expected back. */
+const goodbye = 1000
+
+export interface Live {
+  readonly connection: Connection
+  readonly requests: Requests
+  /** Pushes that may be unacked on it. */
+  readonly window: number
+  readonly maxMessageBytes: number
+}
+
+/** What its owner does with a connection. */
+export interface ConnectionUse {
+  /** Before it is dialled: without this no connection is of use. */
+  readonly prepare: Effect.Effect<void, { readonly message: string }>
+  /** Once there is one, and before its first frame. */
+  readonly begin: Effect.Effect<void>
+  /** A failure gives the connection up. */
+  readonly receive: (frame: BrokerFrame) => Effect.Effect<void, ConnectionLost>
+  /** Beside the reading; ends with the connection, and ends it by failing. */
+  readonly during: Effect.Effect<never, ConnectionLost, Scope.Scope>
+  readonly lost: () => void
+}
+
+export interface ConnectionLoop {
+  /** Of this client alone. */
+  readonly instance: RequestId
+  readonly state: SubscriptionRef.SubscriptionRef<ConnectionState>
+  readonly clock: BrokerClock
+  /** As it is on the wire: with an ending of its own where another process has this session. */
+  readonly sessionId: () => SessionId
+  readonly live: () => Live | undefined
+  /** False without a connection. */
+  readonly send: (frame: ClientFrame) => boolean
+  /** Dials at once where there is no connection, and waits for that attempt, but not for long. */
+  readonly reach: Effect.Effect<Live, NotConnected>
+  /** Over the connection that there is. */
+  readonly ask: <Type extends ReplyType>(
+    make: (id: RequestId) => Request,
+    reply: Type,
+  ) => Effect.Effect<Reply<Type>, RequestError>
+  /** Over the connection that there is, or that can be had at once: for what somebody waits for. */
+  readonly request: <Type extends ReplyType>(
+    make: (id: RequestId) => Request,
+    reply: Type,
+  ) => Effect.Effect<Reply<Type>, RequestError>
+  /** Also reads the broker's clock. */
+  readonly ping: Effect.Effect<void, RequestError>
+  readonly awaitConnected: (within: Duration.Input) => Effect.Effect<void, NotConnected | ClientStopped>
+  /** Until a revocation. */
+  readonly run: (use: ConnectionUse) => Effect.Effect<void>
+  /** The session is done: nothing of its member's waits for it to come back. */
+  readonly sayGoodbye: Effect.Effect<void>
+  readonly stop: (why: {
+    readonly reason: string
+    readonly detail: string
+    readonly code: number | undefined
+  }) => Effect.Effect<void>
+}
+
+const reconnects = backOff(retryFirstMillis, retryMaxMillis).pipe(resetAfter(stableMillis))
+
+export const makeConnectionLoop = Effect.fnUntraced(function* (identity: Omit<Identity, "instance">) {
+  const { membership } = identity
+  const dialer = yield* Dialer
+  const context = yield* Effect.context<Effect.Services<ReturnType<typeof greet>>>()
+  const instance = RequestId.make(yield* randomHex(8))
+  const renamed = SessionId.make(`${identity.sessionId.slice(0, 121)}.${yield* randomHex(3)}`)
+  const state = yield* SubscriptionRef.make<ConnectionState>(ConnectionState.Connecting({ attempt: 1 }))
+  const clock = new BrokerClock()
+  const calledFor = Latch.makeUnsafe()
+  let sessionId = identity.sessionId
+  let live: Live | undefined
+  /** Done when the attempt that is under way, or else the next one, has come to something or to nothing. */
+  let attempted: Deferred.Deferred<void> = Deferred.makeUnsafe()
+
+  const endAttempt = Effect.suspend(() => {
+    const ended = attempted
+    attempted = Deferred.makeUnsafe()
+    return Deferred.succeed(ended, undefined)
+  })
+
+  const enter = (next: ConnectionState) => SubscriptionRef.set(state, next)
+  const current = (): ConnectionState => SubscriptionRef.getUnsafe(state)
+
+  const reach = Effect.suspend((): Effect.Effect<Live, NotConnected> => {
+    if (live !== undefined) return Effect.succeed(live)
+    if (current()._tag === "Stopped") return Effect.fail(whyNotConnected(current()))
+    const attempt = attempted
+    calledFor.openUnsafe()
+    return Deferred.await(attempt).pipe(
+      Effect.timeoutOption(reachTimeoutMillis),
+      Effect.flatMap(() => (live === undefined ? Effect.fail(whyNotConnected(current())) : Effect.succeed(live))),
+    )
+  })
+
+  const ask: ConnectionLoop["ask"] = (make, reply) =>
+    Effect.suspend(() =>
+      live === undefined ? Effect.fail(whyNotConnected(current())) : live.requests.request(make, reply),
+    )
+  const request: ConnectionLoop["request"] = (make, reply) => Effect.andThen(reach, ask(make, reply))
+
+  const ping = Effect.gen(function* () {
+    const { requests } = yield* reach
+    const asked = yield* Clock.currentTimeMillis
+    const { brokerTime } = yield* requests.request((id): Request => ({ type: "ping", id }), "pong")
+    if (brokerTime === undefined) return
+    clock.learn(Date.parse(brokerTime), asked, yield* Clock.currentTimeMillis, yield* Clock.monotonicTimeNanos)
+  })
+
+  const keepAlive: Effect.Effect<never, ConnectionLost> = Effect.sleep(pingIntervalMillis).pipe(
+    Effect.andThen(ping),
+    Effect.forever,
+    Effect.mapError((error) => lost("no answer to a ping", error.message)),
+  )
+
+  const read = (connection: Connection, receive: ConnectionUse["receive"]): Effect.Effect<never, ConnectionLost> =>
+    Effect.gen(function* () {
+      while (true) {
+        const texts = yield* Effect.mapError(Queue.takeAll(connection.incoming), (closed) => lostBy(closed))
+        for (const text of texts) {
+          const frame = decodeBrokerFrame(text)
+          if (Option.isSome(frame)) yield* receive(frame.value)
+        }
+      }
+    })
+
+  /** One connection, from the dialling to its end. */
+  const connect = ({ begin, during, lost: isLost, prepare, receive }: ConnectionUse): Effect.Effect<ConnectionLost> =>
+    Effect.gen(function* () {
+      yield* Effect.mapError(prepare, ({ message }) => unusable(message))
+      const connection = yield* dialer
+        .dial(membership.brokerUrl)
+        .pipe(Effect.mapError((error) => lost(error.reason, error.message)))
+      const { limits } = yield* greet(connection, { ...identity, sessionId, instance }, clock)
+      const requests = new Requests(connection.send)
+      const made = { connection, requests, window: limits.maxInFlight, maxMessageBytes: limits.maxMessageBytes }
+      yield* Effect.addFinalizer(() =>
+        Effect.sync(() => {
+          live = undefined
+          requests.lost()
+          isLost()
+        }),
+      )
+      live = made
+      yield* begin
+      yield* enter(
+        ConnectionState.Connected({
+          sinceMillis: yield* Clock.currentTimeMillis,
+          maxMessageBytes: limits.maxMessageBytes,
+        }),
+      )
+      yield* endAttempt
+      return yield* Effect.raceFirst(Effect.raceFirst(read(connection, receive), during), keepAlive)
+    }).pipe(
+      Effect.scoped,
+      Effect.catchDefect((defect) =>
+        Effect.andThen(
+          Effect.logError("a connection failed", { slug: membership.slug }, defect),
+          Effect.fail(lost("internal", "the client failed while it handled a frame")),
+        ),
+      ),
+      Effect.flip,
+      Effect.provide(context),
+    )
+
+  const stop: ConnectionLoop["stop"] = (why) =>
+    Effect.suspend(() =>
+      current()._tag === "Stopped" ? Effect.void : Effect.andThen(enter(ConnectionState.Stopped(why)), endAttempt),
+    )
+
+  const run = Effect.fnUntraced(function* (use: ConnectionUse) {
+    const soon = yield* delaysOf(reconnects)
+    const seldom = yield* delaysOf(longDelays(retryMaxMillis))
+    let attempt = 0
+    while (true) {
+      attempt += 1
+      calledFor.closeUnsafe()
+      yield* enter(ConnectionState.Connecting({ attempt }))
+      const dialledMillis = yield* Clock.currentTimeMillis
+      const end = yield* connect(use)
+      if (end.again === "never") return yield* stop(end)
+      if (end.again === "renamed" && sessionId !== renamed) {
+        yield* Effect.logInfo("another process has this session; going on under an id of its own", {
+          slug: membership.slug,
+          sessionId: renamed,
+        })
+        sessionId = renamed
+        continue
+      }
+      const before = current()
+      const nowMillis = yield* Clock.currentTimeMillis
+      if (before._tag === "Connected" && nowMillis - before.sinceMillis >= stableMillis) attempt = 1
+      const delay = yield* (end.again === "seldom" ? seldom : soon)(undefined)
+      yield* enter(
+        ConnectionState.Waiting({
+          retryAtMillis: nowMillis + delay,
+          attempt,
+          lastError: end.again === "seldom" && end.code !== undefined ? refusalWords(end) : end.detail,
+          code: end.again === "seldom" ? end.reason : undefined,
+        }),
+      )
+      yield* endAttempt
+      const called = calledFor.await.pipe(
+        // Whoever opens it runs what waits for it, and has to go on first.
+        Effect.andThen(Effect.yieldNow),
+        Effect.andThen(Clock.currentTimeMillis),
+        // However often it is called for. Our own clock may have been set back meanwhile.
+        Effect.flatMap((now) =>
+          Effect.sleep(Math.min(dialEveryMillis, Math.max(0, dialledMillis + dialEveryMillis - now))),
+        ),
+      )
+      yield* Effect.raceFirst(Effect.sleep(delay), called)
+    }
+  })
+
+  const awaitConnected = (within: Duration.Input) =>
+    Effect.suspend(() => {
+      calledFor.openUnsafe()
+      return SubscriptionRef.changes(state).pipe(
+        Stream.filter(isDecided),
+        Stream.runHead,
+        Effect.timeoutOption(within),
+        Effect.flatMap((): Effect.Effect<void, NotConnected | ClientStopped> => {
+          const now = current()
+          if (now._tag === "Connected") return Effect.void
+          if (now._tag === "Stopped") return Effect.fail(new ClientStopped({ reason: now.reason, code: now.code }))
+          return Effect.fail(whyNotConnected(now))
+        }),
+      )
+    })
+
+  const loop: ConnectionLoop = {
+    instance,
+    state,
+    clock,
+    sessionId: () => sessionId,
+    live: () => live,
+    send: (frame) => live?.connection.send(encodeClientFrame(frame)) ?? false,
+    reach,
+    ask,
+    request,
+    ping,
+    awaitConnected,
+    run,
+    sayGoodbye: Effect.sync(() => live?.connection.close(goodbye, "")),
+    stop,
+  }
+  return loop
+})
+
+/** This machine cannot do its part: nothing that the broker does changes that. */
+const unusable = (detail: string): ConnectionLost =>
+  new ConnectionLost({ reason: "unusable", detail, code: undefined, again: "seldom" })
+
+/** A refusal is not over by itself in a second: who waits for a connection is told of it. */
+const isDecided = (state: ConnectionState): boolean =>
+  state._tag === "Connected" || state._tag === "Stopped" || (state._tag === "Waiting" && state.code !== undefined)
+
+const refusalWords = ({ detail, reason }: ConnectionLost): string =>
+  `the broker refuses this client (${reason}): ${detail}`
