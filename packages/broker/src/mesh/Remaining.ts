@@ -51,11 +51,11 @@ const othersOf = ({ session }: Connection): ReadonlyArray<Session> => {
  */
 const notWaiting = (asking: Connection, inbox: Inbox): ReadonlyArray<DeliveryKey> => {
   const left = new Set(inbox.outstanding.keys())
-  for (const holder of asking.session.member.connections) {
-    if (holder.protocol === 1) continue
-    const mayBePulled = holder !== asking
+  const holders = inbox.session === undefined ? inbox.member.connections : [inbox.session.connection]
+  for (const holder of holders) {
+    if (holder === undefined || holder === asking || holder.protocol === 1) continue
     for (const flight of holder.inFlight.values()) {
-      if (flight.inbox !== inbox || !mayBePulled) continue
+      if (flight.inbox !== inbox) continue
       if (inbox.session !== undefined || isRecallable(asking, flight)) left.delete(flight.seq)
     }
   }
