@@ -63,7 +63,7 @@ describe.concurrent("claudemesh create", () => {
       const create = (...args: ReadonlyArray<string>) => inHome(home)("create", ...args, "--broker", broker.origin)
       assert.match(done(await create("team", "--as", "Ann")), /^Made the mesh team on ws:.* You are Ann\.\n/)
       assert.deepStrictEqual([await mode(home), await mode(join(home, "config.json"))], ["700", "600"])
-      assert.deepStrictEqual(await readdir(home), ["config.json"])
+      assert.sameMembers(await readdir(home), ["config.json", "state.db"])
 
       const before = await readFile(join(home, "config.json"), "utf8")
       assert.match(complaint(await create("team")), /already called team; give the new one another slug/)
@@ -88,13 +88,14 @@ describe.concurrent("claudemesh create", () => {
     }),
   )
 
-  it.live("says what to do when no broker answers, and leaves nothing behind", () =>
+  it.live("says what to do when no broker answers, and leaves no key behind", () =>
     withFolder(async (folder) => {
       const home = join(folder, "home")
       const url = `ws://127.0.0.1:${await freePort()}`
       const said = complaint(await inHome(home)("create", "team", "--broker", url))
       assert.match(said, /no broker answers at .*: it cannot be reached; is the broker running\?.*claudemesh broker/)
-      assert.deepStrictEqual(await readdir(folder), [])
+      assert.deepStrictEqual(await readdir(home), ["state.db"])
+      assert.notInclude(await readFile(join(home, "state.db"), "latin1"), "secretKey")
       assert.match(complaint(await inHome(home)("create", "team", "--broker", "nowhere")), /write it like wss:/)
     }),
   )

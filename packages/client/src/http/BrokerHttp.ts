@@ -32,6 +32,8 @@ import { signRequest } from "./SignRequest.ts"
 export class BrokerUnreachable extends Schema.TaggedError<BrokerUnreachable>()("BrokerUnreachable", {
   url: Schema.String,
   reason: Schema.String,
+  /** No connection came to be, so nothing of the request has arrived anywhere. Absent where that is not certain. */
+  neverSent: Schema.optionalKey(Schema.Boolean),
 }) {
   override get message() {
     return `no broker answers at ${this.url}: ${this.reason}`
@@ -165,6 +167,9 @@ const signedExchange = <A>(
   )
 }
 
+const isNoConnection = (cause: unknown): boolean =>
+  cause instanceof Error && "code" in cause && (cause.code === "ECONNREFUSED" || cause.code === "ENOTFOUND")
+
 const exchange = <A>(request: HttpClientRequest.HttpClientRequest, decode: (text: string) => Option.Option<A>) =>
   Effect.gen(function* () {
     const response = yield* HttpClient.execute(request)
@@ -193,6 +198,7 @@ const exchange = <A>(request: HttpClientRequest.HttpClientRequest, decode: (text
         new BrokerUnreachable({
           url: request.url,
           reason: reason._tag === "TransportError" ? "it cannot be reached" : message,
+          neverSent: isNoConnection(reason.cause),
         }),
       ),
     ),

@@ -44,7 +44,9 @@ export class SeenMessages extends Context.Service<
     Effect.suspend(() => open),
   )
 
-  static readonly layerIn = (directory: string) => SeenMessages.layer.pipe(Layer.provide(StateDb.layerIn(directory)))
+  /** Another one for each folder: a layer is built once, whatever is provided to it. */
+  static readonly layerIn = (directory: string) =>
+    Layer.fresh(SeenMessages.layer).pipe(Layer.provide(StateDb.layerIn(directory)))
 
   /** Each client remembers for itself, and for as long as it lives. */
   static readonly memory = Layer.succeed(SeenMessages, {

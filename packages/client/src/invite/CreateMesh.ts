@@ -4,7 +4,7 @@
  */
 import { DisplayName, type Slug } from "@claudemesh/domain/Ids"
 import { Effect, type Redacted, Result } from "effect"
-import { createMesh as requestMesh } from "../http/BrokerHttp.ts"
+import { type BrokerRefused, type BrokerUnreachable, createMesh as requestMesh } from "../http/BrokerHttp.ts"
 import type { BrokerUrl } from "../keys/BrokerUrl.ts"
 import { ConfigFile, joinedAlready, withMembership } from "../keys/ConfigFile.ts"
 import type { Membership } from "../keys/Membership.ts"
@@ -16,6 +16,10 @@ const membershipOf = ({ brokerUrl, maker, owner, request }: PendingMesh): Member
   ownerSecretKey: owner.secretKey,
 })
 
+/** By this request: an earlier one may have arrived, and not been answered. */
+const isNotMade = (error: BrokerRefused | BrokerUnreachable): boolean =>
+  error._tag === "BrokerRefused" ? error.status < 500 : error.neverSent === true
+
 export const createMesh = Effect.fn("CreateMesh")(function* (options: {
   readonly slug: Slug
   readonly brokerUrl: BrokerUrl
@@ -25,6 +29,8 @@ export const createMesh = Effect.fn("CreateMesh")(function* (options: {
 }) {
   const { adminToken, brokerUrl, displayName, slug } = options
   const config = yield* ConfigFile
+  // What cannot be read now could not be written later.
+  yield* config.read
   const key = `${brokerUrl} ${slug}`
   const make = Effect.gen(function* () {
     const { members, owner, request } = yield* newMesh({
@@ -48,9 +54,7 @@ export const createMesh = Effect.fn("CreateMesh")(function* (options: {
   if (there !== undefined) return yield* Effect.as(pendingMeshes.forget(key), there)
 
   yield* requestMesh(brokerUrl, pending.request, pending.owner, adminToken).pipe(
-    Effect.tapError((error) =>
-      error._tag === "BrokerRefused" && error.status < 500 ? pendingMeshes.forgetIfAlone(key) : Effect.void,
-    ),
+    Effect.tapError((error) => (isNotMade(error) ? pendingMeshes.forgetIfAlone(key) : Effect.void)),
   )
   const membership = membershipOf(pending)
   yield* config.update((meshes) => Result.succeed(withMembership(meshes, membership)))

@@ -117,9 +117,10 @@ export const joinMesh = Effect.fn("JoinMesh")(function* <E = never, R = never>(o
           return yield* ask(yield* pendingJoins.replace(key, pending, again))
         }),
     ),
-    Effect.tapError((error) =>
-      error._tag === "BrokerRefused" && isOver.has(error.error) ? pendingJoins.forget(key) : Effect.void,
-    ),
+    Effect.tapError((error) => {
+      if (error._tag === "BrokerUnreachable" && error.neverSent === true) return pendingJoins.forgetIfAlone(key)
+      return error._tag === "BrokerRefused" && isOver.has(error.error) ? pendingJoins.forget(key) : Effect.void
+    }),
   )
   const membership = membershipBy(link, joinedAs, slug)
   yield* config.update((meshes) => Result.succeed(withMembership(meshes, membership)))

@@ -70,7 +70,7 @@ export class ConfigFile extends Context.Service<
     Effect.suspend(() => open),
   )
 
-  /** Not the one of the home, which is built once for the whole program. */
+  /** Another one for each folder: a layer is built once, whatever is provided to it. */
   static readonly layerIn = (directory: string) =>
     Layer.fresh(ConfigFile.layer).pipe(Layer.provide(StateDb.layerIn(directory)))
 }

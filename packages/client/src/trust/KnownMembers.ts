@@ -66,7 +66,9 @@ export class KnownMembers extends Context.Service<
     Effect.suspend(() => open),
   )
 
-  static readonly layerIn = (directory: string) => KnownMembers.layer.pipe(Layer.provide(StateDb.layerIn(directory)))
+  /** Another one for each folder: a layer is built once, whatever is provided to it. */
+  static readonly layerIn = (directory: string) =>
+    Layer.fresh(KnownMembers.layer).pipe(Layer.provide(StateDb.layerIn(directory)))
 
   /** For as long as the layer lives. */
   static readonly memory = Layer.sync(KnownMembers, () => {
