@@ -230,7 +230,10 @@ const drained = Effect.fnUntraced(function* (peers: ReadonlyArray<Peer>, ledger:
     yield* Effect.sleep("500 millis")
     const left = yield* Effect.forEach(
       peers,
-      ({ client }) => (client === undefined ? Effect.succeed({ remaining: 1 }) : Effect.orElseSucceed(client.pull(), () => ({ remaining: 1 }))),
+      ({ client }) =>
+        client === undefined
+          ? Effect.succeed({ remaining: 1 })
+          : Effect.orElseSucceed(client.pull(), () => ({ remaining: 1 })),
       { concurrency: "unbounded" },
     )
     const waiting = left.reduce((sum, { remaining }) => sum + remaining, 0)

@@ -23,9 +23,9 @@ import { makeOutbox, type Outbox } from "./outbox/Outbox.ts"
 import { makeSending, type Sending } from "./outbox/Sending.ts"
 import { makeProblems, type Problems } from "./outbox/Problems.ts"
 import { tooLate } from "./outbox/TooLate.ts"
+import type { MemberView, PeerView } from "./roster/Roster.ts"
 import { judgeInvites, type InviteView } from "./roster/Invites.ts"
 import { type ResolveError, type Resolved, resolveMember } from "./roster/ResolveMember.ts"
-import type { MemberView, PeerView } from "./roster/Roster.ts"
 import { makeRosterKeeper, type RosterKeeper } from "./roster/RosterKeeper.ts"
 import type { SummaryTooLong } from "./seal/SealProfile.ts"
 import type { TooManyReaders } from "./seal/SealToMany.ts"
@@ -103,6 +103,7 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
   const { membership } = options
   const { meshId, pubkey, slug } = membership
   const context = yield* Effect.context<Sodium | Crypto.Crypto>()
+  const log = makeBrokerLog(slug)
   const loop = yield* makeConnectionLoop(options)
   const trust = yield* makeTrustKeeper({
     membership,
@@ -118,6 +119,7 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
     takesMessages: options.maxInFlight !== 0,
     loop,
     trust,
+    log,
     nextArrival: options.nextArrival,
     awaitStatus: session.awaitStatus,
   })
@@ -138,7 +140,7 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
       }),
       Effect.ignore(receiving.open),
     ),
-    receive: handler({ log: makeBrokerLog(slug), loop, outbox, receiving, roster, trust }),
+    receive: handler({ log, loop, outbox, receiving, roster, trust }),
     during: Effect.gen(function* () {
       yield* Effect.forkScoped(supervised(slug, "restoring what this session said", restore))
       yield* Effect.forkScoped(supervised(slug, "keeping trust up to date", trust.keep))
@@ -194,12 +196,15 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
     roster: Effect.andThen(trust.recall, roster.members),
     peers: Effect.andThen(trust.recall, roster.peers),
     resolve: (who) =>
-      Effect.andThen(
-        Effect.andThen(trust.recall, roster.refresh),
-        Effect.suspend(() => Effect.fromResult(resolveMember(who, roster.directory()))),
+      trust.recall.pipe(
+        Effect.andThen(roster.refresh),
+        Effect.flatMap(() => Effect.fromResult(resolveMember(who, roster.directory()))),
       ),
     judgeInvites: (listed) =>
-      Effect.map(trust.sync(listed.map(({ invite }) => invite.issuer)), () => judgeInvites(listed, trust.book)),
+      trust.recall.pipe(
+        Effect.andThen(trust.sync(listed.map(({ invite }) => invite.issuer))),
+        Effect.map(() => judgeInvites(listed, trust.book)),
+      ),
     nameOf: (key) => trust.book.certificateOf(key)?.displayName,
     standingOf: (key) => Effect.andThen(trust.recall, trust.standingOf(key)),
     alarms: Effect.sync(() => [...trust.alarms()]),

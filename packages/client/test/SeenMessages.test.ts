@@ -333,7 +333,7 @@ layer(Layer.merge(Sodium.layer, BunServices.layer))("a message that was shown on
       const { broker, client } = yield* start(seen)
       yield* fromDisk
       const state = yield* client.state
-      assert.include(state._tag === "Waiting" ? state.lastError : state._tag, `chmod 600 ${path}`)
+      assert.include(state._tag === "Stopped" ? state.reason : state._tag, `chmod 600 ${path}`)
       assert.lengthOf(broker.connections, 0)
     }),
   )

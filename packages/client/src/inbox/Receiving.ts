@@ -6,6 +6,7 @@ import type { MessageId, SessionId } from "@claudemesh/domain/Ids"
 import { ackBatchMax } from "@claudemesh/domain/Limits"
 import type { Elsewhere, Push } from "@claudemesh/domain/wire/BrokerFrame"
 import { Clock, Effect } from "effect"
+import type { BrokerLog } from "../connection/BrokerLog.ts"
 import type { ConnectionLoop } from "../connection/ConnectionLoop.ts"
 import { type ConnectionLost, lost } from "../connection/Handshake.ts"
 import { type Request, type RequestError, RequestTimedOut } from "../connection/Requests.ts"
@@ -63,11 +64,12 @@ export const makeReceiving = Effect.fnUntraced(function* (options: {
   readonly takesMessages: boolean
   readonly loop: ConnectionLoop
   readonly trust: TrustKeeper
+  readonly log: BrokerLog
   readonly nextArrival: () => number
   /** Nothing is asked for before it was said what holds messages back. */
   readonly awaitStatus: Effect.Effect<void>
 }) {
-  const { awaitStatus, loop, membership, nextArrival, takesMessages, trust } = options
+  const { awaitStatus, log, loop, membership, nextArrival, takesMessages, trust } = options
   const { meshId, slug } = membership
   const sodium = yield* Sodium
   const history = yield* History
@@ -148,7 +150,7 @@ export const makeReceiving = Effect.fnUntraced(function* (options: {
       loop.live()?.window ?? 0,
     )
     if (offered === "full") {
-      yield* Effect.logWarning("the broker pushed more than its window; the connection is given up", { slug })
+      yield* log("the broker pushed more than its window; the connection is given up")
       return yield* lost("too many pushes", "the broker pushed more messages than were asked for")
     }
     // It was counted as waiting there.

@@ -16,7 +16,7 @@ import type { Membership } from "../keys/Membership.ts"
 import type { Sodium } from "../keys/Sodium.ts"
 import { reachTimeoutMillis } from "../Limits.ts"
 import type { StateDbError } from "../local/StateDb.ts"
-import { type ResolveError, unknown } from "../roster/ResolveMember.ts"
+import { resolveCertified, type ResolveError } from "../roster/ResolveMember.ts"
 import { resolveTarget } from "../roster/ResolveTarget.ts"
 import type { RosterKeeper } from "../roster/RosterKeeper.ts"
 import { composeSend, type NobodyCertified, type OutgoingMessage } from "../seal/OutgoingMessage.ts"
@@ -28,8 +28,8 @@ import type { Ack, Outbox, SendEnd } from "./Outbox.ts"
 import type { OutboxFull } from "./OutboxEntry.ts"
 
 export type EnqueueError =
-  | NobodyCertified
   | ResolveError
+  | NobodyCertified
   | TooManyReaders
   | MessageTooLarge
   | ClockOff
@@ -101,9 +101,7 @@ export const makeSending = Effect.fnUntraced(function* (options: {
   const resolve = (to: string | Target): Result.Result<Target, ResolveError> => {
     const directory = roster.directory()
     if (typeof to === "string") return resolveTarget(to, directory)
-    const isKnown = !isDirect(to) || trust.book.certificateOf(to.key) !== undefined
-    const isFound = isKnown || (isDirect(to) && directory.members.some(({ pubkey }) => pubkey === to.key))
-    return isFound ? Result.succeed(to) : Result.fail(unknown(formatTarget(to), directory))
+    return isDirect(to) ? Result.map(resolveCertified(to.key, directory), () => to) : Result.succeed(to)
   }
 
   const isForV2 = (target: Target): boolean =>

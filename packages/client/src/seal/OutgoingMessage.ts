@@ -44,7 +44,6 @@ export const composeSend = Effect.fnUntraced(function* (
   const { priority, replyTo, target, text } = message
   const id = ClientMessageId.make(yield* Effect.orDie((yield* Crypto.Crypto).randomUUIDv7))
   const { book, maxMessageBytes: maxBytes, roster } = mesh
-  const sealedAtMillis = yield* Clock.currentTimeMillis
   const readersOf = (group: Target) => {
     const readers = verifiedMembers(roster, book)
     const knowsOwner = from.ownerPublicKey !== undefined
@@ -52,6 +51,7 @@ export const composeSend = Effect.fnUntraced(function* (
       ? Effect.succeed(readers)
       : Effect.fail(new NobodyCertified({ target: formatTarget(group), knowsOwner }))
   }
+  const sealedAtMillis = yield* Clock.currentTimeMillis
   const unsealed = { text, priority, replyTo, id, from, maxBytes, revocations: book.version }
   const sealed = isDirect(target)
     ? yield* Effect.flatMap(recipientOf(target, mesh), (recipient) =>
@@ -69,7 +69,6 @@ export const verifiedMembers = ({ members }: Roster, book: TrustBook): ReadonlyA
     return Result.isSuccess(member) ? [member.success] : []
   })
 
-/** It is verified by what this machine knows; the broker need not show it. */
 const recipientOf = (
   target: DirectTarget,
   { book, directory }: { readonly book: TrustBook; readonly directory: Directory },

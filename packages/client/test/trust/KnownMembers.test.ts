@@ -195,8 +195,8 @@ layer(files)("what is known of members", (it) => {
         yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
         yield* settle
         const state = yield* client.state
-        assert.deepInclude(state, { _tag: "Waiting", code: "unusable" })
-        assert.include(state._tag === "Waiting" ? state.lastError : "", file)
+        assert.strictEqual(state._tag, "Stopped")
+        assert.include(state._tag === "Stopped" ? state.reason : "", file)
         assert.strictEqual(broker.connections.length, 0)
         assert.strictEqual(readFileSync(file, "utf8"), text)
       }),
