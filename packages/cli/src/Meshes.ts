@@ -10,6 +10,7 @@ import { Crypto, Effect, Layer, Option, Result } from "effect"
 import manifest from "../package.json" with { type: "json" }
 import { Failed, failed } from "./Failed.ts"
 import { command } from "./Launch.ts"
+import { tell } from "./Notices.ts"
 
 export const clientIdentity = { name: manifest.name, version: manifest.version }
 
@@ -50,20 +51,25 @@ export const newSessionId = Effect.fnUntraced(function* (prefix: string) {
   return SessionId.make(`${prefix}-${id}`)
 })
 
-/** Connects for as long as the scope is open; `takesMessages`: as an inbox, else only to send and ask. */
-export const connect = Effect.fnUntraced(function* (memberships: ReadonlyArray<Membership>, takesMessages: boolean) {
-  return yield* makeMeshManager(memberships, {
-    sessionId: yield* newSessionId(takesMessages ? "inbox" : "command"),
+/**
+ * Connects for as long as the scope is open, under a session that is nobody's peer and leaves nothing behind: `inbox` takes
+ * messages, `command` only sends and asks. What a person has to know besides is said at the end, whatever was asked for.
+ */
+export const connect = Effect.fnUntraced(function* (memberships: ReadonlyArray<Membership>, as: "inbox" | "command") {
+  const manager = yield* makeMeshManager(memberships, {
+    sessionId: yield* newSessionId(as),
     client: clientIdentity,
-    ...(!takesMessages && { maxInFlight: 0 }),
+    ...(as === "inbox" ? { transient: true } : { maxInFlight: 0 }),
   })
+  yield* Effect.addFinalizer(() => tell(manager.all))
+  return manager
 })
 
 const connectWaitMillis = 5_000
 
 /** One client that only asks, once it is connected. */
 export const connectedTo = Effect.fnUntraced(function* (membership: Membership) {
-  const [client] = (yield* connect([membership], false)).all
+  const [client] = (yield* connect([membership], "command")).all
   if (client === undefined) return yield* Effect.die("one membership is one client")
   yield* client.awaitConnected(connectWaitMillis)
   return client

@@ -5,7 +5,7 @@
  */
 import { dlopen, FFIType, type Pointer, ptr } from "bun:ffi"
 import { fstatSync, writeSync } from "node:fs"
-import { Effect, Option, Schema } from "effect"
+import { Effect, Exit, Option, Schema } from "effect"
 
 /** Stdout takes nothing: the disk is full, or it cannot be written to. */
 export class StdoutFailed extends Schema.TaggedError<StdoutFailed>()("StdoutFailed", { reason: Schema.String }) {
@@ -17,16 +17,41 @@ export class StdoutFailed extends Schema.TaggedError<StdoutFailed>()("StdoutFail
 /** Whoever read has gone, such as `head`. It is no failure. */
 export class ReaderGone extends Schema.TaggedError<ReaderGone>()("ReaderGone", {}) {}
 
-/** Writes all of it, and waits until it is taken. A reader that pauses, such as a pager, is waited for. */
-export const writeTaken = (text: string): Effect.Effect<void, StdoutFailed | ReaderGone> =>
-  Effect.gen(function* () {
-    const bytes = new TextEncoder().encode(text)
-    for (let from = 0; from < bytes.length;) {
-      yield* until(() => system.isWritable())
-      from += yield* write(bytes.subarray(from, from + chunkBytes))
-    }
-    yield* until(() => (system.unreadBytes() === 0 ? "yes" : system.isWritable() === "gone" ? "gone" : "no"))
-  })
+/** What is done once the text is taken, or once it is known that not all of it will be. */
+export interface Ends {
+  readonly taken: Effect.Effect<void>
+  readonly left: Effect.Effect<void>
+}
+
+const nothing: Ends = { taken: Effect.void, left: Effect.void }
+
+/**
+ * Writes all of it, and waits until it is taken. A reader that pauses, such as a pager, is waited for. Interrupted in that
+ * wait, it is looked at once more: what was read was read.
+ */
+export const writeTaken = (text: string, ends: Ends = nothing): Effect.Effect<void, StdoutFailed | ReaderGone> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function* () {
+      const written = yield* Effect.exit(restore(writeAll(text)))
+      if (Exit.isFailure(written)) return yield* Effect.andThen(ends.left, written)
+      const read = yield* Effect.exit(restore(until(isRead)))
+      yield* Exit.isSuccess(read) || isRead() === "yes" ? ends.taken : ends.left
+      return yield* read
+    }),
+  )
+
+const writeAll = Effect.fnUntraced(function* (text: string) {
+  const bytes = new TextEncoder().encode(text)
+  for (let from = 0; from < bytes.length;) {
+    yield* until(() => system.isWritable())
+    from += yield* write(bytes.subarray(from, from + chunkBytes))
+  }
+})
+
+const isRead = () => {
+  if (system.unreadBytes() === 0) return "yes"
+  return system.isWritable() === "gone" ? "gone" : "no"
+}
 
 /** A pipe that can be written to at all takes this much without waiting (PIPE_BUF). */
 const chunkBytes = 4_096

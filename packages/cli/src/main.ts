@@ -26,6 +26,7 @@ import { leave } from "./commands/leave.ts"
 import { list } from "./commands/list.ts"
 import { mcp } from "./commands/mcp.ts"
 import { messageStatus } from "./commands/messageStatus.ts"
+import { outbox } from "./commands/outbox.ts"
 import { peers } from "./commands/peers.ts"
 import { revoke } from "./commands/revoke.ts"
 import { revokeInvite } from "./commands/revokeInvite.ts"
@@ -53,6 +54,7 @@ const root = Command.make("claudemesh").pipe(
     send,
     messageStatus,
     inbox,
+    outbox,
     status,
     exportIdentity,
     importIdentity,

@@ -43,7 +43,7 @@ export type { Enqueued, EnqueueError, Receipt, SendError } from "./outbox/Sendin
 
 export interface BrokerClient
   extends
-    Pick<Receiving, "inbox" | "lease" | "look" | "pull" | "take" | "waits">,
+    Pick<Receiving, "inbox" | "lease" | "look" | "peek" | "pull" | "take" | "waits">,
     Pick<OwnSession, "joinChannel" | "leaveChannel" | "setStatus">,
     Problems,
     Sending {
@@ -180,6 +180,7 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
     pull: receiving.pull,
     look: receiving.look,
     lease: receiving.lease,
+    peek: receiving.peek,
     take: receiving.take,
     setStatus: session.setStatus,
     setSummary: (summary) => Effect.provide(session.setSummary(summary), context),

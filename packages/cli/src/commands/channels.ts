@@ -10,7 +10,7 @@ export const channels = Command.make(
   { mesh: Flags.mesh, json: Flags.json },
   Effect.fn(
     function* ({ json, mesh }) {
-      const { all } = yield* connect(yield* chosenMeshes(mesh), false)
+      const { all } = yield* connect(yield* chosenMeshes(mesh), "command")
       const { answers, away } = yield* askAll(all, (client) =>
         Effect.map(client.channels, (found) =>
           // A command takes no messages and is in no channel: whether it joined is not worth a word.

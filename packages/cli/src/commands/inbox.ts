@@ -1,12 +1,22 @@
-/** `inbox`: prints what waits, and then acks it; with `--follow` also what comes. */
+/**
+ * `inbox`: prints what waits, one message after the other. Each is leased, printed, and confirmed once stdout has taken it;
+ * what was not taken waits on.
+ */
+import type { BrokerClient } from "@claudemesh/client/BrokerClient"
 import type { InboxMessage } from "@claudemesh/client/inbox/Inbox"
+import { History } from "@claudemesh/client/inbox/History"
 import type { MeshManager } from "@claudemesh/client/MeshManager"
-import { Console, Effect } from "effect"
+import { Effect, type Option } from "effect"
 import { Command, Flag } from "effect/unstable/cli"
+import { Failed, failed } from "../Failed.ts"
 import { askAll, chosenMeshes, clientLayer, connect } from "../Meshes.ts"
-import { bold, dim, printable, printJson } from "../Output.ts"
-import { asData, groupOf, isClear, type Membership, membershipOf, saidAt, whyNotShown } from "../Received.ts"
+import { aside, printable } from "../Output.ts"
+import { asJson, forPeople } from "../ShownMessage.ts"
+import { type Ends, writeTaken } from "../Stdout.ts"
 import * as Flags from "./Flags.ts"
+import { followed } from "./Follow.ts"
+
+type Print = (message: InboxMessage, ends?: Ends) => ReturnType<typeof writeTaken>
 
 export const inbox = Command.make(
   "inbox",
@@ -16,24 +26,37 @@ export const inbox = Command.make(
       Flag.withDescription("Stay, and print messages as they come"),
       Flag.withDefault(false),
     ),
+    peek: Flag.Boolean("peek").pipe(
+      Flag.withDescription("Print what waits without taking it: it waits on"),
+      Flag.withDefault(false),
+    ),
+    history: Flag.Boolean("history").pipe(
+      Flag.withDescription("Print again what was shown on this machine lately"),
+      Flag.withDefault(false),
+    ),
     mesh: Flags.mesh,
     json: Flags.json,
   },
   Effect.fn(
-    function* ({ follow, json, mesh }) {
-      const manager = yield* connect(yield* chosenMeshes(mesh), true)
+    function* ({ follow, history, json, mesh, peek }) {
+      if (Number(follow) + Number(peek) + Number(history) > 1) {
+        return yield* new Failed({ reason: "Give only one of --follow, --peek and --history." })
+      }
+      const print: Print = (message, ends) =>
+        writeTaken(`${json ? JSON.stringify(asJson(message)) : forPeople(message)}\n`, ends)
+      if (history) return yield* shownLately(mesh, json)
+      const manager = yield* connect(yield* chosenMeshes(mesh), "inbox")
+      if (follow) return yield* followed(manager, showAll(manager, print))
       const { answers, away } = yield* askAll(manager.all, (client) => client.pull())
       if (away !== undefined && answers.length === 0) return yield* away
-      const shown = yield* show(manager, json)
-      if (!follow) {
-        if (!json && shown === 0) yield* Console.log("No messages.")
-        // The acks went out before this on the same sockets: an answer means that they arrived.
-        yield* Effect.forEach(manager.all, (client) => Effect.ignore(client.ping), { discard: true })
-        return yield* away ?? Effect.void
-      }
-      if (away !== undefined) yield* Console.error(`claudemesh: ${away.reason}`)
-      return yield* Effect.forever(Effect.andThen(manager.awaitAvailable, show(manager, json)))
+      const shown = yield* peek ? peekedAt(manager, print) : showAll(manager, print)
+      if (!json && shown === 0) yield* writeTaken("No messages.\n")
+      yield* sayWhatWaits(manager)
+      return yield* away ?? Effect.void
     },
+    // `head` has what it wanted: nothing has failed, and the rest waits.
+    Effect.catchTag("ReaderGone", () => Effect.void),
+    Effect.mapError(failed),
     Effect.scoped,
     Effect.provide(clientLayer),
   ),
@@ -42,41 +65,81 @@ export const inbox = Command.make(
   Command.withExamples([
     { command: "claudemesh inbox", description: "What waits now" },
     { command: "claudemesh inbox --follow --json", description: "One JSON object a line, as they come" },
+    { command: "claudemesh inbox --peek", description: "What waits, without taking it" },
+    { command: "claudemesh inbox --history", description: "What was shown on this machine in the last days" },
   ]),
 )
 
-/** Acked once printed: a command that is killed before shows them again. */
-const show = Effect.fnUntraced(function* (manager: MeshManager, json: boolean) {
-  const lease = yield* manager.takeAll()
-  for (const message of lease.messages) yield* json ? printJson(asJson(message)) : Console.log(forPeople(message))
-  yield* lease.commit
-  return lease.messages.length
+/** Everything that can be had, until nothing waits or nothing more comes. Gives how many were shown. */
+const showAll = Effect.fnUntraced(function* (manager: MeshManager, print: Print) {
+  let shown = yield* showWaiting(manager, print)
+  while (true) {
+    const more = yield* Effect.filter(manager.all, (client) => Effect.map(client.waits, ({ atBroker }) => atBroker > 0))
+    yield* Effect.forEach(more, (client) => Effect.ignore(client.pull()), { concurrency: "unbounded" })
+    const next = more.length === 0 ? 0 : yield* showWaiting(manager, print)
+    if (next > 0) {
+      shown += next
+      continue
+    }
+    // The acks went out before this on the same sockets: an answer means that they arrived.
+    yield* Effect.forEach(manager.all, (client) => Effect.ignore(client.ping), { concurrency: "unbounded" })
+    return shown
+  }
 })
 
-const asJson = (message: InboxMessage) => {
-  const { from, ...data } = asData(message)
-  return { ...data, from: { ...from, publicKey: message.senderKey }, acceptedAt: message.createdAt }
-}
+/** One at a time: a lease that is lost with this process leaves one message that may have been seen. */
+const showWaiting = Effect.fnUntraced(function* (manager: MeshManager, print: Print) {
+  let shown = 0
+  while (true) {
+    const [oldest] = yield* manager.look
+    if (oldest === undefined) return shown
+    const lease = yield* manager.lease([oldest])
+    const [message] = lease.messages
+    if (message !== undefined) {
+      yield* print(message, { taken: lease.commit, left: lease.release })
+      shown += 1
+    } else if ((yield* manager.look).some(({ messageId }) => messageId === oldest.messageId)) {
+      // It was neither granted nor denied: the connection is lost, and what waits is pushed again after it is back.
+      return shown
+    }
+  }
+})
 
-const memberNotes: Readonly<Record<Membership, ReadonlyArray<string>>> = {
-  verified: [],
-  certified: [],
-  revoked: ["revoked: not a member any more"],
-  uncertified: ["uncertified: not proved to be a member"],
-}
+const peekedAt = Effect.fnUntraced(function* (manager: MeshManager, print: Print) {
+  const messages = (yield* Effect.forEach(manager.all, ({ peek }) => peek, { concurrency: "unbounded" })).flat()
+  for (const message of messages.toSorted((a, b) => Date.parse(a.createdAt) - Date.parse(b.createdAt))) {
+    yield* print(message)
+  }
+  return messages.length
+})
 
-const forPeople = (message: InboxMessage): string => {
-  const from = bold(printable(message.sender.name ?? message.senderKey))
-  const group = groupOf(message)
-  const notes = [
-    message.slug,
-    ...(group === undefined ? [] : [`to ${group}`]),
-    saidAt(message),
-    ...(message.redelivered ? ["maybe seen before"] : []),
-    ...memberNotes[membershipOf(message.sender.standing)],
-    ...(isClear(message) ? ["not encrypted: who wrote it is not proved"] : []),
-  ].join(", ")
-  const { content } = message
-  const body = content._tag === "Opened" ? printable(content.text) : dim(`[not shown: ${whyNotShown(content)}]`)
-  return `${from} ${dim(`(${notes})`)}\n${body}\n`
-}
+/** What this command did not show, and where it is to be had. */
+const sayWhatWaits = (manager: MeshManager) =>
+  Effect.forEach(manager.all, (client) => Effect.flatMap(waitingWords(client), Effect.forEach(aside)), {
+    discard: true,
+  })
+
+const waitingWords = ({ membership: { slug }, waits }: BrokerClient) =>
+  Effect.map(waits, ({ atBroker, elsewhere, forClock }) => [
+    ...(atBroker > 0 ? [`claudemesh: ${slug}: ${messages(atBroker)} more.`] : []),
+    ...(forClock > 0 ? [`claudemesh: ${slug}: ${messages(forClock)} until this machine's clock is right.`] : []),
+    ...elsewhere.map(
+      ({ messages: count, sessionId }) =>
+        `claudemesh: ${slug}: ${messages(count)} in your session ${sessionId}, for that session alone.`,
+    ),
+  ])
+
+const messages = (count: number): string => (count === 1 ? "1 message waits" : `${count} messages wait`)
+
+const shownLately = Effect.fnUntraced(function* (mesh: Option.Option<string>, json: boolean) {
+  const chosen = new Set((yield* chosenMeshes(mesh)).map(({ meshId }) => meshId))
+  const all = (yield* (yield* History).list).filter(({ message }) => chosen.has(message.meshId))
+  if (!json && all.length === 0) return yield* writeTaken("Nothing was shown on this machine lately.\n")
+  for (const { message, shownAt } of all) {
+    yield* writeTaken(
+      json
+        ? `${JSON.stringify({ ...asJson(message), shownAt })}\n`
+        : printable(`${message.messageId.slice(0, 8)} `) + `${forPeople(message)}\n`,
+    )
+  }
+})

@@ -20,7 +20,7 @@ export const messageStatus = Command.make(
   },
   Effect.fn(
     function* ({ json, mesh, messageId }) {
-      const { all } = yield* connect(yield* chosenMeshes(mesh), false)
+      const { all } = yield* connect(yield* chosenMeshes(mesh), "command")
       const { answers, away } = yield* askAll(all, (client) => fateIn(client, messageId))
       const [found] = answers.flat()
       if (found === undefined) {

@@ -13,7 +13,7 @@ export const peers = Command.make(
   { mesh: Flags.mesh, json: Flags.json },
   Effect.fn(
     function* ({ json, mesh }) {
-      const { all } = yield* connect(yield* chosenMeshes(mesh), false)
+      const { all } = yield* connect(yield* chosenMeshes(mesh), "command")
       const { answers, away } = yield* askAll(all, (client) =>
         Effect.map(Effect.all([client.roster, client.peers], { concurrency: 2 }), ([members, sessions]) => ({
           slug: client.membership.slug,

@@ -1,11 +1,15 @@
-/** `send`: one message, and what became of it. Fails if the broker did not accept it. */
+/**
+ * `send`: one message, and what became of it. Where the broker cannot be reached the message waits on this machine, and the
+ * next command or agent of this member that is connected sends it.
+ */
 import { formatTarget } from "@claudemesh/domain/routing/Target"
 import { Console, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/unstable/cli"
 import { Failed, failed } from "../Failed.ts"
+import { command } from "../Launch.ts"
 import { chosenMeshes, clientLayer, connect } from "../Meshes.ts"
 import { addressee, groupWords, outcomeOf } from "../Outcome.ts"
-import { printable, printJson } from "../Output.ts"
+import { aside, printable, printJson } from "../Output.ts"
 import * as Flags from "./Flags.ts"
 
 const meanings = {
@@ -14,6 +18,8 @@ const meanings = {
   queued: "gets it as soon as a session of theirs takes it",
   full: "does not get it: their inbox is full",
 } as const
+
+const remedied = (error: Parameters<typeof failed>[0]): string => failed(error).reason
 
 const connectWaitMillis = 5_000
 const ackWaitMillis = 10_000
@@ -38,15 +44,29 @@ export const send = Command.make(
     function* ({ json, priority, target, text }) {
       const message = text.join(" ")
       if (message.trim() === "") return yield* new Failed({ reason: "there is nothing to send: give it a text" })
-      const manager = yield* connect(yield* chosenMeshes(Option.none()), false)
+      const manager = yield* connect(yield* chosenMeshes(Option.none()), "command")
       const { client, to } = yield* manager.route(target)
-      yield* client.awaitConnected(connectWaitMillis)
-      const enqueued = yield* client.enqueue({ to, text: message, priority })
-      const receipt = yield* Effect.timeoutOrElse(enqueued.ack, {
-        duration: ackWaitMillis,
-        orElse: () => Effect.fail(new Failed({ reason: "the broker did not answer; the message may still arrive" })),
-      })
       const { slug } = client.membership
+      const away = yield* client.awaitConnected(connectWaitMillis).pipe(
+        Effect.as(undefined),
+        // A broker that refuses us is not away: waiting would change nothing.
+        Effect.catchTag("NotConnected", (error) => (error.code === undefined ? Effect.succeed(error) : error)),
+      )
+      const enqueued = yield* client.enqueue({ to, text: message, priority })
+      const answered = away === undefined ? yield* Effect.timeoutOption(enqueued.ack, ackWaitMillis) : Option.none()
+      if (Option.isNone(answered)) {
+        const { messageId } = enqueued
+        const common = { mesh: slug, target: formatTarget(enqueued.target), messageId }
+        yield* json
+          ? printJson({ ...common, state: "waiting" })
+          : Console.log(printable(`waiting: the message to ${to} on ${slug} is on this machine (${messageId})`))
+        return yield* aside(
+          printable(
+            `claudemesh: ${away === undefined ? "The broker did not answer" : remedied(away)}. The next command or agent of yours that reaches it sends the message. To see it or cancel it: ${command} outbox`,
+          ),
+        )
+      }
+      const receipt = answered.value
       const outcome = outcomeOf(client, enqueued, receipt)
       if (outcome.group) {
         const { group: _, ...data } = outcome

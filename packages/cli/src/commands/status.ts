@@ -15,7 +15,7 @@ export const status = Command.make(
   { mesh: Flags.mesh, json: Flags.json },
   Effect.fn(
     function* ({ json, mesh }) {
-      const { all } = yield* connect(yield* chosenMeshes(mesh), false)
+      const { all } = yield* connect(yield* chosenMeshes(mesh), "command")
       const rows = yield* Effect.forEach(all, statusOf, { concurrency: "unbounded" })
       yield* json
         ? printJson(rows)

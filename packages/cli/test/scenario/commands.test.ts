@@ -400,6 +400,7 @@ describe.concurrent("the command", () => {
     "send",
     "message-status",
     "inbox",
+    "outbox",
     "status",
     "mcp",
     "broker",

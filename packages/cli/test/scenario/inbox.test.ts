@@ -1,0 +1,184 @@
+/** `claudemesh inbox` and `claudemesh outbox` with real processes, pipes and a broker that comes and goes. */
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { brokerProcess } from "../../../broker/test/support/BrokerProcess.ts"
+import { makeMesh, type TestMesh } from "../../../broker/test/support/Meshes.ts"
+import { RawClient, sendFrame } from "../../../broker/test/support/RawClient.ts"
+import { tableSizes } from "../../../broker/test/support/StoredData.ts"
+import { startBroker, temporaryFolder } from "../../../broker/test/support/TestBroker.ts"
+import { agent, claudemesh, complaint, done, main, type Ran } from "../support/Agent.ts"
+import { writeHome } from "../support/Homes.ts"
+
+const environment = (home: string) => ({
+  PATH: process.env["PATH"] ?? "",
+  HOME: "/nonexistent",
+  CLAUDEMESH_HOME: home,
+  BUN: process.execPath,
+  MAIN: main,
+})
+
+/** A line as a person types it: `inbox` stands for the command. */
+const shell = async (home: string, line: string): Promise<Ran> => {
+  const child = Bun.spawn(["sh", "-c", line.replaceAll("inbox", '"$BUN" "$MAIN" inbox')], {
+    env: environment(home),
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  })
+  const [stdout, stderr, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ])
+  return { code, stdout, stderr }
+}
+
+const sayAll = async (url: string, mesh: TestMesh, texts: ReadonlyArray<string>, to = "alice") => {
+  const from = mesh.member("bob")
+  const bob = await RawClient.greetedV2(url, from)
+  for (const [index, text] of texts.entries()) {
+    bob.send(sendFrame(`m${index}`, mesh.member(to).keys.publicKey, text, from.keys))
+    await bob.take("ack")
+  }
+  await bob.close()
+}
+
+const numbered = (count: number) => Array.from({ length: count }, (_, index) => `message ${index}`)
+
+const textsIn = (ran: Ran): ReadonlyArray<string> =>
+  done(ran)
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line).text)
+
+describe("claudemesh inbox", () => {
+  it.live("confirms what stdout has taken, and nothing else (I8)", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const broker = yield* startBroker()
+        const folder = yield* temporaryFolder
+        yield* Effect.promise(async () => {
+          const mesh = await makeMesh(broker.origin, ["alice", "bob"])
+          const home = await writeHome(folder, "alice", [{ slug: "red", brokerUrl: broker.url, mesh }])
+          const all = numbered(30)
+          await sayAll(broker.url, mesh, all)
+
+          const full = await shell(home, "inbox > /dev/full")
+          assert.strictEqual(full.code, 1)
+          assert.match(
+            full.stderr,
+            /^claudemesh: The output could not be written: no space is left .* still waits\.\n$/,
+          )
+
+          const peeked = await shell(home, "inbox --peek --json")
+          assert.deepStrictEqual(textsIn(peeked), all)
+          assert.notInclude(peeked.stdout, '"redelivered":true')
+
+          const head = await shell(home, "inbox --json | head -1")
+          assert.strictEqual(JSON.parse(head.stdout).text, "message 0")
+          assert.strictEqual(head.stderr, "")
+
+          const rest = await shell(home, "inbox --json")
+          assert.deepStrictEqual(textsIn(rest), all.slice(1))
+          assert.strictEqual(done(await shell(home, "inbox")), "No messages.\n")
+
+          const history = textsIn(await shell(home, "inbox --history --json"))
+          assert.deepStrictEqual(history.toSorted(), all.toSorted())
+          const both = await shell(home, "inbox --history --peek")
+          assert.include(complaint(both), "Give only one of --follow, --peek and --history.")
+        })
+      }),
+    ),
+  )
+
+  it.live("gets what waits unshown in an agent that never looks, and says what waits for that agent alone", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const broker = yield* startBroker()
+        const folder = yield* temporaryFolder
+        const mesh = yield* Effect.promise(() => makeMesh(broker.origin, ["alice", "bob"]))
+        const home = yield* Effect.promise(() =>
+          writeHome(folder, "alice", [{ slug: "red", brokerUrl: broker.url, mesh }]),
+        )
+        const idle = yield* agent(home, { CLAUDE_CODE_SESSION_ID: "idle-agent" })
+        yield* Effect.promise(async () => {
+          await idle.callUntil("list_peers", ({ text }) => text.includes("idle-agent"))
+          await sayAll(broker.url, mesh, ["to whoever looks"])
+          const from = mesh.member("bob")
+          const bob = await RawClient.greetedV2(broker.url, from)
+          const key = mesh.member("alice").keys.publicKey
+          bob.send(sendFrame("for-the-agent", `${key}/idle-agent`, "to the agent alone", from.keys))
+          await bob.take("ack")
+          await bob.close()
+
+          const shown = await shell(home, "inbox --json")
+          assert.deepStrictEqual(shown.code, 0)
+          assert.strictEqual(JSON.parse(shown.stdout).text, "to whoever looks")
+          assert.include(shown.stdout, '"redelivered":false')
+          assert.match(
+            shown.stderr,
+            /^claudemesh: red: 1 message waits in your session idle-agent, for that session alone\.\n$/,
+          )
+
+          const { text } = await idle.call("check_messages")
+          assert.include(text, "to the agent alone")
+          assert.notInclude(text, "to whoever looks")
+        })
+      }),
+    ),
+  )
+
+  it.live("follows a broker that goes and comes back, and ends with 1 when its member is revoked", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const folder = yield* temporaryFolder
+        const broker = yield* brokerProcess({ BROKER_DATA_DIR: join(folder, "data") })
+        yield* Effect.promise(async () => {
+          const ann = (...args: ReadonlyArray<string>) => claudemesh(args, { CLAUDEMESH_HOME: join(folder, "ann") })
+          const bob = (...args: ReadonlyArray<string>) => claudemesh(args, { CLAUDEMESH_HOME: join(folder, "bob") })
+          done(await ann("create", "team", "--as", "Ann", "--broker", broker.url))
+          const { link } = JSON.parse(done(await ann("invite", "--json")))
+          done(await bob("join", link, "--as", "Bob"))
+          const child = Bun.spawn([process.execPath, main, "inbox", "--follow", "--json"], {
+            env: environment(join(folder, "bob")),
+            stdin: "ignore",
+            stdout: "pipe",
+            stderr: "pipe",
+          })
+          const reader = child.stdout.getReader()
+          const next = async () => JSON.parse(new TextDecoder().decode((await reader.read()).value)).text
+          done(await ann("send", "Bob", "before"))
+          assert.strictEqual(await next(), "before")
+
+          await broker.kill()
+          const waiting = await ann("send", "Bob", "while it was away")
+          assert.strictEqual(waiting.code, 0)
+          assert.match(waiting.stdout, /^waiting: the message to Bob on team is on this machine \([0-9a-f]{32}\)\n$/)
+          assert.match(waiting.stderr, /claudemesh outbox|main\.ts outbox/)
+          const cancelled = JSON.parse(done(await ann("outbox", "--json")))[0]
+          assert.deepInclude(cancelled, { mesh: "team", to: "Bob", state: "waiting" })
+          done(await ann("send", "Bob", "sent by the next command", "--json").then((ran) => ({ ...ran, stderr: "" })))
+          assert.match(done(await ann("outbox", "cancel", cancelled.messageId.slice(0, 8))), /^Cancelled: /)
+
+          await broker.start()
+          done(await ann("send", "Bob", "after"))
+          assert.strictEqual(await next(), "sent by the next command")
+          assert.strictEqual(await next(), "after")
+          assert.strictEqual(done(await ann("outbox")), "Nothing waits to be sent.\n")
+
+          done(await ann("revoke", "Bob"))
+          assert.strictEqual(await child.exited, 1)
+          const said = await new Response(child.stderr).text()
+          assert.match(said, /^claudemesh: team: The connection is lost: .* It is tried again\.$/m)
+          assert.match(said, /^claudemesh: team: Connected again\.$/m)
+          assert.match(said, /^claudemesh: .*(revoked|put out)/m)
+
+          // A dozen commands have sent, asked and read: none of them is remembered as a session (I13).
+          await broker.kill()
+          assert.strictEqual(tableSizes(join(folder, "data"))["session"], 0)
+        })
+      }),
+    ),
+  )
+})
