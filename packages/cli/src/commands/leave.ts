@@ -38,7 +38,7 @@ export const leave = Command.make(
         yield* revokeKey(client, pubkey, { publicKey: pubkey, secretKey })
         return false
       })
-      // Who was put out has nothing to revoke, and could neither forget the mesh nor come back to it by a new invite.
+      // A member whose key was revoked has nothing to revoke, and could neither forget the mesh nor come back to it by a new invite.
       const wasOut = yield* Effect.catchIf(
         leaving,
         (error) => error._tag === "ClientStopped" && error.code === CloseCode.revoked.code,
@@ -52,7 +52,7 @@ export const leave = Command.make(
         isOfFirstClients
           ? `Your key in ${bold(slug)} is forgotten here, and still good there: one of the first clients joined it. To end it, ask the mesh's owner to revoke ${pubkey}.`
           : wasOut
-            ? `You had been put out of ${bold(slug)}, as its broker says. Your key is forgotten here.`
+            ? `Your key in ${bold(slug)} was revoked before, as its broker says. It is forgotten here.`
             : `You have left ${bold(slug)}. Your key is revoked there, and forgotten here.`,
       )
     },

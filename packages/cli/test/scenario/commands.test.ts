@@ -481,7 +481,7 @@ describe.concurrent("the command", () => {
       const file = join(folder, "alice", "config.json")
       await chmod(file, 0o640)
       for (const command of ["list", "peers"]) {
-        assert.match(complaint(await alice(command)), new RegExp(`\\(mode 0640\\); run: chmod 600 ${file}\\n`))
+        assert.match(complaint(await alice(command)), new RegExp(`\\(mode 0640\\)\\. Run: chmod 600 ${file}\\n`))
       }
       await chmod(file, 0o600)
       done(await alice("list"))

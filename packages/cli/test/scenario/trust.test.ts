@@ -121,7 +121,7 @@ describe.concurrent("admins, by the commands", () => {
           complaint(await bob("inbox")),
           /you were put out of it\. Forget it here with: npx claudemesh leave/,
         )
-        assert.match(done(await bob("leave", "team")), /^You had been put out of team/)
+        assert.match(done(await bob("leave", "team")), /^Your key in team was revoked before/)
         const link = done(await ann("invite")).trim()
         done(await bob("join", ` ${link.slice(0, 99)}\n ${link.slice(99)}\n`, "--as", "Bob"))
         done(await bob("send", "Ann", "back again"))

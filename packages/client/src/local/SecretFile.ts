@@ -16,7 +16,7 @@ export class SecretExposed extends Schema.TaggedError<SecretExposed>()("SecretEx
   command: Schema.String,
 }) {
   override get message() {
-    return `others than you may read ${this.path} (mode ${this.mode}); run: ${this.command}`
+    return `Other users can read ${this.path} (mode ${this.mode}). Run: ${this.command}`
   }
 }
 
