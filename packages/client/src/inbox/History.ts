@@ -138,13 +138,15 @@ const shown = ({ message, shown_millis }: Row): ReadonlyArray<ShownMessage> =>
     },
   })
 
+/** By indexes alone: it is done whenever a message is shown. */
 const trim = (db: Database, { messages, sinceMillis }: Bounds): void => {
   db.query("DELETE FROM shown_message WHERE shown_millis < ?1").run(sinceMillis)
-  db.query(
-    `DELETE FROM shown_message WHERE seq IN (
-       SELECT seq FROM (SELECT seq, row_number() OVER (PARTITION BY mesh_id ORDER BY seq DESC) AS place FROM shown_message)
-       WHERE place > ?1)`,
-  ).run(messages)
+  const meshes = db.query<{ mesh_id: string }, []>("SELECT DISTINCT mesh_id FROM shown_message").all()
+  const oldest = db.query(
+    `DELETE FROM shown_message WHERE mesh_id = ?1 AND seq <=
+       (SELECT seq FROM shown_message WHERE mesh_id = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)`,
+  )
+  for (const { mesh_id: meshId } of meshes) oldest.run(meshId, messages)
 }
 
 const open = Effect.gen(function* () {

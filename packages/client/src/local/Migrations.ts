@@ -50,6 +50,7 @@ export const migrations: ReadonlyArray<string> = [
   ) STRICT;
   CREATE UNIQUE INDEX shown_message_by_id ON shown_message (message_id, mesh_id);
   CREATE INDEX shown_message_by_mesh ON shown_message (mesh_id, seq);
+  CREATE INDEX shown_message_by_time ON shown_message (shown_millis);
   `,
   `
   CREATE TABLE outbox (
