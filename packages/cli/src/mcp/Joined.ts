@@ -3,24 +3,22 @@
  * it: a mesh that was joined or left meanwhile is noticed, and one that cannot be read is an error of that call alone,
  * with the line that a person gets.
  */
+import { statSync } from "node:fs"
+import { dirname } from "node:path"
 import type { BrokerClient } from "@claudemesh/client/BrokerClient"
 import type { ConnectionState } from "@claudemesh/client/connection/ConnectionState"
 import type { Identity } from "@claudemesh/client/connection/Handshake"
 import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
 import { makeMeshManager, type MeshManager } from "@claudemesh/client/MeshManager"
+import { Line } from "@claudemesh/client/outbox/Line"
 import type { Label } from "@claudemesh/domain/Ids"
-import { Effect, Exit, FileSystem, Option, Schedule, Scope, Semaphore } from "effect"
+import { Effect, Schedule } from "effect"
 import type { Failed } from "../Failed.ts"
 import { joinedMeshes } from "../Meshes.ts"
 
 export interface Joined {
+  /** In the order in which it is asked for: what is done with it keeps the order of the calls. */
   readonly now: Effect.Effect<MeshManager, Failed>
-}
-
-interface Opened {
-  readonly stamp: string
-  readonly manager: MeshManager
-  readonly scope: Scope.Closeable
 }
 
 export const makeJoined = Effect.fnUntraced(function* (
@@ -28,46 +26,39 @@ export const makeJoined = Effect.fnUntraced(function* (
   channels: ReadonlyArray<Label>,
 ) {
   const { path } = yield* ConfigFile
-  const outer = yield* Effect.scope
-  const context = yield* Effect.context<Effect.Services<ReturnType<typeof open>> | ConfigFile | FileSystem.FileSystem>()
-  const alone = yield* Semaphore.make(1)
-  let opened: Opened | undefined
+  const manager = yield* makeMeshManager([], identity)
+  const context = yield* Effect.context<ConfigFile>()
+  const scope = yield* Effect.scope
+  const line = new Line()
+  /** Of the config that the manager knows. */
+  let known: string | undefined
 
-  const now = Effect.gen(function* () {
-    const stamp = yield* stampOf(path)
-    if (opened?.stamp === stamp) return opened.manager
-    const memberships = yield* joinedMeshes
-    if (opened !== undefined) yield* Scope.close(opened.scope, Exit.void)
-    opened = undefined
-    const scope = yield* Scope.fork(outer)
-    const manager = yield* open(memberships, identity, channels).pipe(Scope.provide(scope))
-    opened = { stamp, manager, scope }
+  const look = Effect.gen(function* () {
+    const stamp = stampOf(path)
+    if (stamp === known) return manager
+    known = undefined
+    const { started } = yield* manager.sync(yield* joinedMeshes)
+    yield* tried(started)
+    yield* Effect.forkIn(joinAll(started, channels), scope)
+    known = stamp
     return manager
-  }).pipe(Semaphore.withPermit(alone), Effect.provide(context))
+  }).pipe(Effect.provide(context))
 
-  return { now } satisfies Joined
+  return { now: line.inTurn(look) } satisfies Joined
 })
 
-const open = Effect.fnUntraced(function* (
-  memberships: Parameters<typeof makeMeshManager>[0],
-  identity: Omit<Identity, "membership">,
-  channels: ReadonlyArray<Label>,
-) {
-  const manager = yield* makeMeshManager(memberships, identity)
-  yield* tried(manager)
-  yield* joinAll(manager.all, channels)
-  return manager
-})
-
-/** Another one whenever the file is, or who may read it. Empty where there is none. */
-const stampOf = Effect.fnUntraced(
-  function* (path: string) {
-    const { ino, mode, mtime, size, uid } = yield* (yield* FileSystem.FileSystem).stat(path)
-    const written = Option.match(mtime, { onNone: () => "", onSome: (date) => date.getTime() })
-    return [Option.getOrElse(ino, () => 0), Option.getOrElse(uid, () => 0), mode, written, size].join(" ")
-  },
-  Effect.orElseSucceed(() => ""),
-)
+/** Another one whenever the file or its folder is another, or is somebody else's. */
+const stampOf = (path: string): string => {
+  const looked = (of: string) => {
+    try {
+      return statSync(of, { throwIfNoEntry: false })
+    } catch {
+      return undefined
+    }
+  }
+  const [folder, file] = [looked(dirname(path)), looked(path)]
+  return [folder?.ino, folder?.uid, folder?.mode, file?.ino, file?.uid, file?.mode, file?.mtimeMs, file?.size].join(" ")
+}
 
 const firstTryMillis = 2_000
 const lookAgainMillis = 10
@@ -78,11 +69,11 @@ const isTried = ({ _tag }: ConnectionState): boolean => _tag !== "Connecting"
  * A call that comes before a mesh was tried would say that it is not connected, and the agent would give up. A mesh
  * that is away says so at once; only one that hangs is waited for, and not for long.
  */
-const tried = ({ all }: MeshManager) =>
+const tried = (clients: ReadonlyArray<BrokerClient>) =>
   Effect.forEach(
-    all,
+    clients,
     ({ state }) => Effect.repeat(state, { until: isTried, schedule: Schedule.spaced(lookAgainMillis) }),
-    { concurrency: "unbounded" },
+    { concurrency: "unbounded", discard: true },
   ).pipe(Effect.timeoutOption(firstTryMillis))
 
 /** In every mesh, and not waited for. One that is away is joined when it is back. */
@@ -98,4 +89,4 @@ const joinAll = (clients: ReadonlyArray<BrokerClient>, channels: ReadonlyArray<L
         }),
       ),
     { concurrency: "unbounded", discard: true },
-  ).pipe(Effect.forkScoped)
+  )

@@ -41,3 +41,6 @@ export const lastAnswersMillis = 800
 export const lastMomentMillis = 1_500
 /** For the last frames to the brokers to be on their way. */
 export const goodbyeMillis = 100
+
+/** Events that are remembered as said. */
+export const noticesSaidMax = 1_000

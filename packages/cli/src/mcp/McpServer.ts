@@ -55,7 +55,10 @@ export const serveMcp = Effect.fnUntraced(function* ({ now }: Joined) {
 
   const host = new HostPipe(process.stdin, process.stdout, {
     leaving: (id) => reading.leaving(id),
-    left: (id) => reading.left(id),
+    left: (id) => {
+      reading.left(id)
+      run(notices.told(id))
+    },
     cancelled: (id) => void run(cancel(id)),
     spoke: () => listeners.forEach((listener) => listener()),
   })
@@ -75,6 +78,7 @@ export const serveMcp = Effect.fnUntraced(function* ({ now }: Joined) {
   const cancel = Effect.fnUntraced(function* (id: RequestId) {
     const fiber = calls.get(id)
     if (fiber !== undefined) yield* Fiber.interrupt(fiber)
+    notices.untold(id)
     yield* reading.cancelled(id)
   })
 
@@ -88,7 +92,7 @@ export const serveMcp = Effect.fnUntraced(function* ({ now }: Joined) {
       Effect.mapError((error) => failure(error.message)),
     )
     const result = yield* found.call(input, call)
-    const ends = yield* notices.take(clients, result.saysWhatWaits === true)
+    const ends = yield* notices.take(clients, requestId, result.saysWhatWaits === true)
     const end = ends.length === 0 ? "" : `\n\n${ends.join("\n")}`
     return { ...result, text: clamped(result.text, answerCharactersMax - end.length) + end }
   })
@@ -113,7 +117,9 @@ export const serveMcp = Effect.fnUntraced(function* ({ now }: Joined) {
     })),
   }))
 
-  server.setRequestHandler(CallToolRequestSchema, async ({ params }, { requestId }) => {
+  server.setRequestHandler(CallToolRequestSchema, async ({ params }, { requestId, signal }) => {
+    // It was cancelled by the next line that came: nothing is begun of which nobody would be told.
+    if (signal.aborted) throw new Error(cancelledWords)
     const found = tools.find((candidate) => candidate.name === params.name)
     if (found === undefined) {
       return asContent(
@@ -159,6 +165,8 @@ const lastMoment = Effect.andThen(
   Effect.sync(() => process.exit()),
 )
 
+const cancelledWords = "the call was cancelled"
+
 const asContent = ({ isError, text }: ToolResult) => ({
   content: [{ type: "text" as const, text }],
   ...(isError === true && { isError: true }),
@@ -166,7 +174,5 @@ const asContent = ({ isError, text }: ToolResult) => ({
 
 const finished = (fiber: Fiber.Fiber<ToolResult>): Promise<ToolResult> =>
   new Promise((resolve, reject) => {
-    fiber.addObserver((exit) =>
-      exit._tag === "Success" ? resolve(exit.value) : reject(new Error("the call was cancelled")),
-    )
+    fiber.addObserver((exit) => (exit._tag === "Success" ? resolve(exit.value) : reject(new Error(cancelledWords))))
   })

@@ -15,8 +15,11 @@ import { bodiesOf, wrapped } from "./WrapUntrusted.ts"
 export interface Inboxes {
   /** What may be leased. */
   readonly waiting: Effect.Effect<ReadonlyArray<HeldMessage>>
-  /** Of these, those that are ours now. */
-  readonly lease: (messages: ReadonlyArray<HeldMessage>) => Effect.Effect<Leased<Effect.Effect<void>>>
+  /** `held` is given those that are ours now, in one step with their becoming so. */
+  readonly lease: (
+    messages: ReadonlyArray<HeldMessage>,
+    held: (lease: Leased<Effect.Effect<void>>) => void,
+  ) => Effect.Effect<void>
 }
 
 export interface Host {
@@ -80,11 +83,9 @@ export const makeReading = Effect.fnUntraced(function* (host: Host) {
     for (let tries = 0; tries < leasesMax; tries += 1) {
       const chosen = choose(unconfirmed.unread, yield* inboxes.waiting, max)
       if (chosen.length === 0) return
-      yield* Effect.uninterruptibleMask((restore) =>
-        Effect.map(restore(inboxes.lease(chosen)), (lease) => {
-          if (lease.messages.length > 0) unconfirmed.hold(lease)
-        }),
-      )
+      yield* inboxes.lease(chosen, (lease) => {
+        if (lease.messages.length > 0) unconfirmed.hold(lease)
+      })
     }
   })
 

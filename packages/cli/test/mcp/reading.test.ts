@@ -14,16 +14,16 @@ const inboxesWith = (...messages: ReadonlyArray<InboxMessage>) => {
   const became = new Map<number, "leased" | "committed" | "released">()
   const inboxes: Inboxes = {
     waiting: Effect.sync(() => messages.filter(({ arrival }) => (became.get(arrival) ?? "released") === "released")),
-    lease: (chosen) =>
+    lease: (chosen, held) =>
       Effect.sync(() => {
         const set = (what: "leased" | "committed" | "released") =>
           Effect.sync(() => chosen.forEach(({ arrival }) => became.set(arrival, what)))
         chosen.forEach(({ arrival }) => became.set(arrival, "leased"))
-        return {
+        held({
           messages: messages.filter((one) => chosen.some(({ arrival }) => arrival === one.arrival)),
           commit: set("committed"),
           release: set("released"),
-        }
+        })
       }),
   }
   return { inboxes, became: (arrival: number) => became.get(arrival) ?? "waiting" }

@@ -158,7 +158,7 @@ describe.concurrent("a mesh that changes while the server runs", () => {
     ),
   )
 
-  it.live.skip("has a member verified as soon as a person has compared the number", () =>
+  it.live("has a member verified as soon as a person has compared the number", () =>
     Effect.scoped(
       Effect.gen(function* () {
         const { home, mesh, raw } = yield* stage()

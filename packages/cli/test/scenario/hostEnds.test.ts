@@ -84,6 +84,7 @@ describe.concurrent("the server ends when its host does,", () => {
         const { home } = yield* stage()
         const host = yield* rawHost(yield* home("alice"))
         yield* Effect.promise(async () => {
+          await host.call("list_peers")
           const ids = Array.from({ length: 20 }, () => host.callTool("list_peers"))
           ends(await host.end())
           for (const id of ids) assert.include(JSON.stringify(await host.answer(id, 0)), "Mesh red: 2 members")
@@ -102,8 +103,7 @@ describe.concurrent("the server ends when its host does,", () => {
         yield* Effect.promise(async () => {
           await Promise.all([deaf.call("list_peers"), other.call("list_peers")])
           deaf.closeOutput()
-          deaf.request("tools/list")
-          ends(await deaf.ended())
+          ends(await deaf.endedBy(() => deaf.request("tools/list")))
           ends(await other.end("SIGTERM"))
           while (broker.connections() > 0) await Bun.sleep(5)
         })

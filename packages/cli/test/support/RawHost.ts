@@ -114,6 +114,18 @@ export class RawHost {
     return { code, millis: performance.now() - this.#closedAt }
   }
 
+  /** Does this again and again, until the server has ended. */
+  async endedBy(again: () => void): Promise<Ended> {
+    const ended = this.ended()
+    let isOver = false
+    void ended.finally(() => (isOver = true))
+    while (!isOver) {
+      again()
+      await Bun.sleep(20)
+    }
+    return ended
+  }
+
   kill(): void {
     this.#child.kill("SIGKILL")
   }

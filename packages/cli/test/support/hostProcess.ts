@@ -1,6 +1,6 @@
 /**
- * A host as a process of its own, to be stopped and killed: it starts `claudemesh mcp`, asks for messages as soon as a
- * line comes on its stdin, and stops itself at once, before it can read the answer. Its last words are the server's pid.
+ * A host as a process of its own, to be stopped and killed: it starts `claudemesh mcp`, says a word when that is ready, asks for
+ * messages as soon as a line comes on its stdin, and stops itself a moment later, with the answer unread in the pipe.
  */
 import { spawn } from "node:child_process"
 
@@ -16,10 +16,10 @@ server.stdin.write(ask(2, "tools/call", { name: "list_peers", arguments: {} }))
 let read = ""
 server.stdout.on("data", (bytes: Buffer) => {
   read += bytes.toString()
-  if (read.includes('"id":2')) process.stdout.write(`${server.pid}\n`)
+  if (read.includes('"id":2')) process.stdout.write("ready\n")
 })
 process.stdin.once("data", () => {
-  server.stdin.write(ask(3, "tools/call", { name: "check_messages", arguments: {} }), () => {
-    process.kill(process.pid, "SIGSTOP")
-  })
+  server.stdout.pause()
+  server.stdin.write(ask(3, "tools/call", { name: "check_messages", arguments: {} }))
+  void Bun.sleep(1_500).then(() => process.kill(process.pid, "SIGSTOP"))
 })

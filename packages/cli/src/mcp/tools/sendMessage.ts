@@ -2,6 +2,7 @@
 import type { BrokerClient, Enqueued, Receipt } from "@claudemesh/client/BrokerClient"
 import { MessageId } from "@claudemesh/domain/Ids"
 import { Priority } from "@claudemesh/domain/routing/Status"
+import type { OutgoingMessage } from "@claudemesh/client/seal/OutgoingMessage"
 import { Effect, Option, Schema } from "effect"
 import { directWords, groupWords, outcomeOf } from "../../Outcome.ts"
 import { failure, tool, type ToolResult } from "../Tool.ts"
@@ -35,17 +36,23 @@ export const sendMessage = tool({
   run: ({ message, priority = "next", reply_to, target }, { manager }) =>
     Effect.gen(function* () {
       const { client, to } = yield* manager.route(target)
-      const enqueued = yield* client.enqueue({
-        to,
-        text: message,
-        priority,
-        ...(reply_to !== undefined && { replyTo: reply_to }),
-      })
-      const receipt = yield* Effect.timeoutOption(enqueued.ack, ackWaitMillis)
+      const outgoing = { to, text: message, priority, ...(reply_to !== undefined && { replyTo: reply_to }) }
+      const { enqueued, receipt } = yield* answered(client, outgoing)
       const id = `Message id ${enqueued.messageId}, mesh ${client.membership.slug}.`
       return Option.isSome(receipt) ? accepted(client, enqueued, receipt.value, id) : yield* waiting(client, id)
     }).pipe(Effect.catch((error) => Effect.succeed(failure(error.message)))),
 })
+
+/** If the call is cancelled meanwhile, and the message has not left this machine, it is not sent. */
+const answered = (client: BrokerClient, message: OutgoingMessage) =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(restore(client.enqueue(message)), (enqueued) =>
+      restore(Effect.timeoutOption(enqueued.ack, ackWaitMillis)).pipe(
+        Effect.onInterrupt(() => Effect.ignore(enqueued.cancel)),
+        Effect.map((receipt) => ({ enqueued, receipt })),
+      ),
+    ),
+  )
 
 const accepted = (client: BrokerClient, enqueued: Enqueued, receipt: Receipt, id: string): ToolResult => {
   const outcome = outcomeOf(client, enqueued, receipt)
@@ -56,10 +63,10 @@ const accepted = (client: BrokerClient, enqueued: Enqueued, receipt: Receipt, id
 
 const waiting = Effect.fnUntraced(function* (client: BrokerClient, id: string) {
   const others = (yield* client.outboxSize) - 1
-  const beside = others <= 0 ? "" : `, with ${others} others,`
+  const beside = others <= 0 ? "" : `, with ${others} ${others === 1 ? "other" : "others"}`
   return {
     text:
-      `Not accepted yet: the broker has not answered. The message waits here${beside} and is sent when the connection is ` +
-      `back, as long as this session lives. ${id}`,
+      `Not accepted yet: the broker has not answered. The message waits on this machine${beside}, and is sent when the ` +
+      `broker is reached again, also when this session has ended. You are told if it is refused. ${id}`,
   } satisfies ToolResult
 })
