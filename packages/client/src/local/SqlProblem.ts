@@ -24,7 +24,8 @@ const problems: Readonly<Record<number, string>> = {
   26: "it is not a database",
 }
 const [damaged, notADatabase] = [11, 26]
-const busy: ReadonlySet<number> = new Set([5, 6])
+/** The last is of who reads the log while it is begun anew. */
+const busy: ReadonlySet<number> = new Set([5, 6, 15])
 
 export const sqlProblem = (thrown: unknown): DatabaseBusy | DatabaseFailed | StatementWrong => {
   if (!(thrown instanceof SQLiteError)) return new StatementWrong({ cause: thrown })

@@ -156,10 +156,18 @@ const looking = (path: string): Stats | undefined => {
   }
 }
 
-/** SQLite gives what it makes beside the file the file's mode. */
+/**
+ * SQLite gives what it makes beside the file the file's mode. A file that is there is not opened here: to close it would
+ * end the locks that another connection of this process holds on it.
+ */
 const makeFile = Effect.fnUntraced(function* (path: string, directory: string) {
   yield* makeHome(directory)
-  yield* Effect.try({ try: () => closeSync(openSync(path, "a", 0o600)), catch: (error) => unreachable(path, error) })
+  yield* Effect.try({
+    try: () => {
+      if (statSync(path, { throwIfNoEntry: false }) === undefined) closeSync(openSync(path, "a", 0o600))
+    },
+    catch: (error) => unreachable(path, error),
+  })
   for (const one of [path, `${path}-wal`, `${path}-shm`]) {
     const stats = looking(one)
     if (stats !== undefined) yield* refuseExposed(one, stats.mode)
