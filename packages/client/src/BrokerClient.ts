@@ -17,6 +17,7 @@ import type { ConnectionLost, Identity } from "./connection/Handshake.ts"
 import type { Reply, Request, RequestError, SettlingFrame } from "./connection/Requests.ts"
 import { makeReceiving, type Receiving } from "./inbox/Receiving.ts"
 import { type PublicMembership, withoutSecrets } from "./keys/Membership.ts"
+import { randomHex } from "./keys/RandomBytes.ts"
 import type { Sodium } from "./keys/Sodium.ts"
 import { adoptions } from "./outbox/Adoption.ts"
 import { makeOutbox, type Outbox } from "./outbox/Outbox.ts"
@@ -112,7 +113,8 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
   const roster = yield* makeRosterKeeper({ membership, loop, trust })
   const session = makeOwnSession({ identity: options, loop, trust, roster: bestOf(roster, trust) })
   const of = { meshId, member: pubkey }
-  const outbox = yield* makeOutbox({ of, slug, sender: loop.instance, tooLate: tooLate(loop.clock) })
+  const sender = yield* randomHex(8)
+  const outbox = yield* makeOutbox({ of, slug, sender, tooLate: tooLate(loop.clock) })
   const sending = yield* makeSending({ membership, loop, trust, roster, outbox })
   const receiving = yield* makeReceiving({
     membership,
@@ -124,7 +126,7 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
     awaitStatus: session.awaitStatus,
   })
   const problems = yield* makeProblems({ of, loop })
-  const adopting = yield* adoptions({ of, slug, sender: loop.instance, outbox })
+  const adopting = yield* adoptions({ of, slug, sender, outbox })
 
   const restore = session.restoreStatus.pipe(
     Effect.andThen(Effect.ignore(roster.current)),

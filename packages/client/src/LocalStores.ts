@@ -12,8 +12,10 @@ export type LocalStores = KnownMembers | SeenMessages | History | OutboxStore
 export const localStores = Layer.mergeAll(KnownMembers.layer, SeenMessages.layer, History.layer, OutboxStore.layer)
 
 /** For as long as the layer lives. */
-export const storesInMemory = Layer.mergeAll(
-  KnownMembers.memory,
-  SeenMessages.memory,
-  Layer.provide(Layer.mergeAll(History.layer, OutboxStore.layer), StateDb.memory),
+export const storesInMemory = Layer.fresh(
+  Layer.mergeAll(
+    KnownMembers.memory,
+    SeenMessages.memory,
+    Layer.provide(Layer.mergeAll(History.layer, OutboxStore.layer), StateDb.memory),
+  ),
 )

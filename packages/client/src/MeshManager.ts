@@ -9,7 +9,7 @@ import { type BrokerClient, makeBrokerClient } from "./BrokerClient.ts"
 import type { Dialer } from "./connection/Dialer.ts"
 import type { Identity } from "./connection/Handshake.ts"
 import type { History } from "./inbox/History.ts"
-import { type HeldMessage, type Lease, olderFirst } from "./inbox/Inbox.ts"
+import { type HeldMessage, type Lease, oldestFirst } from "./inbox/Inbox.ts"
 import type { SeenMessages } from "./inbox/SeenMessages.ts"
 import type { Membership } from "./keys/Membership.ts"
 import type { Sodium } from "./keys/Sodium.ts"
@@ -152,7 +152,7 @@ export const makeMeshManager = Effect.fnUntraced(function* (
   const look = Effect.suspend(() =>
     Effect.map(
       Effect.forEach(all(), (client) => client.look, { concurrency: "unbounded" }),
-      (waiting) => waiting.flat().toSorted(olderFirst),
+      (waiting) => oldestFirst(waiting.flat()),
     ),
   )
 
@@ -221,7 +221,7 @@ export const makeMeshManager = Effect.fnUntraced(function* (
 const together = (leases: ReadonlyArray<Lease>): Lease => {
   const each = (end: (lease: Lease) => Effect.Effect<void>) => Effect.forEach(leases, end, { discard: true })
   return {
-    messages: leases.flatMap(({ messages }) => messages).toSorted(olderFirst),
+    messages: oldestFirst(leases.flatMap(({ messages }) => messages)),
     commit: each(({ commit }) => commit),
     release: each(({ release }) => release),
     commitOnly: (shown) => each(({ commitOnly }) => commitOnly(shown)),

@@ -7,7 +7,7 @@ import { Dialer } from "@claudemesh/client/connection/Dialer"
 import type { Membership } from "@claudemesh/client/keys/Membership"
 import { storesInMemory } from "@claudemesh/client/LocalStores"
 import type { Sodium } from "@claudemesh/client/keys/Sodium"
-import type { Label, SessionId } from "@claudemesh/domain/Ids"
+import { type Label, RequestId, type SessionId } from "@claudemesh/domain/Ids"
 import type { Priority } from "@claudemesh/domain/routing/Status"
 import { Clock, type Crypto, Effect, Exit, Scope } from "effect"
 import type { Chance } from "./Chance.ts"
@@ -45,8 +45,10 @@ export const startAgent = Effect.fnUntraced(function* (options: {
   readonly chance: Chance
   readonly history: History
   readonly faults: () => AgentFaults
+  /** The broker's, and so everybody's: it jumps for all of them. */
+  readonly wallClock: Clock.Clock
 }): Effect.fn.Return<AgentProcess, never, Sodium | Crypto.Crypto> {
-  const { chance, faults, history, membership, network, number, sessionId, tags } = options
+  const { chance, faults, history, membership, network, number, sessionId, tags, wallClock } = options
   const clock = yield* Clock.Clock
   const scope = yield* Scope.make()
   const name = `${membership.slug}:${membership.displayName}/${sessionId}#${number}`
@@ -58,12 +60,15 @@ export const startAgent = Effect.fnUntraced(function* (options: {
     sessionId,
     client: { name: "simulation", version: "0" },
     tags,
+    // One process after the other at a place: a new one knows that the last one has ended.
+    instance: RequestId.make(sessionId),
     // Small windows, so that they are full at times.
     maxInFlight: chance.pick([1, 2, 5, 20, 40]) ?? 1,
     nextArrival: () => ++arrivals,
   }).pipe(
     Scope.provide(scope),
     Effect.provide(storesInMemory),
+    Effect.provideService(Clock.Clock, wallClock),
     Effect.provideService(
       Dialer,
       network.dialer(number, () => alive),
@@ -88,8 +93,10 @@ export const startAgent = Effect.fnUntraced(function* (options: {
     )
   })
 
-  const look = Effect.gen(function* () {
+  const shown = Effect.gen(function* () {
     const lease = yield* client.take(chance.between(1, 10))
+    // It takes the broker's word, and so time: the process may have died meanwhile.
+    if (!alive) return
     for (const message of lease.messages) {
       history.handOvers.push({
         messageId: message.messageId,
@@ -101,10 +108,24 @@ export const startAgent = Effect.fnUntraced(function* (options: {
         redelivered: message.redelivered,
         order: history.nextOrder(),
       })
-      note(`is shown ${message.messageId.slice(0, 8)}${message.redelivered ? " (redelivered)" : ""}`)
+      note(
+        `is shown ${message.messageId.slice(0, 8)}${message.redelivered ? " (redelivered)" : ""} ${JSON.stringify(message.content)}`,
+      )
     }
     if (lease.messages.length > 0 && chance.happens(faults().diesBeforeAck)) return yield* crash
     yield* lease.commit
+  }).pipe(Effect.provideService(Clock.Clock, wallClock))
+  /** An agent makes one call after the other. */
+  let isLooking = false
+  const look = Effect.suspend(() => {
+    if (isLooking) return Effect.void
+    isLooking = true
+    return Effect.ensuring(
+      shown,
+      Effect.sync(() => {
+        isLooking = false
+      }),
+    )
   })
 
   const send = Effect.fnUntraced(function* (to: string, priority: Priority, text: string) {

@@ -42,7 +42,7 @@ export const peace = Effect.fnUntraced(function* (world: World) {
 
   // Everything but `low` arrives by itself: nobody asks for it yet, they only look.
   for (let look = 0; look < looksMax && (yield* stillWaiting(world, ["now", "next"])) > 0; look++) {
-    for (const { agent } of alive()) yield* agent.look
+    for (const { agent } of alive()) yield* Effect.forkScoped(agent.look)
     yield* pass(250)
   }
   const unasked = yield* stillWaiting(world, ["now", "next"])
@@ -96,7 +96,7 @@ const unanswered = ({ alive, history }: World): number => {
 const pullAll = Effect.fnUntraced(function* ({ alive, pass }: World) {
   for (const { agent } of alive()) yield* Effect.forkScoped(Effect.ignore(agent.client.pull()))
   yield* pass(100)
-  for (const { agent } of alive()) yield* agent.look
+  for (const { agent } of alive()) yield* Effect.forkScoped(agent.look)
   yield* pass(400)
 })
 
@@ -154,7 +154,7 @@ const checkGroups = Effect.fnUntraced(function* (world: World) {
     for (const target of [...targets, ...Array.from({ length: directSends(world) }, () => someone)]) {
       yield* sender.agent.send(target, "next", `peace ${target}`).pipe(Effect.forkScoped)
       yield* pass(betweenSendsMillis)
-      for (const { agent } of alive()) yield* agent.look
+      for (const { agent } of alive()) yield* Effect.forkScoped(agent.look)
     }
   }
   yield* pass(2_000)

@@ -124,7 +124,7 @@ export const trouble = Effect.fnUntraced(function* (world: World, { steps, witho
         return
       }
       case "look":
-        return yield* agent.look
+        return yield* Effect.forkScoped(agent.look)
       case "status": {
         const status = chance.pick<Status>(["idle", "working", "working", "dnd"]) ?? "idle"
         if (status === "dnd") slot.mayBeInDnd = true

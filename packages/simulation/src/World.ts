@@ -235,6 +235,7 @@ export const makeWorld = Effect.fnUntraced(function* (
       chance,
       history,
       faults: () => ({ diesBeforeAck }),
+      wallClock: clock,
     })
     slot.changing = false
   })

@@ -59,14 +59,14 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "dedupe dropped in the client",
     file: `${client}/inbox/Inbox.ts`,
-    find: "if (this.#seen.has(message)) {",
+    find: "if (this.#seen().has(message)) {",
     put: 'if (messageId === "never") {',
   },
   {
     name: "acked when buffered",
     file: `${client}/inbox/Inbox.ts`,
-    find: "    this.#waiting.push(message)\n",
-    put: "    this.#waiting.push(message)\n    this.#ack([messageId])\n",
+    find: '    this.#held.set(messageId, { message, state: "waiting", inFlight: true, isLeasedHere: false })\n',
+    put: '    this.#held.set(messageId, { message, state: "waiting", inFlight: true, isLeasedHere: false })\n    this.#wire.ack([messageId])\n',
   },
   {
     name: "consumption not recorded",

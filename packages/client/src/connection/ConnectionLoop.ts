@@ -59,8 +59,6 @@ export interface ConnectionUse {
 }
 
 export interface ConnectionLoop {
-  /** Of this client alone. */
-  readonly instance: RequestId
   readonly state: SubscriptionRef.SubscriptionRef<ConnectionState>
   readonly clock: BrokerClock
   /** As it is on the wire: with an ending of its own where another process has this session. */
@@ -96,11 +94,11 @@ export interface ConnectionLoop {
 
 const reconnects = backOff(retryFirstMillis, retryMaxMillis).pipe(resetAfter(stableMillis))
 
-export const makeConnectionLoop = Effect.fnUntraced(function* (identity: Omit<Identity, "instance">) {
+export const makeConnectionLoop = Effect.fnUntraced(function* (identity: Identity) {
   const { membership } = identity
   const dialer = yield* Dialer
   const context = yield* Effect.context<Effect.Services<ReturnType<typeof greet>>>()
-  const instance = RequestId.make(yield* randomHex(8))
+  const instance = identity.instance ?? RequestId.make(yield* randomHex(8))
   const renamed = SessionId.make(`${identity.sessionId.slice(0, 121)}.${yield* randomHex(3)}`)
   const state = yield* SubscriptionRef.make<ConnectionState>(ConnectionState.Connecting({ attempt: 1 }))
   const clock = new BrokerClock()
@@ -267,7 +265,6 @@ export const makeConnectionLoop = Effect.fnUntraced(function* (identity: Omit<Id
     })
 
   const loop: ConnectionLoop = {
-    instance,
     state,
     clock,
     sessionId: () => sessionId,

@@ -258,8 +258,20 @@ export class Inbox {
   }
 }
 
-/** By the broker's time, and by arrival where that is the same. */
-export const olderFirst = (
-  a: Pick<HeldMessage, "arrival" | "createdAt">,
-  b: Pick<HeldMessage, "arrival" | "createdAt">,
-): number => Date.parse(a.createdAt) - Date.parse(b.createdAt) || a.arrival - b.arrival
+/**
+ * Of several meshes, the oldest first by their brokers' time, and of each mesh in the order in which they arrived: a broker's clock
+ * may be set back.
+ */
+export const oldestFirst = <Message extends Pick<HeldMessage, "arrival" | "createdAt" | "meshId">>(
+  messages: ReadonlyArray<Message>,
+): ReadonlyArray<Message> => {
+  const latest = new Map<MeshId, number>()
+  const timed = messages
+    .toSorted((a, b) => a.arrival - b.arrival)
+    .map((message) => {
+      const millis = Math.max(Date.parse(message.createdAt), latest.get(message.meshId) ?? Number.NEGATIVE_INFINITY)
+      latest.set(message.meshId, millis)
+      return { message, millis }
+    })
+  return timed.toSorted((a, b) => a.millis - b.millis).map(({ message }) => message)
+}

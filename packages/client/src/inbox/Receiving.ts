@@ -18,7 +18,7 @@ import { Line } from "../outbox/Line.ts"
 import { openPush } from "../seal/OpenPush.ts"
 import type { TrustKeeper } from "../trust/TrustKeeper.ts"
 import { History } from "./History.ts"
-import { type HeldMessage, Inbox, type InboxMessage, type Lease, olderFirst } from "./Inbox.ts"
+import { type HeldMessage, Inbox, type InboxMessage, type Lease } from "./Inbox.ts"
 import { judgeMessages, waitsForClock } from "./JudgeMessage.ts"
 import { type Seen, seenInMemory, SeenMessages } from "./SeenMessages.ts"
 
@@ -52,7 +52,7 @@ export interface Receiving {
   readonly lease: (messages: ReadonlyArray<HeldMessage>, held?: (lease: Lease) => void) => Effect.Effect<Lease>
   /** As they would be shown, and not taken: they wait on. */
   readonly peek: Effect.Effect<ReadonlyArray<InboxMessage>>
-  /** The oldest of what may be taken. */
+  /** The first of what may be taken. */
   readonly take: (max?: number) => Effect.Effect<Lease>
   /** Before the first push of a connection, and not in vain when it failed before. */
   readonly open: Effect.Effect<void, SecretExposed>
@@ -185,7 +185,7 @@ export const makeReceiving = Effect.fnUntraced(function* (options: {
     look,
     lease,
     peek: Effect.flatMap(look, (messages) => judgeMessages(messages, trust, membership.certificate)),
-    take: (max) => Effect.flatMap(look, (messages) => lease(messages.toSorted(olderFirst).slice(0, max))),
+    take: (max) => Effect.flatMap(look, (messages) => lease(messages.slice(0, max))),
     open,
     receive,
     recalled: (messageIds) => inbox.recalled(messageIds),

@@ -240,7 +240,9 @@ export const makeOutbox = Effect.fnUntraced(function* (options: {
       let firstMillis = Number.POSITIVE_INFINITY
       while (true) {
         const waitMillis = firstMillis - (yield* Clock.currentTimeMillis)
-        yield* Number.isFinite(waitMillis) ? Effect.timeoutOption(wake.await, Math.max(0, waitMillis)) : wake.await
+        yield* Number.isFinite(waitMillis)
+          ? Effect.timeoutOption(wake.await, Math.max(1, Math.ceil(waitMillis)))
+          : wake.await
         // Whoever opens it runs what waits for it, and has to go on first.
         yield* Effect.yieldNow
         if (isWell) nextPause = yield* pauses
