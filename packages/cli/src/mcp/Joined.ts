@@ -10,14 +10,13 @@ import type { ConnectionState } from "@claudemesh/client/connection/ConnectionSt
 import type { Identity } from "@claudemesh/client/connection/Handshake"
 import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
 import { makeMeshManager, type MeshManager } from "@claudemesh/client/MeshManager"
-import { Line } from "@claudemesh/client/outbox/Line"
 import type { Label } from "@claudemesh/domain/Ids"
-import { Effect, Schedule } from "effect"
+import { Deferred, Effect, Schedule } from "effect"
 import type { Failed } from "../Failed.ts"
 import { joinedMeshes } from "../Meshes.ts"
 
 export interface Joined {
-  /** In the order in which it is asked for: what is done with it keeps the order of the calls. */
+  /** Who asks first goes on first: what is done with it keeps the order of the calls. */
   readonly now: Effect.Effect<MeshManager, Failed>
 }
 
@@ -29,14 +28,13 @@ export const makeJoined = Effect.fnUntraced(function* (
   const manager = yield* makeMeshManager([], identity)
   const context = yield* Effect.context<ConfigFile>()
   const scope = yield* Effect.scope
-  const line = new Line()
   /** Of the config that the manager knows. */
   let known: string | undefined
+  /** One look for all who ask meanwhile: they go on when it is over, in the order in which they came. */
+  let looking: Deferred.Deferred<MeshManager, Failed> | undefined
 
   const look = Effect.gen(function* () {
     const stamp = stampOf(path)
-    if (stamp === known) return manager
-    known = undefined
     const { started } = yield* manager.sync(yield* joinedMeshes)
     yield* tried(started)
     yield* Effect.forkIn(joinAll(started, channels), scope)
@@ -44,7 +42,20 @@ export const makeJoined = Effect.fnUntraced(function* (
     return manager
   }).pipe(Effect.provide(context))
 
-  return { now: line.inTurn(look) } satisfies Joined
+  const now = Effect.suspend(() => {
+    if (looking !== undefined) return Deferred.await(looking)
+    if (stampOf(path) === known) return Effect.succeed(manager)
+    known = undefined
+    const over = Deferred.makeUnsafe<MeshManager, Failed>()
+    looking = over
+    const finished = Effect.onExit(look, (exit) => {
+      looking = undefined
+      return Deferred.done(over, exit)
+    })
+    return Effect.andThen(Effect.forkIn(finished, scope), Deferred.await(over))
+  })
+
+  return { now } satisfies Joined
 })
 
 /** Another one whenever the file or its folder is another, or is somebody else's. */
