@@ -10,13 +10,19 @@ const spread = 0.2
 /** The longest delay before it is spread, so that the bound holds after that. */
 const longest = (maxMillis: number): Duration.Duration => Duration.millis(maxMillis / (1 + spread))
 
+/** In whole milliseconds, as clocks count. */
+const spreadOut = <Output>(schedule: Schedule.Schedule<Output>): Schedule.Schedule<Output> =>
+  Schedule.modifyDelay(Schedule.jittered(schedule), ({ duration }) =>
+    Effect.succeed(Duration.millis(Math.round(Duration.toMillis(duration)))),
+  )
+
 /** `firstMillis`, doubling, spread, and at most `maxMillis`. */
 export const backOff = (firstMillis: number, maxMillis: number): Schedule.Schedule<Duration.Duration> =>
-  Schedule.jittered(Schedule.min([Schedule.exponential(firstMillis), Schedule.spaced(longest(maxMillis))]))
+  spreadOut(Schedule.min([Schedule.exponential(firstMillis), Schedule.spaced(longest(maxMillis))]))
 
 /** The longest delays of that schedule, from the first one on. */
 export const longDelays = (maxMillis: number): Schedule.Schedule<number> =>
-  Schedule.jittered(Schedule.spaced(longest(maxMillis)))
+  spreadOut(Schedule.spaced(longest(maxMillis)))
 
 /** Begins again once what is tried has gone well for so long: the time between a delay's end and the next failure. */
 export const resetAfter =

@@ -18,7 +18,10 @@ describe("the delays of a back-off", () => {
           assert.isAtLeast(found[index] ?? 0, expected * 0.8)
           assert.isAtMost(found[index] ?? Number.NaN, expected * 1.2)
         }
-        for (const delay of found) seen.add(delay)
+        for (const delay of found) {
+          assert.isTrue(Number.isInteger(delay))
+          seen.add(delay)
+        }
       }
       assert.isAbove(seen.size, 300)
     }),

@@ -109,7 +109,7 @@ export const startAgent = Effect.fnUntraced(function* (options: {
         order: history.nextOrder(),
       })
       note(
-        `is shown ${message.messageId.slice(0, 8)}${message.redelivered ? " (redelivered)" : ""} ${JSON.stringify(message.content)}`,
+        `is shown ${message.messageId.slice(0, 8)}${message.redelivered ? " (redelivered)" : ""}`,
       )
     }
     if (lease.messages.length > 0 && chance.happens(faults().diesBeforeAck)) return yield* crash

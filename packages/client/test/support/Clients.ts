@@ -2,8 +2,10 @@
 import { Effect, Layer } from "effect"
 import { makeBrokerClient } from "../../src/BrokerClient.ts"
 import type { Identity } from "../../src/connection/Handshake.ts"
+import type { History } from "../../src/inbox/History.ts"
 import { SeenMessages } from "../../src/inbox/SeenMessages.ts"
 import { storesInMemory } from "../../src/LocalStores.ts"
+import type { OutboxStore } from "../../src/outbox/OutboxStore.ts"
 import { KnownMembers } from "../../src/trust/KnownMembers.ts"
 import { certified, trustOf } from "./Certified.ts"
 import { dialerFor, FakeBroker, memberOf, peerOf, person, settle } from "./FakeBroker.ts"
@@ -13,6 +15,7 @@ export const startClient = Effect.fnUntraced(function* (
   changes: Partial<Identity> = {},
   memory: Layer.Layer<KnownMembers> = KnownMembers.memory,
   seen: Layer.Layer<SeenMessages> = SeenMessages.memory,
+  stores: Layer.Layer<History | OutboxStore> = storesInMemory,
 ) {
   const alice = yield* person("Alice")
   const bob = yield* person("Bob")
@@ -29,7 +32,7 @@ export const startClient = Effect.fnUntraced(function* (
     client: { name: "test", version: "1" },
     nextArrival: () => ++arrivals,
     ...changes,
-  }).pipe(Effect.provide(Layer.mergeAll(dialerFor({ [membership.brokerUrl]: broker }), storesInMemory, memory, seen)))
+  }).pipe(Effect.provide(Layer.mergeAll(dialerFor({ [membership.brokerUrl]: broker }), stores, memory, seen)))
   yield* settle
   return { alice, bob, broker, client, membership }
 })

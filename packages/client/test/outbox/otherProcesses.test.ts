@@ -1,0 +1,239 @@
+/** What waits to be sent outlives its process; two processes of one member share one outbox on disk. */
+import { SessionId } from "@claudemesh/domain/Ids"
+import { assert, layer } from "@effect/vitest"
+import { Effect, Exit, Fiber, Layer, Scope } from "effect"
+import { TestClock } from "effect/testing"
+import { SeenMessages } from "../../src/inbox/SeenMessages.ts"
+import { Processes } from "../../src/local/Processes.ts"
+import { storesInMemory } from "../../src/LocalStores.ts"
+import { OutboxStore } from "../../src/outbox/OutboxStore.ts"
+import { KnownMembers } from "../../src/trust/KnownMembers.ts"
+import { startClient } from "../support/Clients.ts"
+import { type FakeBroker, settle, testLayer } from "../support/FakeBroker.ts"
+
+const message = (text: string) => ({ to: "Bob", text, priority: "next" as const })
+const down = (broker: FakeBroker) => (broker.mode = "down")
+
+/** Processes of one member on one machine. Each has a broker of its own here, which is one and the same to them. */
+const machine = Effect.gen(function* () {
+  const shared = Layer.succeedContext(yield* Layer.build(storesInMemory))
+  const known = Layer.succeedContext(yield* Layer.build(KnownMembers.memory))
+  return {
+    store: yield* Effect.provide(OutboxStore, shared),
+    start: Effect.fnUntraced(function* (session: string, prepare: (broker: FakeBroker) => void = () => {}) {
+      const scope = yield* Scope.make()
+      const started = yield* startClient(
+        prepare,
+        { sessionId: SessionId.make(session) },
+        known,
+        SeenMessages.memory,
+        shared,
+      ).pipe(Scope.provide(scope))
+      return { ...started, end: Scope.close(scope, Exit.void) }
+    }),
+  }
+})
+
+/** Knows Bob, and then its broker is away. */
+const offline = Effect.fnUntraced(function* (session: string) {
+  const { start, store } = yield* machine
+  const first = yield* start(session)
+  first.broker.mode = "down"
+  first.broker.latest.close(1001)
+  yield* settle
+  return { first, start, store }
+})
+
+const waitsFor = <A, E>(effect: Effect.Effect<A, E>) =>
+  Effect.gen(function* () {
+    const fiber = yield* Effect.forkChild(effect)
+    yield* TestClock.adjust("4 seconds")
+    return yield* Fiber.join(fiber)
+  })
+
+layer(testLayer)("an outbox that outlives its process", (it) => {
+  it.effect("is sent by the next process of the member, in order, as of the session that wrote it (I7)", () =>
+    Effect.gen(function* () {
+      const { first, start, store } = yield* offline("laptop")
+      const sent = [
+        yield* waitsFor(first.client.enqueue(message("1"))),
+        yield* waitsFor(first.client.enqueue(message("2"))),
+      ]
+      assert.strictEqual((yield* store.list).length, 2)
+      yield* first.end
+      const second = yield* start("desktop")
+      assert.deepStrictEqual(
+        second.broker.sends.map(({ id, sessionId }) => [id, sessionId]),
+        sent.map(({ id }) => [id, SessionId.make("laptop")]),
+      )
+      yield* settle
+      assert.deepStrictEqual(yield* store.list, [])
+      yield* second.end
+    }),
+  )
+
+  it.effect(
+    "is sent under its id a second time, where the first process may have sent it, and names no session then",
+    () =>
+      Effect.gen(function* () {
+        const { start, store } = yield* machine
+        const first = yield* start("laptop")
+        first.broker.override = (frame) => frame.type === "send"
+        const { id } = yield* first.client.enqueue(message("once"))
+        yield* settle
+        assert.strictEqual(first.broker.sends.length, 1)
+        yield* first.end
+        const second = yield* start("laptop")
+        assert.deepStrictEqual(
+          second.broker.sends.map((send) => [send.id, send.sessionId]),
+          [[id, undefined]],
+        )
+        yield* settle
+        assert.deepStrictEqual(yield* store.list, [])
+        yield* second.end
+      }),
+  )
+
+  it.effect("of a process that was killed is sent once it has been silent for 15 s, and not before", () =>
+    Effect.gen(function* () {
+      const { store, start } = yield* machine
+      const one = yield* start("laptop")
+      one.broker.override = (frame) => frame.type === "send"
+      const { id } = yield* one.client.enqueue(message("1"))
+      const two = yield* start("desktop")
+      // It lives, and says so.
+      yield* TestClock.adjust("2 minutes")
+      assert.deepStrictEqual(two.broker.sends, [])
+      // As if it was killed: nothing is written any more.
+      yield* Effect.provideService(one.end, Processes, { own: { pid: 1, host: "here" }, hasEnded: () => false })
+      yield* store.adopt({ meshId: one.membership.meshId, member: one.membership.pubkey }, [], {
+        sender: "killed",
+        pid: 1,
+        host: "here",
+      })
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual(two.broker.sends, [])
+      yield* TestClock.adjust("30 seconds")
+      assert.deepStrictEqual(
+        two.broker.sends.map((send) => send.id),
+        [id],
+      )
+      yield* two.end
+    }),
+  )
+
+  it.effect("goes before what the process itself is asked to send to the same target, and holds up nothing else", () =>
+    Effect.gen(function* () {
+      const { first, start } = yield* offline("laptop")
+      const before = yield* waitsFor(first.client.enqueue(message("before")))
+      yield* first.end
+      const second = yield* start("desktop", down)
+      const after = yield* waitsFor(second.client.enqueue(message("after")))
+      second.broker.mode = "up"
+      yield* TestClock.adjust("5 seconds")
+      yield* settle
+      assert.deepStrictEqual(
+        second.broker.sends.map(({ id }) => id),
+        [before.id, after.id],
+      )
+      yield* second.end
+    }),
+  )
+
+  it.effect(
+    "is refused as such after a day, and that is told once: to its session, or after a minute to any other",
+    () =>
+      Effect.gen(function* () {
+        const { first, start, store } = yield* offline("laptop")
+        const { messageId } = yield* waitsFor(first.client.enqueue(message("late")))
+        yield* first.end
+        yield* TestClock.adjust("25 hours")
+        const other = yield* start("desktop")
+        yield* settle
+        assert.deepStrictEqual(other.broker.sends, [])
+        assert.deepStrictEqual(yield* store.list, [])
+        assert.deepStrictEqual(yield* other.client.takeProblems, [])
+        yield* TestClock.adjust("61 seconds")
+        const [problem, ...more] = yield* other.client.problems
+        assert.deepStrictEqual(more, [])
+        assert.deepInclude(problem, { messageId, to: "Bob", code: "expired", sessionId: SessionId.make("laptop") })
+        assert.deepStrictEqual((yield* other.client.takeProblems).length, 1)
+        assert.deepStrictEqual(yield* other.client.takeProblems, [])
+        yield* other.end
+      }),
+  )
+
+  it.effect("is cancelled by another process until it has left this machine, and not after", () =>
+    Effect.gen(function* () {
+      const { first, start, store } = yield* offline("laptop")
+      const [one, two] = [
+        yield* waitsFor(first.client.enqueue(message("1"))),
+        yield* waitsFor(first.client.enqueue(message("2"))),
+      ]
+      assert.strictEqual(yield* store.cancel(one.messageId), "cancelled")
+      first.broker.mode = "up"
+      first.broker.override = (frame) => frame.type === "send"
+      yield* TestClock.adjust("30 seconds")
+      assert.deepStrictEqual(
+        first.broker.sends.map(({ id }) => id),
+        [two.id],
+      )
+      assert.strictEqual((yield* Effect.flip(one.ack))._tag, "SendGone")
+      assert.isFalse(yield* two.cancel)
+      assert.strictEqual(yield* store.cancel(two.messageId), "left")
+      yield* first.end
+      yield* (yield* start("desktop")).end
+    }),
+  )
+
+  it.effect(
+    "is told of to whoever asks when it was refused after its caller went away, and not when the caller was there",
+    () =>
+      Effect.gen(function* () {
+        const { start } = yield* machine
+        const { broker, client, end } = yield* start("laptop")
+        broker.override = (frame, { say }) => {
+          if (frame.type !== "send" || frame.id === undefined) return false
+          say({ type: "error", code: "unknown_target", message: "no such member", id: frame.id, retryable: false })
+          return true
+        }
+        assert.strictEqual((yield* Effect.flip(client.send(message("told"))))._tag, "SendRefused")
+        yield* settle
+        assert.deepStrictEqual(yield* client.problems, [])
+        const { ack, messageId } = yield* client.enqueue(message("said to wait"))
+        yield* settle
+        assert.deepInclude((yield* client.problems)[0], { messageId, code: "unknown_target" })
+        // Who asks for the answer after all is told by it.
+        assert.strictEqual((yield* Effect.flip(ack))._tag, "SendRefused")
+        assert.deepStrictEqual(yield* client.problems, [])
+        yield* end
+      }),
+  )
+
+  it.effect("is not sent when the call that asked for it is interrupted before it has left", () =>
+    Effect.gen(function* () {
+      const { first, store } = yield* offline("laptop")
+      const sending = yield* Effect.forkChild(first.client.send(message("never mind")))
+      yield* TestClock.adjust("4 seconds")
+      assert.strictEqual((yield* store.list).length, 1)
+      yield* Fiber.interrupt(sending)
+      assert.deepStrictEqual(yield* store.list, [])
+      yield* first.end
+    }),
+  )
+
+  it.effect("becomes a problem when the member is revoked: nobody sends it any more", () =>
+    Effect.gen(function* () {
+      const { start, store } = yield* machine
+      const { broker, client, end } = yield* start("laptop")
+      broker.override = (frame) => frame.type === "send"
+      yield* client.enqueue(message("too late"))
+      yield* settle
+      broker.latest.close(4002)
+      yield* settle
+      assert.deepStrictEqual(yield* store.list, [])
+      assert.strictEqual((yield* client.problems).length, 1)
+      yield* end
+    }),
+  )
+})
