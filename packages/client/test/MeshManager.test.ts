@@ -21,7 +21,7 @@ import { memberTarget, sealedSend } from "./support/SealedSend.ts"
 const start = Effect.fnUntraced(function* (...slugs: ReadonlyArray<string>) {
   const alice = yield* person("Alice")
   const bob = yield* person("Bob")
-  const brokers = slugs.map((slug) => ({ slug, broker: new FakeBroker() }))
+  const brokers = [...new Set([...slugs, "down"])].map((slug) => ({ slug, broker: new FakeBroker() }))
   for (const { broker, slug } of brokers) {
     broker.members = [memberOf(alice), memberOf(bob)]
     // Its clients are of v1, too, so that one bare text can be pushed under many ids.
@@ -54,7 +54,8 @@ const start = Effect.fnUntraced(function* (...slugs: ReadonlyArray<string>) {
     )
     yield* settle
   })
-  return { manager, broker, push }
+  const membership = (slug: string) => certified(alice, slug)
+  return { manager, broker, push, membership }
 })
 
 const textsOf = (messages: ReadonlyArray<{ readonly content: object }>) =>
@@ -88,10 +89,10 @@ layer(testLayer)("the mesh manager", (it) => {
     Effect.gen(function* () {
       const { broker, manager, push } = yield* start("one", "two")
       yield* settle
-      yield* push("one", "c", "2026-01-01T00:00:03.000Z")
       yield* push("two", "b", "2026-01-01T00:00:02.000Z")
-      yield* push("two", "d", "2026-01-01T00:00:03.000Z")
       yield* push("one", "a", "2026-01-01T00:00:01.000Z")
+      yield* push("one", "c", "2026-01-01T00:00:03.000Z")
+      yield* push("two", "d", "2026-01-01T00:00:03.000Z")
       yield* manager.awaitAvailable
       const lease = yield* manager.takeAll(3)
       assert.deepStrictEqual(textsOf(lease.messages), ["a", "b", "c"])
@@ -148,6 +149,113 @@ layer(testLayer)("the mesh manager", (it) => {
       assert.deepEqual(yield* routeIn(["one", "two"], "Bob"), ["UnknownMesh", "one", "two"])
       assert.deepEqual(yield* routeIn(["one", "two"], "three:Bob"), ["UnknownMesh", "one", "two"])
       assert.deepEqual(yield* routeIn([], "Bob"), ["UnknownMesh"])
+    }),
+  )
+
+  it.effect("begins what was joined, ends what was left, begins anew what changed, and leaves the rest alone", () =>
+    Effect.gen(function* () {
+      const { broker, manager, membership } = yield* start("one", "two", "three")
+      yield* settle
+      const one = yield* manager.get("one")
+      const changed = { ...membership("two"), allowUnsealed: true }
+      const synced = yield* manager.sync([membership("one"), changed, membership("down")])
+      yield* settle
+      assert.deepEqual(
+        [synced.started.map(({ membership: { slug } }) => slug), [...synced.ended]],
+        [
+          ["two", "down"],
+          ["two", "three"],
+        ],
+      )
+      assert.deepEqual(
+        manager.all.map(({ membership: { slug } }) => slug),
+        ["one", "two", "down"],
+      )
+      assert.strictEqual(yield* manager.get("one"), one)
+      assert.deepEqual(
+        ["one", "two", "three"].map((slug) => broker(slug).connections.map(({ closed }) => closed)),
+        [[false], [true, false], [true]],
+      )
+      assert.strictEqual((yield* Effect.flip(manager.get("three")))._tag, "UnknownMesh")
+      assert.deepEqual(yield* manager.sync([membership("one"), changed, membership("down")]), {
+        started: [],
+        ended: [],
+      })
+    }),
+  )
+
+  it.effect("has a mesh that is joined later not disturb who said so in all meshes", () =>
+    Effect.gen(function* () {
+      const { broker, manager, membership } = yield* start("one", "two")
+      yield* manager.sync([membership("one")])
+      yield* settle
+      yield* manager.setStatusEverywhere("dnd")
+      yield* manager.sync([membership("one"), membership("two")])
+      yield* settle
+      const said = broker("two")
+        .sent("set_status")
+        .map(({ status }) => status)
+      assert.deepEqual([...new Set(said)], ["dnd"])
+    }),
+  )
+
+  it.effect("waits for messages also of a mesh that is joined meanwhile", () =>
+    Effect.gen(function* () {
+      const { manager, membership, push } = yield* start("one", "two")
+      yield* manager.sync([membership("one")])
+      yield* settle
+      const waiting = yield* Effect.forkChild(manager.awaitAvailable)
+      yield* settle
+      yield* manager.sync([membership("one"), membership("two")])
+      yield* settle
+      assert.isUndefined(waiting.pollUnsafe())
+      yield* push("two", "hello", "2026-01-01T00:00:01.000Z")
+      yield* Fiber.join(waiting)
+    }),
+  )
+
+  it.effect("takes from the meshes that answer within 2 s, and leaves what is in the others", () =>
+    Effect.gen(function* () {
+      const { broker, manager, push } = yield* start("one", "slow")
+      yield* settle
+      yield* push("one", "a", "2026-01-01T00:00:01.000Z")
+      yield* push("slow", "b", "2026-01-01T00:00:02.000Z")
+      broker("slow").override = (frame) => frame.type === "lease"
+      const taking = yield* Effect.forkChild(manager.takeAll())
+      yield* settle
+      yield* TestClock.adjust("2 seconds")
+      assert.deepStrictEqual(textsOf((yield* Fiber.join(taking)).messages), ["a"])
+      assert.deepStrictEqual(
+        (yield* manager.look).map(({ slug }) => slug),
+        ["slow"],
+      )
+    }),
+  )
+
+  it.effect("ends what it has leased in one mesh when the call is given up while another one is asked", () =>
+    Effect.gen(function* () {
+      const { broker, manager, push } = yield* start("one", "slow")
+      yield* settle
+      yield* push("one", "a", "2026-01-01T00:00:01.000Z")
+      yield* push("slow", "b", "2026-01-01T00:00:02.000Z")
+      broker("slow").override = (frame) => frame.type === "lease"
+      const taking = yield* Effect.forkChild(manager.takeAll())
+      yield* settle
+      yield* Fiber.interrupt(taking)
+      assert.strictEqual((yield* manager.look).length, 2)
+      assert.strictEqual(broker("one").sent("release").length, 1)
+    }),
+  )
+
+  it.effect("keeps the order of arrival in a mesh whose broker's clock was set back", () =>
+    Effect.gen(function* () {
+      const { manager, push } = yield* start("one", "two")
+      yield* settle
+      yield* push("one", "1", "2026-01-01T00:00:05.000Z")
+      yield* push("two", "between", "2026-01-01T00:00:06.000Z")
+      yield* push("one", "2", "2026-01-01T00:00:01.000Z")
+      yield* push("one", "3", "2026-01-01T00:00:07.000Z")
+      assert.deepStrictEqual(textsOf((yield* manager.takeAll()).messages), ["1", "2", "between", "3"])
     }),
   )
 })

@@ -259,18 +259,21 @@ export class Inbox {
 }
 
 /**
- * Of several meshes, the oldest first by their brokers' time, and of each mesh in the order in which they arrived: a broker's clock
- * may be set back.
+ * The oldest first, by their brokers' time; what one member said in one mesh, as urgently, in the order in which it arrived, since a
+ * broker's clock may be set back.
  */
-export const oldestFirst = <Message extends Pick<HeldMessage, "arrival" | "createdAt" | "meshId">>(
+export const oldestFirst = <
+  Message extends Pick<HeldMessage, "arrival" | "createdAt" | "meshId" | "priority" | "senderKey">,
+>(
   messages: ReadonlyArray<Message>,
 ): ReadonlyArray<Message> => {
-  const latest = new Map<MeshId, number>()
+  const latest = new Map<string, number>()
   const timed = messages
     .toSorted((a, b) => a.arrival - b.arrival)
     .map((message) => {
-      const millis = Math.max(Date.parse(message.createdAt), latest.get(message.meshId) ?? Number.NEGATIVE_INFINITY)
-      latest.set(message.meshId, millis)
+      const said = `${message.meshId} ${message.senderKey} ${message.priority}`
+      const millis = Math.max(Date.parse(message.createdAt), latest.get(said) ?? Number.NEGATIVE_INFINITY)
+      latest.set(said, millis)
       return { message, millis }
     })
   return timed.toSorted((a, b) => a.millis - b.millis).map(({ message }) => message)

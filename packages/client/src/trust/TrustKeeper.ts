@@ -198,7 +198,7 @@ export const makeTrustKeeper = Effect.fnUntraced(function* (options: {
     )
 
   const keep = Effect.gen(function* () {
-    if (gossip.size > 0) wake.openUnsafe()
+    if (gossip.size > 0 || announcedVersion > book.version) wake.openUnsafe()
     while (true) {
       yield* wake.await
       wake.closeUnsafe()
