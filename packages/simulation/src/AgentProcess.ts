@@ -108,9 +108,7 @@ export const startAgent = Effect.fnUntraced(function* (options: {
         redelivered: message.redelivered,
         order: history.nextOrder(),
       })
-      note(
-        `is shown ${message.messageId.slice(0, 8)}${message.redelivered ? " (redelivered)" : ""}`,
-      )
+      note(`is shown ${message.messageId.slice(0, 8)}${message.redelivered ? " (redelivered)" : ""}`)
     }
     if (lease.messages.length > 0 && chance.happens(faults().diesBeforeAck)) return yield* crash
     yield* lease.commit

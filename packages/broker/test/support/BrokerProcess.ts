@@ -10,7 +10,8 @@ export interface BrokerProcess {
   readonly url: string
   /** As `kill -9`: nothing is flushed, nobody is told. */
   readonly kill: () => Promise<void>
-  readonly start: () => Promise<void>
+  /** With other settings than before, if they are given. */
+  readonly start: (changes?: Readonly<Record<string, string>>) => Promise<void>
   /** SIGTERM; gives the exit code. */
   readonly terminate: () => Promise<number>
   /** What it said to stderr so far. */
@@ -42,15 +43,21 @@ const launch = async (environment: Readonly<Record<string, string>>): Promise<Br
   const origin = `http://127.0.0.1:${port}`
   let child: ReturnType<typeof spawn> | undefined
   let said = ""
-  const spawn = () =>
+  const spawn = (changes: Readonly<Record<string, string>>) =>
     Bun.spawn([process.execPath, main], {
-      env: { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent", BROKER_PORT: String(port), ...environment },
+      env: {
+        PATH: process.env["PATH"] ?? "",
+        HOME: "/nonexistent",
+        BROKER_PORT: String(port),
+        ...environment,
+        ...changes,
+      },
       stdin: "ignore",
       stdout: "ignore",
       stderr: "pipe",
     })
-  const start = async () => {
-    const started = spawn()
+  const start: BrokerProcess["start"] = async (changes = {}) => {
+    const started = spawn(changes)
     child = started
     void (async () => {
       for await (const chunk of started.stderr) said += Buffer.from(chunk).toString()

@@ -46,6 +46,8 @@ export interface Agent {
   /** What the server wrote to stdout that is no MCP. */
   readonly strayOutput: ReadonlyArray<Error>
   readonly close: () => Promise<void>
+  /** As `kill -9`: nothing is said or written any more. */
+  readonly kill: () => void
 }
 
 const textOf = (content: unknown): string =>
@@ -87,6 +89,9 @@ const start = async (
     },
     strayOutput,
     close: () => client.close(),
+    kill: () => {
+      if (transport.pid !== null) process.kill(transport.pid, "SIGKILL")
+    },
   }
 }
 

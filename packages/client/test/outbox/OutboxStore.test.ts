@@ -73,7 +73,7 @@ describe("the outbox on disk", () => {
         opened,
       )
       assert.deepStrictEqual(
-        entries.map(({ hasLeft: _, seq: __, ...rest }) => rest),
+        entries.map(({ hasLeft: _hasLeft, seq: _seq, ...rest }) => rest),
         [3, 1, 2].map((n) => entry(n)),
       )
       assert.isTrue(entries.every(({ hasLeft }) => !hasLeft))
