@@ -1,9 +1,9 @@
-/** Why a socket was closed, as data: the code, what it means, and whether a client may come back by itself. */
+/** Why a socket was closed, as data: the code, what it means, and how a client goes on. */
 
 export interface CloseCode {
   readonly code: number
   readonly meaning: string
-  /** A client that sees a terminal code stops and says why; after any other it reconnects. */
+  /** As things are, the client will be refused again: it says why and tries at long intervals. Only `revoked` ends it. */
   readonly terminal: boolean
 }
 
