@@ -19,6 +19,7 @@ import { makeReceiving, type Receiving } from "./inbox/Receiving.ts"
 import { type PublicMembership, withoutSecrets } from "./keys/Membership.ts"
 import { randomHex } from "./keys/RandomBytes.ts"
 import type { Sodium } from "./keys/Sodium.ts"
+import { endTimeoutMillis } from "./Limits.ts"
 import { adoptions } from "./outbox/Adoption.ts"
 import { makeOutbox, type Outbox } from "./outbox/Outbox.ts"
 import { makeSending, type Sending } from "./outbox/Sending.ts"
@@ -156,7 +157,13 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
   }
 
   yield* Effect.addFinalizer(() =>
-    Effect.andThen(loop.stop(ended), outbox.end(new ClientStopped({ reason: ended.reason, code: undefined }))),
+    Effect.andThen(
+      loop.stop(ended),
+      // Another process may hold the file: what is not given up here is taken over as what a killed process left.
+      outbox
+        .end(new ClientStopped({ reason: ended.reason, code: undefined }))
+        .pipe(Effect.interruptible, Effect.timeoutOption(endTimeoutMillis)),
+    ),
   )
   yield* Effect.forkScoped(supervised(slug, "the outbox", outbox.tend))
   yield* loop.run(use).pipe(

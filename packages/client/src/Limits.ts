@@ -131,3 +131,6 @@ export const passphraseCharactersMin = 12
 
 /** How long a mesh may take to lease what is to be shown; it delays no other mesh. */
 export const leaseTimeoutMillis = 2_000
+
+/** How long a client that ends may take to say so on the disk. */
+export const endTimeoutMillis = 500

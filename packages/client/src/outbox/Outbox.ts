@@ -7,29 +7,15 @@
  */
 import { backOff, delaysOf } from "@claudemesh/domain/BackOff"
 import type { SessionId } from "@claudemesh/domain/Ids"
-import type { BrokerFrame } from "@claudemesh/domain/wire/BrokerFrame"
 import type { Send } from "@claudemesh/domain/wire/ClientFrame"
-import { isRetryable } from "@claudemesh/domain/wire/ErrorCode"
-import { Clock, Deferred, Effect, Exit, Latch } from "effect"
-import { brokerWords } from "../connection/BrokerWords.ts"
+import { Clock, Deferred, Effect } from "effect"
 import type { ClientStopped } from "../connection/ConnectionState.ts"
 import { Processes } from "../local/Processes.ts"
 import type { StateDbError } from "../local/StateDb.ts"
-import {
-  backlogRefusalsMax,
-  candidatesMax,
-  outboxBeatMillis,
-  outboxMax,
-  refusalsMax,
-  retryFirstMillis,
-  retryMaxMillis,
-} from "../Limits.ts"
-import { type NewEntry, type OutboxEntry, OutboxFull, SendGone, type SendProblem, SendRefused } from "./OutboxEntry.ts"
-import { type Member, OutboxStore, targetOf } from "./OutboxStore.ts"
-
-export type Ack = Extract<BrokerFrame, { readonly type: "ack" }>
-type ErrorFrame = Extract<BrokerFrame, { readonly type: "error" }>
-export type SendEnd = SendRefused | SendGone | ClientStopped
+import { outboxBeatMillis, outboxMax, retryFirstMillis, retryMaxMillis } from "../Limits.ts"
+import { type NewEntry, type OutboxEntry, OutboxFull, type SendProblem, SendRefused } from "./OutboxEntry.ts"
+import { type Member, OutboxStore } from "./OutboxStore.ts"
+import { type Ack, type ErrorFrame, type Queued, type SendEnd, SendQueue } from "./SendQueue.ts"
 
 export interface Waiting {
   readonly answer: Effect.Effect<Ack, SendEnd>
@@ -66,183 +52,184 @@ export interface Outbox {
   readonly end: (why: ClientStopped) => Effect.Effect<void>
 }
 
-interface Entry extends OutboxEntry {
-  readonly target: string
-  /** Of this process, and not taken over. */
-  readonly isOwn: boolean
-  readonly answer: Deferred.Deferred<Ack, SendEnd>
-  /** Callers that wait for the answer at this moment. */
-  waiters: number
-  /** A caller had the refusal as its answer. */
-  isTold: boolean
-  onWire: boolean
-  refusals: number
-  /** Its recipient's inbox was full: when to try again, once that is decided. */
-  isFull: boolean
-  retryAtMillis: number
-  delays: ((input: unknown) => Effect.Effect<number>) | undefined
-}
-
-const pauses = delaysOf(backOff(retryFirstMillis, retryMaxMillis))
-
-export const makeOutbox = Effect.fnUntraced(function* (options: {
+interface OutboxOptions {
   readonly of: Member
   readonly slug: string
   /** Of this client alone. */
   readonly sender: string
   /** Why it cannot be sent any more, whatever the broker would say. */
   readonly tooLate: (entry: OutboxEntry, nowMillis: number) => SendRefused | undefined
-}) {
-  const { of, slug, tooLate } = options
+}
+
+export const makeOutbox = Effect.fnUntraced(function* (options: OutboxOptions) {
   const store = yield* OutboxStore
   const sender = { sender: options.sender, ...(yield* Processes).own }
-  const wake = Latch.makeUnsafe()
-  const tendWake = Latch.makeUnsafe()
-  const empty = Latch.makeUnsafe(true)
-  /** In the order in which they were asked for. */
-  let entries: ReadonlyArray<Entry> = []
-  /** Done with here; the disk does not know it yet. */
-  let done: ReadonlyArray<{ readonly entry: Entry; readonly problem: SendRefused | undefined }> = []
+  const queue = new SendQueue()
+  const sending = yield* makeSender(options, queue)
   let isKnownOnDisk = false
-  let nextPause = yield* pauses
-  let isPaused = false
-  let isWell = false
   let stopped: ClientStopped | undefined
-
-  const become = (next: ReadonlyArray<Entry>): void => {
-    entries = next
-    if (entries.length === 0) empty.openUnsafe()
-    else empty.closeUnsafe()
-    wake.openUnsafe()
-    tendWake.openUnsafe()
-  }
-
-  const enter = (incoming: ReadonlyArray<Entry>): void => {
-    isKnownOnDisk = true
-    become([...entries, ...incoming].toSorted((a, b) => a.seq - b.seq))
-  }
 
   const offer: Outbox["offer"] = Effect.fnUntraced(function* (message, durable) {
     if (stopped !== undefined) return yield* stopped
-    const waiting = entries.filter(({ isOwn }) => isOwn).length
+    const waiting = queue.entries.filter(({ isOwn }) => isOwn).length
     if (waiting >= outboxMax) return yield* new OutboxFull({ waiting, of: "process" })
-    const entry = entryOf({ ...message, seq: yield* store.add(message, sender, durable), hasLeft: false }, true)
-    enter([entry])
-    return { answer: answerOf(entry), cancel: cancel(entry) }
+    const seq = yield* store.add(message, sender, durable)
+    isKnownOnDisk = true
+    const [entry] = queue.enter([{ ...message, seq, hasLeft: false }], true)
+    return entry === undefined ? yield* Effect.die("it was entered") : waitingFor(entry)
   }, Effect.uninterruptible)
 
-  const answerOf = (entry: Entry): Effect.Effect<Ack, SendEnd> =>
-    Effect.acquireUseRelease(
-      Effect.sync(() => {
-        entry.waiters += 1
+  const waitingFor = (entry: Queued): Waiting => ({
+    answer: Effect.tapError(counted(entry), (end) =>
+      Effect.suspend(() => {
+        if (end._tag !== "SendRefused" || entry.isTold) return Effect.void
+        entry.isTold = true
+        return Effect.ignore(store.forgetProblems([entry.messageId]))
       }),
-      () => Deferred.await(entry.answer),
-      () =>
-        Effect.sync(() => {
-          entry.waiters -= 1
-        }),
-    ).pipe(
-      Effect.tapError((end) =>
-        Effect.suspend(() => {
-          if (end._tag !== "SendRefused" || entry.isTold) return Effect.void
-          entry.isTold = true
-          return Effect.ignore(store.forgetProblems([entry.messageId]))
-        }),
-      ),
-    )
-
-  const cancel = (entry: Entry) =>
-    Effect.map(store.cancel(entry.messageId), (cancelled) => {
+    ),
+    cancel: Effect.map(store.cancel(entry.messageId), (cancelled) => {
       if (cancelled !== "cancelled") return false
-      forget([entry])
+      queue.forget([entry])
       return true
-    })
-
-  /** The disk knows it already. */
-  const forget = (those: ReadonlyArray<Entry>): void => {
-    if (those.length === 0) return
-    become(entries.filter((entry) => !those.includes(entry)))
-    for (const { answer } of those) Deferred.doneUnsafe(answer, Exit.fail(new SendGone()))
-  }
-
-  const finish = (entry: Entry, exit: Exit.Exit<Ack, SendEnd>, problem: SendRefused | undefined): void => {
-    if (!entries.includes(entry)) return
-    done = [...done, { entry, problem: entry.waiters > 0 ? undefined : problem }]
-    become(entries.filter((other) => other !== entry))
-    Deferred.doneUnsafe(entry.answer, exit)
-  }
-
-  const settle: Outbox["settle"] = (frame) => {
-    const entry = entries.find(({ id }) => id === frame.id)
-    if (entry === undefined) return false
-    if (frame.type === "error" && mayPass(entry, frame)) {
-      entry.onWire = false
-      if (frame.code === "backlog_full") entry.isFull = true
-      else isPaused = true
-      wake.openUnsafe()
-      return true
-    }
-    isWell = true
-    if (frame.type === "ack") finish(entry, Exit.succeed(frame), undefined)
-    else finish(entry, Exit.fail(refusal(frame)), refusal(frame))
-    return true
-  }
-
-  /** The first message of each target that may go, and when the first of the others may, if that is a matter of time. */
-  const due = Effect.fnUntraced(function* (nowMillis: number) {
-    const busy = new Set(entries.filter(({ onWire }) => onWire).map(({ target }) => target))
-    const heads: Array<Entry> = []
-    let firstMillis = Number.POSITIVE_INFINITY
-    for (const entry of entries) {
-      if (busy.has(entry.target)) continue
-      busy.add(entry.target)
-      if (entry.isFull) {
-        entry.delays ??= yield* pauses
-        entry.retryAtMillis = nowMillis + (yield* entry.delays(undefined))
-        entry.isFull = false
-      }
-      if (entry.retryAtMillis > nowMillis) firstMillis = Math.min(firstMillis, entry.retryAtMillis)
-      else heads.push(entry)
-    }
-    return { heads, firstMillis }
+    }),
   })
 
+  const writeDown = Effect.gen(function* () {
+    const writing = queue.done
+    if (writing.length === 0) return
+    const atMillis = yield* Clock.currentTimeMillis
+    const problems = writing.flatMap(({ entry, problem }) =>
+      problem === undefined || entry.isTold ? [] : [problemOf(options.of, entry, problem, atMillis)],
+    )
+    yield* store.finish(
+      writing.map(({ entry }) => entry.messageId),
+      problems,
+    )
+    queue.written(writing)
+    // Told while it was written.
+    const told = writing.filter(({ entry, problem }) => problem !== undefined && entry.isTold)
+    if (told.length > 0) yield* store.forgetProblems(told.map(({ entry }) => entry.messageId))
+  }).pipe(
+    Effect.catch(({ message }) =>
+      Effect.logWarning("what came of messages is not written down yet", { slug: options.slug, reason: message }),
+    ),
+  )
+
+  const tend = Effect.gen(function* () {
+    let beatMillis = yield* Clock.currentTimeMillis
+    while (true) {
+      const isIdle = queue.entries.length === 0 && queue.done.length === 0
+      yield* isIdle ? queue.changed.await : Effect.timeoutOption(queue.changed.await, outboxBeatMillis)
+      yield* Effect.yieldNow
+      queue.changed.closeUnsafe()
+      yield* writeDown
+      const nowMillis = yield* Clock.currentTimeMillis
+      if (queue.entries.length === 0 || Math.abs(nowMillis - beatMillis) < outboxBeatMillis) continue
+      beatMillis = nowMillis
+      sending.expire(nowMillis)
+      yield* Effect.ignore(store.beat(sender.sender))
+    }
+  })
+
+  const outbox: Outbox = {
+    offer,
+    takeOver: (adopted) => {
+      isKnownOnDisk = true
+      queue.enter(adopted, false)
+    },
+    settle: sending.settle,
+    run: sending.run,
+    tend,
+    size: () => queue.entries.length,
+    awaitEmpty: Effect.asVoid(queue.empty.await),
+    stop: (why) =>
+      Effect.suspend(() => {
+        stopped ??= why
+        queue.refuseAll(why, new SendRefused({ code: why.reason, explanation: why.message, candidates: [] }))
+        return writeDown
+      }),
+    end: Effect.fnUntraced(function* (why) {
+      stopped ??= why
+      queue.leaveAll(why)
+      yield* writeDown
+      if (isKnownOnDisk) yield* Effect.ignore(store.retire(sender.sender))
+    }),
+  }
+  return outbox
+})
+
+const pauses = delaysOf(backOff(retryFirstMillis, retryMaxMillis))
+
+/** What goes on the wire, and when: after a refusal that may pass everything waits for a while, longer each time. */
+const makeSender = Effect.fnUntraced(function* ({ sender, slug, tooLate }: OutboxOptions, queue: SendQueue) {
+  const store = yield* OutboxStore
+  /** For each message that goes to a full inbox. */
+  const backlogDelays = new WeakMap<Queued, Effect.Success<typeof pauses>>()
+  let nextPause = yield* pauses
+  let isPaused = false
+  let isWell = false
+
+  const expire = (nowMillis: number): void => {
+    for (const entry of queue.entries) {
+      const why = entry.onWire ? undefined : tooLate(entry, nowMillis)
+      if (why !== undefined) queue.refuse(entry, why)
+    }
+  }
+
+  /** When it may go: later, if its recipient's inbox was full just now. */
+  const dueMillis = Effect.fnUntraced(function* (entry: Queued, nowMillis: number) {
+    if (!entry.isFull) return entry.retryAtMillis
+    const delays = backlogDelays.get(entry) ?? (yield* pauses)
+    backlogDelays.set(entry, delays)
+    entry.retryAtMillis = nowMillis + (yield* delays(undefined))
+    entry.isFull = false
+    return entry.retryAtMillis
+  })
+
+  /** Sends what may go; gives when the first of the others may, if that is a matter of time. */
   const pass = Effect.fnUntraced(function* (wire: Wire) {
     const nowMillis = yield* Clock.currentTimeMillis
     expire(nowMillis)
-    const { firstMillis, heads } = yield* due(nowMillis)
-    if (heads.length === 0) return firstMillis
-    const messageIds = heads.map(({ messageId }) => messageId)
-    const may = yield* Effect.result(store.leave(sender.sender, messageIds))
+    const timed = yield* Effect.forEach(queue.heads, (entry) =>
+      Effect.map(dueMillis(entry, nowMillis), (atMillis) => ({ entry, atMillis })),
+    )
+    const due = timed.filter(({ atMillis }) => atMillis <= nowMillis).map(({ entry }) => entry)
+    if (due.length > 0) yield* put(wire, due)
+    const later = timed.map(({ atMillis }) => atMillis).filter((atMillis) => atMillis > nowMillis)
+    return Math.min(Number.POSITIVE_INFINITY, ...later)
+  })
+
+  /** Once the disk knows that they leave: a message is cancelled before that, or sent. */
+  const put = Effect.fnUntraced(function* (wire: Wire, due: ReadonlyArray<Queued>) {
+    const messageIds = due.map(({ messageId }) => messageId)
+    const may = yield* Effect.result(store.leave(sender, messageIds))
     if (may._tag === "Failure") {
       isPaused = true
-      wake.openUnsafe()
-      yield* Effect.logWarning("messages wait: the outbox cannot be written", { slug, reason: may.failure.message })
-      return firstMillis
+      queue.wake.openUnsafe()
+      return yield* Effect.logWarning("messages wait: the outbox cannot be written", {
+        slug,
+        reason: may.failure.message,
+      })
     }
-    forget(heads.filter(({ messageId }) => !may.success.has(messageId)))
-    for (const entry of heads) {
+    queue.forget(due.filter(({ messageId }) => !may.success.has(messageId)))
+    for (const entry of due) {
       if (!may.success.has(entry.messageId)) continue
       const { frame, sessionId } = entry
       // The connection is closing: its end interrupts this, and the next one begins from the front.
       if (!wire.send(sessionId === wire.sessionId ? frame : { ...frame, sessionId })) return yield* Effect.never
       entry.onWire = true
     }
-    return firstMillis
   })
 
-  const run: Outbox["run"] = (wire) =>
+  const run = (wire: Wire): Effect.Effect<never> =>
     Effect.gen(function* () {
-      for (const entry of entries) entry.onWire = false
       isPaused = false
       isWell = true
-      wake.openUnsafe()
+      queue.offWire()
       let firstMillis = Number.POSITIVE_INFINITY
       while (true) {
-        const waitMillis = firstMillis - (yield* Clock.currentTimeMillis)
-        yield* Number.isFinite(waitMillis)
-          ? Effect.timeoutOption(wake.await, Math.max(1, Math.ceil(waitMillis)))
-          : wake.await
+        const waitMillis = Math.max(1, Math.ceil(firstMillis - (yield* Clock.currentTimeMillis)))
+        yield* Number.isFinite(waitMillis) ? Effect.timeoutOption(queue.wake.await, waitMillis) : queue.wake.await
         // Whoever opens it runs what waits for it, and has to go on first.
         yield* Effect.yieldNow
         if (isWell) nextPause = yield* pauses
@@ -251,116 +238,37 @@ export const makeOutbox = Effect.fnUntraced(function* (options: {
           yield* Effect.sleep(yield* nextPause(undefined))
           isPaused = false
         }
-        wake.closeUnsafe()
+        queue.wake.closeUnsafe()
         firstMillis = yield* pass(wire)
       }
     })
 
-  const expire = (nowMillis: number): void => {
-    for (const entry of entries) {
-      const why = entry.onWire ? undefined : tooLate(entry, nowMillis)
-      if (why !== undefined) finish(entry, Exit.fail(why), why)
-    }
+  const settle: Outbox["settle"] = (frame) => {
+    const became = queue.settle(frame)
+    if (became === "done") isWell = true
+    if (became === "refused for now") isPaused = true
+    return became !== undefined
   }
 
-  const writeDown = Effect.gen(function* () {
-    const writing = done
-    if (writing.length === 0) return
-    const atMillis = yield* Clock.currentTimeMillis
-    const problems = writing.flatMap(({ entry, problem }) =>
-      problem === undefined || entry.isTold ? [] : [problemOf(of, entry, problem, atMillis)],
-    )
-    yield* store.finish(
-      writing.map(({ entry }) => entry.messageId),
-      problems,
-    )
-    done = done.filter((one) => !writing.includes(one))
-    // Told while it was written.
-    const told = writing.filter(({ entry, problem }) => problem !== undefined && entry.isTold)
-    if (told.length > 0) yield* store.forgetProblems(told.map(({ entry }) => entry.messageId))
-  }).pipe(
-    Effect.catch(({ message }) =>
-      Effect.logWarning("what came of messages is not written down yet", { slug, reason: message }),
-    ),
-  )
+  return { expire, run, settle }
+})
 
-  const tend = Effect.gen(function* () {
-    let beatMillis = yield* Clock.currentTimeMillis
-    while (true) {
-      const isIdle = entries.length === 0 && done.length === 0
-      yield* isIdle ? tendWake.await : Effect.timeoutOption(tendWake.await, outboxBeatMillis)
-      yield* Effect.yieldNow
-      tendWake.closeUnsafe()
-      yield* writeDown
-      const nowMillis = yield* Clock.currentTimeMillis
-      if (entries.length === 0 || Math.abs(nowMillis - beatMillis) < outboxBeatMillis) continue
-      beatMillis = nowMillis
-      expire(nowMillis)
-      yield* Effect.ignore(store.beat(sender.sender))
-    }
-  })
-
-  const end: Outbox["end"] = Effect.fnUntraced(function* (why) {
-    stopped ??= why
-    const left = entries
-    become([])
-    for (const { answer } of left) Deferred.doneUnsafe(answer, Exit.fail(why))
-    yield* writeDown
-    if (isKnownOnDisk) yield* Effect.ignore(store.retire(sender.sender))
-  })
-
-  const outbox: Outbox = {
-    offer,
-    takeOver: (adopted) => enter(adopted.map((entry) => entryOf(entry, false))),
-    settle,
-    run,
-    tend,
-    size: () => entries.length,
-    awaitEmpty: Effect.asVoid(empty.await),
-    stop: (why) =>
-      Effect.suspend(() => {
-        stopped ??= why
-        const problem = new SendRefused({ code: why.reason, explanation: why.message, candidates: [] })
-        for (const entry of entries) finish(entry, Exit.fail(why), problem)
-        return writeDown
+/** While it is waited for, nobody else has to be told. */
+const counted = (entry: Queued): Effect.Effect<Ack, SendEnd> =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => {
+      entry.waiters += 1
+    }),
+    () => Deferred.await(entry.answer),
+    () =>
+      Effect.sync(() => {
+        entry.waiters -= 1
       }),
-    end,
-  }
-  return outbox
-})
-
-const entryOf = (entry: OutboxEntry, isOwn: boolean): Entry => ({
-  ...entry,
-  target: targetOf(entry),
-  isOwn,
-  answer: Deferred.makeUnsafe(),
-  waiters: 0,
-  isTold: false,
-  onWire: false,
-  refusals: 0,
-  isFull: false,
-  retryAtMillis: 0,
-  delays: undefined,
-})
+  )
 
 const problemOf = (
   { member, meshId }: Member,
-  { messageId, sessionId, target, to }: Entry,
+  { messageId, sessionId, target, to }: Queued,
   { code, explanation }: SendRefused,
   atMillis: number,
 ): SendProblem => ({ messageId, meshId, member, sessionId, to, target, code, explanation, atMillis })
-
-/** Counts the refusal, too. */
-const mayPass = (entry: Entry, { code, retryable }: ErrorFrame): boolean => {
-  if (!(retryable ?? isRetryable(code))) return false
-  if (code === "unavailable") return true
-  entry.refusals += 1
-  return entry.refusals < (code === "backlog_full" ? backlogRefusalsMax : refusalsMax)
-}
-
-const refusal = ({ candidates, code, message }: ErrorFrame): SendRefused =>
-  new SendRefused({
-    code: brokerWords(code),
-    explanation: brokerWords(message),
-    candidates: (candidates ?? []).slice(0, candidatesMax).map(brokerWords),
-  })

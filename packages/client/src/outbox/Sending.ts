@@ -24,8 +24,9 @@ import type { MessageTooLarge } from "../seal/SealMessage.ts"
 import type { TooManyReaders } from "../seal/SealToMany.ts"
 import type { TrustKeeper } from "../trust/TrustKeeper.ts"
 import { Line } from "./Line.ts"
-import type { Ack, Outbox, SendEnd } from "./Outbox.ts"
+import type { Outbox } from "./Outbox.ts"
 import type { OutboxFull } from "./OutboxEntry.ts"
+import type { Ack, SendEnd } from "./SendQueue.ts"
 
 export type EnqueueError =
   | ResolveError
