@@ -1,37 +1,72 @@
 /** What happened in a run, in order and in virtual time: what the checkers read, and a person after a failure. */
 import type { MemberId, MeshId, MessageId, PublicKey, SessionId } from "@claudemesh/domain/Ids"
 
-/** A message that some agent asked its client to send. */
+/** A message that somebody asked a client to send, and that is in the outbox since. */
 export interface SentMessage {
   readonly text: string
   readonly messageId: MessageId
   readonly mesh: MeshId
   readonly from: PublicKey
-  readonly session: SessionId
+  /** The session that wrote it. Undefined: it was being renamed just then. */
+  readonly session: SessionId | undefined
   readonly process: number
+  readonly machine: string
   /** The target as it was written. */
   readonly to: string
   readonly priority: string
   readonly atMillis: number
   /** How long it is good for, where that is short. */
   readonly ttlMillis: number | undefined
-  /** Undefined: its sender has no answer. */
+  /** Counts with everything that has an order: when it was asked for. */
+  readonly asked: number
+  /** The answer that its sender got while it waited for one. */
   outcome: "acked" | "refused" | undefined
   /** Why it was refused. */
   refusal: string | undefined
+  /** Its sender was told that it had not left, and would not. */
+  cancelled: boolean
+  /** Somebody waits for the answer. */
+  awaited: boolean
+  /** How often somebody was told afterwards that it was not sent. */
+  told: number
 }
 
-/** An agent was shown a message. */
-export interface HandOver {
+/** Somebody asked for a message to be sent. Its process may have been killed before it could say that it will be. */
+export type Attempt = Pick<SentMessage, "to" | "mesh" | "from">
+
+/** A part of a message reached the eyes of a model or a person. */
+export interface View {
   readonly messageId: MessageId
+  /** From 1. */
+  readonly part: number
+  readonly parts: number
   readonly text: string | undefined
   readonly mesh: MeshId
   readonly member: MemberId
   readonly session: SessionId
+  /** The session id that its host has, and that it had on the wire at first. */
+  readonly host: SessionId
   readonly process: number
+  readonly machine: string
   readonly redelivered: boolean
-  /** Counts with what the store took. */
+  /** When it was seen, when it was given, and when whoever looked began to look. */
   readonly order: number
+  readonly answered: number
+  readonly asked: number
+}
+
+/** A part of a message left a process for its host, which may have been gone, or not have wanted it any more. */
+export type Given = Pick<View, "messageId" | "part" | "process" | "order">
+
+/** A process said that its host had a message. */
+export interface Confirmed {
+  readonly messageId: MessageId
+  readonly member: MemberId
+  readonly process: number
+  readonly machine: string
+  readonly order: number
+  /** It was certainly on the disk then. */
+  written: number | undefined
 }
 
 /** One inbox: a session's, or its member's (`session` undefined). */
@@ -40,11 +75,13 @@ export interface Inbox {
   readonly session: SessionId | undefined
 }
 
-/** The broker pushed a message to a session, or granted it a lease. */
-export interface Given {
+/** The broker pushed a message to a session. */
+export interface Pushed {
   readonly messageId: MessageId
   readonly member: MemberId
   readonly session: SessionId
+  readonly redelivered: boolean
+  readonly order: number
 }
 
 /** The store took a message. */
@@ -74,13 +111,16 @@ export const inboxKey = (mesh: string, member: string, session: string | undefin
 
 export class History {
   readonly sent = new Map<MessageId, SentMessage>()
-  readonly handOvers: Array<HandOver> = []
+  /** By their texts, of which there are no two. */
+  readonly attempts = new Map<string, Attempt>()
+  readonly views: Array<View> = []
+  readonly given: Array<Given> = []
+  readonly confirmed: Array<Confirmed> = []
+  /** Some client took these, and gave them back. */
+  readonly released = new Set<MessageId>()
   readonly accepted = new Map<MessageId, AcceptedMessage>()
   readonly moves: Array<Move> = []
-  readonly pushes: Array<Given> = []
-  readonly leases: Array<Given> = []
-  /** Some session was about to show these, whether it was granted that or not. */
-  readonly leaseAsked = new Set<MessageId>()
+  readonly pushes: Array<Pushed> = []
   /** When a delivery was recorded as consumed, by inbox and sequence number. */
   readonly consumed = new Map<string, number>()
   /** Sequence numbers that some broker tried to use, by mesh. */
@@ -89,6 +129,7 @@ export class History {
   readonly newestSeq = new Map<MeshId, number>()
   /** Bounds that were broken on the way, as sentences. */
   readonly violations: Array<string> = []
+  readonly #bySeq = new Map<string, MessageId>()
   readonly #lines: Array<string> = []
   #order = 0
 
@@ -104,6 +145,21 @@ export class History {
   nextOrder(): number {
     this.#order += 1
     return this.#order
+  }
+
+  accept(message: AcceptedMessage): void {
+    this.accepted.set(message.messageId, message)
+    this.#bySeq.set(`${message.mesh} ${message.seq}`, message.messageId)
+  }
+
+  messageAt(mesh: MeshId, seq: number): MessageId | undefined {
+    return this.#bySeq.get(`${mesh} ${seq}`)
+  }
+
+  /** In which of the member's inboxes a session of it finds this message. Undefined: one that was moved. */
+  inboxFor(messageId: MessageId, member: MemberId, session: SessionId): Inbox | undefined {
+    const inboxes = (this.accepted.get(messageId)?.recipients ?? []).filter((inbox) => inbox.member === member)
+    return inboxes.find((inbox) => inbox.session === session) ?? inboxes.find((inbox) => inbox.session === undefined)
   }
 
   movedSince(order: number, { mesh, session, member }: Omit<Move, "order">, until = Number.POSITIVE_INFINITY): boolean {

@@ -5,8 +5,9 @@
  */
 import { type Connection, ConnectionClosed, DialFailed, Dialer } from "@claudemesh/client/connection/Dialer"
 import type { ServerSocket } from "@claudemesh/broker/connection/ServerSocket"
-import { Cause, Clock, Effect, Queue, type Scope } from "effect"
+import { Cause, type Clock, Duration, Effect, Queue, type Scope } from "effect"
 import type { Chance } from "./Chance.ts"
+import type { Gate } from "./Gate.ts"
 
 const abnormal = 1006
 
@@ -24,8 +25,6 @@ export class Link {
   deafServer = false
   deafClient = false
   latencyMillis = 1
-  /** The process that dialled it. */
-  owner = 0
   /** The client's side closed it properly. */
   goodbye = false
   /** What it said first. */
@@ -36,6 +35,7 @@ export class Link {
   constructor(
     readonly fromClient: Queue.Queue<string | undefined, Cause.Done>,
     readonly toClient: Queue.Queue<string, ConnectionClosed>,
+    readonly client: NetworkProcess,
   ) {}
 
   /** Both ends lose it; what was under way is gone. */
@@ -51,8 +51,22 @@ export class Link {
   }
 
   endClient(code: number, reason: string): void {
-    Queue.failCauseUnsafe(this.toClient, Cause.fail(new ConnectionClosed({ code, reason })))
+    this.client.gate.through(() =>
+      Queue.failCauseUnsafe(this.toClient, Cause.fail(new ConnectionClosed({ code, reason }))),
+    )
   }
+
+  giveClient(text: string): void {
+    this.client.gate.through(() => Queue.offerUnsafe(this.toClient, text))
+  }
+}
+
+/** A process as the network sees it. */
+export interface NetworkProcess {
+  readonly number: number
+  /** What it would say after it was killed, nobody hears. */
+  readonly lives: () => boolean
+  readonly gate: Gate
 }
 
 export class Network {
@@ -64,19 +78,22 @@ export class Network {
 
   constructor(
     readonly chance: Chance,
+    readonly clock: Clock.Clock,
     readonly accept: Accept,
     /** What becomes of a text that a client sends: the same for the same text. */
     readonly onWire: (text: string) => string = (text) => text,
   ) {}
 
-  /** The network of one process: what it does when it ends by itself, it does not do when it is killed. */
-  dialer(owner: number, lives: () => boolean): typeof Dialer.Service {
-    return Dialer.of({ dial: (url) => this.#dial(url, owner, lives) })
+  /** The network of one process. */
+  dialer(client: NetworkProcess): typeof Dialer.Service {
+    return Dialer.of({ dial: (url) => this.#dial(url, client) })
   }
 
   /** The process has a link that carries what is sent, both ways. */
-  isSound(owner: number): boolean {
-    return [...this.links].some((link) => link.owner === owner && link.open && !link.deafClient && !link.deafServer)
+  isSound(process: number): boolean {
+    return [...this.links].some(
+      (link) => link.client.number === process && link.open && !link.deafClient && !link.deafServer,
+    )
   }
 
   /** Everything works again: links that lie are cut, new ones are quick. */
@@ -91,14 +108,13 @@ export class Network {
     function* (
       this: Network,
       url: string,
-      owner: number,
-      lives: () => boolean,
+      client: NetworkProcess,
     ): Effect.fn.Return<Connection, DialFailed, Scope.Scope> {
       const link = new Link(
         yield* Queue.unbounded<string | undefined, Cause.Done>(),
         yield* Queue.unbounded<string, ConnectionClosed>(),
+        client,
       )
-      link.owner = owner
       link.latencyMillis = this.chance.between(this.latency.least, this.latency.most)
       yield* Effect.sleep(link.latencyMillis)
       const up = yield* this.#direction(link)
@@ -121,14 +137,13 @@ export class Network {
       return {
         incoming: link.toClient,
         send: (text) => {
-          if (!link.open) return false
+          if (!link.open || !client.lives()) return false
           link.hello ??= text
           link.inject(this.onWire(text))
           return true
         },
         close: (code) => {
-          // What a process that was killed would have said, nobody hears.
-          if (!lives()) return
+          if (!client.lives()) return
           if (code === 1000) link.goodbye = true
           if (link.open && link.deafServer) this.#halfOpen.add(link)
           else if (link.open) link.endServer()
@@ -142,13 +157,15 @@ export class Network {
   /** One direction: what is put in comes out after the link's latency, in order. */
   readonly #direction = Effect.fnUntraced(
     function* (this: Network, link: Link) {
-      const clock = yield* Clock.Clock
+      const { clock } = this
       const pipe = yield* Queue.unbounded<Timed>()
       yield* Effect.forkScoped(
         Effect.forever(
           Effect.flatMap(Queue.take(pipe), ({ atMillis, deliver }) =>
             Effect.andThen(
-              Effect.suspend(() => Effect.sleep(Math.max(0, atMillis - clock.currentTimeMillisUnsafe()))),
+              Effect.suspend(() =>
+                clock.sleep(Duration.millis(Math.max(0, atMillis - clock.currentTimeMillisUnsafe()))),
+              ),
               Effect.sync(() => {
                 if (link.open) deliver()
               }),
@@ -174,7 +191,7 @@ const serverEnd = (link: Link, down: (deliver: () => void) => void): ServerSocke
     send: (text) => {
       if (closed) return
       down(() => {
-        if (!link.deafClient) Queue.offerUnsafe(link.toClient, text)
+        if (!link.deafClient) link.giveClient(text)
       })
     },
     close: (code, reason) => {

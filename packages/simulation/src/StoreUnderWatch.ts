@@ -1,5 +1,5 @@
 /**
- * The store as one life of the broker sees it: it fails and is slow, before and after a commit took effect, and the
+ * The store as one incarnation of the broker sees it: it fails and is slow, before and after a commit took effect, and the
  * broker can die between any two of those. What a commit really did is written into the history, which is how the
  * checkers know what was promised.
  */
@@ -17,9 +17,9 @@ export interface StoreFaults {
   readonly slow: number
 }
 
-export const noFaults: StoreFaults = { failsBefore: 0, failsAfter: 0, crashesBefore: 0, crashesAfter: 0, slow: 0 }
+export const noStoreFaults: StoreFaults = { failsBefore: 0, failsAfter: 0, crashesBefore: 0, crashesAfter: 0, slow: 0 }
 
-export const faultyOdds: StoreFaults = {
+export const storeFaults: StoreFaults = {
   failsBefore: 0.02,
   failsAfter: 0.02,
   crashesBefore: 0.003,
@@ -95,7 +95,7 @@ export const storeUnderWatch = (
           expiresAtMillis: message.expiresAtMillis,
           order,
         }
-        history.accepted.set(message.messageId, accepted)
+        history.accept(accepted)
         return onAccepted(accepted)
       }
       case "Consume": {

@@ -6,6 +6,7 @@
  */
 import { Clock, Duration, Effect, Exit, Layer } from "effect"
 import { Scheduler } from "effect/Scheduler"
+import { Gate } from "./Gate.ts"
 
 interface Sleeper {
   readonly atMillis: number
@@ -45,9 +46,13 @@ export class VirtualTime {
     })
   }
 
-  /** A clock that is `offsetMillis()` ahead: what it measures goes at the same pace, what it shows can jump. */
-  clock(offsetMillis: () => number = () => 0): Clock.Clock {
-    const wallMillis = () => this.#nowMillis + offsetMillis()
+  /**
+   * A clock that is `offsetMillis()` ahead: what it measures goes at the same pace, what it shows can jump. Who sleeps by
+   * it wakes when the gate is open.
+   */
+  clock(offsetMillis: () => number = () => 0, gate: Gate = new Gate()): Clock.Clock {
+    // Whole ones, as the system's clock shows them.
+    const wallMillis = () => Math.floor(this.#nowMillis + offsetMillis())
     const wallNanos = () => BigInt(Math.round(wallMillis())) * nanosPerMilli
     const monotonicNanos = () => BigInt(Math.round(this.#nowMillis)) * nanosPerMilli
     return {
@@ -57,7 +62,7 @@ export class VirtualTime {
       currentTimeNanos: Effect.sync(wallNanos),
       monotonicTimeNanosUnsafe: monotonicNanos,
       monotonicTimeNanos: Effect.sync(monotonicNanos),
-      sleep: (duration) => this.#sleep(Duration.toMillis(duration)),
+      sleep: (duration) => this.#sleep(Duration.toMillis(duration), gate),
     }
   }
 
@@ -78,14 +83,14 @@ export class VirtualTime {
     }),
   }
 
-  #sleep(millis: number): Effect.Effect<void> {
+  #sleep(millis: number, gate: Gate): Effect.Effect<void> {
     if (!(millis > 0)) return Effect.yieldNow
     if (millis === Number.POSITIVE_INFINITY) return Effect.never
     return Effect.callback<void>((resume) => {
       const sleeper: Sleeper = {
         atMillis: this.#nowMillis + millis,
         order: ++this.#sleeps,
-        wake: () => resume(Exit.void),
+        wake: () => gate.through(() => resume(Exit.void)),
       }
       const later = this.#sleepers.findIndex(({ atMillis }) => atMillis > sleeper.atMillis)
       this.#sleepers.splice(later === -1 ? this.#sleepers.length : later, 0, sleeper)

@@ -7,7 +7,7 @@ import { parseArgs } from "node:util"
 import { Effect } from "effect"
 import { commandOf, shrink } from "./shrink.ts"
 import { simulate, stepsDefault } from "./simulate.ts"
-import { kindsOfTrouble } from "./Trouble.ts"
+import { kindsOfFault } from "./FaultInjection.ts"
 
 const { values } = parseArgs({
   options: {
@@ -24,8 +24,8 @@ const { values } = parseArgs({
 
 const without = new Set(values.without.split(",").filter((kind) => kind !== ""))
 for (const kind of without) {
-  if (kindsOfTrouble.includes(kind)) continue
-  console.error(`there is no ${kind}; there are: ${kindsOfTrouble.join(", ")}`)
+  if (kindsOfFault.includes(kind)) continue
+  console.error(`there is no ${kind}; there are: ${kindsOfFault.join(", ")}`)
   process.exit(2)
 }
 const options = { steps: Number(values.steps), without, realCrypto: values["real-crypto"] }

@@ -1,10 +1,10 @@
 /**
- * A failing run made smaller: kinds of trouble are left out and steps are taken away for as long as something still
+ * A failing run made smaller: kinds of fault are left out and steps are taken away for as long as something still
  * breaks. What is left is a command that a person can follow.
  */
 import { Effect } from "effect"
 import { type Report, simulate, stepsDefault } from "./simulate.ts"
-import { kindsOfTrouble } from "./Trouble.ts"
+import { kindsOfFault } from "./FaultInjection.ts"
 
 export interface Shrunk {
   readonly report: Report
@@ -35,7 +35,7 @@ export const shrink = Effect.fnUntraced(function* (failed: Shrunk, mayGoOn: () =
   })
 
   yield* fewerSteps
-  for (const kind of kindsOfTrouble) {
+  for (const kind of kindsOfFault) {
     if (!best.without.has(kind)) yield* attempt(best.steps, new Set([...best.without, kind]))
   }
   yield* fewerSteps

@@ -10,16 +10,16 @@ import { sqlMessageStore } from "@claudemesh/broker/store/sql/SqlMessageStore"
 import { Sodium } from "@claudemesh/client/keys/Sodium"
 import { Effect, Fiber, Layer, Random, References } from "effect"
 import { Chance } from "./Chance.ts"
-import { peace } from "./Peace.ts"
+import { quiesce } from "./Quiesce.ts"
 import { plainEd25519, plainSodium } from "./PlainCrypto.ts"
-import { trouble } from "./Trouble.ts"
+import { injectFaults } from "./FaultInjection.ts"
 import { VirtualTime } from "./VirtualTime.ts"
-import { makeWorld } from "./World.ts"
+import { makeCluster } from "./Cluster.ts"
 
 export interface RunOptions {
-  /** How much trouble. */
+  /** How many steps of the first part. */
   readonly steps?: number
-  /** Kinds of trouble that are left out. */
+  /** Kinds of fault that are left out. */
   readonly without?: ReadonlySet<string>
   /** With the real curves: slower. */
   readonly realCrypto?: boolean
@@ -82,11 +82,11 @@ const failedReport = (seed: number, time: VirtualTime, defect: unknown): Report 
 })
 
 const run = Effect.fnUntraced(function* (seed: number, chance: Chance, time: VirtualTime, options: RunOptions) {
-  const world = yield* makeWorld(time, chance, options.realCrypto === true ? Ed25519.layer : plainEd25519)
-  yield* trouble(world, { steps: options.steps ?? stepsDefault, without: options.without ?? new Set() })
-  const problems = yield* peace(world)
-  yield* world.stop
-  const { history } = world
+  const cluster = yield* makeCluster(time, chance, options.realCrypto === true ? Ed25519.layer : plainEd25519)
+  yield* injectFaults(cluster, { steps: options.steps ?? stepsDefault, without: options.without ?? new Set() })
+  const problems = yield* quiesce(cluster)
+  yield* cluster.stop
+  const { history } = cluster
   const sent = [...history.sent.values()]
   const report: Report = {
     seed,
@@ -94,7 +94,7 @@ const run = Effect.fnUntraced(function* (seed: number, chance: Chance, time: Vir
     history: history.lines,
     sent: sent.length,
     acked: sent.filter(({ outcome }) => outcome === "acked").length,
-    shown: history.handOvers.length,
+    shown: history.views.length,
     virtualMillis: time.nowMillis,
   }
   return report

@@ -1,20 +1,18 @@
 /**
- * Holds a finished run against what was promised about messages. It knows nothing of how the broker works: it reads
- * what the agents did and saw, and what the store took (who a message was for, and in which order).
+ * Holds a finished run against what was promised about messages. It knows nothing of how the broker and the clients work: it reads
+ * what was seen by whom, and what the store took (who a message was for, and in which order).
  */
-import { type AcceptedMessage, type HandOver, type History, type Inbox, inboxKey } from "../History.ts"
+import { type AcceptedMessage, type History, type Inbox, inboxKey, type View } from "../History.ts"
 
 export interface Circumstances {
   readonly history: History
   /** The latest that the broker's clock ever showed: what expires later than that had no reason to. */
   readonly latestMillis: number
-  /** Processes that live at the end. */
-  readonly living: ReadonlySet<number>
-  /** Sessions that will never be there again, as inboxes. */
+  /** Sessions that nobody has at the end, as inboxes. */
   readonly gone: ReadonlySet<string>
 }
 
-const groupBy = <A>(items: Iterable<A>, key: (item: A) => string): Map<string, Array<A>> => {
+export const groupBy = <A>(items: Iterable<A>, key: (item: A) => string): Map<string, Array<A>> => {
   const groups = new Map<string, Array<A>>()
   for (const item of items) {
     const name = key(item)
@@ -29,15 +27,20 @@ export const isGroup = (target: string): boolean => /^(\*|#|tag:)/.test(target)
 
 /** What is wrong with the run; nothing when it kept its word. */
 export const checkDelivery = (run: Circumstances): ReadonlyArray<string> => {
-  const shown = groupBy(run.history.handOvers, ({ member, messageId }) => `${messageId} ${member}`)
+  const seen = groupBy(run.history.views, ({ member, messageId }) => `${messageId} ${member}`)
   return [
     ...forgottenMessages(run),
-    ...unansweredMessages(run),
     ...strayMessages(run),
     ...[...run.history.accepted.values()].flatMap((accepted) =>
       [...groupBy(accepted.recipients, ({ member }) => member)].flatMap(([member, inboxes]) => {
-        const shows = shown.get(`${accepted.messageId} ${member}`) ?? []
-        return [...lost(run, accepted, inboxes, shows), ...repeated(run, accepted, inboxes, shows)]
+        const views = seen.get(`${accepted.messageId} ${member}`) ?? []
+        return [
+          ...lost(run, accepted, inboxes, views),
+          ...repeated(accepted, inboxes, views),
+          ...unfounded(run, views),
+          ...shownAfterAll(run, accepted, views),
+          ...misplaced(run, accepted, inboxes, views),
+        ]
       }),
     ),
     ...overtakenMessages(run),
@@ -49,26 +52,35 @@ const forgottenMessages = ({ history }: Circumstances): ReadonlyArray<string> =>
     outcome === "acked" && !history.accepted.has(messageId) ? [`${messageId} was acked and never stored`] : [],
   )
 
-/** A process that lives gets an answer to all it sent. */
-const unansweredMessages = ({ history, living }: Circumstances): ReadonlyArray<string> =>
-  [...history.sent.values()].flatMap(({ messageId, outcome, process }) =>
-    outcome === undefined && living.has(process) ? [`${messageId} was never answered, and its sender lives`] : [],
-  )
-
 /** Shown to somebody it was not meant for, in another mesh, or as another text than was sent. */
 const strayMessages = ({ history }: Circumstances): ReadonlyArray<string> =>
-  history.handOvers.flatMap((handOver) => {
-    const { member, mesh, messageId, session, text } = handOver
-    const sent = history.sent.get(messageId)
+  [...groupBy(history.views, ({ messageId, process }) => `${process} ${messageId}`).values()].flatMap((views) => {
+    const [view] = views
+    if (view === undefined) return []
+    const { member, mesh, messageId } = view
+    const text = textOf(views)
+    const sent = history.sent.get(messageId) ?? history.attempts.get(text ?? "")
     const accepted = history.accepted.get(messageId)
-    if (sent === undefined || accepted === undefined) return [`${messageId} was shown and never sent`]
-    if (sent.mesh !== mesh) return [`${messageId} was shown in another mesh`]
+    if (accepted === undefined || (sent === undefined && text !== undefined))
+      return [`${messageId} was shown and never sent`]
+    if (accepted.mesh !== mesh || (sent !== undefined && sent.mesh !== mesh))
+      return [`${messageId} was shown in another mesh`]
     const inboxes = accepted.recipients.filter((inbox) => inbox.member === member)
     if (inboxes.length === 0) return [`${messageId} was shown to a member that it was not for`]
-    if (!isGroup(accepted.target) && inboxes.every((inbox) => inbox.session !== undefined && inbox.session !== session))
+    if (!isGroup(accepted.target) && inboxes.every((inbox) => inbox.session !== undefined && !isAt(view, inbox)))
       return [`${messageId} was shown to another session`]
-    return text === sent.text ? [] : [`${messageId} was shown as ${String(text)}`]
+    return text === undefined || history.attempts.has(text) ? [] : [`${messageId} was shown as ${text}`]
   })
+
+/** Of one process: undefined where it has not seen all of it. */
+const textOf = (views: ReadonlyArray<View>): string | undefined => {
+  const parts = new Map(views.map(({ part, text }) => [part, text]))
+  const texts = Array.from({ length: views[0]?.parts ?? 0 }, (_, index) => parts.get(index + 1))
+  return texts.includes(undefined) ? undefined : texts.join("")
+}
+
+/** The process had this session, when it saw it or before. */
+const isAt = ({ host, session }: View, inbox: Inbox): boolean => inbox.session === session || inbox.session === host
 
 const movedAway = ({ history }: Circumstances, { mesh, order }: AcceptedMessage, inbox: Inbox, until?: number) =>
   inbox.session === undefined ||
@@ -79,50 +91,82 @@ const lost = (
   run: Circumstances,
   accepted: AcceptedMessage,
   inboxes: ReadonlyArray<Inbox>,
-  shows: ReadonlyArray<HandOver>,
+  views: ReadonlyArray<View>,
 ): ReadonlyArray<string> => {
   if (accepted.expiresAtMillis <= run.latestMillis) return []
+  const whole = [...groupBy(views, ({ process }) => `${process}`).values()].flatMap((all) =>
+    textOf(all) === undefined ? [] : all.slice(0, 1),
+  )
   return inboxes.flatMap((inbox) => {
-    if (shows.some(({ session }) => inbox.session === undefined || session === inbox.session)) return []
+    if (whole.some((view) => inbox.session === undefined || isAt(view, inbox))) return []
     if (!isGroup(accepted.target) && run.gone.has(inboxKey(accepted.mesh, inbox.member, inbox.session))) return []
     // What its member has already is not kept for it: another of its sessions was shown it, or sent it.
-    const isKnown = shows.length > 0 || inbox.member === accepted.sender
+    const isKnown = whole.length > 0 || inbox.member === accepted.sender
     if (isGroup(accepted.target) && isKnown && movedAway(run, accepted, inbox)) return []
     return [`${accepted.messageId} was accepted for ${inbox.member}/${inbox.session ?? ""} and is lost`]
   })
 }
 
-/**
- * One process never shows a message twice. Otherwise an agent that is shown it a second time is told so, if both leased
- * it before, as a client should; and a session that was not in the audience gets it only in the place of one that was.
- */
+/** Which of the member's inboxes somebody who saw it had it from; undefined where it was moved there. */
+const inboxOf = (inboxes: ReadonlyArray<Inbox>, { host, session }: View): Inbox | undefined =>
+  inboxes.find((inbox) => inbox.session === session) ??
+  inboxes.find((inbox) => inbox.session === host) ??
+  inboxes.find((inbox) => inbox.session === undefined)
+
+/** Of one delivery no two see it who are not told that somebody may have seen it before. */
 const repeated = (
+  { messageId }: AcceptedMessage,
+  inboxes: ReadonlyArray<Inbox>,
+  views: ReadonlyArray<View>,
+): ReadonlyArray<string> => {
+  const unmarked = views.filter(({ redelivered }) => !redelivered)
+  const byPart = groupBy(unmarked, ({ part }) => `${part}`)
+  const bySession = groupBy(unmarked, (view) => `${view.part} ${inboxOf(inboxes, view)?.session ?? "?"}`)
+  const isTooOften = [...byPart.values()].some((all) => all.length > inboxes.length)
+  const isTwiceAtOne = [...bySession].some(([where, all]) => all.length > 1 && !where.endsWith("?"))
+  return isTooOften || isTwiceAtOne ? [`${messageId} was shown again and not marked redelivered`] : []
+}
+
+/** Who is told that it may have been seen before was pushed it so, or its own process has given it to the host before. */
+const unfounded = ({ history }: Circumstances, views: ReadonlyArray<View>): ReadonlyArray<string> =>
+  views
+    .filter(
+      ({ answered, messageId, part, process, redelivered }) =>
+        redelivered &&
+        !history.pushes.some((push) => push.messageId === messageId && push.redelivered) &&
+        !history.given.some(
+          (one) => one.messageId === messageId && one.part === part && one.process === process && one.order < answered,
+        ),
+    )
+    .map(({ messageId }) => `${messageId} was shown as redelivered, and nobody was given it before`)
+
+/** What a machine has written down as shown, to whoever it was, nobody sees there who begins to look later. */
+const shownAfterAll = (
+  { history }: Circumstances,
+  { messageId, target }: AcceptedMessage,
+  views: ReadonlyArray<View>,
+): ReadonlyArray<string> => {
+  if (isGroup(target)) return []
+  const confirmed = history.confirmed.filter((one) => one.messageId === messageId)
+  return views
+    .filter(({ asked, machine, member }) =>
+      confirmed.some(
+        (one) => one.machine === machine && one.member === member && one.written !== undefined && one.written < asked,
+      ),
+    )
+    .map(({ session }) => `${messageId} was shown to ${session}, and its machine had shown it`)
+}
+
+/** A session that was not in the audience gets a message only in the place of one that was. */
+const misplaced = (
   run: Circumstances,
   accepted: AcceptedMessage,
   inboxes: ReadonlyArray<Inbox>,
-  shows: ReadonlyArray<HandOver>,
+  views: ReadonlyArray<View>,
 ): ReadonlyArray<string> => {
   const { mesh, messageId, seq } = accepted
-  if (new Set(shows.map(({ process }) => process)).size < shows.length)
-    return [`${messageId} was shown twice by one process`]
-  const isLeased = ({ member, session }: HandOver) =>
-    run.history.leases.some(
-      (lease) => lease.messageId === messageId && lease.member === member && lease.session === session,
-    )
-  const leased = shows.filter(isLeased)
-  const certain = leased.filter(({ redelivered }) => !redelivered)
-  if (shows.some(({ redelivered }) => redelivered) && !run.history.leaseAsked.has(messageId))
-    return [`${messageId} was marked redelivered, and no session was ever about to show it`]
-  if (certain.length > inboxes.length) return [`${messageId} was shown again and not marked redelivered`]
-  if (new Set(certain.map(({ session }) => session)).size < certain.length)
-    return [`${messageId} was shown again by one session and not marked redelivered`]
-  // With one inbox the first one shows it first: whoever is shown it later is told that it may be late.
-  const unmarked = inboxes.length > 1 ? undefined : leased.slice(1).find(({ redelivered }) => !redelivered)
-  if (unmarked !== undefined)
-    return [`${messageId} was shown to ${unmarked.session} after another, and not marked redelivered`]
-  const owned = new Set(inboxes.map(({ session }) => session))
-  return shows
-    .filter(({ session }) => !owned.has(session) && !owned.has(undefined))
+  return views
+    .filter((view) => !inboxes.some((inbox) => inbox.session === undefined || isAt(view, inbox)))
     .flatMap(({ member, order, session }) => {
       const held = inboxes.find((inbox) => {
         const consumed = run.history.consumed.get(`${inboxKey(mesh, member, inbox.session)} ${seq}`)
@@ -134,27 +178,31 @@ const repeated = (
     })
 }
 
-/** For one sender, recipient and priority a process shows first deliveries in the order they were accepted in. */
+/** For one sender, recipient and priority a process gives first deliveries in the order they were accepted in. */
 const overtakenMessages = (run: Circumstances): ReadonlyArray<string> => {
   const { history } = run
   const pushed = groupBy(history.pushes, ({ messageId }) => messageId)
-  const inOrder = history.handOvers.flatMap((handOver) => {
-    const accepted = history.accepted.get(handOver.messageId)
-    const sent = history.sent.get(handOver.messageId)
-    if (handOver.redelivered || accepted === undefined || sent === undefined) return []
-    const inbox = accepted.recipients.find(
-      ({ member, session }) => member === handOver.member && (session === undefined || session === handOver.session),
-    )
-    // Where a message stands that was moved is not promised.
-    if (inbox === undefined || (inbox.session !== undefined && movedAway(run, accepted, inbox))) return []
-    // Nor where one stands that was pushed before, to a session that was lost or had to give it back.
-    const pushes = (pushed.get(handOver.messageId) ?? []).filter(
-      ({ member, session }) => member === handOver.member && (inbox.session === undefined || session === inbox.session),
-    )
-    if (pushes.length > 1) return []
-    const lane = `${handOver.process} ${inbox.session ?? ""} ${sent.from} ${sent.to} ${sent.priority}`
-    return [{ lane, messageId: handOver.messageId, seq: accepted.seq }]
-  })
+  const inOrder = history.views
+    .filter(({ part, redelivered }) => part === 1 && !redelivered)
+    .toSorted((left, right) => left.answered - right.answered)
+    .flatMap((view) => {
+      const accepted = history.accepted.get(view.messageId)
+      const sent = history.sent.get(view.messageId)
+      if (accepted === undefined || sent === undefined) return []
+      const inbox = accepted.recipients.find(
+        (one) => one.member === view.member && (one.session === undefined || isAt(view, one)),
+      )
+      // Where a message stands that was moved is not promised.
+      if (inbox === undefined || (inbox.session !== undefined && movedAway(run, accepted, inbox))) return []
+      // Nor where one stands that was pushed before, to a session that was lost or had to give it back, or that its
+      // agent took and did not want.
+      const pushes = (pushed.get(view.messageId) ?? []).filter(
+        ({ member, session }) => member === view.member && (inbox.session === undefined || session === view.session),
+      )
+      if (pushes.length > 1 || history.released.has(view.messageId)) return []
+      const lane = `${view.process} ${inbox.session ?? ""} ${sent.from} ${sent.to} ${sent.priority}`
+      return [{ lane, messageId: view.messageId, seq: accepted.seq }]
+    })
   return [...groupBy(inOrder, ({ lane }) => lane).values()].flatMap((all) => {
     let last = 0
     for (const { messageId, seq } of all) {

@@ -5,7 +5,7 @@
 import type { Label } from "@claudemesh/domain/Ids"
 import type { Channel, Peer } from "@claudemesh/domain/wire/BrokerFrame"
 import { type AcceptedMessage, inboxKey } from "../History.ts"
-import type { Slot } from "../Slot.ts"
+import type { Session } from "../Sessions.ts"
 
 const difference = (what: string, said: ReadonlyArray<string>, true_: ReadonlyArray<string>): ReadonlyArray<string> => [
   ...said.filter((one) => !true_.includes(one)).map((one) => `${what}: the broker says ${one}, and it is not so`),
@@ -13,29 +13,28 @@ const difference = (what: string, said: ReadonlyArray<string>, true_: ReadonlyAr
   ...(new Set(said).size < said.length ? [`${what}: the broker says something twice`] : []),
 ]
 
-/** `all`: the live slots of one mesh. */
+/** `all`: the live sessions of one mesh. */
 export const checkPeers = (
   peers: ReadonlyArray<Pick<Peer, "memberId" | "sessionId" | "attached">>,
-  all: ReadonlyArray<Slot>,
+  all: ReadonlyArray<Session>,
 ): ReadonlyArray<string> =>
   difference(
     "peers",
     peers.map(({ attached, memberId, sessionId }) => `${memberId}/${sessionId}${attached ? "" : " (cut off)"}`),
-    all.map(({ membership, sessionId }) => `${membership.memberId}/${sessionId}`),
+    all.map(({ id, member }) => `${member}/${id}`),
   )
 
-const isIn = (slot: Slot, channel: Label): boolean => slot.channels.get(channel)?.state === "in"
+const isIn = ({ channels }: Session, channel: Label): boolean => channels.get(channel)?.state === "in"
 
-/** `gone`: for each channel, the members that are still in it by a session that ended for good. */
 export const checkChannels = (
   channels: ReadonlyArray<Channel>,
-  asker: Slot,
-  all: ReadonlyArray<Slot>,
+  asker: Session,
+  all: ReadonlyArray<Session>,
   names: ReadonlyArray<Label>,
 ): ReadonlyArray<string> =>
   names.flatMap((name) => {
     const said = channels.find(({ channel }) => channel === name)
-    const sessions = all.filter((slot) => isIn(slot, name)).length
+    const sessions = all.filter((session) => isIn(session, name)).length
     const joined = isIn(asker, name)
     return (said?.sessions ?? 0) === sessions && (said?.joined ?? false) === joined
       ? []
@@ -44,23 +43,21 @@ export const checkChannels = (
         ]
   })
 
-/** Who a message to this group reaches when every slot is live. */
+/** Who a message to this group reaches when these are all that are live. */
 export const checkAudience = (
   { mesh, recipients, target }: AcceptedMessage,
-  sender: Slot,
-  all: ReadonlyArray<Slot>,
+  sender: Session,
+  all: ReadonlyArray<Session>,
 ): ReadonlyArray<string> => {
-  const takes = (slot: Slot): boolean => {
+  const takes = (session: Session): boolean => {
     if (target === "*") return true
     if (target.startsWith("#"))
-      return [...slot.channels.keys()].some((name) => target === `#${name}` && isIn(slot, name))
-    return slot.tags.some((tag) => target === `tag:${tag}`)
+      return [...session.channels.keys()].some((name) => target === `#${name}` && isIn(session, name))
+    return session.tags.some((tag) => target === `tag:${tag}`)
   }
   return difference(
     `audience of ${target}`,
     recipients.map(({ member, session }) => inboxKey(mesh, member, session)),
-    all
-      .filter((slot) => slot !== sender && takes(slot))
-      .map(({ membership, sessionId }) => inboxKey(mesh, membership.memberId, sessionId)),
+    all.filter((session) => session !== sender && takes(session)).map(({ id, member }) => inboxKey(mesh, member, id)),
   )
 }

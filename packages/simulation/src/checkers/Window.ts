@@ -3,10 +3,11 @@
  * allowed, none twice while it is unacked, none of another mesh, nothing that the session's status keeps back, and no
  * second hello. What is refused with "nothing was stored" is counted for the run.
  */
-import type { MemberId, MeshId, MessageId, PublicKey, SessionId } from "@claudemesh/domain/Ids"
+import type { Label, MemberId, MeshId, MessageId, PublicKey, SessionId } from "@claudemesh/domain/Ids"
 import { messageIdOf } from "@claudemesh/domain/trust/MessageIdentity"
 import { ClientMessageId } from "@claudemesh/domain/Ids"
 import type { History } from "../History.ts"
+import type { LeaseHolder, Leases } from "./Leases.ts"
 
 interface SeenFrame {
   readonly type: string
@@ -21,6 +22,10 @@ interface SeenFrame {
   readonly status?: string
   readonly priority?: string
   readonly code?: string
+  readonly instance?: string
+  readonly redelivered?: boolean
+  readonly transient?: boolean
+  readonly tags?: ReadonlyArray<Label>
 }
 
 /** Refusals that promise that nothing was stored. */
@@ -56,6 +61,26 @@ export interface Greeted {
   readonly member: MemberId
   readonly key: PublicKey
   readonly session: SessionId
+  /** Of one process. */
+  readonly instance: string | undefined
+  readonly isTransient: boolean
+  readonly tags: ReadonlyArray<Label>
+}
+
+export interface WindowOptions {
+  readonly history: History
+  readonly refusals: Refusals
+  readonly leases: Leases
+  /** The broker's own time. */
+  readonly nowMillis: () => number
+  readonly workingTtlMillis: number
+  /** How long another process is silent before its session may be taken from it. */
+  readonly instanceSilentMillis: number
+  readonly broken: (what: string) => void
+  readonly pushed: (messageId: MessageId) => void
+  readonly attached: (who: Greeted) => void
+  /** All of this incarnation of the broker. */
+  readonly others: () => Iterable<Window>
 }
 
 export class Window {
@@ -68,24 +93,34 @@ export class Window {
   #closedUntilMillis = Number.NEGATIVE_INFINITY
   readonly #pulls = new Set<string>()
   readonly #unacked = new Set<MessageId>()
-  readonly #leased = new Set<MessageId>()
 
-  constructor(
-    readonly options: {
-      readonly history: History
-      readonly refusals: Refusals
-      /** The broker's own time. */
-      readonly nowMillis: () => number
-      readonly workingTtlMillis: number
-      readonly broken: (what: string) => void
-      readonly pushed: (messageId: MessageId) => void
-      readonly attached: (who: Greeted) => void
-    },
-  ) {}
+  #heardAtMillis = 0
+  #leases: LeaseHolder | undefined
+  isClosed = false
+
+  constructor(readonly options: WindowOptions) {}
+
+  /** What it has and has not acked; of that, what it has leased. */
+  get unacked(): ReadonlySet<MessageId> {
+    return this.#unacked
+  }
+
+  get leased(): ReadonlySet<MessageId> {
+    return this.#leases?.granted ?? new Set()
+  }
+
+  /** Whatever its client still says, or is told, means nothing. */
+  closed(): void {
+    this.isClosed = true
+    if (this.#leases !== undefined) this.options.leases.closed(this.#leases)
+  }
 
   received(text: string | undefined): void {
     if (this.#hellos > 1) this.options.broken("the broker went on with a connection that said hello twice")
     const frame: SeenFrame = JSON.parse(text ?? "{}")
+    this.#heardAtMillis = this.options.nowMillis()
+    const { messageIds = [], id = "" } = frame
+    const leases = this.#leases
     switch (frame.type) {
       case "hello":
         this.#hellos += 1
@@ -94,64 +129,107 @@ export class Window {
         this.#hello = helloOf(frame)
         return
       case "client_ack":
-        for (const messageId of frame.messageIds ?? []) {
+        for (const messageId of messageIds) {
           this.#unacked.delete(messageId)
-          this.#leased.delete(messageId)
+          this.#checkAck(messageId)
         }
+        if (leases !== undefined) this.options.leases.acked(leases, messageIds)
         return
       case "lease":
-        for (const messageId of frame.messageIds ?? []) this.options.history.leaseAsked.add(messageId)
+        if (leases !== undefined) this.options.leases.asked(leases, id, messageIds)
         return
       case "release":
-        for (const messageId of frame.messageIds ?? []) this.#leased.delete(messageId)
+        for (const messageId of messageIds) this.options.history.released.add(messageId)
+        if (leases !== undefined) this.options.leases.released(leases, messageIds)
         return
       case "pull":
-        this.#pulls.add(frame.id ?? "")
+        this.#pulls.add(id)
         return
       case "set_status":
         // From here to the answer either status may be in force.
         this.#closedUntilMillis = Number.NEGATIVE_INFINITY
-        this.#asked.set(frame.id ?? "", frame.status ?? "")
+        this.#asked.set(id, frame.status ?? "")
         return
       case "send": {
-        const id = this.#messageIdOf(frame)
-        if (id !== undefined) this.options.refusals.came(id)
+        const messageId = this.#messageIdOf(frame)
+        if (messageId !== undefined) this.options.refusals.came(messageId)
       }
     }
   }
 
   sent(text: string): void {
     const frame: SeenFrame = JSON.parse(text)
+    const { messageIds = [] } = frame
+    if (this.isClosed && frame.type !== "leased" && frame.type !== "error") return
     switch (frame.type) {
       case "hello_ack":
         this.greeted = this.#hello
-        if (this.greeted !== undefined) this.options.attached(this.greeted)
-        return
+        if (this.greeted === undefined) return
+        this.#checkPlace(this.greeted)
+        this.#leases = this.options.leases.holderFor(this.greeted)
+        return this.options.attached(this.greeted)
       case "ok":
         return this.#answered(frame, true)
       case "error":
+        if (this.#leases !== undefined) this.options.leases.answered(this.#leases, frame.id ?? "", [])
+        if (frame.code === "session_in_use") this.#checkInUse()
         return this.#answered(frame, false)
       case "push":
         return this.#pushed(frame)
       case "leased":
-        for (const messageId of frame.messageIds ?? []) this.#granted(messageId)
-        return
+        return this.#granted(frame.id ?? "", messageIds)
       case "recalled":
-        for (const messageId of frame.messageIds ?? []) this.#recalled(messageId)
+        for (const messageId of messageIds) this.#recalled(messageId)
     }
   }
 
-  #granted(messageId: MessageId): void {
-    const { broken, history } = this.options
-    if (!this.#unacked.has(messageId)) return broken(`${messageId} was granted to a session that does not have it`)
-    this.#leased.add(messageId)
-    if (this.greeted !== undefined) history.leases.push({ messageId, ...this.greeted })
+  #granted(id: string, messageIds: ReadonlyArray<MessageId>): void {
+    for (const messageId of messageIds) {
+      if (this.#unacked.has(messageId)) continue
+      this.options.broken(`${messageId} was granted to a session that does not have it`)
+    }
+    if (this.#leases !== undefined) this.options.leases.answered(this.#leases, id, messageIds)
   }
 
   #recalled(messageId: MessageId): void {
     const { broken } = this.options
     if (!this.#unacked.delete(messageId)) broken(`${messageId} was recalled from a session that does not have it`)
-    if (this.#leased.has(messageId)) broken(`${messageId} was recalled from a session that has leased it`)
+    if (this.leased.has(messageId)) broken(`${messageId} was recalled from a session that has leased it`)
+  }
+
+  #checkAck(messageId: MessageId): void {
+    const { broken, history } = this.options
+    const isConfirmed = history.confirmed.some(
+      (one) => one.messageId === messageId && one.member === this.greeted?.member,
+    )
+    if (!isConfirmed) broken(`${messageId} was acked, and no process of its member had confirmed it`)
+  }
+
+  /** Connections of the same session, of another process that certainly lives. */
+  #rivals({ instance, member, mesh, session }: Greeted, silentMillis: number): ReadonlyArray<Window> {
+    return [...this.options.others()].filter(
+      (other) =>
+        other !== this &&
+        !other.isClosed &&
+        other.greeted?.mesh === mesh &&
+        other.greeted.member === member &&
+        other.greeted.session === session &&
+        other.greeted.instance !== instance &&
+        this.options.nowMillis() - other.#heardAtMillis < silentMillis,
+    )
+  }
+
+  #checkPlace(who: Greeted): void {
+    const { broken, instanceSilentMillis } = this.options
+    if (this.#rivals(who, instanceSilentMillis).length > 0)
+      broken(`the session ${who.session} was given to a second process, and the first one lives`)
+  }
+
+  #checkInUse(): void {
+    const { broken, instanceSilentMillis } = this.options
+    const who = this.#hello
+    if (who !== undefined && this.#rivals(who, instanceSilentMillis).length === 0)
+      broken(`the session ${who.session} is said to be in use, and no other process has it`)
   }
 
   #answered(frame: SeenFrame, ok: boolean): void {
@@ -167,14 +245,19 @@ export class Window {
     if (!ok && messageId !== undefined && storesNothing.has(code)) this.options.refusals.refused(messageId)
   }
 
-  #pushed({ meshId, messageId, priority }: SeenFrame): void {
+  #pushed({ meshId, messageId, priority, redelivered = false }: SeenFrame): void {
     const { broken, nowMillis, pushed } = this.options
     if (messageId === undefined) return broken("something was pushed without an id")
     if (this.greeted === undefined) broken(`${messageId} was pushed before hello_ack`)
     if (meshId !== this.#hello?.mesh) broken(`${messageId} was pushed in another mesh`)
     if (this.#unacked.has(messageId)) broken(`${messageId} was pushed twice and not acked`)
     this.#unacked.add(messageId)
-    if (this.greeted !== undefined) this.options.history.pushes.push({ messageId, ...this.greeted })
+    if (this.greeted !== undefined) {
+      const { member, session } = this.greeted
+      const { history } = this.options
+      history.pushes.push({ messageId, member, session, redelivered, order: history.nextOrder() })
+    }
+    if (this.#leases !== undefined) this.options.leases.pushed(this.#leases, messageId, redelivered)
     if (this.#unacked.size > this.#max) broken(`${this.#unacked.size} pushes were unacked in a window of ${this.#max}`)
     if (this.#pulls.size === 0) {
       if (priority === "low") broken(`${messageId} is low and was pushed though nobody pulled`)
@@ -192,7 +275,17 @@ export class Window {
   }
 }
 
-const helloOf = ({ meshId, memberId, pubkey, sessionId }: SeenFrame): Greeted | undefined =>
-  meshId !== undefined && memberId !== undefined && pubkey !== undefined && sessionId !== undefined
-    ? { mesh: meshId, member: memberId, key: pubkey, session: sessionId }
+const helloOf = (frame: SeenFrame): Greeted | undefined => {
+  const { instance, maxInFlight, meshId, memberId, pubkey, sessionId, tags = [], transient = false } = frame
+  return meshId !== undefined && memberId !== undefined && pubkey !== undefined && sessionId !== undefined
+    ? {
+        mesh: meshId,
+        member: memberId,
+        key: pubkey,
+        session: sessionId,
+        instance,
+        isTransient: transient || maxInFlight === 0,
+        tags,
+      }
     : undefined
+}

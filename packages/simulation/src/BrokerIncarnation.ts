@@ -1,6 +1,6 @@
 /**
- * One life of the broker: the production actors, lanes, janitor and connections on a store that survives it, by a
- * clock of its own that can jump. A crash ends the life at once: nothing it still does reaches the store or the
+ * One incarnation of the broker: the production actors, lanes, janitor and connections on a store that survives it, by a
+ * clock of its own that can jump. A crash ends it at once: nothing it still does reaches the store or the
  * network.
  */
 import { runPeerConnection } from "@claudemesh/broker/connection/PeerConnection"
@@ -14,14 +14,19 @@ import type { Ed25519 } from "@claudemesh/broker/trust/Ed25519"
 import type { MessageId } from "@claudemesh/domain/Ids"
 import { Clock, Crypto, Effect, Exit, FiberSet, Layer, Scope } from "effect"
 import type { Chance } from "./Chance.ts"
+import type { Leases } from "./checkers/Leases.ts"
 import { type Greeted, type Refusals, Window } from "./checkers/Window.ts"
 import type { AcceptedMessage, History } from "./History.ts"
 import { type StoreFaults, storeUnderWatch } from "./StoreUnderWatch.ts"
 
-export interface BrokerLife {
+export interface BrokerIncarnation {
   readonly accept: (socket: ServerSocket) => void
-  /** Ends it; `finished` once its fibers are gone. */
-  readonly crash: Effect.Effect<void>
+  /** Its connections, as they are seen from outside. */
+  readonly windows: ReadonlySet<Window>
+  /** From now on nothing of it reaches the store or the network. */
+  readonly kill: () => void
+  /** Ends its fibers. */
+  readonly end: Effect.Effect<void>
 }
 
 export interface BrokerOptions {
@@ -32,6 +37,7 @@ export interface BrokerOptions {
   readonly chance: Chance
   readonly history: History
   readonly refusals: Refusals
+  readonly leases: Leases
   readonly faults: () => StoreFaults
   readonly audiences: ReadonlyArray<string>
   readonly broken: (what: string) => void
@@ -39,7 +45,7 @@ export interface BrokerOptions {
   readonly onPushed: (messageId: MessageId) => void
   readonly onAttached: (who: Greeted) => void
   readonly onDetached: (who: Greeted, saidGoodbye: boolean) => void
-  /** Called when a fault of the store ends the life from inside. */
+  /** A fault of the store ends it from inside. */
   readonly onCrash: () => void
 }
 
@@ -49,9 +55,14 @@ export const startBroker = Effect.fnUntraced(function* (options: BrokerOptions) 
   let alive = true
   let taken = 0
   const scope = yield* Scope.make()
-  const crash = () => {
+  const kill = () => {
     if (!alive) return
     alive = false
+    options.leases.brokerCrashed()
+  }
+  const crash = () => {
+    if (!alive) return
+    kill()
     onCrash()
   }
   const store = storeUnderWatch(options.store, {
@@ -73,21 +84,30 @@ export const startBroker = Effect.fnUntraced(function* (options: BrokerOptions) 
   const crypto = yield* Crypto.Crypto
   const connections = yield* FiberSet.make<void>().pipe(Scope.provide(scope))
   const run = yield* FiberSet.runtime(connections)()
-  const life: BrokerLife = {
+  const windows = new Set<Window>()
+  const incarnation: BrokerIncarnation = {
+    windows,
     accept: (socket) => {
       const window = new Window({
         history,
         refusals: options.refusals,
+        leases: options.leases,
         nowMillis: () => clock.currentTimeMillisUnsafe(),
         workingTtlMillis: rules.workingTtlMillis,
+        instanceSilentMillis: rules.limits.instanceSilentMillis,
         broken,
         pushed: onPushed,
         attached: onAttached,
+        others: () => windows,
       })
+      windows.add(window)
       const guarded: ServerSocket = {
         number: ++taken,
-        receive: Effect.tap(socket.receive, (received) =>
-          Effect.sync(() => window.received(typeof received === "object" ? undefined : received)),
+        receive: socket.receive.pipe(
+          Effect.tap((received) =>
+            Effect.sync(() => window.received(typeof received === "object" ? undefined : received)),
+          ),
+          Effect.tapError(() => Effect.sync(() => window.closed())),
         ),
         isOpen: () => alive && socket.isOpen(),
         saidGoodbye: socket.saidGoodbye,
@@ -97,6 +117,7 @@ export const startBroker = Effect.fnUntraced(function* (options: BrokerOptions) 
           socket.send(text)
         },
         close: (code, reason) => {
+          window.closed()
           if (alive) socket.close(code, reason)
         },
       }
@@ -107,16 +128,19 @@ export const startBroker = Effect.fnUntraced(function* (options: BrokerOptions) 
           Effect.provideService(Clock.Clock, clock),
           Effect.ensuring(
             Effect.sync(() => {
+              window.closed()
+              windows.delete(window)
               if (alive && window.greeted !== undefined) onDetached(window.greeted, socket.saidGoodbye())
             }),
           ),
         ),
       )
     },
-    crash: Effect.suspend(() => {
-      alive = false
+    kill,
+    end: Effect.suspend(() => {
+      kill()
       return Scope.close(scope, Exit.void)
     }),
   }
-  return life
+  return incarnation
 })

@@ -1,0 +1,145 @@
+/**
+ * Holds the broker to its leases, over all its incarnations: what is granted to one connection is nobody else's, and `redelivered` is
+ * said of what was leased once without a word of how that ended, and of nothing else. It reads the frames alone.
+ */
+import type { MessageId } from "@claudemesh/domain/Ids"
+import { type History, inboxKey } from "../History.ts"
+import type { Greeted } from "./Window.ts"
+
+/** What is known of one delivery. */
+interface Fate {
+  /** A lease of it was granted, and ended with its connection, or with an ack. */
+  maybeShown: boolean
+  /** A broker died that was about to undo a lease: it may have been undone, or not. */
+  eitherWay: boolean
+  /** A lease of it is undone in this incarnation of the broker. */
+  undone: boolean
+  holder: LeaseHolder | undefined
+}
+
+/** One connection. */
+export class LeaseHolder {
+  /** What was asked for and not answered, by request. */
+  readonly asks = new Map<string, Set<MessageId>>()
+  readonly granted = new Set<MessageId>()
+  isClosed = false
+  constructor(readonly who: Greeted) {}
+
+  /** What it asked for before this is not granted any more by what is answered after it. */
+  takeBack(messageId: MessageId): boolean {
+    const wasAsked = [...this.asks.values()].filter((ask) => ask.delete(messageId)).length > 0
+    return this.granted.delete(messageId) || wasAsked
+  }
+}
+
+export class Leases {
+  readonly #fates = new Map<string, Fate>()
+  #holders: Array<LeaseHolder> = []
+
+  constructor(
+    readonly history: History,
+    readonly broken: (what: string) => void,
+  ) {}
+
+  holderFor(who: Greeted): LeaseHolder {
+    const holder = new LeaseHolder(who)
+    this.#holders.push(holder)
+    return holder
+  }
+
+  asked(holder: LeaseHolder, id: string, messageIds: ReadonlyArray<MessageId>): void {
+    holder.asks.set(id, new Set(messageIds))
+  }
+
+  /** Some are granted, or none with an error. */
+  answered(holder: LeaseHolder, id: string, messageIds: ReadonlyArray<MessageId>): void {
+    const asked = holder.asks.get(id)
+    if (asked === undefined) return
+    holder.asks.delete(id)
+    for (const messageId of asked) {
+      const fate = this.#fateOf(holder, messageId)
+      if (fate === undefined) continue
+      if (!messageIds.includes(messageId)) fate.undone = true
+      else if (holder.isClosed) fate.maybeShown = true
+      else this.#grant(holder, messageId, fate)
+    }
+  }
+
+  released(holder: LeaseHolder, messageIds: ReadonlyArray<MessageId>): void {
+    for (const messageId of messageIds) {
+      const fate = this.#fateOf(holder, messageId)
+      if (!holder.takeBack(messageId) || fate === undefined) continue
+      fate.undone = true
+      this.#letGo(holder, fate)
+    }
+  }
+
+  acked(holder: LeaseHolder, messageIds: ReadonlyArray<MessageId>): void {
+    for (const messageId of messageIds) {
+      const fate = this.#fateOf(holder, messageId)
+      const wasGranted = holder.granted.has(messageId)
+      holder.takeBack(messageId)
+      if (fate === undefined || !wasGranted) continue
+      fate.maybeShown = true
+      this.#letGo(holder, fate)
+    }
+  }
+
+  closed(holder: LeaseHolder): void {
+    if (holder.isClosed) return
+    holder.isClosed = true
+    for (const messageId of holder.granted) {
+      const fate = this.#fateOf(holder, messageId)
+      if (fate === undefined) continue
+      fate.maybeShown = true
+      this.#letGo(holder, fate)
+    }
+    for (const ask of holder.asks.values()) {
+      for (const messageId of ask) {
+        const fate = this.#fateOf(holder, messageId)
+        if (fate !== undefined) fate.undone = true
+      }
+    }
+  }
+
+  brokerCrashed(): void {
+    for (const holder of this.#holders) this.closed(holder)
+    this.#holders = []
+    for (const fate of this.#fates.values()) {
+      fate.eitherWay ||= fate.undone
+      fate.undone = false
+    }
+  }
+
+  pushed(holder: LeaseHolder, messageId: MessageId, redelivered: boolean): void {
+    const fate = this.#fateOf(holder, messageId)
+    if (fate === undefined) return
+    if (fate.maybeShown && !redelivered)
+      this.broken(`${messageId} was pushed to ${holder.who.session} as new, and a lease of it had ended without a word`)
+    if (redelivered && !fate.maybeShown && !fate.eitherWay)
+      this.broken(`${messageId} was pushed to ${holder.who.session} as redelivered, and nobody can have been shown it`)
+  }
+
+  #grant(holder: LeaseHolder, messageId: MessageId, fate: Fate): void {
+    if (fate.holder !== undefined && fate.holder !== holder)
+      this.broken(`${messageId} was granted to ${holder.who.session}, and ${fate.holder.who.session} has it`)
+    holder.granted.add(messageId)
+    fate.holder = holder
+  }
+
+  #letGo(holder: LeaseHolder, fate: Fate): void {
+    if (fate.holder === holder) fate.holder = undefined
+  }
+
+  /** Of what was moved from one inbox to another it is not told by the frames which it was. */
+  #fateOf({ who: { member, mesh, session } }: LeaseHolder, messageId: MessageId): Fate | undefined {
+    const inbox = this.history.inboxFor(messageId, member, session)
+    if (inbox === undefined) return undefined
+    const key = `${messageId} ${inboxKey(mesh, member, inbox.session)}`
+    const found = this.#fates.get(key)
+    if (found !== undefined) return found
+    const made: Fate = { maybeShown: false, eitherWay: false, undone: false, holder: undefined }
+    this.#fates.set(key, made)
+    return made
+  }
+}

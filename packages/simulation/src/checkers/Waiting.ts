@@ -1,0 +1,92 @@
+/**
+ * When nothing moves: what the broker answers to a pull, of what else waits for the member and where, held against what
+ * is in the store and what its connections have.
+ */
+import type { MemberId, MeshId, MessageId, SessionId } from "@claudemesh/domain/Ids"
+import { Effect } from "effect"
+import { SqlClient } from "effect/unstable/sql"
+import { isGroup } from "./Delivery.ts"
+import type { Window } from "./Window.ts"
+
+/** A delivery that waits: not acked, and not expired. */
+export interface Waiting {
+  readonly mesh: MeshId
+  readonly member: MemberId
+  /** Of its inbox: empty where that is the member's. */
+  readonly session: SessionId | ""
+  readonly messageId: MessageId
+  readonly target: string
+  readonly priority: string
+  readonly sender: MemberId
+  readonly senderSession: SessionId
+}
+
+export const waitingAt = (brokerMillis: number) =>
+  Effect.flatMap(
+    SqlClient.SqlClient,
+    (sql) => sql<Waiting>`SELECT d.mesh_id AS mesh, d.member_id AS member, d.session_id AS session,
+    m.id AS "messageId", m.target_spec AS target, d.priority, m.sender_member_id AS sender,
+    m.sender_session_id AS "senderSession"
+    FROM mesh.delivery d JOIN mesh.message m ON m.mesh_id = d.mesh_id AND m.seq = d.seq
+    WHERE d.consumed_at IS NULL AND m.expires_at > ${brokerMillis}`,
+  )
+
+export interface Asker {
+  readonly mesh: MeshId
+  readonly member: MemberId
+  readonly id: SessionId
+}
+
+export interface Answer {
+  readonly remaining: number
+  readonly elsewhere: ReadonlyArray<{ readonly sessionId: SessionId; readonly messages: number }>
+}
+
+/** Where each message is that waits for a member, as one of its sessions sees it. */
+const placesOf = (asker: Asker, waiting: ReadonlyArray<Waiting>, windows: ReadonlyArray<Window>) => {
+  const own = waiting.filter(({ member, mesh }) => mesh === asker.mesh && member === asker.member)
+  const holders = windows.filter(({ greeted }) => greeted?.mesh === asker.mesh && greeted.member === asker.member)
+  const isInOwnInbox = (session: SessionId, messageId: MessageId) =>
+    own.some((one) => one.session === session && one.messageId === messageId)
+  return own.map(({ messageId, sender, senderSession, session }): SessionId | "here" | "waits" => {
+    const isAskers = session === "" || session === asker.id
+    if (!isAskers) return session
+    const holder = holders.find(
+      ({ greeted, unacked }) =>
+        greeted !== undefined &&
+        unacked.has(messageId) &&
+        (session === "" ? !isInOwnInbox(greeted.session, messageId) : greeted.session === session),
+    )
+    if (holder?.greeted === undefined) return "waits"
+    if (holder.greeted.session === asker.id) return "here"
+    const isBySelf = sender === asker.member && senderSession === asker.id
+    return holder.leased.has(messageId) || isBySelf ? holder.greeted.session : "waits"
+  })
+}
+
+const inWords = (counts: ReadonlyMap<string, number>): string =>
+  [...counts]
+    .toSorted(([left], [right]) => (left < right ? -1 : 1))
+    .map(([where, count]) => `${count} ${where}`)
+    .join(", ")
+
+export const checkWaiting = (
+  asker: Asker,
+  { elsewhere, remaining }: Answer,
+  waiting: ReadonlyArray<Waiting>,
+  windows: ReadonlyArray<Window>,
+): ReadonlyArray<string> => {
+  const truth = new Map<string, number>()
+  for (const place of placesOf(asker, waiting, windows)) {
+    if (place !== "here") truth.set(place, (truth.get(place) ?? 0) + 1)
+  }
+  const said = new Map<string, number>(elsewhere.map(({ messages, sessionId }) => [sessionId, messages]))
+  if (remaining > 0) said.set("waits", remaining)
+  return inWords(said) === inWords(truth)
+    ? []
+    : [`${asker.id} is told that what waits is: ${inWords(said) || "nothing"}; it is: ${inWords(truth) || "nothing"}`]
+}
+
+/** Somebody could have it: it is not for a session alone that will never be there again. */
+export const canBeHad = ({ member, mesh, session, target }: Waiting, gone: (inbox: Asker) => boolean): boolean =>
+  session === "" || isGroup(target) || !gone({ mesh, member, id: session })
