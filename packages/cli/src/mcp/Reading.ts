@@ -3,12 +3,12 @@
  * (I8). The agent confirms an answer by its cursor. Else time does: the host answered a ping that was sent behind the
  * answer, and another one 10 s later, and the call was not cancelled. What ends unconfirmed is pushed again elsewhere.
  */
-import type { HeldMessage, InboxMessage } from "@claudemesh/client/inbox/Inbox"
+import { type HeldMessage, type InboxMessage, oldestFirst } from "@claudemesh/client/inbox/Inbox"
 import { randomHex } from "@claudemesh/client/keys/RandomBytes"
 import { MemberStanding } from "@claudemesh/client/trust/MemberStanding"
 import { type Crypto, Effect, Exit, Semaphore } from "effect"
 import { confirmMillis, messagesCharactersMax } from "./Limits.ts"
-import { type Leased, olderFirst, type Piece, type RequestId, Unconfirmed } from "./Unconfirmed.ts"
+import { type Leased, type Piece, type RequestId, Unconfirmed } from "./Unconfirmed.ts"
 import { bodiesOf, wrapped } from "./WrapUntrusted.ts"
 
 /** The inboxes of the joined meshes. */
@@ -143,7 +143,7 @@ const choose = (unread: ReadonlyArray<Piece>, waiting: ReadonlyArray<HeldMessage
   for (const { text } of unread) left -= text.length + separator.length
   let room = max - unread.length
   const chosen: Array<HeldMessage> = []
-  for (const message of waiting.toSorted(olderFirst)) {
+  for (const message of oldestFirst(waiting)) {
     if (room <= 0) break
     const size = sizeOf(message)
     if (size > left && (chosen.length > 0 || unread.length > 0)) break

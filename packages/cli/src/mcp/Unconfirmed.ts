@@ -3,7 +3,7 @@
  * an answer, and an answer is confirmed, or cancelled, or neither. A lease is committed when each part of each of its
  * messages is confirmed. This decides only: who calls it releases and commits.
  */
-import type { InboxMessage } from "@claudemesh/client/inbox/Inbox"
+import { type InboxMessage, oldestFirst } from "@claudemesh/client/inbox/Inbox"
 import { bodiesOf, wrapped } from "./WrapUntrusted.ts"
 
 export type RequestId = string | number
@@ -60,10 +60,9 @@ export class Unconfirmed<Work> {
   }
 
   get #unread(): ReadonlyArray<Part> {
-    return this.#held
-      .flatMap(({ parts }) => parts)
-      .filter(({ state }) => state === "unread")
-      .toSorted((a, b) => olderFirst(a.message, b.message))
+    const unread = this.#held.flatMap(({ parts }) => parts).filter(({ state }) => state === "unread")
+    const partsOf = Map.groupBy(unread, ({ message }) => message)
+    return oldestFirst([...partsOf.keys()]).flatMap((message) => partsOf.get(message) ?? [])
   }
 
   /** The messages of which something is unread. */
@@ -153,9 +152,3 @@ const partsOf = (message: InboxMessage): ReadonlyArray<Part> =>
       return wrapped({ ...message, redelivered }, body, { number: index + 1, of: length })
     },
   }))
-
-/** A message with its arrival breaks a tie of the broker's clock. */
-export const olderFirst = (
-  a: Pick<InboxMessage, "arrival" | "createdAt">,
-  b: Pick<InboxMessage, "arrival" | "createdAt">,
-): number => Date.parse(a.createdAt) - Date.parse(b.createdAt) || a.arrival - b.arrival

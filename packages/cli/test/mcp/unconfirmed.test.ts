@@ -1,5 +1,6 @@
 /** How far the agent has what was leased for it, as a machine without time and without a host (I8). */
 import { MessageId } from "@claudemesh/domain/Ids"
+import { IsoTime } from "@claudemesh/domain/IsoTime"
 import { Content } from "@claudemesh/client/seal/OpenPush"
 import type { InboxMessage } from "@claudemesh/client/inbox/Inbox"
 import { assert, describe, it } from "@effect/vitest"
@@ -34,6 +35,12 @@ describe("what was leased for the agent", () => {
     assert.deepStrictEqual(commits(machine.confirm("bb")), [])
     assert.deepStrictEqual(commits(machine.confirm("aa")), ["commit 0"])
     assert.deepStrictEqual(commits(machine.confirm("aa")), [], "once")
+  })
+
+  it("is given in the order in which it arrived from one broker, whose clock may have been set back", () => {
+    const before = { ...numbered(1), createdAt: IsoTime.make("2026-11-24T08:59:59.000Z") }
+    const after = { ...numbered(2), createdAt: IsoTime.make("2026-11-24T07:59:59.000Z") }
+    assert.deepStrictEqual(unread(holding([after], [before])), ["text 1", "text 2"])
   })
 
   it("is released when its call is cancelled before anything was written (I8)", () => {
