@@ -60,6 +60,21 @@ const claims: Readonly<Record<string, Claim>> = {
     assert.deepStrictEqual([yield* leased(), yield* leased(inboxOf(bob, "s1"))], [[2, 3], []])
   }),
 
+  "marks what a member keeps of a message, when another delivery of it goes that may have been shown (I8)": Effect.gen(
+    function* () {
+      const sessions = ["s1", "s2"].map((session) => inboxOf(bob, session))
+      yield* commit(...[1, 2, 3].map((seq) => acceptOf(messageOf(seq), sessions)))
+      yield* commit(leaseOf(inboxOf(bob, "s2"), 1, 2), releaseOf(inboxOf(bob, "s2"), 2))
+      yield* commit(moveOf("all", "s2"))
+      assert.deepStrictEqual(
+        [yield* leased(inboxOf(bob, "s1")), yield* seqsOf({ inbox: inboxOf(bob, "s1") }), yield* seqsOf()],
+        [[1], [1, 2, 3], []],
+      )
+      yield* commit(moveOf("all", "s1"))
+      assert.deepStrictEqual([yield* leased(), yield* seqsOf()], [[1], [1, 2, 3]])
+    },
+  ),
+
   "takes the mark along when an inbox moves, also in the same batch (I8)": Effect.gen(function* () {
     const inbox = inboxOf(bob, "s1")
     yield* commit(...[1, 2, 3].map((seq) => acceptOf(messageOf(seq), [inbox])))

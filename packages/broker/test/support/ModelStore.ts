@@ -124,7 +124,15 @@ export class ModelStore {
         (other) =>
           other.message.seq === message.seq && other.inbox.memberId === write.memberId && !isIn(other.inbox, write),
       )
-    this.deliveries = this.deliveries.filter((one) => !moves(one) || !hasIt(one))
+    const dropped = this.deliveries.filter((one) => moves(one) && hasIt(one))
+    this.deliveries = this.deliveries.filter((one) => !dropped.includes(one))
+    // What went may have been shown: so may what stays.
+    for (const { message } of dropped.filter(({ leased }) => leased)) {
+      for (const one of this.deliveries) {
+        const isTheirs = one.message.seq === message.seq && one.inbox.memberId === write.memberId
+        if (isTheirs && one.consumedAtMillis === undefined) one.leased = true
+      }
+    }
     for (const one of this.deliveries) {
       if (moves(one)) one.inbox = { memberId: write.memberId, session: undefined }
     }

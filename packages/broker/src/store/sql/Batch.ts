@@ -242,7 +242,7 @@ export const batchWith = (sql: SqlClient.SqlClient) => {
         AND d.consumed_at IS NULL AND d.seq + 0 < r.below AND m.mesh_id = d.mesh_id AND m.seq = d.seq
         AND (r.only_groups = 0 OR ${toGroup})`
     // What the member has already: it sent it, or another of its inboxes has it. Of two that move, one stays.
-    const dropped = yield* Rows.messageKeys(
+    const dropped = yield* Rows.dropped(
       yield* sql`DELETE FROM mesh.delivery WHERE (mesh_id, seq, member_id, session_id) IN (${moving}
         AND ((m.sender_member_id = d.member_id AND ${toGroup}) OR EXISTS (
           SELECT 1 FROM mesh.delivery o
@@ -250,11 +250,28 @@ export const batchWith = (sql: SqlClient.SqlClient) => {
             AND (o.consumed_at IS NOT NULL OR o.session_id < d.session_id OR NOT EXISTS (
               SELECT 1 FROM ${moved} WHERE r.mesh_id = o.mesh_id AND r.member_id = o.member_id
                 AND r.session_id = o.session_id AND o.seq < r.below AND (r.only_groups = 0 OR ${toGroup}))))))
-        RETURNING mesh_id, seq`,
+        RETURNING mesh_id, seq, member_id, leased_at`,
     )
+    yield* markStaying(dropped)
     yield* sql`UPDATE mesh.delivery SET session_id = ''
       WHERE (mesh_id, seq, member_id, session_id) IN (${moving})`
     return dropped
+  })
+
+  /** What was dropped may have been shown: so may what its member has instead. */
+  const markStaying = Effect.fnUntraced(function* (dropped: ReadonlyArray<Rows.Dropped>) {
+    const marks = dropped.flatMap(({ leasedAtMillis, memberId, meshId, seq }) =>
+      leasedAtMillis === null ? [] : [{ mesh_id: meshId, seq, member_id: memberId, at: leasedAtMillis }],
+    )
+    if (marks.length === 0) return
+    yield* sql`UPDATE mesh.delivery SET leased_at = r.at FROM ${records(sql, marks, {
+      mesh_id: "text",
+      seq: "bigint",
+      member_id: "text",
+      at: "bigint",
+    })}
+      WHERE delivery.mesh_id = r.mesh_id AND delivery.seq = r.seq AND delivery.member_id = r.member_id
+        AND delivery.consumed_at IS NULL AND delivery.leased_at IS NULL`
   })
 
   const forget = Effect.fnUntraced(function* (sessions: ReadonlyArray<OfSession>) {

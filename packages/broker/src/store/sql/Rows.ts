@@ -54,8 +54,27 @@ const sessionOf = (column: typeof SessionColumn.Type): SessionId | undefined => 
 
 const decodeSeqs = decoder(Schema.Struct({ mesh_id: MeshId, seq: Int8 }))
 
-export const messageKeys = (rows: unknown): Effect.Effect<ReadonlyArray<Readonly<{ meshId: MeshId; seq: number }>>> =>
-  Effect.map(decodeSeqs(rows), (found) => found.map(({ mesh_id, seq }) => ({ meshId: mesh_id, seq })))
+const decodeDropped = decoder(
+  Schema.Struct({ mesh_id: MeshId, seq: Int8, member_id: MemberId, leased_at: Schema.NullOr(Int8) }),
+)
+
+/** A delivery that went, since its member has the message elsewhere. */
+export interface Dropped {
+  readonly meshId: MeshId
+  readonly seq: number
+  readonly memberId: MemberId
+  readonly leasedAtMillis: number | null
+}
+
+export const dropped = (rows: unknown): Effect.Effect<ReadonlyArray<Dropped>> =>
+  Effect.map(decodeDropped(rows), (found) =>
+    found.map(({ leased_at, member_id, mesh_id, seq }) => ({
+      meshId: mesh_id,
+      seq,
+      memberId: member_id,
+      leasedAtMillis: leased_at,
+    })),
+  )
 
 export const seqKey = (meshId: MeshId, seq: number): string => `${meshId}/${seq}`
 
