@@ -49,6 +49,8 @@ export const challengeTimeoutMillis = 5_000
 export const helloAckTimeoutMillis = 5_000
 export const requestTimeoutMillis = 10_000
 export const pingIntervalMillis = 30_000
+/** Of a ping after a request that had no answer, on a connection over which nothing came meanwhile. */
+export const probeTimeoutMillis = 3_000
 
 /** Between two tries to connect, and to send what was refused for now: from the first delay doubling to the longest. */
 export const retryFirstMillis = 1_000

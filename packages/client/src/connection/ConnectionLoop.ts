@@ -23,6 +23,7 @@ import { randomHex } from "../keys/RandomBytes.ts"
 import {
   dialEveryMillis,
   pingIntervalMillis,
+  probeTimeoutMillis,
   reachTimeoutMillis,
   retryFirstMillis,
   retryMaxMillis,
@@ -105,6 +106,10 @@ export const makeConnectionLoop = Effect.fnUntraced(function* (identity: Identit
   const calledFor = Latch.makeUnsafe()
   let sessionId = identity.sessionId
   let live: Live | undefined
+  /** When anything was heard last, and when the attempt that is under way began. */
+  let heardMillis = 0
+  let dialledMillis = 0
+  const silent = Latch.makeUnsafe()
   /** Done when the attempt that is under way, or else the next one, has come to something or to nothing. */
   let attempted: Deferred.Deferred<void> = Deferred.makeUnsafe()
 
@@ -122,15 +127,29 @@ export const makeConnectionLoop = Effect.fnUntraced(function* (identity: Identit
     if (current()._tag === "Stopped") return Effect.fail(whyNotConnected(current()))
     const attempt = attempted
     calledFor.openUnsafe()
-    return Deferred.await(attempt).pipe(
-      Effect.timeoutOption(reachTimeoutMillis),
+    // Of calls that come one after the other, all wait together for a broker that says nothing.
+    return waitMillis.pipe(
+      Effect.flatMap((millis) => Effect.timeoutOption(Deferred.await(attempt), millis)),
       Effect.flatMap(() => (live === undefined ? Effect.fail(whyNotConnected(current())) : Effect.succeed(live))),
     )
   })
 
+  const waitMillis = Effect.map(Clock.currentTimeMillis, (nowMillis) =>
+    current()._tag === "Connecting"
+      ? Math.min(reachTimeoutMillis, Math.max(0, dialledMillis + reachTimeoutMillis - nowMillis))
+      : reachTimeoutMillis,
+  )
+
+  /** Over which nothing came since a request that has no answer: it may be dead, such as after a laptop's sleep. */
   const ask: ConnectionLoop["ask"] = (make, reply) =>
-    Effect.suspend(() =>
-      live === undefined ? Effect.fail(whyNotConnected(current())) : live.requests.request(make, reply),
+    Effect.flatMap(Clock.currentTimeMillis, (askedMillis) =>
+      live === undefined
+        ? Effect.fail(whyNotConnected(current()))
+        : Effect.tapError(live.requests.request(make, reply), (error) =>
+            Effect.sync(() => {
+              if (error._tag === "RequestTimedOut" && heardMillis <= askedMillis) silent.openUnsafe()
+            }),
+          ),
     )
   const request: ConnectionLoop["request"] = (make, reply) => Effect.andThen(reach, ask(make, reply))
 
@@ -148,10 +167,19 @@ export const makeConnectionLoop = Effect.fnUntraced(function* (identity: Identit
     Effect.mapError((error) => lost("no answer to a ping", error.message)),
   )
 
+  /** Whoever does not answer a ping either is not there. */
+  const probed: Effect.Effect<never, ConnectionLost> = silent.await.pipe(
+    Effect.andThen(Effect.timeout(ping, probeTimeoutMillis)),
+    Effect.andThen(Effect.sync(() => silent.closeUnsafe())),
+    Effect.forever,
+    Effect.mapError((error) => lost("no answer to a ping", error.message)),
+  )
+
   const read = (connection: Connection, receive: ConnectionUse["receive"]): Effect.Effect<never, ConnectionLost> =>
     Effect.gen(function* () {
       while (true) {
         const texts = yield* Effect.mapError(Queue.takeAll(connection.incoming), (closed) => lostBy(closed))
+        heardMillis = yield* Clock.currentTimeMillis
         for (const text of texts) {
           const frame = decodeBrokerFrame(text)
           if (Option.isSome(frame)) yield* receive(frame.value)
@@ -185,7 +213,9 @@ export const makeConnectionLoop = Effect.fnUntraced(function* (identity: Identit
         }),
       )
       yield* endAttempt
-      return yield* Effect.raceFirst(Effect.raceFirst(read(connection, receive), during), keepAlive)
+      silent.closeUnsafe()
+      heardMillis = yield* Clock.currentTimeMillis
+      return yield* Effect.raceAllFirst([read(connection, receive), during, keepAlive, probed])
     }).pipe(
       Effect.scoped,
       Effect.catchDefect((defect) =>
@@ -210,8 +240,8 @@ export const makeConnectionLoop = Effect.fnUntraced(function* (identity: Identit
     while (true) {
       attempt += 1
       calledFor.closeUnsafe()
+      dialledMillis = yield* Clock.currentTimeMillis
       yield* enter(ConnectionState.Connecting({ attempt }))
-      const dialledMillis = yield* Clock.currentTimeMillis
       const end = yield* connect(use)
       if (end.again === "never") return yield* stop(end)
       if (end.again === "renamed" && sessionId !== renamed) {

@@ -157,12 +157,45 @@ layer(testLayer)("reconnecting", (it) => {
     }),
   )
 
-  it.effect("waits 3 s at most for a broker that takes the call and says nothing", () =>
+  it.effect("waits 3 s at most for a broker that takes the call and says nothing, however many calls there are", () =>
     Effect.gen(function* () {
       const { client } = yield* startClient((broker) => (broker.mode = "hangs"))
-      const calling = yield* Effect.forkChild(Effect.flip(client.ping))
+      const calling = yield* Effect.forkChild(
+        Effect.forEach(Array.from({ length: 20 }), () => Effect.flip(client.ping)),
+      )
       yield* TestClock.adjust("3 seconds")
-      assert.strictEqual((yield* Fiber.join(calling))._tag, "NotConnected")
+      for (const { _tag } of yield* Fiber.join(calling)) assert.strictEqual(_tag, "NotConnected")
+    }),
+  )
+
+  it.effect("gives up a connection that is dead when a call has no answer, and is back at the next one", () =>
+    Effect.gen(function* () {
+      const { broker, client } = yield* startClient()
+      broker.override = () => true
+      const calling = yield* Effect.forkChild(Effect.flip(client.channels))
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual((yield* Fiber.join(calling))._tag, "RequestTimedOut")
+      yield* TestClock.adjust("3 seconds")
+      broker.override = () => false
+      assert.isTrue(broker.connections[0]?.closed)
+      yield* client.channels
+    }),
+  )
+
+  it.effect("keeps a connection on which only one thing is slow", () =>
+    Effect.gen(function* () {
+      const { broker, client } = yield* startClient()
+      broker.override = (frame) => frame.type === "list_channels"
+      const calling = yield* Effect.forkChild(Effect.flip(client.channels))
+      yield* TestClock.adjust("5 seconds")
+      yield* client.ping
+      yield* TestClock.adjust("5 seconds")
+      yield* Fiber.join(calling)
+      yield* settle
+      assert.deepStrictEqual(
+        broker.connections.map(({ closed }) => closed),
+        [false],
+      )
     }),
   )
 
