@@ -10,31 +10,36 @@ import { stage, type Stage } from "../support/Stage.ts"
 /** Longer than time takes to confirm. */
 const longMillis = 11_500
 
+const storyMillis = 60_000
+
 const text = "the build is red"
 
 const story = (claim: string, tell: (stage: Stage & Told) => Effect.Effect<void, never, Scope.Scope>) =>
-  it.live(claim, () =>
-    Effect.scoped(
-      Effect.gen(function* () {
-        const on = yield* stage()
-        const sent = Effect.promise(async () => {
-          const bob = await on.raw("bob")
-          const to = on.mesh.member("alice").keys.publicKey
-          bob.send(sendFrame("m1", to, text, on.mesh.member("bob").keys))
-          await bob.take("ack")
-          await bob.close()
-        })
-        const host = Effect.flatMap(on.home("alice"), (home) => rawHost(home))
-        /** What the next process is shown: the message, marked or not, or nothing. */
-        const next = Effect.flatMap(on.join("alice"), (agent) =>
-          Effect.promise(async () => {
-            await agent.callUntil("list_peers", ({ text }) => !text.includes("not connected"))
-            return messagesOf(await agent.call("check_messages")).map(({ label }) => label["redelivered"] ?? "new")
-          }),
-        )
-        yield* tell({ ...on, sent, host, next })
-      }),
-    ),
+  it.live(
+    claim,
+    () =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const on = yield* stage()
+          const sent = Effect.promise(async () => {
+            const bob = await on.raw("bob")
+            const to = on.mesh.member("alice").keys.publicKey
+            bob.send(sendFrame("m1", to, text, on.mesh.member("bob").keys))
+            await bob.take("ack")
+            await bob.close()
+          })
+          const host = Effect.flatMap(on.home("alice"), (home) => rawHost(home))
+          /** What the next process is shown: the message, marked or not, or nothing. */
+          const next = Effect.flatMap(on.join("alice"), (agent) =>
+            Effect.promise(async () => {
+              await agent.callUntil("list_peers", ({ text }) => !text.includes("not connected"))
+              return messagesOf(await agent.call("check_messages")).map(({ label }) => label["redelivered"] ?? "new")
+            }),
+          )
+          yield* tell({ ...on, sent, host, next })
+        }),
+      ),
+    storyMillis,
   )
 
 interface Told {
