@@ -9,12 +9,7 @@ import { aside, printable, yellow } from "./Output.ts"
 
 /** For a person at a terminal and for a model alike. */
 export const notSentWords = ({ explanation, messageId, to }: Pick<SendProblem, "explanation" | "messageId" | "to">) =>
-  `Not sent: your message to ${to} (${messageId.slice(0, 8)}). ${sentence(explanation)}`
-
-const sentence = (text: string): string => {
-  const begun = `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`
-  return /[.!?…]$/.test(begun) ? begun : `${begun}.`
-}
+  `Not sent: your message to ${to} (${messageId.slice(0, 8)}) was refused: ${explanation}`
 
 /** Both brokers of one machine may say the same of its clock. */
 export const tell = (clients: ReadonlyArray<BrokerClient>): Effect.Effect<void> =>

@@ -4,8 +4,8 @@
  * counts as said when its answer has left.
  */
 import type { BrokerClient } from "@claudemesh/client/BrokerClient"
-import type { SendProblem } from "@claudemesh/client/outbox/OutboxEntry"
 import { Effect } from "effect"
+import { notSentWords } from "../Notices.ts"
 import { countFitting } from "./Fit.ts"
 import { noticesCharactersMax, noticesSaidMax } from "./Limits.ts"
 import type { Reading } from "./Reading.ts"
@@ -122,16 +122,11 @@ const problemsOf = ({ problems, problemsTold }: News): Effect.Effect<ReadonlyArr
   problems.pipe(
     Effect.map((all) =>
       all.map((problem) =>
-        event(problemWords(problem), Effect.ignore(problemsTold([problem.messageId])), problem.messageId),
+        event(notSentWords(problem), Effect.ignore(problemsTold([problem.messageId])), problem.messageId),
       ),
     ),
     Effect.catch(() => Effect.succeed([])),
   )
-
-const idCharacters = 8
-
-const problemWords = ({ explanation, messageId, to }: SendProblem): string =>
-  `Not sent: your message to ${to} (${messageId.slice(0, idCharacters)}) was refused: ${explanation}`
 
 /** Of each clock once, whichever meshes say so. */
 const clockLines = Effect.fnUntraced(function* (clients: Clients, { forClock }: Waiting) {

@@ -4,12 +4,16 @@
  * `/tmp`. Such a folder is refused, with the command that mends it.
  */
 import { lstatSync, mkdirSync, readdirSync, type Stats, statSync } from "node:fs"
+import { homedir } from "node:os"
 import { basename, dirname, join, resolve } from "node:path"
 import { Config, Effect, Layer, Schema } from "effect"
 import { quoted } from "./SecretFile.ts"
 
 const home = Config.NonEmptyString("CLAUDEMESH_HOME").pipe(
-  Config.orElse(() => Config.map(Config.NonEmptyString("HOME"), (user) => join(user, ".claudemesh"))),
+  // A service manager may start us without `HOME`: the system knows the user's folder, too.
+  Config.orElse(() =>
+    Config.map(Config.NonEmptyString("HOME").pipe(Config.withDefault(homedir())), (user) => join(user, ".claudemesh")),
+  ),
 )
 
 /** What is kept there, as a layer. */
