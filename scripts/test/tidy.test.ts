@@ -20,7 +20,7 @@ const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
   broker: ["domain"],
   client: ["domain"],
   cli: ["domain", "broker", "client"],
-  simulation: ["domain", "broker", "client"],
+  simulation: ["domain", "broker", "client", "cli"],
 }
 
 const ignored = readFileSync(join(root, ".gitignore"), "utf8").split("\n")
