@@ -17,7 +17,7 @@ const remedies: Readonly<Record<string, string>> = {
 
 /** The same by the code that a broker refused with. */
 const remediesByCode: Readonly<Record<string, string>> = {
-  bad_signature: "the key is not this member's, or the URL dialled is none of the broker's own (its BROKER_PUBLIC_URL)",
+  bad_signature: "the key is not this member's, or the broker does not list the dialled URL in its BROKER_PUBLIC_URL",
   unauthorized: "is this the right broker, and its admin token right? Give it with --admin-token",
   closed: "give the broker's admin token with --admin-token, once its operator has set one",
 }
@@ -32,14 +32,14 @@ const wasPutOut = (error: { readonly _tag: string }): boolean =>
 
 export const remedyOf = (error: { readonly _tag: string }): string | undefined =>
   wasPutOut(error)
-    ? `you were put out of it. Forget it here with: ${command} leave <mesh>; to come back you need a new invite`
+    ? `your key was revoked there. Forget the mesh here with: ${command} leave <mesh>; to come back you need a new invite`
     : (remediesByCode[codeOf(error)] ?? remedies[error._tag])
 
 /** What the system says about a file, in words. */
 const fileProblems: Readonly<Record<string, string>> = {
   NotFound: "there is no such file or folder",
-  PermissionDenied: "this account may not",
-  BadResource: "it is no file that can be read and written",
+  PermissionDenied: "permission denied",
+  BadResource: "it is not a regular file",
   AlreadyExists: "it is there already",
 }
 

@@ -25,11 +25,11 @@ export class UnknownMesh extends Schema.TaggedError<UnknownMesh>()("UnknownMesh"
   slugs: Schema.Array(Schema.String),
 }) {
   override get message() {
-    if (this.slugs.length === 0) return "no mesh is joined"
-    const joined = `joined are ${this.slugs.join(", ")}`
+    if (this.slugs.length === 0) return "No mesh is joined. A person joins one with the claudemesh command."
+    const joined = `Joined meshes: ${this.slugs.join(", ")}.`
     return this.as === "slug"
-      ? `no mesh ${JSON.stringify(this.asked)} is joined; ${joined}`
-      : `say which mesh: write slug:target for ${JSON.stringify(this.asked)}; ${joined}`
+      ? `No mesh ${JSON.stringify(this.asked)} is joined. ${joined}`
+      : `Several meshes are joined, and ${JSON.stringify(this.asked)} does not say which one is meant. Write slug:target. ${joined}`
   }
 }
 

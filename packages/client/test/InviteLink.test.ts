@@ -212,15 +212,15 @@ layer(testLayer)("an invite link", (it) => {
         ]) {
           const broken = yield* refusal(text)
           assert.strictEqual(broken._tag, "LinkBroken")
-          assert.include(broken.message, "copy it again")
+          assert.include(broken.message, "Copy the whole link again")
         }
-        assert.include((yield* refusal(`${ofOwner}a`)).message, "changed or lost")
+        assert.include((yield* refusal(`${ofOwner}a`)).message, "changed or missing")
         const read = yield* parseInviteLink(ofOwner)
         const stranger = yield* owner()
         const forged = signInvite(yield* Sodium, read.invite, stranger.ownerSecretKey)
         const refused = yield* refusal(formatInviteLink({ ...read, invite: forged }))
         assert.deepInclude(refused, { _tag: "LinkForged", doubt: "bad_invite_signature" })
-        assert.include(refused.message, "do not use it")
+        assert.include(refused.message, "Do not use it")
 
         const next = fieldsOf(ofOwner).with(0, "2")
         assert.include((yield* refusal(withFields(ofOwner, next))).message, "another version")

@@ -14,5 +14,5 @@ export const parseLifetime = (text: string): Option.Option<number> => {
 
 export const lifetimeFlag = (name: string) =>
   Flag.String(name).pipe(
-    Flag.filterMap(parseLifetime, (text) => `${text} is no time of up to a year; write it like 30m, 12h or 7d`),
+    Flag.filterMap(parseLifetime, (text) => `${text} is not a time of up to a year; write it like 30m, 12h or 7d`),
   )

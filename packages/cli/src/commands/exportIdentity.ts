@@ -39,8 +39,8 @@ export const exportIdentity = Command.make(
     yield* fs.writeFileString(path, text, { flag: "wx", mode: 0o600 })
     const slugs = meshes.map(({ slug }) => slug)
     const warning = firstClients
-      ? "Whoever has the file is you there: keep it to yourself, and put it where the first client looks for its config.json."
-      : "Whoever has the file and its passphrase is you there."
+      ? "Whoever has the file can act as you there. Keep it to yourself, and put it where the first client looks for its config.json."
+      : "Whoever has the file and its passphrase can act as you there."
     yield* json
       ? printJson({ file: path, meshes: slugs })
       : Console.log(`Wrote your identity in ${slugs.join(", ")} to ${path}. ${warning}`)

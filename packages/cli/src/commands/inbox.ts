@@ -125,7 +125,7 @@ const waitingWords = ({ membership: { slug }, waits }: BrokerClient) =>
     ...(forClock > 0 ? [`claudemesh: ${slug}: ${messages(forClock)} until this machine's clock is right.`] : []),
     ...elsewhere.map(
       ({ messages: count, sessionId }) =>
-        `claudemesh: ${slug}: ${messages(count)} in your session ${sessionId}, for that session alone.`,
+        `claudemesh: ${slug}: ${messages(count)} in your session ${sessionId}: sent to that session alone, or being read there.`,
     ),
   ])
 

@@ -24,7 +24,12 @@ export const messageStatus = Command.make(
       const { answers, away } = yield* askAll(all, (client) => fateIn(client, messageId))
       const [found] = answers.flat()
       if (found === undefined) {
-        return yield* away ?? new Failed({ reason: `you sent no message ${messageId}, or too long ago` })
+        return yield* (
+          away ??
+          new Failed({
+            reason: `the broker knows no message ${messageId} of yours: the id is wrong, or the message was sent too long ago`,
+          })
+        )
       }
       yield* json ? printJson(found) : Console.log(asText(found))
     },

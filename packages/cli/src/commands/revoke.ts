@@ -50,7 +50,7 @@ export const revoke = Command.make(
           displayName === undefined
             ? `${shown(member)} is revoked in ${slug}. It is not certified, so this machine does not know whose it is: it cannot become a member any more.`
             : `${shown(member)} is out of ${slug}: their sessions are ended, and nobody encrypts to them any more.`,
-          ...(kept === "" ? [] : [`These came by their invites, and stay: ${printable(kept)}.`]),
+          ...(kept === "" ? [] : [`Members who joined by their invites stay: ${printable(kept)}.`]),
         ].join("\n"),
       )
     },
@@ -59,7 +59,7 @@ export const revoke = Command.make(
     Effect.mapError(failed),
   ),
 ).pipe(
-  Command.withDescription("Put a member out of a mesh for good; only its owner and its admins can"),
+  Command.withDescription("Remove a member from a mesh for good; only its owner and its admins can"),
   Command.withExamples([
     { command: "claudemesh revoke bob", description: "By the name in his certificate" },
     {

@@ -68,6 +68,6 @@ const isNoMember = ({ displayName, pubkey }: { readonly displayName: string | un
     ? Effect.void
     : Effect.fail(
         new Failed({
-          reason: `This is the key of the member ${printable(displayName)}, and not of an invite. Nothing was revoked. To put them out: ${command} revoke ${pubkey}`,
+          reason: `This is the key of the member ${printable(displayName)}, and not of an invite. Nothing was revoked. To remove them: ${command} revoke ${pubkey}`,
         }),
       )

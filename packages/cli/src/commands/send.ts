@@ -13,10 +13,10 @@ import { aside, printable, printJson } from "../Output.ts"
 import * as Flags from "./Flags.ts"
 
 const meanings = {
-  delivered: "has it on a session of theirs",
-  held: "is busy, and gets it as soon as they are idle",
-  queued: "gets it as soon as a session of theirs takes it",
-  full: "does not get it: their inbox is full",
+  delivered: "has it in a session",
+  held: "is busy, and gets it when they are idle or read their inbox",
+  queued: "gets it when they connect or read their inbox",
+  full: "does not get it, because their inbox is full; send it again later",
 } as const
 
 const remedied = (error: Parameters<typeof failed>[0]): string => failed(error).reason
@@ -35,7 +35,9 @@ export const send = Command.make(
     text: Argument.String("text").pipe(Argument.withDescription("The message"), Argument.variadic({ min: 1 })),
     priority: Flag.Literals("priority", ["now", "next", "low"]).pipe(
       Flag.withAlias("p"),
-      Flag.withDescription("now interrupts, next waits until they are idle, low until they look"),
+      Flag.withDescription(
+        "now: at once, also when they are busy; next: when they are idle; low: when they look (default next)",
+      ),
       Flag.withDefault("next"),
     ),
     json: Flags.json,
@@ -43,7 +45,8 @@ export const send = Command.make(
   Effect.fn(
     function* ({ json, priority, target, text }) {
       const message = text.join(" ")
-      if (message.trim() === "") return yield* new Failed({ reason: "there is nothing to send: give it a text" })
+      if (message.trim() === "")
+        return yield* new Failed({ reason: "The text is empty. Nothing was sent. Give a text." })
       const manager = yield* connect(yield* chosenMeshes(Option.none()), "command")
       const { client, to } = yield* manager.route(target)
       const { slug } = client.membership

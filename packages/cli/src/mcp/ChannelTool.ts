@@ -14,7 +14,16 @@ export const channelInput = Schema.Struct({
 
 /** A channel is one mesh's: with several joined, which one is not guessed. */
 export const meshOf = (mesh: string | undefined, channel: string, manager: MeshManager) =>
-  mesh === undefined ? Effect.map(manager.route(`#${channel}`), ({ client }) => client) : manager.get(mesh)
+  mesh === undefined
+    ? Effect.mapBoth(manager.route(`#${channel}`), {
+        onSuccess: ({ client }) => client,
+        // These tools take the slug by itself.
+        onFailure: (error) =>
+          error.slugs.length === 0
+            ? error
+            : { message: `Several meshes are joined. Give one of them as "mesh": ${error.slugs.join(", ")}.` },
+      })
+    : manager.get(mesh)
 
 export const done = (
   channel: string,

@@ -38,7 +38,7 @@ describe.concurrent("a member for first clients", () => {
 
           const refused = complaint(await ann("export", exported, "--first-clients"))
           assert.match(refused, /your certificate in team does not allow the first clients.*--allow-first-clients/)
-          assert.match(done(await bob("export", exported, "--first-clients")), /keep it to yourself/)
+          assert.match(done(await bob("export", exported, "--first-clients")), /Keep it to yourself/)
           assert.match(complaint(await bob("export", exported, "--first-clients")), /is there already/)
           assert.strictEqual(statSync(exported).mode & 0o777, 0o600)
           const { meshes, version } = JSON.parse(readFileSync(exported, "utf8"))

@@ -250,7 +250,10 @@ describe.concurrent("commands", () => {
           )
           const others = await bob("message-status", id)
           assert.deepStrictEqual([others.code, others.stdout], [1, ""])
-          assert.match(others.stderr, /^claudemesh: you sent no message [0-9a-f]{32}, or too long ago\n$/)
+          assert.match(
+            others.stderr,
+            /^claudemesh: the broker knows no message [0-9a-f]{32} of yours: .*too long ago\n$/,
+          )
           assert.match(done(await run("carol")("inbox")), /^alice \(red, to \*, /)
           assert.match(done(await alice("message-status", id)), /^consumed on red since 20/)
           assert.match(done(await alice("inbox")), /^No messages/, "one's own word does not come back")

@@ -118,7 +118,7 @@ describe("claudemesh inbox", () => {
           assert.include(shown.stdout, '"redelivered":false')
           assert.match(
             shown.stderr,
-            /^claudemesh: red: 1 message waits in your session idle-agent, for that session alone\.\n$/,
+            /^claudemesh: red: 1 message waits in your session idle-agent: sent to that session alone, or being read there\.\n$/,
           )
 
           const { text } = await idle.call("check_messages")

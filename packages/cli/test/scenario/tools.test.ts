@@ -251,7 +251,7 @@ describe.concurrent("send_message", () => {
         const blue: Joined = { ...red, slug: "blue", mesh: other }
         const one = yield* join("alice", {}, [red, blue])
         yield* Effect.promise(async () => {
-          failedWith(await one.call("send_message", { target: "bob", message: "hi" }), /joined are red, blue/)
+          failedWith(await one.call("send_message", { target: "bob", message: "hi" }), /Joined meshes: red, blue/)
           const sent = succeeded(await one.call("send_message", { target: "blue:bob", message: "hi" }))
           assert.match(sent.text, /^Waiting until they connect: bob\. .*, mesh blue\.$/)
           const meshes = async (input: object) =>

@@ -37,20 +37,20 @@ export interface InviteLink {
 /** It is no link of ours, or not as it was when it was made. */
 export class LinkBroken extends Schema.TaggedError<LinkBroken>()("LinkBroken", { problem: Schema.String }) {
   override get message() {
-    return `this is no whole invite link (${this.problem}); copy it again from its beginning to its end, or ask for another`
+    return `The invite link is incomplete or damaged (${this.problem}). Copy the whole link again, or ask for another one.`
   }
 }
 
 export class LinkExpired extends Schema.TaggedError<LinkExpired>()("LinkExpired", { expiresAt: Schema.String }) {
   override get message() {
-    return `the invite expired at ${this.expiresAt}; ask for another link`
+    return `The invite expired at ${this.expiresAt}. Ask for another link.`
   }
 }
 
 /** It is whole, and its signatures do not lead to the owner's key: somebody made it who may not invite, or changed it. */
 export class LinkForged extends Schema.TaggedError<LinkForged>()("LinkForged", { doubt: Schema.String }) {
   override get message() {
-    return `the invite link is not the work of the mesh's owner or one of its admins (${this.doubt}); do not use it, and ask who gave it to you`
+    return `The invite link was not signed by the mesh's owner or an admin (${this.doubt}). Do not use it. Ask the person who gave it to you.`
   }
 }
 
@@ -143,18 +143,19 @@ export const verifyInviteLink = Effect.fn("InviteLink.verify")(function* (text: 
 const read = Effect.fnUntraced(function* (text: string, sodium: typeof Sodium.Service) {
   const broken = (problem: string) => Effect.fail(new LinkBroken({ problem }))
   const [, address = "", fragment] = /^(https?:\/\/[!-"$-~]+\/)join#([A-Za-z0-9._-]+)$/.exec(text) ?? []
-  if (text.length > linkCharactersMax || fragment === undefined) return yield* broken("it is not written like one")
+  if (text.length > linkCharactersMax || fragment === undefined)
+    return yield* broken("it does not look like an invite link")
   const end = text.lastIndexOf(".")
-  if (text.slice(end + 1) !== checksumOf(text.slice(0, end))) return yield* broken("something in it is changed or lost")
+  if (text.slice(end + 1) !== checksumOf(text.slice(0, end))) return yield* broken("a part of it is changed or missing")
   const fields = fragment.split(".").slice(0, -1)
-  if (fields[0] !== version) return yield* broken("it is of another version of claudemesh than this one")
+  if (fields[0] !== version) return yield* broken("another version of claudemesh made it")
   const link =
     fields.length === ownFields || fields.length === ownFields + issuerFields
       ? linkOf(`${address.replace(/^http/, "ws")}ws`, fields, sodium)
       : undefined
   // Numbers, texts and keys can be written in more ways than ours.
   if (link === undefined || formatInviteLink(link) !== text)
-    return yield* broken("it is not written as claudemesh does")
+    return yield* broken("claudemesh writes links in another way")
   return link
 })
 

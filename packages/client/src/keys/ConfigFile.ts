@@ -40,7 +40,9 @@ export class AlreadyJoined extends Schema.TaggedError<AlreadyJoined>()("AlreadyJ
   taken: Schema.Literals(["slug", "meshId"]),
 }) {
   override get message() {
-    return this.taken === "slug" ? `a mesh is already called ${this.slug}` : `already a member there, as ${this.slug}`
+    return this.taken === "slug"
+      ? `a mesh is already called ${this.slug}`
+      : `you are already a member there, as ${this.slug}`
   }
 }
 

@@ -32,7 +32,7 @@ export class PassphraseTooShort extends Schema.TaggedError<PassphraseTooShort>()
 
 export class NotAnExport extends Schema.TaggedError<NotAnExport>()("NotAnExport", { problem: Schema.String }) {
   override get message() {
-    return `this is no identity that claudemesh exported: ${this.problem}`
+    return `the file is not an identity that claudemesh exported: ${this.problem}`
   }
 }
 
@@ -194,7 +194,7 @@ const readFile = Effect.fnUntraced(function* (text: string) {
   if (Option.isNone(kind)) {
     return yield* text.includes(type)
       ? new ExportDamaged({ problem: "it is not whole" })
-      : new NotAnExport({ problem: "it is not written like one" })
+      : new NotAnExport({ problem: "it does not look like an export" })
   }
   if (kind.value.version !== 1) {
     return yield* new NotAnExport({ problem: `it is of version ${kind.value.version}; this program reads version 1` })

@@ -24,7 +24,7 @@ export class MessageTooLarge extends Schema.TaggedError<MessageTooLarge>()("Mess
   maxBytes: Schema.Int,
 }) {
   override get message() {
-    return `the sealed message has ${this.bytes} bytes, the broker takes ${this.maxBytes}`
+    return `The message is too large: it has ${this.bytes} bytes once it is encrypted, and the broker takes ${this.maxBytes}. Nothing was sent. Shorten it, or send it in parts.`
   }
 }
 

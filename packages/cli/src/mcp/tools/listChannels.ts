@@ -21,7 +21,8 @@ export const listChannels = tool({
   run: ({ after, mesh }, { manager }) =>
     Effect.gen(function* () {
       const from = placeIn(after)
-      if (after !== undefined && from === undefined) return failure('"after" is not what the end of a list says.')
+      if (after !== undefined && from === undefined)
+        return failure('"after" is not a value that list_channels gave. Call list_channels without "after".')
       const slug = from?.mesh ?? mesh
       const clients = slug === undefined ? manager.all : [yield* manager.get(slug)]
       const meshes = yield* Effect.forEach(clients, (client) => listed(client, from?.place ?? ""), {
