@@ -30,10 +30,16 @@ const codeOf = (error: object): string => {
 const wasPutOut = (error: { readonly _tag: string }): boolean =>
   error._tag === "ClientStopped" && "code" in error && error.code === CloseCode.revoked.code
 
-export const remedyOf = (error: { readonly _tag: string }): string | undefined =>
-  wasPutOut(error)
+/** This machine cannot do its part, and the error says what to do about it: no broker could help. */
+const isOwnFault = (error: { readonly _tag: string }): boolean =>
+  error._tag === "NotConnected" && codeOf(error) === "unusable"
+
+export const remedyOf = (error: { readonly _tag: string }): string | undefined => {
+  if (isOwnFault(error)) return undefined
+  return wasPutOut(error)
     ? `your key was revoked there. Forget the mesh here with: ${command} leave <mesh>; to come back you need a new invite`
     : (remediesByCode[codeOf(error)] ?? remedies[error._tag])
+}
 
 /** What the system says about a file, in words. */
 const fileProblems: Readonly<Record<string, string>> = {

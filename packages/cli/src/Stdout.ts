@@ -5,12 +5,12 @@
  */
 import { dlopen, FFIType, type Pointer, ptr } from "bun:ffi"
 import { fstatSync, writeSync } from "node:fs"
-import { Effect, Exit, Option, Schema } from "effect"
+import { type Console, Effect, Exit, Option, Schema } from "effect"
 
 /** Stdout takes nothing: the disk is full, or it cannot be written to. */
 export class StdoutFailed extends Schema.TaggedError<StdoutFailed>()("StdoutFailed", { reason: Schema.String }) {
   override get message() {
-    return `The output could not be written: ${this.reason}. What was not written still waits.`
+    return `The output could not be written: ${this.reason}.`
   }
 }
 
@@ -53,6 +53,37 @@ const isRead = () => {
   return system.isWritable() === "gone" ? "gone" : "no"
 }
 
+/**
+ * The console of commands, for what they print at once. The runtime's own passes over a full disk without a word: a link
+ * that was made would be lost, and the exit code would say that all is well.
+ */
+export const console: Console.Console = Object.assign(Object.create(globalThis.console), {
+  log: (...texts: ReadonlyArray<unknown>) => {
+    const bytes = new TextEncoder().encode(`${texts.join(" ")}\n`)
+    try {
+      for (let from = 0; from < bytes.length;) from += writeSome(bytes.subarray(from))
+    } catch (error) {
+      const code = codeOf(error)
+      // `head` has what it wanted.
+      if (code === "EPIPE") process.exit(0)
+      process.stderr.write(`claudemesh: ${new StdoutFailed({ reason: words[code] ?? code }).message}\n`)
+      process.exit(1)
+    }
+  },
+})
+
+const writeSome = (bytes: Uint8Array): number => {
+  try {
+    return writeSync(stdout, bytes)
+  } catch (error) {
+    if (codeOf(error) === "EAGAIN") return 0
+    throw error
+  }
+}
+
+const codeOf = (error: unknown): string =>
+  error instanceof Error && "code" in error ? String(error.code) : String(error)
+
 /** A pipe that can be written to at all takes this much without waiting (PIPE_BUF). */
 const chunkBytes = 4_096
 const lookAgain = "1 millis"
@@ -67,7 +98,7 @@ const until = (ask: () => "yes" | "no" | "gone"): Effect.Effect<void, ReaderGone
 const write = (bytes: Uint8Array): Effect.Effect<number, StdoutFailed | ReaderGone> =>
   Effect.try({
     try: () => writeSync(stdout, bytes),
-    catch: (error) => (error instanceof Error && "code" in error ? String(error.code) : String(error)),
+    catch: codeOf,
   }).pipe(
     Effect.catch((code) => {
       if (code === "EAGAIN") return Effect.as(Effect.sleep(lookAgain), 0)

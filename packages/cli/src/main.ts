@@ -35,6 +35,7 @@ import { send } from "./commands/send.ts"
 import { status } from "./commands/status.ts"
 import { verify } from "./commands/verify.ts"
 import { Failed } from "./Failed.ts"
+import { console } from "./Stdout.ts"
 import { printable } from "./Output.ts"
 
 const root = Command.make("claudemesh").pipe(
@@ -99,6 +100,7 @@ const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {
 BunRuntime.runMain(
   Command.run(root, { version: manifest.version }).pipe(
     Effect.tapCause(report),
+    Effect.provideService(Console.Console, console),
     Effect.provide([ConfigFile.layer, localStores]),
     Effect.provide(StateDb.layer),
     Effect.provide([BunServices.layer, FetchHttpClient.layer, logging]),

@@ -56,7 +56,12 @@ export const inbox = Command.make(
     },
     // `head` has what it wanted: nothing has failed, and the rest waits.
     Effect.catchTag("ReaderGone", () => Effect.void),
-    Effect.mapError(failed),
+    (effect, { history }) =>
+      Effect.mapError(effect, (error) =>
+        error._tag === "StdoutFailed" && !history
+          ? new Failed({ reason: `${error.message} What was not written still waits.` })
+          : failed(error),
+      ),
     Effect.scoped,
     Effect.provide(clientLayer),
   ),

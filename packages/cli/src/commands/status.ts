@@ -2,8 +2,7 @@
 import type { BrokerClient } from "@claudemesh/client/BrokerClient"
 import { Console, Effect, Option } from "effect"
 import { Command } from "effect/unstable/cli"
-import { Failed } from "../Failed.ts"
-import { command } from "../Launch.ts"
+import { Failed, failed } from "../Failed.ts"
 import { chosenMeshes, clientLayer, connect } from "../Meshes.ts"
 import { green, printJson, table, yellow } from "../Output.ts"
 import * as Flags from "./Flags.ts"
@@ -16,7 +15,8 @@ export const status = Command.make(
   Effect.fn(
     function* ({ json, mesh }) {
       const { all } = yield* connect(yield* chosenMeshes(mesh), "command")
-      const rows = yield* Effect.forEach(all, statusOf, { concurrency: "unbounded" })
+      const results = yield* Effect.forEach(all, statusOf, { concurrency: "unbounded" })
+      const rows = results.map(({ failure: _failure, ...row }) => row)
       yield* json
         ? printJson(rows)
         : Console.log(
@@ -32,12 +32,8 @@ export const status = Command.make(
               ]),
             ),
           )
-      const away = rows.filter(({ connected }) => !connected).map(({ mesh }) => mesh)
-      if (away.length > 0) {
-        return yield* new Failed({
-          reason: `no connection to ${away.join(", ")}; is the broker running? Start one here with: ${command} broker`,
-        })
-      }
+      const away = results.flatMap(({ failure, mesh }) => (failure === undefined ? [] : [`${mesh}: ${failure.reason}`]))
+      if (away.length > 0) return yield* new Failed({ reason: away.join("; ") })
     },
     Effect.scoped,
     Effect.provide(clientLayer),
@@ -63,6 +59,7 @@ const statusOf = (client: BrokerClient) => {
         .filter((peer) => peer.pubkey === pubkey)
         // Not attached: cut off, and expected back.
         .map(({ attached, sessionId, status }) => ({ sessionId, attached, status })),
+      failure: Option.getOrUndefined(Option.none<Failed>()),
     })),
     Effect.catch((error) =>
       Effect.succeed({
@@ -72,6 +69,7 @@ const statusOf = (client: BrokerClient) => {
         problem: error.message,
         waiting: null,
         sessions: [],
+        failure: failed(error),
       }),
     ),
   )
