@@ -57,8 +57,9 @@ const direct = (n: number) => ({
   content: Content.Opened({ text: "hi", binding: "bound", sentAt: at }),
 })
 
-const toAll = (n: number, sentMillis: number) => ({
+const toAll = (n: number, sentMillis: number, takenMillis = sentMillis) => ({
   ...direct(n),
+  createdAt: isoFromMillis(takenMillis),
   targetSpec: "*",
   content: Content.Opened({ text: "hi", binding: "bound", sentAt: isoFromMillis(sentMillis) }),
 })
@@ -289,6 +290,19 @@ layer(Layer.merge(Sodium.layer, BunServices.layer))("a message that was shown on
       assert.isTrue((yield* open(there)).has(toAll(1, 10 * day)))
       assert.isFalse((yield* open(there)).has(toAll(2, 10 * day)))
     }),
+  )
+
+  it.effect(
+    "to a group is shown by a session that was there when it left its sender's outbox, in which it waited (I8)",
+    () =>
+      Effect.gen(function* () {
+        const { open } = yield* inFolder
+        yield* TestClock.setTime(10 * day)
+        yield* (yield* open(here)).add([idOf(1)])
+        const [taken, other] = [10 * day, yield* open(there)]
+        assert.isFalse(other.has(toAll(1, taken - day / 4, taken)))
+        assert.isTrue(other.has(toAll(1, taken - day - 6 * 60_000, taken)), "nothing waits there for so long")
+      }),
   )
 
   it.effect("to a group is not lost to a session that was there, and whose process has begun anew since (I8)", () =>

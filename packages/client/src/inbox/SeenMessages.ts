@@ -10,7 +10,7 @@ import type { IsoTime } from "@claudemesh/domain/IsoTime"
 import { isDirect, parseTarget } from "@claudemesh/domain/routing/Target"
 import { backdateMillis } from "@claudemesh/domain/trust/Plaintext"
 import { Clock, Context, Effect, type FileSystem, Layer, Option } from "effect"
-import { seenMessagesMax, seenMillis } from "../Limits.ts"
+import { outboxMillis, seenMessagesMax, seenMillis } from "../Limits.ts"
 import { takenOver } from "../local/Legacy.ts"
 import type { FileUnusable, SecretExposed } from "../local/SecretFile.ts"
 import { StateDb, type StateDbError } from "../local/StateDb.ts"
@@ -93,8 +93,9 @@ class Table {
   }
 
   /**
-   * One to a group is for each session that was there when it was sent. A session that came later, such as that of the
-   * next command, is not given again what another one was shown; by the sender's time, where that is sealed in.
+   * One to a group is for each session that was there when the broker took it. A session that came later, such as that of the
+   * next command, is not given again what another one was shown: by the broker's time, and, since that may be a lie, by the
+   * sender's, where it is sealed in. Between the two it may have waited in an outbox.
    */
   has({ content, createdAt, messageId, targetSpec }: Pushed): boolean {
     const shown = this.#shown.get(messageId)
@@ -102,7 +103,8 @@ class Table {
     const target = Option.flatMap(Option.fromUndefinedOr(targetSpec), parseTarget)
     if (Option.isNone(target) || isDirect(target.value)) return true
     const sentAt = (content._tag === "Opened" ? content.sentAt : undefined) ?? createdAt
-    return Date.parse(sentAt) < this.#beganMillis - backdateMillis
+    const takenMillis = Math.min(Date.parse(createdAt), Date.parse(sentAt) + outboxMillis)
+    return takenMillis < this.#beganMillis - backdateMillis
   }
 }
 
