@@ -7,10 +7,10 @@ import { messageBytesDefault } from "@claudemesh/domain/Limits"
 import type { ClientMessageId, MessageId, PublicKey } from "@claudemesh/domain/Ids"
 import { formatTarget, isDirect, type Target } from "@claudemesh/domain/routing/Target"
 import { messageIdOf } from "@claudemesh/domain/trust/MessageIdentity"
-import { Clock, type Crypto, Effect, Result, SubscriptionRef } from "effect"
+import { Clock, type Crypto, Effect, Fiber, Result, SubscriptionRef } from "effect"
 import { ClockOff } from "../connection/BrokerClock.ts"
 import type { ConnectionLoop } from "../connection/ConnectionLoop.ts"
-import { ClientStopped, NotConnected } from "../connection/ConnectionState.ts"
+import { ClientStopped, NotConnected, whyNotConnected } from "../connection/ConnectionState.ts"
 import { type RequestError, RequestTimedOut } from "../connection/Requests.ts"
 import type { Membership } from "../keys/Membership.ts"
 import type { Sodium } from "../keys/Sodium.ts"
@@ -71,6 +71,9 @@ export interface Sending {
   readonly send: (message: OutgoingMessage) => Effect.Effect<Receipt, SendError>
 }
 
+/** The attempt to connect that was begun for a message; undefined where there was a connection. */
+type Dialled = Fiber.Fiber<unknown, RequestError> | undefined
+
 /** Who is known need not be waited for long to be looked up again. */
 const soon = <A>(current: Effect.Effect<A, RequestError>): Effect.Effect<A, RequestError> =>
   Effect.timeoutOrElse(current, {
@@ -88,6 +91,7 @@ export const makeSending = Effect.fnUntraced(function* (options: {
   const { loop, membership, outbox, roster, trust } = options
   const { meshId, pubkey } = membership
   const context = yield* Effect.context<Sodium | Crypto.Crypto>()
+  const scope = yield* Effect.scope
   const line = new Line()
 
   /** It is measured again before anything is refused for it, and where our clock was set since: both may be over by now. */
@@ -117,12 +121,23 @@ export const makeSending = Effect.fnUntraced(function* (options: {
     return target._tag === "Session" && typeof to === "string" && !to.endsWith(`/${target.session}`)
   }
 
-  const targetOf = Effect.fnUntraced(function* (to: string | Target) {
+  /** One attempt to connect is enough for all who asked before it came to nothing: they are not to dial one after the other. */
+  const afterDialling = <A>(dialled: Dialled, asks: Effect.Effect<A, RequestError>) =>
+    dialled === undefined
+      ? asks
+      : Effect.flatMap(Fiber.await(dialled), (exit) =>
+          exit._tag === "Failure" && loop.live() === undefined
+            ? Effect.fail(whyNotConnected(SubscriptionRef.getUnsafe(loop.state)))
+            : asks,
+        )
+
+  const targetOf = Effect.fnUntraced(function* (to: string | Target, dialled: Dialled) {
     const before = resolve(to)
     const wasCurrent = roster.isCurrent()
     const isSettled = Result.isSuccess(before) && isEnough(before.success)
     const asks = Result.isSuccess(before) && needsSessions(to, before.success) ? roster.refresh : roster.current
-    const asked = yield* Effect.result(isSettled ? soon(asks) : asks)
+    const answer = roster.isCurrent() ? asks : afterDialling(dialled, asks)
+    const asked = yield* Effect.result(isSettled ? soon(answer) : answer)
     const found = resolve(to)
     if (Result.isFailure(asked)) {
       const isGood = Result.isSuccess(found) && isEnough(found.success) && !trust.isBehind()
@@ -133,12 +148,12 @@ export const makeSending = Effect.fnUntraced(function* (options: {
     return yield* Effect.fromResult(resolve(to))
   })
 
-  const compose = Effect.fnUntraced(function* (message: OutgoingMessage) {
+  const compose = Effect.fnUntraced(function* (message: OutgoingMessage, dialled: Dialled) {
     const state = SubscriptionRef.getUnsafe(loop.state)
     if (state._tag === "Stopped") return yield* new ClientStopped({ reason: state.reason, code: state.code })
     yield* Effect.mapError(trust.load, ({ message }) => new NotConnected({ reason: message }))
     yield* trust.recall
-    const target = yield* targetOf(message.to)
+    const target = yield* targetOf(message.to, dialled)
     yield* clockIsRight
     const sessionId = loop.sessionId()
     const { frame, id, sealedAtMillis } = yield* composeSend(
@@ -165,8 +180,13 @@ export const makeSending = Effect.fnUntraced(function* (options: {
     return { id, messageId, target, ack, cancel } satisfies Enqueued
   })
 
+  /** Dials at once where there is no connection, also for a message before which nothing is to be asked. */
+  const dialling = Effect.suspend(() =>
+    loop.live() === undefined ? Effect.forkIn(loop.reach, scope) : Effect.succeed(undefined),
+  )
+
   const enqueue = Effect.fn("BrokerClient.enqueue")((message: OutgoingMessage): Effect.Effect<Enqueued, EnqueueError> =>
-    line.inTurn(Effect.provide(compose(message), context)),
+    Effect.flatMap(dialling, (dialled) => line.inTurn(Effect.provide(compose(message, dialled), context))),
   )
 
   const sending: Sending = {

@@ -143,6 +143,24 @@ layer(testLayer)("reconnecting", (it) => {
     }),
   )
 
+  it.effect("dials at once for a message, too, before which nothing is to be asked", () =>
+    Effect.gen(function* () {
+      const { broker, client } = yield* startClient()
+      yield* client.roster
+      broker.mode = "down"
+      broker.latest.close(1006)
+      yield* TestClock.adjust("40 seconds")
+      yield* TestClock.adjust("5 seconds")
+      const dialled = broker.connections.length
+      broker.mode = "up"
+      const { ack } = yield* client.enqueue({ to: "Bob", text: "hello", priority: "next" })
+      const acked = yield* Effect.forkChild(ack)
+      yield* settle
+      assert.strictEqual(broker.connections.length, dialled + 1)
+      yield* Fiber.join(acked)
+    }),
+  )
+
   it.effect("dials no more than once a second, however often it is called, and each call has its answer", () =>
     Effect.gen(function* () {
       const { broker, client } = yield* startClient((broker) => (broker.mode = "down"))

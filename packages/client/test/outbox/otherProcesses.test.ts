@@ -52,6 +52,30 @@ const waitsFor = <A, E>(effect: Effect.Effect<A, E>) =>
   })
 
 layer(testLayer)("an outbox that outlives its process", (it) => {
+  it.effect("has all of many messages at once that are asked for while the broker is away", () =>
+    Effect.gen(function* () {
+      const { start, store } = yield* machine
+      yield* (yield* start("before")).end
+      const { broker, client, end } = yield* start("laptop", down)
+      const texts = Array.from({ length: 20 }, (_, n) => String(n))
+      const before = broker.connections.length
+      const asking = yield* Effect.forkChild(
+        Effect.forEach(texts, (text) => client.enqueue(message(text)), { concurrency: "unbounded" }),
+      )
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual((yield* store.list).length, 20)
+      assert.isAtMost(broker.connections.length - before, 2)
+      const enqueued = yield* Fiber.join(asking)
+      broker.mode = "up"
+      yield* TestClock.adjust("30 seconds")
+      assert.deepStrictEqual(
+        broker.sends.map(({ id }) => id),
+        enqueued.map(({ id }) => id),
+      )
+      yield* end
+    }),
+  )
+
   it.effect("is sent by the next process of the member, in order, as of the session that wrote it (I7)", () =>
     Effect.gen(function* () {
       const { first, start, store } = yield* offline("laptop")
