@@ -39,7 +39,7 @@ export const startAgent = Effect.fnUntraced(function* (
   return {
     process,
     host,
-    send: (message) => send(process, message, { history, time }),
+    send: (message) => Effect.asVoid(send(process, message, { history, time })),
     changing: false,
     wanted: new Set(),
     mayBeInDnd: false,

@@ -129,7 +129,6 @@ export const startBroker = Effect.fnUntraced(function* (options: BrokerOptions) 
           Effect.ensuring(
             Effect.sync(() => {
               window.closed()
-              windows.delete(window)
               if (alive && window.greeted !== undefined) onDetached(window.greeted, socket.saidGoodbye())
             }),
           ),

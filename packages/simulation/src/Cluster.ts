@@ -129,7 +129,7 @@ export const makeCluster = Effect.fnUntraced(function* (
 
   const network = new Network(
     chance,
-    time.clock(),
+    time,
     (socket) => {
       if (broker === undefined) return false
       broker.accept(socket)

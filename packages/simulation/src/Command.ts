@@ -5,7 +5,7 @@
  */
 import type { InboxMessage } from "@claudemesh/client/inbox/Inbox"
 import type { Sodium } from "@claudemesh/client/keys/Sodium"
-import { type Crypto, Effect, Result } from "effect"
+import { type Crypto, Effect, Fiber, Result } from "effect"
 import { type ClientProcess, type ProcessOptions, startProcess } from "./ClientProcess.ts"
 import { Eyes } from "./Eyes.ts"
 import type { Waits } from "@claudemesh/client/inbox/Receiving"
@@ -44,8 +44,8 @@ export const runCommand = Effect.fnUntraced(function* (
   const { client, inside } = process
   if (does._tag === "Send") {
     yield* inside(Effect.ignore(client.awaitConnected(connectMillis)))
-    yield* send(process, does.message, { history, time })
-    yield* inside(Effect.timeoutOption(client.awaitSent, does.message.waitsMillis))
+    const waiting = yield* send(process, does.message, { history, time })
+    if (waiting !== undefined) yield* Fiber.await(waiting)
     yield* process.end
     return undefined
   }

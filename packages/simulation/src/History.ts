@@ -23,7 +23,8 @@ export interface SentMessage {
   outcome: "acked" | "refused" | undefined
   /** Why it was refused. */
   refusal: string | undefined
-  /** Its sender was told that it had not left, and would not. */
+  /** Its sender did not want it sent any more, and was told that it had not left, and would not. */
+  cancels: boolean
   cancelled: boolean
   /** Somebody waits for the answer. */
   awaited: boolean
@@ -106,6 +107,8 @@ export interface Move {
   readonly order: number
 }
 
+export const isGroup = (target: string): boolean => /^(\*|#|tag:)/.test(target)
+
 export const inboxKey = (mesh: string, member: string, session: string | undefined): string =>
   `${mesh} ${member} ${session ?? ""}`
 
@@ -156,9 +159,15 @@ export class History {
     return this.#bySeq.get(`${mesh} ${seq}`)
   }
 
-  /** In which of the member's inboxes a session of it finds this message. Undefined: one that was moved. */
+  /** In which of the member's inboxes a session of it finds this message. Undefined where one of them was moved. */
   inboxFor(messageId: MessageId, member: MemberId, session: SessionId): Inbox | undefined {
-    const inboxes = (this.accepted.get(messageId)?.recipients ?? []).filter((inbox) => inbox.member === member)
+    const accepted = this.accepted.get(messageId)
+    if (accepted === undefined) return undefined
+    const { mesh, order, recipients, target } = accepted
+    const inboxes = recipients.filter((inbox) => inbox.member === member)
+    const isMoved = ({ session: from }: Inbox) =>
+      from !== undefined && this.movedSince(order, { mesh, member, session: from })
+    if (isGroup(target) && inboxes.some(isMoved)) return undefined
     return inboxes.find((inbox) => inbox.session === session) ?? inboxes.find((inbox) => inbox.session === undefined)
   }
 

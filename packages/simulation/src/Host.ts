@@ -8,7 +8,7 @@ import { inboxesOf } from "@claudemesh/cli/mcp/Inboxes"
 import { makeNotices } from "@claudemesh/cli/mcp/Notices"
 import { makeReading } from "@claudemesh/cli/mcp/Reading"
 import { checkMessages } from "@claudemesh/cli/mcp/tools/checkMessages"
-import { type Crypto, Duration, Effect, Exit, Fiber, Scope } from "effect"
+import { type Crypto, Effect, Exit, Fiber, Scope } from "effect"
 import type { Chance } from "./Chance.ts"
 import type { ClientProcess } from "./ClientProcess.ts"
 import { cursorIn, type Eyes, notSentIn, partsIn } from "./Eyes.ts"
@@ -65,7 +65,6 @@ export const startHost = Effect.fnUntraced(function* (options: {
   const { chance, eyes, faults, history, process, time } = options
   const { machine, membership, note } = process
   const gate = new Gate(machine.gate)
-  const clock = time.clock(undefined, gate)
   const fork = Effect.runForkWith(yield* Effect.context<never>())
   const cutsAtCharacters = chance.between(cutsAt.least, cutsAt.most)
   const answersPings = chance.happens(0.9)
@@ -78,9 +77,7 @@ export const startHost = Effect.fnUntraced(function* (options: {
   let cursor: string | undefined
   let callCount = 0
 
-  const after = (millis: number, happens: () => void): void => {
-    fork(Effect.andThen(clock.sleep(Duration.millis(millis)), Effect.sync(happens)))
-  }
+  const after = (millis: number, happens: () => void) => time.after(millis, () => gate.through(happens))
 
   /** To the process, in order: at once, but for a process that is stopped. */
   const say = (happens: () => void): void =>

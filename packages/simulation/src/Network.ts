@@ -5,16 +5,12 @@
  */
 import { type Connection, ConnectionClosed, DialFailed, Dialer } from "@claudemesh/client/connection/Dialer"
 import type { ServerSocket } from "@claudemesh/broker/connection/ServerSocket"
-import { Cause, type Clock, Duration, Effect, Queue, type Scope } from "effect"
+import { Cause, Effect, Queue, type Scope } from "effect"
 import type { Chance } from "./Chance.ts"
 import type { Gate } from "./Gate.ts"
+import type { VirtualTime } from "./VirtualTime.ts"
 
 const abnormal = 1006
-
-interface Timed {
-  readonly atMillis: number
-  readonly deliver: () => void
-}
 
 /** Where a dialled link ends: a broker that is up takes it, one that is down refuses. */
 export type Accept = (socket: ServerSocket) => boolean
@@ -78,7 +74,7 @@ export class Network {
 
   constructor(
     readonly chance: Chance,
-    readonly clock: Clock.Clock,
+    readonly time: VirtualTime,
     readonly accept: Accept,
     /** What becomes of a text that a client sends: the same for the same text. */
     readonly onWire: (text: string) => string = (text) => text,
@@ -117,8 +113,8 @@ export class Network {
       )
       link.latencyMillis = this.chance.between(this.latency.least, this.latency.most)
       yield* Effect.sleep(link.latencyMillis)
-      const up = yield* this.#direction(link)
-      const down = yield* this.#direction(link)
+      const up = this.#direction(link)
+      const down = this.#direction(link)
       if (!this.accept(serverEnd(link, down))) return yield* new DialFailed({ url, reason: "refused" })
       this.links.add(link)
       link.inject = (text) =>
@@ -128,10 +124,8 @@ export class Network {
       yield* Effect.addFinalizer(() =>
         Effect.sync(() => {
           this.links.delete(link)
-          // The process is gone or has given up: its side is closed, and the broker hears of it if it hears at all.
-          if (link.open && link.deafServer) this.#halfOpen.add(link)
-          else if (link.open) link.endServer()
-          link.open = false
+          // The process is gone or has given up: its side is closed.
+          this.#leave(link)
         }),
       )
       return {
@@ -145,40 +139,32 @@ export class Network {
         close: (code) => {
           if (!client.lives()) return
           if (code === 1000) link.goodbye = true
-          if (link.open && link.deafServer) this.#halfOpen.add(link)
-          else if (link.open) link.endServer()
-          link.open = false
+          this.#leave(link)
           link.endClient(code, "")
         },
       }
     }.bind(this),
   )
 
+  /** The broker hears of it if it hears at all. */
+  #leave(link: Link): void {
+    if (!link.open) return
+    link.open = false
+    if (link.deafServer) this.#halfOpen.add(link)
+    else link.endServer()
+  }
+
   /** One direction: what is put in comes out after the link's latency, in order. */
-  readonly #direction = Effect.fnUntraced(
-    function* (this: Network, link: Link) {
-      const { clock } = this
-      const pipe = yield* Queue.unbounded<Timed>()
-      yield* Effect.forkScoped(
-        Effect.forever(
-          Effect.flatMap(Queue.take(pipe), ({ atMillis, deliver }) =>
-            Effect.andThen(
-              Effect.suspend(() =>
-                clock.sleep(Duration.millis(Math.max(0, atMillis - clock.currentTimeMillisUnsafe()))),
-              ),
-              Effect.sync(() => {
-                if (link.open) deliver()
-              }),
-            ),
-          ),
-        ),
-      )
-      return (deliver: () => void): void => {
-        const atMillis = clock.currentTimeMillisUnsafe() + link.latencyMillis
-        Queue.offerUnsafe(pipe, { atMillis, deliver })
-      }
-    }.bind(this),
-  )
+  #direction(link: Link): (deliver: () => void) => void {
+    const { time } = this
+    let lastMillis = 0
+    return (deliver) => {
+      lastMillis = Math.max(lastMillis, time.nowMillis + link.latencyMillis)
+      time.after(lastMillis - time.nowMillis, () => {
+        if (link.open) deliver()
+      })
+    }
+  }
 }
 
 const serverEnd = (link: Link, down: (deliver: () => void) => void): ServerSocket => {

@@ -8,12 +8,12 @@ import { Effect, Result } from "effect"
 import type { Agent } from "./Agent.ts"
 import { changeChannel } from "./Asking.ts"
 import { checkAudit } from "./checkers/Audit.ts"
-import { checkDelivery, isGroup } from "./checkers/Delivery.ts"
+import { checkDelivery } from "./checkers/Delivery.ts"
 import { checkOutboxes } from "./checkers/Outbox.ts"
 import { checkAudience, checkChannels, checkPeers } from "./checkers/Roster.ts"
-import { canBeHad, waitingAt } from "./checkers/Waiting.ts"
+import { type Asker, canBeHad, waitingAt } from "./checkers/Waiting.ts"
 import { type Cluster, noFaults } from "./Cluster.ts"
-import { inboxKey } from "./History.ts"
+import { inboxKey, isGroup } from "./History.ts"
 import { betweenSendsMillis, checkLimits } from "./Limits.ts"
 import { channelNames, tagNames } from "./Seat.ts"
 import type { Session } from "./Sessions.ts"
@@ -36,7 +36,7 @@ export const quiesce = Effect.fnUntraced(function* (cluster: Cluster) {
   const { alive, chance, history, network, note, pass, revive, rules } = cluster
   note("nothing fails any more")
   cluster.setFaults(noFaults)
-  yield* until(cluster, wakeUpMillis, () => cluster.awake().length === alive().length && isQuiet(cluster))
+  yield* until(cluster, wakeUpMillis, () => isQuiet(cluster))
   network.heal()
   cluster.setAllClocks()
   yield* revive(true)
@@ -50,8 +50,10 @@ export const quiesce = Effect.fnUntraced(function* (cluster: Cluster) {
   }
 
   // Everything but `low` arrives by itself: nobody asks for it yet, they only look.
-  for (let look = 0; look < looksMax && (yield* stillWaiting(cluster, ["now", "next"])) > 0; look++) {
-    for (const { agent } of alive()) agent.host.look(false)
+  for (let look = 0; look < looksMax; look++) {
+    const readers = yield* whoWaits(cluster, ["now", "next"])
+    if (readers.length === 0) break
+    for (const { agent } of readers) agent.host.look(false)
     yield* pass(300)
   }
   const unasked = yield* stillWaiting(cluster, ["now", "next"])
@@ -69,9 +71,11 @@ export const quiesce = Effect.fnUntraced(function* (cluster: Cluster) {
   yield* drain(cluster)
   yield* checkLists(cluster)
   yield* checkGroups(cluster)
-  yield* pass(settleMillis)
   yield* drain(cluster)
-  yield* lookAll(cluster)
+  yield* pass(settleMillis)
+  // Whoever is there is told what is to be told.
+  for (const { agent } of alive()) agent.host.look(true)
+  yield* pass(1_000)
   const waiting = yield* stillWaiting(cluster, allPriorities)
 
   const gone = cluster.sessions.all
@@ -99,9 +103,12 @@ const until = Effect.fnUntraced(function* (cluster: Cluster, millis: number, isS
   }
 })
 
-/** Nothing runs that ends by itself, and no host is stopped. */
-const isQuiet = ({ alive, commandsRunning }: Cluster): boolean =>
-  commandsRunning().length === 0 && alive().every(({ agent }) => !agent.host.isStopped())
+/** Nothing runs that ends by itself, no machine sleeps, and neither a process nor its host is stopped. */
+const isQuiet = ({ alive, awake, commandsRunning, machines }: Cluster): boolean =>
+  commandsRunning().length === 0 &&
+  machines.every(({ gate }) => gate.isOpen) &&
+  awake().length === alive().length &&
+  alive().every(({ agent }) => !agent.host.isStopped())
 
 const unanswered = ({ alive, history }: Cluster): number => {
   const living = new Set(alive().map(({ agent }) => agent.process.number))
@@ -122,16 +129,13 @@ const left = Effect.fnUntraced(function* ({ machines, seats }: Cluster) {
   }
 })
 
-const lookAll = Effect.fnUntraced(function* ({ alive, pass }: Cluster) {
-  for (const { agent } of alive()) agent.host.look(true)
-  yield* pass(500)
-})
-
 /** Until nothing waits that somebody can have: `low` comes when it is pulled, a window at a time. */
-export const drain = Effect.fnUntraced(function* (cluster: Cluster) {
+const drain = Effect.fnUntraced(function* (cluster: Cluster) {
   for (let round = 0; round < pullRoundsMax; round++) {
-    if ((yield* stillWaiting(cluster, allPriorities)) === 0 && unanswered(cluster) === 0) return
-    yield* lookAll(cluster)
+    const readers = yield* whoWaits(cluster, allPriorities)
+    if (readers.length === 0 && unanswered(cluster) === 0) return
+    for (const { agent } of readers) agent.host.look(true)
+    yield* cluster.pass(400)
   }
 })
 
@@ -194,10 +198,11 @@ const checkGroups = Effect.fnUntraced(function* (cluster: Cluster) {
       texts += 1
       yield* Effect.forkScoped(sender.send({ to, priority: "next", text: `quiet ${texts}` }))
       yield* pass(betweenSendsMillis)
-      for (const { agent } of alive()) agent.host.look(true)
+      if (cluster.tightBacklog || texts % 3 === 0) for (const { agent } of alive()) agent.host.look(false)
     }
   }
   yield* pass(2_000)
+  yield* drain(cluster)
   for (const sent of history.sent.values()) {
     const sender = senders.get(sent.mesh)
     if (!sent.text.startsWith("quiet ") || sender === undefined) continue
@@ -209,11 +214,24 @@ const checkGroups = Effect.fnUntraced(function* (cluster: Cluster) {
 })
 
 /** Deliveries that somebody could have. */
-const stillWaiting = (cluster: Cluster, priorities: ReadonlyArray<string>) =>
+const waitingIn = (cluster: Cluster, priorities: ReadonlyArray<string>) =>
   Effect.map(waitingAt(cluster.brokerMillis()), (waiting) => {
-    const isGone = ({ id, member, mesh }: { readonly id: string; readonly member: string; readonly mesh: string }) =>
-      cluster.sessions.all.some(
-        (one) => one.id === id && one.member === member && one.mesh === mesh && cluster.holderOf(one) === undefined,
-      )
-    return waiting.filter((one) => priorities.includes(one.priority) && canBeHad(one, isGone)).length
+    const held = new Set(cluster.alive().map(({ agent }) => keyOf(cluster.sessionOf(agent.process))))
+    return waiting.filter(
+      (one) => priorities.includes(one.priority) && canBeHad(one, (asker) => !held.has(keyOf(asker))),
+    )
+  })
+
+const keyOf = ({ id, member, mesh }: Asker): string => inboxKey(mesh, member, id)
+
+const stillWaiting = (cluster: Cluster, priorities: ReadonlyArray<string>) =>
+  Effect.map(waitingIn(cluster, priorities), ({ length }) => length)
+
+/** Agents of members for whom something waits. */
+const whoWaits = (cluster: Cluster, priorities: ReadonlyArray<string>) =>
+  Effect.map(waitingIn(cluster, priorities), (waiting) => {
+    const members = new Set(waiting.map(({ member, mesh }) => `${mesh} ${member}`))
+    return cluster
+      .alive()
+      .filter(({ seat: { membership } }) => members.has(`${membership.meshId} ${membership.memberId}`))
   })

@@ -19,6 +19,7 @@ export interface SendOptions {
   readonly cancelsMillis?: number
 }
 
+/** Gives the waiting for its answer. */
 export const send = Effect.fnUntraced(function* (
   process: ClientProcess,
   { cancelsMillis, priority, text, to, waitsMillis }: SendOptions,
@@ -29,8 +30,11 @@ export const send = Effect.fnUntraced(function* (
   const before = process.session()
   history.attempts.set(text, { to, mesh: membership.meshId, from: membership.pubkey })
   const enqueued = yield* inside(Effect.result(client.enqueue({ to, text, priority })))
-  if (!isAlive()) return
-  if (Result.isFailure(enqueued)) return note(`cannot send to ${shortTarget(to)}: ${enqueued.failure._tag}`)
+  if (!isAlive()) return undefined
+  if (Result.isFailure(enqueued)) {
+    note(`cannot send to ${shortTarget(to)}: ${enqueued.failure._tag}`)
+    return undefined
+  }
   const { ack, cancel, id, messageId } = enqueued.success
   const ttlSeconds = ttlSecondsOf(id)
   const session = process.session()
@@ -49,6 +53,7 @@ export const send = Effect.fnUntraced(function* (
     asked,
     outcome: undefined,
     refusal: undefined,
+    cancels: false,
     cancelled: false,
     awaited: waitsMillis === undefined,
     told: 0,
@@ -71,7 +76,12 @@ export const send = Effect.fnUntraced(function* (
     onSuccess: () => answered("acked"),
   })
   const cancels = Effect.sleep(cancelsMillis ?? 0).pipe(
-    Effect.andThen(Effect.suspend(() => (isAlive() ? Effect.option(cancel) : Effect.succeedNone))),
+    Effect.andThen(
+      Effect.suspend(() => {
+        sent.cancels = isAlive()
+        return sent.cancels ? Effect.option(cancel) : Effect.succeedNone
+      }),
+    ),
     Effect.map((cancelled) => {
       if (!isAlive() || !Option.getOrElse(cancelled, () => false)) return
       sent.cancelled = true
@@ -79,11 +89,10 @@ export const send = Effect.fnUntraced(function* (
       note(`has cancelled ${name}`)
     }),
   )
-  yield* Effect.forkIn(
-    inside(waitsMillis === undefined ? waits : Effect.timeoutOption(waits, waitsMillis)),
-    process.scope,
-  )
+  const given = waitsMillis === undefined ? waits : Effect.timeoutOption(waits, waitsMillis)
+  const waiting = yield* Effect.forkIn(inside(given), process.scope)
   if (cancelsMillis !== undefined) yield* Effect.forkIn(inside(cancels), process.scope)
+  return waiting
 })
 
 const shortTarget = (to: string): string => (/^[0-9a-f]{64}/.test(to) ? `${to.slice(0, 8)}${to.slice(64)}` : to)

@@ -13,7 +13,7 @@ import { betweenSendsMillis } from "./Limits.ts"
 const confirmedMillis = 30_000
 
 export const checkUnread = Effect.fnUntraced(function* (cluster: Cluster) {
-  const { alive, chance, pass, sessionOf, tightBacklog } = cluster
+  const { alive, chance, history, pass, sessionOf, tightBacklog } = cluster
   yield* pass(confirmedMillis)
   const reader = chance.pick(alive())
   if (reader === undefined) return
@@ -29,6 +29,9 @@ export const checkUnread = Effect.fnUntraced(function* (cluster: Cluster) {
     yield* pass(betweenSendsMillis)
   }
   yield* pass(1_000)
+  // What ends meanwhile may be counted, or not.
+  const isShort = [...history.sent.values()].some(({ text, ttlMillis }) => text.startsWith("unread ") && ttlMillis)
+  if (isShort) return
   if (chance.happens(0.5)) {
     reader.agent.host.look(false)
     yield* pass(400)

@@ -10,7 +10,6 @@ import { Gate } from "./Gate.ts"
 
 interface Sleeper {
   readonly atMillis: number
-  readonly order: number
   readonly wake: () => void
 }
 
@@ -23,7 +22,6 @@ export class VirtualTime {
   #nowMillis = 0
   #tasks: Array<() => void> = []
   #sleepers: Array<Sleeper> = []
-  #sleeps = 0
   #running = false
   /** The one who moves time, and how far. */
   #driver:
@@ -87,18 +85,25 @@ export class VirtualTime {
     if (!(millis > 0)) return Effect.yieldNow
     if (millis === Number.POSITIVE_INFINITY) return Effect.never
     return Effect.callback<void>((resume) => {
-      const sleeper: Sleeper = {
-        atMillis: this.#nowMillis + millis,
-        order: ++this.#sleeps,
-        wake: () => gate.through(() => resume(Exit.void)),
-      }
-      const later = this.#sleepers.findIndex(({ atMillis }) => atMillis > sleeper.atMillis)
-      this.#sleepers.splice(later === -1 ? this.#sleepers.length : later, 0, sleeper)
-      return Effect.sync(() => {
-        const index = this.#sleepers.indexOf(sleeper)
-        if (index !== -1) this.#sleepers.splice(index, 1)
-      })
+      const cancel = this.after(millis, () => gate.through(() => resume(Exit.void)))
+      return Effect.sync(cancel)
     })
+  }
+
+  /** Something that is no fiber's business happens then. */
+  after(millis: number, wake: () => void): () => void {
+    const sleeper: Sleeper = { atMillis: this.#nowMillis + millis, wake }
+    let [from, to] = [0, this.#sleepers.length]
+    while (from < to) {
+      const middle = (from + to) >>> 1
+      if ((this.#sleepers[middle]?.atMillis ?? 0) > sleeper.atMillis) to = middle
+      else from = middle + 1
+    }
+    this.#sleepers.splice(from, 0, sleeper)
+    return () => {
+      const index = this.#sleepers.indexOf(sleeper)
+      if (index !== -1) this.#sleepers.splice(index, 1)
+    }
   }
 
   #start(): void {

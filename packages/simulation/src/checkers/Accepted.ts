@@ -2,9 +2,8 @@
  * Looks at each message the moment the store has it: whether its audience can be right. In the middle of trouble only
  * some of that is certain, and only that is held against it; `Roster` does the rest once all is well.
  */
-import type { AcceptedMessage, SentMessage } from "../History.ts"
+import { type AcceptedMessage, isGroup, type SentMessage } from "../History.ts"
 import type { Session } from "../Sessions.ts"
-import { isGroup } from "./Delivery.ts"
 
 export interface Known {
   readonly sent: SentMessage | undefined

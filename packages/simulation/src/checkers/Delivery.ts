@@ -2,7 +2,7 @@
  * Holds a finished run against what was promised about messages. It knows nothing of how the broker and the clients work: it reads
  * what was seen by whom, and what the store took (who a message was for, and in which order).
  */
-import { type AcceptedMessage, type History, type Inbox, inboxKey, type View } from "../History.ts"
+import { type AcceptedMessage, type History, type Inbox, inboxKey, isGroup, type View } from "../History.ts"
 
 export interface Circumstances {
   readonly history: History
@@ -22,8 +22,6 @@ export const groupBy = <A>(items: Iterable<A>, key: (item: A) => string): Map<st
   }
   return groups
 }
-
-export const isGroup = (target: string): boolean => /^(\*|#|tag:)/.test(target)
 
 /** What is wrong with the run; nothing when it kept its word. */
 export const checkDelivery = (run: Circumstances): ReadonlyArray<string> => {
@@ -140,7 +138,10 @@ const unfounded = ({ history }: Circumstances, views: ReadonlyArray<View>): Read
     )
     .map(({ messageId }) => `${messageId} was shown as redelivered, and nobody was given it before`)
 
-/** What a machine has written down as shown, to whoever it was, nobody sees there who begins to look later. */
+/**
+ * What a machine has written down as shown, to whoever it was, nobody sees there who begins to look later. Who was given
+ * its beginning before reads it to the end.
+ */
 const shownAfterAll = (
   { history }: Circumstances,
   { messageId, target }: AcceptedMessage,
@@ -149,6 +150,7 @@ const shownAfterAll = (
   if (isGroup(target)) return []
   const confirmed = history.confirmed.filter((one) => one.messageId === messageId)
   return views
+    .filter(({ part }) => part === 1)
     .filter(({ asked, machine, member }) =>
       confirmed.some(
         (one) => one.machine === machine && one.member === member && one.written !== undefined && one.written < asked,

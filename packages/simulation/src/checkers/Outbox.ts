@@ -20,13 +20,14 @@ export const checkOutboxes = (run: Outboxes): ReadonlyArray<string> => [
 ]
 
 const problemsOf = ({ history, living, untold, waiting }: Outboxes, sent: SentMessage): ReadonlyArray<string> => {
-  const { awaited, cancelled, messageId, outcome, process, told } = sent
+  const { awaited, cancelled, cancels, messageId, outcome, process, told } = sent
   const isAccepted = history.accepted.has(messageId)
   if (cancelled) return isAccepted ? [`${messageId} was cancelled, and is sent`] : []
   if (waiting.has(messageId)) return [`${messageId} is still in an outbox when all is well`]
   if (outcome === undefined && awaited && living.has(process))
     return [`${messageId} was never answered, and its sender lives and waits`]
-  if (!isAccepted && outcome === undefined && told === 0 && !untold.has(messageId))
+  // Its process may have been killed before it could say that it is cancelled.
+  if (!isAccepted && !cancels && outcome === undefined && told === 0 && !untold.has(messageId))
     return [`${messageId} was in an outbox, and nobody was told that it is not sent`]
   if (told > 1) return [`${messageId} was said ${told} times not to be sent`]
   // Its process may have been killed before it could write down that it had said so.

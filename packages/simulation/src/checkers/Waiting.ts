@@ -5,7 +5,7 @@
 import type { MemberId, MeshId, MessageId, SessionId } from "@claudemesh/domain/Ids"
 import { Effect } from "effect"
 import { SqlClient } from "effect/unstable/sql"
-import { isGroup } from "./Delivery.ts"
+import { isGroup } from "../History.ts"
 import type { Window } from "./Window.ts"
 
 /** A delivery that waits: not acked, and not expired. */

@@ -28,6 +28,9 @@ interface SeenFrame {
   readonly tags?: ReadonlyArray<Label>
 }
 
+/** How long it may take to load a mesh. */
+const loadingMillis = 10_000
+
 /** Refusals that promise that nothing was stored. */
 const storesNothing: ReadonlySet<string> = new Set(["rate_limited", "backlog_full", "unknown_target", "unsealed"])
 
@@ -96,7 +99,7 @@ export class Window {
 
   #heardAtMillis = 0
   #leases: LeaseHolder | undefined
-  isClosed = false
+  #closedAtMillis: number | undefined
 
   constructor(readonly options: WindowOptions) {}
 
@@ -109,9 +112,13 @@ export class Window {
     return this.#leases?.granted ?? new Set()
   }
 
+  get isClosed(): boolean {
+    return this.#closedAtMillis !== undefined
+  }
+
   /** Whatever its client still says, or is told, means nothing. */
   closed(): void {
-    this.isClosed = true
+    if (this.#closedAtMillis === undefined) this.#closedAtMillis = this.options.nowMillis()
     if (this.#leases !== undefined) this.options.leases.closed(this.#leases)
   }
 
@@ -205,30 +212,35 @@ export class Window {
     if (!isConfirmed) broken(`${messageId} was acked, and no process of its member had confirmed it`)
   }
 
-  /** Connections of the same session, of another process that certainly lives. */
-  #rivals({ instance, member, mesh, session }: Greeted, silentMillis: number): ReadonlyArray<Window> {
-    return [...this.options.others()].filter(
-      (other) =>
+  /** Connections of the same session, of another process that has said something lately. */
+  #rivals({ instance, member, mesh, session }: Greeted): ReadonlyArray<Window> {
+    const { instanceSilentMillis, nowMillis, others } = this.options
+    return [...others()].filter((other) => {
+      const hello = other.#hello
+      return (
         other !== this &&
-        !other.isClosed &&
-        other.greeted?.mesh === mesh &&
-        other.greeted.member === member &&
-        other.greeted.session === session &&
-        other.greeted.instance !== instance &&
-        this.options.nowMillis() - other.#heardAtMillis < silentMillis,
-    )
+        hello?.mesh === mesh &&
+        hello.member === member &&
+        hello.session === session &&
+        hello.instance !== instance &&
+        nowMillis() - other.#heardAtMillis < instanceSilentMillis
+      )
+    })
   }
 
   #checkPlace(who: Greeted): void {
-    const { broken, instanceSilentMillis } = this.options
-    if (this.#rivals(who, instanceSilentMillis).length > 0)
-      broken(`the session ${who.session} was given to a second process, and the first one lives`)
+    if (this.#rivals(who).some(({ greeted, isClosed }) => greeted !== undefined && !isClosed))
+      this.options.broken(`the session ${who.session} was given to a second process, and the first one lives`)
   }
 
+  /** A mesh that is being loaded hears later of those who said hello, and left again. */
   #checkInUse(): void {
-    const { broken, instanceSilentMillis } = this.options
+    const { broken, nowMillis } = this.options
     const who = this.#hello
-    if (who !== undefined && this.#rivals(who, instanceSilentMillis).length === 0)
+    if (who === undefined) return
+    const wasThere = (other: Window) =>
+      other.#closedAtMillis === undefined || nowMillis() - other.#closedAtMillis < loadingMillis
+    if (!this.#rivals(who).some(wasThere))
       broken(`the session ${who.session} is said to be in use, and no other process has it`)
   }
 
