@@ -70,7 +70,7 @@ const fill = (home: string, rows: number): void => {
       redelivered: false,
       arrival: 1,
       content: { _tag: "Opened", text: "x".repeat(textCharacters), binding: "bound" },
-      sender: { standing: { _tag: "Unverified", doubt: "not_asked" } },
+      sender: { standing: { _tag: "Uncertified", doubt: "not_asked" } },
     })
   database.transaction(() => {
     for (let row = 0; row < rows; row += 1) {

@@ -11,11 +11,11 @@ export type Membership = "verified" | "certified" | "revoked" | "uncertified"
 /** `verified`: two people compared the safety number as well. `revoked`: it was a member when it wrote, for all that is known. */
 export const membershipOf = (standing: MemberStanding): Membership => {
   switch (standing._tag) {
-    case "Verified":
+    case "Certified":
       return standing.byVoiceAt === undefined ? "certified" : "verified"
     case "Revoked":
       return "revoked"
-    case "Unverified":
+    case "Uncertified":
     case "KeyChanged":
       return "uncertified"
   }

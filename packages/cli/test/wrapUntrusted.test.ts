@@ -84,7 +84,7 @@ describe("the wrapping of peers' text", () => {
     const wrapped = wrapUntrusted(
       message({
         redelivered: true,
-        sender: { name: undefined, standing: MemberStanding.Unverified({ doubt: "no_certificate" }) },
+        sender: { name: undefined, standing: MemberStanding.Uncertified({ doubt: "no_certificate" }) },
         senderSessionId: undefined,
       }),
     )
@@ -171,7 +171,7 @@ describe("the wrapping of peers' text", () => {
   it.prop("keeps every name inside its attribute", [NamePieces], ([pieces]) => {
     const name = DisplayName.make(`x${pieces.join("").slice(0, 62)}x`)
     const [head = ""] = wrapUntrusted(
-      message({ sender: { name, standing: MemberStanding.Unverified({ doubt: "no_invite" }) } }),
+      message({ sender: { name, standing: MemberStanding.Uncertified({ doubt: "no_invite" }) } }),
     ).split("\n")
     assert.strictEqual(count(head, /"/g), 18, head)
     assert.strictEqual(count(head, /</g), 1)

@@ -34,12 +34,7 @@ import type { TooManyReaders } from "./seal/SealToMany.ts"
 import { makeOwnSession, type OwnSession } from "./session/OwnSession.ts"
 import { supervised } from "./connection/Supervised.ts"
 import type { MemberStanding } from "./trust/MemberStanding.ts"
-import {
-  makeTrustKeeper,
-  type RevocationRefused,
-  type TrustKeeper,
-  type UnsignedRevocation,
-} from "./trust/TrustKeeper.ts"
+import { makeTrustSync, type RevocationRefused, type TrustSync, type UnsignedRevocation } from "./trust/TrustSync.ts"
 
 export type { Enqueued, EnqueueError, Receipt, SendError } from "./outbox/Sending.ts"
 
@@ -107,7 +102,7 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
   const context = yield* Effect.context<Sodium | Crypto.Crypto>()
   const log = makeBrokerLog(slug)
   const loop = yield* makeConnectionLoop(options)
-  const trust = yield* makeTrustKeeper({
+  const trust = yield* makeTrustSync({
     membership,
     ask: (keys, after) => loop.ask((id): Request => ({ type: "get_trust", keys, after, id }), "trust"),
   })
@@ -213,9 +208,9 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
     judgeInvites: (listed) =>
       trust.recall.pipe(
         Effect.andThen(trust.sync(listed.map(({ invite }) => invite.issuer))),
-        Effect.map(() => judgeInvites(listed, trust.book)),
+        Effect.map(() => judgeInvites(listed, trust.store)),
       ),
-    nameOf: (key) => trust.book.certificateOf(key)?.displayName,
+    nameOf: (key) => trust.store.certificateOf(key)?.displayName,
     standingOf: (key) => Effect.andThen(trust.recall, trust.standingOf(key)),
     alarms: Effect.sync(() => [...trust.alarms()]),
     withheldRevocations: Effect.sync(trust.withheld),
@@ -235,7 +230,7 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
 })
 
 /** The best that can be had, but not while there is a revocation that we have not seen. */
-const bestOf = (roster: RosterKeeper, trust: TrustKeeper) =>
+const bestOf = (roster: RosterKeeper, trust: TrustSync) =>
   Effect.catch(roster.current, (error) =>
     roster.isKnown() && !trust.isBehind() ? Effect.succeed(roster.known()) : Effect.fail(error),
   )
@@ -246,7 +241,7 @@ const handler =
     readonly outbox: Outbox
     readonly receiving: Receiving
     readonly roster: RosterKeeper
-    readonly trust: TrustKeeper
+    readonly trust: TrustSync
     readonly loop: ConnectionLoop
   }) =>
   (frame: BrokerFrame): Effect.Effect<void, ConnectionLost> => {

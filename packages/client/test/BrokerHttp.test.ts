@@ -1,7 +1,7 @@
 import { DisplayName, MeshId, Slug } from "@claudemesh/domain/Ids"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import { parseProof, requestStatement, signatureHeader } from "@claudemesh/domain/trust/SignedRequest"
-import { TrustRegister } from "@claudemesh/domain/trust/TrustRegister"
+import { ChainVerifier } from "@claudemesh/domain/trust/ChainVerifier"
 import { CreateMesh } from "@claudemesh/domain/wire/HttpApi"
 import { assert, layer } from "@effect/vitest"
 import { Clock, Effect, Option, Redacted, Schema } from "effect"
@@ -45,7 +45,7 @@ const mesh = newMesh({
 
 const registerOf = ({ request }: NewMesh) =>
   Effect.map(Sodium, (sodium) => {
-    const register = new TrustRegister(request.meshId, request.ownerPublicKey, verifierOf(sodium))
+    const register = new ChainVerifier(request.meshId, request.ownerPublicKey, verifierOf(sodium))
     register.learnInvite(request.invite)
     for (const certificate of request.members) register.learnCertificate(certificate)
     return register
@@ -72,7 +72,7 @@ layer(testLayer)("making a mesh", (it) => {
       const register = yield* registerOf(made)
       assert.deepEqual<unknown>(
         members.map(({ publicKey }) => register.standingOf(publicKey)),
-        members.map(({ certificate }) => ({ _tag: "Verified", certificate, role: "owner" })),
+        members.map(({ certificate }) => ({ _tag: "Certified", certificate, role: "owner" })),
       )
       assert.strictEqual(new Set([...members, owner].map(({ secretKey }) => Redacted.value(secretKey))).size, 3)
       assert.deepEqual(
@@ -118,7 +118,7 @@ layer(testLayer)("making a mesh", (it) => {
       assert.isTrue(inOpen.allowUnsealed)
       assert.isTrue(inOpen.certificate?.allowV1)
       assert.strictEqual(plainKey(inOpen.secretKey), plainKey(inSealed.secretKey))
-      assert.strictEqual((yield* registerOf(open)).standingOf(alice.publicKey)._tag, "Verified")
+      assert.strictEqual((yield* registerOf(open)).standingOf(alice.publicKey)._tag, "Certified")
     }),
   )
 

@@ -26,7 +26,7 @@ const message = (n: number, changes: Partial<InboxMessage> = {}): InboxMessage =
   content: Content.Opened({ text: `message ${n}`, binding: "bound", sentAt: IsoTime.make("2026-11-24T07:59:58.000Z") }),
   sender: {
     name: DisplayName.make("Bob"),
-    standing: MemberStanding.Verified({ role: "member", byVoiceAt: undefined }),
+    standing: MemberStanding.Certified({ role: "member", byVoiceAt: undefined }),
   },
   ...changes,
 })
@@ -50,7 +50,7 @@ describe("what was shown", () => {
       const history = yield* History
       const standings = [
         MemberStanding.Revoked({ at: IsoTime.make("2026-11-24T07:59:58.670Z"), by: PublicKey.make("cd".repeat(32)) }),
-        MemberStanding.Unverified({ doubt: "not_asked" }),
+        MemberStanding.Uncertified({ doubt: "not_asked" }),
         MemberStanding.KeyChanged({ pinned: PublicKey.make("cd".repeat(32)), shown: PublicKey.make("ef".repeat(32)) }),
       ]
       const sent = [

@@ -1,5 +1,5 @@
 import { DisplayName, Slug } from "@claudemesh/domain/Ids"
-import { TrustRegister } from "@claudemesh/domain/trust/TrustRegister"
+import { ChainVerifier } from "@claudemesh/domain/trust/ChainVerifier"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Result } from "effect"
 import { TestClock } from "effect/testing"
@@ -64,11 +64,11 @@ layer(testLayer)("an invite link", (it) => {
         assert.strictEqual(Date.parse(read.invite.expiresAt), nowMillis + hourMillis)
 
         const zoe = yield* joinedBy(link, "Zoë")
-        const register = new TrustRegister(olga.meshId, olga.ownerPublicKey ?? zoe.pubkey, verifierOf(yield* Sodium))
+        const register = new ChainVerifier(olga.meshId, olga.ownerPublicKey ?? zoe.pubkey, verifierOf(yield* Sodium))
         for (const invite of [read.invite, read.issuer?.invite]) if (invite) register.learnInvite(invite)
         if (read.issuer) register.learnCertificate(read.issuer.certificate)
         if (zoe.certificate) register.learnCertificate(zoe.certificate)
-        assert.deepInclude<unknown>(register.standingOf(zoe.pubkey), { _tag: "Verified", role: "member" })
+        assert.deepInclude<unknown>(register.standingOf(zoe.pubkey), { _tag: "Certified", role: "member" })
       }
       assert.strictEqual((yield* parseInviteLink(ofOwner)).invite.label, "für Zoë")
     }),

@@ -6,7 +6,7 @@ import { Effect, Result } from "effect"
 import { Sodium } from "../src/keys/Sodium.ts"
 import { type InviteView, judgeInvites, resolveInvite } from "../src/roster/Invites.ts"
 import { nothingKnown } from "../src/trust/KnownMembers.ts"
-import { TrustBook } from "../src/trust/TrustBook.ts"
+import { TrustStore } from "../src/trust/TrustStore.ts"
 import { certificateOf, certified, door, inviteOf, keysOf, withRevocation } from "./support/Certified.ts"
 import { at, person, testLayer } from "./support/FakeBroker.ts"
 
@@ -15,10 +15,10 @@ const listed = (invite: Invite) => ({ invite, used: 0, state: "open" as const })
 const [front, back, forged, admins, byAdmin] = ["front", "back", "forged", "admins", "by Ada"].map(keysOf)
 
 /** Alice's machine: Ada is an admin, and "front" was made here. */
-const book = Effect.gen(function* () {
+const store = Effect.gen(function* () {
   const alice = yield* person("Alice")
   const ada = { ...(yield* person("Ada")), ...keysOf("Ada") }
-  const opened = new TrustBook(certified(alice), yield* Sodium)
+  const opened = new TrustStore(certified(alice), yield* Sodium)
   opened.learn(
     {
       certificates: [certificateOf(ada, {}, admins)],
@@ -40,7 +40,7 @@ const found = (asked: string, all: ReadonlyArray<InviteView>) => {
 layer(testLayer)("an invite that the broker lists", (it) => {
   it.effect("is found by its label and the beginning of its key, of the owner and of an admin", () =>
     Effect.gen(function* () {
-      const { ada, opened } = yield* book
+      const { ada, opened } = yield* store
       const invites = [inviteOf(back ?? door, label("back")), inviteOf(byAdmin ?? door, label("by Ada"), ada)]
       const all = judgeInvites(invites.map(listed), opened)
       for (const { label, publicKey } of invites) {
@@ -54,7 +54,7 @@ layer(testLayer)("an invite that the broker lists", (it) => {
 
   it.effect("that neither the owner nor an admin signed is found by its whole key alone", () =>
     Effect.gen(function* () {
-      const { alice, opened } = yield* book
+      const { alice, opened } = yield* store
       const { publicKey } = forged ?? door
       const attempts: ReadonlyArray<Invite> = [
         inviteOf(forged ?? door, { ...label("back"), issuer: keysOf("owner").publicKey }, keysOf("Mallory")),
@@ -75,7 +75,7 @@ layer(testLayer)("an invite that the broker lists", (it) => {
 
   it.effect("is found also where the broker does not list it, and was made or used here", () =>
     Effect.gen(function* () {
-      const { opened } = yield* book
+      const { opened } = yield* store
       const namesake = inviteOf(back ?? door, label("front"))
       assert.strictEqual(found("front", judgeInvites([], opened)), front?.publicKey)
       assert.strictEqual(found("for the team", judgeInvites([], opened)), door.publicKey)
@@ -93,7 +93,7 @@ layer(testLayer)("an invite that the broker lists", (it) => {
 
   it.effect("twice is one", () =>
     Effect.gen(function* () {
-      const { opened } = yield* book
+      const { opened } = yield* store
       const invite = listed(inviteOf(back ?? door, label("back")))
       assert.strictEqual(found("back", judgeInvites([invite, invite], opened)), back?.publicKey)
     }),

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { DisplayName, Slug } from "@claudemesh/domain/Ids"
 import { parseProof, signatureHeader } from "@claudemesh/domain/trust/SignedRequest"
-import { TrustRegister } from "@claudemesh/domain/trust/TrustRegister"
+import { ChainVerifier } from "@claudemesh/domain/trust/ChainVerifier"
 import { Join } from "@claudemesh/domain/wire/HttpApi"
 import * as BunFileSystem from "@effect/platform-bun/BunFileSystem"
 import { assert, layer } from "@effect/vitest"
@@ -111,10 +111,10 @@ layer(Layer.merge(testLayer, BunFileSystem.layer))("joining by a link", (it) => 
           joinedAt: "2026-11-24T07:59:58.670Z",
         })
         assert.notProperty(membership, "ownerSecretKey")
-        const register = new TrustRegister(olga.meshId, olga.ownerPublicKey ?? olga.pubkey, verifierOf(yield* Sodium))
+        const register = new ChainVerifier(olga.meshId, olga.ownerPublicKey ?? olga.pubkey, verifierOf(yield* Sodium))
         if (membership.invite) register.learnInvite(membership.invite)
         if (membership.certificate) register.learnCertificate(membership.certificate)
-        assert.deepInclude<unknown>(register.standingOf(membership.pubkey), { _tag: "Verified", role: "member" })
+        assert.deepInclude<unknown>(register.standingOf(membership.pubkey), { _tag: "Certified", role: "member" })
 
         assert.deepEqual(door.asked, [{ certificate: membership.certificate }])
         const [request] = door.requests

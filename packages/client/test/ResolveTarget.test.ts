@@ -8,7 +8,7 @@ import type { CertifiedView, MemberView, UncertifiedView } from "../src/roster/R
 import { MemberStanding } from "../src/trust/MemberStanding.ts"
 
 const key = (start: string) => PublicKey.make(start.padEnd(64, "0"))
-const proved = MemberStanding.Verified({ role: "member", byVoiceAt: undefined })
+const proved = MemberStanding.Certified({ role: "member", byVoiceAt: undefined })
 const view = (name: string, start: string, standing: MemberStanding) => ({
   memberId: MemberId.make(name.replaceAll(/[^A-Za-z]/g, "")),
   pubkey: key(start),
@@ -23,7 +23,7 @@ const member = (name: string, start: string, standing: MemberStanding = proved):
 })
 /** Listed by the broker under that name, and certified by nobody. */
 const stranger = (name: string, start: string): UncertifiedView => ({
-  ...view(name, start, MemberStanding.Unverified({ doubt: "no_certificate" })),
+  ...view(name, start, MemberStanding.Uncertified({ doubt: "no_certificate" })),
   displayName: undefined,
   brokerSays: name,
 })
@@ -57,7 +57,7 @@ const roster = {
     return name === undefined ? undefined : DisplayName.make(name)
   },
   isMemberName: (name: string) => ["Alice", "Hidden"].includes(name),
-  standingOf: () => MemberStanding.Unverified({ doubt: "not_asked" }),
+  standingOf: () => MemberStanding.Uncertified({ doubt: "not_asked" }),
 }
 const believed = [alice, bob, bobby, team, hidden, rob]
 
@@ -122,9 +122,9 @@ it.effect("lists the sessions of candidates", () =>
 )
 
 it.effect.each([
-  ["a member who is not proved, by name", "Dora", dora.pubkey, "Unverified", "no proof that the key is a member's"],
-  ["one who is not proved, by key", dora.pubkey, dora.pubkey, "Unverified", "no proof"],
-  ["one who is not proved, by a session", "Dora/s4", dora.pubkey, "Unverified", "no proof"],
+  ["a member who is not proved, by name", "Dora", dora.pubkey, "Uncertified", "no proof that the key is a member's"],
+  ["one who is not proved, by key", dora.pubkey, dora.pubkey, "Uncertified", "no proof"],
+  ["one who is not proved, by a session", "Dora/s4", dora.pubkey, "Uncertified", "no proof"],
   ["one who was revoked", "rex", rex.pubkey, "Revoked", "it was revoked at 1970-01-01"],
 ] as const)("says of %s why nothing is sent there", ([, to, pubkey, standing, why]) =>
   Effect.sync(() => {

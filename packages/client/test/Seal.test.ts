@@ -199,7 +199,7 @@ layer(testLayer)("what a client sends", (it) => {
       broker.members = [memberOf(alice), memberOf(bob), memberOf(carol)]
       broker.trust = trustOf([alice, bob, carol])
       const failed = yield* Effect.flip(client.send({ to: "Carol", text: "hello", priority: "now" }))
-      assert.deepInclude(failed, { _tag: "UntrustedTarget", key: noPoint, standing: "Unverified" })
+      assert.deepInclude(failed, { _tag: "UntrustedTarget", key: noPoint, standing: "Uncertified" })
       assert.include(failed.message, "no valid key")
       yield* client.setSummary("busy")
       assert.deepStrictEqual(

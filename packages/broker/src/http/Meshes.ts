@@ -3,7 +3,7 @@
  * it needs the admin token, and without one it is closed. The same request again gives the same answer.
  */
 import { timingSafeEqual } from "node:crypto"
-import { TrustRegister, type Verifier } from "@claudemesh/domain/trust/TrustRegister"
+import { ChainVerifier, type Verifier } from "@claudemesh/domain/trust/ChainVerifier"
 import { CreateMesh, type MeshCreated } from "@claudemesh/domain/wire/HttpApi"
 import { Clock, Effect, Option, Redacted, Result, Schema } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/unstable/http"
@@ -73,14 +73,14 @@ const doubtOf = (request: ProvedRequest, mesh: CreateMesh, verifier: Verifier) =
   if (invite.uses < members.length) return refusal(400, "bad_invite", "there are more members than the invite has uses")
 
   // It knows of no admin, so the invite is the owner's or it is nobody's.
-  const register = new TrustRegister(meshId, ownerPublicKey, verifier)
+  const register = new ChainVerifier(meshId, ownerPublicKey, verifier)
   register.learnInvite(invite)
   const doubt = register.inviteDoubt(invite)
   if (doubt !== undefined) return refusal(400, "bad_invite", `the first invite proves nothing: ${doubt}`)
   for (const certificate of members) {
     register.learnCertificate(certificate)
     const standing = register.standingOf(certificate.publicKey)
-    if (standing._tag === "Unverified") {
+    if (standing._tag === "Uncertified") {
       const { doubt } = standing
       const code = doubt === "bad_key" ? "bad_key" : "bad_certificate"
       return refusal(400, code, `the certificate of ${certificate.displayName} proves nothing: ${doubt}`)

@@ -198,7 +198,7 @@ const revoke = (
 ): Decision => {
   const { version } = revocation
   // It proves itself, so any member may bring it: also one that this broker had once, and lost with its database.
-  const isMember = state.register.isAdmin(by) || state.register.standingOf(by)._tag === "Verified"
+  const isMember = state.register.isAdmin(by) || state.register.standingOf(by)._tag === "Certified"
   if (by !== revocation.by && !isMember)
     return refused("forbidden", "a revocation is brought by who signed it, or by a member")
   // Its answer was lost: whoever left cannot sign another one.

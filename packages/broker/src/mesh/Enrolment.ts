@@ -1,6 +1,6 @@
 /**
  * What changes who is in a mesh, and what is answered: it comes over HTTP, with a proof of who asks, and is decided
- * by the mesh's actor like everything else. The broker checks what every client checks again (`TrustRegister`).
+ * by the mesh's actor like everything else. The broker checks what every client checks again (`ChainVerifier`).
  */
 import type { MemberId, PublicKey } from "@claudemesh/domain/Ids"
 import type { Certificate } from "@claudemesh/domain/trust/Certificate"

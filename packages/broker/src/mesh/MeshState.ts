@@ -19,7 +19,7 @@ import { effectiveStatus } from "@claudemesh/domain/routing/Status"
 import type { Certificate } from "@claudemesh/domain/trust/Certificate"
 import type { Invite } from "@claudemesh/domain/trust/Invite"
 import type { Revocation } from "@claudemesh/domain/trust/Revocation"
-import { TrustRegister, type Verifier } from "@claudemesh/domain/trust/TrustRegister"
+import { ChainVerifier, type Verifier } from "@claudemesh/domain/trust/ChainVerifier"
 import { Result } from "effect"
 import type { BrokerLimits } from "../Limits.ts"
 import type {
@@ -202,7 +202,7 @@ export interface MeshState {
   /** Members whose key was revoked: what they had sent is still theirs. */
   readonly former: Map<MemberId, MemberRecord>
   /** What is proved of the members. */
-  readonly register: TrustRegister
+  readonly register: ChainVerifier
   readonly invites: Map<PublicKey, InviteRecord>
   readonly enrolling: Enrolling
   readonly connections: Map<PeerHandle, Connection>
@@ -246,8 +246,8 @@ export interface LoadedMesh {
   readonly stranded: ReadonlyArray<{ readonly memberId: MemberId; readonly session: SessionId }>
 }
 
-const registerOf = ({ invites, members, mesh, revocations }: MeshSnapshot, verifier: Verifier): TrustRegister => {
-  const register = new TrustRegister(mesh.meshId, mesh.ownerPublicKey, verifier)
+const registerOf = ({ invites, members, mesh, revocations }: MeshSnapshot, verifier: Verifier): ChainVerifier => {
+  const register = new ChainVerifier(mesh.meshId, mesh.ownerPublicKey, verifier)
   for (const { invite } of invites) register.learnInvite(invite)
   for (const { certificate } of members) if (certificate !== undefined) register.learnCertificate(certificate)
   // One that is not taken would let somebody in again: then rather no mesh.

@@ -97,7 +97,7 @@ const wholeStdin = Effect.flatMap(Stdio.Stdio, ({ stdin }) => Stream.mkString(St
 const proofOf = (membership: Membership) =>
   Effect.gen(function* () {
     const client = yield* connectedTo(membership)
-    if ((yield* client.standingOf(membership.pubkey))._tag !== "Verified") return undefined
+    if ((yield* client.standingOf(membership.pubkey))._tag !== "Certified") return undefined
     const { invites, members } = yield* (yield* KnownMembers).read(membership.meshId)
     const certificate = members.map((pin) => pin.certificate).find(({ publicKey }) => publicKey === membership.pubkey)
     const invite = invites.find(({ publicKey }) => publicKey === certificate?.invite)

@@ -32,7 +32,7 @@ export const peers = Command.make(
           ...(!member.isListed && { listed: false }),
           role: member.role ?? null,
           member: membershipOf(member.standing),
-          ...(member.standing._tag !== "Verified" && { why: whyNot(member.standing) }),
+          ...(member.standing._tag !== "Certified" && { why: whyNot(member.standing) }),
           sessions: sessions
             .filter((session) => session.pubkey === member.pubkey)
             .map(({ attached, profile, sessionId, status }) => ({

@@ -154,7 +154,7 @@ const choose = (unread: ReadonlyArray<Piece>, waiting: ReadonlyArray<HeldMessage
   return chosen
 }
 
-const notAsked = MemberStanding.Unverified({ doubt: "not_asked" })
+const notAsked = MemberStanding.Uncertified({ doubt: "not_asked" })
 
 /** Of a message in parts: more than fits, since nothing comes in the same answer as its first part. */
 const sizeOf = (message: HeldMessage): number => {

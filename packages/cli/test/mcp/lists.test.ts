@@ -18,7 +18,7 @@ const memberOf = (index: number): MemberView => ({
   displayName: DisplayName.make(`member ${index}`),
   isListed: true,
   role: "member",
-  standing: MemberStanding.Verified({ role: "member", byVoiceAt: undefined }),
+  standing: MemberStanding.Certified({ role: "member", byVoiceAt: undefined }),
   protocol: 2,
 })
 

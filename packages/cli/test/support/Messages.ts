@@ -12,7 +12,7 @@ export const message = (changes: Partial<InboxMessage> = {}): InboxMessage => ({
   senderKey: PublicKey.make("a".repeat(64)),
   sender: {
     name: DisplayName.make("alice"),
-    standing: MemberStanding.Verified({ role: "member", byVoiceAt: undefined }),
+    standing: MemberStanding.Certified({ role: "member", byVoiceAt: undefined }),
   },
   senderSessionId: SessionId.make("s-1"),
   priority: "next",

@@ -75,9 +75,9 @@ interface Bounds {
 
 /** What was known of the sender when the message was shown. */
 const Standing = Schema.Union([
-  Schema.TaggedStruct("Verified", { role: Role, byVoiceAt: Schema.optional(IsoTime) }),
+  Schema.TaggedStruct("Certified", { role: Role, byVoiceAt: Schema.optional(IsoTime) }),
   Schema.TaggedStruct("Revoked", { at: IsoTime, by: PublicKey }),
-  Schema.TaggedStruct("Unverified", {
+  Schema.TaggedStruct("Uncertified", {
     doubt: Schema.Literals([
       "no_owner_key",
       "not_asked",
@@ -130,7 +130,7 @@ const shown = ({ message, shown_millis }: Row): ReadonlyArray<ShownMessage> =>
   Option.match(decode(message), {
     onNone: () => [],
     onSome: ({ replyTo, sender: { name, standing }, senderSessionId, targetSpec, ...kept }) => {
-      const known = standing._tag === "Verified" ? { ...standing, byVoiceAt: standing.byVoiceAt } : standing
+      const known = standing._tag === "Certified" ? { ...standing, byVoiceAt: standing.byVoiceAt } : standing
       const sender = { name, standing: known }
       return [
         { message: { ...kept, replyTo, senderSessionId, targetSpec, sender }, shownAt: isoFromMillis(shown_millis) },

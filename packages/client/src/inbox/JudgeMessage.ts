@@ -7,23 +7,23 @@ import type { Certificate } from "@claudemesh/domain/trust/Certificate"
 import { Clock, Effect } from "effect"
 import { copyMaxAgeMillis, proofWaitMillis } from "../Limits.ts"
 import { Content } from "../seal/OpenPush.ts"
-import type { TrustKeeper } from "../trust/TrustKeeper.ts"
+import type { TrustSync } from "../trust/TrustSync.ts"
 import type { HeldMessage, InboxMessage } from "./Inbox.ts"
 
 /** All of one mesh, with one request for whom nothing is known of. `own`: our certificate there. */
 export const judgeMessages = Effect.fnUntraced(function* (
   messages: ReadonlyArray<HeldMessage>,
-  { book, prove }: Pick<TrustKeeper, "book" | "prove">,
+  { store, prove }: Pick<TrustSync, "store" | "prove">,
   own: Certificate | undefined,
 ) {
   yield* Effect.timeoutOption(prove(messages.map(({ senderKey }) => senderKey)), proofWaitMillis)
   const nowMillis = yield* Clock.currentTimeMillis
   return messages.map((message): InboxMessage => {
-    const certificate = book.certificateOf(message.senderKey)
+    const certificate = store.certificateOf(message.senderKey)
     return {
       ...message,
       content: shownContent(message.content, certificate, own, nowMillis),
-      sender: { name: certificate?.displayName, standing: book.standingOf(message.senderKey) },
+      sender: { name: certificate?.displayName, standing: store.standingOf(message.senderKey) },
     }
   })
 })

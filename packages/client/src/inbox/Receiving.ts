@@ -16,7 +16,7 @@ import { leaseTimeoutMillis, requestTimeoutMillis } from "../Limits.ts"
 import type { SecretExposed } from "../local/SecretFile.ts"
 import { Line } from "../outbox/Line.ts"
 import { openPush } from "../seal/OpenPush.ts"
-import type { TrustKeeper } from "../trust/TrustKeeper.ts"
+import type { TrustSync } from "../trust/TrustSync.ts"
 import { History } from "./History.ts"
 import { type HeldMessage, Inbox, type InboxMessage, type Lease } from "./Inbox.ts"
 import { judgeMessages, waitsForClock } from "./JudgeMessage.ts"
@@ -65,7 +65,7 @@ export const makeReceiving = Effect.fnUntraced(function* (options: {
   readonly membership: Membership
   readonly takesMessages: boolean
   readonly loop: ConnectionLoop
-  readonly trust: TrustKeeper
+  readonly trust: TrustSync
   readonly log: BrokerLog
   readonly nextArrival: () => number
   /** Nothing is asked for before it was said what holds messages back. */

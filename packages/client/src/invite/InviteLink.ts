@@ -9,7 +9,7 @@ import { PublicKey } from "@claudemesh/domain/Ids"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import { Certificate } from "@claudemesh/domain/trust/Certificate"
 import { Invite } from "@claudemesh/domain/trust/Invite"
-import { TrustRegister } from "@claudemesh/domain/trust/TrustRegister"
+import { ChainVerifier } from "@claudemesh/domain/trust/ChainVerifier"
 import { Clock, Effect, Option, Redacted, Schema } from "effect"
 import { BrokerUrl } from "../keys/BrokerUrl.ts"
 import type { HiddenKey } from "../keys/HiddenKey.ts"
@@ -130,7 +130,7 @@ export const verifyInviteLink = Effect.fn("InviteLink.verify")(function* (text: 
   const sodium = yield* Sodium
   const link = yield* read(text, sodium)
   const { meshId, ownerPublicKey } = link.invite
-  const register = new TrustRegister(meshId, ownerPublicKey, verifierOf(sodium))
+  const register = new ChainVerifier(meshId, ownerPublicKey, verifierOf(sodium))
   if (link.issuer !== undefined) {
     register.learnInvite(link.issuer.invite)
     register.learnCertificate(link.issuer.certificate)

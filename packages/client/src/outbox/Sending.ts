@@ -22,7 +22,7 @@ import type { RosterKeeper } from "../roster/RosterKeeper.ts"
 import { composeSend, type NobodyCertified, type OutgoingMessage } from "../seal/OutgoingMessage.ts"
 import type { MessageTooLarge } from "../seal/SealMessage.ts"
 import type { TooManyReaders } from "../seal/SealToMany.ts"
-import type { TrustKeeper } from "../trust/TrustKeeper.ts"
+import type { TrustSync } from "../trust/TrustSync.ts"
 import { Line } from "./Line.ts"
 import type { Outbox } from "./Outbox.ts"
 import type { OutboxFull } from "./OutboxEntry.ts"
@@ -84,7 +84,7 @@ const soon = <A>(current: Effect.Effect<A, RequestError>): Effect.Effect<A, Requ
 export const makeSending = Effect.fnUntraced(function* (options: {
   readonly membership: Membership
   readonly loop: ConnectionLoop
-  readonly trust: TrustKeeper
+  readonly trust: TrustSync
   readonly roster: RosterKeeper
   readonly outbox: Pick<Outbox, "offer">
 }) {
@@ -110,7 +110,7 @@ export const makeSending = Effect.fnUntraced(function* (options: {
   }
 
   const isForV2 = (target: Target): boolean =>
-    isDirect(target) && trust.book.certificateOf(target.key)?.allowV1 === false
+    isDirect(target) && trust.store.certificateOf(target.key)?.allowV1 === false
 
   /** Whom a group is sealed to, and whether somebody's client is of v1, only a roster says. */
   const isEnough = (target: Target): boolean => roster.isKnown() || isForV2(target)
@@ -162,7 +162,7 @@ export const makeSending = Effect.fnUntraced(function* (options: {
       {
         roster: roster.known(),
         directory: roster.directory(),
-        book: trust.book,
+        store: trust.store,
         maxMessageBytes: loop.live()?.maxMessageBytes ?? messageBytesDefault,
       },
     )

@@ -6,11 +6,11 @@
 import { DisplayName, PublicKey } from "@claudemesh/domain/Ids"
 import type { Invite } from "@claudemesh/domain/trust/Invite"
 import type { Revocation } from "@claudemesh/domain/trust/Revocation"
-import type { Doubt } from "@claudemesh/domain/trust/TrustRegister"
+import type { Doubt } from "@claudemesh/domain/trust/ChainVerifier"
 import type { InviteState } from "@claudemesh/domain/wire/HttpApi"
 import { Result, Schema } from "effect"
 import { candidatesMax } from "../Limits.ts"
-import type { TrustBook } from "../trust/TrustBook.ts"
+import type { TrustStore } from "../trust/TrustStore.ts"
 import { findNamed, isPublicKey, keyBeginning, type Named } from "./FindNamed.ts"
 
 export interface InviteView {
@@ -25,17 +25,17 @@ export interface InviteView {
 
 export const judgeInvites = (
   listed: ReadonlyArray<InviteState>,
-  book: Pick<TrustBook, "inviteStanding" | "invites">,
+  store: Pick<TrustStore, "inviteStanding" | "invites">,
 ): ReadonlyArray<InviteView> => {
   const views = listed.map(({ invite, state, used }): InviteView => ({
     invite,
-    ...book.inviteStanding(invite),
+    ...store.inviteStanding(invite),
     listed: { state, used },
   }))
   const genuine = new Set(views.flatMap(({ doubt, invite }) => (doubt === undefined ? [invite.publicKey] : [])))
-  const hidden = book.invites
+  const hidden = store.invites
     .filter(({ publicKey }) => !genuine.has(publicKey))
-    .map((invite): InviteView => ({ invite, ...book.inviteStanding(invite), listed: undefined }))
+    .map((invite): InviteView => ({ invite, ...store.inviteStanding(invite), listed: undefined }))
   return [...views, ...hidden.filter(({ doubt }) => doubt === undefined)]
 }
 

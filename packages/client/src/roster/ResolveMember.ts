@@ -8,7 +8,7 @@ import type { Peer } from "@claudemesh/domain/wire/BrokerFrame"
 import { Result, Schema } from "effect"
 import { candidatesMax } from "../Limits.ts"
 import { MemberStanding, whyNot } from "../trust/MemberStanding.ts"
-import type { TrustBook } from "../trust/TrustBook.ts"
+import type { TrustStore } from "../trust/TrustStore.ts"
 import { findNamed, isPublicKey, isSameName, keyBeginning, looksLikeKey, type Named } from "./FindNamed.ts"
 import { type CertifiedView, everyone, type Roster, type UncertifiedView } from "./Roster.ts"
 
@@ -27,15 +27,15 @@ export interface Directory {
   readonly standingOf: (key: PublicKey) => MemberStanding
 }
 
-export const directoryOf = (book: TrustBook, roster: Roster, sessionName: Directory["sessionName"]): Directory => {
-  const { certified, uncertified } = everyone(book, roster)
+export const directoryOf = (store: TrustStore, roster: Roster, sessionName: Directory["sessionName"]): Directory => {
+  const { certified, uncertified } = everyone(store, roster)
   return {
     members: certified,
     strangers: uncertified,
     peers: roster.peers,
     sessionName,
-    isMemberName: (name) => book.isMemberName(name),
-    standingOf: (key) => book.standingOf(key),
+    isMemberName: (name) => store.isMemberName(name),
+    standingOf: (key) => store.standingOf(key),
   }
 }
 
@@ -88,7 +88,7 @@ export class UntrustedTarget extends Schema.TaggedError<UntrustedTarget>()("Untr
   displayName: Schema.UndefinedOr(DisplayName),
   /** Where nothing but the broker's word says that the key is who was asked for. */
   brokerSays: Schema.UndefinedOr(Schema.String),
-  standing: Schema.Literals(["Revoked", "Unverified", "KeyChanged"]),
+  standing: Schema.Literals(["Revoked", "Uncertified", "KeyChanged"]),
   why: Schema.String,
   candidates: Schema.Array(Candidate),
 }) {
@@ -109,7 +109,7 @@ export type Resolved = CertifiedView | Pick<UncertifiedView, "displayName" | "pu
 const asNamed = ({ displayName, pubkey, standing }: CertifiedView): Named => ({
   key: pubkey,
   name: displayName,
-  isEnded: standing._tag !== "Verified",
+  isEnded: standing._tag !== "Certified",
 })
 
 /** Also one who was revoked, and any whole key: whether that will do is the caller's to say. */
@@ -131,7 +131,7 @@ export const resolveMember = (asked: string, directory: Directory): Result.Resul
 
 /** The same, where only who is a member now will do. */
 export const believed = (asked: string, found: Resolved): Result.Result<CertifiedView, UntrustedTarget> =>
-  found.displayName !== undefined && found.standing._tag === "Verified"
+  found.displayName !== undefined && found.standing._tag === "Certified"
     ? Result.succeed(found)
     : Result.fail(untrusted(asked, found))
 
@@ -148,8 +148,8 @@ export const untrusted = (
     key: pubkey,
     displayName,
     brokerSays,
-    standing: standing._tag === "Verified" ? "Unverified" : standing._tag,
-    why: standing._tag === "Verified" ? "it is not certified" : whyNot(standing),
+    standing: standing._tag === "Certified" ? "Uncertified" : standing._tag,
+    why: standing._tag === "Certified" ? "it is not certified" : whyNot(standing),
     candidates: [],
   })
 
@@ -162,7 +162,7 @@ export const candidate =
   })
 
 export const unknown = (target: string, directory: Directory): UnknownTarget => {
-  const members = directory.members.filter(({ standing }) => standing._tag === "Verified")
+  const members = directory.members.filter(({ standing }) => standing._tag === "Certified")
   return new UnknownTarget({
     target,
     candidates: members.slice(0, candidatesMax).map(candidate(directory)),

@@ -41,7 +41,7 @@ const sessionOf = (to: string, directory: Directory): Result.Result<Target, Reso
 const sessionNamed = (to: string, directory: Directory): Result.Result<Target, ResolveError> | undefined => {
   if (looksLikeKey(to)) return undefined
   const members = new Set(
-    directory.members.filter(({ standing }) => standing._tag === "Verified").map(({ pubkey }) => pubkey),
+    directory.members.filter(({ standing }) => standing._tag === "Certified").map(({ pubkey }) => pubkey),
   )
   const named = directory.peers.flatMap((peer) => {
     const name = members.has(peer.pubkey) ? directory.sessionName(peer) : undefined

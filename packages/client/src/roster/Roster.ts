@@ -8,7 +8,7 @@ import type { Profile } from "@claudemesh/domain/trust/Plaintext"
 import type { Member, Peer, Presence } from "@claudemesh/domain/wire/BrokerFrame"
 import { brokerWords } from "../connection/BrokerWords.ts"
 import type { MemberStanding } from "../trust/MemberStanding.ts"
-import type { TrustBook } from "../trust/TrustBook.ts"
+import type { TrustStore } from "../trust/TrustStore.ts"
 
 /** As the broker last said it: all members, and the sessions that are attached. */
 export interface Roster {
@@ -50,25 +50,25 @@ export const withPresence = (roster: Roster, { event, peer }: typeof Presence.Ty
 }
 
 /** A key by its certificate, where there is one, and not by what the broker says of it. */
-export const namedBy = (book: TrustBook, { memberId, pubkey }: Pick<Member, "memberId" | "pubkey">) => {
-  const certificate = book.certificateOf(pubkey)
+export const namedBy = (store: TrustStore, { memberId, pubkey }: Pick<Member, "memberId" | "pubkey">) => {
+  const certificate = store.certificateOf(pubkey)
   return {
     pubkey,
     memberId: certificate?.memberId ?? memberId,
     displayName: certificate?.displayName,
-    standing: book.standingOf(pubkey, memberId),
+    standing: store.standingOf(pubkey, memberId),
   }
 }
 
 const viewOf = (
-  book: TrustBook,
+  store: TrustStore,
   who: Pick<Member, "memberId" | "pubkey">,
   listed: Member | undefined,
 ): CertifiedView | UncertifiedView => {
-  const { displayName, ...named } = namedBy(book, who)
+  const { displayName, ...named } = namedBy(store, who)
   const view = {
     ...named,
-    role: named.standing._tag === "Verified" ? named.standing.role : undefined,
+    role: named.standing._tag === "Certified" ? named.standing.role : undefined,
     protocol: listed?.protocol,
     isListed: listed !== undefined,
   }
@@ -81,22 +81,22 @@ const isCertified = (view: MemberView): view is CertifiedView => view.displayNam
 const isUncertified = (view: MemberView): view is UncertifiedView => view.displayName === undefined
 
 /** Whom the broker lists, in its order, and who was certified here once without being listed now. */
-const listedAndOthers = (book: TrustBook, { members }: Pick<Roster, "members">) => {
+const listedAndOthers = (store: TrustStore, { members }: Pick<Roster, "members">) => {
   const keys = new Set(members.map(({ pubkey }) => pubkey))
-  const others = book.members.flatMap(({ memberId, publicKey: pubkey }) =>
-    keys.has(pubkey) ? [] : [viewOf(book, { memberId, pubkey }, undefined)],
+  const others = store.members.flatMap(({ memberId, publicKey: pubkey }) =>
+    keys.has(pubkey) ? [] : [viewOf(store, { memberId, pubkey }, undefined)],
   )
-  return { listed: members.map((member) => viewOf(book, member, member)), others: others.filter(isCertified) }
+  return { listed: members.map((member) => viewOf(store, member, member)), others: others.filter(isCertified) }
 }
 
 /** All who were ever certified, and who else the broker lists. */
-export const everyone = (book: TrustBook, roster: Pick<Roster, "members">) => {
-  const { listed, others } = listedAndOthers(book, roster)
+export const everyone = (store: TrustStore, roster: Pick<Roster, "members">) => {
+  const { listed, others } = listedAndOthers(store, roster)
   return { certified: [...listed.filter(isCertified), ...others], uncertified: listed.filter(isUncertified) }
 }
 
 /** For a list: whom the broker lists, members or not, and the members whom it does not. */
-export const listOf = (book: TrustBook, roster: Pick<Roster, "members">): ReadonlyArray<MemberView> => {
-  const { listed, others } = listedAndOthers(book, roster)
-  return [...listed, ...others.filter(({ standing }) => standing._tag === "Verified")]
+export const listOf = (store: TrustStore, roster: Pick<Roster, "members">): ReadonlyArray<MemberView> => {
+  const { listed, others } = listedAndOthers(store, roster)
+  return [...listed, ...others.filter(({ standing }) => standing._tag === "Certified")]
 }

@@ -11,7 +11,7 @@ import type { Request, RequestError } from "../connection/Requests.ts"
 import type { Membership } from "../keys/Membership.ts"
 import { Sodium } from "../keys/Sodium.ts"
 import { openProfile } from "../seal/SealProfile.ts"
-import type { TrustKeeper } from "../trust/TrustKeeper.ts"
+import type { TrustSync } from "../trust/TrustSync.ts"
 import { type Directory, directoryOf } from "./ResolveMember.ts"
 import { listOf, type MemberView, namedBy, type PeerView, type Roster, withPresence } from "./Roster.ts"
 
@@ -36,7 +36,7 @@ export interface RosterKeeper {
 export const makeRosterKeeper = Effect.fnUntraced(function* (options: {
   readonly membership: Membership
   readonly loop: Pick<ConnectionLoop, "ask" | "reach">
-  readonly trust: Pick<TrustKeeper, "book" | "sync">
+  readonly trust: Pick<TrustSync, "store" | "sync">
 }) {
   const { loop, membership, trust } = options
   const sodium = yield* Sodium
@@ -93,8 +93,8 @@ export const makeRosterKeeper = Effect.fnUntraced(function* (options: {
     Option.getOrUndefined(openProfile({ ...peer, ...(profile && { profile }) }, membership, sodium))
 
   const peerView = (peer: Peer): PeerView => {
-    const named = namedBy(trust.book, peer)
-    return { ...peer, ...named, profile: named.standing._tag === "Verified" ? profileOf(peer) : undefined }
+    const named = namedBy(trust.store, peer)
+    return { ...peer, ...named, profile: named.standing._tag === "Certified" ? profileOf(peer) : undefined }
   }
 
   const known = (): Roster => roster ?? { members: [], peers: [] }
@@ -106,7 +106,7 @@ export const makeRosterKeeper = Effect.fnUntraced(function* (options: {
 
   const keeper: RosterKeeper = {
     known,
-    directory: () => directoryOf(trust.book, known(), sessionName),
+    directory: () => directoryOf(trust.store, known(), sessionName),
     isKnown: () => roster !== undefined,
     isCurrent,
     maybeBehind: () => {
@@ -117,7 +117,7 @@ export const makeRosterKeeper = Effect.fnUntraced(function* (options: {
     },
     refresh,
     current,
-    members: Effect.map(refresh, (roster) => listOf(trust.book, roster)),
+    members: Effect.map(refresh, (roster) => listOf(trust.store, roster)),
     peers: Effect.andThen(loop.reach, listPeers).pipe(
       Effect.tap(({ peers }) => trust.sync(peers.map(({ pubkey }) => pubkey))),
       Effect.map(({ peers }) => peers.map(peerView)),

@@ -8,7 +8,7 @@ import type { PublicMembership } from "../keys/Membership.ts"
 import { type Directory, type ResolveError, resolveCertified, untrusted } from "../roster/ResolveMember.ts"
 import type { Roster } from "../roster/Roster.ts"
 import { doubtWords } from "../trust/MemberStanding.ts"
-import type { TrustBook, VerifiedMember } from "../trust/TrustBook.ts"
+import type { TrustStore, CertifiedMember } from "../trust/TrustStore.ts"
 import { recipientSpeaksV1, sealGroupMessage, sealMessage, type Unsealed } from "./SealMessage.ts"
 
 /** To a group, where nobody is certified: it could be sealed to nobody. */
@@ -37,22 +37,22 @@ export const composeSend = Effect.fnUntraced(function* (
   mesh: {
     readonly roster: Roster
     readonly directory: Directory
-    readonly book: TrustBook
+    readonly store: TrustStore
     readonly maxMessageBytes: number
   },
 ) {
   const { priority, replyTo, target, text } = message
   const id = ClientMessageId.make(yield* Effect.orDie((yield* Crypto.Crypto).randomUUIDv7))
-  const { book, maxMessageBytes: maxBytes, roster } = mesh
+  const { store, maxMessageBytes: maxBytes, roster } = mesh
   const readersOf = (group: Target) => {
-    const readers = verifiedMembers(roster, book)
+    const readers = certifiedMembers(roster, store)
     const knowsOwner = from.ownerPublicKey !== undefined
     return readers.length > 0
       ? Effect.succeed(readers)
       : Effect.fail(new NobodyCertified({ target: formatTarget(group), knowsOwner }))
   }
   const sealedAtMillis = yield* Clock.currentTimeMillis
-  const unsealed = { text, priority, replyTo, id, from, maxBytes, revocations: book.version }
+  const unsealed = { text, priority, replyTo, id, from, maxBytes, revocations: store.version }
   const sealed = isDirect(target)
     ? yield* Effect.flatMap(recipientOf(target, mesh), (recipient) =>
         sealMessage({ ...unsealed, target }, { recipient, bare: recipientSpeaksV1(target, recipient, roster) }),
@@ -63,20 +63,20 @@ export const composeSend = Effect.fnUntraced(function* (
 })
 
 /** Of those that the broker shows. */
-export const verifiedMembers = ({ members }: Roster, book: TrustBook): ReadonlyArray<VerifiedMember> =>
+export const certifiedMembers = ({ members }: Roster, store: TrustStore): ReadonlyArray<CertifiedMember> =>
   members.flatMap(({ memberId, pubkey }) => {
-    const member = book.verified(pubkey, memberId)
+    const member = store.certified(pubkey, memberId)
     return Result.isSuccess(member) ? [member.success] : []
   })
 
 const recipientOf = (
   target: DirectTarget,
-  { book, directory }: { readonly book: TrustBook; readonly directory: Directory },
-): Effect.Effect<VerifiedMember, ResolveError> => {
+  { store, directory }: { readonly store: TrustStore; readonly directory: Directory },
+): Effect.Effect<CertifiedMember, ResolveError> => {
   const to = formatTarget(target)
   return Effect.fromResult(
     Result.flatMap(resolveCertified(target.key, directory), (member) =>
-      Result.mapError(book.verified(target.key), (standing) => untrusted(to, { ...member, standing })),
+      Result.mapError(store.certified(target.key), (standing) => untrusted(to, { ...member, standing })),
     ),
   )
 }

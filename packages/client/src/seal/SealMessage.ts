@@ -16,7 +16,7 @@ import type { Membership } from "../keys/Membership.ts"
 import { randomBytes } from "../keys/RandomBytes.ts"
 import { Sodium } from "../keys/Sodium.ts"
 import type { Roster } from "../roster/Roster.ts"
-import type { VerifiedMember } from "../trust/TrustBook.ts"
+import type { CertifiedMember } from "../trust/TrustStore.ts"
 import { sealToMany } from "./SealToMany.ts"
 
 export class MessageTooLarge extends Schema.TaggedError<MessageTooLarge>()("MessageTooLarge", {
@@ -48,7 +48,7 @@ export interface Unsealed<To extends Target> {
 
 export const sealMessage = Effect.fnUntraced(function* (
   message: Unsealed<DirectTarget>,
-  to: { readonly recipient: VerifiedMember; readonly bare: boolean },
+  to: { readonly recipient: CertifiedMember; readonly bare: boolean },
 ) {
   const plaintext = to.bare ? message.text : encodeEnvelope(yield* envelopeOf(message))
   const nonce = yield* randomBytes(24)
@@ -59,7 +59,7 @@ export const sealMessage = Effect.fnUntraced(function* (
 
 export const sealGroupMessage = Effect.fnUntraced(function* (
   message: Unsealed<Target>,
-  readers: ReadonlyArray<VerifiedMember>,
+  readers: ReadonlyArray<CertifiedMember>,
 ) {
   const { pubkey, secretKey } = message.from
   const { sign } = yield* Sodium
@@ -101,7 +101,7 @@ const fits = (ciphertext: Base64, maxBytes: number): Effect.Effect<void, Message
  */
 export const recipientSpeaksV1 = (
   target: DirectTarget,
-  { certificate }: Pick<VerifiedMember, "certificate">,
+  { certificate }: Pick<CertifiedMember, "certificate">,
   { members, peers }: Roster,
 ): boolean => {
   if (!certificate.allowV1) return false

@@ -11,7 +11,7 @@ import { Clock, Effect, Option, Schema } from "effect"
 import type { Membership } from "../keys/Membership.ts"
 import { Sodium } from "../keys/Sodium.ts"
 import { profileCharactersMax } from "../Limits.ts"
-import type { VerifiedMember } from "../trust/TrustBook.ts"
+import type { CertifiedMember } from "../trust/TrustStore.ts"
 import { openAsReader, sealToMany } from "./SealToMany.ts"
 
 export class SummaryTooLong extends Schema.TaggedError<SummaryTooLong>()("SummaryTooLong", {
@@ -38,7 +38,7 @@ export const fitFacts = (facts: { readonly [key in keyof ProfileFacts]?: string 
 export const sealProfile = Effect.fnUntraced(function* (
   texts: ProfileTexts,
   from: Pick<Membership, "meshId" | "pubkey" | "secretKey"> & { readonly sessionId: SessionId },
-  readers: ReadonlyArray<VerifiedMember>,
+  readers: ReadonlyArray<CertifiedMember>,
 ) {
   const sodium = yield* Sodium
   const at = isoFromMillis(yield* Clock.currentTimeMillis)

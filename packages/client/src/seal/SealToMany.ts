@@ -9,7 +9,7 @@ import type { Membership } from "../keys/Membership.ts"
 import { randomBytes } from "../keys/RandomBytes.ts"
 import { Sodium } from "../keys/Sodium.ts"
 import { sealedKeysMax } from "../Limits.ts"
-import type { VerifiedMember } from "../trust/TrustBook.ts"
+import type { CertifiedMember } from "../trust/TrustStore.ts"
 
 export class TooManyReaders extends Schema.TaggedError<TooManyReaders>()("TooManyReaders", { members: Schema.Int }) {
   override get message() {
@@ -23,7 +23,7 @@ export interface SealedToMany {
   readonly sealedKeys: ReadonlyArray<SealedKey>
 }
 
-export const sealToMany = Effect.fnUntraced(function* (text: string, readers: ReadonlyArray<VerifiedMember>) {
+export const sealToMany = Effect.fnUntraced(function* (text: string, readers: ReadonlyArray<CertifiedMember>) {
   if (readers.length > sealedKeysMax) return yield* new TooManyReaders({ members: readers.length })
   const sodium = yield* Sodium
   const contentKey = yield* randomBytes(32)

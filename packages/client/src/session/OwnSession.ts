@@ -10,10 +10,10 @@ import type { Identity } from "../connection/Handshake.ts"
 import type { Request, RequestError } from "../connection/Requests.ts"
 import type { Sodium } from "../keys/Sodium.ts"
 import type { Roster } from "../roster/Roster.ts"
-import { verifiedMembers } from "../seal/OutgoingMessage.ts"
+import { certifiedMembers } from "../seal/OutgoingMessage.ts"
 import { fitFacts, sealProfile, type SummaryTooLong } from "../seal/SealProfile.ts"
 import type { TooManyReaders } from "../seal/SealToMany.ts"
-import type { TrustKeeper } from "../trust/TrustKeeper.ts"
+import type { TrustSync } from "../trust/TrustSync.ts"
 
 export interface OwnSession {
   /** Remembered where it is `dnd`, or the end of it, and set again after each reconnect, also when this fails. */
@@ -35,7 +35,7 @@ export interface OwnSession {
 export const makeOwnSession = (options: {
   readonly identity: Identity
   readonly loop: Pick<ConnectionLoop, "request" | "sessionId">
-  readonly trust: Pick<TrustKeeper, "book">
+  readonly trust: Pick<TrustSync, "store">
   /** The best roster that can be had. */
   readonly roster: Effect.Effect<Roster, RequestError>
 }): OwnSession => {
@@ -63,7 +63,7 @@ export const makeOwnSession = (options: {
     })
 
   const sendProfile = Effect.fnUntraced(function* () {
-    const readers = verifiedMembers(yield* roster, trust.book)
+    const readers = certifiedMembers(yield* roster, trust.store)
     const from = { ...membership, sessionId: loop.sessionId() satisfies SessionId }
     const sealed = yield* sealProfile({ summary: summary ?? "", ...facts }, from, readers)
     yield* loop.request((id): Request => ({ type: "set_profile", id, ...sealed }), "ok")

@@ -2,24 +2,24 @@
 import type { PublicKey } from "@claudemesh/domain/Ids"
 import type { IsoTime } from "@claudemesh/domain/IsoTime"
 import type { Role } from "@claudemesh/domain/trust/Invite"
-import type { Doubt } from "@claudemesh/domain/trust/TrustRegister"
+import type { Doubt } from "@claudemesh/domain/trust/ChainVerifier"
 import { Data } from "effect"
 
 export type MemberStanding = Data.TaggedEnum<{
   /** `byVoiceAt`: somebody compared the safety number then. */
-  Verified: { readonly role: Role; readonly byVoiceAt: IsoTime | undefined }
+  Certified: { readonly role: Role; readonly byVoiceAt: IsoTime | undefined }
   Revoked: { readonly at: IsoTime; readonly by: PublicKey }
   /**
    * `no_owner_key`: our own membership is of the first clients, and says not who owns the mesh. `not_asked`: the broker
    * could not be asked for its proof yet.
    */
-  Unverified: { readonly doubt: Doubt | "no_owner_key" | "not_asked" }
+  Uncertified: { readonly doubt: Doubt | "no_owner_key" | "not_asked" }
   /** The member id is known, with another key. */
   KeyChanged: { readonly pinned: PublicKey; readonly shown: PublicKey }
 }>
 export const MemberStanding = Data.taggedEnum<MemberStanding>()
 
-export const doubtWords: Readonly<Record<Extract<MemberStanding, { _tag: "Unverified" }>["doubt"], string>> = {
+export const doubtWords: Readonly<Record<Extract<MemberStanding, { _tag: "Uncertified" }>["doubt"], string>> = {
   no_owner_key:
     "this mesh was joined with one of the first clients, so its owner's key is not known here; join it again by an invite link",
   not_asked: "its proof could not be asked for yet",
@@ -36,11 +36,11 @@ export const doubtWords: Readonly<Record<Extract<MemberStanding, { _tag: "Unveri
 }
 
 /** Why nothing is sealed to it. */
-export const whyNot = (standing: Exclude<MemberStanding, { readonly _tag: "Verified" }>): string => {
+export const whyNot = (standing: Exclude<MemberStanding, { readonly _tag: "Certified" }>): string => {
   switch (standing._tag) {
     case "Revoked":
       return `it was revoked at ${standing.at} by ${standing.by.slice(0, 8)}`
-    case "Unverified":
+    case "Uncertified":
       return `it is not certified: ${doubtWords[standing.doubt]}`
     case "KeyChanged":
       return `its key was ${standing.pinned.slice(0, 8)} and is said to be ${standing.shown.slice(0, 8)} now`

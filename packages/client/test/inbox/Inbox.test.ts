@@ -30,7 +30,7 @@ const judge = (messages: ReadonlyArray<HeldMessage>) =>
   Effect.succeed(
     messages.map((held): InboxMessage => ({
       ...held,
-      sender: { name: undefined, standing: MemberStanding.Unverified({ doubt: "not_asked" }) },
+      sender: { name: undefined, standing: MemberStanding.Uncertified({ doubt: "not_asked" }) },
     })),
   )
 

@@ -4,14 +4,14 @@ import { IsoTime } from "@claudemesh/domain/IsoTime"
 import type { Certificate } from "@claudemesh/domain/trust/Certificate"
 import type { Invite } from "@claudemesh/domain/trust/Invite"
 import { noRevocations, type Revocation, revocationHash } from "@claudemesh/domain/trust/Revocation"
-import { TrustRegister } from "@claudemesh/domain/trust/TrustRegister"
+import { ChainVerifier } from "@claudemesh/domain/trust/ChainVerifier"
 import { ed25519 } from "@noble/curves/ed25519.js"
 import { Effect, Redacted, Result } from "effect"
 import { hidden, type HiddenKey } from "../../src/keys/HiddenKey.ts"
 import { signCertificate, signInvite, signRevocation, verifierOf } from "../../src/keys/SignRecords.ts"
 import { type KeyPair, Sodium } from "../../src/keys/Sodium.ts"
 import type { Membership } from "../../src/keys/Membership.ts"
-import { VerifiedMember } from "../../src/trust/TrustBook.ts"
+import { CertifiedMember } from "../../src/trust/TrustStore.ts"
 import { at, membershipOf, type Person } from "./FakeBroker.ts"
 
 const signer = {
@@ -126,10 +126,10 @@ export const withRevocation = (
 /** A member that messages may be sealed to. */
 export const verified = Effect.fnUntraced(function* (who: Person, changes: Partial<Certificate> = {}) {
   const sodium = yield* Sodium
-  const register = new TrustRegister(MeshId.make("mesh-team"), owner.publicKey, verifierOf(sodium))
+  const register = new ChainVerifier(MeshId.make("mesh-team"), owner.publicKey, verifierOf(sodium))
   register.learnInvite(inviteOf(door))
   register.learnCertificate(certificateOf(who, changes))
-  return yield* Effect.fromNullishOr(VerifiedMember.in(register, who.publicKey, sodium)).pipe(Effect.orDie)
+  return yield* Effect.fromNullishOr(CertifiedMember.in(register, who.publicKey, sodium)).pipe(Effect.orDie)
 })
 
 export const keyOf = Effect.fnUntraced(function* (who: Person) {

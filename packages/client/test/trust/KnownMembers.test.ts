@@ -229,7 +229,7 @@ layer(files)("what is known of members", (it) => {
       const { client } = yield* startClient(forgetful, {}, memory)
       yield* client.awaitConnected("1 second")
       assert.strictEqual((yield* client.roster)[0]?.standing._tag, "KeyChanged")
-      assert.deepInclude(yield* client.standingOf(bob.publicKey), { _tag: "Verified" })
+      assert.deepInclude(yield* client.standingOf(bob.publicKey), { _tag: "Certified" })
       const { read } = yield* KnownMembers.pipe(Effect.provide(memory))
       assert.deepEqual(
         (yield* read(meshId)).byVoice.map(({ publicKey }) => publicKey),

@@ -65,7 +65,7 @@ layer(testLayer)("a broker that invents a member", (it) => {
         const [certificates, invites, why] = attempt(invented, bob)
         lists(broker, invented, { certificates, invites })
         const refused = yield* sealsNothingTo(broker, client, invented)
-        assert.deepInclude(refused, { _tag: "UntrustedTarget", standing: "Unverified" })
+        assert.deepInclude(refused, { _tag: "UntrustedTarget", standing: "Uncertified" })
         assert.include(refused.message, why)
         const named = yield* Effect.flip(client.send({ ...hello, to: "Mallory" }))
         assert.include(named.message, why)

@@ -35,7 +35,7 @@ layer(testLayer)("a message that the broker", (it) => {
       const { bob, message } = yield* received({})
       assert.deepInclude(message?.content, { _tag: "Opened", text: "hi", binding: "bound" })
       assert.strictEqual(message?.sender.name, bob.name)
-      assert.strictEqual(message?.sender.standing._tag, "Verified")
+      assert.strictEqual(message?.sender.standing._tag, "Certified")
     }),
   )
 
@@ -106,7 +106,7 @@ layer(testLayer)("a message that the broker", (it) => {
       yield* settle
       const [message] = (yield* client.take()).messages
       assert.deepInclude(message?.sender, { name: undefined })
-      assert.deepInclude(message?.sender.standing, { _tag: "Unverified", doubt: "no_certificate" })
+      assert.deepInclude(message?.sender.standing, { _tag: "Uncertified", doubt: "no_certificate" })
     }),
   )
 
@@ -149,7 +149,7 @@ layer(testLayer)("a message that the broker", (it) => {
       const taken = yield* Effect.forkChild(client.take())
       yield* TestClock.adjust("2 seconds")
       const [message] = (yield* Fiber.join(taken)).messages
-      assert.deepInclude(message?.sender.standing, { _tag: "Unverified", doubt: "not_asked" })
+      assert.deepInclude(message?.sender.standing, { _tag: "Uncertified", doubt: "not_asked" })
     }),
   )
 })

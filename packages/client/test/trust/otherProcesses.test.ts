@@ -16,9 +16,9 @@ layer(testLayer)("trust on one machine", (it) => {
       const two = yield* startClient(() => {}, {}, shared)
       const { publicKey } = one.bob
       yield* one.client.confirmByVoice(publicKey)
-      assert.deepNestedInclude(yield* two.client.standingOf(publicKey), { _tag: "Verified", role: "member" })
+      assert.deepNestedInclude(yield* two.client.standingOf(publicKey), { _tag: "Certified", role: "member" })
       const standing = yield* two.client.standingOf(publicKey)
-      assert.isDefined(standing._tag === "Verified" ? standing.byVoiceAt : undefined)
+      assert.isDefined(standing._tag === "Certified" ? standing.byVoiceAt : undefined)
     }),
   )
 

@@ -57,7 +57,7 @@ layer(testLayer)("asking for proofs", (it) => {
       broker.latest.close(1001)
       yield* TestClock.adjust("2 seconds")
       const standings = (yield* client.roster).map(({ standing }) => standing._tag)
-      assert.deepStrictEqual(new Set(standings), new Set(["Verified"]))
+      assert.deepStrictEqual(new Set(standings), new Set(["Certified"]))
     }),
   )
 })

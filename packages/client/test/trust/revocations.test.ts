@@ -135,7 +135,7 @@ layer(testLayer)("a revocation", (it) => {
       const standings = [yield* client.standingOf(alice.publicKey), yield* client.standingOf(bob.publicKey)]
       assert.sameMembers(
         standings.map(({ _tag }) => _tag),
-        ["Verified", "Revoked"],
+        ["Certified", "Revoked"],
       )
       const [other] = withRevocation([], bob.publicKey)
       if (other === undefined) return assert.fail("no revocation")

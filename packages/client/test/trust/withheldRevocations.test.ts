@@ -99,7 +99,7 @@ layer(testLayer)("a revocation that the broker keeps from us", (it) => {
       broker.latest.close(1001)
       yield* TestClock.adjust("5 seconds")
       yield* client.send({ ...hello, to: "Bob" })
-      assert.strictEqual((yield* client.standingOf(bob.publicKey))._tag, "Verified")
+      assert.strictEqual((yield* client.standingOf(bob.publicKey))._tag, "Certified")
       assert.include((yield* client.alarms)[0], "does not show revocation 1, which is known")
     }),
   )

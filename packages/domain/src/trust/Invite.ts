@@ -1,7 +1,7 @@
 /**
  * What an owner or an admin signs so that others may join. Whoever holds the invite's secret key, which only the link
  * carries, can certify members with it: as many as it has uses, until it expires, in the role it gives. Uses are
- * counted by the broker; everything else is checked by every client (`TrustRegister.ts`).
+ * counted by the broker; everything else is checked by every client (`ChainVerifier.ts`).
  */
 import { Schema } from "effect"
 import { DisplayName, MeshId, PublicKey, Signature, Slug } from "../Ids.ts"

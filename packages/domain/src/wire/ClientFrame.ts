@@ -129,7 +129,7 @@ export type ListPeers = typeof ListPeers.Type
 export const ListMembers = Schema.Struct({ type: Schema.tag("list_members"), id: RequestId })
 export type ListMembers = typeof ListMembers.Type
 
-/** The signed records behind the members, see `trust/TrustRegister.ts`: of these keys, and revocations after a version. */
+/** The signed records behind the members, see `trust/ChainVerifier.ts`: of these keys, and revocations after a version. */
 export const GetTrust = Schema.Struct({
   type: Schema.tag("get_trust"),
   keys: Schema.Array(PublicKey).check(Schema.isMaxLength(trustKeysMax)),

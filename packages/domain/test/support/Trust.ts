@@ -5,7 +5,7 @@ import { IsoTime } from "../../src/IsoTime.ts"
 import { type Certificate, certificateStatement } from "../../src/trust/Certificate.ts"
 import { type Invite, inviteStatement } from "../../src/trust/Invite.ts"
 import { type Revocation, revocationStatement } from "../../src/trust/Revocation.ts"
-import { TrustRegister, type Verifier } from "../../src/trust/TrustRegister.ts"
+import { ChainVerifier, type Verifier } from "../../src/trust/ChainVerifier.ts"
 
 export interface Keys {
   readonly secret: Uint8Array
@@ -68,7 +68,7 @@ export const certificateFor = (member: Keys, invite: Keys, changes: Partial<Cert
 
 /** The next one of the register's list. */
 export const revocationIn = (
-  register: TrustRegister,
+  register: ChainVerifier,
   subject: PublicKey,
   by: Keys,
   changes: Partial<Revocation> = {},
@@ -86,4 +86,4 @@ export const revocationIn = (
   return { ...unsigned, signature: sign(revocationStatement(unsigned), by) }
 }
 
-export const newRegister = (): TrustRegister => new TrustRegister(team, owner.key, verifier)
+export const newRegister = (): ChainVerifier => new ChainVerifier(team, owner.key, verifier)

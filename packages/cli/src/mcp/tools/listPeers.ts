@@ -122,7 +122,7 @@ const shown = ({ member, sessions }: Placed, own: string): string => {
       : harmless(displayName)
   const name = `${called}${pubkey === own ? " (you)" : ""}, key ${shortKey(pubkey)}`
   const doubt =
-    standing._tag === "Verified"
+    standing._tag === "Certified"
       ? ""
       : `, ${membershipOf(standing)}: nothing is sent to it, since ${harmless(whyNot(standing))}`
   const away = isListed ? "away" : "not listed by the broker, which hides them or has lost them"

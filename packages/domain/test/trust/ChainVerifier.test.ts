@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import { DisplayName, MemberId, MeshId, PublicKey, Signature } from "../../src/Ids.ts"
 import { IsoTime } from "../../src/IsoTime.ts"
-import { TrustRegister } from "../../src/trust/TrustRegister.ts"
+import { ChainVerifier } from "../../src/trust/ChainVerifier.ts"
 import {
   certificateFor,
   inviteFrom,
@@ -22,7 +22,7 @@ const bob = keysOf("bob")
 const mallory = keysOf("mallory")
 
 /** A register with one member who came by one invite of the owner's. */
-const withMember = (member: Keys = bob, by: Keys = invite, role: "member" | "admin" = "member"): TrustRegister => {
+const withMember = (member: Keys = bob, by: Keys = invite, role: "member" | "admin" = "member"): ChainVerifier => {
   const register = newRegister()
   register.learnInvite(inviteFrom(by, { role }))
   register.learnCertificate(certificateFor(member, by))
@@ -34,26 +34,26 @@ const annsInvite = keysOf("ann's invite")
 const carl = keysOf("carl")
 
 /** Ann, an admin, has invited Carl. */
-const withAdmin = (): TrustRegister => {
+const withAdmin = (): ChainVerifier => {
   const register = withMember(ann, invite, "admin")
   register.learnInvite(inviteFrom(annsInvite, {}, ann))
   register.learnCertificate(certificateFor(carl, annsInvite))
   return register
 }
 
-const doubtOf = (register: TrustRegister, { key }: Keys) => {
+const doubtOf = (register: ChainVerifier, { key }: Keys) => {
   const standing = register.standingOf(key)
-  return standing._tag === "Unverified" ? standing.doubt : standing._tag
+  return standing._tag === "Uncertified" ? standing.doubt : standing._tag
 }
 
 describe("a member", () => {
   it("is verified by an invite of the owner's and a certificate of the invite's (I26)", () => {
     const standing = withMember().standingOf(bob.key)
-    assert.strictEqual(standing._tag, "Verified")
-    if (standing._tag === "Verified") assert.strictEqual(standing.role, "member")
+    assert.strictEqual(standing._tag, "Certified")
+    if (standing._tag === "Certified") assert.strictEqual(standing.role, "member")
   })
 
-  it("is verified by an admin's invite, too", () => assert.strictEqual(doubtOf(withAdmin(), carl), "Verified"))
+  it("is verified by an admin's invite, too", () => assert.strictEqual(doubtOf(withAdmin(), carl), "Certified"))
 
   it("is none without a certificate", () => assert.strictEqual(doubtOf(withMember(), mallory), "no_certificate"))
 
@@ -62,7 +62,7 @@ describe("a member", () => {
     register.learnCertificate(certificateFor(bob, invite))
     assert.strictEqual(doubtOf(register, bob), "no_invite")
     register.learnInvite(inviteFrom(invite))
-    assert.strictEqual(doubtOf(register, bob), "Verified")
+    assert.strictEqual(doubtOf(register, bob), "Certified")
   })
 
   it("has its signatures checked once, however often it is judged", () => {
@@ -74,14 +74,14 @@ describe("a member", () => {
         return verifier.verify(...asked)
       },
     }
-    const register = new TrustRegister(team, owner.key, counting)
+    const register = new ChainVerifier(team, owner.key, counting)
     register.learnInvite(inviteFrom(invite, { uses: 2 }))
     for (const who of [bob, carl]) register.learnCertificate(certificateFor(who, invite))
     const tags = () => [bob, carl].map(({ key }) => register.standingOf(key)._tag)
-    assert.deepStrictEqual(tags(), ["Verified", "Verified"])
+    assert.deepStrictEqual(tags(), ["Certified", "Certified"])
     assert.strictEqual(checked, 5)
     register.learnRevocation(revocationIn(register, bob.key, owner))
-    assert.deepStrictEqual(tags(), ["Revoked", "Verified"])
+    assert.deepStrictEqual(tags(), ["Revoked", "Certified"])
     assert.strictEqual(checked, 6)
   })
 
@@ -218,12 +218,12 @@ describe("an invite", () => {
     const register = newRegister()
     register.learnInvite(inviteFrom(annsInvite, {}, carl))
     register.learnCertificate(certificateFor(carl, annsInvite))
-    assert.notStrictEqual(doubtOf(register, carl), "Verified")
+    assert.notStrictEqual(doubtOf(register, carl), "Certified")
   })
 })
 
 describe("a revocation", () => {
-  const revoke = (register: TrustRegister, subject: Keys, by: Keys, kept: ReadonlyArray<PublicKey> = []) =>
+  const revoke = (register: ChainVerifier, subject: Keys, by: Keys, kept: ReadonlyArray<PublicKey> = []) =>
     register.learnRevocation(revocationIn(register, subject.key, by, { kept }))
 
   it("by the owner ends a member", () => {
@@ -261,7 +261,7 @@ describe("a revocation", () => {
       assert.isTrue(Result.isSuccess(register.learnRevocation(revocation)))
       register.learnInvite(inviteFrom(founding, { role: "owner" }))
       register.learnCertificate(certificateFor(olga, founding))
-      assert.strictEqual(doubtOf(register, olga), "Verified")
+      assert.strictEqual(doubtOf(register, olga), "Certified")
       assert.isFalse(register.isRevoked(olga.key))
 
       const again = withAdmin()
@@ -269,7 +269,7 @@ describe("a revocation", () => {
       again.learnCertificate(certificateFor(olga, founding))
       assert.deepStrictEqual(again.learnRevocation(revocation), Result.fail("not_entitled"))
       assert.isTrue(Result.isSuccess(again.learnRevocation(revocation, true)))
-      assert.strictEqual(doubtOf(again, olga), "Verified")
+      assert.strictEqual(doubtOf(again, olga), "Certified")
       assert.isTrue(Result.isSuccess(revoke(again, olga, olga)))
       assert.strictEqual(doubtOf(again, olga), "Revoked")
     }
@@ -299,7 +299,7 @@ describe("a revocation", () => {
     assert.deepStrictEqual(revoke(register, carl, mallory), Result.fail("not_entitled"))
     assert.isTrue(Result.isSuccess(revoke(register, ann, owner, [carl.key])))
     assert.deepStrictEqual(revoke(register, carl, ann), Result.fail("not_entitled"))
-    assert.strictEqual(doubtOf(register, carl), "Verified")
+    assert.strictEqual(doubtOf(register, carl), "Certified")
   })
 
   it("in an admin's name that another key signed is none", () => {
@@ -334,14 +334,14 @@ describe("a revocation", () => {
     assert.sameMembers([...standing], [carl.key, dave.key])
     assert.isTrue(Result.isSuccess(revoke(register, ann, owner, [dave.key])))
     assert.strictEqual(doubtOf(register, carl), "Revoked")
-    assert.strictEqual(doubtOf(register, dave), "Verified")
+    assert.strictEqual(doubtOf(register, dave), "Certified")
   })
 
   it("of an invite takes along who joins by it later, whatever time they claim", () => {
     const register = withMember()
     assert.isTrue(Result.isSuccess(revoke(register, invite, owner, [bob.key])))
     register.learnCertificate(certificateFor(mallory, invite))
-    assert.strictEqual(doubtOf(register, bob), "Verified")
+    assert.strictEqual(doubtOf(register, bob), "Certified")
     assert.strictEqual(doubtOf(register, mallory), "Revoked")
     assert.strictEqual(register.inviteDoubt(inviteFrom(invite)), "issuer_unproved")
   })
@@ -349,7 +349,7 @@ describe("a revocation", () => {
   it("of an invite leaves an admin who is kept what an admin may do", () => {
     const register = withAdmin()
     assert.isTrue(Result.isSuccess(revoke(register, invite, owner, [ann.key])))
-    assert.strictEqual(doubtOf(register, carl), "Verified")
+    assert.strictEqual(doubtOf(register, carl), "Certified")
     const later = keysOf("later")
     assert.isUndefined(register.inviteDoubt(inviteFrom(later, {}, ann)))
   })

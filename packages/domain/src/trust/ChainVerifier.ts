@@ -33,10 +33,10 @@ export type Doubt =
   | "role_not_given"
 
 export type Standing = Data.TaggedEnum<{
-  Verified: { readonly certificate: Certificate; readonly role: Role }
+  Certified: { readonly certificate: Certificate; readonly role: Role }
   /** It was verified, and its key or one that it came by was revoked. */
   Revoked: { readonly certificate: Certificate; readonly revocation: Revocation }
-  Unverified: { readonly doubt: Doubt }
+  Uncertified: { readonly doubt: Doubt }
 }>
 export const Standing = Data.taggedEnum<Standing>()
 
@@ -56,7 +56,7 @@ interface Chain {
   readonly keys: ReadonlyArray<PublicKey>
 }
 
-export class TrustRegister {
+export class ChainVerifier {
   readonly #invites = new Map<PublicKey, Invite>()
   readonly #certificates = new Map<PublicKey, Certificate>()
   readonly #revocations: Array<Revocation> = []
@@ -133,13 +133,13 @@ export class TrustRegister {
   isAdmin(key: PublicKey): boolean {
     if (key === this.ownerPublicKey) return true
     const standing = this.standingOf(key)
-    return standing._tag === "Verified" && standing.role !== "member"
+    return standing._tag === "Certified" && standing.role !== "member"
   }
 
   #mayRevoke(by: PublicKey, subject: PublicKey): boolean {
     if (subject === this.ownerPublicKey) return false
     if (by === this.ownerPublicKey) return true
-    if (by === subject) return this.standingOf(by)._tag === "Verified"
+    if (by === subject) return this.standingOf(by)._tag === "Certified"
     return this.isAdmin(by) && !this.#isOwners(subject)
   }
 
@@ -194,7 +194,7 @@ export class TrustRegister {
   /** Members whose standing depends on the key, and is good: what a revocation of it may keep. */
   standingOn(key: PublicKey): ReadonlyArray<Certificate> {
     return [...this.#certificates.keys()].flatMap((member) => {
-      if (member === key || this.standingOf(member)._tag !== "Verified") return []
+      if (member === key || this.standingOf(member)._tag !== "Certified") return []
       const chain = this.#chainOfKey(member, true)
       return typeof chain !== "string" && chain.keys.includes(key) ? [chain.certificate] : []
     })
@@ -225,11 +225,11 @@ export class TrustRegister {
 
   #judge(key: PublicKey): Standing {
     const chain = this.#chainOfKey(key, true)
-    if (typeof chain === "string") return Standing.Unverified({ doubt: chain })
+    if (typeof chain === "string") return Standing.Uncertified({ doubt: chain })
     const { certificate, role } = chain
     const revocation = this.#revocationOf(chain.keys)
     return revocation === undefined
-      ? Standing.Verified({ certificate, role })
+      ? Standing.Certified({ certificate, role })
       : Standing.Revoked({ certificate, revocation })
   }
 

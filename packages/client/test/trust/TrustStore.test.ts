@@ -1,12 +1,12 @@
 /** What is believed of records, wherever they come from. */
 import { DisplayName, MemberId, MeshId } from "@claudemesh/domain/Ids"
-import { TrustRegister } from "@claudemesh/domain/trust/TrustRegister"
+import { ChainVerifier } from "@claudemesh/domain/trust/ChainVerifier"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Result } from "effect"
 import { verifierOf } from "../../src/keys/SignRecords.ts"
 import { Sodium } from "../../src/keys/Sodium.ts"
 import { sealProfile } from "../../src/seal/SealProfile.ts"
-import { TrustBook, VerifiedMember } from "../../src/trust/TrustBook.ts"
+import { TrustStore, CertifiedMember } from "../../src/trust/TrustStore.ts"
 import {
   certificateOf,
   certified,
@@ -20,17 +20,17 @@ import {
 import { startClient } from "../support/Clients.ts"
 import { at, memberOf, membershipOf, peerOf, person, testLayer } from "../support/FakeBroker.ts"
 
-layer(testLayer)("the trust book", (it) => {
+layer(testLayer)("the trust store", (it) => {
   it.effect("keeps the first proof of a key, though another comes along unasked", () =>
     Effect.gen(function* () {
       const [alice, bob] = [yield* person("Alice"), yield* person("Bob")]
-      const book = new TrustBook(certified(alice), yield* Sodium)
-      book.learn({ certificates: [certificateOf(bob)], invites: [inviteOf(door)], revocations: [] }, 0)
+      const store = new TrustStore(certified(alice), yield* Sodium)
+      store.learn({ certificates: [certificateOf(bob)], invites: [inviteOf(door)], revocations: [] }, 0)
       const second = certificateOf(bob, { displayName: DisplayName.make("Alice"), allowV1: true })
-      const { more } = book.learn({ certificates: [second], invites: [], revocations: [] }, 0)
+      const { more } = store.learn({ certificates: [second], invites: [], revocations: [] }, 0)
       assert.deepStrictEqual(more.members, [])
-      assert.deepStrictEqual(book.certificateOf(bob.publicKey), certificateOf(bob))
-      assert.isFalse(Result.getOrThrow(book.verified(bob.publicKey)).certificate.allowV1)
+      assert.deepStrictEqual(store.certificateOf(bob.publicKey), certificateOf(bob))
+      assert.isFalse(Result.getOrThrow(store.certified(bob.publicKey)).certificate.allowV1)
     }),
   )
 
@@ -39,21 +39,21 @@ layer(testLayer)("the trust book", (it) => {
       const [alice, bob, dora] = [yield* person("Alice"), yield* person("Bob"), yield* person("Dora")]
       const sodium = yield* Sodium
       const hall = keysOf("hall")
-      const book = new TrustBook(certified(alice), sodium)
+      const store = new TrustStore(certified(alice), sodium)
       const admin = certificateOf(bob, {}, hall)
-      book.learn({ certificates: [admin], invites: [inviteOf(hall, { role: "admin" })], revocations: [] }, 0)
+      store.learn({ certificates: [admin], invites: [inviteOf(hall, { role: "admin" })], revocations: [] }, 0)
       const first = withRevocation([], dora.publicKey, {}, bob)
       // Ours, when we leave: our own certificate is in the config file alone, and goes with it.
-      const { more } = book.learn(
+      const { more } = store.learn(
         { certificates: [], invites: [], revocations: withRevocation(first, alice.publicKey, {}, alice) },
         0,
       )
       const back = { ...alice, ...keysOf("Alice again"), memberId: MemberId.make("again") }
-      for (const known of [more, book.confirmByVoice(bob.publicKey, at)]) {
-        const again = new TrustBook(certified(back), sodium)
+      for (const known of [more, store.confirmByVoice(bob.publicKey, at)]) {
+        const again = new TrustStore(certified(back), sodium)
         assert.deepStrictEqual(again.restore(known), Result.void)
         assert.strictEqual(again.standingOf(alice.publicKey)._tag, "Revoked")
-        assert.strictEqual(again.standingOf(back.publicKey)._tag, "Verified")
+        assert.strictEqual(again.standingOf(back.publicKey)._tag, "Certified")
       }
     }),
   )
@@ -62,12 +62,12 @@ layer(testLayer)("the trust book", (it) => {
     Effect.gen(function* () {
       const [alice, bob] = [yield* person("Alice"), yield* person("Bob")]
       const hall = keysOf("hall")
-      const book = new TrustBook(certified(alice), yield* Sodium)
-      book.learn({ certificates: [], invites: [inviteOf(hall)], revocations: [] }, 0)
+      const store = new TrustStore(certified(alice), yield* Sodium)
+      store.learn({ certificates: [], invites: [inviteOf(hall)], revocations: [] }, 0)
       const certificates = [certificateOf(bob, {}, hall)]
-      assert.isFalse(book.learn({ certificates, invites: [], revocations: [] }, 0).isNew)
-      assert.isTrue(book.learn({ certificates, invites: [inviteOf(hall)], revocations: [] }, 0).isNew)
-      assert.strictEqual(book.standingOf(bob.publicKey)._tag, "Verified")
+      assert.isFalse(store.learn({ certificates, invites: [], revocations: [] }, 0).isNew)
+      assert.isTrue(store.learn({ certificates, invites: [inviteOf(hall)], revocations: [] }, 0).isNew)
+      assert.strictEqual(store.standingOf(bob.publicKey)._tag, "Certified")
     }),
   )
 
@@ -75,13 +75,13 @@ layer(testLayer)("the trust book", (it) => {
     Effect.gen(function* () {
       const [bob, mallory] = [yield* person("Bob"), yield* person("Mallory")]
       const sodium = yield* Sodium
-      const register = new TrustRegister(MeshId.make("mesh-team"), owner.publicKey, verifierOf(sodium))
+      const register = new ChainVerifier(MeshId.make("mesh-team"), owner.publicKey, verifierOf(sodium))
       register.learnInvite(inviteOf(door))
       register.learnCertificate(certificateOf(bob))
-      assert.isDefined(VerifiedMember.in(register, bob.publicKey, sodium))
-      assert.isUndefined(VerifiedMember.in(register, mallory.publicKey, sodium))
+      assert.isDefined(CertifiedMember.in(register, bob.publicKey, sodium))
+      assert.isUndefined(CertifiedMember.in(register, mallory.publicKey, sodium))
       for (const revocation of withRevocation([], bob.publicKey)) register.learnRevocation(revocation)
-      assert.isUndefined(VerifiedMember.in(register, bob.publicKey, sodium))
+      assert.isUndefined(CertifiedMember.in(register, bob.publicKey, sodium))
     }),
   )
 })
@@ -99,7 +99,7 @@ layer(testLayer)("a profile of somebody who is no member", (it) => {
       broker.members = [...broker.members, memberOf(mallory)]
       broker.peers = [peerOf(mallory, { profile: { ciphertext, nonce, sealedKey } })]
       const [peer] = yield* client.peers
-      assert.strictEqual(peer?.standing._tag, "Unverified")
+      assert.strictEqual(peer?.standing._tag, "Uncertified")
       assert.isUndefined(peer?.profile)
     }),
   )

@@ -1,5 +1,5 @@
 /**
- * Keeps one mesh's trust book in step with its broker: asks for the proof of keys that are new and for revocations,
+ * Keeps one mesh's trust store in step with its broker: asks for the proof of keys that are new and for revocations,
  * writes down what was learnt, and raises an alarm where the broker shows less than is known, or something else. One
  * request at a time. What a broker withholds takes nothing back: what was proved, and what was revoked, stays so.
  */
@@ -15,7 +15,7 @@ import { Sodium } from "../keys/Sodium.ts"
 import { alarmsMax, trustGossipMax, unknownKeysMax } from "../Limits.ts"
 import { type Known, KnownMembers } from "./KnownMembers.ts"
 import type { MemberStanding } from "./MemberStanding.ts"
-import { TrustBook } from "./TrustBook.ts"
+import { TrustStore } from "./TrustStore.ts"
 
 /** Not the next one of the mesh's list, or not signed by who may: nothing came of it here. */
 export class RevocationRefused extends Schema.TaggedError<RevocationRefused>()("RevocationRefused", {
@@ -35,9 +35,9 @@ export class MemoryUnusable extends Schema.TaggedError<MemoryUnusable>()("Memory
 
 export type UnsignedRevocation = Omit<Revocation, "by" | "signature">
 
-export interface TrustKeeper {
+export interface TrustSync {
   /** Believes nobody until what was remembered is there; another one then. */
-  readonly book: TrustBook
+  readonly store: TrustStore
   /** What was remembered. Once it could be used this does nothing. */
   readonly load: Effect.Effect<void, MemoryUnusable>
   /** What other processes of this machine have learnt since. */
@@ -65,7 +65,7 @@ export interface TrustKeeper {
   readonly confirmByVoice: (key: PublicKey) => Effect.Effect<void>
 }
 
-export const makeTrustKeeper = Effect.fnUntraced(function* (options: {
+export const makeTrustSync = Effect.fnUntraced(function* (options: {
   readonly membership: Membership
   readonly ask: (keys: ReadonlyArray<PublicKey>, after: number) => Effect.Effect<Trust, RequestError>
 }) {
@@ -82,15 +82,15 @@ export const makeTrustKeeper = Effect.fnUntraced(function* (options: {
   let isCompared = false
 
   const { ownerPublicKey: _, ...nobodys } = membership
-  let book = new TrustBook(nobodys, sodium)
+  let store = new TrustStore(nobodys, sodium)
   let recalled: Known | undefined
 
   const load = Effect.gen(function* () {
     if (recalled !== undefined) return
     const known = yield* Effect.mapError(memory.read(meshId), ({ message }) => new MemoryUnusable({ problem: message }))
-    const opened = new TrustBook(membership, sodium)
+    const opened = new TrustStore(membership, sodium)
     yield* Effect.mapError(Effect.fromResult(opened.restore(known)), (problem) => new MemoryUnusable({ problem }))
-    book = opened
+    store = opened
     recalled = known
   })
 
@@ -113,21 +113,21 @@ export const makeTrustKeeper = Effect.fnUntraced(function* (options: {
     const known = yield* memory.read(meshId)
     if (known === recalled) return
     recalled = known
-    for (const { at, publicKey } of known.byVoice) book.confirmByVoice(publicKey, at)
+    for (const { at, publicKey } of known.byVoice) store.confirmByVoice(publicKey, at)
     const certificates = known.members.map(({ certificate }) => certificate)
-    const { refused } = book.learn({ ...known, certificates }, yield* Clock.currentTimeMillis)
-    book.keepInvites(known.invites)
+    const { refused } = store.learn({ ...known, certificates }, yield* Clock.currentTimeMillis)
+    store.keepInvites(known.invites)
     if (refused !== undefined) yield* alarm(`this machine remembers another list of revocations than ours: ${refused}`)
   }).pipe(Effect.ignore)
 
   /** One request. A broker is held to what was known before it was asked. */
   const learn = Effect.fnUntraced(function* (keys: ReadonlyArray<PublicKey>) {
-    const before = book.version
+    const before = store.version
     const isAskedForLast = !isCompared && before > 0
     const reply = yield* ask(keys, isAskedForLast ? before - 1 : before)
     isCompared = true
-    book.asked(keys)
-    const { isNew, more, refused } = book.learn(reply, yield* Clock.currentTimeMillis)
+    store.asked(keys)
+    const { isNew, more, refused } = store.learn(reply, yield* Clock.currentTimeMillis)
     if (isNew) yield* write(more)
     if (refused !== undefined) yield* alarm(`the broker shows another list of revocations than ours: ${refused}`)
     if (reply.version < before) {
@@ -136,24 +136,24 @@ export const makeTrustKeeper = Effect.fnUntraced(function* (options: {
       yield* alarm(
         `the broker does not show revocation ${before}, which is known: its list may be another one than ours`,
       )
-    } else if (reply.version > book.version && book.version === before && refused === undefined) {
+    } else if (reply.version > store.version && store.version === before && refused === undefined) {
       yield* alarm(`the broker says that there are ${reply.version} revocations, and shows ${before}`)
     }
-    return { version: reply.version, isNearer: book.version > before }
+    return { version: reply.version, isNearer: store.version > before }
   })
 
   const syncTo = Effect.fnUntraced(function* (keys: ReadonlyArray<PublicKey>, wanted: number) {
-    if (!book.isOpen) return
+    if (!store.isOpen) return
     let target = Math.max(wanted, announcedVersion)
     let left = unknownKeysMax
-    let isAsked = isCompared && target === book.version
+    let isAsked = isCompared && target === store.version
     while (true) {
-      const unknown = book.unknown(keys).slice(0, Math.min(trustKeysMax, left))
+      const unknown = store.unknown(keys).slice(0, Math.min(trustKeysMax, left))
       if (unknown.length === 0 && isAsked) return
       left -= unknown.length
       const { isNearer, version } = yield* learn(unknown)
       target = Math.max(version, target)
-      isAsked = book.version >= target || !isNearer
+      isAsked = store.version >= target || !isNearer
     }
   }, Semaphore.withPermit(alone))
 
@@ -161,25 +161,25 @@ export const makeTrustKeeper = Effect.fnUntraced(function* (options: {
   let shownVersion = 0
   const sync = (keys: ReadonlyArray<PublicKey>) =>
     Effect.flatMap(recall, () => {
-      if (shownVersion < book.version) isCompared = false
+      if (shownVersion < store.version) isCompared = false
       return syncTo(keys, shownVersion)
     })
 
   const prove = (keys: ReadonlyArray<PublicKey>) =>
-    Effect.suspend(() => (book.unknown(keys).length === 0 ? Effect.void : Effect.ignore(syncTo(keys, book.version))))
-  const standingOf = (key: PublicKey) => Effect.map(prove([key]), () => book.standingOf(key))
+    Effect.suspend(() => (store.unknown(keys).length === 0 ? Effect.void : Effect.ignore(syncTo(keys, store.version))))
+  const standingOf = (key: PublicKey) => Effect.map(prove([key]), () => store.standingOf(key))
 
-  const isVerified = (key: PublicKey): boolean => book.standingOf(key)._tag === "Verified"
+  const isCertified = (key: PublicKey): boolean => store.standingOf(key)._tag === "Certified"
 
   /** Whether it is done with. A broker that gives no answer says no more than one that says there is nothing. */
   const weigh = Effect.fnUntraced(function* (sender: PublicKey, version: number) {
-    if (!isVerified(sender) || version <= book.version) return true
+    if (!isCertified(sender) || version <= store.version) return true
     const asked = yield* Effect.result(syncTo([], version))
     if (Result.isFailure(asked) && asked.failure._tag === "NotConnected") return false
-    if (book.version >= version) return true
-    const name = book.certificateOf(sender)?.displayName ?? sender
+    if (store.version >= version) return true
+    const name = store.certificateOf(sender)?.displayName ?? sender
     yield* alarm(
-      `${name} (${sender.slice(0, 8)}) knows of ${version} revocations, and the broker shows ${book.version}: one of them is hidden, or ${name} is wrong`,
+      `${name} (${sender.slice(0, 8)}) knows of ${version} revocations, and the broker shows ${store.version}: one of them is hidden, or ${name} is wrong`,
     )
     return true
   })
@@ -198,7 +198,7 @@ export const makeTrustKeeper = Effect.fnUntraced(function* (options: {
     )
 
   const keep = Effect.gen(function* () {
-    if (gossip.size > 0 || announcedVersion > book.version) wake.openUnsafe()
+    if (gossip.size > 0 || announcedVersion > store.version) wake.openUnsafe()
     while (true) {
       yield* wake.await
       wake.closeUnsafe()
@@ -206,57 +206,57 @@ export const makeTrustKeeper = Effect.fnUntraced(function* (options: {
         Effect.logDebug("revocations are not known yet", { slug, error: error.message }),
       )
       // Together, and members first: whoever sends under many keys of its own delays nobody's word.
-      yield* weighAll(isVerified)
+      yield* weighAll(isCertified)
       yield* prove([...gossip.keys()])
       yield* weighAll(() => true)
     }
   })
 
-  const keeper: TrustKeeper = {
-    get book() {
-      return book
+  const trust: TrustSync = {
+    get store() {
+      return store
     },
     load,
     recall,
     alarms: () => alarms,
     connected: () => {
-      book.askAgain()
+      store.askAgain()
       isCompared = false
       announcedVersion = 0
-      shownVersion = book.version
+      shownVersion = store.version
     },
     announced: (version) => {
       shownVersion = version
       announcedVersion = Math.max(announcedVersion, version)
-      if (version !== book.version) wake.openUnsafe()
+      if (version !== store.version) wake.openUnsafe()
     },
     heard: (sender, version) => {
-      if (version <= book.version || (gossip.size >= trustGossipMax && !isVerified(sender))) return
+      if (version <= store.version || (gossip.size >= trustGossipMax && !isCertified(sender))) return
       gossip.set(sender, Math.max(version, gossip.get(sender) ?? 0))
       wake.openUnsafe()
     },
     keep,
     sync,
-    isBehind: () => announcedVersion > book.version,
+    isBehind: () => announcedVersion > store.version,
     prove,
     standingOf,
-    withheld: () => book.revocations.slice(shownVersion),
+    withheld: () => store.revocations.slice(shownVersion),
     nextRevocation: (subject, at) =>
       Effect.suspend(() => {
-        const next = book.nextRevocation(subject, at)
+        const next = store.nextRevocation(subject, at)
         return next === undefined
           ? Effect.fail(new RevocationRefused({ reason: "it is not known here who owns the mesh" }))
           : Effect.succeed(next)
       }),
     remember: (revocation) =>
       Effect.gen(function* () {
-        const learnt = book.learn({ certificates: [], invites: [], revocations: [revocation] }, 0)
+        const learnt = store.learn({ certificates: [], invites: [], revocations: [revocation] }, 0)
         if (learnt.refused !== undefined) return yield* new RevocationRefused({ reason: learnt.refused })
         // Also when the broker was faster to tell: what it told may not be written yet, and this program may end now.
         yield* write(learnt.more)
       }),
     confirmByVoice: (key) =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) => write(book.confirmByVoice(key, isoFromMillis(now)))),
+      Effect.flatMap(Clock.currentTimeMillis, (now) => write(store.confirmByVoice(key, isoFromMillis(now)))),
   }
-  return keeper
+  return trust
 })

@@ -1,7 +1,7 @@
 /**
  * Whom we believe in one mesh, and so to whom anything may be sealed. It holds the domain's register of signed records,
  * and beside it what the register cannot know: which proof of a key was the first. It learns from the broker and
- * believes nothing of it. No I/O: `TrustKeeper.ts` asks for it, and `KnownMembers.ts` remembers.
+ * believes nothing of it. No I/O: `TrustSync.ts` asks for it, and `KnownMembers.ts` remembers.
  *
  * The first good certificate of a key stays, and the first key of a member id. A member makes its key for one
  * certificate and is never certified twice; a second one is from somebody who holds another invite, and who would
@@ -12,7 +12,7 @@ import { isoFromMillis, type IsoTime } from "@claudemesh/domain/IsoTime"
 import type { Certificate } from "@claudemesh/domain/trust/Certificate"
 import type { Invite, Role } from "@claudemesh/domain/trust/Invite"
 import { type Revocation, revocationHash } from "@claudemesh/domain/trust/Revocation"
-import { type Doubt, TrustRegister } from "@claudemesh/domain/trust/TrustRegister"
+import { type Doubt, ChainVerifier } from "@claudemesh/domain/trust/ChainVerifier"
 import type { Trust } from "@claudemesh/domain/wire/BrokerFrame"
 import { Result } from "effect"
 import type { Membership } from "../keys/Membership.ts"
@@ -22,10 +22,10 @@ import { pinnedMembersMax } from "../Limits.ts"
 import { type Known, nothingKnown, type Pin } from "./KnownMembers.ts"
 import { MemberStanding } from "./MemberStanding.ts"
 
-export type NotVerified = Exclude<MemberStanding, { readonly _tag: "Verified" }>
+export type NotVerified = Exclude<MemberStanding, { readonly _tag: "Certified" }>
 
 /** A key that a message may be sealed to. Only a register that finds its chain good makes one. */
-export class VerifiedMember {
+export class CertifiedMember {
   readonly #key: TrustedKey
 
   private constructor(
@@ -36,12 +36,12 @@ export class VerifiedMember {
     this.#key = key
   }
 
-  static in(register: TrustRegister, key: PublicKey, { trust }: typeof Sodium.Service): VerifiedMember | undefined {
+  static in(register: ChainVerifier, key: PublicKey, { trust }: typeof Sodium.Service): CertifiedMember | undefined {
     const standing = register.standingOf(key)
-    if (standing._tag !== "Verified") return undefined
+    if (standing._tag !== "Certified") return undefined
     const trusted = trust(key)
     return Result.isSuccess(trusted)
-      ? new VerifiedMember(trusted.success, standing.certificate, standing.role)
+      ? new CertifiedMember(trusted.success, standing.certificate, standing.role)
       : undefined
   }
 
@@ -64,9 +64,9 @@ export interface Learnt {
 
 type Records = Pick<Trust, "certificates" | "invites" | "revocations">
 
-export class TrustBook {
+export class TrustStore {
   /** None where the owner's key is not known: nobody can be proved then. */
-  readonly #register: TrustRegister | undefined
+  readonly #register: ChainVerifier | undefined
   readonly #sodium: typeof Sodium.Service
   readonly #pins = new Map<PublicKey, Pin>()
   readonly #keyOf = new Map<MemberId, PublicKey>()
@@ -79,7 +79,7 @@ export class TrustBook {
   readonly #doubts = new Map<PublicKey, Doubt>()
   readonly #byVoice = new Map<PublicKey, IsoTime>()
   /** Of keys that are looked up again before they are used: a revocation takes none out. */
-  readonly #verified = new Map<PublicKey, VerifiedMember>()
+  readonly #verified = new Map<PublicKey, CertifiedMember>()
 
   constructor(
     self: Pick<Membership, "certificate" | "invite" | "memberId" | "meshId" | "ownerPublicKey" | "pubkey">,
@@ -88,7 +88,7 @@ export class TrustBook {
     const { certificate, invite, memberId, meshId, ownerPublicKey, pubkey } = self
     this.#sodium = sodium
     this.#register =
-      ownerPublicKey === undefined ? undefined : new TrustRegister(meshId, ownerPublicKey, verifierOf(sodium))
+      ownerPublicKey === undefined ? undefined : new ChainVerifier(meshId, ownerPublicKey, verifierOf(sodium))
     this.#keyOf.set(memberId, pubkey)
     if (certificate?.publicKey !== pubkey || invite === undefined) return
     this.learn({ certificates: [certificate], invites: [invite], revocations: [] }, Date.parse(certificate.joinedAt))
@@ -175,7 +175,7 @@ export class TrustBook {
   }
 
   /** A list that says something else of what we know than we do, or that does not go on from it. */
-  #learnRevocations(revocations: ReadonlyArray<Revocation>, register: TrustRegister): string | undefined {
+  #learnRevocations(revocations: ReadonlyArray<Revocation>, register: ChainVerifier): string | undefined {
     for (const revocation of revocations) {
       const known = register.revocations[revocation.version - 1]
       if (known !== undefined) {
@@ -191,7 +191,7 @@ export class TrustBook {
   /** In two rounds, since a member may have come by an admin who is in the same answer. */
   #learnCertificates(
     certificates: ReadonlyArray<Certificate>,
-    register: TrustRegister,
+    register: ChainVerifier,
     firstSeen: IsoTime,
   ): ReadonlyArray<PublicKey> {
     const pinned: Array<PublicKey> = []
@@ -212,7 +212,7 @@ export class TrustBook {
     return pinned
   }
 
-  #pin(pin: Pin, register: TrustRegister): void {
+  #pin(pin: Pin, register: ChainVerifier): void {
     const { invite, memberId, publicKey } = pin.certificate
     this.#pins.set(publicKey, pin)
     if (!this.#keyOf.has(memberId)) this.#keyOf.set(memberId, publicKey)
@@ -222,21 +222,21 @@ export class TrustBook {
   }
 
   /** Whom we may seal to. `memberId`: which member the broker says that it is. */
-  verified(key: PublicKey, memberId?: MemberId): Result.Result<VerifiedMember, NotVerified> {
+  certified(key: PublicKey, memberId?: MemberId): Result.Result<CertifiedMember, NotVerified> {
     const standing = this.standingOf(key, memberId)
-    if (standing._tag !== "Verified") return Result.fail(standing)
+    if (standing._tag !== "Certified") return Result.fail(standing)
     const known = this.#verified.get(key)
     if (known !== undefined) return Result.succeed(known)
     const register = this.#register
-    const member = register === undefined ? undefined : VerifiedMember.in(register, key, this.#sodium)
-    if (member === undefined) return Result.fail(MemberStanding.Unverified({ doubt: "bad_key" }))
+    const member = register === undefined ? undefined : CertifiedMember.in(register, key, this.#sodium)
+    if (member === undefined) return Result.fail(MemberStanding.Uncertified({ doubt: "bad_key" }))
     this.#verified.set(key, member)
     return Result.succeed(member)
   }
 
   standingOf(key: PublicKey, memberId?: MemberId): MemberStanding {
     const register = this.#register
-    if (register === undefined) return MemberStanding.Unverified({ doubt: "no_owner_key" })
+    if (register === undefined) return MemberStanding.Uncertified({ doubt: "no_owner_key" })
     const changed = memberId ?? this.#changed.get(key)
     const pinned = changed === undefined ? undefined : this.#keyOf.get(changed)
     // Of a pinned key it is its certificate that says which member it is, and not the broker.
@@ -245,15 +245,15 @@ export class TrustBook {
     }
     const standing = register.standingOf(key)
     switch (standing._tag) {
-      case "Verified":
-        return MemberStanding.Verified({ role: standing.role, byVoiceAt: this.#byVoice.get(key) })
+      case "Certified":
+        return MemberStanding.Certified({ role: standing.role, byVoiceAt: this.#byVoice.get(key) })
       case "Revoked":
         return MemberStanding.Revoked(standing.revocation)
-      case "Unverified": {
+      case "Uncertified": {
         const revocation = register.revocations.find(({ subject }) => subject === key)
         if (revocation !== undefined) return MemberStanding.Revoked(revocation)
         const doubt = this.#pins.has(key) ? standing.doubt : this.#doubts.get(key)
-        return MemberStanding.Unverified({ doubt: doubt ?? (this.#asked.has(key) ? "no_certificate" : "not_asked") })
+        return MemberStanding.Uncertified({ doubt: doubt ?? (this.#asked.has(key) ? "no_certificate" : "not_asked") })
       }
     }
   }
@@ -280,7 +280,7 @@ export class TrustBook {
   }
 
   /** Whether the owner or an admin signed it, and what has ended it since. */
-  inviteStanding(invite: Invite): ReturnType<TrustRegister["inviteStanding"]> {
+  inviteStanding(invite: Invite): ReturnType<ChainVerifier["inviteStanding"]> {
     return this.#register?.inviteStanding(invite) ?? { doubt: "issuer_unproved", revocation: undefined }
   }
 
