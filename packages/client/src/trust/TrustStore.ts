@@ -1,6 +1,6 @@
 /**
- * Whom we believe in one mesh, and so to whom anything may be sealed. It holds the domain's register of signed records,
- * and beside it what the register cannot know: which proof of a key was the first. It learns from the broker and
+ * Whom we believe in one mesh, and so to whom anything may be sealed. It holds the domain's chain verifier,
+ * and beside it what that cannot know: which proof of a key was the first. It learns from the broker and
  * believes nothing of it. No I/O: `TrustSync.ts` asks for it, and `KnownMembers.ts` remembers.
  *
  * The first good certificate of a key stays, and the first key of a member id. A member makes its key for one
@@ -24,7 +24,7 @@ import { MemberStanding } from "./MemberStanding.ts"
 
 export type NotVerified = Exclude<MemberStanding, { readonly _tag: "Certified" }>
 
-/** A key that a message may be sealed to. Only a register that finds its chain good makes one. */
+/** A key that a message may be sealed to. Only a chain verifier that finds its chain good makes one. */
 export class CertifiedMember {
   readonly #key: TrustedKey
 
@@ -36,8 +36,8 @@ export class CertifiedMember {
     this.#key = key
   }
 
-  static in(register: ChainVerifier, key: PublicKey, { trust }: typeof Sodium.Service): CertifiedMember | undefined {
-    const standing = register.standingOf(key)
+  static in(verifier: ChainVerifier, key: PublicKey, { trust }: typeof Sodium.Service): CertifiedMember | undefined {
+    const standing = verifier.standingOf(key)
     if (standing._tag !== "Certified") return undefined
     const trusted = trust(key)
     return Result.isSuccess(trusted)
@@ -66,7 +66,7 @@ type Records = Pick<Trust, "certificates" | "invites" | "revocations">
 
 export class TrustStore {
   /** None where the owner's key is not known: nobody can be proved then. */
-  readonly #register: ChainVerifier | undefined
+  readonly #verifier: ChainVerifier | undefined
   readonly #sodium: typeof Sodium.Service
   readonly #pins = new Map<PublicKey, Pin>()
   readonly #keyOf = new Map<MemberId, PublicKey>()
@@ -87,7 +87,7 @@ export class TrustStore {
   ) {
     const { certificate, invite, memberId, meshId, ownerPublicKey, pubkey } = self
     this.#sodium = sodium
-    this.#register =
+    this.#verifier =
       ownerPublicKey === undefined ? undefined : new ChainVerifier(meshId, ownerPublicKey, verifierOf(sodium))
     this.#keyOf.set(memberId, pubkey)
     if (certificate?.publicKey !== pubkey || invite === undefined) return
@@ -96,17 +96,17 @@ export class TrustStore {
 
   /** What was proved in an earlier life. It is judged again, but for which proof was the first. */
   restore(known: Known): Result.Result<void, string> {
-    const register = this.#register
-    if (register === undefined) return Result.void
-    for (const invite of known.invites) register.learnInvite(invite)
+    const verifier = this.#verifier
+    if (verifier === undefined) return Result.void
+    for (const invite of known.invites) verifier.learnInvite(invite)
     for (const pin of known.members) {
-      register.learnCertificate(pin.certificate)
-      this.#pin(pin, register)
+      verifier.learnCertificate(pin.certificate)
+      this.#pin(pin, verifier)
     }
     this.keepInvites(known.invites)
     for (const { at, publicKey } of known.byVoice) this.#byVoice.set(publicKey, at)
     for (const revocation of known.revocations) {
-      const learnt = register.learnRevocation(revocation, true)
+      const learnt = verifier.learnRevocation(revocation, true)
       if (Result.isFailure(learnt)) return Result.fail(`revocation ${revocation.version} is ${learnt.failure}`)
     }
     return Result.void
@@ -114,21 +114,21 @@ export class TrustStore {
 
   /** How many revocations are known. */
   get version(): number {
-    return this.#register?.version ?? 0
+    return this.#verifier?.version ?? 0
   }
 
   get revocations(): ReadonlyArray<Revocation> {
-    return this.#register?.revocations ?? []
+    return this.#verifier?.revocations ?? []
   }
 
   /** Whether anybody can be proved here at all. */
   get isOpen(): boolean {
-    return this.#register !== undefined
+    return this.#verifier !== undefined
   }
 
   /** Those of the keys that nothing is known of, and that were not asked for since {@link askAgain}. */
   unknown(keys: Iterable<PublicKey>): ReadonlyArray<PublicKey> {
-    if (this.#register === undefined) return []
+    if (this.#verifier === undefined) return []
     return [...new Set(keys)].filter((key) => !this.#pins.has(key) && !this.#asked.has(key))
   }
 
@@ -142,18 +142,18 @@ export class TrustStore {
   }
 
   learn({ certificates, invites, revocations }: Records, nowMillis: number): Learnt {
-    const register = this.#register
-    if (register === undefined) return { more: nothingKnown, isNew: false, refused: undefined }
+    const verifier = this.#verifier
+    if (verifier === undefined) return { more: nothingKnown, isNew: false, refused: undefined }
     for (const invite of invites) {
-      if (!this.#provenInvites.has(invite.publicKey)) register.learnInvite(invite)
+      if (!this.#provenInvites.has(invite.publicKey)) verifier.learnInvite(invite)
     }
-    const { version } = register
-    const pinned = this.#learnCertificates(certificates, register, isoFromMillis(nowMillis))
+    const { version } = verifier
+    const pinned = this.#learnCertificates(certificates, verifier, isoFromMillis(nowMillis))
     // Who revoked has to be known first.
-    const refused = this.#learnRevocations(revocations, register)
+    const refused = this.#learnRevocations(revocations, verifier)
     // A broker may send any number that nobody came by.
-    for (const { publicKey } of invites) if (!this.#provenInvites.has(publicKey)) register.forgetInvite(publicKey)
-    const isNew = pinned.length > 0 || register.version > version
+    for (const { publicKey } of invites) if (!this.#provenInvites.has(publicKey)) verifier.forgetInvite(publicKey)
+    const isNew = pinned.length > 0 || verifier.version > version
     return { more: this.#known(pinned), isNew, refused }
   }
 
@@ -162,27 +162,27 @@ export class TrustStore {
    * who signed it some are in no other place, such as ourselves under an earlier key.
    */
   #known(members: ReadonlyArray<PublicKey>): Known {
-    const register = this.#register
-    if (register === undefined) return nothingKnown
-    const revokers = register.revocations.map(({ by }) => by)
-    const { certificates, invites } = register.recordsBehind([...members, ...revokers])
+    const verifier = this.#verifier
+    if (verifier === undefined) return nothingKnown
+    const revokers = verifier.revocations.map(({ by }) => by)
+    const { certificates, invites } = verifier.recordsBehind([...members, ...revokers])
     return {
       members: certificates.flatMap(({ publicKey }) => this.#pins.get(publicKey) ?? []),
       invites,
-      revocations: register.revocations,
+      revocations: verifier.revocations,
       byVoice: [],
     }
   }
 
   /** A list that says something else of what we know than we do, or that does not go on from it. */
-  #learnRevocations(revocations: ReadonlyArray<Revocation>, register: ChainVerifier): string | undefined {
+  #learnRevocations(revocations: ReadonlyArray<Revocation>, verifier: ChainVerifier): string | undefined {
     for (const revocation of revocations) {
-      const known = register.revocations[revocation.version - 1]
+      const known = verifier.revocations[revocation.version - 1]
       if (known !== undefined) {
         if (revocationHash(known) === revocationHash(revocation)) continue
         return `revocation ${revocation.version} is another one than we know`
       }
-      const learnt = register.learnRevocation(revocation)
+      const learnt = verifier.learnRevocation(revocation)
       if (Result.isFailure(learnt)) return `revocation ${revocation.version} is refused (${learnt.failure})`
     }
     return undefined
@@ -191,33 +191,33 @@ export class TrustStore {
   /** In two rounds, since a member may have come by an admin who is in the same answer. */
   #learnCertificates(
     certificates: ReadonlyArray<Certificate>,
-    register: ChainVerifier,
+    verifier: ChainVerifier,
     firstSeen: IsoTime,
   ): ReadonlyArray<PublicKey> {
     const pinned: Array<PublicKey> = []
     for (const certificate of [...certificates, ...certificates]) {
       const { memberId, publicKey } = certificate
       if (this.#pins.has(publicKey)) continue
-      const doubt = register.certificateDoubt(certificate)
+      const doubt = verifier.certificateDoubt(certificate)
       if (doubt !== undefined) {
         if (this.#asked.has(publicKey)) this.#doubts.set(publicKey, doubt)
       } else if ((this.#keyOf.get(memberId) ?? publicKey) !== publicKey) {
         this.#changed.set(publicKey, memberId)
       } else if (this.#pins.size < pinnedMembersMax) {
-        register.learnCertificate(certificate)
-        this.#pin({ certificate, firstSeen }, register)
+        verifier.learnCertificate(certificate)
+        this.#pin({ certificate, firstSeen }, verifier)
         pinned.push(publicKey)
       }
     }
     return pinned
   }
 
-  #pin(pin: Pin, register: ChainVerifier): void {
+  #pin(pin: Pin, verifier: ChainVerifier): void {
     const { invite, memberId, publicKey } = pin.certificate
     this.#pins.set(publicKey, pin)
     if (!this.#keyOf.has(memberId)) this.#keyOf.set(memberId, publicKey)
     this.#provenInvites.add(invite)
-    const issuer = register.certificates.get(register.invites.get(invite)?.issuer ?? publicKey)
+    const issuer = verifier.certificates.get(verifier.invites.get(invite)?.issuer ?? publicKey)
     if (issuer !== undefined) this.#provenInvites.add(issuer.invite)
   }
 
@@ -227,30 +227,30 @@ export class TrustStore {
     if (standing._tag !== "Certified") return Result.fail(standing)
     const known = this.#verified.get(key)
     if (known !== undefined) return Result.succeed(known)
-    const register = this.#register
-    const member = register === undefined ? undefined : CertifiedMember.in(register, key, this.#sodium)
+    const verifier = this.#verifier
+    const member = verifier === undefined ? undefined : CertifiedMember.in(verifier, key, this.#sodium)
     if (member === undefined) return Result.fail(MemberStanding.Uncertified({ doubt: "bad_key" }))
     this.#verified.set(key, member)
     return Result.succeed(member)
   }
 
   standingOf(key: PublicKey, memberId?: MemberId): MemberStanding {
-    const register = this.#register
-    if (register === undefined) return MemberStanding.Uncertified({ doubt: "no_owner_key" })
+    const verifier = this.#verifier
+    if (verifier === undefined) return MemberStanding.Uncertified({ doubt: "no_owner_key" })
     const changed = memberId ?? this.#changed.get(key)
     const pinned = changed === undefined ? undefined : this.#keyOf.get(changed)
     // Of a pinned key it is its certificate that says which member it is, and not the broker.
     if (pinned !== undefined && pinned !== key && !this.#pins.has(key)) {
       return MemberStanding.KeyChanged({ pinned, shown: key })
     }
-    const standing = register.standingOf(key)
+    const standing = verifier.standingOf(key)
     switch (standing._tag) {
       case "Certified":
         return MemberStanding.Certified({ role: standing.role, byVoiceAt: this.#byVoice.get(key) })
       case "Revoked":
         return MemberStanding.Revoked(standing.revocation)
       case "Uncertified": {
-        const revocation = register.revocations.find(({ subject }) => subject === key)
+        const revocation = verifier.revocations.find(({ subject }) => subject === key)
         if (revocation !== undefined) return MemberStanding.Revoked(revocation)
         const doubt = this.#pins.has(key) ? standing.doubt : this.#doubts.get(key)
         return MemberStanding.Uncertified({ doubt: doubt ?? (this.#asked.has(key) ? "no_certificate" : "not_asked") })
@@ -265,23 +265,23 @@ export class TrustStore {
 
   /** Those that members came by, and those that were made on this machine. */
   get invites(): ReadonlyArray<Invite> {
-    return [...(this.#register?.invites.values() ?? [])]
+    return [...(this.#verifier?.invites.values() ?? [])]
   }
 
   /** What this machine remembers of invites is kept also where nobody came by them yet. */
   keepInvites(invites: ReadonlyArray<Invite>): void {
-    const register = this.#register
-    if (register === undefined) return
+    const verifier = this.#verifier
+    if (verifier === undefined) return
     for (const invite of invites) {
-      if (this.#provenInvites.has(invite.publicKey) || register.inviteStanding(invite).doubt !== undefined) continue
-      register.learnInvite(invite)
+      if (this.#provenInvites.has(invite.publicKey) || verifier.inviteStanding(invite).doubt !== undefined) continue
+      verifier.learnInvite(invite)
       this.#provenInvites.add(invite.publicKey)
     }
   }
 
   /** Whether the owner or an admin signed it, and what has ended it since. */
   inviteStanding(invite: Invite): ReturnType<ChainVerifier["inviteStanding"]> {
-    return this.#register?.inviteStanding(invite) ?? { doubt: "issuer_unproved", revocation: undefined }
+    return this.#verifier?.inviteStanding(invite) ?? { doubt: "issuer_unproved", revocation: undefined }
   }
 
   /** Of a key that was proved once, also when it was revoked since. */
@@ -304,14 +304,14 @@ export class TrustStore {
 
   /** The next revocation, but for who signs it. `kept`: all that came by the subject and are members now. */
   nextRevocation(subject: PublicKey, at: IsoTime): Omit<Revocation, "by" | "signature"> | undefined {
-    const register = this.#register
-    if (register === undefined) return undefined
+    const verifier = this.#verifier
+    if (verifier === undefined) return undefined
     return {
-      meshId: register.meshId,
-      version: register.version + 1,
-      previous: register.head,
+      meshId: verifier.meshId,
+      version: verifier.version + 1,
+      previous: verifier.head,
       subject,
-      kept: register.standingOn(subject).map(({ publicKey }) => publicKey),
+      kept: verifier.standingOn(subject).map(({ publicKey }) => publicKey),
       at,
     }
   }
