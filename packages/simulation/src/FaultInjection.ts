@@ -258,6 +258,7 @@ export const injectFaults = Effect.fnUntraced(function* (cluster: Cluster, { ste
     host: {
       cancels: without.has("cancelCall") ? 0 : 0.15,
       thinksLong: without.has("thinksLong") ? 0 : 0.2,
+      forgets: 0.2,
     },
     diesAtWrite: without.has("diesAtWrite") ? 0 : 0.004,
   }

@@ -30,9 +30,11 @@ const lastAnswersMillis = 800
 export interface HostFaults {
   readonly cancels: number
   readonly thinksLong: number
+  /** The model does not give the cursor of the last answer: time confirms it. */
+  readonly forgets: number
 }
 
-export const noHostFaults: HostFaults = { cancels: 0, thinksLong: 0 }
+export const noHostFaults: HostFaults = { cancels: 0, thinksLong: 0, forgets: 0.02 }
 
 export interface Host {
   /** The model looks at its messages. `pulls`: it asks the broker for what is held back, too. */
@@ -210,7 +212,7 @@ export const startHost = Effect.fnUntraced(function* (options: {
       const id = callCount
       const asked = history.nextOrder()
       const max = chance.pick([1, 2, 5, 20, 100]) ?? 100
-      const last = chance.happens(0.8) ? cursor : undefined
+      const last = chance.happens(faults().forgets) ? undefined : cursor
       say(() => serve(id, max, last, pulls, asked))
       if (!chance.happens(faults().cancels)) return
       after(chance.pick([0, 2, 10, 50, chance.between(0, thinkingMillisMax)]) ?? 0, () => {

@@ -23,7 +23,7 @@ import { checkUnread } from "./Unread.ts"
 const comeBackMillis = 60_000
 /** Longer than anything stays stopped, and a command goes on. */
 const wakeUpMillis = 180_000
-const looksMax = 120
+const looksMax = 200
 const pullRoundsMax = 120
 /** Where inboxes are small, more than one of them holds at once. */
 const directSends = ({ tightBacklog }: Cluster): number => (tightBacklog ? 6 : 1)

@@ -139,8 +139,8 @@ const unfounded = ({ history }: Circumstances, views: ReadonlyArray<View>): Read
     .map(({ messageId }) => `${messageId} was shown as redelivered, and nobody was given it before`)
 
 /**
- * What a machine has written down as shown, to whoever it was, nobody sees there who begins to look later. Who was given
- * its beginning before reads it to the end.
+ * What a machine has written down as shown, to whoever it was, nobody sees there who begins to look later. Whose process
+ * gave it to its host before, and was not told that it was seen, gives it once more.
  */
 const shownAfterAll = (
   { history }: Circumstances,
@@ -149,11 +149,16 @@ const shownAfterAll = (
 ): ReadonlyArray<string> => {
   if (isGroup(target)) return []
   const confirmed = history.confirmed.filter((one) => one.messageId === messageId)
+  const given = history.given.filter((one) => one.messageId === messageId)
   return views
-    .filter(({ part }) => part === 1)
-    .filter(({ asked, machine, member }) =>
+    .filter(({ asked, machine, member, process }) =>
       confirmed.some(
-        (one) => one.machine === machine && one.member === member && one.written !== undefined && one.written < asked,
+        ({ written, ...one }) =>
+          written !== undefined &&
+          one.machine === machine &&
+          one.member === member &&
+          written < asked &&
+          !given.some(({ order, ...before }) => before.process === process && order < written),
       ),
     )
     .map(({ session }) => `${messageId} was shown to ${session}, and its machine had shown it`)
