@@ -51,6 +51,8 @@ const env = {
   ...inherited,
   CLAUDEMESH_STARTED_AS: startedAs(),
   ...(folder !== undefined && { CLAUDEMESH_STARTED_IN: folder }),
+  // Without a home Bun would keep what it has compiled in the folder that it is started in.
+  ...((process.env.HOME ?? "") === "" && { BUN_RUNTIME_TRANSPILER_CACHE_PATH: "0" }),
 }
 if (folder !== undefined) process.chdir(here)
 

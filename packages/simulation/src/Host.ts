@@ -168,7 +168,7 @@ export const startHost = Effect.fnUntraced(function* (options: {
       return [...texts, ...(next === undefined ? [] : [`{"cursor": "${next}"}`])].join("\n\n")
     }
     const input = { max, ...(last !== undefined && { cursor: last }) }
-    const call = Effect.succeed({ manager, reading, history: shownHistory, requestId: id })
+    const call = Effect.succeed({ manager, reading, history: shownHistory, requestId: id, hostGone: Effect.never })
     const { saysWhatWaits, text } = yield* checkMessages.call(input, call)
     return [text, ...(yield* notices.take([client], id, saysWhatWaits === true))].join("\n\n")
   })

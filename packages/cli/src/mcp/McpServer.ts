@@ -52,6 +52,7 @@ export const serveMcp = Effect.fnUntraced(function* ({ now }: Joined) {
   const calls = new Map<RequestId, Fiber.Fiber<ToolResult>>()
   const listeners = new Set<() => void>()
   const ending = yield* Deferred.make<ToolResult>()
+  const hostGone = yield* Deferred.make<void>()
 
   const host = new HostPipe(process.stdin, process.stdout, {
     leaving: (id) => reading.leaving(id),
@@ -87,7 +88,7 @@ export const serveMcp = Effect.fnUntraced(function* ({ now }: Joined) {
     const call = now.pipe(
       Effect.map((manager): ToolCall => {
         clients = manager.all
-        return { manager, reading, history, requestId }
+        return { manager, reading, history, requestId, hostGone: Deferred.await(hostGone) }
       }),
       Effect.mapError((error) => failure(error.message)),
     )
@@ -152,10 +153,15 @@ export const serveMcp = Effect.fnUntraced(function* ({ now }: Joined) {
     Effect.promise(() => host.answered),
     lastAnswersMillis,
   )
-  yield* Deferred.succeed(ending, failure("The host has closed its connection to claudemesh before this was done."))
+  yield* Deferred.succeed(hostGone, undefined)
   yield* Effect.timeoutOption(
     Effect.promise(() => host.answered),
-    lastAnswersMillis / 2,
+    lastAnswersMillis / 4,
+  )
+  yield* Deferred.succeed(ending, failure("The host closed its connection to claudemesh before this was done."))
+  yield* Effect.timeoutOption(
+    Effect.promise(() => host.answered),
+    lastAnswersMillis / 4,
   )
 })
 

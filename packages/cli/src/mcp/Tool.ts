@@ -22,6 +22,8 @@ export interface ToolCall {
   readonly reading: Reading
   readonly history: Pick<typeof History.Service, "find">
   readonly requestId: RequestId
+  /** Until the host has gone: what takes longer says now how far it has come. */
+  readonly hostGone: Effect.Effect<void>
 }
 
 export interface Tool {

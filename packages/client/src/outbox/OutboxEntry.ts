@@ -46,7 +46,7 @@ export class OutboxFull extends Schema.TaggedError<OutboxFull>()("OutboxFull", {
 }) {
   override get message() {
     const where = this.of === "process" ? "" : " on this machine"
-    return `The outbox is full: ${this.waiting} messages wait${where}, and the broker does not take them. Nothing was sent. Wait, or cancel some: claudemesh outbox`
+    return `The outbox is full: ${this.waiting} messages wait for the broker's answer${where}. This one was not sent. Send it again later, or cancel some: claudemesh outbox`
   }
 }
 

@@ -33,21 +33,29 @@ export const sendMessage = tool({
     ),
     reply_to: Schema.optionalKey(MessageId.annotate({ description: "The id of the message this answers." })),
   }),
-  run: ({ message, priority = "next", reply_to, target }, { manager }) =>
+  run: ({ message, priority = "next", reply_to, target }, { hostGone, manager }) =>
     Effect.gen(function* () {
       const { client, to } = yield* manager.route(target)
       const outgoing = { to, text: message, priority, ...(reply_to !== undefined && { replyTo: reply_to }) }
-      const { enqueued, receipt } = yield* answered(client, outgoing)
+      const { enqueued, receipt } = yield* answered(client, outgoing, hostGone)
       const id = `Message id ${enqueued.messageId}, mesh ${client.membership.slug}.`
       return Option.isSome(receipt) ? accepted(client, enqueued, receipt.value, id) : yield* waiting(client, id)
     }).pipe(Effect.catch((error) => Effect.succeed(failure(error.message)))),
 })
 
-/** If the call is cancelled meanwhile, and the message has not left this machine, it is not sent. */
-const answered = (client: BrokerClient, message: OutgoingMessage) =>
+/**
+ * If the call is cancelled meanwhile, and the message has not left this machine, it is not sent. If the host goes it waits on
+ * this machine, and the answer says so.
+ */
+const answered = (client: BrokerClient, message: OutgoingMessage, hostGone: Effect.Effect<void>) =>
   Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(restore(client.enqueue(message)), (enqueued) =>
-      restore(Effect.timeoutOption(enqueued.ack, ackWaitMillis)).pipe(
+      restore(
+        Effect.raceFirst(
+          Effect.timeoutOption(enqueued.ack, ackWaitMillis),
+          Effect.as(hostGone, Option.none<Receipt>()),
+        ),
+      ).pipe(
         Effect.onInterrupt(() => Effect.ignore(enqueued.cancel)),
         Effect.map((receipt) => ({ enqueued, receipt })),
       ),
