@@ -12,6 +12,7 @@ import { Janitor } from "@claudemesh/broker/store/Janitor"
 import { MessageStore } from "@claudemesh/broker/store/MessageStore"
 import type { Ed25519 } from "@claudemesh/broker/trust/Ed25519"
 import type { MessageId } from "@claudemesh/domain/Ids"
+import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { Clock, Crypto, Effect, Exit, FiberSet, Layer, Scope } from "effect"
 import type { Chance } from "./Chance.ts"
 import type { Leases } from "./checkers/Leases.ts"
@@ -117,6 +118,7 @@ export const startBroker = Effect.fnUntraced(function* (options: BrokerOptions) 
           socket.send(text)
         },
         close: (code, reason) => {
+          if (!window.isClosed && code === CloseCode.replaced) window.replacedAtMillis = clock.currentTimeMillisUnsafe()
           window.closed()
           if (alive) socket.close(code, reason)
         },

@@ -6,6 +6,7 @@
 export class Gate {
   readonly #outer: Gate | undefined
   #shut = 0
+  #wasShut = false
   #waiting: Array<() => void> = []
 
   /** `outer`: what comes through this one comes through that one first. */
@@ -23,7 +24,13 @@ export class Gate {
     else this.#outer.through(() => this.#enter(happens))
   }
 
+  /** It was shut once. */
+  get wasShut(): boolean {
+    return this.#wasShut || (this.#outer?.wasShut ?? false)
+  }
+
   shut(): void {
+    this.#wasShut = true
     this.#shut += 1
   }
 

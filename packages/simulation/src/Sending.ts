@@ -65,6 +65,8 @@ export const send = Effect.fnUntraced(function* (
   const answered = (outcome: "acked" | "refused", refusal?: string) =>
     Effect.sync(() => {
       // It is another process's now, or nobody's.
+      if (refusal === "SendGone" && isAlive() && !sent.cancels && !process.gate.wasShut)
+        history.broken(time.nowMillis, `${messageId} was taken from a process that lives`)
       if (refusal === "SendGone" || refusal === "ClientStopped") sent.awaited = false
       if (!isAlive() || refusal === "SendGone" || refusal === "ClientStopped") return
       sent.outcome = outcome

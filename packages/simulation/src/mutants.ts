@@ -18,6 +18,7 @@ interface Mutant {
 
 const broker = "packages/broker/src"
 const client = "packages/client/src"
+const mcp = "packages/cli/src/mcp"
 
 const mutants: ReadonlyArray<Mutant> = [
   {
@@ -82,9 +83,9 @@ const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "outbox cleared on reconnect",
-    file: `${client}/connection/Outbox.ts`,
-    find: "for (const entry of entries.values()) entry.onWire = false\n      pauses = 0",
-    put: "entries.clear()\n      pauses = 0",
+    file: `${client}/outbox/SendQueue.ts`,
+    find: "for (const entry of this.#entries) entry.onWire = false",
+    put: "this.#entries = []",
   },
   {
     name: "redelivery not marked",
@@ -130,9 +131,9 @@ const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "unread messages kept over a lost connection",
-    file: `${client}/BrokerClient.ts`,
-    find: "inbox.connectionLost(",
-    put: "void (",
+    file: `${client}/inbox/Receiving.ts`,
+    find: "atBroker += inbox.connectionLost()",
+    put: "void inbox",
   },
   {
     name: "caught up too early",
@@ -265,6 +266,126 @@ const mutants: ReadonlyArray<Mutant> = [
     file: `${broker}/store/Janitor.ts`,
     find: "limits.janitorRowsMax, yield* Clock.currentTimeMillis)",
     put: "limits.janitorRowsMax, (yield* Clock.currentTimeMillis) + limits.messageTtlMillis)",
+  },
+  {
+    name: "confirmed when it is written to the host",
+    file: `${mcp}/Reading.ts`,
+    find: "fork(Effect.forkIn(confirmByTime(cursor), scope))",
+    put: "fork(commit(unconfirmed.confirm(cursor)))",
+  },
+  {
+    name: "confirmed by time though it was cancelled",
+    file: `${mcp}/Unconfirmed.ts`,
+    find: "    answer.cancelled = true\n",
+    put: "",
+  },
+  {
+    name: "confirmed by time though the host answers no ping",
+    file: `${mcp}/Reading.ts`,
+    find: "const alive = Effect.raceFirst(host.ping,",
+    put: "const alive = Effect.raceFirst(Effect.void,",
+  },
+  {
+    name: "shown again and not marked after its call was cancelled",
+    file: `${mcp}/Unconfirmed.ts`,
+    find: "message.redelivered || this.written",
+    put: "message.redelivered",
+  },
+  {
+    name: "an answer longer than hosts take",
+    file: `${mcp}/Reading.ts`,
+    find: "(left -= text.length + separator.length) < 0 || index >= max",
+    put: "(left -= text.length) < -1_000_000 || index >= max",
+  },
+  {
+    name: "everything is said to be redelivered",
+    file: `${broker}/mesh/Deliver.ts`,
+    find: "redelivered: waiting.leased && !inbox.clearing.has(seq)",
+    put: "redelivered: waiting.leased || seq > 0",
+  },
+  {
+    name: "what was recalled is granted all the same",
+    file: `${broker}/mesh/MessageLease.ts`,
+    find: "    if (inFlight.get(messageId)?.lease !== lease) continue\n",
+    put: "    void inFlight\n",
+  },
+  {
+    name: "recall takes nothing from the loser",
+    file: `${broker}/mesh/Recall.ts`,
+    find: "takeBack(from, messageId)",
+    put: "void takeBack",
+  },
+  {
+    name: "the loser is not told of a recall",
+    file: `${broker}/mesh/Recall.ts`,
+    find: 'effects.push(Effects.Send({ peer, frame: { type: "recalled", messageIds } }))',
+    put: "void [effects, peer, messageIds, Effects]",
+  },
+  {
+    name: "what another session has leased is not counted",
+    file: `${broker}/mesh/Remaining.ts`,
+    find: "countOf(other.inbox) + keptBy(connection, other)",
+    put: "countOf(other.inbox) + 0 * keptBy(connection, other)",
+  },
+  {
+    name: "what lies unread in another session is not counted",
+    file: `${broker}/mesh/Remaining.ts`,
+    find: "if (inbox.session !== undefined || isRecallable(asking, flight)) left.delete(flight.seq)",
+    put: "if (inbox.session !== undefined && isRecallable(asking, flight)) left.delete(flight.seq)",
+  },
+  {
+    name: "a session is given to a second process",
+    file: `${broker}/mesh/Attach.ts`,
+    find: "return nowMillis - holder.peer.heardAtMillis() < rules.limits.instanceSilentMillis",
+    put: "return nowMillis - holder.peer.heardAtMillis() < 0 * rules.limits.instanceSilentMillis",
+  },
+  {
+    name: "the second process of a session does not come back",
+    file: `${client}/connection/Handshake.ts`,
+    find: 'error === "session_in_use") return "renamed"',
+    put: 'error === "session_in_use") return "soon"',
+  },
+  {
+    name: "a command is in the audience of groups",
+    file: `${broker}/mesh/Attach.ts`,
+    find: "(hello.maxInFlight === 0 || hello.transient === true)",
+    put: "hello.maxInFlight === 0",
+  },
+  {
+    name: "the outbox ends with its process",
+    file: `${client}/outbox/OutboxStore.ts`,
+    find: "UPDATE outbox SET sender = NULL WHERE sender = ?",
+    put: "DELETE FROM outbox WHERE sender = ?",
+  },
+  {
+    name: "messages of processes that live are taken over",
+    file: `${client}/outbox/Adoption.ts`,
+    find: "if (hasEnded(other)) return true",
+    put: "if (nowNanos >= 0n) return true",
+  },
+  {
+    name: "messages of a process that was killed are not taken over",
+    file: `${client}/outbox/Adoption.ts`,
+    find: "if (hasEnded(other)) return true",
+    put: "if (nowNanos >= 0n) return false",
+  },
+  {
+    name: "two to one target on the wire",
+    file: `${client}/outbox/SendQueue.ts`,
+    find: "if (busy.has(target)) return false",
+    put: "if (busy.has(target) && target.length < 0) return false",
+  },
+  {
+    name: "what has left is said to be cancelled",
+    file: `${client}/outbox/OutboxStore.ts`,
+    find: "DELETE FROM outbox WHERE message_id = ? AND has_left = 0",
+    put: "DELETE FROM outbox WHERE message_id = ?",
+  },
+  {
+    name: "a refusal that nobody waits for is not written down",
+    file: `${client}/outbox/Outbox.ts`,
+    find: "problem === undefined || entry.isTold ? []",
+    put: "problem !== entry.retryAtMillis ? []",
   },
 ]
 

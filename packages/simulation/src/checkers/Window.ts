@@ -100,6 +100,8 @@ export class Window {
   #heardAtMillis = 0
   #leases: LeaseHolder | undefined
   #closedAtMillis: number | undefined
+  /** Closed by the broker, for a newer connection. */
+  replacedAtMillis: number | undefined
 
   constructor(readonly options: WindowOptions) {}
 
@@ -229,7 +231,10 @@ export class Window {
   }
 
   #checkPlace(who: Greeted): void {
-    if (this.#rivals(who).some(({ greeted, isClosed }) => greeted !== undefined && !isClosed))
+    const nowMillis = this.options.nowMillis()
+    const hadIt = ({ greeted, isClosed, replacedAtMillis }: Window) =>
+      greeted !== undefined && (!isClosed || replacedAtMillis === nowMillis)
+    if (this.#rivals(who).some(hadIt))
       this.options.broken(`the session ${who.session} was given to a second process, and the first one lives`)
   }
 
