@@ -86,6 +86,21 @@ describe("an inbox that holds all it takes", () => {
     assert.strictEqual(lastAnswer(sender), "ack")
   })
 
+  it("answers a resend of what it holds by the first result, whose ack was lost (I7)", () => {
+    const story = new MeshStory(rulesWith({ backlogMessagesMax: 2 }))
+    const sender = story.attach(alice)
+    fill(story, sender, bob.publicKey, 2)
+    story.send(sender, bob.publicKey, { id: "fill-1" })
+    story.settle()
+    assert.deepInclude(sender.last, { type: "ack", id: "fill-1", duplicate: true })
+    assert.deepStrictEqual(sender.of("ack").at(-1)?.recipients, [{ pubkey: bob.publicKey, state: "queued" }])
+    assert.strictEqual(story.store.messages.size, 2)
+    // Another member's id is its own.
+    story.send(story.attach(carol), bob.publicKey, { id: "fill-1" })
+    story.settle()
+    assert.strictEqual(story.store.messages.size, 2)
+  })
+
   it("is full by characters, too (I23)", () => {
     const story = new MeshStory(rulesWith({ backlogCharactersMax: 8 }))
     const sender = story.attach(alice)

@@ -4,13 +4,12 @@
  * What is refused is refused here, with nothing stored.
  */
 import type { Base64 } from "@claudemesh/domain/Base64"
-import type { PublicKey, SessionId } from "@claudemesh/domain/Ids"
+import type { MessageId, PublicKey, SessionId } from "@claudemesh/domain/Ids"
 import { audience, type Recipient as Addressee } from "@claudemesh/domain/routing/Audience"
 import { formatTarget, isDirect } from "@claudemesh/domain/routing/Target"
 import type { RecipientState } from "@claudemesh/domain/wire/BrokerFrame"
 import type { Send as SendFrame } from "@claudemesh/domain/wire/ClientFrame"
-import type { ErrorCode } from "@claudemesh/domain/wire/ErrorCode"
-import { Cause, Exit } from "effect"
+import { Cause, Exit, Option } from "effect"
 import { type Recipient, reasonOf, StoreError, type StoredMessage, Write, type Written } from "../store/MessageStore.ts"
 import { isFull, recount } from "./Backlog.ts"
 import { deliverCommitted, mayWait } from "./Deliver.ts"
@@ -22,16 +21,12 @@ import {
   Effects,
   type PeerHandle,
   type Resolved,
+  type SendRefusal,
 } from "./MeshCommand.ts"
 import { type Connection, grow, type Inbox, inboxOf, type Member, type MeshState } from "./MeshState.ts"
 
 type Send = Extract<Command, { readonly _tag: "Send" }>
 type Accepted = Extract<Completion, { readonly _tag: "Accepted" }>
-
-interface SendRefusal {
-  readonly code: ErrorCode
-  readonly message: string
-}
 
 export const send = (
   state: MeshState,
@@ -45,7 +40,7 @@ export const send = (
     ? resolve(state, connection, frame, nowMillis, effects)
     : ({ code: "rate_limited", message: "this member sends too fast; send it again in a second" } as const)
   if ("code" in resolved) {
-    effects.push(...refused(connection, peer, frame.id, resolved))
+    effects.push(...refusedUnlessKnown(connection, command, resolved))
     return
   }
   connection.lastActiveMillis = nowMillis
@@ -176,6 +171,50 @@ const inboxAt = (state: MeshState, { key, session }: Addressee): ReadonlyArray<I
   return inbox === undefined ? [] : [inbox]
 }
 
+/** What may have become so since the message was accepted: a resend of it is answered by the first result (I7). */
+const changing: ReadonlySet<string> = new Set(["backlog_full", "unknown_target"])
+
+const refusedUnlessKnown = (
+  connection: Connection,
+  { frame: { id }, messageId, peer }: Send,
+  refusal: SendRefusal,
+): ReadonlyArray<Effects> =>
+  id === undefined || !changing.has(refusal.code)
+    ? refused(connection, peer, id, refusal)
+    : [
+        Effects.ReadFate({
+          messageId,
+          completion: (fate) => Completions.RefusalChecked({ peer, id, messageId, refusal, fate }),
+        }),
+      ]
+
+export const refusalChecked = (
+  state: MeshState,
+  { fate, id, messageId, peer, refusal }: Extract<Completion, { readonly _tag: "RefusalChecked" }>,
+  effects: Array<Effects>,
+): void => {
+  const connection = state.connections.get(peer)
+  if (Exit.isFailure(fate)) {
+    effects.push(...refused(connection, peer, id, databaseAway))
+    return
+  }
+  const known = Option.getOrUndefined(fate.value)
+  if (known === undefined || known.senderMemberId !== connection?.session.member.record.memberId) {
+    effects.push(...refused(connection, peer, id, refusal))
+    return
+  }
+  const first = known.deliveries.map(({ consumedAtMillis, inbox }) => ({
+    memberId: inbox.memberId,
+    consumed: consumedAtMillis !== undefined,
+  }))
+  effects.push(...ack(state, { id, messageId, peer, unsealed: [] }, statesOf(state, first), true))
+}
+
+const databaseAway: SendRefusal = {
+  code: "unavailable",
+  message: "the broker cannot reach its database; send it again",
+}
+
 const refused = (
   connection: Connection | undefined,
   peer: PeerHandle,
@@ -204,7 +243,7 @@ export const accepted = (state: MeshState, completion: Accepted, nowMillis: numb
     states.push({ pubkey: inbox.member.key, state: deliverCommitted(state, inbox, waiting, nowMillis, pushes) })
   }
   for (const pubkey of resolved.full) states.push({ pubkey, state: "full" })
-  effects.push(...ack(state, completion, states, false), ...pushes)
+  effects.push(...ack(state, answering(completion), states, false), ...pushes)
 }
 
 interface RecipientStates {
@@ -212,13 +251,27 @@ interface RecipientStates {
   readonly state: RecipientState
 }
 
+interface Answering {
+  readonly id: string
+  readonly messageId: MessageId
+  readonly peer: PeerHandle
+  readonly unsealed: ReadonlyArray<PublicKey>
+}
+
+const answering = ({ id, message: { messageId }, peer, resolved: { unsealed } }: Accepted): Answering => ({
+  id,
+  messageId,
+  peer,
+  unsealed,
+})
+
 const ack = (
   state: MeshState,
-  { id, message, peer, resolved: { unsealed } }: Accepted,
+  { id, messageId, peer, unsealed }: Answering,
   recipients: ReadonlyArray<RecipientStates>,
   isDuplicate: boolean,
 ): ReadonlyArray<Effects> => {
-  const v1 = { type: "ack", id, messageId: message.messageId, queued: true } as const
+  const v1 = { type: "ack", id, messageId, queued: true } as const
   const frame =
     state.connections.get(peer)?.protocol === 1 ? v1 : { ...v1, duplicate: isDuplicate, recipients, unsealed }
   return [Effects.Send({ peer, frame }), Effects.Settle({ peer })]
@@ -236,14 +289,20 @@ const duplicate = (
     effects.push(...refused(state.connections.get(completion.peer), completion.peer, completion.id, refusal))
     return
   }
-  const recipients = first.recipients.flatMap(({ consumed, memberId }) => {
+  effects.push(...ack(state, answering(completion), statesOf(state, first.recipients), true))
+}
+
+/** Of a message that was accepted before. */
+const statesOf = (
+  state: MeshState,
+  recipients: Extract<Written, { readonly _tag: "Duplicate" }>["recipients"],
+): ReadonlyArray<RecipientStates> =>
+  recipients.flatMap(({ consumed, memberId }) => {
     const member = state.membersById.get(memberId)
     return member === undefined
       ? []
       : [{ pubkey: member.key, state: consumed ? ("delivered" as const) : ("queued" as const) }]
   })
-  effects.push(...ack(state, completion, recipients, true))
-}
 
 const notAccepted = (
   state: MeshState,
@@ -259,7 +318,7 @@ const notAccepted = (
   }
   const refusal =
     reason === "unavailable"
-      ? ({ code: "unavailable", message: "the broker cannot reach its database; send it again" } as const)
+      ? databaseAway
       : ({ code: "internal", message: "the broker failed to store this; send it again" } as const)
   effects.push(...refused(state.connections.get(peer), peer, id, refusal))
   // The error may have come after the commit took effect: then the message waits, and its inboxes look.

@@ -149,10 +149,8 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
     complete(ofLife, completion(yield* Effect.exit(store.countWaiting(meshId, inboxes, except, nowMillis))))
   })
 
-  const readFate = ({ id, messageId, peer }: Extract<Effects, { readonly _tag: "ReadFate" }>, ofLife: number) =>
-    Effect.map(Effect.exit(store.fateOf(meshId, messageId)), (fate) =>
-      complete(ofLife, Completion.FateRead({ peer, id, messageId, fate })),
-    )
+  const readFate = ({ completion, messageId }: Extract<Effects, { readonly _tag: "ReadFate" }>, ofLife: number) =>
+    Effect.map(Effect.exit(store.fateOf(meshId, messageId)), (fate) => complete(ofLife, completion(fate)))
 
   /** One life: from a loaded state until it fails. Its alarm and its reads end with it. */
   const live = Effect.fnUntraced(function* (loaded: LoadedMesh, ofLife: number) {

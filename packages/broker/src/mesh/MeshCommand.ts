@@ -23,6 +23,7 @@ import type {
   SetStatus,
 } from "@claudemesh/domain/wire/ClientFrame"
 import type { CloseCode } from "@claudemesh/domain/wire/CloseCode"
+import type { ErrorCode } from "@claudemesh/domain/wire/ErrorCode"
 import { Data, type Effect, type Exit, type Option } from "effect"
 import type { Enrolment, EnrolmentAnswer } from "./Enrolment.ts"
 import type { MessageLease } from "./MeshState.ts"
@@ -71,6 +72,12 @@ export type MeshRequest =
   | JoinChannel
   | LeaveChannel
   | MessageStatus
+
+/** Why a send is not accepted. Nothing of it is stored. */
+export interface SendRefusal {
+  readonly code: ErrorCode
+  readonly message: string
+}
 
 /** Who gets a message, and who of its audience does not. */
 export interface Resolved {
@@ -167,6 +174,14 @@ export type Completion = Data.TaggedEnum<{
     readonly messageId: MessageId
     readonly fate: Exit.Exit<Option.Option<MessageFate>, StoreError>
   }
+  /** A send is to be refused: whether its message was accepted before, and this is a resend. */
+  RefusalChecked: {
+    readonly peer: PeerHandle
+    readonly id: string
+    readonly messageId: MessageId
+    readonly refusal: SendRefusal
+    readonly fate: Exit.Exit<Option.Option<MessageFate>, StoreError>
+  }
   Enrolled: {
     readonly enrolment: Enrolment
     readonly reply: (answer: EnrolmentAnswer) => void
@@ -196,7 +211,10 @@ export type Effects = Data.TaggedEnum<{
     readonly except: ReadonlyArray<DeliveryKey>
     readonly completion: (counts: Exit.Exit<ReadonlyArray<WaitingCount>, StoreError>) => Completion
   }
-  ReadFate: { readonly peer: PeerHandle; readonly id: string; readonly messageId: MessageId }
+  ReadFate: {
+    readonly messageId: MessageId
+    readonly completion: (fate: Exit.Exit<Option.Option<MessageFate>, StoreError>) => Completion
+  }
   /** Another owner of this mesh has written: this one must begin again from the store. */
   Fenced: {}
 }>

@@ -9,7 +9,7 @@ import type { MessageStatus } from "@claudemesh/domain/wire/ClientFrame"
 import { Exit, Option } from "effect"
 import type { MessageFate } from "../store/MessageStore.ts"
 import { errorFrame } from "./ErrorReply.ts"
-import { type Completion, Effects } from "./MeshCommand.ts"
+import { type Completion, Completion as Completions, Effects } from "./MeshCommand.ts"
 import { type Connection, inboxOf, type MeshState } from "./MeshState.ts"
 
 export const messageStatus = (
@@ -17,7 +17,9 @@ export const messageStatus = (
   { id, messageId }: MessageStatus,
   effects: Array<Effects>,
 ): void => {
-  effects.push(Effects.ReadFate({ peer, id, messageId }))
+  effects.push(
+    Effects.ReadFate({ messageId, completion: (fate) => Completions.FateRead({ peer, id, messageId, fate }) }),
+  )
 }
 
 export const fateRead = (

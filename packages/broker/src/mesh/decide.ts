@@ -3,7 +3,7 @@
  * changes the state that the actor owns and returns what is to be done, in order. A command of a connection that
  * is no longer attached is dropped: its socket is closing, which is its answer.
  */
-import { accepted, send } from "./Accept.ts"
+import { accepted, refusalChecked, send } from "./Accept.ts"
 import { attach, detach, sessionRecorded } from "./Attach.ts"
 import { counted } from "./Backlog.ts"
 import { channelRecorded } from "./Channels.ts"
@@ -74,6 +74,9 @@ export const decide = (state: MeshState, input: Command | Completion, nowMillis:
       break
     case "FateRead":
       fateRead(state, input, nowMillis, effects)
+      break
+    case "RefusalChecked":
+      refusalChecked(state, input, effects)
       break
     case "Tick":
       tick(state, nowMillis, effects)

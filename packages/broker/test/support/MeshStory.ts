@@ -234,7 +234,7 @@ export class MeshStory {
           break
         case "ReadFate": {
           const fate = Option.fromUndefinedOr(this.store.fateOf(effect.messageId))
-          this.do(Completion.FateRead({ ...effect, fate: Exit.succeed(fate) }))
+          this.do(effect.completion(Exit.succeed(fate)))
           break
         }
         case "Fenced":
