@@ -11,6 +11,8 @@ import { aside, printable, yellow } from "./Output.ts"
 export const notSentWords = ({ explanation, messageId, to }: Pick<SendProblem, "explanation" | "messageId" | "to">) =>
   `Not sent: your message to ${to} (${messageId.slice(0, 8)}) was refused: ${explanation}`
 
+export const messagesWait = (count: number): string => (count === 1 ? "1 message waits" : `${count} messages wait`)
+
 /** Both brokers of one machine may say the same of its clock. */
 export const tell = (clients: ReadonlyArray<BrokerClient>): Effect.Effect<void> =>
   Effect.gen(function* () {

@@ -51,8 +51,6 @@ export interface BrokerClient
   readonly sessionId: Effect.Effect<SessionId>
   readonly awaitConnected: (within: Duration.Input) => Effect.Effect<void, NotConnected | ClientStopped>
   readonly outboxSize: Effect.Effect<number>
-  /** Until everything that waits to be sent was answered. */
-  readonly awaitSent: Effect.Effect<void>
   /** Above 0: this machine's clock is ahead of the broker's. Undefined before the first connection. */
   readonly clockSkewMillis: Effect.Effect<number | undefined>
   /** What the agent and the person must be told of that, where it is much. */
@@ -195,7 +193,6 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
     sessionId: Effect.sync(loop.sessionId),
     awaitConnected: loop.awaitConnected,
     outboxSize: Effect.sync(outbox.size),
-    awaitSent: outbox.awaitEmpty,
     clockSkewMillis: Effect.sync(() => loop.clock.skewMillis),
     clockNotice: Effect.sync(() => clockNotice(loop.clock.skewMillis)),
     roster: Effect.andThen(trust.recall, roster.members),

@@ -19,9 +19,6 @@ export const outboxSenderSilentMillis = 15_000
 /** What could not be sent is told to the session that wrote it, and after this to any other of its member. */
 export const problemToOthersMillis = 60_000
 
-/** Messages waiting for the agent, or leased to it. The hello promises this window to the broker. */
-export const pushBufferMax = inFlightMax
-
 /** Message ids of a mesh remembered as shown, so that none is shown twice. */
 export const seenMessagesMax = 100_000
 /** And for how long: a day longer than a copy of one can be shown. */

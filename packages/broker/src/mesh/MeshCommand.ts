@@ -26,7 +26,6 @@ import type { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import type { ErrorCode } from "@claudemesh/domain/wire/ErrorCode"
 import { Data, type Effect, type Exit, type Option } from "effect"
 import type { Enrolment, EnrolmentAnswer } from "./Enrolment.ts"
-import type { MessageLease } from "./MeshState.ts"
 import type { HelloProof, HelloRefusal } from "../connection/HelloProof.ts"
 import type { Outcome } from "../store/CommitLane.ts"
 import type {
@@ -86,6 +85,11 @@ export interface Resolved {
   readonly unsealed: ReadonlyArray<PublicKey>
   /** One for each inbox that takes no more. */
   readonly full: ReadonlyArray<PublicKey>
+}
+
+/** Asked for, and `granted` once it is committed. Until it ends, nobody else gets the message. */
+export interface MessageLease {
+  granted: boolean
 }
 
 /** One of the messages that a lease was asked for, and the lease that it then had. */

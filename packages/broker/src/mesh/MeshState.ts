@@ -33,7 +33,7 @@ import type {
 } from "../store/MessageStore.ts"
 import { TokenBucket } from "../TokenBucket.ts"
 import type { EnrolmentAnswer } from "./Enrolment.ts"
-import type { PeerHandle, SealedProfile } from "./MeshCommand.ts"
+import type { MessageLease, PeerHandle, SealedProfile } from "./MeshCommand.ts"
 
 export interface MeshRules extends StatusRules {
   readonly limits: BrokerLimits
@@ -68,11 +68,6 @@ export interface Inbox {
   backlog: Backlog
   /** When it was last counted in the store. */
   countedAtMillis: number
-}
-
-/** Asked for, and `granted` once it is committed. Until it ends, nobody else gets the message. */
-export interface MessageLease {
-  granted: boolean
 }
 
 export interface InFlight {

@@ -3,13 +3,14 @@
  * what was not taken waits on.
  */
 import type { BrokerClient } from "@claudemesh/client/BrokerClient"
-import type { InboxMessage } from "@claudemesh/client/inbox/Inbox"
+import { type InboxMessage, oldestFirst } from "@claudemesh/client/inbox/Inbox"
 import { History } from "@claudemesh/client/inbox/History"
 import type { MeshManager } from "@claudemesh/client/MeshManager"
 import { Effect, type Option } from "effect"
 import { Command, Flag } from "effect/unstable/cli"
 import { Failed, failed } from "../Failed.ts"
 import { askAll, chosenMeshes, clientLayer, connect } from "../Meshes.ts"
+import { messagesWait } from "../Notices.ts"
 import { aside, printable } from "../Output.ts"
 import { asJson, forPeople } from "../ShownMessage.ts"
 import { type Ends, writeTaken } from "../Stdout.ts"
@@ -112,9 +113,7 @@ const showWaiting = Effect.fnUntraced(function* (manager: MeshManager, print: Pr
 
 const peekedAt = Effect.fnUntraced(function* (manager: MeshManager, print: Print) {
   const messages = (yield* Effect.forEach(manager.all, ({ peek }) => peek, { concurrency: "unbounded" })).flat()
-  for (const message of messages.toSorted((a, b) => Date.parse(a.createdAt) - Date.parse(b.createdAt))) {
-    yield* print(message)
-  }
+  for (const message of oldestFirst(messages)) yield* print(message)
   return messages.length
 })
 
@@ -126,15 +125,13 @@ const sayWhatWaits = (manager: MeshManager) =>
 
 const waitingWords = ({ membership: { slug }, waits }: BrokerClient) =>
   Effect.map(waits, ({ atBroker, elsewhere, forClock }) => [
-    ...(atBroker > 0 ? [`claudemesh: ${slug}: ${messages(atBroker)} more.`] : []),
-    ...(forClock > 0 ? [`claudemesh: ${slug}: ${messages(forClock)} until this machine's clock is right.`] : []),
+    ...(atBroker > 0 ? [`claudemesh: ${slug}: ${messagesWait(atBroker)} more.`] : []),
+    ...(forClock > 0 ? [`claudemesh: ${slug}: ${messagesWait(forClock)} until this machine's clock is right.`] : []),
     ...elsewhere.map(
       ({ messages: count, sessionId }) =>
-        `claudemesh: ${slug}: ${messages(count)} in your session ${sessionId}: sent to that session alone, or being read there.`,
+        `claudemesh: ${slug}: ${messagesWait(count)} in your session ${sessionId}: sent to that session alone, or being read there.`,
     ),
   ])
-
-const messages = (count: number): string => (count === 1 ? "1 message waits" : `${count} messages wait`)
 
 const shownLately = Effect.fnUntraced(function* (mesh: Option.Option<string>, json: boolean) {
   const chosen = new Set((yield* chosenMeshes(mesh)).map(({ meshId }) => meshId))

@@ -5,7 +5,7 @@
  */
 import type { BrokerClient } from "@claudemesh/client/BrokerClient"
 import { Effect } from "effect"
-import { notSentWords } from "../Notices.ts"
+import { messagesWait, notSentWords } from "../Notices.ts"
 import { countFitting } from "./Fit.ts"
 import { noticesCharactersMax, noticesSaidMax } from "./Limits.ts"
 import type { Reading } from "./Reading.ts"
@@ -41,16 +41,14 @@ export const whatWaits = Effect.fnUntraced(function* (clients: Clients, reading:
     elsewhere: all.flatMap(({ elsewhere, slug }) =>
       elsewhere.map(
         ({ messages, sessionId }) =>
-          `${count(messages)} in your session ${sessionId} on ${slug}: sent to that session alone, or being read there.`,
+          `${messagesWait(messages)} in your session ${sessionId} on ${slug}: sent to that session alone, or being read there.`,
       ),
     ),
   } satisfies Waiting
 })
 
-const count = (messages: number): string => `${messages} ${messages === 1 ? "message waits" : "messages wait"}`
-
 export const waitingWords = ({ messages, urgent }: Pick<Waiting, "messages" | "urgent">): string =>
-  `${count(messages)}${urgent === 0 ? "" : ` (${urgent} urgent)`}`
+  `${messagesWait(messages)}${urgent === 0 ? "" : ` (${urgent} urgent)`}`
 
 interface Event {
   readonly key: string

@@ -7,7 +7,7 @@ import { makeMesh, type TestMesh } from "../../../broker/test/support/Meshes.ts"
 import { RawClient, sendFrame } from "../../../broker/test/support/RawClient.ts"
 import { tableSizes } from "../../../broker/test/support/StoredData.ts"
 import { startBroker, temporaryFolder } from "../../../broker/test/support/TestBroker.ts"
-import { agent, claudemesh, complaint, done, main, type Ran } from "../support/Agent.ts"
+import { agent, claudemesh, complaint, done, main, type Ran, ranOf } from "../support/Agent.ts"
 import { writeHome } from "../support/Homes.ts"
 
 const environment = (home: string) => ({
@@ -26,12 +26,7 @@ const shell = async (home: string, line: string): Promise<Ran> => {
     stdout: "pipe",
     stderr: "pipe",
   })
-  const [stdout, stderr, code] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ])
-  return { code, stdout, stderr }
+  return ranOf(child)
 }
 
 const sayAll = async (url: string, mesh: TestMesh, texts: ReadonlyArray<string>, to = "alice") => {

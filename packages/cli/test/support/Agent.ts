@@ -122,6 +122,11 @@ export const claudemesh = async (
     stdout: "pipe",
     stderr: "pipe",
   })
+  return ranOf(child)
+}
+
+/** What a process did, once it has ended. */
+export const ranOf = async (child: Bun.Subprocess<"ignore", "pipe", "pipe">): Promise<Ran> => {
   const [stdout, stderr, code] = await Promise.all([
     new Response(child.stdout).text(),
     new Response(child.stderr).text(),

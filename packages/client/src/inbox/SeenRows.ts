@@ -64,11 +64,6 @@ export const trimSeen = (db: Database, meshId: MeshId, nowMillis: number): void 
   db.query("DELETE FROM seen_session WHERE mesh_id = ? AND began_millis < ?").run(meshId, old)
 }
 
-export const forgetSeen = (db: Database, meshId: MeshId): void => {
-  db.query("DELETE FROM seen_message WHERE mesh_id = ?").run(meshId)
-  db.query("DELETE FROM seen_session WHERE mesh_id = ?").run(meshId)
-}
-
 const isMessageId = Schema.is(MessageId)
 const isSessionId = Schema.is(SessionId)
 

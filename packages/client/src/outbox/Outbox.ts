@@ -45,7 +45,6 @@ export interface Outbox {
   /** Writes down what came of messages, and that this process lives; runs for as long as the client. */
   readonly tend: Effect.Effect<never>
   readonly size: () => number
-  readonly awaitEmpty: Effect.Effect<void>
   /** For good: what waits is not sent, and what is offered from now on fails. */
   readonly stop: (why: ClientStopped) => Effect.Effect<void>
   /** The process ends, and leaves what waits to the next one. */
@@ -141,7 +140,6 @@ export const makeOutbox = Effect.fnUntraced(function* (options: OutboxOptions) {
     run: sending.run,
     tend,
     size: () => queue.entries.length,
-    awaitEmpty: Effect.asVoid(queue.empty.await),
     stop: (why) =>
       Effect.suspend(() => {
         stopped ??= why

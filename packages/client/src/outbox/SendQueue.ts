@@ -42,7 +42,6 @@ export class SendQueue {
   #done: ReadonlyArray<Done> = []
   readonly #wake = Latch.makeUnsafe()
   readonly #changed = Latch.makeUnsafe()
-  readonly #empty = Latch.makeUnsafe(true)
 
   /** Something may be sent that could not before. */
   get wake(): Latch.Latch {
@@ -52,10 +51,6 @@ export class SendQueue {
   /** Something came, went, or is to be written down. */
   get changed(): Latch.Latch {
     return this.#changed
-  }
-
-  get empty(): Latch.Latch {
-    return this.#empty
   }
 
   get entries(): ReadonlyArray<Queued> {
@@ -143,8 +138,6 @@ export class SendQueue {
 
   #become(entries: ReadonlyArray<Queued>): void {
     this.#entries = entries
-    if (entries.length === 0) this.#empty.openUnsafe()
-    else this.#empty.closeUnsafe()
     this.#wake.openUnsafe()
     this.#changed.openUnsafe()
   }

@@ -106,7 +106,3 @@ export const insertKnown = (db: Database, meshId: MeshId, { byVoice, invites, me
   for (const invite of invites) insert.run(meshId, "invite", invite.publicKey, null, inviteText(invite))
   for (const voice of byVoice) insert.run(meshId, "voice", voice.publicKey, null, voiceText(voice))
 }
-
-export const forgetKnown = (db: Database, meshId: MeshId): void => {
-  db.query("DELETE FROM known_record WHERE mesh_id = ?").run(meshId)
-}

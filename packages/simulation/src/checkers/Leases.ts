@@ -2,9 +2,20 @@
  * Holds the broker to its leases, over all its incarnations: what is granted to one connection is nobody else's, and `redelivered` is
  * said of what was leased once without a word of how that ended, and of nothing else. It reads the frames alone.
  */
-import type { MessageId } from "@claudemesh/domain/Ids"
+import type { Label, MemberId, MeshId, MessageId, PublicKey, SessionId } from "@claudemesh/domain/Ids"
 import { type History, inboxKey } from "../History.ts"
-import type { Greeted } from "./Window.ts"
+
+/** Who a connection belongs to, once its hello was answered. */
+export interface Greeted {
+  readonly mesh: MeshId
+  readonly member: MemberId
+  readonly key: PublicKey
+  readonly session: SessionId
+  /** Of one process. */
+  readonly instance: string | undefined
+  readonly isTransient: boolean
+  readonly tags: ReadonlyArray<Label>
+}
 
 /** What is known of one delivery. */
 interface Fate {

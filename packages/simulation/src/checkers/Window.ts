@@ -7,7 +7,7 @@ import type { Label, MemberId, MeshId, MessageId, PublicKey, SessionId } from "@
 import { messageIdOf } from "@claudemesh/domain/trust/MessageIdentity"
 import { ClientMessageId } from "@claudemesh/domain/Ids"
 import type { History } from "../History.ts"
-import type { LeaseHolder, Leases } from "./Leases.ts"
+import type { Greeted, LeaseHolder, Leases } from "./Leases.ts"
 
 interface SeenFrame {
   readonly type: string
@@ -56,18 +56,6 @@ export class Refusals {
     this.#counts.set(id, found)
     return found
   }
-}
-
-/** Who a connection belongs to, once its hello was answered. */
-export interface Greeted {
-  readonly mesh: MeshId
-  readonly member: MemberId
-  readonly key: PublicKey
-  readonly session: SessionId
-  /** Of one process. */
-  readonly instance: string | undefined
-  readonly isTransient: boolean
-  readonly tags: ReadonlyArray<Label>
 }
 
 export interface WindowOptions {
