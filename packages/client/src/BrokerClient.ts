@@ -119,7 +119,7 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
     nextArrival: options.nextArrival,
     awaitStatus: session.awaitStatus,
   })
-  const problems = yield* makeProblems({ of, loop })
+  const problems = yield* makeProblems({ of, sender, loop })
   const adopting = yield* adoptions({ of, slug, sender, outbox })
 
   const restore = session.restoreStatus.pipe(

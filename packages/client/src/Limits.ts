@@ -14,10 +14,14 @@ export const outboxProblemsMax = 100
 export const outboxBeatMillis = 5_000
 /** How often a connected process looks for what others have left in theirs. */
 export const outboxLookMillis = 10_000
+/** How often it looks whether another one has sent what has to go before its own. */
+export const outboxBehindMillis = 1_000
 /** And how long another one may be silent until what it has left is sent. */
 export const outboxSenderSilentMillis = 15_000
 /** What could not be sent is told to the session that wrote it, and after this to any other of its member. */
 export const problemToOthersMillis = 60_000
+/** Whoever is about to tell it has this long, until it is told by another. */
+export const problemClaimMillis = 10 * 60_000
 
 /** Message ids of a mesh remembered as shown, so that none is shown twice. */
 export const seenMessagesMax = 100_000

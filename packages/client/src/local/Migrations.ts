@@ -87,4 +87,9 @@ export const migrations: ReadonlyArray<string> = [
     at INTEGER NOT NULL
   ) STRICT;
   `,
+  `
+  ALTER TABLE outbox ADD COLUMN target TEXT NOT NULL DEFAULT '';
+  ALTER TABLE outbox_problem ADD COLUMN claimed_by TEXT;
+  ALTER TABLE outbox_problem ADD COLUMN claimed_at INTEGER;
+  `,
 ]

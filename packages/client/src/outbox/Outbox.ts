@@ -12,7 +12,7 @@ import { Clock, Deferred, Effect } from "effect"
 import type { ClientStopped } from "../connection/ConnectionState.ts"
 import { Processes } from "../local/Processes.ts"
 import type { StateDbError } from "../local/StateDb.ts"
-import { outboxBeatMillis, outboxMax, retryFirstMillis, retryMaxMillis } from "../Limits.ts"
+import { outboxBeatMillis, outboxBehindMillis, outboxMax, retryFirstMillis, retryMaxMillis } from "../Limits.ts"
 import { type NewEntry, type OutboxEntry, OutboxFull, type SendProblem, SendRefused } from "./OutboxEntry.ts"
 import { type Member, OutboxStore } from "./OutboxStore.ts"
 import { type Ack, type ErrorFrame, type Queued, type SendEnd, SendQueue } from "./SendQueue.ts"
@@ -192,13 +192,13 @@ const makeSender = Effect.fnUntraced(function* ({ sender, slug, tooLate }: Outbo
       Effect.map(dueMillis(entry, nowMillis), (atMillis) => ({ entry, atMillis })),
     )
     const due = timed.filter(({ atMillis }) => atMillis <= nowMillis).map(({ entry }) => entry)
-    if (due.length > 0) yield* put(wire, due)
-    const later = timed.map(({ atMillis }) => atMillis).filter((atMillis) => atMillis > nowMillis)
+    if (due.length > 0) yield* put(wire, due, nowMillis)
+    const later = timed.map(({ entry }) => entry.retryAtMillis).filter((atMillis) => atMillis > nowMillis)
     return Math.min(Number.POSITIVE_INFINITY, ...later)
   })
 
   /** Once the disk knows that they leave: a message is cancelled before that, or sent. */
-  const put = Effect.fnUntraced(function* (wire: Wire, due: ReadonlyArray<Queued>) {
+  const put = Effect.fnUntraced(function* (wire: Wire, due: ReadonlyArray<Queued>, nowMillis: number) {
     const messageIds = due.map(({ messageId }) => messageId)
     const may = yield* Effect.result(store.leave(sender, messageIds))
     if (may._tag === "Failure") {
@@ -209,9 +209,11 @@ const makeSender = Effect.fnUntraced(function* ({ sender, slug, tooLate }: Outbo
         reason: may.failure.message,
       })
     }
-    queue.forget(due.filter(({ messageId }) => !may.success.has(messageId)))
+    const { later, now } = may.success
+    queue.forget(due.filter(({ messageId }) => !now.has(messageId) && !later.has(messageId)))
     for (const entry of due) {
-      if (!may.success.has(entry.messageId)) continue
+      if (later.has(entry.messageId)) entry.retryAtMillis = nowMillis + outboxBehindMillis
+      if (!now.has(entry.messageId)) continue
       const { frame, sessionId } = entry
       // The connection is closing: its end interrupts this, and the next one begins from the front.
       if (!wire.send(sessionId === wire.sessionId ? frame : { ...frame, sessionId })) return yield* Effect.never

@@ -9,7 +9,7 @@ import { decodeClientFrame, encodeClientFrame, type Send } from "@claudemesh/dom
 import { Context, Effect, Layer, Result, Schema } from "effect"
 import type { ProcessName } from "../local/Processes.ts"
 import { type Database, StateDb, type StateDbError } from "../local/StateDb.ts"
-import { outboxMemberCharactersMax, outboxMemberMax, outboxProblemsMax } from "../Limits.ts"
+import { outboxMemberCharactersMax, outboxMemberMax, outboxProblemsMax, problemClaimMillis } from "../Limits.ts"
 import { type NewEntry, type OutboxEntry, OutboxFull, type SendProblem } from "./OutboxEntry.ts"
 
 /** Which member of ours. */
@@ -24,6 +24,14 @@ export interface Sender extends ProcessName {
   readonly beat: number
 }
 
+/** Of the messages in neither it is not the sender any more, or they were cancelled. */
+export interface Leaving {
+  /** Those that a sender may put on a wire now. */
+  readonly now: ReadonlySet<MessageId>
+  /** Those before which another sender has to send what the same session wrote earlier to the same target. */
+  readonly later: ReadonlySet<MessageId>
+}
+
 export type Cancelled = "cancelled" | "left" | "unknown"
 
 export class OutboxStore extends Context.Service<
@@ -35,11 +43,7 @@ export class OutboxStore extends Context.Service<
       sender: Omit<Sender, "beat">,
       durable: boolean,
     ) => Effect.Effect<number, OutboxFull | StateDbError>
-    /** Those that this sender may put on a wire now. Of the others it is not the sender, or they were cancelled. */
-    readonly leave: (
-      sender: string,
-      messageIds: ReadonlyArray<MessageId>,
-    ) => Effect.Effect<ReadonlySet<MessageId>, StateDbError>
+    readonly leave: (sender: string, messageIds: ReadonlyArray<MessageId>) => Effect.Effect<Leaving, StateDbError>
     readonly cancel: (messageId: MessageId) => Effect.Effect<Cancelled, StateDbError>
     /** They are done with, and these problems are to be told. */
     readonly finish: (
@@ -61,6 +65,12 @@ export class OutboxStore extends Context.Service<
     /** In the order in which they were asked for. */
     readonly list: Effect.Effect<ReadonlyArray<OutboxEntry>, StateDbError>
     readonly problems: (of: Member) => Effect.Effect<ReadonlyArray<SendProblem>, StateDbError>
+    /** Those that this sender may tell now: no other is about to. */
+    readonly claimProblems: (
+      sender: string,
+      messageIds: ReadonlyArray<MessageId>,
+      nowMillis: number,
+    ) => Effect.Effect<ReadonlySet<MessageId>, StateDbError>
     readonly forgetProblems: (messageIds: ReadonlyArray<MessageId>) => Effect.Effect<void, StateDbError>
     /** All of a mesh that was left. */
     readonly erase: (meshId: MeshId) => Effect.Effect<void, StateDbError>
@@ -164,22 +174,30 @@ const add = (db: Database, entry: NewEntry, { host, pid, sender }: Omit<Sender, 
   db.query("INSERT OR IGNORE INTO outbox_sender (sender, pid, host, beat) VALUES (?, ?, ?, 0)").run(sender, pid, host)
   const { lastInsertRowid } = db
     .query(
-      `INSERT INTO outbox (mesh_id, member, id, message_id, session_id, written_to, frame, sealed_at, has_left, sender)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?)`,
+      `INSERT INTO outbox (mesh_id, member, id, message_id, session_id, written_to, target, frame, sealed_at, has_left, sender)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)`,
     )
-    .run(meshId, member, id, messageId, sessionId, to, text, sealedAtMillis, sender)
+    .run(meshId, member, id, messageId, sessionId, to, targetOf(entry), text, sealedAtMillis, sender)
   return Number(lastInsertRowid)
 }
 
-const leave = (db: Database, sender: string, messageIds: ReadonlyArray<MessageId>): ReadonlySet<MessageId> => {
+const leave = (db: Database, sender: string, messageIds: ReadonlyArray<MessageId>): Leaving => {
+  const asked = [sender, idsOf(messageIds)] as const
+  const behind = db.query<{ message_id: string }, [string, string]>(isBehind).all(...asked)
+  const later = among(messageIds, behind)
   const rows = db
     .query<{ message_id: string }, [string, string]>(
       `UPDATE outbox SET has_left = 1 WHERE sender = ? AND message_id IN ${inIds} RETURNING message_id`,
     )
-    .all(sender, idsOf(messageIds))
-  const may = new Set(rows.map(({ message_id }) => message_id))
-  return new Set(messageIds.filter((messageId) => may.has(messageId)))
+    .all(sender, idsOf(messageIds.filter((messageId) => !later.has(messageId))))
+  return { now: among(messageIds, rows), later }
 }
+
+const isBehind = `SELECT o.message_id FROM outbox o WHERE o.sender = ?1 AND o.message_id IN (SELECT value FROM json_each(?2))
+  AND EXISTS (
+    SELECT 1 FROM outbox e WHERE e.mesh_id = o.mesh_id AND e.member = o.member AND e.seq < o.seq
+    AND e.sender IS NOT ?1 AND e.session_id = o.session_id AND e.target = o.target
+  )`
 
 const cancel = (db: Database, messageId: MessageId): Cancelled => {
   const { changes } = db.query("DELETE FROM outbox WHERE message_id = ? AND has_left = 0").run(messageId)
@@ -199,6 +217,29 @@ const finish = (db: Database, messageIds: ReadonlyArray<MessageId>, problems: Re
   db.query(
     "DELETE FROM outbox_problem WHERE rowid NOT IN (SELECT rowid FROM outbox_problem ORDER BY at DESC, rowid DESC LIMIT ?)",
   ).run(outboxProblemsMax)
+}
+
+const claimProblems = (
+  db: Database,
+  sender: string,
+  messageIds: ReadonlyArray<MessageId>,
+  nowMillis: number,
+): ReadonlySet<MessageId> => {
+  const rows = db
+    .query<{ message_id: string }, [string, number, string]>(
+      `UPDATE outbox_problem SET claimed_by = ?1, claimed_at = ?2 WHERE message_id IN (SELECT value FROM json_each(?3))
+       AND (claimed_by IS NULL OR claimed_by = ?1 OR abs(?2 - claimed_at) >= ${problemClaimMillis}) RETURNING message_id`,
+    )
+    .all(sender, nowMillis, idsOf(messageIds))
+  return among(messageIds, rows)
+}
+
+const among = (
+  messageIds: ReadonlyArray<MessageId>,
+  rows: ReadonlyArray<{ readonly message_id: string }>,
+): ReadonlySet<MessageId> => {
+  const found = new Set(rows.map(({ message_id }) => message_id))
+  return new Set(messageIds.filter((messageId) => found.has(messageId)))
 }
 
 const adopt = (
@@ -258,6 +299,8 @@ const onDatabase = (state: typeof StateDb.Service): typeof OutboxStore.Service =
         .all(meshId, member)
         .flatMap(problemOf),
     ),
+  claimProblems: (sender, messageIds, nowMillis) =>
+    state.transaction((db) => claimProblems(db, sender, messageIds, nowMillis)),
   forgetProblems: (messageIds) =>
     state.transaction(
       (db) => void db.query(`DELETE FROM outbox_problem WHERE message_id IN ${inIds}`).run(idsOf(messageIds)),

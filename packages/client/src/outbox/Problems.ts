@@ -8,32 +8,32 @@ import type { SendProblem } from "./OutboxEntry.ts"
 import { type Member, OutboxStore } from "./OutboxStore.ts"
 
 export interface Problems {
-  /** What this session has to be told. It stays until it is said that it was told. */
+  /** What this session has to be told, and no other tells meanwhile. It stays until it is said that it was told. */
   readonly problems: Effect.Effect<ReadonlyArray<SendProblem>, StateDbError>
   readonly problemsTold: (messageIds: ReadonlyArray<MessageId>) => Effect.Effect<void, StateDbError>
-  /** Both at once, for whoever tells at once. */
-  readonly takeProblems: Effect.Effect<ReadonlyArray<SendProblem>, StateDbError>
 }
 
 export const makeProblems = Effect.fnUntraced(function* (options: {
   readonly of: Member
+  readonly sender: string
   readonly loop: Pick<ConnectionLoop, "sessionId">
 }) {
-  const { loop, of } = options
+  const { loop, of, sender } = options
   const store = yield* OutboxStore
 
   const problems = Effect.gen(function* () {
-    const beforeMillis = (yield* Clock.currentTimeMillis) - problemToOthersMillis
-    const all = yield* store.problems(of)
-    return all.filter(({ atMillis, sessionId }) => sessionId === loop.sessionId() || atMillis <= beforeMillis)
+    const nowMillis = yield* Clock.currentTimeMillis
+    const all = (yield* store.problems(of)).filter(
+      ({ atMillis, sessionId }) => sessionId === loop.sessionId() || atMillis <= nowMillis - problemToOthersMillis,
+    )
+    if (all.length === 0) return []
+    const ids = all.map(({ messageId }) => messageId)
+    const ours = yield* store.claimProblems(sender, ids, nowMillis)
+    return all.filter(({ messageId }) => ours.has(messageId))
   })
 
   const problemsTold = (messageIds: ReadonlyArray<MessageId>) =>
     messageIds.length === 0 ? Effect.void : store.forgetProblems(messageIds)
 
-  return {
-    problems,
-    problemsTold,
-    takeProblems: Effect.tap(problems, (all) => problemsTold(all.map(({ messageId }) => messageId))),
-  } satisfies Problems
+  return { problems, problemsTold } satisfies Problems
 })

@@ -87,10 +87,10 @@ describe("the outbox on disk", () => {
         for (const n of [1, 2, 3]) yield* add(n)
         assert.strictEqual(yield* store.cancel(idOf(2)), "cancelled")
         const asked = [1, 2].map(idOf)
-        assert.deepStrictEqual([...(yield* store.leave("two", asked))], [])
-        assert.deepStrictEqual([...(yield* store.leave("one", asked))], [idOf(1)])
+        assert.deepStrictEqual([...(yield* store.leave("two", asked)).now], [])
+        assert.deepStrictEqual([...(yield* store.leave("one", asked)).now], [idOf(1)])
         // Also a second time: it is sent again on each connection.
-        assert.deepStrictEqual([...(yield* store.leave("one", asked))], [idOf(1)])
+        assert.deepStrictEqual([...(yield* store.leave("one", asked)).now], [idOf(1)])
         assert.deepStrictEqual([yield* store.cancel(idOf(1)), yield* store.cancel(idOf(2))], ["left", "unknown"])
         assert.deepStrictEqual(ids(yield* store.list), [1, 3].map(idOf))
       }),
@@ -112,8 +112,8 @@ describe("the outbox on disk", () => {
         assert.deepStrictEqual(ids(yield* store.adopt(of, [], process("three"))), [1, 2].map(idOf))
         assert.deepStrictEqual(ids(yield* store.adopt(of, ["two"], process("three"))), [idOf(3)])
         // It is one sender's at a time.
-        assert.deepStrictEqual([...(yield* store.leave("two", [idOf(3)]))], [])
-        assert.deepStrictEqual([...(yield* store.leave("three", [idOf(3)]))], [idOf(3)])
+        assert.deepStrictEqual([...(yield* store.leave("two", [idOf(3)])).now], [])
+        assert.deepStrictEqual([...(yield* store.leave("three", [idOf(3)])).now], [idOf(3)])
       }),
     ),
   )

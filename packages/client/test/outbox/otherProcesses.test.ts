@@ -176,14 +176,55 @@ layer(testLayer)("an outbox that outlives its process", (it) => {
         yield* settle
         assert.deepStrictEqual(other.broker.sends, [])
         assert.deepStrictEqual(yield* store.list, [])
-        assert.deepStrictEqual(yield* other.client.takeProblems, [])
+        assert.deepStrictEqual(yield* other.client.problems, [])
         yield* TestClock.adjust("61 seconds")
         const [problem, ...more] = yield* other.client.problems
         assert.deepStrictEqual(more, [])
         assert.deepInclude(problem, { messageId, to: "Bob", code: "expired", sessionId: SessionId.make("laptop") })
-        assert.deepStrictEqual((yield* other.client.takeProblems).length, 1)
-        assert.deepStrictEqual(yield* other.client.takeProblems, [])
+        // While it is about to tell it no third one does, unless it has said nothing for 10 minutes.
+        const third = yield* start("tablet")
+        assert.deepStrictEqual(yield* third.client.problems, [])
+        assert.lengthOf(yield* other.client.problems, 1)
+        yield* TestClock.adjust("10 minutes")
+        assert.lengthOf(yield* third.client.problems, 1)
+        yield* third.client.problemsTold([messageId])
+        assert.deepStrictEqual(yield* other.client.problems, [])
+        yield* third.end
         yield* other.end
+      }),
+  )
+
+  it.effect(
+    "waits for what its session wrote earlier to that target and another process has to send, and for nothing else",
+    () =>
+      Effect.gen(function* () {
+        const { first, start, store } = yield* offline("laptop")
+        const { membership } = first
+        const earlier = yield* waitsFor(first.client.enqueue(message("earlier")))
+        // As if this process had been stopped for so long that another one took it over.
+        const other = { sender: "other", pid: 1, host: "elsewhere" }
+        yield* store.adopt(
+          { meshId: membership.meshId, member: membership.pubkey },
+          (yield* store.senders({ meshId: membership.meshId, member: membership.pubkey })).flatMap(
+            (sender) => sender?.sender ?? [],
+          ),
+          other,
+        )
+        const later = yield* waitsFor(first.client.enqueue(message("later")))
+        first.broker.mode = "up"
+        const toAll = yield* waitsFor(first.client.enqueue({ ...message("to all"), to: "*" }))
+        assert.deepStrictEqual(
+          first.broker.sends.map(({ id }) => id),
+          [toAll.id],
+        )
+        yield* store.finish([earlier.messageId], [])
+        yield* TestClock.adjust("2 seconds")
+        assert.deepStrictEqual(
+          first.broker.sends.map(({ id }) => id),
+          [toAll.id, later.id],
+        )
+        yield* first.end
+        yield* (yield* start("desktop")).end
       }),
   )
 
