@@ -88,6 +88,15 @@ describe("a pull", () => {
     )
   })
 
+  it("is not told of what expired while another session had it leased (I17)", () => {
+    const { asks, idle, ids, story } = buffered(["m1"], {}, { ttlSeconds: 60 })
+    story.lease(idle, "l1", ...ids)
+    story.settle()
+    assert.deepStrictEqual(answerTo(story, asks).elsewhere, [{ sessionId: SessionId.make("idle"), messages: 1 }])
+    story.nowMillis += 60_000
+    assert.deepStrictEqual(answerTo(story, asks), { remaining: 0 })
+  })
+
   it("is pushed what was released, and is granted its lease", () => {
     const { asks, idle, ids, story } = buffered(["m1"])
     story.lease(idle, "l1", ...ids)

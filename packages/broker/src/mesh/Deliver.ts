@@ -197,11 +197,12 @@ const push = (
   nowMillis: number,
   effects: Array<Effects>,
 ): void => {
-  const { messageId, priority, seq } = waiting.message
+  const { expiresAtMillis, messageId, priority, seq } = waiting.message
   const flight: InFlight = {
     inbox,
     seq,
     priority,
+    expiresAtMillis,
     characters: waiting.message.ciphertext.length,
     sentBy: senderIn(inbox, waiting.message),
     // A page may show a mark that is being cleared.

@@ -75,6 +75,7 @@ export interface InFlight {
   readonly seq: number
   readonly priority: Priority
   readonly characters: number
+  readonly expiresAtMillis: number
   /** The session of the recipient itself that sent it. */
   readonly sentBy: SessionId | undefined
   /** As the push said: an earlier lease ended without a word, and a release of a later one does not undo that. */

@@ -65,6 +65,7 @@ const notWaiting = (asking: Connection, inbox: Inbox): ReadonlyArray<DeliveryKey
 export const pulled = (
   state: MeshState,
   { counts, except, id, peer, upToSeq }: Extract<Completion, { readonly _tag: "Pulled" }>,
+  nowMillis: number,
   effects: Array<Effects>,
 ): void => {
   const connection = state.connections.get(peer)
@@ -81,7 +82,7 @@ export const pulled = (
   const elsewhere = othersOf(connection)
     .map((other): Elsewhere => ({
       sessionId: other.sessionId,
-      messages: countOf(other.inbox) + keptBy(connection, other),
+      messages: countOf(other.inbox) + keptBy(connection, other, nowMillis),
     }))
     .filter(({ messages }) => messages > 0)
     .slice(0, elsewhereMax)
@@ -97,10 +98,13 @@ const pushedSince = ({ inFlight }: Connection, except: ReadonlyArray<DeliveryKey
   ).length
 }
 
-/** Of the member's inbox: what the other session has and the asking one cannot recall. */
-const keptBy = (asking: Connection, { connection }: Session): number =>
+/** Of the member's inbox: what the other session has and the asking one cannot recall. What has expired waits nowhere. */
+const keptBy = (asking: Connection, { connection }: Session, nowMillis: number): number =>
   connection === undefined || connection.protocol === 1
     ? 0
     : [...connection.inFlight.values()].filter(
-        (flight) => flight.inbox === asking.session.member.inbox && !isRecallable(asking, flight),
+        (flight) =>
+          flight.inbox === asking.session.member.inbox &&
+          flight.expiresAtMillis > nowMillis &&
+          !isRecallable(asking, flight),
       ).length

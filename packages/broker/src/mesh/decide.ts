@@ -67,7 +67,7 @@ export const decide = (state: MeshState, input: Command | Completion, nowMillis:
       channelRecorded(state, input, effects)
       break
     case "Pulled":
-      pulled(state, input, effects)
+      pulled(state, input, nowMillis, effects)
       break
     case "Counted":
       counted(state, input)
