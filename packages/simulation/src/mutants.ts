@@ -324,8 +324,8 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "what another session has leased is not counted",
     file: `${broker}/mesh/Remaining.ts`,
-    find: "countOf(other.inbox) + keptBy(connection, other)",
-    put: "countOf(other.inbox) + 0 * keptBy(connection, other)",
+    find: "countOf(other.inbox) + keptBy(connection, other, nowMillis)",
+    put: "countOf(other.inbox) + 0 * keptBy(connection, other, nowMillis)",
   },
   {
     name: "what lies unread in another session is not counted",
@@ -386,6 +386,24 @@ const mutants: ReadonlyArray<Mutant> = [
     file: `${client}/outbox/Outbox.ts`,
     find: "problem === undefined || entry.isTold ? []",
     put: "problem !== entry.retryAtMillis ? []",
+  },
+  {
+    name: "a refusal is told by whoever comes",
+    file: `${client}/outbox/OutboxStore.ts`,
+    find: "AND (claimed_by IS NULL OR",
+    put: "AND (TRUE OR claimed_by IS NULL OR",
+  },
+  {
+    name: "what another process has taken over is not waited for",
+    file: `${client}/outbox/OutboxStore.ts`,
+    find: "AND e.sender IS NOT ?1 AND",
+    put: "AND FALSE AND e.sender IS NOT ?1 AND",
+  },
+  {
+    name: "what has expired is said to wait in another session",
+    file: `${broker}/mesh/Remaining.ts`,
+    find: "flight.expiresAtMillis > nowMillis &&",
+    put: "(flight.expiresAtMillis > nowMillis || nowMillis > 0) &&",
   },
 ]
 
