@@ -2,7 +2,7 @@
  * All joined meshes of one host process: a client for each, started together and independent of each other. What is asked of all of
  * them is asked at once, and answered mesh by mesh. A mesh that is joined, left or changed while it runs begins, ends or begins anew.
  */
-import type { MeshId, Slug } from "@claudemesh/domain/Ids"
+import type { Slug } from "@claudemesh/domain/Ids"
 import type { Status } from "@claudemesh/domain/routing/Status"
 import { type Crypto, Data, Effect, Equal, Exit, Latch, Schema, Scope } from "effect"
 import { type BrokerClient, makeBrokerClient } from "./BrokerClient.ts"
@@ -50,7 +50,6 @@ export interface Synced {
 export interface MeshManager {
   /** As it is at this moment. */
   readonly all: ReadonlyArray<BrokerClient>
-  readonly byId: ReadonlyMap<MeshId, BrokerClient>
   readonly get: (slug: string) => Effect.Effect<BrokerClient, UnknownMesh>
   /** `slug:target`, or the target alone where one mesh is joined. */
   readonly route: (to: string) => Effect.Effect<{ readonly client: BrokerClient; readonly to: string }, UnknownMesh>
@@ -203,9 +202,6 @@ export const makeMeshManager = Effect.fnUntraced(function* (
     get all() {
       return all()
     },
-    get byId() {
-      return new Map(all().map((client) => [client.membership.meshId, client]))
-    },
     get,
     route,
     sync,
@@ -224,6 +220,5 @@ const together = (leases: ReadonlyArray<Lease>): Lease => {
     messages: oldestFirst(leases.flatMap(({ messages }) => messages)),
     commit: each(({ commit }) => commit),
     release: each(({ release }) => release),
-    commitOnly: (shown) => each(({ commitOnly }) => commitOnly(shown)),
   }
 }

@@ -11,7 +11,7 @@ import type { Identity } from "@claudemesh/client/connection/Handshake"
 import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
 import { makeMeshManager, type MeshManager } from "@claudemesh/client/MeshManager"
 import type { Label } from "@claudemesh/domain/Ids"
-import { Deferred, Effect, Schedule } from "effect"
+import { Deferred, Effect, Stream, SubscriptionRef } from "effect"
 import type { Failed } from "../Failed.ts"
 import { joinedMeshes } from "../Meshes.ts"
 
@@ -72,7 +72,6 @@ const stampOf = (path: string): string => {
 }
 
 const firstTryMillis = 2_000
-const lookAgainMillis = 10
 
 const isTried = ({ _tag }: ConnectionState): boolean => _tag !== "Connecting"
 
@@ -83,7 +82,7 @@ const isTried = ({ _tag }: ConnectionState): boolean => _tag !== "Connecting"
 const tried = (clients: ReadonlyArray<BrokerClient>) =>
   Effect.forEach(
     clients,
-    ({ state }) => Effect.repeat(state, { until: isTried, schedule: Schedule.spaced(lookAgainMillis) }),
+    ({ states }) => SubscriptionRef.changes(states).pipe(Stream.filter(isTried), Stream.runHead),
     { concurrency: "unbounded", discard: true },
   ).pipe(Effect.timeoutOption(firstTryMillis))
 

@@ -28,8 +28,6 @@ export interface Identity {
   readonly profile?: { readonly cwd?: string; readonly host?: string; readonly branch?: string }
   /** Pushes that may be unacked, 500 unless it is less; 0 for a session that only sends and asks: it is no peer. */
   readonly maxInFlight?: number
-  /** Tells a reconnect from another process with this session id: random, unless it is known that there is no other process. */
-  readonly instance?: RequestId
   /** A session for one command: it may take messages, is listed nowhere, and leaves nothing behind. */
   readonly transient?: boolean
 }
@@ -66,7 +64,9 @@ const againAfter = (close: number, error: string): ConnectionLost["again"] => {
 
 export const greet = Effect.fnUntraced(function* (
   connection: Connection,
-  identity: Identity & { readonly instance: RequestId },
+  identity: Identity & {
+    /** Tells a reconnect from another process with this session id. */ readonly instance: RequestId
+  },
   clock: BrokerClock,
 ) {
   const challenge = yield* within(challengeTimeoutMillis, "challenge", awaitFrame(connection, "challenge"))

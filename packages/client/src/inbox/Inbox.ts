@@ -44,8 +44,6 @@ export interface Lease {
   readonly commit: Effect.Effect<void>
   /** None was shown: they wait again, where they stood. */
   readonly release: Effect.Effect<void>
-  /** Only these were shown. */
-  readonly commitOnly: (shown: ReadonlyArray<MessageId>) => Effect.Effect<void>
 }
 
 export type Offered = "kept" | "duplicate" | "shown-before" | "full"
@@ -213,18 +211,15 @@ export class Inbox {
 
   #endsOf(leased: ReadonlyArray<Held>): Omit<Lease, "messages"> {
     let isOpen = true
-    const endWith = (isShown: (messageId: MessageId) => boolean) =>
+    const once = (end: Effect.Effect<void>) =>
       Effect.suspend(() => {
         if (!isOpen) return Effect.void
         isOpen = false
-        const shown = leased.filter(({ message }) => isShown(message.messageId))
-        this.#putBack(leased.filter((held) => !shown.includes(held)))
-        return shown.length === 0 ? Effect.void : this.#commit(shown)
+        return end
       }).pipe(Effect.uninterruptible)
     return {
-      commit: endWith(() => true),
-      release: endWith(() => false),
-      commitOnly: (shown) => endWith((messageId) => shown.includes(messageId)),
+      commit: once(leased.length === 0 ? Effect.void : Effect.suspend(() => this.#commit(leased))),
+      release: once(Effect.sync(() => this.#putBack(leased))),
     }
   }
 

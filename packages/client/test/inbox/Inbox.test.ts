@@ -145,15 +145,6 @@ it.effect("puts back what was not shown, before what came since, in order, and t
   }),
 )
 
-it.effect("commits those of a lease that were shown, and puts back the rest", () =>
-  Effect.gen(function* () {
-    const { acked, released, take, waiting } = inboxOf([1, 2, 3])
-    const lease = yield* take()
-    yield* lease.commitOnly([idOf(1)])
-    assert.deepStrictEqual([waiting(), acked, released], [[2, 3], [[idOf(1)]], [[idOf(2), idOf(3)]]])
-  }),
-)
-
 it.effect("ends a lease once: what comes after does nothing", () =>
   Effect.gen(function* () {
     const { acked, take, waiting } = inboxOf([1])
