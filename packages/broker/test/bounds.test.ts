@@ -6,7 +6,7 @@ import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import { assert, describe, it } from "@effect/vitest"
 import { Exit } from "effect"
 import { TokenBucket } from "../src/TokenBucket.ts"
-import { alice, bob, carol, MeshStory, type Peer, rulesWith } from "./support/MeshStory.ts"
+import { alice, bob, carol, MeshStory, type Peer, rulesWith, storeFailure } from "./support/MeshStory.ts"
 
 const sealedTo = (...members: ReadonlyArray<typeof alice>) =>
   members.map(({ publicKey }) => ({ pubkey: publicKey, key: Base64.make("AAAA") }))
@@ -99,6 +99,48 @@ describe("an inbox that holds all it takes", () => {
     story.send(story.attach(carol), bob.publicKey, { id: "fill-1" })
     story.settle()
     assert.strictEqual(story.store.messages.size, 2)
+  })
+
+  it("answers a resend whose first commit is under way by the first result, on every connection that asks (I7)", () => {
+    const story = new MeshStory(rulesWith({ backlogMessagesMax: 1, sendsPerSecond: 1, sendsBurst: 1 }))
+    const [lost, other] = [story.attach(alice), story.attach(carol)]
+    story.send(other, bob.publicKey, { id: "m0" })
+    const first = story.send(lost, bob.publicKey, { id: "m1" })
+    // Both were on their way when there was room; now it is full.
+    story.commitOne()
+    story.detach(lost)
+    const again = story.arrive(alice)
+    const beside = story.arrive(alice, { session: "s2" })
+    for (const peer of [again, beside]) story.send(peer, bob.publicKey, { id: "m1" })
+    assert.deepStrictEqual([lastAnswer(again), lastAnswer(beside)], ["hello_ack", "hello_ack"])
+    story.settle()
+    for (const peer of [again, beside]) {
+      assert.deepInclude(peer.of("ack").at(-1), { id: "m1", messageId: first, duplicate: true })
+      assert.deepStrictEqual(peer.of("ack").at(-1)?.recipients, [{ pubkey: bob.publicKey, state: "queued" }])
+      assert.strictEqual(peer.settled, 1)
+    }
+    assert.strictEqual(story.store.messages.size, 2)
+    // Later it is known to the store.
+    story.pass(1_000)
+    story.send(again, bob.publicKey, { id: "m1" })
+    story.settle()
+    assert.deepInclude(again.last, { type: "ack", duplicate: true })
+  })
+
+  it("refuses the resends with the first where that cannot be stored, and another message under its id (I7)", () => {
+    const story = new MeshStory()
+    const [first, again] = [story.attach(alice), story.attach(alice, { session: "s2" })]
+    story.send(first, bob.publicKey, { id: "m1" })
+    story.send(again, bob.publicKey, { id: "m1" })
+    story.commitOne(storeFailure("unavailable"))
+    for (const peer of [first, again]) {
+      assert.deepInclude(peer.last, { type: "error", code: "unavailable", id: "m1" })
+      assert.strictEqual(peer.settled, 1)
+    }
+    story.send(first, bob.publicKey, { id: "m1" })
+    story.send(again, bob.publicKey, { id: "m1", ciphertext: "BBBB" })
+    story.settle()
+    assert.deepStrictEqual([lastAnswer(first), lastAnswer(again)], ["ack", "id_conflict"])
   })
 
   it("is full by characters, too (I23)", () => {

@@ -36,6 +36,12 @@ export const send = (
   effects: Array<Effects>,
 ): void => {
   const { frame, peer } = command
+  const first = state.beingAccepted.get(command.messageId)
+  // Its result is not known yet, and is this one's, too. Whether there is still room, or a rate left, was asked for the first.
+  if (first !== undefined && first.contentHash === command.contentHash) {
+    first.resends.push({ id: frame.id ?? "", peer })
+    return
+  }
   const resolved = connection.session.member.sends.take(nowMillis)
     ? resolve(state, connection, frame, nowMillis, effects)
     : ({ code: "rate_limited", message: "this member sends too fast; send it again in a second" } as const)
@@ -60,6 +66,10 @@ export const send = (
     createdAtMillis: nowMillis,
     expiresAtMillis: nowMillis + ttlMillis,
     contentHash: command.contentHash,
+  }
+  if (first === undefined) {
+    const { contentHash, messageId } = command
+    state.beingAccepted.set(messageId, { seq: message.seq, contentHash, resends: [] })
   }
   effects.push(
     Effects.Write({
@@ -229,9 +239,10 @@ const refused = (
 export const accepted = (state: MeshState, completion: Accepted, nowMillis: number, effects: Array<Effects>): void => {
   const { outcome } = completion
   state.committedSeq = completion.message.seq
-  if (Exit.isFailure(outcome)) return notAccepted(state, completion, outcome.cause, nowMillis, effects)
+  const askers = askersOf(state, completion)
+  if (Exit.isFailure(outcome)) return notAccepted(state, completion, askers, outcome.cause, nowMillis, effects)
   const written = outcome.value
-  if (written._tag === "Duplicate") return duplicate(state, completion, written, effects)
+  if (written._tag === "Duplicate") return duplicate(state, completion, askers, written, effects)
   const { message, resolved } = completion
   const pushes: Array<Effects> = []
   const states: Array<RecipientStates> = []
@@ -243,7 +254,7 @@ export const accepted = (state: MeshState, completion: Accepted, nowMillis: numb
     states.push({ pubkey: inbox.member.key, state: deliverCommitted(state, inbox, waiting, nowMillis, pushes) })
   }
   for (const pubkey of resolved.full) states.push({ pubkey, state: "full" })
-  effects.push(...ack(state, answering(completion), states, false), ...pushes)
+  effects.push(...askers.flatMap((asker, index) => ack(state, asker, states, index > 0)), ...pushes)
 }
 
 interface RecipientStates {
@@ -258,12 +269,16 @@ interface Answering {
   readonly unsealed: ReadonlyArray<PublicKey>
 }
 
-const answering = ({ id, message: { messageId }, peer, resolved: { unsealed } }: Accepted): Answering => ({
-  id,
-  messageId,
-  peer,
-  unsealed,
-})
+/** Who sent it first, and who sent it again until now. */
+const askersOf = (
+  state: MeshState,
+  { id, message: { messageId, seq }, peer, resolved: { unsealed } }: Accepted,
+): ReadonlyArray<Answering> => {
+  const known = state.beingAccepted.get(messageId)
+  const resends = known?.seq === seq ? known.resends : []
+  if (known?.seq === seq) state.beingAccepted.delete(messageId)
+  return [{ id, peer }, ...resends].map((asker) => ({ ...asker, messageId, unsealed }))
+}
 
 const ack = (
   state: MeshState,
@@ -280,16 +295,26 @@ const ack = (
 /** The same message again: the first result. Another message under a used id: a conflict. */
 const duplicate = (
   state: MeshState,
-  completion: Accepted,
+  { message }: Accepted,
+  askers: ReadonlyArray<Answering>,
   first: Extract<Written, { readonly _tag: "Duplicate" }>,
   effects: Array<Effects>,
 ): void => {
-  if (first.contentHash !== completion.message.contentHash) {
-    const refusal = { code: "id_conflict", message: "this id was used for another message" } as const
-    effects.push(...refused(state.connections.get(completion.peer), completion.peer, completion.id, refusal))
+  if (first.contentHash !== message.contentHash) {
+    refuseAll(state, askers, { code: "id_conflict", message: "this id was used for another message" }, effects)
     return
   }
-  effects.push(...ack(state, answering(completion), statesOf(state, first.recipients), true))
+  const states = statesOf(state, first.recipients)
+  effects.push(...askers.flatMap((asker) => ack(state, asker, states, true)))
+}
+
+const refuseAll = (
+  state: MeshState,
+  askers: ReadonlyArray<Answering>,
+  refusal: SendRefusal,
+  effects: Array<Effects>,
+): void => {
+  for (const { id, peer } of askers) effects.push(...refused(state.connections.get(peer), peer, id, refusal))
 }
 
 /** Of a message that was accepted before. */
@@ -306,7 +331,8 @@ const statesOf = (
 
 const notAccepted = (
   state: MeshState,
-  { id, message, peer, resolved }: Accepted,
+  { message, resolved }: Accepted,
+  askers: ReadonlyArray<Answering>,
   cause: Cause.Cause<StoreError>,
   nowMillis: number,
   effects: Array<Effects>,
@@ -320,7 +346,7 @@ const notAccepted = (
     reason === "unavailable"
       ? databaseAway
       : ({ code: "internal", message: "the broker failed to store this; send it again" } as const)
-  effects.push(...refused(state.connections.get(peer), peer, id, refusal))
+  refuseAll(state, askers, refusal, effects)
   // The error may have come after the commit took effect: then the message waits, and its inboxes look.
   for (const recipient of resolved.recipients) {
     const inbox = inboxOf(state, recipient.inbox)

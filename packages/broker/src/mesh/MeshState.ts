@@ -190,6 +190,13 @@ export interface Enrolling {
   revoking: UnderWay<Revocation> | undefined
 }
 
+/** A message that is being committed, and the sends of the same one that came meanwhile: they get its answer. */
+export interface BeingAccepted {
+  readonly seq: number
+  readonly contentHash: string
+  readonly resends: Array<{ readonly id: string; readonly peer: PeerHandle }>
+}
+
 export interface MeshState {
   readonly mesh: MeshRecord
   readonly rules: MeshRules
@@ -201,6 +208,7 @@ export interface MeshState {
   readonly register: ChainVerifier
   readonly invites: Map<PublicKey, InviteRecord>
   readonly enrolling: Enrolling
+  readonly beingAccepted: Map<MessageId, BeingAccepted>
   readonly connections: Map<PeerHandle, Connection>
   /** Sessions that are away and expected back. */
   readonly expectedBack: Set<Session>
@@ -266,6 +274,7 @@ export const loadState = (snapshot: MeshSnapshot, rules: MeshRules, verifier: Ve
     register,
     invites: new Map(snapshot.invites.map((known) => [known.invite.publicKey, known])),
     enrolling: { invites: new Map(), joins: new Map(), revoking: undefined },
+    beingAccepted: new Map(),
     connections: new Map(),
     expectedBack: new Set(),
     seenHellos: new Map(),
