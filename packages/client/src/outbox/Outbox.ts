@@ -63,6 +63,7 @@ interface OutboxOptions {
 export const makeOutbox = Effect.fnUntraced(function* (options: OutboxOptions) {
   const store = yield* OutboxStore
   const sender = { sender: options.sender, ...(yield* Processes).own }
+  const scope = yield* Effect.scope
   const queue = new SendQueue()
   const sending = yield* makeSender(options, queue)
   let isKnownOnDisk = false
@@ -79,12 +80,8 @@ export const makeOutbox = Effect.fnUntraced(function* (options: OutboxOptions) {
   }, Effect.uninterruptible)
 
   const waitingFor = (entry: Queued): Waiting => ({
-    answer: Effect.tapError(counted(entry), (end) =>
-      Effect.suspend(() => {
-        if (end._tag !== "SendRefused" || entry.isTold) return Effect.void
-        entry.isTold = true
-        return Effect.ignore(store.forgetProblems([entry.messageId]))
-      }),
+    answer: Effect.tapError(Deferred.await(entry.answer), (end) =>
+      end._tag === "SendGone" || entry.isTold ? Effect.void : told(entry),
     ),
     cancel: Effect.map(store.cancel(entry.messageId), (cancelled) => {
       if (cancelled !== "cancelled") return false
@@ -92,6 +89,14 @@ export const makeOutbox = Effect.fnUntraced(function* (options: OutboxOptions) {
       return true
     }),
   })
+
+  /** The caller goes on at once: interrupted while the disk is waited for, it would know nothing, and nobody else either. */
+  const told = (entry: Queued) =>
+    Effect.suspend(() => {
+      entry.isTold = true
+      if (!entry.isWritten) return Effect.void
+      return Effect.forkIn(Effect.ignore(store.forgetProblems([entry.messageId])), scope, { startImmediately: true })
+    })
 
   const writeDown = Effect.gen(function* () {
     const writing = queue.done
@@ -106,8 +111,10 @@ export const makeOutbox = Effect.fnUntraced(function* (options: OutboxOptions) {
     )
     queue.written(writing)
     // Told while it was written.
-    const told = writing.filter(({ entry, problem }) => problem !== undefined && entry.isTold)
-    if (told.length > 0) yield* store.forgetProblems(told.map(({ entry }) => entry.messageId))
+    const since = problems.filter(({ messageId }) =>
+      writing.some(({ entry }) => entry.messageId === messageId && entry.isTold),
+    )
+    if (since.length > 0) yield* store.forgetProblems(since.map(({ messageId }) => messageId))
   }).pipe(
     Effect.catch(({ message }) =>
       Effect.logWarning("what came of messages is not written down yet", { slug: options.slug, reason: message }),
@@ -252,19 +259,6 @@ const makeSender = Effect.fnUntraced(function* ({ sender, slug, tooLate }: Outbo
 
   return { expire, run, settle }
 })
-
-/** While it is waited for, nobody else has to be told. */
-const counted = (entry: Queued): Effect.Effect<Ack, SendEnd> =>
-  Effect.acquireUseRelease(
-    Effect.sync(() => {
-      entry.waiters += 1
-    }),
-    () => Deferred.await(entry.answer),
-    () =>
-      Effect.sync(() => {
-        entry.waiters -= 1
-      }),
-  )
 
 const problemOf = (
   { member, meshId }: Member,

@@ -20,10 +20,10 @@ export interface Queued extends OutboxEntry {
   /** Of this process, and not taken over. */
   readonly isOwn: boolean
   readonly answer: Deferred.Deferred<Ack, SendEnd>
-  /** Callers that wait for the answer at this moment. */
-  waiters: number
   /** A caller had the refusal as its answer. */
   isTold: boolean
+  /** What came of it is on the disk. */
+  isWritten: boolean
   onWire: boolean
   refusals: number
   /** Its recipient's inbox was full: it waits, for how long is to be decided. */
@@ -31,7 +31,10 @@ export interface Queued extends OutboxEntry {
   retryAtMillis: number
 }
 
-/** It is done with here, and the disk does not know it yet. `problem`: to be told later, for nobody was there. */
+/**
+ * It is done with here, and the disk does not know it yet. `problem`: to be told later, unless a caller is told of it. A caller that
+ * waits may be interrupted at this very moment, so that one waits tells nothing.
+ */
 export interface Done {
   readonly entry: Queued
   readonly problem: SendRefused | undefined
@@ -120,6 +123,7 @@ export class SendQueue {
   }
 
   written(those: ReadonlyArray<Done>): void {
+    for (const { entry } of those) entry.isWritten = true
     this.#done = this.#done.filter((one) => !those.includes(one))
   }
 
@@ -131,7 +135,7 @@ export class SendQueue {
   /** Once: whoever hears of the answer may change the queue. */
   #finish(entry: Queued, exit: Exit.Exit<Ack, SendEnd>, problem: SendRefused | undefined): void {
     if (!this.#entries.includes(entry)) return
-    this.#done = [...this.#done, { entry, problem: entry.waiters > 0 ? undefined : problem }]
+    this.#done = [...this.#done, { entry, problem }]
     this.#become(this.#entries.filter((other) => other !== entry))
     Deferred.doneUnsafe(entry.answer, exit)
   }
@@ -148,8 +152,8 @@ const queued = (entry: OutboxEntry, isOwn: boolean): Queued => ({
   target: targetOf(entry),
   isOwn,
   answer: Deferred.makeUnsafe(),
-  waiters: 0,
   isTold: false,
+  isWritten: false,
   onWire: false,
   refusals: 0,
   isFull: false,
