@@ -62,7 +62,7 @@ const numberIn = (variable: string, byDefault: number, max: number) =>
   )
 
 /** How many messages of a mesh, and how old the oldest may be. Read at each use: nothing is kept by a mistake. */
-const bounds = Effect.gen(function* () {
+export const historyBounds = Effect.gen(function* () {
   const messages = yield* numberIn("CLAUDEMESH_HISTORY", historyMessagesDefault, historyMessagesMax)
   const days = yield* numberIn("CLAUDEMESH_HISTORY_DAYS", historyDaysDefault, historyDaysMax)
   return { messages, sinceMillis: (yield* Clock.currentTimeMillis) - days * dayMillis }
@@ -165,7 +165,7 @@ const open = Effect.gen(function* () {
   const add = Effect.fnUntraced(function* (messages: ReadonlyArray<InboxMessage>) {
     const kept = messages.filter(isKept)
     if (kept.length === 0) return
-    const bound = yield* bounds
+    const bound = yield* historyBounds
     const nowMillis = yield* Clock.currentTimeMillis
     yield* state.transaction((db) => {
       const insert = db.query(
@@ -179,7 +179,7 @@ const open = Effect.gen(function* () {
   }, Effect.catch(warnOnce))
 
   const rows = (where: string, ...values: ReadonlyArray<string>) =>
-    Effect.flatMap(bounds, (bound) =>
+    Effect.flatMap(historyBounds, (bound) =>
       state.transaction((db) => {
         trim(db, bound)
         return db

@@ -176,7 +176,7 @@ const decodeMemberships = Schema.decodeUnknownResult(Schema.Array(Membership))
 
 const parse = (text: string): Result.Result<Pick<LoadedFile, "entries" | "raw">, string> =>
   Result.map(
-    Result.mapError(decodeShape(text), (error) => error.message),
+    Result.mapError(decodeShape(text), (error) => (text.trim() === "" ? "it is empty" : error.message)),
     (raw) => ({ raw, entries: raw.version === 1 ? raw.meshes.map(upgraded) : raw.meshes }),
   )
 

@@ -8,6 +8,7 @@ import { basename, dirname, join, resolve } from "node:path"
 import { Clock, Effect, FileSystem, Option, type PlatformError, Result, Schema } from "effect"
 import { randomHex } from "../keys/RandomBytes.ts"
 import { secretFileTemporaryMillis } from "../Limits.ts"
+import { notAFile } from "./NotAFile.ts"
 
 /** Others than its owner may read or write the file: it is not used until `command` was run. */
 export class SecretExposed extends Schema.TaggedError<SecretExposed>()("SecretExposed", {
@@ -31,7 +32,19 @@ export class FileUnusable extends Schema.TaggedError<FileUnusable>()("FileUnusab
 }
 
 const failedTo = (doing: FileUnusable["doing"], path: string) =>
-  Effect.mapError((error: PlatformError.PlatformError) => new FileUnusable({ path, doing, reason: error.message }))
+  Effect.mapError(
+    (error: PlatformError.PlatformError) => new FileUnusable({ path, doing, reason: reasonOf(path, error) }),
+  )
+
+const reasonOf = (path: string, error: PlatformError.PlatformError): string => {
+  if (error.reason._tag !== "PermissionDenied") return error.message
+  const uid = Option.getOrUndefined(Option.liftThrowable(() => statSync(path).uid)())
+  const us = process.getuid?.()
+  if (uid === undefined) return "permission denied"
+  return uid === us
+    ? `permission denied. Run: chmod 600 ${quoted(path)}`
+    : `permission denied: it belongs to another user (uid ${uid}, and you are uid ${us})`
+}
 
 export const refuseExposed = (path: string, mode: number): Effect.Effect<void, SecretExposed> => {
   if ((mode & 0o077) === 0) return Effect.void
@@ -42,6 +55,10 @@ export const refuseExposed = (path: string, mode: number): Effect.Effect<void, S
 /** None when there is no file. */
 export const readSecretFile = Effect.fnUntraced(function* (path: string) {
   const fs = yield* FileSystem.FileSystem
+  const wrong = notAFile(path)
+  if (wrong !== undefined) {
+    return yield* new FileUnusable({ path, doing: "read", reason: `${wrong.problem}. ${wrong.todo}` })
+  }
   return yield* Effect.gen(function* () {
     const { mode } = yield* fs.stat(path)
     yield* refuseExposed(path, mode)
@@ -50,7 +67,7 @@ export const readSecretFile = Effect.fnUntraced(function* (path: string) {
     Effect.catchTag("PlatformError", (error) =>
       error.reason._tag === "NotFound"
         ? Effect.succeed(Option.none<string>())
-        : Effect.fail(new FileUnusable({ path, doing: "read", reason: error.message })),
+        : Effect.fail(new FileUnusable({ path, doing: "read", reason: reasonOf(path, error) })),
     ),
   )
 })

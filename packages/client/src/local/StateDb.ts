@@ -9,8 +9,9 @@ import { closeSync, openSync, type Stats, statSync } from "node:fs"
 import { join } from "node:path"
 import { Context, Effect, Layer, Schedule, Schema, Semaphore } from "effect"
 import { stateBusyMillis, stateBusyRetries, stateBusyRetryMillis } from "../Limits.ts"
-import { type HomeUnusable, layerAtHome, makeHome } from "./Home.ts"
+import { checkHome, type HomeUnusable, layerAtHome, makeHome } from "./Home.ts"
 import { migrations } from "./Migrations.ts"
+import { notAFile } from "./NotAFile.ts"
 import { refuseExposed, type SecretExposed } from "./SecretFile.ts"
 import { type DatabaseFailed, sqlProblem } from "./SqlProblem.ts"
 
@@ -138,9 +139,15 @@ const open = Effect.fnUntraced(function* (path: string, directory: string | unde
 const flags = { readwrite: true, create: false, strict: true }
 
 /** In memory it is always the same one. Empty where there is none. */
-const fileAt = (path: string, directory: string | undefined): Effect.Effect<string, SecretExposed> =>
+const fileAt = (path: string, directory: string | undefined): Effect.Effect<string, StateDbError> =>
   Effect.gen(function* () {
     if (directory === undefined) return path
+    const wrong = notAFile(path)
+    if (wrong !== undefined) {
+      // Where the folder is not one, that is what is wrong.
+      yield* checkHome(directory)
+      return yield* new StateDbUnusable({ path, ...wrong })
+    }
     const stats = looking(path)
     if (stats === undefined) return ""
     yield* refuseExposed(path, stats.mode)
@@ -169,6 +176,8 @@ const makeFile = Effect.fnUntraced(function* (path: string, directory: string) {
     catch: (error) => unreachable(path, error),
   })
   for (const one of [path, `${path}-wal`, `${path}-shm`]) {
+    const wrong = notAFile(one)
+    if (wrong !== undefined) return yield* new StateDbUnusable({ path: one, ...wrong })
     const stats = looking(one)
     if (stats !== undefined) yield* refuseExposed(one, stats.mode)
   }
