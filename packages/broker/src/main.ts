@@ -1,4 +1,5 @@
 /** `npm start`: the broker as a process of its own. */
+import { join } from "node:path"
 import { main } from "./serve.ts"
 
-main()
+main(join(import.meta.dirname, "../../cli/bin/claudemesh"))

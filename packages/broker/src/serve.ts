@@ -63,9 +63,9 @@ export const serve = Effect.fnUntraced(function* (command: string) {
 })
 
 /** As the main program: 0 after SIGTERM or SIGINT, 1 when it cannot start. */
-export const main = (): void =>
+export const main = (command: string): void =>
   BunRuntime.runMain(
-    Effect.tapCause(serve("npx claudemesh"), (cause) =>
+    Effect.tapCause(serve(command), (cause) =>
       Option.match(Cause.findErrorOption(cause), {
         onSome: (error) => Console.error(`claudemesh broker: ${error.message}`),
         onNone: () => (Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logFatal(cause)),

@@ -1,7 +1,10 @@
 /**
- * The first that runs of the command. `bin/claudemesh.mjs` starts Bun in a folder of ours, since Bun obeys what lies in
- * the folder that it starts in; now that everything is loaded, this goes to the folder that the person is in.
+ * The first that runs of the command. `bin/claudemesh` starts Bun in a folder of ours, since Bun obeys what lies in the
+ * folder that it starts in; now that everything is loaded, this goes to the folder that the person is in.
  */
+import { existsSync } from "node:fs"
+import { join } from "node:path"
+
 const { CLAUDEMESH_STARTED_AS: as, CLAUDEMESH_STARTED_IN: folder } = process.env
 
 // Not for what is started from here.
@@ -10,9 +13,17 @@ delete process.env["CLAUDEMESH_STARTED_IN"]
 
 if (folder !== undefined) process.chdir(folder)
 
-/** How the person calls this program, for hints that can be pasted. */
-export const command = as ?? "npx claudemesh"
-
 /** As a word of a shell's line: a folder may be called anything. */
 export const quoted = (word: string): string =>
   /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`
+
+/** The folder of the built program, where this is that; none where the sources run. */
+export const builtIn: string | undefined = existsSync(join(import.meta.dirname, "claudemesh.js"))
+  ? import.meta.dirname
+  : undefined
+
+/** The file that starts this program from any folder, whoever's that is. */
+export const launcher = join(builtIn ?? join(import.meta.dirname, "../bin"), "claudemesh")
+
+/** How the person calls this program, for hints that can be pasted. A host may have started Bun without the launcher. */
+export const command = as ?? quoted(launcher)

@@ -4,7 +4,7 @@ import { dirname, join, resolve } from "node:path"
 import type { DisplayName } from "@claudemesh/domain/Ids"
 import { MemberName } from "@claudemesh/domain/trust/MemberName"
 import { Option, Schema } from "effect"
-import { quoted } from "../Launch.ts"
+import { launcher, quoted } from "../Launch.ts"
 
 const isMemberName = Schema.is(MemberName)
 
@@ -12,9 +12,6 @@ const isMemberName = Schema.is(MemberName)
 export const ownName = (): DisplayName =>
   [userInfo().username, hostname()].filter((name) => name !== "unknown").filter(isMemberName)[0] ??
   MemberName.make("me")
-
-/** The command as a host can start it from any folder. */
-const launcher = join(import.meta.dirname, "../../bin/claudemesh.mjs")
 
 /** A home that is not the usual one has to be told to the agent, too. */
 const homeFlag = (configPath: string): string => {
@@ -30,5 +27,5 @@ export const nameNote = (asked: Option.Option<DisplayName>, displayName: Display
 export const nextSteps = (configPath: string): ReadonlyArray<string> => [
   `Your keys are in ${resolve(configPath)}; keep that file to yourself.`,
   `Next, connect Claude Code:`,
-  `  claude mcp add claudemesh --scope user${homeFlag(configPath)} -- node ${quoted(launcher)} mcp`,
+  `  claude mcp add claudemesh --scope user${homeFlag(configPath)} -- ${quoted(launcher)} mcp`,
 ]

@@ -254,7 +254,7 @@ describe.concurrent("claudemesh list, peers and status", () => {
       await bob.take("ack")
 
       const [peers, inbox, status] = await Promise.all([run("peers"), run("inbox"), run("status")])
-      const hint = /^claudemesh: [^\n]*blue[^\n]*is the broker running\? Start one here with: npx claudemesh broker\n$/
+      const hint = /^claudemesh: [^\n]*blue[^\n]*is the broker running\? Start one here with: claudemesh broker\n$/
       assert.deepStrictEqual([peers.code, inbox.code, status.code], [1, 1, 1])
       for (const { stderr } of [peers, inbox, status]) assert.match(stderr, hint)
       assert.match(peers.stdout, /red +bob /)
@@ -455,11 +455,11 @@ describe.concurrent("the command", () => {
     withFolder(async (folder) => {
       assert.strictEqual(
         done(await inHome(folder)("list")),
-        "No mesh is joined. Make one: npx claudemesh create my-team, or join one: npx claudemesh join '<link>'\n",
+        "No mesh is joined. Make one: claudemesh create my-team, or join one: claudemesh join '<link>'\n",
       )
       const needing = [["peers"], ["inbox"], ["status"], ["send", "bob", "hi"]]
       const runs = await Promise.all(needing.map((args) => inHome(folder)(...args)))
-      for (const ran of runs) assert.match(complaint(ran), /no mesh is joined; make one: npx claudemesh create my-team/)
+      for (const ran of runs) assert.match(complaint(ran), /no mesh is joined; make one: claudemesh create my-team/)
     }),
   )
 

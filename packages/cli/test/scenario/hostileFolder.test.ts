@@ -14,7 +14,7 @@ import { done, type Ran } from "../support/Agent.ts"
 import { type HostileFolder, layHostile, path, planted } from "../support/HostileFolder.ts"
 
 const root = join(import.meta.dirname, "../../../..")
-const launcher = join(root, "packages/cli/bin/claudemesh.mjs")
+const launcher = join(root, "packages/cli/bin/claudemesh")
 
 const base = mkdtempSync(join(tmpdir(), "claudemesh-test-"))
 const hostile: HostileFolder = layHostile(base)
@@ -49,7 +49,7 @@ const run = async (
 }
 
 const claudemesh = (args: ReadonlyArray<string>, environment: Readonly<Record<string, string>> = {}, cwd?: string) =>
-  run(["node", launcher, ...args], environment, cwd)
+  run([launcher, ...args], environment, cwd)
 
 /** Until the broker that was started says where it listens. */
 const listening = async (child: ReturnType<typeof start>): Promise<string> => {
@@ -120,8 +120,8 @@ describe("in a hostile folder", () => {
 
   it("an agent's server works as whom it was told to, and says where it is", async () => {
     const transport = new StdioClientTransport({
-      command: "node",
-      args: [launcher, "mcp"],
+      command: launcher,
+      args: ["mcp"],
       cwd: hostile.folder,
       env: { ...own, CLAUDEMESH_HOME: "./homes/alice" },
       stderr: "ignore",
@@ -161,7 +161,7 @@ describe("in a hostile folder", () => {
     const welcome = done(await claudemesh(["create", "mine", "--broker", url], { CLAUDEMESH_HOME: "./it's mine" }))
     assert.include(
       welcome,
-      ` -e CLAUDEMESH_HOME='${join(hostile.folder, String.raw`it'\''s mine`)}' -- node ${launcher} mcp`,
+      ` -e CLAUDEMESH_HOME='${join(hostile.folder, String.raw`it'\''s mine`)}' -- ${launcher} mcp`,
     )
     const [, readme = ""] =
       /claude mcp add-json[^']*'({[^']*})'/.exec(readFileSync(join(root, "README.md"), "utf8")) ?? []

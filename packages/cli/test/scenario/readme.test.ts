@@ -1,11 +1,10 @@
 /** The README's first lines, as a person pastes them into a shell, in a folder of their own. */
 import { readFileSync } from "node:fs"
-import { chmod, mkdir, writeFile } from "node:fs/promises"
+import { chmod, mkdir, symlink, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { startBroker, temporaryFolder } from "../../../broker/test/support/TestBroker.ts"
-import { main } from "../support/Agent.ts"
 
 const readme = readFileSync(join(import.meta.dirname, "../../../../README.md"), "utf8")
 
@@ -16,12 +15,12 @@ const blockUnder = (heading: string): string => {
   return block
 }
 
-/** `npx claudemesh` of this tree, for a shell that stands in another folder. */
-const installNpx = async (folder: string): Promise<string> => {
+/** `claudemesh`, by name or by npx, of this tree, for a shell that stands in another folder. */
+const installCommand = async (folder: string): Promise<string> => {
   const bin = join(folder, "bin")
   await mkdir(bin)
-  const script = `#!/bin/sh\n[ "$1" = claudemesh ] || exit 127\nshift\nexec "${process.execPath}" "${main}" "$@"\n`
-  await writeFile(join(bin, "npx"), script)
+  await symlink(join(import.meta.dirname, "../../bin/claudemesh"), join(bin, "claudemesh"))
+  await writeFile(join(bin, "npx"), `#!/bin/sh\n[ "$1" = claudemesh ] || exit 127\nexec "$@"\n`)
   await chmod(join(bin, "npx"), 0o755)
   return bin
 }
@@ -33,7 +32,7 @@ describe("the README's two people", () => {
         const broker = yield* startBroker()
         const folder = yield* temporaryFolder
         yield* Effect.promise(async () => {
-          const bin = await installNpx(folder)
+          const bin = await installCommand(folder)
           const block = blockUnder("Two people")
           assert.include(block, "invite")
           const shell = Bun.spawn(["/bin/sh", "-e"], {

@@ -125,7 +125,7 @@ describe.concurrent("admins, by the commands", () => {
         // Who was put out can forget the mesh, and come back by a new invite, also one that lost its lines on the way.
         assert.match(
           complaint(await bob("inbox")),
-          /your key was revoked there\. Forget the mesh here with: npx claudemesh leave/,
+          /your key was revoked there\. Forget the mesh here with: claudemesh leave/,
         )
         assert.match(done(await bob("leave", "team")), /^Your key in team was revoked before/)
         const link = done(await ann("invite")).trim()
@@ -147,7 +147,7 @@ describe.concurrent("members, by the commands", () => {
       const his = json(await bob("verify", "Ann", "--json"))
       assert.match(hers.number, /^(\d{5} ){11}\d{5}$/)
       assert.deepStrictEqual([hers.number, hers.verified], [his.number, false])
-      assert.match(done(await ann("verify", "Bob")), /both of you: npx claudemesh verify [0-9a-f]{64} --matches\n/)
+      assert.match(done(await ann("verify", "Bob")), /both of you: claudemesh verify [0-9a-f]{64} --matches\n/)
       assert.match(done(await ann("verify", "Bob", "--matches")), /^You have compared this number with Bob/)
       assert.match(done(await ann("peers")), /Bob +[0-9a-f]{8} +member, verified /)
       assert.match(done(await bob("peers")), /Ann +[0-9a-f]{8} +owner +away/)

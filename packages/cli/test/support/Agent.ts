@@ -117,7 +117,7 @@ export const claudemesh = async (
   environment: Readonly<Record<string, string>> = {},
 ): Promise<Ran> => {
   const child = Bun.spawn([process.execPath, main, ...args], {
-    env: { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent", ...environment },
+    env: { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent", CLAUDEMESH_STARTED_AS: "claudemesh", ...environment },
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
