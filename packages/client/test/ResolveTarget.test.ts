@@ -48,10 +48,25 @@ const named: Readonly<Record<string, string>> = {
   s5: "Hidden",
   s6: "bbbbbbbb1",
 }
+const longSessions = [
+  peer(rob, "1f3a9c2e-0001"),
+  peer(rob, "2b2b2b2b-0001"),
+  peer(rob, "2b2b2b2b-0002"),
+  peer(rob, "2b2b2b2b-00"),
+  peer(team, "7e7e7e7e-0001"),
+]
 const roster = {
   members: [alice, bob, bobby, team, hidden, rex, oldBob, rob, oldRob],
   strangers: [dora, bobToo],
-  peers: [peer(alice, "s1"), peer(alice, "s2"), peer(bob, "s3"), peer(dora, "s4"), peer(bob, "s5"), peer(alice, "s6")],
+  peers: [
+    peer(alice, "s1"),
+    peer(alice, "s2"),
+    peer(bob, "s3"),
+    peer(dora, "s4"),
+    peer(bob, "s5"),
+    peer(alice, "s6"),
+    ...longSessions,
+  ],
   sessionName: ({ sessionId }: { readonly sessionId: SessionId }) => {
     const name = named[sessionId]
     return name === undefined ? undefined : DisplayName.make(name)
@@ -85,6 +100,11 @@ it.effect.each([
   ["a key and a session", `${alice.pubkey}/s1`, `${alice.pubkey}/s1`],
   ["the beginning of a key", "aaaaaaaa", alice.pubkey],
   ["the beginning of a key, and a session", "aaaaaaaa/s1", `${alice.pubkey}/s1`],
+  ["the beginning of a session's id", "rob/1f3a9c2e", `${rob.pubkey}/1f3a9c2e-0001`],
+  ["a key and the beginning of a session's id", `${rob.pubkey}/1f3a9c2e`, `${rob.pubkey}/1f3a9c2e-0001`],
+  ["a session's whole id, though others begin so", "rob/2b2b2b2b-00", `${rob.pubkey}/2b2b2b2b-00`],
+  ["too short a beginning of a session's id as an id", "rob/1f3a9c2", `${rob.pubkey}/1f3a9c2`],
+  ["the beginning of another member's session as an id", "rob/7e7e7e7e", `${rob.pubkey}/7e7e7e7e`],
   ["a channel", "#general", "#general"],
   ["a tag", "tag:backend", "tag:backend"],
   ["everyone", "*", "*"],
@@ -99,6 +119,7 @@ it.effect.each([
   ["too short a beginning of a key", "aaaaaaa", { tag: "UnknownTarget", keys: everyone }],
   ["a name that two have in other cases", "BOB", { tag: "AmbiguousTarget", keys: [bob.pubkey, bobby.pubkey] }],
   ["a beginning that two keys have", "bbbbbbbb", { tag: "AmbiguousTarget", keys: [bob.pubkey, bobby.pubkey] }],
+  ["a beginning that two sessions have", "rob/2b2b2b2b-000", { tag: "AmbiguousTarget", keys: [rob.pubkey] }],
   ["a session's name, if its member is not proved", "Dora's bot", { tag: "UnknownTarget", keys: everyone }],
   [
     "a name of one who was revoked, for one who is spelled in another case",
@@ -118,6 +139,17 @@ it.effect("lists the sessions of candidates", () =>
       sessions: ["s1", "s2", "s6"],
     })
     assert.include(result.failure.message, "Alice (aaaaaaaa)")
+  }),
+)
+
+it.effect("says which sessions begin so, with as much of each id as tells them apart", () =>
+  Effect.sync(() => {
+    const result = resolveTarget("rob/2b2b2b2b", roster)
+    if (Result.isSuccess(result)) return assert.fail("a session was guessed")
+    assert.strictEqual(
+      result.failure.message,
+      '"rob/2b2b2b2b" may be any of these sessions of rob: 2b2b2b2b-0001, 2b2b2b2b-0002, 2b2b2b2b-00. Write more of its id.',
+    )
   }),
 )
 

@@ -115,10 +115,12 @@ export const makeSending = Effect.fnUntraced(function* (options: {
   /** Whom a group is sealed to, and whether somebody's client is of v1, only a roster says. */
   const isEnough = (target: Target): boolean => roster.isKnown() || isForV2(target)
 
-  /** Which sessions there are is not told when it changes: by which name one goes, and which client it is. */
+  /** Which sessions there are is not told when it changes: by which name one goes, what its id begins with, which client it is. */
   const needsSessions = (to: string | Target, target: Target): boolean => {
     if (isDirect(target) && !isForV2(target)) return true
-    return target._tag === "Session" && typeof to === "string" && !to.endsWith(`/${target.session}`)
+    if (target._tag !== "Session" || typeof to !== "string") return false
+    const isWhole = to.endsWith(`/${target.session}`)
+    return !isWhole || !roster.known().peers.some(({ sessionId }) => sessionId === target.session)
   }
 
   /** One attempt to connect is enough for all who asked before it came to nothing: they are not to dial one after the other. */

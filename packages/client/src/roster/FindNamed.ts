@@ -32,15 +32,16 @@ export const findNamed = <A>(asked: string, all: ReadonlyArray<A>, of: (one: A) 
   return current.length > 0 ? current : found
 }
 
-const shortest = 8
+/** Digits of a key, or characters of a session's id, that may stand for all of it. */
+export const shortestBeginning = 8
 
-/** As much of a key as tells it from the others, eight digits at least. */
-export const keyBeginning = (key: PublicKey, others: ReadonlyArray<PublicKey>): string => {
+/** As much of a key or a session's id as tells it from the others. */
+export const beginning = (whole: string, others: ReadonlyArray<string>): string => {
   const lengths = others.map((other) => {
-    if (other === key) return shortest
+    if (other === whole) return shortestBeginning
     let same = 0
-    while (key[same] === other[same]) same += 1
+    while (whole[same] === other[same]) same += 1
     return same + 1
   })
-  return key.slice(0, Math.max(shortest, ...lengths))
+  return whole.slice(0, Math.max(shortestBeginning, ...lengths))
 }

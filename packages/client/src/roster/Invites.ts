@@ -11,7 +11,7 @@ import type { InviteState } from "@claudemesh/domain/wire/HttpApi"
 import { Result, Schema } from "effect"
 import { candidatesMax } from "../Limits.ts"
 import type { TrustStore } from "../trust/TrustStore.ts"
-import { findNamed, isPublicKey, keyBeginning, type Named } from "./FindNamed.ts"
+import { beginning, findNamed, isPublicKey, type Named } from "./FindNamed.ts"
 
 export interface InviteView {
   readonly invite: Invite
@@ -43,7 +43,7 @@ const Candidate = Schema.Struct({ name: DisplayName, key: PublicKey })
 
 const named = (candidates: ReadonlyArray<typeof Candidate.Type>, more = 0): string => {
   const keys = candidates.map(({ key }) => key)
-  const labels = candidates.map(({ key, name }) => `${name} (${keyBeginning(key, keys)})`).join(", ")
+  const labels = candidates.map(({ key, name }) => `${name} (${beginning(key, keys)})`).join(", ")
   return more === 0 ? labels : `${labels}, and ${more} more`
 }
 

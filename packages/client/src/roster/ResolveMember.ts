@@ -9,7 +9,7 @@ import { Result, Schema } from "effect"
 import { candidatesMax } from "../Limits.ts"
 import { MemberStanding, whyNot } from "../trust/MemberStanding.ts"
 import type { TrustStore } from "../trust/TrustStore.ts"
-import { findNamed, isPublicKey, isSameName, keyBeginning, looksLikeKey, type Named } from "./FindNamed.ts"
+import { beginning, findNamed, isPublicKey, isSameName, looksLikeKey, type Named } from "./FindNamed.ts"
 import { type CertifiedView, everyone, type Roster, type UncertifiedView } from "./Roster.ts"
 
 export type Session = Pick<Peer, "pubkey" | "sessionId">
@@ -48,7 +48,7 @@ export type Candidate = typeof Candidate.Type
 
 const listed = (candidates: ReadonlyArray<Candidate>, more = 0): string => {
   const keys = candidates.map(({ key }) => key)
-  const names = candidates.map(({ key, name }) => `${name} (${keyBeginning(key, keys)})`).join(", ")
+  const names = candidates.map(({ key, name }) => `${name} (${beginning(key, keys)})`).join(", ")
   return more === 0 ? names : `${names}, and ${more} more`
 }
 
@@ -76,7 +76,14 @@ export class AmbiguousTarget extends Schema.TaggedError<AmbiguousTarget>()("Ambi
   candidates: Schema.Array(Candidate),
 }) {
   override get message() {
-    return `${JSON.stringify(this.target)} may be any of: ${listed(this.candidates)}. Write the key instead.`
+    const [only, ...others] = this.candidates
+    const asked = JSON.stringify(this.target)
+    // It is clear whose session is meant, and not which one.
+    if (only !== undefined && others.length === 0) {
+      const ids = only.sessions.map((id) => beginning(id, only.sessions)).join(", ")
+      return `${asked} may be any of these sessions of ${only.name}: ${ids}. Write more of its id.`
+    }
+    return `${asked} may be any of: ${listed(this.candidates)}. Write the key instead.`
   }
 }
 

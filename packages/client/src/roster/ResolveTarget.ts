@@ -2,8 +2,9 @@
 import { SessionId } from "@claudemesh/domain/Ids"
 import { parseTarget, Target } from "@claudemesh/domain/routing/Target"
 import { Option, Result, Schema } from "effect"
-import { isSameName, looksLikeKey } from "./FindNamed.ts"
+import { isSameName, looksLikeKey, shortestBeginning } from "./FindNamed.ts"
 import { AmbiguousTarget, type Directory, type ResolveError, resolveCertified, unknown } from "./ResolveMember.ts"
+import type { CertifiedView } from "./Roster.ts"
 
 export const resolveTarget = (to: string, directory: Directory): Result.Result<Target, ResolveError> => {
   const spec = parseTarget(to)
@@ -19,19 +20,37 @@ const knownTarget = (to: string, target: Target, directory: Directory): Result.R
   if (target._tag !== "Member" && target._tag !== "Session") return Result.succeed(target)
   const isHeardOf = ({ pubkey }: { readonly pubkey: string }) => pubkey === target.key
   if (![...directory.members, ...directory.strangers].some(isHeardOf)) return Result.fail(unknown(to, directory))
-  return Result.map(resolveCertified(target.key, directory), () => target)
+  return Result.flatMap(resolveCertified(target.key, directory), (member) =>
+    target._tag === "Session" ? sessionOfMember(to, member, target.session, directory) : Result.succeed(target),
+  )
 }
 
 const isSessionId = Schema.is(SessionId)
 
-/** `<name, key or its beginning>/<session>`. */
+/** `<name, key or its beginning>/<session or its beginning>`. */
 const sessionOf = (to: string, directory: Directory): Result.Result<Target, ResolveError> | undefined => {
   const slash = to.lastIndexOf("/")
   const session = to.slice(slash + 1)
   if (slash === -1 || !isSessionId(session)) return undefined
   const member = resolveCertified(to.slice(0, slash), directory)
   if (Result.isFailure(member) && member.failure._tag === "UnknownTarget") return undefined
-  return Result.map(member, ({ pubkey }) => Target.make({ _tag: "Session", key: pubkey, session }))
+  return Result.flatMap(member, (found) => sessionOfMember(to, found, session, directory))
+}
+
+/** An id that no live session has, or begins with, is taken as it is: the broker knows those that are away. */
+const sessionOfMember = (
+  to: string,
+  { displayName, pubkey }: CertifiedView,
+  asked: SessionId,
+  { peers }: Directory,
+): Result.Result<Target, ResolveError> => {
+  const ids = peers.filter((peer) => peer.pubkey === pubkey).map(({ sessionId }) => sessionId)
+  const begin = ids.filter((id) => asked.length >= shortestBeginning && id.startsWith(asked))
+  const [session = asked, ...others] = ids.includes(asked) ? [asked] : begin
+  if (others.length === 0) return Result.succeed(Target.make({ _tag: "Session", key: pubkey, session }))
+  return Result.fail(
+    new AmbiguousTarget({ target: to, candidates: [{ name: displayName, key: pubkey, sessions: begin }] }),
+  )
 }
 
 /**
