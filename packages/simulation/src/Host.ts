@@ -8,6 +8,7 @@ import { inboxesOf } from "@claudemesh/cli/mcp/Inboxes"
 import { makeNotices } from "@claudemesh/cli/mcp/Notices"
 import { makeReading } from "@claudemesh/cli/mcp/Reading"
 import { checkMessages } from "@claudemesh/cli/mcp/tools/checkMessages"
+import { betweenTags, newBoundary } from "@claudemesh/cli/mcp/WrapUntrusted"
 import { type Crypto, Effect, Exit, Fiber, Scope } from "effect"
 import type { Chance } from "./Chance.ts"
 import type { ClientProcess } from "./ClientProcess.ts"
@@ -68,6 +69,7 @@ export const startHost = Effect.fnUntraced(function* (options: {
   const { machine, membership, note } = process
   const gate = new Gate(machine.gate)
   const fork = Effect.runForkWith(yield* Effect.context<never>())
+  const crypto = yield* Effect.context<Crypto.Crypto>()
   const cutsAtCharacters = chance.between(cutsAt.least, cutsAt.most)
   const answersPings = chance.happens(0.9)
   const cancelled = new Set<number>()
@@ -164,11 +166,18 @@ export const startHost = Effect.fnUntraced(function* (options: {
     const { client, manager, shownHistory } = process
     if (!pulls) {
       if (last !== undefined) yield* reading.confirm(last)
-      const { cursor: next, texts } = yield* reading.next(inboxesOf(manager), id, max)
-      return [...texts, ...(next === undefined ? [] : [`{"cursor": "${next}"}`])].join("\n\n")
+      const { boundary, cursor: next, texts } = yield* reading.next(inboxesOf(manager), id, max)
+      return [betweenTags(boundary), ...texts, ...(next === undefined ? [] : [`{"cursor": "${next}"}`])].join("\n\n")
     }
     const input = { max, ...(last !== undefined && { cursor: last }) }
-    const call = Effect.succeed({ manager, reading, history: shownHistory, requestId: id, hostGone: Effect.never })
+    const call = Effect.succeed({
+      manager,
+      reading,
+      history: shownHistory,
+      requestId: id,
+      newBoundary: Effect.provide(newBoundary, crypto),
+      hostGone: Effect.never,
+    })
     const { saysWhatWaits, text } = yield* checkMessages.call(input, call)
     return [text, ...(yield* notices.take([client], id, saysWhatWaits === true))].join("\n\n")
   })

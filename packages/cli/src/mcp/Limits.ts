@@ -18,6 +18,9 @@ export const messagesCharactersMax = bodyCharactersMax - frameCharactersMax
 /** Of a longer message's text, in one part. What is left has room for the longest label. */
 export const partCharactersMax = messagesCharactersMax - 1_500
 
+/** Random bytes of the tags between which an answer has what peers wrote: not to be guessed by who wrote it before. */
+export const boundaryBytes = 8
+
 /** Of an error: what went wrong, and who or what else there is. */
 export const errorCharactersMax = 4_000
 

@@ -6,7 +6,7 @@ import { History } from "@claudemesh/client/inbox/History"
 import type { MeshManager } from "@claudemesh/client/MeshManager"
 import { Server } from "@modelcontextprotocol/sdk/server/index.js"
 import { CallToolRequestSchema, ListToolsRequestSchema } from "@modelcontextprotocol/sdk/types.js"
-import { Deferred, Effect, Fiber } from "effect"
+import { type Crypto, Deferred, Effect, Fiber } from "effect"
 import manifest from "../../package.json" with { type: "json" }
 import { clamped } from "./Fit.ts"
 import { HostPipe } from "./HostPipe.ts"
@@ -25,6 +25,7 @@ import { setStatus } from "./tools/setStatus.ts"
 import { setSummary } from "./tools/setSummary.ts"
 import { failure, type Tool, type ToolCall, type ToolResult } from "./Tool.ts"
 import type { RequestId } from "./Unconfirmed.ts"
+import { newBoundary } from "./WrapUntrusted.ts"
 
 export const tools: ReadonlyArray<Tool> = [
   sendMessage,
@@ -49,6 +50,7 @@ const instructions = [
 export const serveMcp = Effect.fnUntraced(function* ({ now }: Joined) {
   const run = Effect.runForkWith(yield* Effect.context<never>())
   const history = yield* History
+  const boundary = Effect.provide(newBoundary, yield* Effect.context<Crypto.Crypto>())
   const calls = new Map<RequestId, Fiber.Fiber<ToolResult>>()
   const listeners = new Set<() => void>()
   const ending = yield* Deferred.make<ToolResult>()
@@ -88,7 +90,7 @@ export const serveMcp = Effect.fnUntraced(function* ({ now }: Joined) {
     const call = now.pipe(
       Effect.map((manager): ToolCall => {
         clients = manager.all
-        return { manager, reading, history, requestId, hostGone: Deferred.await(hostGone) }
+        return { manager, reading, history, requestId, newBoundary: boundary, hostGone: Deferred.await(hostGone) }
       }),
       Effect.mapError((error) => failure(error.message)),
     )

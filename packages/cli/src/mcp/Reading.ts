@@ -9,7 +9,7 @@ import { MemberStanding } from "@claudemesh/client/trust/MemberStanding"
 import { type Crypto, Effect, Exit, Semaphore } from "effect"
 import { confirmMillis, messagesCharactersMax } from "./Limits.ts"
 import { type Leased, type Piece, type RequestId, Unconfirmed } from "./Unconfirmed.ts"
-import { bodiesOf, wrapped } from "./WrapUntrusted.ts"
+import { bodiesOf, newBoundary, someBoundary, wrapped } from "./WrapUntrusted.ts"
 
 /** The inboxes of the joined meshes. */
 export interface Inboxes {
@@ -31,13 +31,20 @@ export interface Host {
 
 export interface Given {
   readonly texts: ReadonlyArray<string>
+  /** Of the tags that they are between, and of no other answer's. */
+  readonly boundary: string
   /** Undefined where there is nothing to confirm. */
   readonly cursor: string | undefined
 }
 
 export interface Reading {
-  /** The next messages, oldest first, as the answer to this request. */
-  readonly next: (inboxes: Inboxes, requestId: RequestId, max: number) => Effect.Effect<Given>
+  /** The next messages, oldest first, as the answer to this request. `only`: no others are leased or given. */
+  readonly next: (
+    inboxes: Inboxes,
+    requestId: RequestId,
+    max: number,
+    only?: (message: HeldMessage) => boolean,
+  ) => Effect.Effect<Given>
   /** By the agent's own word. False: this process gave no answer with this cursor. */
   readonly confirm: (cursor: string) => Effect.Effect<boolean>
   /** Leased, and not, or not wholly, given yet. */
@@ -79,9 +86,15 @@ export const makeReading = Effect.fnUntraced(function* (host: Host) {
       ),
     )
 
-  const leaseMore = Effect.fnUntraced(function* (inboxes: Inboxes, max: number) {
+  const unread = (only: (message: HeldMessage) => boolean) => unconfirmed.unread.filter(({ message }) => only(message))
+
+  const leaseMore = Effect.fnUntraced(function* (
+    inboxes: Inboxes,
+    max: number,
+    only: (message: HeldMessage) => boolean,
+  ) {
     for (let tries = 0; tries < leasesMax; tries += 1) {
-      const chosen = choose(unconfirmed.unread, yield* inboxes.waiting, max)
+      const chosen = choose(unread(only), (yield* inboxes.waiting).filter(only), max)
       if (chosen.length === 0) return
       yield* inboxes.lease(chosen, (lease) => {
         if (lease.messages.length > 0) unconfirmed.hold(lease)
@@ -89,15 +102,15 @@ export const makeReading = Effect.fnUntraced(function* (host: Host) {
     }
   })
 
-  const next: Reading["next"] = (inboxes, requestId, max) =>
-    leaseMore(inboxes, max).pipe(
-      Effect.andThen(randomHex(cursorBytes)),
-      Effect.map((cursor): Given => {
-        const fitting = fit(unconfirmed.unread, max)
-        if (fitting.length === 0) return { texts: [], cursor: undefined }
-        const texts = fitting.map(({ text }) => text)
-        unconfirmed.answer(requestId, cursor, fitting.length)
-        return { texts, cursor }
+  const next: Reading["next"] = (inboxes, requestId, max, only = () => true) =>
+    leaseMore(inboxes, max, only).pipe(
+      Effect.andThen(Effect.all([randomHex(cursorBytes), newBoundary])),
+      Effect.map(([cursor, boundary]): Given => {
+        const fitting = fit(unread(only), max)
+        if (fitting.length === 0) return { texts: [], cursor: undefined, boundary }
+        const texts = fitting.map(({ text }) => text(boundary))
+        unconfirmed.answer(requestId, cursor, fitting)
+        return { texts, cursor, boundary }
       }),
       Effect.onExit((exit) => (Exit.isFailure(exit) ? release(unconfirmed.untouched()) : Effect.void)),
       Semaphore.withPermit(alone),
@@ -127,9 +140,12 @@ export const makeReading = Effect.fnUntraced(function* (host: Host) {
 /** As many as fit, from the first. The first always does: no part is longer than an answer. */
 const fit = (pieces: ReadonlyArray<Piece>, max: number): ReadonlyArray<Piece> => {
   let left = messagesCharactersMax
-  const end = pieces.findIndex(({ text }, index) => (left -= text.length + separator.length) < 0 || index >= max)
+  const end = pieces.findIndex((piece, index) => (left -= lengthOf(piece) + separator.length) < 0 || index >= max)
   return end === -1 ? pieces : pieces.slice(0, end)
 }
+
+/** All boundaries are of one length. */
+const lengthOf = ({ text }: Piece): number => text(someBoundary).length
 
 /** Between the messages of an answer. */
 export const separator = "\n\n"
@@ -140,7 +156,7 @@ const nameCharacters = 64
 /** The oldest that fit beside what is leased already. Nothing is leased that is not about to be shown. */
 const choose = (unread: ReadonlyArray<Piece>, waiting: ReadonlyArray<HeldMessage>, max: number) => {
   let left = messagesCharactersMax
-  for (const { text } of unread) left -= text.length + separator.length
+  for (const piece of unread) left -= lengthOf(piece) + separator.length
   let room = max - unread.length
   const chosen: Array<HeldMessage> = []
   for (const message of oldestFirst(waiting)) {
@@ -159,5 +175,6 @@ const notAsked = MemberStanding.Uncertified({ doubt: "not_asked" })
 /** Of a message in parts: more than fits, since nothing comes in the same answer as its first part. */
 const sizeOf = (message: HeldMessage): number => {
   const shown = { ...message, sender: { name: undefined, standing: notAsked } }
-  return bodiesOf(shown).reduce((sum, body) => sum + wrapped(shown, body).length, nameCharacters + separator.length)
+  const extra = nameCharacters + separator.length
+  return bodiesOf(shown).reduce((sum, body) => sum + wrapped(shown, body, someBoundary).length, extra)
 }

@@ -22,6 +22,8 @@ export interface ToolCall {
   readonly reading: Reading
   readonly history: Pick<typeof History.Service, "find">
   readonly requestId: RequestId
+  /** Of the tags of this answer, where a tool wraps something itself. */
+  readonly newBoundary: Effect.Effect<string>
   /** Until the host has gone: what takes longer says now how far it has come. */
   readonly hostGone: Effect.Effect<void>
 }

@@ -19,7 +19,8 @@ export interface Leased<Work> {
 /** A part of a message that may be in the next answer. */
 export interface Piece {
   readonly message: InboxMessage
-  readonly text: string
+  /** Between the tags of an answer. */
+  readonly text: (boundary: string) => string
 }
 
 interface Part extends Piece {
@@ -70,9 +71,9 @@ export class Unconfirmed<Work> {
     return [...new Set(this.#unread.map(({ message }) => message))]
   }
 
-  /** The first so many unread pieces are in the answer to this request. */
-  answer(requestId: RequestId, cursor: string, count: number): void {
-    const parts = this.#unread.slice(0, count)
+  /** These unread pieces are in the answer to this request. */
+  answer(requestId: RequestId, cursor: string, pieces: ReadonlyArray<Piece>): void {
+    const parts = this.#unread.filter((part) => pieces.includes(part))
     for (const part of parts) part.state = "answered"
     this.#answers = [...this.#answers, { requestId, cursor, parts, written: false, cancelled: false }]
   }
@@ -143,12 +144,15 @@ const partition = <A>(all: ReadonlyArray<A>, fits: (one: A) => boolean) =>
   [all.filter(fits), all.filter((one) => !fits(one))] as const
 
 const partsOf = (message: InboxMessage): ReadonlyArray<Part> =>
-  bodiesOf(message).map((body, index, { length }) => ({
-    message,
-    state: "unread",
-    written: false,
-    get text() {
-      const redelivered = message.redelivered || this.written
-      return wrapped({ ...message, redelivered }, body, { number: index + 1, of: length })
-    },
-  }))
+  bodiesOf(message).map((body, index, { length }) => {
+    const part: Part = {
+      message,
+      state: "unread",
+      written: false,
+      text: (boundary) => {
+        const redelivered = message.redelivered || part.written
+        return wrapped({ ...message, redelivered }, body, boundary, { number: index + 1, of: length })
+      },
+    }
+    return part
+  })

@@ -7,7 +7,11 @@ import { answerCharactersMax, confirmMillis, messagesCharactersMax } from "../..
 import { type Inboxes, makeReading } from "../../src/mcp/Reading.ts"
 import { numbered } from "../support/Messages.ts"
 
-const crypto = Crypto.make({ randomBytes: (size) => new Uint8Array(size).fill(7), digest: () => Effect.die("unused") })
+let drawn = 0
+const crypto = Crypto.make({
+  randomBytes: (size) => new Uint8Array(size).fill((drawn += 1)),
+  digest: () => Effect.die("unused"),
+})
 
 /** Inboxes of which it is noted what became of each message. */
 const inboxesWith = (...messages: ReadonlyArray<InboxMessage>) => {
@@ -215,6 +219,41 @@ describe("an answer with messages", () => {
           assert.strictEqual(became(3), id < 4 ? "waiting" : "leased")
         }
         assert.deepStrictEqual(answers, [["whole"], ["1 of 3"], ["2 of 3"], ["3 of 3", "whole"]])
+      }),
+    ),
+  )
+
+  it.effect("is between tags that are of this answer alone, also where it is shown again", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { answered, reading } = yield* started
+        const { inboxes } = inboxesWith(numbered(1), numbered(2))
+        const one = yield* reading.next(inboxes, 1, 100)
+        for (const text of one.texts) assert.isTrue(text.startsWith(`<peer-message-${one.boundary} `))
+        yield* answered(1)
+        yield* reading.cancelled(1)
+        const again = yield* reading.next(inboxes, 2, 100)
+        assert.notStrictEqual(again.boundary, one.boundary)
+        assert.lengthOf(again.texts, 2)
+        for (const text of again.texts) assert.notInclude(text, one.boundary)
+      }),
+    ),
+  )
+
+  it.effect("holds nothing but what was asked for, and leases nothing else for it", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { answered, reading } = yield* started
+        const { became, inboxes } = inboxesWith(numbered(1), numbered(2), numbered(3))
+        yield* reading.next(inboxes, 1, 1)
+        yield* answered(1)
+        yield* reading.cancelled(1)
+        const { cursor = "", texts } = yield* reading.next(inboxes, 2, 100, ({ arrival }) => arrival === 3)
+        assert.lengthOf(texts, 1)
+        assert.include(texts[0], "\ntext 3\n")
+        yield* answered(2)
+        yield* reading.confirm(cursor)
+        assert.deepStrictEqual([became(1), became(2), became(3)], ["leased", "waiting", "committed"])
       }),
     ),
   )

@@ -108,7 +108,7 @@ describe.concurrent("groups", () => {
           const shown = await bob.callUntil("check_messages", (answer) => messagesOf(answer).length > 0)
           assert.match(
             shown.text,
-            /<peer-message mesh="red" from="carol" .*to="#builds" member="certified" authenticated="yes"/,
+            /<peer-message-[0-9a-f]{16} mesh="red" from="carol" .*to="#builds" member="certified" authenticated="yes"/,
           )
           await bob.call("leave_channel", { channel: "builds" })
           assert.match((await says(alice, "#builds", "without bob")).text, /^Delivered to: carol\. /)

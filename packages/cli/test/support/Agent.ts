@@ -18,11 +18,18 @@ export interface Shown {
   readonly label: Readonly<Record<string, string | undefined>>
 }
 
-export const messagesOf = ({ text }: Answer): ReadonlyArray<Shown> =>
-  [...text.matchAll(/<peer-message ([^\n]*)>\n([\s\S]*?)\n<\/peer-message>/g)].map(([, label = "", body = ""]) => ({
-    text: body,
-    label: Object.fromEntries([...label.matchAll(/(\w+)="([^"]*)"/g)].map(([, name = "", value]) => [name, value])),
-  }))
+/** The tags of an answer, which it says before any word of a peer. */
+export const tagIn = ({ text }: Pick<Answer, "text">): string =>
+  /^[^\n]*<(peer-message-[0-9a-f]{16}) …>/m.exec(text)?.[1] ?? "no messages"
+
+export const messagesOf = (answer: Answer): ReadonlyArray<Shown> =>
+  [...answer.text.split(`\n</${tagIn(answer)}>`).slice(0, -1)].map((before) => {
+    const [, label = "", body = ""] = new RegExp(`<${tagIn(answer)} ([^\\n]*)>\\n([^]*)$`).exec(before) ?? []
+    return {
+      text: body,
+      label: Object.fromEntries([...label.matchAll(/(\w+)="([^"]*)"/g)].map(([, name = "", value]) => [name, value])),
+    }
+  })
 
 export const textsOf = (answer: Answer): ReadonlyArray<string> => messagesOf(answer).map(({ text }) => text)
 
