@@ -140,7 +140,10 @@ export const makeReading = Effect.fnUntraced(function* (host: Host) {
 /** As many as fit, from the first. The first always does: no part is longer than an answer. */
 const fit = (pieces: ReadonlyArray<Piece>, max: number): ReadonlyArray<Piece> => {
   let left = messagesCharactersMax
-  const end = pieces.findIndex((piece, index) => (left -= lengthOf(piece) + separator.length) < 0 || index >= max)
+  const end = pieces.findIndex((piece, index) => {
+    left -= lengthOf(piece) + (index === 0 ? 0 : separator.length)
+    return index > 0 && (left < 0 || index >= max)
+  })
   return end === -1 ? pieces : pieces.slice(0, end)
 }
 

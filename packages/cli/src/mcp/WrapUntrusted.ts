@@ -69,7 +69,9 @@ export type Wrapped = Omit<InboxMessage, "arrival" | "meshId">
 export const bodiesOf = (message: Wrapped): ReadonlyArray<string> => {
   const { content } = message
   const body = content._tag === "Opened" ? visible(content.text).text : `[not shown: ${whyNotShown(content)}]`
-  return wrapped(message, body, someBoundary).length <= messagesCharactersMax ? [body] : split(body, partCharactersMax)
+  // It may come again, and is in as many parts then.
+  const longest = wrapped({ ...message, redelivered: true }, body, someBoundary).length
+  return longest <= messagesCharactersMax ? [body] : split(body, partCharactersMax)
 }
 
 export interface Part {

@@ -5,6 +5,7 @@ import { Crypto, Deferred, Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { answerCharactersMax, confirmMillis, messagesCharactersMax } from "../../src/mcp/Limits.ts"
 import { type Inboxes, makeReading } from "../../src/mcp/Reading.ts"
+import { wrapped } from "../../src/mcp/WrapUntrusted.ts"
 import { numbered } from "../support/Messages.ts"
 
 let drawn = 0
@@ -256,6 +257,34 @@ describe("an answer with messages", () => {
         assert.deepStrictEqual([became(1), became(2), became(3)], ["leased", "waiting", "committed"])
       }),
     ),
+  )
+
+  it.effect(
+    "holds a message of any length, also one that is shown again, and what comes behind it is not kept back",
+    () =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const around = messagesCharactersMax - wrapped(numbered(1, ""), "", "0".repeat(16)).length
+          for (let length = around - 60; length <= around + 60; length += 1) {
+            const { answered, reading } = yield* started
+            const { became, inboxes } = inboxesWith(numbered(1, `${"x".repeat(length)}\u0000`), numbered(2))
+            let id = 0
+            const shown = Effect.fnUntraced(function* () {
+              const { cursor = "", texts } = yield* reading.next(inboxes, (id += 1), 100)
+              assert.isAbove(texts.length, 0, `of ${length} characters`)
+              assert.isAtMost(texts.join("\n\n").length, messagesCharactersMax)
+              yield* answered(id)
+              return cursor
+            })
+            yield* shown()
+            yield* reading.cancelled(id)
+            for (let answers = 0; answers < 3 && became(2) !== "committed"; answers += 1) {
+              yield* reading.confirm(yield* shown())
+            }
+            assert.deepStrictEqual([became(1), became(2)], ["committed", "committed"])
+          }
+        }),
+      ),
   )
 
   it.effect("is given to one of two calls that come at once", () =>
