@@ -394,6 +394,19 @@ describe("what is recalled", () => {
     assert.deepStrictEqual([asks.pushed, idle.pushed], [ids.slice(0, 1), ids.slice(0, 3)])
   })
 
+  it("makes room for what waits for that session alone, too (I9)", () => {
+    const story = new MeshStory()
+    const sender = story.attach(alice)
+    const idle = story.attach(bob, { session: "idle", maxInFlight: 1 })
+    const first = sendMany(story, sender, ["m1"])
+    const own = sendMany(story, sender, ["m2"], {}, `${bob.publicKey}/idle`)
+    story.settle()
+    assert.deepStrictEqual(idle.pushed, first)
+    const asks = story.attach(bob, { session: "asks" })
+    answerTo(story, asks)
+    assert.deepStrictEqual([asks.pushed, idle.pushed], [first, [...first, ...own]])
+  })
+
   it("was consumed if its first session acked it before, though that is not written yet (I8)", () => {
     const { asks, idle, ids, story } = buffered(["m1", "m2"])
     story.ack(idle, ...ids.slice(0, 1))

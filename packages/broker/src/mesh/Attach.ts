@@ -197,8 +197,8 @@ export const sessionRecorded = (
   const connection = state.connections.get(peer)
   if (connection === undefined) return
   connection.ready = true
-  recall(connection, effects)
-  for (const inbox of inboxesOf(connection)) pump(state, inbox, nowMillis, effects)
+  const left = recall(connection, effects)
+  for (const inbox of [connection, ...left].flatMap(inboxesOf)) pump(state, inbox, nowMillis, effects)
   settlePull(state, connection, effects)
 }
 

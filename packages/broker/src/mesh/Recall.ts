@@ -20,10 +20,10 @@ interface Held {
 export const isRecallable = ({ session }: Connection, { inbox, lease, sentBy }: InFlight): boolean =>
   inbox === session.member.inbox && lease === undefined && sentBy !== session.sessionId
 
-/** The caller pumps. */
-export const recall = (connection: Connection, effects: Array<Effects>): void => {
+/** Gives the connections whose windows have room now. The caller pumps, also what waits for these alone. */
+export const recall = (connection: Connection, effects: Array<Effects>): ReadonlyArray<Connection> => {
   const { pull, session } = connection
-  if (pull === undefined) return
+  if (pull === undefined) return []
   const recalled = new Map<Connection, Array<MessageId>>()
   const take = ({ connection: from, messageId }: Held): void => {
     takeBack(from, messageId)
@@ -58,6 +58,7 @@ export const recall = (connection: Connection, effects: Array<Effects>): void =>
   for (const [{ peer }, messageIds] of recalled) {
     effects.push(Effects.Send({ peer, frame: { type: "recalled", messageIds } }))
   }
+  return [...recalled.keys()]
 }
 
 const elsewhere = (connection: Connection, priority: Priority): ReadonlyArray<Held> =>

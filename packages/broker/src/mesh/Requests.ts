@@ -67,8 +67,8 @@ const pull = (
   }
   connection.pull = { id: frame.id, budget: Math.min(frame.max ?? connection.windowMax, connection.windowMax) }
   // Before it is ready nothing can be pushed to it: then it is recalled later.
-  if (connection.ready) recall(connection, effects)
-  for (const inbox of inboxesOf(connection)) pump(state, inbox, nowMillis, effects)
+  const left = connection.ready ? recall(connection, effects) : []
+  for (const inbox of [connection, ...left].flatMap(inboxesOf)) pump(state, inbox, nowMillis, effects)
   settlePull(state, connection, effects)
 }
 
