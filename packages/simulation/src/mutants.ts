@@ -403,6 +403,13 @@ const mutants: ReadonlyArray<Mutant> = [
     from: 1_150,
   },
   {
+    name: "what waits for a session alone is not pushed once its window has room",
+    file: `${broker}/mesh/Requests.ts`,
+    find: "[connection, ...left].flatMap(inboxesOf)",
+    put: "[connection, ...left.slice(left.length)].flatMap(inboxesOf)",
+    from: 850,
+  },
+  {
     name: "what has expired is said to wait in another session",
     file: `${broker}/mesh/Remaining.ts`,
     find: "flight.expiresAtMillis > nowMillis &&",
