@@ -87,8 +87,8 @@ export const startHost = Effect.fnUntraced(function* (options: {
   const say = (happens: () => void): void =>
     process.gate.through(() => {
       if (!process.isAlive()) return
-      listeners.forEach((listener) => listener())
       happens()
+      listeners.forEach((listener) => listener())
     })
 
   const write = (characters: number, read: () => void, left: () => void): void => {

@@ -30,6 +30,7 @@ export class HostPipe implements Transport {
   readonly #events: HostEvents
   readonly #lines = new RequestLines(requestBytesMax)
   readonly #unanswered = new Set<RequestId>()
+  #ponged: Array<() => void> = []
   readonly #pings = new Map<RequestId, () => void>()
   #pingCount = 0
   #writing = 0
@@ -44,9 +45,9 @@ export class HostPipe implements Transport {
 
   async start(): Promise<void> {
     const ended = () => this.#ended.resolve()
-    this.#input.on("data", (chunk: Uint8Array) => this.#lines.read(chunk).forEach((line) => this.#take(line)))
+    this.#input.on("data", (chunk: Uint8Array) => this.#takeAll(this.#lines.read(chunk)))
     this.#input.once("end", () => {
-      this.#lines.end().forEach((line) => this.#take(line))
+      this.#takeAll(this.#lines.end())
       ended()
     })
     for (const event of ["close", "error"]) this.#input.once(event, ended)
@@ -89,8 +90,15 @@ export class HostPipe implements Transport {
     this.onclose?.()
   }
 
+  /** A host that was stopped says at once what it had to say meanwhile: that it lives is told behind what it cancels. */
+  #takeAll(lines: ReadonlyArray<RequestLine>): void {
+    for (const line of lines) this.#take(line)
+    const ponged = this.#ponged
+    this.#ponged = []
+    if (lines.length > 0) for (const signOfLife of [...ponged, this.#events.spoke]) signOfLife()
+  }
+
   #take(line: RequestLine): void {
-    this.#events.spoke()
     if (line._tag === "Whole") return this.#receive(line.text)
     const mebibytes = requestBytesMax / 1_048_576
     this.#refuse(line.id, `The request is larger than ${mebibytes} MiB. Nothing was done. Send less at a time.`)
@@ -110,7 +118,8 @@ export class HostPipe implements Transport {
       const ponged = this.#pings.get(message.id)
       if (ponged !== undefined) {
         this.#pings.delete(message.id)
-        return ponged()
+        this.#ponged.push(ponged)
+        return
       }
     }
     if ("method" in message && message.method === "notifications/cancelled") this.#cancel(message.params?.["requestId"])

@@ -6,7 +6,7 @@ import { HostPipe } from "../../src/mcp/HostPipe.ts"
 import { requestBytesMax } from "../../src/mcp/Limits.ts"
 
 /** A host that takes what is written when the test says so. */
-const pipe = () => {
+const pipe = (spoke: () => void = () => undefined) => {
   const input = new PassThrough()
   const written: Array<JSONRPCMessage> = []
   const taking: Array<(error?: Error) => void> = []
@@ -21,7 +21,7 @@ const pipe = () => {
     leaving: (id) => events.push(`leaving ${id}`),
     left: (id) => events.push(`left ${id}`),
     cancelled: (id) => events.push(`cancelled ${id}`),
-    spoke: () => undefined,
+    spoke: () => spoke(),
   })
   const received: Array<JSONRPCMessage> = []
   host.onmessage = (message) => void received.push(message)
@@ -62,6 +62,21 @@ describe("the pipes to a host", () => {
     input.write(line({ jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: 1 } }))
     await soon()
     assert.deepStrictEqual(events, ["leaving 1", "left 1", "cancelled 1"])
+  })
+
+  it("tell that the host lives behind what it cancels in the same breath: it may have been stopped for long", async () => {
+    const { events, host, input, take } = pipe(() => events.push("spoke"))
+    await host.start()
+    host.ping(() => events.push("pong"))
+    const sent = host.send(answer(1))
+    take()
+    await soon()
+    take()
+    await sent
+    const cancels = { jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: 1 } }
+    input.write(line(answer("claudemesh-ping-1")) + line(request(2)) + line(cancels))
+    await soon()
+    assert.deepStrictEqual(events, ["leaving 1", "left 1", "cancelled 1", "pong", "spoke"])
   })
 
   it("know when all that was read is answered, and that has left", async () => {
