@@ -29,6 +29,19 @@ export interface BrokerLimits {
   readonly oversizedFrameFactor: number
   /** How long a lost v2 connection's session is expected back, and is live all the while. */
   readonly sessionLeaseMillis: number
+  /** Changes of the roster within so long are told together. */
+  readonly presenceWindowMillis: number
+  /** Changes that one `presence` tells; more are told by several. */
+  readonly presenceChangesMax: number
+  /** A connection that has more unread than this is told later, and what changes meanwhile is merged. */
+  readonly presenceUnreadBytesMax: number
+  /** And so often it is looked whether it has read. */
+  readonly presenceRetryMillis: number
+  /** Sessions whose changes are remembered for it; beyond it the whole list is sent. */
+  readonly presenceBehindMax: number
+  /** How long a hook's report waits for its session's hello, and how many of a mesh do. The oldest makes room. */
+  readonly earlyReportMillis: number
+  readonly earlyReportsMax: number
   /** Channels one session may be in. */
   readonly channelsPerSessionMax: number
   /** Messages waiting in one inbox, in flight or not. */
@@ -72,6 +85,11 @@ export interface BrokerLimits {
   readonly requestsPerAddressBurst: number
   readonly requestsPerKeyPerSecond: number
   readonly requestsPerKeyBurst: number
+  /** Reports of hooks: from one address, and signed by one key. */
+  readonly hooksPerAddressPerSecond: number
+  readonly hooksPerAddressBurst: number
+  readonly hooksPerKeyPerSecond: number
+  readonly hooksPerKeyBurst: number
   /** Addresses or keys whose rate is remembered, for each of the rates. The one that was quiet longest makes room. */
   readonly rateKeysMax: number
   /** How long a message waits for its recipient, unless it asks for less. */
@@ -109,6 +127,13 @@ export const brokerLimits: BrokerLimits = {
   instanceSilentMillis: 45_000,
   oversizedFrameFactor: 4,
   sessionLeaseMillis: 90_000,
+  presenceWindowMillis: 200,
+  presenceChangesMax: 256,
+  presenceUnreadBytesMax: 65_536,
+  presenceRetryMillis: 1_000,
+  presenceBehindMax: 256,
+  earlyReportMillis: 10_000,
+  earlyReportsMax: 256,
   channelsPerSessionMax: 64,
   backlogMessagesMax: 10_000,
   backlogCharactersMax: 67_108_864,
@@ -134,6 +159,10 @@ export const brokerLimits: BrokerLimits = {
   requestsPerAddressBurst: 100,
   requestsPerKeyPerSecond: 5,
   requestsPerKeyBurst: 50,
+  hooksPerAddressPerSecond: 100,
+  hooksPerAddressBurst: 500,
+  hooksPerKeyPerSecond: 20,
+  hooksPerKeyBurst: 200,
   rateKeysMax: 10_000,
   messageTtlMillis: 7 * dayMillis,
   messageRowMillis: 8 * dayMillis,

@@ -194,7 +194,9 @@ describe("who joins", () => {
     story.ask(joining(erin))
     assert.deepStrictEqual(there.of("members_changed"), [])
     story.commit()
-    assert.deepStrictEqual(there.of("members_changed"), [{ type: "members_changed" }])
+    const { displayName, memberId, publicKey: pubkey } = story.record(erin)
+    const member = { memberId, pubkey, displayName }
+    assert.deepStrictEqual(there.of("members_changed"), [{ type: "members_changed", member }])
     // The same again is no news, and what is refused is none.
     story.joins(erin)
     story.joins(mallory, mallory)

@@ -23,6 +23,7 @@ import {
   settled,
   type Store,
   story,
+  told,
 } from "./support/ActorStory.ts"
 import { alice, bob, carol, meshId, meshRecord, Peer } from "./support/MeshStory.ts"
 import { acceptOf, messageOf } from "./support/Stores.ts"
@@ -71,12 +72,14 @@ describe("a mesh", () => {
         const mesh = yield* enter
         const [sender, recipient] = [yield* attach(mesh, alice), yield* attach(mesh, bob)]
         const working = Command.Request({ peer: recipient.handle, frame: { type: "set_status", status: "working" } })
+        yield* told
         yield* mesh.offer(working)
-        yield* settled
-        yield* pass(30_000)
+        yield* told
+        yield* pass(29_800)
         yield* mesh.offer(working)
         yield* send(mesh, sender, bob.publicKey, "m1")
-        yield* pass(30_000)
+        yield* told
+        yield* pass(29_800)
         yield* pass(29_999)
         assert.deepStrictEqual(recipient.pushed, [])
         yield* pass(1)
@@ -94,7 +97,8 @@ describe("a mesh", () => {
         yield* send(mesh, sender, bob.publicKey, "m1")
         const recipient = yield* attach(mesh, bob)
         assert.deepStrictEqual(recipient.pushed, [])
-        yield* pass(1_000)
+        yield* told
+        yield* pass(800)
         yield* pass(1_000)
         assert.strictEqual(failures, 0)
         assert.deepStrictEqual(recipient.pushed, idsOf(sender, "m1"))

@@ -8,18 +8,18 @@ import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import type { Revocation } from "@claudemesh/domain/trust/Revocation"
 import type { BrokerFrame, Channel } from "@claudemesh/domain/wire/BrokerFrame"
 import type { InviteState } from "@claudemesh/domain/wire/HttpApi"
-import { type Crypto, type Duration, Effect, SubscriptionRef } from "effect"
+import { type Crypto, type Duration, Effect, Latch, Random, type Stream, SubscriptionRef } from "effect"
 import { clockNotice } from "./connection/BrokerClock.ts"
 import { type BrokerLog, makeBrokerLog } from "./connection/BrokerLog.ts"
 import { type ConnectionLoop, type ConnectionUse, makeConnectionLoop } from "./connection/ConnectionLoop.ts"
 import { ClientStopped, type ConnectionState, type NotConnected } from "./connection/ConnectionState.ts"
-import type { ConnectionLost, Identity } from "./connection/Handshake.ts"
+import { type ConnectionLost, type Identity, wantsPresence } from "./connection/Handshake.ts"
 import type { Reply, Request, RequestError, SettlingFrame } from "./connection/Requests.ts"
 import { makeReceiving, type Receiving } from "./inbox/Receiving.ts"
 import { type PublicMembership, withoutSecrets } from "./keys/Membership.ts"
 import { randomHex } from "./keys/RandomBytes.ts"
 import type { Sodium } from "./keys/Sodium.ts"
-import { endTimeoutMillis } from "./Limits.ts"
+import { endTimeoutMillis, resealSpreadMillis } from "./Limits.ts"
 import { adoptions } from "./outbox/Adoption.ts"
 import { makeOutbox, type Outbox } from "./outbox/Outbox.ts"
 import { makeSending, type Sending } from "./outbox/Sending.ts"
@@ -28,7 +28,7 @@ import { tooLate } from "./outbox/TooLate.ts"
 import type { MemberView, PeerView } from "./roster/Roster.ts"
 import { judgeInvites, type InviteView } from "./roster/Invites.ts"
 import { type ResolveError, type Resolved, resolveMember } from "./roster/ResolveMember.ts"
-import { makeRosterKeeper, type RosterKeeper } from "./roster/RosterKeeper.ts"
+import { makeRosterKeeper, type PresenceEvent, type RosterKeeper } from "./roster/RosterKeeper.ts"
 import type { SummaryTooLong } from "./seal/SealProfile.ts"
 import type { TooManyReaders } from "./seal/SealToMany.ts"
 import { makeOwnSession, type OwnSession } from "./session/OwnSession.ts"
@@ -57,7 +57,10 @@ export interface BrokerClient
   readonly clockNotice: Effect.Effect<string | undefined>
   /** All members that are known here, and whom else the broker lists; what we hold of each. */
   readonly roster: Effect.Effect<ReadonlyArray<MemberView>, RequestError>
+  /** The sessions that are there. A session that is a peer itself is told of them, and asks nobody. */
   readonly peers: Effect.Effect<ReadonlyArray<PeerView>, RequestError>
+  /** Who joins, leaves and changes from now on, for a client whose connections ask to be told (`Identity.presence`). */
+  readonly presence: Stream.Stream<PresenceEvent>
   /** Who is meant by a name, a key or its beginning: by what is certified, and never by what the broker says. */
   readonly resolve: (who: string) => Effect.Effect<Resolved, ResolveError | RequestError>
   /** What the broker lists of invites, and what is known here without it. */
@@ -104,8 +107,15 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
     membership,
     ask: (keys, after) => loop.ask((id): Request => ({ type: "get_trust", keys, after, id }), "trust"),
   })
-  const roster = yield* makeRosterKeeper({ membership, loop, trust })
-  const session = makeOwnSession({ identity: options, loop, trust, roster: bestOf(roster, trust) })
+  const roster = yield* makeRosterKeeper({ membership, loop, trust, isSubscribed: wantsPresence(options) })
+  const session = makeOwnSession({
+    identity: options,
+    loop,
+    trust,
+    roster: bestOf(roster, trust),
+    addsKeys: roster.isTold,
+  })
+  const newReaders = Latch.makeUnsafe()
   const of = { meshId, member: pubkey }
   const sender = yield* randomHex(8)
   const outbox = yield* makeOutbox({ of, slug, sender, tooLate: tooLate(loop.clock) })
@@ -127,23 +137,34 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
     Effect.andThen(session.restore),
     Effect.provide(context),
   )
+  /** All sessions of the mesh hear of a new member in the same moment. */
+  const sealAgain = Effect.gen(function* () {
+    while (true) {
+      yield* newReaders.await
+      yield* Effect.sleep(yield* Random.nextIntBetween(0, resealSpreadMillis))
+      newReaders.closeUnsafe()
+      yield* session.sealToNewReaders
+    }
+  }).pipe(Effect.provide(context))
   const use: ConnectionUse = {
     prepare: Effect.andThen(trust.load, receiving.open),
     begin: Effect.andThen(
       Effect.sync(() => {
         trust.connected()
-        roster.maybeBehind()
+        roster.connected()
       }),
       Effect.ignore(receiving.open),
     ),
-    receive: handler({ log, loop, outbox, receiving, roster, trust }),
+    receive: handler({ log, loop, outbox, receiving, roster, trust, newReaders }),
     during: Effect.gen(function* () {
       yield* Effect.forkScoped(supervised(slug, "restoring what this session said", restore))
+      yield* Effect.forkScoped(supervised(slug, "sealing the profile to who joined", sealAgain))
       yield* Effect.forkScoped(supervised(slug, "keeping trust up to date", trust.keep))
       yield* Effect.forkScoped(supervised(slug, "taking over messages", adopting))
       return yield* outbox.run({ send: (frame) => loop.send(frame), sessionId: loop.sessionId() })
     }),
     lost: () => {
+      roster.lost()
       session.lost()
       receiving.lost()
     },
@@ -197,6 +218,7 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
     clockNotice: Effect.sync(() => clockNotice(loop.clock.skewMillis)),
     roster: Effect.andThen(trust.recall, roster.members),
     peers: Effect.andThen(trust.recall, roster.peers),
+    presence: roster.presence,
     resolve: (who) =>
       trust.recall.pipe(
         Effect.andThen(roster.refresh),
@@ -240,9 +262,10 @@ const handler =
     readonly roster: RosterKeeper
     readonly trust: TrustSync
     readonly loop: ConnectionLoop
+    readonly newReaders: Latch.Latch
   }) =>
   (frame: BrokerFrame): Effect.Effect<void, ConnectionLost> => {
-    const { log, loop, outbox, receiving, roster, trust } = parts
+    const { log, loop, newReaders, outbox, receiving, roster, trust } = parts
     const settle = (reply: SettlingFrame) => loop.live()?.requests.settle(reply) ?? false
     switch (frame.type) {
       case "push":
@@ -259,6 +282,7 @@ const handler =
         return Effect.void
       case "members":
         trust.announced(frame.revocations)
+        roster.toldMembers(frame)
         settle(frame)
         return Effect.void
       case "trust_changed":
@@ -266,15 +290,18 @@ const handler =
         roster.maybeBehind()
         return Effect.void
       case "members_changed":
-        roster.maybeBehind()
+        roster.joined(frame.member)
+        newReaders.openUnsafe()
         return Effect.void
       case "presence":
-        roster.presence(frame)
+        return roster.changed(frame)
+      case "peers":
+        roster.toldPeers(frame)
+        settle(frame)
         return Effect.void
       case "leased":
       case "ok":
       case "pong":
-      case "peers":
       case "message_state":
       case "channels":
       case "trust":

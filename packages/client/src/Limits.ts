@@ -92,6 +92,11 @@ export const unknownKeysMax = 1_000
 /** Members whose word for a revocation is weighed at a time. */
 export const trustGossipMax = 100
 
+/** Sessions of a mesh that are told one by one; a broker that has more is asked when somebody wants to know. */
+export const rosterSessionsMax = 50_000
+/** Who joined can read our profile after this at the latest: the sessions of a mesh do not all seal at once. */
+export const resealSpreadMillis = 5_000
+
 /** Names that a broker may suggest where it refuses a target. */
 export const candidatesMax = 20
 

@@ -4,7 +4,7 @@
  */
 import type { Slug } from "@claudemesh/domain/Ids"
 import type { Status } from "@claudemesh/domain/routing/Status"
-import { type Crypto, Data, Effect, Equal, Exit, Latch, Schema, Scope } from "effect"
+import { Clock, type Crypto, Data, Effect, Equal, Exit, Latch, Schema, Scope } from "effect"
 import { type BrokerClient, makeBrokerClient } from "./BrokerClient.ts"
 import type { Dialer } from "./connection/Dialer.ts"
 import type { Identity } from "./connection/Handshake.ts"
@@ -15,6 +15,7 @@ import type { Membership } from "./keys/Membership.ts"
 import type { Sodium } from "./keys/Sodium.ts"
 import { statusEverywhereTimeoutMillis } from "./Limits.ts"
 import { Line } from "./outbox/Line.ts"
+import type { StatusOptions } from "./session/OwnSession.ts"
 import type { OutboxStore } from "./outbox/OutboxStore.ts"
 import type { KnownMembers } from "./trust/KnownMembers.ts"
 
@@ -63,7 +64,7 @@ export interface MeshManager {
   readonly takeAll: (max?: number) => Effect.Effect<Lease>
   /** Until a message waits in any of them. */
   readonly awaitAvailable: Effect.Effect<void>
-  readonly setStatusEverywhere: (status: Status) => Effect.Effect<ReadonlyArray<StatusOutcome>>
+  readonly setStatusEverywhere: (status: Status, options?: StatusOptions) => Effect.Effect<ReadonlyArray<StatusOutcome>>
 }
 
 /** What each client needs. */
@@ -86,7 +87,7 @@ export const makeMeshManager = Effect.fnUntraced(function* (
   let arrivals = 0
   let running: ReadonlyArray<Running> = []
   /** Said of all meshes, so of one that is joined later, too. */
-  let isDnd = false
+  let dnd: { readonly untilMillis: number | undefined } | undefined
 
   const all = (): ReadonlyArray<BrokerClient> => running.map(({ client }) => client)
 
@@ -96,7 +97,7 @@ export const makeMeshManager = Effect.fnUntraced(function* (
       Scope.provide(scope),
       Effect.provide(context),
     )
-    if (isDnd) yield* Effect.forkIn(Effect.ignore(client.setStatus("dnd")), scope)
+    if (dnd !== undefined) yield* Effect.forkIn(Effect.ignore(sayDnd(client, dnd.untilMillis)), scope)
     return { membership, client, scope }
   })
 
@@ -172,13 +173,17 @@ export const makeMeshManager = Effect.fnUntraced(function* (
       )
     })
 
-  const setStatusEverywhere = (status: Status) =>
-    Effect.suspend(() => {
-      isDnd = status === "dnd"
+  const setStatusEverywhere = (status: Status, options: StatusOptions = {}) =>
+    Effect.flatMap(Clock.currentTimeMillis, (nowMillis) => {
+      const { forSeconds, source = "manual" } = options
+      if (source === "manual") {
+        const untilMillis = forSeconds === undefined ? undefined : nowMillis + forSeconds * 1_000
+        dnd = status === "dnd" ? { untilMillis } : undefined
+      }
       return Effect.forEach(
         all(),
         ({ membership: { slug }, setStatus }) =>
-          setStatus(status).pipe(
+          setStatus(status, options).pipe(
             Effect.as(StatusOutcome.Taken({ slug })),
             Effect.catch((error) => Effect.succeed(StatusOutcome.Failed({ slug, reason: error.message }))),
             Effect.timeoutOrElse({
@@ -213,6 +218,14 @@ export const makeMeshManager = Effect.fnUntraced(function* (
   }
   return manager
 })
+
+/** For what is left of it. */
+const sayDnd = ({ setStatus }: BrokerClient, untilMillis: number | undefined) =>
+  Effect.flatMap(Clock.currentTimeMillis, (nowMillis) => {
+    if (untilMillis === undefined) return setStatus("dnd")
+    const forSeconds = Math.ceil((untilMillis - nowMillis) / 1_000)
+    return forSeconds > 0 ? setStatus("dnd", { forSeconds }) : Effect.void
+  })
 
 const together = (leases: ReadonlyArray<Lease>): Lease => {
   const each = (end: (lease: Lease) => Effect.Effect<void>) => Effect.forEach(leases, end, { discard: true })

@@ -112,6 +112,7 @@ export const startBroker = Effect.fnUntraced(function* (options: BrokerOptions) 
         ),
         isOpen: () => alive && socket.isOpen(),
         saidGoodbye: socket.saidGoodbye,
+        unreadBytes: socket.unreadBytes,
         send: (text) => {
           if (!alive) return
           window.sent(text)

@@ -169,15 +169,20 @@ export class Network {
 
 const serverEnd = (link: Link, down: (deliver: () => void) => void): ServerSocket => {
   let closed = false
+  let unreadBytes = 0
   return {
     number: 0,
+    unreadBytes: () => unreadBytes,
     receive: Queue.take(link.fromClient),
     isOpen: () => link.open && !closed,
     saidGoodbye: () => link.goodbye,
     send: (text) => {
       if (closed) return
+      unreadBytes += text.length
       down(() => {
-        if (!link.deafClient) link.giveClient(text)
+        if (link.deafClient) return
+        unreadBytes -= text.length
+        link.giveClient(text)
       })
     },
     close: (code, reason) => {

@@ -159,6 +159,8 @@ export const runPeerConnection = (
     const peer: PeerHandle = {
       number: socket.number,
       send,
+      tell: (shared) => socket.send(shared.text),
+      unreadBytes: () => socket.unreadBytes(),
       close: (reason) => socket.close(reason),
       heardAtMillis: () => heardAtMillis,
       settled: sendsUnderWay.release(1),

@@ -21,6 +21,8 @@ export interface ServerSocket {
   readonly receive: Effect.Effect<string | OversizedFrame | undefined, Cause.Done>
   /** Hands text to the socket's buffer, at once; a socket whose backlog grows too large is dropped. */
   readonly send: (text: string) => void
+  /** What was handed to it and the other side has not taken yet. */
+  readonly unreadBytes: () => number
   /** `reason`: a code for machines, as v1 clients read it. */
   readonly close: (code: CloseCode, reason?: string) => void
   readonly isOpen: () => boolean

@@ -94,6 +94,10 @@ export class BunSocket implements ServerSocket {
     if (dropped || ws.getBufferedAmount() > this.limits.outboundBacklogBytesMax) ws.terminate()
   }
 
+  unreadBytes(): number {
+    return this.#open ? (this.#ws?.getBufferedAmount() ?? 0) : 0
+  }
+
   close(code: CloseCode, reason?: string): void {
     if (!this.#open) return
     this.#open = false

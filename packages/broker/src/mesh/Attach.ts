@@ -16,7 +16,9 @@ import { type Command, type Completion, Completion as Completions, Effects } fro
 import { type Connection, inboxesOf, type Member, type MeshState, type Session } from "./MeshState.ts"
 import { recall } from "./Recall.ts"
 import { settlePull } from "./Remaining.ts"
-import { detached, dropSessionLease, endSessionLease, expectBack, moveToMember } from "./SessionLease.ts"
+import { touch, watchStatus } from "./Roster.ts"
+import { detached, dropSessionLease, endSessionLease, expectBack, left, moveToMember } from "./SessionLease.ts"
+import { takeEarlyReports } from "./StatusReports.ts"
 import { forget, forgetOldSessions, makeRoom, newSession, placeRefusal } from "./Sessions.ts"
 
 type Attach = Extract<Command, { readonly _tag: "Attach" }>
@@ -159,15 +161,20 @@ const connect = (
     ready: transient,
     lastActiveMillis: nowMillis,
     pull: undefined,
+    wantsPresence: isHelloV2(hello) && hello.presence === true,
+    subscription: undefined,
   }
   session.connection = connection
   // A connection that takes no messages does not end the wait for one that does.
   if (windowMax > 0) dropSessionLease(state, session)
-  if (!isHelloV2(hello)) restoreStatus(state, session, hello, nowMillis)
+  if (!isHelloV2(hello)) restoreStatus(session, hello, nowMillis)
   else {
     session.displayName = hello.displayName ?? session.member.record.displayName
     session.tags = new Set(hello.tags ?? [])
   }
+  takeEarlyReports(state, session, nowMillis)
+  watchStatus(state, session, nowMillis)
+  touch(state, session)
   session.member.connections.add(connection)
   session.member.lastProtocol = protocol
   state.connections.set(peer, connection)
@@ -209,6 +216,7 @@ export const drop = (state: MeshState, connection: Connection, nowMillis: number
   session.member.connections.delete(connection)
   session.connection = undefined
   connection.pull = undefined
+  touch(state, session)
   reclaim(state, connection, effects)
   pump(state, session.member.inbox, nowMillis, effects)
 }
@@ -224,7 +232,8 @@ export const detach = (
   const { session } = connection
   drop(state, connection, nowMillis, effects)
   session.seenAtMillis = nowMillis
-  if (!connection.transient) effects.push(detached(state, session, nowMillis))
+  if (!connection.transient)
+    effects.push(saidGoodbye ? left(state, session, nowMillis) : detached(state, session, nowMillis))
   if (connection.protocol === 1) keepStatus(state, session, nowMillis)
   else if (connection.windowMax > 0 && !connection.transient) {
     if (saidGoodbye) endSessionLease(state, session, effects)

@@ -14,7 +14,9 @@ import { drop } from "./Attach.ts"
 import { Enrolment, EnrolmentAnswer, unknownMesh } from "./Enrolment.ts"
 import { type Command, type Completion, Completion as Completions, Effects } from "./MeshCommand.ts"
 import { Member, type MeshState, type UnderWay } from "./MeshState.ts"
+import { entryOf } from "./Requests.ts"
 import { detached, dropSessionLease } from "./SessionLease.ts"
+import { SharedFrame } from "./SharedFrame.ts"
 
 type Reply = (answer: EnrolmentAnswer) => void
 type Enrol = Extract<Command, { readonly _tag: "Enrol" }>
@@ -257,7 +259,8 @@ export const enrolled = (state: MeshState, completion: Enrolled, nowMillis: numb
         return replyAll(answer, answer)
       }
       const { memberId } = certificate
-      tellAll(state, { type: "members_changed" }, effects)
+      const member = state.members.get(certificate.publicKey)
+      tellAll(state, { type: "members_changed", ...(member && { member: entryOf(member) }) }, effects)
       return replyAll(
         EnrolmentAnswer.Joined({ memberId, created: true }),
         EnrolmentAnswer.Joined({ memberId, created: false }),
@@ -321,8 +324,9 @@ const expelRevoked = (state: MeshState, nowMillis: number, effects: Array<Effect
 }
 
 const tellAll = (state: MeshState, frame: BrokerFrame, effects: Array<Effects>): void => {
+  const shared = new SharedFrame(frame)
   for (const { peer, protocol } of state.connections.values()) {
-    if (protocol === 2) effects.push(Effects.Send({ peer, frame }))
+    if (protocol === 2) effects.push(Effects.Tell({ peer, frame: shared }))
   }
 }
 

@@ -4,7 +4,7 @@
  * other session is expected back.
  */
 import type { HelloV1 } from "@claudemesh/domain/wire/ClientFrame"
-import { type MeshState, type Session, statusOf, wakeBy } from "./MeshState.ts"
+import type { MeshState, Session } from "./MeshState.ts"
 
 export const keepStatus = (state: MeshState, { member, process, reports }: Session, nowMillis: number): void => {
   if (process === undefined || reports.manual === undefined) return
@@ -17,7 +17,7 @@ export const keepStatus = (state: MeshState, { member, process, reports }: Sessi
 }
 
 /** Also of a connection that is still there: the broker may not have heard of its end. */
-export const restoreStatus = (state: MeshState, session: Session, hello: HelloV1, nowMillis: number): void => {
+export const restoreStatus = (session: Session, hello: HelloV1, nowMillis: number): void => {
   const { member } = session
   const process = processOf(hello)
   const before = [...member.connections].findLast(
@@ -26,13 +26,12 @@ export const restoreStatus = (state: MeshState, session: Session, hello: HelloV1
   const left = member.leftStatuses.get(process)
   member.leftStatuses.delete(process)
   session.process = process
+  session.workplace = { cwd: hello.cwd, pid: hello.pid }
   if (left !== undefined && left.untilMillis > nowMillis) session.reports = left.reports
   else if (before !== undefined) {
     session.reports = before.session.reports
     before.session.process = undefined
   }
-  const { untilMillis } = statusOf(state, session, nowMillis)
-  if (untilMillis !== undefined) wakeBy(state, untilMillis)
 }
 
 /** Its session ids begin with the process, too. */

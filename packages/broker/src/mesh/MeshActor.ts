@@ -16,8 +16,8 @@ import { MessageStore, type PageRequest, takesSequence } from "../store/MessageS
 import { Ed25519 } from "../trust/Ed25519.ts"
 import { decide } from "./decide.ts"
 import type { Enrolment, EnrolmentAnswer } from "./Enrolment.ts"
-import { type Attached, Command, Completion, type Effects, type PeerHandle } from "./MeshCommand.ts"
-import { loadState, type LoadedMesh, type MeshRules, type MeshState } from "./MeshState.ts"
+import { type Attached, Command, Completion, type Effects, type PeerHandle, type ReportAnswer } from "./MeshCommand.ts"
+import { loadState, type LoadedMesh, type MeshRules, type MeshState, nextWakeMillis } from "./MeshState.ts"
 import { takeOver } from "./SessionLease.ts"
 
 /** The mesh is being restarted, or the broker stops. */
@@ -38,6 +38,10 @@ export interface MeshActor {
   ) => Effect.Effect<Attached, MeshUnavailable>
   /** Waits for a place in the mailbox, and for the commit. */
   readonly enrol: (enrolment: Enrolment) => Effect.Effect<EnrolmentAnswer, MeshUnavailable>
+  /** Waits for a place in the mailbox, and for the actor to have taken it. */
+  readonly report: (
+    report: Omit<Extract<Command, { readonly _tag: "Report" }>, "_tag" | "reply">,
+  ) => Effect.Effect<ReportAnswer, MeshUnavailable>
   /** Waits for a place in the mailbox only: the answer is a frame. */
   readonly offer: (command: Extract<Command, { readonly _tag: "Send" | "Request" }>) => Effect.Effect<void>
   /** Never waits: there is one for each connection. */
@@ -82,6 +86,9 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
         case "Send":
           effect.peer.send(effect.frame)
           break
+        case "Tell":
+          effect.peer.tell(effect.frame)
+          break
         case "Settle":
           yield* effect.peer.settled
           break
@@ -91,6 +98,9 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
           break
         case "Reply":
           effect.reply(effect.outcome)
+          break
+        case "ReportTaken":
+          effect.reply(effect.answer)
           break
         case "Answer":
           effect.reply(effect.answer)
@@ -222,6 +232,7 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
         return ask<Attached>((reply) => Command.Attach({ proof, peer, presenceId, reply }))
       }),
     enrol: (enrolment) => ask<EnrolmentAnswer>((reply) => Command.Enrol({ enrolment, reply })),
+    report: (report) => ask<ReportAnswer>((reply) => Command.Report({ ...report, reply })),
     offer: admit,
     detach: (peer, saidGoodbye) =>
       Effect.sync(() => {
@@ -233,14 +244,18 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
 })
 
 const isAdmitted = (input: Command | Completion): boolean =>
-  input._tag === "Attach" || input._tag === "Send" || input._tag === "Request" || input._tag === "Enrol"
+  input._tag === "Attach" ||
+  input._tag === "Send" ||
+  input._tag === "Request" ||
+  input._tag === "Enrol" ||
+  input._tag === "Report"
 
 /** Wakes the actor at the time its state asks for. There is one sleeping fiber at most. */
 const makeAlarm = (state: MeshState, ring: () => void) => {
   let setFor: { readonly atMillis: number; readonly fiber: Fiber.Fiber<void> } | undefined
   return {
     arm: Effect.fnUntraced(function* (nowMillis: number) {
-      const { wakeAtMillis } = state
+      const wakeAtMillis = nextWakeMillis(state)
       if (wakeAtMillis === undefined || (setFor !== undefined && setFor.atMillis <= wakeAtMillis)) return
       if (setFor !== undefined) yield* Fiber.interrupt(setFor.fiber)
       const sleep = Effect.sleep(Math.max(0, wakeAtMillis - nowMillis)).pipe(

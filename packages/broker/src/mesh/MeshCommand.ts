@@ -4,7 +4,7 @@
  */
 import type { Base64 } from "@claudemesh/domain/Base64"
 import type { Label, MemberId, MessageId, PresenceId, PublicKey, SessionId } from "@claudemesh/domain/Ids"
-import type { Priority } from "@claudemesh/domain/routing/Status"
+import type { Priority, Status } from "@claudemesh/domain/routing/Status"
 import type { BrokerFrame } from "@claudemesh/domain/wire/BrokerFrame"
 import type {
   ClientAck,
@@ -27,6 +27,7 @@ import type { ErrorCode } from "@claudemesh/domain/wire/ErrorCode"
 import { Data, type Effect, type Exit, type Option } from "effect"
 import type { Enrolment, EnrolmentAnswer } from "./Enrolment.ts"
 import type { HelloProof, HelloRefusal } from "../connection/HelloProof.ts"
+import type { SharedFrame } from "./SharedFrame.ts"
 import type { Outcome } from "../store/CommitLane.ts"
 import type {
   Backlog,
@@ -47,6 +48,10 @@ export interface PeerHandle {
   /** Of two connections, the higher is the newer, whichever hello was handled first. */
   readonly number: number
   readonly send: (frame: BrokerFrame) => void
+  /** The same for what goes to many. */
+  readonly tell: (shared: SharedFrame) => void
+  /** What it was sent and has not read yet. */
+  readonly unreadBytes: () => number
   readonly close: (reason: CloseCode) => void
   /** When its last frame came. */
   readonly heardAtMillis: () => number
@@ -103,6 +108,17 @@ export interface ClearedLease extends DeliveryKey {
   readonly priority: Priority
 }
 
+/** Whose status a hook reports: a session of the member that signed, or one of a first client, whose hooks sign nothing. */
+export interface ReportedSession {
+  readonly by: PublicKey | undefined
+  readonly sessionId: SessionId | undefined
+  readonly cwd: string | undefined
+  readonly pid: number | undefined
+}
+
+/** `taken`: for a session that is there, or may be soon. */
+export type ReportAnswer = "taken" | "unknown_mesh" | "revoked"
+
 export type Command = Data.TaggedEnum<{
   Attach: {
     readonly proof: HelloProof
@@ -119,6 +135,13 @@ export type Command = Data.TaggedEnum<{
   }
   Request: { readonly peer: PeerHandle; readonly frame: MeshRequest }
   Enrol: { readonly enrolment: Enrolment; readonly reply: (answer: EnrolmentAnswer) => void }
+  /** By a hook, over HTTP. */
+  Report: {
+    readonly whose: ReportedSession
+    readonly status: Status
+    readonly atMillis: number
+    readonly reply: (answer: ReportAnswer) => void
+  }
 }>
 export const Command = Data.taggedEnum<Command>()
 
@@ -198,9 +221,11 @@ export const Completion = Data.taggedEnum<Completion>()
 
 export type Effects = Data.TaggedEnum<{
   Send: { readonly peer: PeerHandle; readonly frame: BrokerFrame }
+  Tell: { readonly peer: PeerHandle; readonly frame: SharedFrame }
   Close: { readonly peer: PeerHandle; readonly reason: CloseCode }
   Settle: { readonly peer: PeerHandle }
   Reply: { readonly reply: (outcome: Attached) => void; readonly outcome: Attached }
+  ReportTaken: { readonly reply: (answer: ReportAnswer) => void; readonly answer: ReportAnswer }
   Answer: { readonly reply: (answer: EnrolmentAnswer) => void; readonly answer: EnrolmentAnswer }
   Write: { readonly write: Write; readonly completion: (outcome: Outcome) => Completion | undefined }
   ReadPage: { readonly request: PageRequest }
@@ -226,8 +251,8 @@ export const Effects = Data.taggedEnum<Effects>()
 
 /** A profile as it was sealed: the broker hands each member its own key and can open none. */
 export interface SealedProfile {
-  readonly nonce: SetProfile["nonce"]
-  readonly ciphertext: Base64
+  /** The same value for as long as it is the same text: keys may be added to it. */
+  readonly text: { readonly nonce: SetProfile["nonce"]; readonly ciphertext: Base64 }
   readonly keys: ReadonlyMap<string, Base64>
 }
 

@@ -14,12 +14,14 @@ import type {
   Signature,
 } from "@claudemesh/domain/Ids"
 import type { RosterMember, RosterSession } from "@claudemesh/domain/routing/Audience"
-import type { Priority, StatusReports, StatusRules } from "@claudemesh/domain/routing/Status"
+import type { Priority, StatusReport, StatusReports, StatusRules } from "@claudemesh/domain/routing/Status"
 import { effectiveStatus } from "@claudemesh/domain/routing/Status"
 import type { Certificate } from "@claudemesh/domain/trust/Certificate"
 import type { Invite } from "@claudemesh/domain/trust/Invite"
 import type { Revocation } from "@claudemesh/domain/trust/Revocation"
+import type { HelloV1 } from "@claudemesh/domain/wire/ClientFrame"
 import { ChainVerifier, type Verifier } from "@claudemesh/domain/trust/ChainVerifier"
+import type { Peer } from "@claudemesh/domain/wire/BrokerFrame"
 import { Result } from "effect"
 import type { BrokerLimits } from "../Limits.ts"
 import type {
@@ -33,7 +35,7 @@ import type {
 } from "../store/MessageStore.ts"
 import { TokenBucket } from "../TokenBucket.ts"
 import type { EnrolmentAnswer } from "./Enrolment.ts"
-import type { MessageLease, PeerHandle, SealedProfile } from "./MeshCommand.ts"
+import type { MessageLease, PeerHandle, ReportedSession, SealedProfile } from "./MeshCommand.ts"
 
 export interface MeshRules extends StatusRules {
   readonly limits: BrokerLimits
@@ -108,6 +110,10 @@ export interface Connection {
   ready: boolean
   lastActiveMillis: number
   pull: PullUnderWay | undefined
+  /** Its hello asked to be told of changes of the roster. */
+  readonly wantsPresence: boolean
+  /** It has been given the list that they are changes of. */
+  subscription: Subscription | undefined
 }
 
 export interface LeftStatus {
@@ -127,6 +133,8 @@ export class Session implements RosterSession {
   tags: ReadonlySet<Label> = new Set()
   /** Of a first client: what its next session will have in common with this one. */
   process: string | undefined
+  /** And what its hooks name it by. */
+  workplace: Pick<HelloV1, "cwd" | "pid"> | undefined
 
   constructor(
     readonly member: Member,
@@ -176,6 +184,46 @@ export class Member implements RosterMember {
   }
 }
 
+/** What can be seen of a session, but for the profile's key, which each member has for itself. */
+export interface PeerView {
+  readonly peer: Omit<Peer, "profile">
+  readonly profile: SealedProfile | undefined
+}
+
+export interface RosterState {
+  /** Grows with each change that is told. */
+  version: number
+  /** As of that version. */
+  readonly told: Map<Session, PeerView>
+  /** May have changed since. True: somebody was given a list of how it was in between. */
+  readonly touched: Map<Session, boolean>
+  /** When the changes are to be told. */
+  dueAtMillis: number | undefined
+}
+
+/** A connection that asked to be told, once it has been given the list that changes are told of. */
+export interface Subscription {
+  /** Of the roster that it has been told. */
+  version: number
+  /** It is slow: what it knows of the sessions that have changed since. */
+  readonly behind: Map<Session, KnownView>
+  /** And it has missed more than is remembered. */
+  needsList: boolean
+}
+
+export interface KnownView {
+  readonly view: PeerView | undefined
+  /** It may have seen how it was in between. */
+  readonly isUncertain: boolean
+}
+
+/** Of a session that has not said hello yet. */
+export interface EarlyReport {
+  readonly whose: ReportedSession
+  readonly report: StatusReport
+  readonly untilMillis: number
+}
+
 /** A record that is being committed, and those who asked for the same meanwhile. */
 export interface UnderWay<A> {
   readonly record: A
@@ -212,13 +260,15 @@ export interface MeshState {
   readonly connections: Map<PeerHandle, Connection>
   /** Sessions that are away and expected back. */
   readonly expectedBack: Set<Session>
+  readonly roster: RosterState
+  readonly earlyReports: Array<EarlyReport>
   /** Signatures of v1 hellos, until they are too old to be used again. */
   readonly seenHellos: Map<Signature, number>
   sessionCount: number
   lastSeq: number
   /** Up to here every message that was accepted is known to be stored, or not to be. */
   committedSeq: number
-  /** When the actor wants a `Tick`. */
+  /** When something happens by itself. */
   wakeAtMillis: number | undefined
 }
 
@@ -277,6 +327,8 @@ export const loadState = (snapshot: MeshSnapshot, rules: MeshRules, verifier: Ve
     beingAccepted: new Map(),
     connections: new Map(),
     expectedBack: new Set(),
+    roster: { version: 0, told: new Map(), touched: new Map(), dueAtMillis: undefined },
+    earlyReports: [],
     seenHellos: new Map(),
     sessionCount: 0,
     lastSeq: snapshot.lastSeq,
@@ -341,6 +393,12 @@ export const statusOf = (state: MeshState, session: Session, nowMillis: number) 
 /** The inboxes a connection takes from. Nothing is ever sent to a transient session by its id. */
 export const inboxesOf = ({ session, transient }: Connection): ReadonlyArray<Inbox> =>
   transient ? [session.member.inbox] : [session.inbox, session.member.inbox]
+
+/** When the actor wants to be woken: for what happens by itself, or to tell what has changed. */
+export const nextWakeMillis = ({ roster: { dueAtMillis }, wakeAtMillis }: MeshState): number | undefined =>
+  dueAtMillis === undefined || wakeAtMillis === undefined
+    ? (dueAtMillis ?? wakeAtMillis)
+    : Math.min(dueAtMillis, wakeAtMillis)
 
 export const wakeBy = (state: MeshState, atMillis: number): void => {
   if (state.wakeAtMillis === undefined || atMillis < state.wakeAtMillis) state.wakeAtMillis = atMillis

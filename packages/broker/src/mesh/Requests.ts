@@ -1,17 +1,19 @@
-/** The small requests of an attached session: acks, pulls, status, profile and the lists. */
-import type { Member as MemberEntry, Peer } from "@claudemesh/domain/wire/BrokerFrame"
-import type { ListMembers, ListPeers, Pull, SetProfile, SetStatus } from "@claudemesh/domain/wire/ClientFrame"
-import { withReport } from "@claudemesh/domain/routing/Status"
+/** The small requests of an attached session: acks, pulls, its profile and the lists. */
+import type { Base64 } from "@claudemesh/domain/Base64"
+import type { Member as MemberEntry } from "@claudemesh/domain/wire/BrokerFrame"
+import type { ListMembers, Pull, SetProfile } from "@claudemesh/domain/wire/ClientFrame"
 import { joinChannel, leaveChannel, listChannels } from "./Channels.ts"
 import { acked, pump } from "./Deliver.ts"
 import { errorFrame } from "./ErrorReply.ts"
 import { Effects, type MeshRequest } from "./MeshCommand.ts"
-import { type Connection, inboxesOf, type MeshState, statusOf, wakeBy } from "./MeshState.ts"
+import { type Connection, inboxesOf, type Member, type MeshState } from "./MeshState.ts"
 import { lease, release } from "./MessageLease.ts"
 import { messageStatus } from "./MessageStatus.ts"
+import { list } from "./Presence.ts"
 import { recall } from "./Recall.ts"
 import { settlePull } from "./Remaining.ts"
-import { endSessionLease } from "./SessionLease.ts"
+import { touch } from "./Roster.ts"
+import { setStatus } from "./StatusReports.ts"
 import { getTrust } from "./Trust.ts"
 
 export const request = (
@@ -36,7 +38,8 @@ export const request = (
     case "set_profile":
       return setProfile(state, connection, frame, effects)
     case "list_peers":
-      return listPeers(state, connection, frame, nowMillis, effects)
+      effects.push(list(state, connection, frame.id, nowMillis))
+      return
     case "list_members":
       return listMembers(state, connection, frame, effects)
     case "get_trust":
@@ -72,73 +75,24 @@ const pull = (
   settlePull(state, connection, effects)
 }
 
-const setStatus = (
-  state: MeshState,
-  connection: Connection,
-  frame: SetStatus,
-  nowMillis: number,
-  effects: Array<Effects>,
-): void => {
-  const { session } = connection
-  connection.lastActiveMillis = nowMillis
-  session.reports = withReport(session.reports, { status: frame.status, source: "manual", atMillis: nowMillis })
-  const { untilMillis } = statusOf(state, session, nowMillis)
-  if (untilMillis !== undefined) wakeBy(state, untilMillis)
-  if (frame.id !== undefined) effects.push(Effects.Send({ peer: connection.peer, frame: { type: "ok", id: frame.id } }))
-  for (const inbox of inboxesOf(connection)) pump(state, inbox, nowMillis, effects)
-}
-
 const setProfile = (state: MeshState, connection: Connection, frame: SetProfile, effects: Array<Effects>): void => {
-  const { id, sealedKeys } = frame
-  if (sealedKeys.length > state.rules.limits.sealedKeysMax) {
+  const { ciphertext, id, nonce, sealedKeys } = frame
+  const before = connection.session.profile
+  const isSameText = before?.text.nonce === nonce && before.text.ciphertext === ciphertext
+  const keys = new Map<string, Base64>(isSameText ? before.keys : [])
+  for (const { key, pubkey } of sealedKeys) keys.set(pubkey, key)
+  if (keys.size > state.rules.limits.sealedKeysMax) {
     const refusal = errorFrame(connection.protocol, "too_large", "sealed to too many members", id)
     effects.push(Effects.Send({ peer: connection.peer, frame: refusal }))
     return
   }
-  connection.session.profile = {
-    nonce: frame.nonce,
-    ciphertext: frame.ciphertext,
-    keys: new Map(sealedKeys.map(({ key, pubkey }) => [pubkey, key])),
-  }
+  connection.session.profile = { text: isSameText ? before.text : { nonce, ciphertext }, keys }
+  touch(state, connection.session)
   effects.push(Effects.Send({ peer: connection.peer, frame: { type: "ok", id } }))
 }
 
-const listPeers = (
-  state: MeshState,
-  connection: Connection,
-  frame: ListPeers,
-  nowMillis: number,
-  effects: Array<Effects>,
-): void => {
-  const reader = connection.session.member.key
-  const attached = [...state.connections.values()].filter(({ session }) => session.attached)
-  const live = [...attached.map(({ session }) => session), ...state.expectedBack]
-  const peers = live.map((session): Peer => {
-    const sealedKey = session.profile?.keys.get(reader)
-    return {
-      pubkey: session.member.key,
-      memberId: session.member.record.memberId,
-      displayName: session.displayName,
-      sessionId: session.sessionId,
-      attached: session.attached,
-      status: statusOf(state, session, nowMillis).status,
-      protocol: session.connection?.protocol ?? 2,
-      ...(session.profile &&
-        sealedKey && {
-          profile: { nonce: session.profile.nonce, ciphertext: session.profile.ciphertext, sealedKey },
-        }),
-    }
-  })
-  effects.push(Effects.Send({ peer: connection.peer, frame: { type: "peers", id: frame.id, peers } }))
-}
-
 const listMembers = (state: MeshState, connection: Connection, frame: ListMembers, effects: Array<Effects>): void => {
-  const members = [...state.members.values()].map((member): MemberEntry => ({
-    memberId: member.record.memberId,
-    pubkey: member.key,
-    displayName: member.record.displayName,
-    ...(member.lastProtocol && { protocol: member.lastProtocol }),
-  }))
+  const members = [...state.members.values()].map(entryOf)
   effects.push(
     Effects.Send({
       peer: connection.peer,
@@ -147,18 +101,9 @@ const listMembers = (state: MeshState, connection: Connection, frame: ListMember
   )
 }
 
-/** Statuses may have changed by themselves, sessions may have stayed away, and pages that could not be read are tried again. */
-export const tick = (state: MeshState, nowMillis: number, effects: Array<Effects>): void => {
-  state.wakeAtMillis = undefined
-  for (const session of state.expectedBack) {
-    const until = session.liveUntilMillis ?? nowMillis
-    if (until <= nowMillis) endSessionLease(state, session, effects)
-    else wakeBy(state, until)
-  }
-  for (const connection of state.connections.values()) {
-    const { untilMillis } = statusOf(state, connection.session, nowMillis)
-    if (untilMillis !== undefined) wakeBy(state, untilMillis)
-    for (const inbox of inboxesOf(connection)) pump(state, inbox, nowMillis, effects)
-    settlePull(state, connection, effects)
-  }
-}
+export const entryOf = ({ key, lastProtocol, record: { displayName, memberId } }: Member): MemberEntry => ({
+  memberId,
+  pubkey: key,
+  displayName,
+  ...(lastProtocol && { protocol: lastProtocol }),
+})

@@ -7,11 +7,22 @@ import type { MemberId, SessionId } from "@claudemesh/domain/Ids"
 import { type SessionRecord, Write } from "../store/MessageStore.ts"
 import { countOf } from "./Backlog.ts"
 import { inboxMoved } from "./Deliver.ts"
+import { beginRoster, touch } from "./Roster.ts"
 import { type Completion, Completion as Completions, Effects, priorities } from "./MeshCommand.ts"
 import { inboxOf, type LoadedMesh, type MeshState, type Session, wakeBy } from "./MeshState.ts"
 
 export const detached = (state: MeshState, { member, sessionId }: Session, nowMillis: number): Effects =>
   recordDetached(state, { memberId: member.record.memberId, session: sessionId }, nowMillis)
+
+/**
+ * It said goodbye. It is written down as away for a whole lease already: a broker that begins again does not expect it back.
+ */
+export const left = (state: MeshState, { member, sessionId }: Session, nowMillis: number): Effects =>
+  recordDetached(
+    state,
+    { memberId: member.record.memberId, session: sessionId },
+    Math.max(0, nowMillis - state.rules.limits.sessionLeaseMillis),
+  )
 
 const recordDetached = (
   state: MeshState,
@@ -27,12 +38,14 @@ const recordDetached = (
 export const expectBack = (state: MeshState, session: Session, fromMillis: number): void => {
   session.liveUntilMillis = fromMillis + state.rules.limits.sessionLeaseMillis
   state.expectedBack.add(session)
+  touch(state, session)
   wakeBy(state, session.liveUntilMillis)
 }
 
 export const dropSessionLease = (state: MeshState, session: Session): void => {
   session.liveUntilMillis = undefined
   state.expectedBack.delete(session)
+  touch(state, session)
 }
 
 /**
@@ -85,6 +98,7 @@ export const takeOver = (loaded: LoadedMesh, nowMillis: number): ReadonlyArray<E
     } else if (mayHold(session)) endSessionLease(state, session, effects)
   }
   for (const { memberId, session } of stranded) effects.push(moveToMember(state, memberId, session, "all"))
+  beginRoster(state, nowMillis)
   return effects
 }
 

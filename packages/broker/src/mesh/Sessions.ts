@@ -7,6 +7,7 @@ import type { HelloRefusal } from "../connection/HelloProof.ts"
 import { Write } from "../store/MessageStore.ts"
 import { Effects } from "./MeshCommand.ts"
 import { type Member, type MeshState, Session } from "./MeshState.ts"
+import { touch } from "./Roster.ts"
 import { moveToMember } from "./SessionLease.ts"
 
 const remembered = ({ sessions }: Member): ReadonlyArray<Session> =>
@@ -61,6 +62,7 @@ export const forgetOldSessions = (state: MeshState, member: Member, nowMillis: n
 
 export const forget = (state: MeshState, session: Session): void => {
   session.member.sessions.delete(session.sessionId)
+  touch(state, session)
   if (session.channels.size > 0) session.member.channelsChanged()
   state.sessionCount -= 1
 }

@@ -14,7 +14,10 @@ import type { MeshState } from "./MeshState.ts"
 import { leaseCleared, leaseRecorded } from "./MessageLease.ts"
 import { fateRead } from "./MessageStatus.ts"
 import { pulled } from "./Remaining.ts"
-import { request, tick } from "./Requests.ts"
+import { request } from "./Requests.ts"
+import { scheduleTelling } from "./Roster.ts"
+import { report } from "./StatusReports.ts"
+import { tick } from "./Tick.ts"
 import { inboxWasMoved } from "./SessionLease.ts"
 
 export const decide = (state: MeshState, input: Command | Completion, nowMillis: number): ReadonlyArray<Effects> => {
@@ -36,6 +39,9 @@ export const decide = (state: MeshState, input: Command | Completion, nowMillis:
       if (connection !== undefined) request(state, connection, input.frame, nowMillis, effects)
       break
     }
+    case "Report":
+      report(state, input, nowMillis, effects)
+      break
     case "Enrol":
       enrol(state, input, nowMillis, effects)
       break
@@ -82,5 +88,6 @@ export const decide = (state: MeshState, input: Command | Completion, nowMillis:
       tick(state, nowMillis, effects)
       break
   }
+  scheduleTelling(state, nowMillis)
   return effects
 }

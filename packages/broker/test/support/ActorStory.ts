@@ -5,7 +5,7 @@ import type { BrokerFrame } from "@claudemesh/domain/wire/BrokerFrame"
 import { Effect, Layer, References, type Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { contentHashOf } from "../../src/connection/SendIdentity.ts"
-import type { BrokerLimits } from "../../src/Limits.ts"
+import { brokerLimits, type BrokerLimits } from "../../src/Limits.ts"
 import type { MeshActor } from "../../src/mesh/MeshActor.ts"
 import { Command } from "../../src/mesh/MeshCommand.ts"
 import { MeshHost } from "../../src/mesh/MeshHost.ts"
@@ -67,6 +67,9 @@ export const story = <E>(
 export const settled = Effect.repeat(Effect.yieldNow, { times: 300 })
 
 export const pass = (millis: number) => Effect.andThen(TestClock.adjust(millis), settled)
+
+/** What has changed in the roster is told. A test's clock that jumps over this moment jumps over what is due behind it, too. */
+export const told = pass(brokerLimits.presenceWindowMillis)
 
 export const enter = Effect.flatMap(MeshHost, (host) => host.enter(meshId))
 

@@ -9,7 +9,7 @@ import type { Priority, Status } from "@claudemesh/domain/routing/Status"
 import { parseTarget } from "@claudemesh/domain/routing/Target"
 import { messageIdOf } from "@claudemesh/domain/trust/MessageIdentity"
 import type { BrokerFrame, Push } from "@claudemesh/domain/wire/BrokerFrame"
-import type { Hello, Send } from "@claudemesh/domain/wire/ClientFrame"
+import type { Hello, Send, SetStatus } from "@claudemesh/domain/wire/ClientFrame"
 import type { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { Effect, Exit, Option, Result } from "effect"
 import { verifier } from "../../../domain/test/support/Trust.ts"
@@ -25,7 +25,8 @@ import {
   type MeshRequest,
   type PeerHandle,
 } from "../../src/mesh/MeshCommand.ts"
-import { loadState, type MeshRules, type MeshState } from "../../src/mesh/MeshState.ts"
+import { loadState, type MeshRules, type MeshState, nextWakeMillis } from "../../src/mesh/MeshState.ts"
+import type { SharedFrame } from "../../src/mesh/SharedFrame.ts"
 import { takeOver } from "../../src/mesh/SessionLease.ts"
 import type { Outcome } from "../../src/store/CommitLane.ts"
 import { type MemberRecord, type MeshRecord, type PageRequest, StoreError } from "../../src/store/MessageStore.ts"
@@ -77,6 +78,8 @@ export interface HelloChoices {
   readonly memberId?: string
   readonly instance?: string
   readonly transient?: true
+  readonly presence?: true
+  readonly displayName?: string
   /** Of a v1 hello. */
   readonly pid?: number
   readonly cwd?: string
@@ -94,7 +97,7 @@ export const helloOf = (who: MemberRecord, choices: HelloChoices = {}): Hello =>
   if (choices.protocol === 1) {
     return { ...common, pid: choices.pid ?? 1, cwd: choices.cwd ?? `/${choices.session}`, timestamp: 0 }
   }
-  const { instance, maxInFlight, transient } = choices
+  const { displayName, instance, maxInFlight, presence, transient } = choices
   const client = { name: "test", version: "1" }
   return {
     ...common,
@@ -105,6 +108,8 @@ export const helloOf = (who: MemberRecord, choices: HelloChoices = {}): Hello =>
     ...(maxInFlight !== undefined && { maxInFlight }),
     ...(instance !== undefined && { instance: RequestId.make(instance) }),
     ...(transient && { transient }),
+    ...(presence && { presence }),
+    ...(displayName !== undefined && { displayName: DisplayName.make(displayName) }),
   }
 }
 
@@ -134,10 +139,13 @@ let peersMade = 0
 
 export class Peer {
   readonly frames: Array<BrokerFrame> = []
+  readonly shared: Array<SharedFrame> = []
   readonly closed: Array<CloseCode> = []
   readonly answers: Array<Attached> = []
   settled = 0
   heardAtMillis = 0
+  /** What it has not read of what it was sent. */
+  unreadBytes = 0
   /** May be replaced, to look at each frame as it comes. */
   heard: (peer: Peer, frame: BrokerFrame) => void = () => {}
   readonly handle: PeerHandle = {
@@ -146,6 +154,12 @@ export class Peer {
       this.frames.push(frame)
       this.heard(this, frame)
     },
+    tell: (shared) => {
+      this.frames.push(shared.frame)
+      this.shared.push(shared)
+      this.heard(this, shared.frame)
+    },
+    unreadBytes: () => this.unreadBytes,
     close: (reason) => void this.closed.push(reason),
     heardAtMillis: () => this.heardAtMillis,
     settled: Effect.sync(() => (this.settled += 1)),
@@ -208,6 +222,9 @@ export class MeshStory {
         case "Send":
           effect.peer.send(effect.frame)
           break
+        case "Tell":
+          effect.peer.tell(effect.frame)
+          break
         case "Close":
           effect.peer.close(effect.reason)
           break
@@ -220,6 +237,9 @@ export class MeshStory {
           effect.reply(effect.outcome)
           break
         case "Answer":
+          effect.reply(effect.answer)
+          break
+        case "ReportTaken":
           effect.reply(effect.answer)
           break
         case "Write":
@@ -299,8 +319,8 @@ export class MeshStory {
     this.request(peer, { type: "release", messageIds })
   }
 
-  status(peer: Peer, status: Status): void {
-    this.request(peer, { type: "set_status", status })
+  status(peer: Peer, status: Status, more: Omit<SetStatus, "type" | "status"> = {}): void {
+    this.request(peer, { type: "set_status", status, ...more })
   }
 
   pull(peer: Peer, id: string, max?: number): void {
@@ -359,7 +379,7 @@ export class MeshStory {
   /** Time passes; the mesh is woken if it asked to be. */
   pass(millis: number): void {
     this.nowMillis += millis
-    const { wakeAtMillis } = this.state
+    const wakeAtMillis = nextWakeMillis(this.state)
     if (wakeAtMillis !== undefined && wakeAtMillis <= this.nowMillis) this.do(Completion.Tick())
   }
 

@@ -30,7 +30,12 @@ export interface Identity {
   readonly maxInFlight?: number
   /** A session for one command: it may take messages, is listed nowhere, and leaves nothing behind. */
   readonly transient?: boolean
+  /** Whether it is told who comes, goes and changes. A session that is a peer is; a command asks where it needs it. */
+  readonly presence?: boolean
 }
+
+export const wantsPresence = ({ maxInFlight, presence, transient }: Omit<Identity, "membership">): boolean =>
+  presence ?? (maxInFlight !== 0 && transient !== true)
 
 /**
  * A connection came to its end, or to nothing. `again`: on the schedule; at its long end, since the broker does not want us for now;
@@ -97,6 +102,7 @@ const hello = (identity: Parameters<typeof greet>[1], nonce: string, sodium: typ
     maxInFlight,
     instance,
     ...(transient === true && { transient }),
+    ...(wantsPresence(identity) && { presence: true }),
   }
 }
 

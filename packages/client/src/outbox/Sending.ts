@@ -115,8 +115,9 @@ export const makeSending = Effect.fnUntraced(function* (options: {
   /** Whom a group is sealed to, and whether somebody's client is of v1, only a roster says. */
   const isEnough = (target: Target): boolean => roster.isKnown() || isForV2(target)
 
-  /** Which sessions there are is not told when it changes: by which name one goes, what its id begins with, which client it is. */
+  /** By which name a session goes, what its id begins with, and which client it is, is asked for where the broker does not tell it. */
   const needsSessions = (to: string | Target, target: Target): boolean => {
+    if (roster.isTold()) return false
     if (isDirect(target) && !isForV2(target)) return true
     if (target._tag !== "Session" || typeof to !== "string") return false
     const isWhole = to.endsWith(`/${target.session}`)

@@ -5,12 +5,12 @@
 import type { DisplayName, MemberId, PublicKey } from "@claudemesh/domain/Ids"
 import type { Role } from "@claudemesh/domain/trust/Invite"
 import type { Profile } from "@claudemesh/domain/trust/Plaintext"
-import type { Member, Peer, Presence } from "@claudemesh/domain/wire/BrokerFrame"
+import type { Member, Peer } from "@claudemesh/domain/wire/BrokerFrame"
 import { brokerWords } from "../connection/BrokerWords.ts"
 import type { MemberStanding } from "../trust/MemberStanding.ts"
 import type { TrustStore } from "../trust/TrustStore.ts"
 
-/** As the broker last said it: all members, and the sessions that are attached. */
+/** As the broker last said it: all members, and the sessions that are attached or expected back. */
 export interface Roster {
   readonly members: ReadonlyArray<Member>
   readonly peers: ReadonlyArray<Peer>
@@ -43,11 +43,6 @@ export type MemberView = CertifiedView | UncertifiedView
 /** A live session; `displayName` is its member's. What it says of itself, its own name too, is there if it is proved. */
 export type PeerView = Omit<Peer, "profile" | "displayName"> &
   Pick<MemberView, "displayName" | "standing"> & { readonly profile: Profile | undefined }
-
-export const withPresence = (roster: Roster, { event, peer }: typeof Presence.Type): Roster => {
-  const others = roster.peers.filter((p) => p.pubkey !== peer.pubkey || p.sessionId !== peer.sessionId)
-  return { ...roster, peers: event === "left" ? others : [...others, peer] }
-}
 
 /** A key by its certificate, where there is one, and not by what the broker says of it. */
 export const namedBy = (store: TrustStore, { memberId, pubkey }: Pick<Member, "memberId" | "pubkey">) => {

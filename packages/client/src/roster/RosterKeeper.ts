@@ -1,70 +1,114 @@
 /**
- * Who is in the mesh, as the broker last said it, and whether that may be out of date: after a reconnect, when somebody joined, and
- * when somebody was revoked. It is asked for again only then, so a message to a known member is one round trip.
+ * Who is in the mesh. Of its sessions the broker tells each change, once it was asked for them on a connection; of its members
+ * it says when somebody joined or was revoked. So a message to a known member is one round trip, and so is a list of sessions
+ * none at all. The broker is asked again only where something was missed.
  */
-import type { DisplayName } from "@claudemesh/domain/Ids"
+import { backOff } from "@claudemesh/domain/BackOff"
+import type { DisplayName, PublicKey } from "@claudemesh/domain/Ids"
 import type { Profile } from "@claudemesh/domain/trust/Plaintext"
-import type { BrokerFrame, Peer } from "@claudemesh/domain/wire/BrokerFrame"
-import { Deferred, Effect, Option, type Scope } from "effect"
+import type { Member, Members, Peer, Peers, Presence } from "@claudemesh/domain/wire/BrokerFrame"
+import { type Data, Deferred, Effect, Latch, Option, type Scope, Stream } from "effect"
 import type { ConnectionLoop } from "../connection/ConnectionLoop.ts"
 import type { Request, RequestError } from "../connection/Requests.ts"
 import type { Membership } from "../keys/Membership.ts"
 import { Sodium } from "../keys/Sodium.ts"
+import { pinnedMembersMax, retryFirstMillis, retryMaxMillis } from "../Limits.ts"
 import { openProfile } from "../seal/SealProfile.ts"
 import type { TrustSync } from "../trust/TrustSync.ts"
 import { type Directory, directoryOf } from "./ResolveMember.ts"
-import { listOf, type MemberView, namedBy, type PeerView, type Roster, withPresence } from "./Roster.ts"
+import { listOf, type MemberView, namedBy, type PeerView, type Roster } from "./Roster.ts"
+import { edgesBetween, ToldPeers } from "./ToldPeers.ts"
+
+/** Somebody came, went or changed. What was over before anybody looked is not told. */
+export type PresenceEvent = Data.TaggedEnum<{
+  Joined: { readonly peer: PeerView }
+  Left: { readonly peer: PeerView }
+  Changed: { readonly peer: PeerView }
+}>
 
 export interface RosterKeeper {
   /** As it was last said; nobody before the first time. */
   readonly known: () => Roster
   readonly directory: () => Directory
-  /** It was said once. */
+  /** It was said once, and all who are in it were proved or doubted. */
   readonly isKnown: () => boolean
   /** And nothing was heard since that it does not show. */
   readonly isCurrent: () => boolean
+  /** The sessions are as the broker has them, without being asked for. */
+  readonly isTold: () => boolean
   readonly maybeBehind: () => void
-  readonly presence: (frame: Extract<BrokerFrame, { readonly type: "presence" }>) => void
-  /** Asks the broker. */
+  /** Another connection: what changed meanwhile is not known. */
+  readonly connected: () => void
+  readonly lost: () => void
+  /** What the broker says, as it comes: a change may be right behind the list that it changes. */
+  readonly toldPeers: (frame: Peers) => void
+  readonly toldMembers: (frame: Members) => void
+  readonly changed: (frame: Presence) => Effect.Effect<void>
+  readonly joined: (member: Member | undefined) => void
+  /** Asks the broker for what it does not tell. */
   readonly refresh: Effect.Effect<Roster, RequestError>
   /** Asks the broker if it may be behind. What another call asks for is waited for. */
   readonly current: Effect.Effect<Roster, RequestError>
   readonly members: Effect.Effect<ReadonlyArray<MemberView>, RequestError>
   readonly peers: Effect.Effect<ReadonlyArray<PeerView>, RequestError>
+  /** From now on. It outlives connections: who comes back within the time that a session is waited for has not left. */
+  readonly presence: Stream.Stream<PresenceEvent>
 }
+
+const retries = backOff(retryFirstMillis, retryMaxMillis)
 
 export const makeRosterKeeper = Effect.fnUntraced(function* (options: {
   readonly membership: Membership
   readonly loop: Pick<ConnectionLoop, "ask" | "reach">
-  readonly trust: Pick<TrustSync, "store" | "sync">
+  readonly trust: Pick<TrustSync, "store" | "sync" | "prove">
+  /** The connections ask to be told. */
+  readonly isSubscribed: boolean
 }) {
   const { loop, membership, trust } = options
   const sodium = yield* Sodium
   const scope: Scope.Scope = yield* Effect.scope
-  let roster: Roster | undefined
-  /** Counts what was heard; the roster shows what was heard until `shown`. */
+  const told = new ToldPeers(options.isSubscribed)
+  let members: ReadonlyArray<Member> = []
+  /** Who joined, and is not known to be proved or not. */
+  const unproved = new Set<PublicKey>()
+  /** Counts what was heard; what is known shows what was heard until `shown`. */
   let heard = 1
   let shown = 0
   let underWay: Deferred.Deferred<Roster, RequestError> | undefined
+  let asksAgain = false
+  const listeners = new Set<Latch.Latch>()
+  const profiles = new WeakMap<object, { readonly profile: Profile | undefined }>()
 
   const listMembers = loop.ask((id): Request => ({ type: "list_members", id }), "members")
   const listPeers = loop.ask((id): Request => ({ type: "list_peers", id }), "peers")
 
+  const known = (): Roster => ({ members, peers: told.all })
+  const isKnown = () => shown > 0
+  const isCurrent = () => isKnown() && shown === heard && unproved.size === 0
+
+  const proveAll = (keys: ReadonlyArray<PublicKey>) =>
+    Effect.tap(trust.sync(keys), () =>
+      Effect.sync(() => {
+        for (const key of keys) unproved.delete(key)
+      }),
+    )
+
   /** It counts as known once all in it are verified or doubted: what goes to a group is else sealed to fewer than it could be. */
   const download = Effect.suspend(() => {
     const until = heard
-    return Effect.all([listMembers, listPeers], { concurrency: 2 }).pipe(
-      Effect.tap(([{ members }, { peers }]) =>
-        trust.sync([...members.map(({ pubkey }) => pubkey), ...peers.map(({ pubkey }) => pubkey)]),
-      ),
-      Effect.map(([{ members }, { peers }]): Roster => {
+    return Effect.all([listMembers, told.isTold ? Effect.void : listPeers], { concurrency: 2 }).pipe(
+      Effect.andThen(Effect.suspend(() => proveAll([...members, ...told.all].map(({ pubkey }) => pubkey)))),
+      Effect.map((): Roster => {
         shown = Math.max(shown, until)
-        return (roster = { members, peers })
+        return known()
       }),
     )
   })
 
-  const isCurrent = () => roster !== undefined && shown === heard
+  /** Where it is known who joined, only the proof is missing. */
+  const catchUp = Effect.suspend(() =>
+    isKnown() && shown === heard ? Effect.map(proveAll([...unproved]), known) : download,
+  )
 
   const refresh = Effect.andThen(loop.reach, download)
 
@@ -73,7 +117,7 @@ export const makeRosterKeeper = Effect.fnUntraced(function* (options: {
     const asked: Deferred.Deferred<Roster, RequestError> = Deferred.makeUnsafe()
     underWay = asked
     // In the client's scope: one call that is given up takes nothing from the others that wait.
-    return download.pipe(
+    return catchUp.pipe(
       Effect.onExit((exit) =>
         Effect.sync(() => {
           underWay = undefined
@@ -85,43 +129,129 @@ export const makeRosterKeeper = Effect.fnUntraced(function* (options: {
     )
   })
 
-  const current = Effect.suspend(() =>
-    roster !== undefined && isCurrent() ? Effect.succeed(roster) : Effect.andThen(loop.reach, shared),
-  )
+  const current = Effect.suspend(() => (isCurrent() ? Effect.succeed(known()) : Effect.andThen(loop.reach, shared)))
 
-  const profileOf = ({ profile, ...peer }: Peer): Profile | undefined =>
-    Option.getOrUndefined(openProfile({ ...peer, ...(profile && { profile }) }, membership, sodium))
+  /** A profile is opened once: what is told again is the same value. */
+  const profileOf = ({ profile, ...peer }: Peer): Profile | undefined => {
+    if (profile === undefined) return undefined
+    const opened = profiles.get(profile) ?? {
+      profile: Option.getOrUndefined(openProfile({ ...peer, profile }, membership, sodium)),
+    }
+    profiles.set(profile, opened)
+    return opened.profile
+  }
 
   const peerView = (peer: Peer): PeerView => {
     const named = namedBy(trust.store, peer)
     return { ...peer, ...named, profile: named.standing._tag === "Certified" ? profileOf(peer) : undefined }
   }
 
-  const known = (): Roster => roster ?? { members: [], peers: [] }
-
   const sessionName = ({ pubkey, sessionId }: Pick<Peer, "pubkey" | "sessionId">): DisplayName | undefined => {
-    const peer = known().peers.find((other) => other.pubkey === pubkey && other.sessionId === sessionId)
+    const peer = told.known?.get(`${pubkey}/${sessionId}`)
     return peer === undefined ? undefined : profileOf(peer)?.name
   }
+
+  /** What a session speaks is what its member's last session spoke. */
+  const learnProtocols = ({ changes }: Presence): void => {
+    const spoken = new Map(
+      changes.flatMap(({ event, peer }) => (event === "left" ? [] : [[peer.pubkey, peer.protocol]])),
+    )
+    if (members.every(({ protocol, pubkey }) => (spoken.get(pubkey) ?? protocol) === protocol)) return
+    members = members.map((member) => {
+      const protocol = spoken.get(member.pubkey)
+      return protocol === undefined ? member : { ...member, protocol }
+    })
+  }
+
+  const wakeListeners = (): void => {
+    for (const listener of listeners) listener.openUnsafe()
+  }
+
+  /** Once at a time; a connection that ends asks again anyway. */
+  const askAgain = Effect.suspend(() => {
+    if (asksAgain) return Effect.void
+    asksAgain = true
+    return listPeers.pipe(
+      Effect.retry({ schedule: retries, while: ({ _tag }) => _tag !== "NotConnected" }),
+      Effect.ignore,
+      Effect.ensuring(Effect.sync(() => (asksAgain = false))),
+      Effect.forkIn(scope),
+      Effect.asVoid,
+    )
+  })
+
+  const presence = Stream.unwrap(
+    Effect.gen(function* () {
+      const wake = Latch.makeUnsafe()
+      yield* Effect.acquireRelease(
+        Effect.sync(() => void listeners.add(wake)),
+        () => Effect.sync(() => void listeners.delete(wake)),
+      )
+      let seen = told.known
+      const next = Effect.gen(function* () {
+        yield* wake.await
+        wake.closeUnsafe()
+        const edges = edgesBetween(seen, told.known)
+        seen = told.known
+        yield* trust.prove(edges.map(({ peer }) => peer.pubkey))
+        return edges.map(({ _tag, peer }): PresenceEvent => ({ _tag, peer: peerView(peer) }))
+      })
+      return Stream.fromIterableEffectRepeat(next)
+    }),
+  )
 
   const keeper: RosterKeeper = {
     known,
     directory: () => directoryOf(trust.store, known(), sessionName),
-    isKnown: () => roster !== undefined,
+    isKnown,
     isCurrent,
+    isTold: () => told.isTold,
     maybeBehind: () => {
       heard += 1
     },
-    presence: (frame) => {
-      if (roster !== undefined) roster = withPresence(roster, frame)
+    connected: () => {
+      told.lost()
+      heard += 1
+    },
+    lost: () => told.lost(),
+    toldPeers: (frame) => {
+      told.list(frame)
+      // In the place of changes that would have said what those who came speak.
+      if (frame.id === "") heard += 1
+      wakeListeners()
+    },
+    toldMembers: (frame) => {
+      ;({ members } = frame)
+    },
+    changed: (frame) =>
+      Effect.suspend(() => {
+        if (!told.changed(frame)) {
+          heard += 1
+          return askAgain
+        }
+        learnProtocols(frame)
+        wakeListeners()
+        return Effect.void
+      }),
+    joined: (member) => {
+      if (member === undefined || !isKnown() || members.length >= pinnedMembersMax) {
+        heard += 1
+        return
+      }
+      members = [...members.filter(({ pubkey }) => pubkey !== member.pubkey), member]
+      unproved.add(member.pubkey)
     },
     refresh,
     current,
     members: Effect.map(refresh, (roster) => listOf(trust.store, roster)),
-    peers: Effect.andThen(loop.reach, listPeers).pipe(
-      Effect.tap(({ peers }) => trust.sync(peers.map(({ pubkey }) => pubkey))),
-      Effect.map(({ peers }) => peers.map(peerView)),
+    peers: Effect.andThen(
+      loop.reach,
+      Effect.suspend(() => (told.isTold ? Effect.void : listPeers)),
+    ).pipe(
+      Effect.andThen(Effect.suspend(() => trust.sync(told.all.map(({ pubkey }) => pubkey)))),
+      Effect.map(() => told.all.map(peerView)),
     ),
+    presence,
   }
   return keeper
 })

@@ -64,9 +64,9 @@ export const sealGroupMessage = Effect.fnUntraced(function* (
   const { pubkey, secretKey } = message.from
   const { sign } = yield* Sodium
   const plaintext = encodeGroupMessage(yield* envelopeOf(message), pubkey, (statement) => sign(statement, secretKey))
-  const sealed = yield* sealToMany(plaintext, readers)
-  yield* fits(sealed.ciphertext, message.maxBytes)
-  return sealed
+  const { ciphertext, nonce, sealedKeys } = yield* sealToMany(plaintext, readers)
+  yield* fits(ciphertext, message.maxBytes)
+  return { nonce, ciphertext, sealedKeys }
 })
 
 const envelopeOf = ({

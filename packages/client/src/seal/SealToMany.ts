@@ -4,7 +4,7 @@
  */
 import { type Base64, Nonce } from "@claudemesh/domain/Base64"
 import type { SealedKey } from "@claudemesh/domain/wire/ClientFrame"
-import { Effect, Option, Schema } from "effect"
+import { type Crypto, Effect, Option, Schema } from "effect"
 import type { Membership } from "../keys/Membership.ts"
 import { randomBytes } from "../keys/RandomBytes.ts"
 import { Sodium } from "../keys/Sodium.ts"
@@ -23,22 +23,32 @@ export interface SealedToMany {
   readonly sealedKeys: ReadonlyArray<SealedKey>
 }
 
+/** Can be sealed to more readers later. The content key is in no field, so that nothing prints or sends it. */
+export interface Reopenable extends SealedToMany {
+  readonly sealKeysTo: (
+    readers: ReadonlyArray<CertifiedMember>,
+  ) => Effect.Effect<ReadonlyArray<SealedKey>, never, Crypto.Crypto>
+}
+
 export const sealToMany = Effect.fnUntraced(function* (text: string, readers: ReadonlyArray<CertifiedMember>) {
   if (readers.length > sealedKeysMax) return yield* new TooManyReaders({ members: readers.length })
   const sodium = yield* Sodium
   const contentKey = yield* randomBytes(32)
   const nonce = yield* randomBytes(24)
-  const sealedKeys = yield* Effect.forEach(readers, (reader) =>
-    Effect.map(randomBytes(32), (seed): SealedKey => ({
-      pubkey: reader.publicKey,
-      key: sodium.sealAnonymously(contentKey, seed, reader.key),
-    })),
-  )
+  const sealKeysTo = (some: ReadonlyArray<CertifiedMember>) =>
+    Effect.forEach(some, (reader) =>
+      Effect.map(randomBytes(32), (seed): SealedKey => ({
+        pubkey: reader.publicKey,
+        key: sodium.sealAnonymously(contentKey, seed, reader.key),
+      })),
+    )
+  const sealedKeys = yield* sealKeysTo(readers)
   return {
     nonce: Nonce.make(Buffer.from(nonce).toString("base64")),
     ciphertext: sodium.lock(text, nonce, contentKey),
     sealedKeys,
-  } satisfies SealedToMany
+    sealKeysTo,
+  } satisfies Reopenable
 })
 
 /** None when it was not sealed to this reader, or was changed. */

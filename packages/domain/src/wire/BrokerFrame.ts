@@ -7,7 +7,7 @@ import { Base64, Nonce } from "../Base64.ts"
 import { DisplayName, Label, MemberId, MeshId, MessageId, PresenceId, PublicKey, SessionId } from "../Ids.ts"
 import { IsoTime } from "../IsoTime.ts"
 import { elsewhereMax } from "../Limits.ts"
-import { Priority, Status } from "../routing/Status.ts"
+import { Priority, Status, StatusSource } from "../routing/Status.ts"
 import { Certificate } from "../trust/Certificate.ts"
 import { Invite } from "../trust/Invite.ts"
 import { Revocation } from "../trust/Revocation.ts"
@@ -81,19 +81,49 @@ export const Peer = Schema.Struct({
   /** False: its connection is lost, its lease is not over. */
   attached: Schema.Boolean,
   status: Status,
+  /** Whose word the status is; absent where nobody has said anything, or not for long. */
+  statusSource: Schema.optionalKey(StatusSource),
+  /** When `dnd` ends by itself. */
+  dndUntil: Schema.optionalKey(IsoTime),
   /** 1 or 2: a v1 client shows what it opens as it stands, so it is sent bare text. */
   protocol: Schema.Literals([1, 2]),
   profile: Schema.optionalKey(Schema.Struct({ nonce: Nonce, ciphertext: Base64, sealedKey: Base64 })),
 })
 export type Peer = typeof Peer.Type
 
+/** What became of one session since the last frame. */
+export const PeerChange = Schema.Struct({
+  event: Schema.Literals(["joined", "left", "changed"]),
+  /** As it is now, or was last. */
+  peer: Peer,
+  /** Its profile is the one that was told before, and is not told again. */
+  sameProfile: Schema.optionalKey(Schema.Literal(true)),
+})
+export type PeerChange = typeof PeerChange.Type
+
+/**
+ * To a connection whose hello asks for it. `after`: the version of the roster that this makes `version` of. Whoever does not
+ * have that one has missed something, and asks with `list_peers`.
+ */
 export const Presence = Schema.Struct({
   type: Schema.tag("presence"),
-  event: Schema.Literals(["joined", "left", "changed"]),
-  peer: Peer,
+  after: Schema.Int,
+  version: Schema.Int,
+  changes: Schema.Array(PeerChange),
 })
+export type Presence = typeof Presence.Type
 
-export const Peers = Schema.Struct({ type: Schema.tag("peers"), id: Schema.String, peers: Schema.Array(Peer) })
+/**
+ * Answers `list_peers`. With the id `""` nobody asked: so much has changed while the connection was slow that this is said
+ * in the place of `presence`. `version`: which changes are in it; absent from a broker that does not tell them.
+ */
+export const Peers = Schema.Struct({
+  type: Schema.tag("peers"),
+  id: Schema.String,
+  version: Schema.optionalKey(Schema.Int),
+  peers: Schema.Array(Peer),
+})
+export type Peers = typeof Peers.Type
 
 export const Member = Schema.Struct({
   memberId: MemberId,
@@ -111,6 +141,8 @@ export const Members = Schema.Struct({
   members: Schema.Array(Member),
   revocations: Schema.Int,
 })
+
+export type Members = typeof Members.Type
 
 /**
  * Answers `get_trust`: the certificates that are known of the keys, every invite and certificate that those and the
@@ -181,8 +213,11 @@ export const Leased = Schema.Struct({
 /** These were pushed here and are not any more: another session of the member asked for them. They may be pushed again. */
 export const Recalled = Schema.Struct({ type: Schema.tag("recalled"), messageIds: Schema.Array(MessageId) })
 
-/** Somebody joined just now. Who, is asked for with `list_members`. */
-export const MembersChanged = Schema.Struct({ type: Schema.tag("members_changed") })
+/** Somebody joined just now. An older broker does not say who: that is then asked for with `list_members`. */
+export const MembersChanged = Schema.Struct({
+  type: Schema.tag("members_changed"),
+  member: Schema.optionalKey(Member),
+})
 
 /** What waits for one other session of the member, or is leased there. */
 export const Elsewhere = Schema.Struct({ sessionId: SessionId, messages: Schema.Int })

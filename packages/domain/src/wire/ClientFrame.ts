@@ -17,7 +17,7 @@ import {
   Signature,
 } from "../Ids.ts"
 import { ackBatchMax, inFlightMax, trustKeysMax } from "../Limits.ts"
-import { Priority, Status } from "../routing/Status.ts"
+import { Priority, Status, StatusSource } from "../routing/Status.ts"
 import { parseTarget, TargetSpec } from "../routing/Target.ts"
 
 const PositiveInt = Schema.Int.check(Schema.isGreaterThan(0))
@@ -59,6 +59,8 @@ export const HelloV2 = Schema.Struct({
   instance: Schema.optionalKey(RequestId),
   /** A session that was not known before: it may take messages, is listed nowhere, and leaves nothing behind. */
   transient: Schema.optionalKey(Schema.Literal(true)),
+  /** It is told when somebody comes, goes or changes, by `presence`. */
+  presence: Schema.optionalKey(Schema.Literal(true)),
 })
 export type HelloV2 = typeof HelloV2.Type
 
@@ -105,15 +107,22 @@ export type Release = typeof Release.Type
 export const Pull = Schema.Struct({ type: Schema.tag("pull"), id: RequestId, max: Schema.optionalKey(PositiveInt) })
 export type Pull = typeof Pull.Type
 
-/** Without an `id` (as v1 sends it) there is no reply of any kind. */
+/** Without an `id` (as v1 sends it) there is no reply of any kind. `dnd` is said by hand alone. */
 export const SetStatus = Schema.Struct({
   type: Schema.tag("set_status"),
   status: Status,
+  /** By hand, where it does not say. */
+  source: Schema.optionalKey(StatusSource),
+  /** Of `dnd` alone: how long. Without it, until it is ended by hand. */
+  forSeconds: Schema.optionalKey(Seconds),
   id: Schema.optionalKey(RequestId),
 })
 export type SetStatus = typeof SetStatus.Type
 
-/** What a session says of itself, sealed to the members like any message. */
+/**
+ * What a session says of itself, sealed to the members like any message. The same text again adds its keys to those that
+ * it has: so a member who joined later can be given one without all others being told anew.
+ */
 export const SetProfile = Schema.Struct({
   type: Schema.tag("set_profile"),
   id: RequestId,

@@ -3,7 +3,7 @@
  * `trust/SignedRequest.ts` says; who signs it is said here for each.
  */
 import { Schema } from "effect"
-import { DisplayName, MemberId, MeshId, PublicKey, Slug } from "../Ids.ts"
+import { DisplayName, MemberId, MeshId, PublicKey, SessionId, Slug } from "../Ids.ts"
 import { Certificate } from "../trust/Certificate.ts"
 import { Invite } from "../trust/Invite.ts"
 
@@ -41,6 +41,20 @@ export const Invites = Schema.Struct({ invites: Schema.Array(InviteState) })
 
 /** `POST /revocations`: the body is a `Revocation`, signed by who revokes. */
 export const Revoked = Schema.Struct({ version: Schema.Int })
+
+/**
+ * `POST /hook/set-status`, signed by the member whose session it is; `session_id` is the session's on the wire. The names of the
+ * fields are those of the first clients, whose hooks sign nothing and may name a folder and a process instead.
+ */
+export const HookReport = Schema.Struct({
+  status: Schema.Literals(["idle", "working"]),
+  session_id: Schema.optionalKey(SessionId),
+  cwd: Schema.optionalKey(Schema.String.check(Schema.isMaxLength(4096))),
+  pid: Schema.optionalKey(Schema.Int),
+})
+export type HookReport = typeof HookReport.Type
+
+export const HookTaken = Schema.Struct({ ok: Schema.Literal(true) })
 
 export const Health = Schema.Struct({
   status: Schema.Literals(["ok", "degraded"]),

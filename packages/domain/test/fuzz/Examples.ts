@@ -148,7 +148,7 @@ export const brokerFrames = texts(
   push,
   { type: "leased", id: "r1", messageIds: [messageId] },
   { type: "recalled", messageIds: [messageId, "f".repeat(32)] },
-  { type: "presence", event: "joined", peer },
+  { type: "presence", after: 1, version: 2, changes: [{ event: "joined", peer }] },
   { type: "peers", id: "r1", peers: [peer, peer] },
   {
     type: "members",

@@ -1,0 +1,175 @@
+/**
+ * Tells those who asked for it how the roster changes: one frame for all that changed within a short time, encoded once,
+ * with the version that it makes of the one before. For a connection that does not read fast enough changes are merged
+ * until it does: what came and went meanwhile is not told, and beyond a bound the whole list takes their place (I23).
+ */
+import type { PublicKey } from "@claudemesh/domain/Ids"
+import type { PeerChange } from "@claudemesh/domain/wire/BrokerFrame"
+import { Effects } from "./MeshCommand.ts"
+import type { Connection, KnownView, MeshState, PeerView, Session, Subscription } from "./MeshState.ts"
+import { listFor, listWasGiven, looksTheSame, peerOf, shownTo, viewOf } from "./Roster.ts"
+import { SharedFrame } from "./SharedFrame.ts"
+
+interface Edge {
+  readonly session: Session
+  readonly before: KnownView
+  readonly after: PeerView | undefined
+}
+
+/** The answer to a list; who asked for it in the hello is told from then on how it changes. */
+export const list = (state: MeshState, connection: Connection, id: string, nowMillis: number): Effects => {
+  const { peer, session, wantsPresence } = connection
+  if (wantsPresence) {
+    listWasGiven(state, nowMillis)
+    connection.subscription = { version: state.roster.version, behind: new Map(), needsList: false }
+  }
+  return Effects.Send({ peer, frame: listFor(state, session.member.key, id, nowMillis) })
+}
+
+/** What has changed since the last time, if it is time for that. */
+export const tellIfDue = (state: MeshState, nowMillis: number, effects: Array<Effects>): boolean => {
+  const { roster, rules } = state
+  const { dueAtMillis } = roster
+  // A clock that was set back holds nothing up.
+  const longest = Math.max(rules.limits.presenceWindowMillis, rules.limits.presenceRetryMillis)
+  if (dueAtMillis === undefined || (nowMillis < dueAtMillis && dueAtMillis - nowMillis <= longest)) return false
+  roster.dueAtMillis = undefined
+  const edges = takeEdges(state, nowMillis)
+  const { presenceChangesMax } = rules.limits
+  for (let from = 0; from < edges.length; from += presenceChangesMax) {
+    tell(state, edges.slice(from, from + presenceChangesMax), nowMillis, effects)
+  }
+  catchUp(state, nowMillis, effects)
+  return true
+}
+
+const takeEdges = (state: MeshState, nowMillis: number): ReadonlyArray<Edge> => {
+  const { roster } = state
+  const edges: Array<Edge> = []
+  for (const [session, isUncertain] of roster.touched) {
+    const before: KnownView = { view: roster.told.get(session), isUncertain }
+    const after = viewOf(state, session, nowMillis)
+    if (after === undefined) roster.told.delete(session)
+    else roster.told.set(session, after)
+    const edge = { session, before, after }
+    if (isForAll(edge) || before.view?.profile !== after?.profile) edges.push(edge)
+  }
+  roster.touched.clear()
+  return edges
+}
+
+/** It is one for everybody, and not only for a member whose key was added to a profile. */
+const isForAll = ({ after, before }: Edge): boolean => before.isUncertain || !looksTheSame(before.view, after)
+
+const hasNewsFor = (reader: PublicKey, edge: Edge): boolean => {
+  const { after, before } = edge
+  return isForAll(edge) || before.view?.profile?.keys.get(reader) !== after?.profile?.keys.get(reader)
+}
+
+const tell = (state: MeshState, edges: ReadonlyArray<Edge>, nowMillis: number, effects: Array<Effects>): void => {
+  const { roster } = state
+  const after = roster.version
+  roster.version += edges.filter(isForAll).length
+  const frames = framesOf(state, edges, after, nowMillis)
+  for (const connection of state.connections.values()) {
+    const { peer, session, subscription } = connection
+    if (subscription === undefined) continue
+    if (isSlow(state, connection, subscription)) {
+      keepFor(state, subscription, edges)
+      continue
+    }
+    const frame = frames(session.member.key)
+    subscription.version = roster.version
+    if (frame !== undefined) effects.push(Effects.Tell({ peer, frame }))
+  }
+}
+
+/** The frame that tells a reader of the edges: one for all, where no profile is to be told. */
+const framesOf = (state: MeshState, edges: ReadonlyArray<Edge>, after: number, nowMillis: number) => {
+  const { version } = state.roster
+  const make = (reader: PublicKey | undefined): SharedFrame | undefined => {
+    const news = reader === undefined ? edges : edges.filter((edge) => hasNewsFor(reader, edge))
+    if (news.length === 0 && version === after) return undefined
+    const changes = news.map((edge) => changeFor(state, edge, reader, nowMillis))
+    return new SharedFrame({ type: "presence", after, version, changes })
+  }
+  const isOneForAll = edges.every((edge) => isForAll(edge) && !tellsProfile(edge))
+  if (isOneForAll) {
+    const shared = make(undefined)
+    return () => shared
+  }
+  const made = new Map<PublicKey, SharedFrame | undefined>()
+  return (reader: PublicKey): SharedFrame | undefined => {
+    if (!made.has(reader)) made.set(reader, make(reader))
+    return made.get(reader)
+  }
+}
+
+const tellsProfile = ({ after, before }: Edge): boolean =>
+  after?.profile !== undefined && (before.isUncertain || before.view?.profile !== after.profile)
+
+/** Without a reader: of an edge that tells no profile. */
+const changeFor = (
+  state: MeshState,
+  { after, before, session }: Edge,
+  reader: PublicKey | undefined,
+  nowMillis: number,
+): PeerChange => {
+  if (after === undefined) return { event: "left", peer: before.view?.peer ?? peerOf(state, session, nowMillis) }
+  const event = before.view === undefined ? "joined" : "changed"
+  const key = reader === undefined ? undefined : after.profile?.keys.get(reader)
+  const isSame =
+    !before.isUncertain &&
+    before.view?.profile?.text === after.profile?.text &&
+    (reader === undefined || before.view?.profile?.keys.get(reader) === key)
+  if (after.profile !== undefined && isSame) return { event, peer: after.peer, sameProfile: true }
+  return { event, peer: reader === undefined ? after.peer : shownTo(reader, after) }
+}
+
+const isSlow = ({ rules }: MeshState, { peer }: Connection, { behind, needsList }: Subscription): boolean =>
+  needsList || behind.size > 0 || peer.unreadBytes() > rules.limits.presenceUnreadBytesMax
+
+const keepFor = (state: MeshState, subscription: Subscription, edges: ReadonlyArray<Edge>): void => {
+  if (subscription.needsList) return
+  for (const { before, session } of edges) {
+    if (!subscription.behind.has(session)) subscription.behind.set(session, before)
+  }
+  if (subscription.behind.size <= state.rules.limits.presenceBehindMax) return
+  subscription.behind.clear()
+  subscription.needsList = true
+}
+
+/** Those who were slow, and have read by now what they were sent. */
+const catchUp = (state: MeshState, nowMillis: number, effects: Array<Effects>): void => {
+  const { presenceRetryMillis, presenceUnreadBytesMax } = state.rules.limits
+  for (const connection of state.connections.values()) {
+    const { peer, subscription } = connection
+    if (subscription === undefined || (subscription.behind.size === 0 && !subscription.needsList)) continue
+    if (peer.unreadBytes() > presenceUnreadBytesMax) {
+      state.roster.dueAtMillis ??= nowMillis + presenceRetryMillis
+      continue
+    }
+    effects.push(
+      subscription.needsList
+        ? list(state, connection, "", nowMillis)
+        : merged(state, connection, subscription, nowMillis),
+    )
+  }
+}
+
+const merged = (
+  state: MeshState,
+  { peer, session: { member } }: Connection,
+  subscription: Subscription,
+  nowMillis: number,
+): Effects => {
+  const { roster } = state
+  const edges = [...subscription.behind]
+    .map(([session, before]): Edge => ({ session, before, after: roster.told.get(session) }))
+    .filter((edge) => hasNewsFor(member.key, edge))
+  const changes = edges.map((edge) => changeFor(state, edge, member.key, nowMillis))
+  const frame = { type: "presence", after: subscription.version, version: roster.version, changes } as const
+  subscription.behind.clear()
+  subscription.version = roster.version
+  return Effects.Send({ peer, frame })
+}

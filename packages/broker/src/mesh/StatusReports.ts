@@ -1,0 +1,105 @@
+/**
+ * What is reported of a session: over its own connection, or by a hook over HTTP, which names the session and may come late,
+ * or before the session has said hello (I11). What follows from the reports is the domain's to say (I10).
+ */
+import { asOf, maySay, type StatusReport, withReport, withReportNow } from "@claudemesh/domain/routing/Status"
+import type { SetStatus } from "@claudemesh/domain/wire/ClientFrame"
+import { pump } from "./Deliver.ts"
+import { errorFrame } from "./ErrorReply.ts"
+import { type Command, Effects, type ReportAnswer, type ReportedSession } from "./MeshCommand.ts"
+import { type Connection, inboxesOf, type MeshState, type Session } from "./MeshState.ts"
+import { touch, watchStatus } from "./Roster.ts"
+
+export const setStatus = (
+  state: MeshState,
+  connection: Connection,
+  { forSeconds, id, source = "manual", status }: SetStatus,
+  nowMillis: number,
+  effects: Array<Effects>,
+): void => {
+  const { peer, protocol, session } = connection
+  connection.lastActiveMillis = nowMillis
+  if (!maySay(source, status) || (forSeconds !== undefined && status !== "dnd")) {
+    const message = "only dnd has an end, and only a hand sets it"
+    if (id !== undefined) effects.push(Effects.Send({ peer, frame: errorFrame(protocol, "malformed", message, id) }))
+    return
+  }
+  const forMillis = forSeconds === undefined ? undefined : forSeconds * 1_000
+  session.reports = withReportNow(session.reports, { source, status, forMillis }, nowMillis)
+  if (id !== undefined) effects.push(Effects.Send({ peer, frame: { type: "ok", id } }))
+  changed(state, session, nowMillis, effects)
+}
+
+/** A hook's. Who signed may speak for the sessions of that member alone. */
+export const report = (
+  state: MeshState,
+  { atMillis, reply, status, whose }: Extract<Command, { readonly _tag: "Report" }>,
+  nowMillis: number,
+  effects: Array<Effects>,
+): void => {
+  const answer = answerTo(state, whose)
+  effects.push(Effects.ReportTaken({ reply, answer }))
+  if (answer !== "taken") return
+  // What is signed by a clock ahead of ours is of now: else nothing would be newer for a while.
+  const made: StatusReport = { source: "hook", status, atMillis: Math.min(atMillis, nowMillis) }
+  const session = whose.by === undefined ? firstClientOf(state, whose) : sessionOf(state, whose)
+  if (session === undefined) return keepEarly(state, whose, made, nowMillis)
+  session.reports = withReport(asOf(session.reports, nowMillis), made)
+  changed(state, session, nowMillis, effects)
+}
+
+const answerTo = ({ members, register }: MeshState, { by }: ReportedSession): ReportAnswer => {
+  if (by === undefined || members.has(by)) return "taken"
+  return register.isRevoked(by) ? "revoked" : "unknown_mesh"
+}
+
+const sessionOf = ({ members }: MeshState, { by, sessionId }: ReportedSession): Session | undefined =>
+  by === undefined || sessionId === undefined ? undefined : members.get(by)?.sessions.get(sessionId)
+
+/** Of those in a folder it is the one of that process, or the only one: a report is never for two. */
+const firstClientOf = ({ connections }: MeshState, { cwd, pid, sessionId }: ReportedSession): Session | undefined => {
+  const sessions = [...connections.values()].flatMap(({ protocol, session }) => (protocol === 1 ? [session] : []))
+  const named = sessions.find((session) => session.sessionId === sessionId)
+  if (named !== undefined || cwd === undefined) return named
+  const inFolder = sessions.filter(({ workplace }) => workplace?.cwd === cwd)
+  const [only, ...others] = inFolder
+  return inFolder.find(({ workplace }) => workplace?.pid === pid) ?? (others.length === 0 ? only : undefined)
+}
+
+const changed = (state: MeshState, session: Session, nowMillis: number, effects: Array<Effects>): void => {
+  touch(state, session)
+  watchStatus(state, session, nowMillis)
+  const { connection } = session
+  if (connection === undefined) return
+  for (const inbox of inboxesOf(connection)) pump(state, inbox, nowMillis, effects)
+}
+
+const keepEarly = (state: MeshState, whose: ReportedSession, made: StatusReport, nowMillis: number): void => {
+  const { earlyReportMillis, earlyReportsMax } = state.rules.limits
+  forgetEarly(state, nowMillis)
+  if (state.earlyReports.length >= earlyReportsMax) state.earlyReports.shift()
+  state.earlyReports.push({ whose, report: made, untilMillis: nowMillis + earlyReportMillis })
+}
+
+const forgetEarly = ({ earlyReports, rules }: MeshState, nowMillis: number): void => {
+  const isOver = (untilMillis: number) =>
+    untilMillis <= nowMillis || untilMillis - nowMillis > rules.limits.earlyReportMillis
+  const kept = earlyReports.filter(({ untilMillis }) => !isOver(untilMillis))
+  earlyReports.splice(0, earlyReports.length, ...kept)
+}
+
+/** What was reported of a session shortly before it said hello. */
+export const takeEarlyReports = (state: MeshState, session: Session, nowMillis: number): void => {
+  if (state.earlyReports.length === 0) return
+  forgetEarly(state, nowMillis)
+  const isFor = ({ by, cwd, sessionId }: ReportedSession): boolean => {
+    if (by !== undefined) return by === session.member.key && sessionId === session.sessionId
+    return session.workplace !== undefined && (sessionId === session.sessionId || cwd === session.workplace.cwd)
+  }
+  const others = state.earlyReports.filter(({ report, whose }) => {
+    if (!isFor(whose)) return true
+    session.reports = withReport(asOf(session.reports, nowMillis), report)
+    return false
+  })
+  state.earlyReports.splice(0, state.earlyReports.length, ...others)
+}

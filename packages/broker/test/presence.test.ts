@@ -1,0 +1,391 @@
+/** Who is told when somebody comes, goes or changes, and of what: edges alone, each with the roster's version. */
+import { Base64 } from "@claudemesh/domain/Base64"
+import { RequestId } from "@claudemesh/domain/Ids"
+import type { BrokerFrame } from "@claudemesh/domain/wire/BrokerFrame"
+import { assert, describe, it } from "@effect/vitest"
+import fc from "fast-check"
+import { viewOf } from "../src/mesh/Roster.ts"
+import { alice, bob, carol, type HelloChoices, MeshStory, nonce, type Peer, rulesWith } from "./support/MeshStory.ts"
+import { ToldRoster } from "./support/ToldRoster.ts"
+
+const window = 200
+const subscribed = { presence: true } as const
+
+const lists = (story: MeshStory, peer: Peer, id = "list"): void =>
+  story.request(peer, { type: "list_peers", id: RequestId.make(id) })
+
+/** A session that is told from now on, once everything before it is. */
+const watcher = (story: MeshStory, who = alice, choices: HelloChoices = {}): Peer => {
+  const peer = story.attach(who, { ...subscribed, ...choices })
+  lists(story, peer)
+  story.pass(window)
+  peer.frames.length = 0
+  return peer
+}
+
+const changesOf = (peer: Peer): ReadonlyArray<string> =>
+  peer
+    .of("presence")
+    .flatMap(({ changes }) =>
+      changes.map(
+        ({ event, peer: { attached, memberId, sessionId, status } }) =>
+          `${event} ${memberId}/${sessionId} ${attached ? status : "cut off"}`,
+      ),
+    )
+
+const profile = (story: MeshStory, peer: Peer, text: string, ...readers: ReadonlyArray<typeof alice>): void =>
+  story.request(peer, {
+    type: "set_profile",
+    id: RequestId.make("profile"),
+    nonce,
+    ciphertext: Base64.make(text),
+    sealedKeys: readers.map(({ publicKey }) => ({ pubkey: publicKey, key: Base64.make("KEYS") })),
+  })
+
+describe("a session that asks to be told", () => {
+  it("is told who joined, changed and left, a short time after, with the versions in a row (I4)", () => {
+    const story = new MeshStory()
+    const peer = watcher(story)
+    const other = story.attach(bob)
+    assert.deepStrictEqual(changesOf(peer), [])
+    story.pass(window)
+    story.status(other, "working")
+    story.pass(window)
+    story.detach(other, true)
+    story.pass(window)
+    assert.deepStrictEqual(changesOf(peer), ["joined bob/s1 idle", "changed bob/s1 working", "left bob/s1 working"])
+    const [joined, changed, left] = peer.of("presence")
+    assert.strictEqual(changed?.after, joined?.version)
+    assert.strictEqual(left?.after, changed?.version)
+    assert.strictEqual((left?.version ?? 0) - (joined?.after ?? 0), 3)
+  })
+
+  it("is told nothing before it has the list that changes are told of, nor without having asked in its hello", () => {
+    const story = new MeshStory()
+    const early = story.attach(alice, subscribed)
+    const silent = story.attach(alice, { session: "s2" })
+    lists(story, silent)
+    story.attach(bob)
+    story.pass(window)
+    for (const peer of [early, silent]) assert.deepStrictEqual(peer.of("presence"), [])
+  })
+
+  it("is told of a status that ends by itself (I10)", () => {
+    const story = new MeshStory()
+    const other = story.attach(bob)
+    const peer = watcher(story)
+    story.status(other, "working")
+    story.status(story.attach(carol), "dnd", { forSeconds: 90 })
+    story.pass(window)
+    story.pass(60_000 - window)
+    story.pass(window)
+    story.pass(30_000)
+    story.pass(window)
+    assert.deepStrictEqual(changesOf(peer), [
+      "changed bob/s1 working",
+      "joined carol/s1 dnd",
+      "changed bob/s1 idle",
+      "changed carol/s1 idle",
+    ])
+  })
+
+  it("is told of a burst in one frame, and of nothing that was over within it", () => {
+    const story = new MeshStory()
+    const other = story.attach(bob)
+    story.status(other, "idle")
+    const peer = watcher(story)
+    for (const status of ["working", "idle", "working", "idle"] as const) story.status(other, status)
+    story.detach(story.attach(carol), true)
+    story.pass(window)
+    assert.deepStrictEqual(peer.frames, [])
+    for (let n = 0; n < 5; n++) story.attach(carol, { session: `c${n}` })
+    story.pass(window)
+    assert.deepStrictEqual(
+      peer.of("presence").map(({ changes }) => changes.length),
+      [5],
+    )
+  })
+
+  it("is told of many changes by several frames", () => {
+    const story = new MeshStory(rulesWith({ presenceChangesMax: 2 }))
+    const peer = watcher(story)
+    for (let n = 0; n < 5; n++) story.attach(bob, { session: `b${n}` })
+    story.pass(window)
+    assert.deepStrictEqual(
+      peer.of("presence").map(({ after, changes, version }) => [version - after, changes.length]),
+      [
+        [2, 2],
+        [2, 2],
+        [1, 1],
+      ],
+    )
+  })
+
+  it("is told what became of that which its list shows and nobody else was told", () => {
+    const story = new MeshStory()
+    const other = story.attach(bob)
+    const peer = watcher(story)
+    story.detach(other, true)
+    const roster = new ToldRoster()
+    peer.heard = (_, frame) => roster.heard(frame)
+    lists(story, peer)
+    assert.deepStrictEqual(roster.names, ["alice/s1"])
+    const passing = story.attach(carol)
+    story.attach(bob)
+    lists(story, peer)
+    story.detach(passing, true)
+    story.pass(window)
+    assert.deepStrictEqual(roster.names.toSorted(), ["alice/s1", "bob/s1"])
+    story.detach(story.attach(bob), true)
+    lists(story, peer)
+    story.attach(bob)
+    story.pass(window)
+    assert.deepStrictEqual(roster.names.toSorted(), ["alice/s1", "bob/s1"])
+    // A status that was over by then, and is renewed before that was told.
+    story.status(other, "working")
+    story.status(peer, "working")
+    story.pass(window)
+    story.nowMillis += 60_000
+    lists(story, peer)
+    story.status(peer, "working")
+    story.pass(window)
+    const asTold = roster.sessions
+    lists(story, peer)
+    assert.deepStrictEqual(roster.sessions, asTold)
+    assert.deepStrictEqual(roster.problems, [])
+  })
+
+  it("shares one frame, encoded once, with all others who are told the same", () => {
+    const story = new MeshStory()
+    const peers = [watcher(story), watcher(story, alice, { session: "s2" }), watcher(story, carol)]
+    for (const peer of peers) peer.shared.length = 0
+    story.attach(bob)
+    story.pass(window)
+    assert.deepStrictEqual(
+      peers.map(({ shared }) => shared.length),
+      [1, 1, 1],
+    )
+    assert.strictEqual(new Set(peers.flatMap(({ shared }) => shared)).size, 1)
+  })
+})
+
+describe("a session that is cut off", () => {
+  it("is said to be cut off, and neither to have left nor joined when it comes back within its lease (I4)", () => {
+    const story = new MeshStory()
+    const others = Array.from({ length: 200 }, (_, n) => story.attach(bob, { session: `b${n}` }))
+    const peer = watcher(story)
+    for (const other of others) story.detach(other)
+    story.pass(30_000)
+    assert.strictEqual(changesOf(peer).length, 200)
+    for (let n = 0; n < 200; n++) story.attach(bob, { session: `b${n}` })
+    story.pass(window)
+    assert.deepStrictEqual(
+      new Set(peer.of("presence").flatMap(({ changes }) => changes.map(({ event }) => event))),
+      new Set(["changed"]),
+    )
+    assert.strictEqual(changesOf(peer).length, 400)
+  })
+
+  it("has left when its lease is over, and not before (I4)", () => {
+    const story = new MeshStory()
+    const other = story.attach(bob)
+    const peer = watcher(story)
+    story.detach(other)
+    story.pass(89_999)
+    story.pass(1)
+    story.pass(window)
+    assert.deepStrictEqual(changesOf(peer), ["changed bob/s1 cut off", "left bob/s1 cut off"])
+  })
+
+  it("is there after a restart of the broker, as 199 others are, until its lease is over (I4)", () => {
+    const story = new MeshStory()
+    for (let n = 0; n < 200; n++) story.attach(bob, { session: `b${n}` })
+    const gone = story.attach(carol)
+    story.detach(gone, true)
+    story.settle()
+    story.pass(1_000)
+    story.restart()
+    const peer = story.attach(alice, subscribed)
+    lists(story, peer)
+    assert.deepStrictEqual(
+      peer
+        .of("peers")
+        .flatMap(({ peers }) => peers.map(({ attached, memberId }) => `${memberId} ${attached}`))
+        .toSorted(),
+      ["alice true", ...Array.from({ length: 200 }, () => "bob false")],
+      "who said goodbye is not among them",
+    )
+    for (let n = 0; n < 199; n++) story.attach(bob, { session: `b${n}` })
+    story.pass(window)
+    assert.deepStrictEqual(
+      changesOf(peer).filter((change) => !change.startsWith("changed bob")),
+      ["joined alice/s1 idle"],
+      "of itself it is told what it has in its list",
+    )
+    story.pass(90_000)
+    story.pass(window)
+    assert.deepStrictEqual(changesOf(peer).at(-1), "left bob/b199 cut off")
+  })
+})
+
+describe("a profile", () => {
+  it("is told with each reader's own key, and is not told again with what else changes", () => {
+    const story = new MeshStory()
+    const other = story.attach(bob)
+    const [peer, stranger] = [watcher(story), watcher(story, carol)]
+    peer.frames.length = 0
+    profile(story, other, "PROFILE1", alice)
+    story.pass(window)
+    story.status(other, "working")
+    story.pass(window)
+    const said = (peer: Peer) =>
+      peer.of("presence").flatMap(({ changes }) => changes.map((one) => [one.peer.profile?.sealedKey, one.sameProfile]))
+    assert.deepStrictEqual(said(peer), [
+      [Base64.make("KEYS"), undefined],
+      [undefined, true],
+    ])
+    assert.deepStrictEqual(said(stranger), [
+      [undefined, undefined],
+      [undefined, true],
+    ])
+  })
+
+  it("whose text is the same has keys added to it, which is news for those alone who get one", () => {
+    const story = new MeshStory()
+    const other = story.attach(bob)
+    profile(story, other, "PROFILE1", alice)
+    const [peer, later] = [watcher(story), watcher(story, carol)]
+    peer.frames.length = 0
+    profile(story, other, "PROFILE1", carol)
+    story.pass(window)
+    assert.deepStrictEqual(peer.of("presence"), [])
+    const [told] = later.of("presence")
+    assert.strictEqual(told?.after, told?.version)
+    assert.deepStrictEqual(
+      told?.changes.map(({ peer }) => [peer.profile?.ciphertext, peer.profile?.sealedKey]),
+      [[Base64.make("PROFILE1"), Base64.make("KEYS")]],
+    )
+    lists(story, peer)
+    assert.isDefined(
+      peer
+        .of("peers")
+        .at(-1)
+        ?.peers.find(({ memberId }) => memberId === "bob")?.profile,
+    )
+  })
+
+  it("has keys for so many members and no more, however they came (I23)", () => {
+    const story = new MeshStory(rulesWith({ sealedKeysMax: 2 }))
+    const other = story.attach(bob)
+    profile(story, other, "PROFILE1", alice, bob)
+    profile(story, other, "PROFILE1", carol)
+    assert.deepInclude(other.last, { type: "error", code: "too_large" })
+    profile(story, other, "PROFILE2", carol)
+    assert.deepInclude(other.last, { type: "ok" })
+  })
+})
+
+describe("a connection that does not read", () => {
+  it("is told later, with what changed merged: what came and went meanwhile is not told (I23)", () => {
+    const story = new MeshStory()
+    const other = story.attach(bob)
+    const peer = watcher(story)
+    peer.unreadBytes = 1_000_000
+    const passing = story.attach(carol)
+    story.pass(window)
+    story.status(other, "working")
+    story.pass(window)
+    story.detach(passing, true)
+    story.status(other, "idle")
+    story.pass(window)
+    story.status(other, "dnd")
+    story.pass(window)
+    assert.deepStrictEqual(peer.frames, [])
+    peer.unreadBytes = 0
+    story.pass(1_000)
+    assert.deepStrictEqual(changesOf(peer), ["changed bob/s1 dnd"])
+    const [told] = peer.of("presence")
+    assert.strictEqual(told?.version, story.state.roster.version)
+    story.status(other, "idle")
+    story.pass(window)
+    assert.strictEqual(peer.of("presence").at(-1)?.after, told?.version)
+  })
+
+  it("is given the whole list instead where too much has changed (I23)", () => {
+    const story = new MeshStory(rulesWith({ presenceBehindMax: 3 }))
+    const peer = watcher(story)
+    peer.unreadBytes = 1_000_000
+    for (let n = 0; n < 4; n++) story.attach(bob, { session: `b${n}` })
+    story.pass(window)
+    peer.unreadBytes = 0
+    story.pass(1_000)
+    assert.deepStrictEqual(peer.of("presence"), [])
+    assert.deepStrictEqual(
+      peer.of("peers").map(({ id, peers, version }) => [id, peers.length, version]),
+      [["", 5, story.state.roster.version]],
+    )
+  })
+})
+
+type Step =
+  | { readonly do: "attach"; readonly who: number; readonly session: number; readonly watches: boolean }
+  | { readonly do: "leave" | "cut" | "list" | "profile" | "slow" | "reads"; readonly peer: number }
+  | { readonly do: "status"; readonly peer: number; readonly status: "idle" | "working" | "dnd" }
+  | { readonly do: "pass"; readonly millis: number }
+
+const nat = fc.nat({ max: 30 })
+const step: fc.Arbitrary<Step> = fc.oneof(
+  fc.record({ do: fc.constant("attach" as const), who: nat, session: fc.nat({ max: 2 }), watches: fc.boolean() }),
+  fc.record({ do: fc.constantFrom("leave", "cut", "list", "profile", "slow", "reads"), peer: nat }),
+  fc.record({ do: fc.constant("status" as const), peer: nat, status: fc.constantFrom("idle", "working", "dnd") }),
+  fc.record({ do: fc.constant("pass" as const), millis: fc.constantFrom(1, 50, 200, 1_000, 30_000, 60_000, 90_000) }),
+)
+
+it("whatever happens, who is told has in the end the list that the broker has (I4)", () => {
+  const people = [alice, bob, carol]
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const story = new MeshStory(rulesWith({ presenceBehindMax: 2, presenceChangesMax: 2 }))
+      let peers: Array<{ readonly peer: Peer; readonly roster: ToldRoster; readonly watches: boolean }> = []
+      let profiles = 0
+      for (const one of steps) {
+        const found = "peer" in one ? peers[one.peer % Math.max(1, peers.length)] : undefined
+        if (one.do === "pass") story.pass(one.millis)
+        else if (one.do === "attach") {
+          const who = people[one.who % people.length] ?? alice
+          const roster = new ToldRoster()
+          const heard = (_: Peer, frame: BrokerFrame) => roster.heard(frame)
+          const choices = { session: `s${one.session}`, ...(one.watches && subscribed) }
+          peers = peers.filter(({ peer }) => peer.member !== who || peer.session !== choices.session)
+          const peer = story.arrive(who, choices, heard)
+          story.settle()
+          peers.push({ peer, roster, watches: one.watches })
+          if (one.watches) lists(story, peer)
+        } else if (found === undefined) continue
+        else if (one.do === "leave" || one.do === "cut") {
+          story.detach(found.peer, one.do === "leave")
+          peers = peers.filter((other) => other !== found)
+        } else if (one.do === "list") lists(story, found.peer)
+        else if (one.do === "slow") found.peer.unreadBytes = 1_000_000
+        else if (one.do === "reads") found.peer.unreadBytes = 0
+        else if (one.do === "status") story.status(found.peer, one.status)
+        else profile(story, found.peer, `PROFILE${(profiles += 1)}`, ...people.slice(profiles % 3))
+        story.settle()
+      }
+      for (const { peer } of peers) peer.unreadBytes = 0
+      story.pass(window)
+      story.pass(1_000)
+      for (const { peer, roster, watches } of peers) {
+        if (!watches) continue
+        assert.deepStrictEqual(roster.problems, [])
+        const asTold = roster.sessions
+        lists(story, peer)
+        assert.deepStrictEqual(asTold, roster.sessions)
+      }
+      for (const session of story.state.roster.told.keys()) {
+        assert.isDefined(viewOf(story.state, session, story.nowMillis))
+      }
+    }),
+    { numRuns: 300, seed: 17 },
+  )
+})
