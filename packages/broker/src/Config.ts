@@ -77,7 +77,8 @@ export const variables = {
   },
   HOOK_FRESH_WINDOW_SECONDS: {
     fallback: "30",
-    meaning: "How long a status reported by a hook beats one set by hand. No effect until there are hooks.",
+    meaning:
+      "How long a hook's report of `working` or `idle` beats one by hand, and what a client infers. Nothing but a hand, or its time, ends `dnd`.",
     expected: "a whole number of seconds from 1 to 86400",
   },
   BROKER_PUBLIC_URL: {

@@ -12,6 +12,7 @@ import { Revocation } from "../src/trust/Revocation.ts"
 import { BrokerFrame, Channel, Member, Peer } from "../src/wire/BrokerFrame.ts"
 import { HelloV1, HelloV2, RequestFrame, SealedKey } from "../src/wire/ClientFrame.ts"
 import { CloseCode } from "../src/wire/CloseCode.ts"
+import { HookReport } from "../src/wire/HttpApi.ts"
 import { ErrorCode, isRetryable } from "../src/wire/ErrorCode.ts"
 
 const page = readFileSync(join(import.meta.dirname, "../../../docs/protocol.md"), "utf8")
@@ -95,6 +96,7 @@ describe("docs/protocol.md", () => {
       ...Object.keys(BrokerFrame.cases),
       ...ErrorCode.literals,
       ...rows(section("##", "HTTP")).map(([, error]) => bare(error)),
+      ...Object.keys(HookReport.fields),
     ])
     const spelt = [...page.matchAll(/`([a-z]+(?:_[a-z]+)+)`/g), ...page.matchAll(/answer(?:s|ed) with\s+`(\w+)`/gi)]
     const words = spelt.map(([, word = ""]) => word)

@@ -52,7 +52,7 @@ const refused = ({ code, message }: RequestRefusal, { rates }: Guard): Response 
     ? refusal(429, code, message, { "retry-after": String(rates.requestsByKey.retryAfterSeconds) })
     : refusal(401, code, message)
 
-const bodyOf = Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest, limits: BrokerLimits) {
+export const bodyOf = Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest, limits: BrokerLimits) {
   const { headers } = request
   // What unpacks to more than it seems is not unpacked at all.
   if ((headers["content-encoding"] ?? "identity") !== "identity") {

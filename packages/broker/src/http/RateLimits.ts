@@ -1,5 +1,5 @@
 /**
- * How often somebody may knock: four rates, by address before anything is proved and by key once it is, so that
+ * How often somebody may knock: rates by address before anything is proved and by key once it is, so that
  * nobody can use up another one's. Each remembers a bounded number of addresses or keys; the server owns them.
  */
 import type { PublicKey } from "@claudemesh/domain/Ids"
@@ -49,6 +49,9 @@ export interface RateLimits {
   readonly hellos: RateLimit<PublicKey>
   readonly requestsByAddress: RateLimit<string>
   readonly requestsByKey: RateLimit<PublicKey>
+  /** Reports of hooks have their own. */
+  readonly hooksByAddress: RateLimit<string>
+  readonly hooksByKey: RateLimit<PublicKey>
 }
 
 export const makeRateLimits = (limits: BrokerLimits): RateLimits => ({
@@ -60,4 +63,6 @@ export const makeRateLimits = (limits: BrokerLimits): RateLimits => ({
     limits.rateKeysMax,
   ),
   requestsByKey: new RateLimit(limits.requestsPerKeyPerSecond, limits.requestsPerKeyBurst, limits.rateKeysMax),
+  hooksByAddress: new RateLimit(limits.hooksPerAddressPerSecond, limits.hooksPerAddressBurst, limits.rateKeysMax),
+  hooksByKey: new RateLimit(limits.hooksPerKeyPerSecond, limits.hooksPerKeyBurst, limits.rateKeysMax),
 })

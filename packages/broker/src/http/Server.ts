@@ -20,9 +20,10 @@ import { BunSocket } from "./BunSocket.ts"
 import { enrolmentRoutes } from "./Enrolments.ts"
 import type { Guard } from "./Guard.ts"
 import { healthRoutes } from "./Health.ts"
+import { hookPath, hookRoutes } from "./HookReports.ts"
 import type { Lifecycle } from "./Lifecycle.ts"
 import { meshRoutes } from "./Meshes.ts"
-import { makeRateLimits, type RateLimits } from "./RateLimits.ts"
+import { makeRateLimits, type RateLimit, type RateLimits } from "./RateLimits.ts"
 import { RequestNonces } from "./SignedRequests.ts"
 
 export class CannotListen extends Schema.TaggedError<CannotListen>()("CannotListen", {
@@ -41,7 +42,10 @@ const socketIdleSeconds = 120
 const answerSeconds = 30
 
 /** Whoever calls these counts against the rate of its address. */
-const ratedPaths: ReadonlySet<string> = new Set(["/meshes", "/invites", "/join", "/revocations"])
+const rateOf = ({ hooksByAddress, requestsByAddress }: RateLimits, path: string): RateLimit<string> | undefined => {
+  if (path === hookPath) return hooksByAddress
+  return ["/meshes", "/invites", "/join", "/revocations"].includes(path) ? requestsByAddress : undefined
+}
 
 export class Server extends Context.Service<
   Server,
@@ -82,9 +86,9 @@ const listen = Effect.fnUntraced(function* (config: BrokerConfig, rules: MeshRul
       config.trustedProxies,
     )
 
-  const rated = async (request: Request, server: BunServer<BunSocket>): Promise<Response> => {
+  const rated = async (request: Request, server: BunServer<BunSocket>, rate: RateLimit<string>): Promise<Response> => {
     const address = addressOfCaller(request, server)
-    if (!rates.requestsByAddress.take(address, clock.currentTimeMillisUnsafe())) return slowDown(rates)
+    if (!rate.take(address, clock.currentTimeMillisUnsafe())) return slowDown(rate)
     const early = tooLarge(request, limits)
     if (early !== undefined) return early
     server.timeout(request, answerSeconds)
@@ -96,7 +100,8 @@ const listen = Effect.fnUntraced(function* (config: BrokerConfig, rules: MeshRul
 
   const fetch = (request: Request, server: BunServer<BunSocket>): Response | Promise<Response> | undefined => {
     const { pathname } = new URL(request.url)
-    if (ratedPaths.has(pathname)) return rated(request, server)
+    const rate = rateOf(rates, pathname)
+    if (rate !== undefined) return rated(request, server, rate)
     if (pathname !== "/ws") return tooLarge(request, limits) ?? handler(request)
     if (lifecycle.draining) return new Response("draining", { status: 503 })
     const socket = Effect.runSync(BunSocket.make(++taken, addressOfCaller(request, server), limits, frameBytes))
@@ -168,10 +173,10 @@ const tooLarge = (request: Request, { httpBodyBytesMax }: BrokerLimits): Respons
     ? undefined
     : Response.json({ error: "too_large", message: `a body holds ${httpBodyBytesMax} bytes at most` }, { status: 413 })
 
-const slowDown = ({ requestsByAddress }: RateLimits): Response =>
+const slowDown = ({ retryAfterSeconds }: RateLimit<string>): Response =>
   Response.json(
     { error: "rate_limited", message: "too many requests from this address; come back slower" },
-    { status: 429, headers: { "retry-after": String(requestsByAddress.retryAfterSeconds) } },
+    { status: 429, headers: { "retry-after": String(retryAfterSeconds) } },
   )
 
 const loopbackOrigins = (port: number): ReadonlyArray<string> =>
@@ -197,6 +202,7 @@ const routesHandler = (
             healthRoutes(lifecycle, config.limits.healthTimeoutMillis),
             meshRoutes(config, guard),
             enrolmentRoutes(guard),
+            hookRoutes(config, guard, lifecycle.startedMillis),
           ).pipe(HttpRouter.provideRequest(Layer.succeedContext(services))),
           { disableLogger: true },
         ),

@@ -103,6 +103,11 @@ export class ProvedRequest {
     return this.#proof.mesh
   }
 
+  /** By the clock of who signed it, which is near ours. */
+  get signedAtMillis(): number {
+    return Number(this.#proof.time)
+  }
+
   static verify(request: ReceivedRequest, context: RequestContext): Result.Result<ProvedRequest, RequestRefusal> {
     if (request.header === undefined) return Result.fail(unsigned)
     const proof = Option.getOrUndefined(parseProof(request.header))

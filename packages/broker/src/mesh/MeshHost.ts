@@ -17,6 +17,8 @@ export class MeshHost extends Context.Service<
   {
     /** Holds the mesh for the caller's scope. */
     readonly enter: (meshId: MeshId) => Effect.Effect<MeshActor, UnknownMesh | StoreError, Scope.Scope>
+    /** Those that somebody holds, or has held a while ago; for the caller's scope. */
+    readonly running: Effect.Effect<ReadonlyArray<MeshActor>, never, Scope.Scope>
   }
 >()("@claudemesh/broker/mesh/MeshHost") {
   static readonly local = (rules: MeshRules) =>
@@ -42,6 +44,9 @@ export class MeshHost extends Context.Service<
             if (!running && !(yield* store.meshExists(meshId))) return yield* new UnknownMesh()
             return yield* RcMap.get(actors, meshId)
           }),
+          running: Effect.flatMap(RcMap.keys(actors), (meshIds) =>
+            Effect.forEach([...meshIds], (meshId) => RcMap.get(actors, meshId)),
+          ),
         })
       }),
     )

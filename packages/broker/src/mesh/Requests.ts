@@ -81,7 +81,7 @@ const setProfile = (state: MeshState, connection: Connection, frame: SetProfile,
   const isSameText = before?.text.nonce === nonce && before.text.ciphertext === ciphertext
   const keys = new Map<string, Base64>(isSameText ? before.keys : [])
   for (const { key, pubkey } of sealedKeys) keys.set(pubkey, key)
-  if (keys.size > state.rules.limits.sealedKeysMax) {
+  if (Math.max(keys.size, sealedKeys.length) > state.rules.limits.sealedKeysMax) {
     const refusal = errorFrame(connection.protocol, "too_large", "sealed to too many members", id)
     effects.push(Effects.Send({ peer: connection.peer, frame: refusal }))
     return

@@ -140,8 +140,10 @@ describe("a v2 client", () => {
       assert.isBelow(Math.abs(Date.parse(String(brokerTime)) - Date.now()), 5_000)
       const invite = newInvite(mesh)
       assert.strictEqual((await addInvite(broker.origin, mesh.meshId, invite, mesh.owner)).status, 201)
-      assert.strictEqual((await join(broker.origin, newPerson(mesh.meshId, "carol"), invite)).status, 201)
-      assert.deepStrictEqual(await sender.take("members_changed"), { type: "members_changed" })
+      const carol = newPerson(mesh.meshId, "carol")
+      assert.strictEqual((await join(broker.origin, carol, invite)).status, 201)
+      const member = { memberId: carol.memberId, pubkey: carol.keys.publicKey, displayName: "carol" }
+      assert.deepStrictEqual(await sender.take("members_changed"), { type: "members_changed", member })
     }),
   )
 })

@@ -13,7 +13,7 @@ export class ToldRoster {
 
   /** In one order, whatever it came in. */
   get sessions(): ReadonlyArray<string> {
-    return [...this.#peers.values()].map((peer) => JSON.stringify(Object.entries(peer).toSorted())).toSorted()
+    return [...this.#peers.values()].map((peer) => JSON.stringify(inOrder(peer))).toSorted()
   }
 
   get names(): ReadonlyArray<string> {
@@ -42,5 +42,8 @@ export class ToldRoster {
     }
   }
 }
+
+const inOrder = (peer: Peer): Readonly<Record<string, unknown>> =>
+  Object.fromEntries(Object.entries(peer).toSorted(([left], [right]) => (left < right ? -1 : 1)))
 
 const nameOf = ({ memberId, sessionId }: Peer): string => `${memberId}/${sessionId}`
