@@ -113,6 +113,8 @@ export class FakeBroker {
   override: Override = () => false
   #members: ReadonlyArray<Member> = []
   peers: ReadonlyArray<Peer> = []
+  /** Of the roster. Undefined: it is a broker that tells no changes. */
+  rosterVersion: number | undefined
   channels: ReadonlyArray<Channel> = []
   /** All that it has, and hides or shows as it is told. */
   trust: Pick<Trust, "certificates" | "invites" | "revocations"> = { certificates: [], invites: [], revocations: [] }
@@ -233,7 +235,12 @@ export class FakeBroker {
           version: this.#version,
         })
       case "list_peers":
-        return say({ type: "peers", id: frame.id, peers: this.peers })
+        return say({
+          type: "peers",
+          id: frame.id,
+          ...(this.rosterVersion !== undefined && { version: this.rosterVersion }),
+          peers: this.peers,
+        })
       case "list_channels":
         return say({ type: "channels", id: frame.id, channels: this.channels })
       case "ping":
