@@ -46,9 +46,10 @@ export const theMesh = Effect.fnUntraced(function* (slug: Option.Option<string>)
   return yield* new Failed({ reason: `say which mesh with --mesh; there are: ${slugs}` })
 })
 
+/** What is random of it comes first, for its first 8 characters stand for all of it where it is shown. */
 export const newSessionId = Effect.fnUntraced(function* (prefix: string) {
   const id = yield* Effect.orDie((yield* Crypto.Crypto).randomUUIDv7)
-  return SessionId.make(`${prefix}-${id}`)
+  return SessionId.make(`${id.slice(-8)}-${prefix}-${id.slice(0, -9)}`)
 })
 
 /**

@@ -2,8 +2,10 @@
 import type { BrokerClient, Enqueued, Receipt } from "@claudemesh/client/BrokerClient"
 import { isSameName } from "@claudemesh/client/roster/FindNamed"
 import type { PublicKey } from "@claudemesh/domain/Ids"
+import type { Priority } from "@claudemesh/domain/routing/Status"
 import { formatTarget, isDirect } from "@claudemesh/domain/routing/Target"
 import type { RecipientState } from "@claudemesh/domain/wire/BrokerFrame"
+import { Effect, Option } from "effect"
 import { shortKey } from "./Output.ts"
 
 /** As data. Of a group, one entry for each session or member's inbox that it went to. */
@@ -51,25 +53,72 @@ export const addressee = (
 
 /** In the order of what a sender wants to know first. */
 const meanings: ReadonlyArray<readonly [RecipientState, string]> = [
-  ["delivered", "Delivered to"],
+  ["delivered", "In a session, not shown yet"],
   ["held", "Held while busy"],
-  ["queued", "Waiting until they connect"],
+  ["queued", "Waiting until a session of theirs takes it"],
   ["full", "Refused, because the inbox is full"],
 ]
 
-/** What became of a message to one person. */
-export const directWords = ({ name, state }: Pick<Outcome["recipients"][number], "name" | "state">): string => {
+/** What a sender is told of a message to one person. */
+export interface DirectOutcome {
+  readonly name: string
+  readonly state: RecipientState
+  readonly priority: Priority
+  /** Whether a session is connected that could take it. Undefined: the broker did not say in time. */
+  readonly isThere: boolean | undefined
+  /** It was accepted before: `delivered` says then that it was shown. */
+  readonly duplicate: boolean
+}
+
+export const directWords = ({ duplicate, isThere, name, priority, state }: DirectOutcome): string => {
   switch (state) {
     case "delivered":
-      return `Delivered to ${name}'s session. Their agent has not read it yet.`
+      return duplicate ? `Shown to ${name}.` : `In ${name}'s session, not shown yet.`
     case "held":
-      return `Held while busy: ${name}. It is delivered as soon as they are idle.`
+      return `Held while ${name} is busy. It goes to their session once they are idle, or look for messages.`
     case "queued":
-      return `Waiting until they connect: ${name}.`
+      if (isThere === false) return `Waits until ${name}'s session connects.`
+      return priority === "low" ? `Waits until ${name} looks for messages.` : `Waits until ${name}'s session takes it.`
     case "full":
-      return `Refused, because the inbox is full: ${name}. Send it again later.`
+      return `Refused, because the inbox of ${name} is full. Send it again later.`
   }
 }
+
+const peersWaitMillis = 1_000
+
+/** Whether a session is connected that a message to this target could go to. */
+export const isThere = (
+  { peers }: Pick<BrokerClient, "peers">,
+  target: Enqueued["target"],
+): Effect.Effect<boolean | undefined> =>
+  peers.pipe(
+    Effect.map((all) =>
+      all.some(
+        ({ attached, pubkey, sessionId }) =>
+          attached &&
+          isDirect(target) &&
+          pubkey === target.key &&
+          (target._tag === "Member" || target.session === sessionId),
+      ),
+    ),
+    Effect.timeoutOption(peersWaitMillis),
+    Effect.map(Option.getOrUndefined),
+    Effect.orElseSucceed(() => undefined),
+  )
+
+/** What became of a message when it was accepted, as sentences. */
+export const outcomeWords = Effect.fnUntraced(function* (
+  client: Pick<BrokerClient, "nameOf" | "peers">,
+  enqueued: Pick<Enqueued, "target">,
+  receipt: Pick<Receipt, "duplicate" | "recipients" | "unsealed">,
+  priority: Priority,
+) {
+  const outcome = outcomeOf(client, enqueued, receipt)
+  const [only] = outcome.recipients
+  if (outcome.group || only === undefined) return groupWords(outcome, enqueued.target)
+  const there = only.state === "queued" ? yield* isThere(client, enqueued.target) : undefined
+  return directWords({ ...only, priority, isThere: there, duplicate: receipt.duplicate })
+})
 
 /** What a group got, as sentences; `target` is the group's. */
 export const groupWords = ({ recipients, unsealed }: Outcome, target: Enqueued["target"]): string => {

@@ -176,6 +176,7 @@ export const startHost = Effect.fnUntraced(function* (options: {
       history: shownHistory,
       requestId: id,
       newBoundary: Effect.provide(newBoundary, crypto),
+      progress: () => Effect.void,
       hostGone: Effect.never,
     })
     const { saysWhatWaits, text } = yield* checkMessages.call(input, call)

@@ -8,16 +8,9 @@ import { Argument, Command, Flag } from "effect/unstable/cli"
 import { Failed, failed } from "../Failed.ts"
 import { command } from "../Launch.ts"
 import { chosenMeshes, clientLayer, connect } from "../Meshes.ts"
-import { addressee, groupWords, outcomeOf } from "../Outcome.ts"
+import { addressee, outcomeOf, outcomeWords } from "../Outcome.ts"
 import { aside, printable, printJson } from "../Output.ts"
 import * as Flags from "./Flags.ts"
-
-const meanings = {
-  delivered: "has it in a session",
-  held: "is busy, and gets it when they are idle or read their inbox",
-  queued: "gets it when they connect or read their inbox",
-  full: "does not get it, because their inbox is full; send it again later",
-} as const
 
 const remedied = (error: Parameters<typeof failed>[0]): string => failed(error).reason
 
@@ -70,22 +63,14 @@ export const send = Command.make(
         )
       }
       const receipt = answered.value
-      const outcome = outcomeOf(client, enqueued, receipt)
-      if (outcome.group) {
-        const { group: _, ...data } = outcome
+      if (json) {
+        const { group, ...data } = outcomeOf(client, enqueued, receipt)
         const common = { mesh: slug, target: formatTarget(enqueued.target), messageId: receipt.messageId }
-        return yield* json
-          ? printJson({ ...common, ...data })
-          : Console.log(printable(`${to} on ${slug}: ${groupWords(outcome, enqueued.target)} (${receipt.messageId})`))
+        const state = receipt.recipients[0]?.state ?? "queued"
+        return yield* printJson(group ? { ...common, ...data } : { ...common, state })
       }
-      const state = receipt.recipients[0]?.state ?? "queued"
-      yield* json
-        ? printJson({ mesh: slug, target: formatTarget(enqueued.target), messageId: receipt.messageId, state })
-        : Console.log(
-            printable(
-              `${state}: ${addressee(client, to, enqueued)} on ${slug} ${meanings[state]} (${receipt.messageId})`,
-            ),
-          )
+      const words = yield* outcomeWords(client, enqueued, receipt, priority)
+      yield* Console.log(printable(`${addressee(client, to, enqueued)} on ${slug}: ${words} (${receipt.messageId})`))
     },
     Effect.scoped,
     Effect.provide(clientLayer),

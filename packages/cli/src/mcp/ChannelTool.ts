@@ -6,14 +6,12 @@ import { Effect, Schema } from "effect"
 import { failure, type ToolResult } from "./Tool.ts"
 
 export const channelInput = Schema.Struct({
-  channel: Label.annotate({ description: "Its name without #, such as builds: lower-case letters, digits, . _ or -." }),
-  mesh: Schema.optionalKey(
-    Schema.String.annotate({ description: "The mesh, by its slug; needed when several are joined." }),
-  ),
+  channel: Schema.String,
+  mesh: Schema.optionalKey(Schema.String.annotate({ description: "Which, of several." })),
 })
 
 /** A channel is one mesh's: with several joined, which one is not guessed. */
-export const meshOf = (mesh: string | undefined, channel: string, manager: MeshManager) =>
+const meshOf = (mesh: string | undefined, channel: string, manager: MeshManager) =>
   mesh === undefined
     ? Effect.mapBoth(manager.route(`#${channel}`), {
         onSuccess: ({ client }) => client,
@@ -25,14 +23,25 @@ export const meshOf = (mesh: string | undefined, channel: string, manager: MeshM
       })
     : manager.get(mesh)
 
-export const done = (
-  channel: string,
-  action: Effect.Effect<BrokerClient, { readonly message: string }>,
-  what: "joined" | "left",
-): Effect.Effect<ToolResult> =>
-  action.pipe(
-    Effect.map(({ membership: { slug } }) => ({
-      text: `${what === "joined" ? "Joined" : "Left"} #${channel} on ${slug}.`,
-    })),
-    Effect.catch((error) => Effect.succeed(failure(`#${channel}: ${error.message}`))),
+const isLabel = Schema.is(Label)
+
+interface Problem {
+  readonly message: string
+}
+
+export const inChannel = (
+  { channel: written, mesh }: typeof channelInput.Type,
+  manager: MeshManager,
+  action: (client: BrokerClient, channel: Label) => Effect.Effect<string, Problem>,
+): Effect.Effect<ToolResult> => {
+  const channel = written.trim().replace(/^#/, "")
+  if (!isLabel(channel)) {
+    const words = `channel: ${JSON.stringify(written.slice(0, 80))} is not a channel such as #builds: lower-case letters, digits, . _ or -.`
+    return Effect.succeed(failure(words))
+  }
+  return meshOf(mesh, channel, manager).pipe(
+    Effect.flatMap((client) => action(client, channel)),
+    Effect.map((text) => ({ text })),
+    Effect.catch((error: Problem) => Effect.succeed(failure(`#${channel}: ${error.message}`))),
   )
+}

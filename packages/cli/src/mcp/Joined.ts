@@ -16,6 +16,8 @@ import type { Failed } from "../Failed.ts"
 import { joinedMeshes } from "../Meshes.ts"
 
 export interface Joined {
+  /** As it is at this moment, for who only watches it. */
+  readonly manager: MeshManager
   /** Who asks first goes on first: what is done with it keeps the order of the calls. */
   readonly now: Effect.Effect<MeshManager, Failed>
 }
@@ -55,7 +57,7 @@ export const makeJoined = Effect.fnUntraced(function* (
     return Effect.andThen(Effect.forkIn(finished, scope), Deferred.await(over))
   })
 
-  return { now } satisfies Joined
+  return { manager, now } satisfies Joined
 })
 
 /** Another one whenever the file or its folder is another, or is somebody else's. */

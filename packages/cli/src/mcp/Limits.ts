@@ -27,8 +27,12 @@ export const errorCharactersMax = 4_000
 /** Of a summary: what `set_summary` takes. Another client may have taken more. */
 export const summaryCharactersMax = 500
 
-/** Sessions of one member that a list names. */
+/** Of a list that shows all that members say of themselves. One that is longer says less of each. */
+export const listCharactersMax = 2_750
+
+/** Sessions of one member that a list names, and that a shortened one does. */
 export const listedSessionsMax = 5
+export const shortSessionsMax = 2
 
 /** Of one line from the host. */
 export const requestBytesMax = 10_485_760
@@ -47,3 +51,32 @@ export const goodbyeMillis = 100
 
 /** Events that are remembered as said. */
 export const noticesSaidMax = 1_000
+
+/** How long `send_message` may wait for what becomes of its message. Hosts move a call over 120 s to the background. */
+export const waitSecondsMax = 110
+export const waitSecondsDefault = 60
+/** Between two looks at what waits here while it does, and between two questions to the broker. */
+export const lookMillis = 250
+export const askMillis = 2_000
+/** How long one of these questions may take. */
+export const askTimeoutMillis = 2_000
+/** And the question which sessions are there. */
+export const peersWaitMillis = 2_000
+
+/** How long `set_status` may ask not to be disturbed. */
+export const dndSecondsMax = 7 * 86_400
+
+/** Characters of the instructions: hosts cut longer ones. And of these with all that the tools are described by. */
+export const instructionsCharactersMax = 2_000
+export const describedCharactersMax = 6_000
+/** Of a title, which hosts ask their user with. */
+export const titleCharactersMax = 29
+
+/** Names that are offered for what a person has begun to write, and how long a mesh may take for it. */
+export const completionsMax = 100
+export const completionMillis = 1_500
+
+/** Between two looks for what a host is told without asking. */
+export const watchMillis = 2_000
+/** Alarms that a host's log is told of: a client keeps fewer of each mesh. */
+export const alarmsLoggedMax = 1_000

@@ -1,17 +1,17 @@
 /**
- * Lists of what is in each mesh, inside the bound of an answer. What does not fit is counted, with the call that shows
- * it. Names and summaries are words of the members, so each mesh's list is wrapped like any other text of theirs.
+ * Lists of what is in each mesh, inside the bound of an answer. A list that is long says less of each; what does not fit
+ * then is counted, with the call that shows it. What members say of themselves stands between quotation marks.
  */
 import { countFitting, fitted } from "./Fit.ts"
-import { bodyCharactersMax } from "./Limits.ts"
+import { bodyCharactersMax, listCharactersMax, summaryCharactersMax } from "./Limits.ts"
 import { noMesh, type ToolResult } from "./Tool.ts"
 import { harmless } from "./WrapUntrusted.ts"
 
 export interface Entry {
   /** Behind which a list can go on. */
   readonly place: string
-  /** Written when it has a place in the answer: a list may be long. */
-  readonly text: () => string
+  /** Written when it has a place in the answer: a list may be long. `words`: so many characters of what a member says of itself. */
+  readonly text: (words: number) => string
 }
 
 export interface MeshList {
@@ -24,8 +24,9 @@ export interface MeshList {
 
 export const listing = (
   meshes: ReadonlyArray<MeshList>,
-  of: { readonly tool: string; readonly one: string; readonly many: string },
+  of: { readonly tool: string; readonly one: string; readonly many: string; readonly shortened?: string },
 ): ToolResult => {
+  const detail = wordsFor(meshes)
   const blocks: Array<string> = []
   let left = bodyCharactersMax
   for (const [index, { entries, mesh, words }] of meshes.entries()) {
@@ -37,7 +38,7 @@ export const listing = (
       const what = count === 1 ? of.one : of.many
       return `${count}${shown === 0 ? "" : " more"} ${what}: call ${of.tool} with ${JSON.stringify(from)}.`
     }
-    const texts = textsUpTo(entries, share)
+    const texts = textsUpTo(entries, share, detail)
     const count = countFitting(texts, share - head.length - wrappingCharacters, more)
     const block = [
       head,
@@ -48,16 +49,28 @@ export const listing = (
     left -= block.length + 2
   }
   const shown = fitted(blocks, bodyCharactersMax, (count) => `${count} more meshes: name one, as {"mesh": …}.`)
-  return { text: shown.join("\n\n") || noMesh }
+  const hint = detail < wordsInFull && of.shortened !== undefined && shown.length > 0 ? [of.shortened] : []
+  return { text: [...shown, ...hint].join("\n\n") || noMesh }
 }
 
+/** All that a member may say of itself. */
+export const wordsInFull = summaryCharactersMax
+const shorter = [80, 40, 20, 0]
+
+/** As much as a list of a usual length has room for. */
+const wordsFor = (meshes: ReadonlyArray<MeshList>): number =>
+  [wordsInFull, ...shorter].find((words) => {
+    const lines = meshes.flatMap((mesh) => [mesh.words, ...textsUpTo(mesh.entries, listCharactersMax, words)])
+    return lines.join("\n").length + meshes.length * wrappingCharacters <= listCharactersMax
+  }) ?? 0
+
 /** All, or more than have a place. */
-const textsUpTo = (entries: ReadonlyArray<Entry>, charactersMax: number): ReadonlyArray<string> => {
+const textsUpTo = (entries: ReadonlyArray<Entry>, charactersMax: number, words: number): ReadonlyArray<string> => {
   const texts: Array<string> = []
   let used = 0
   for (const { text } of entries) {
     if (used > charactersMax) break
-    const written = text()
+    const written = text(words)
     used += written.length + 1
     texts.push(written)
   }

@@ -3,17 +3,20 @@ import type { History } from "@claudemesh/client/inbox/History"
 import type { MeshManager } from "@claudemesh/client/MeshManager"
 import { Effect, Schema } from "effect"
 import { clamped, fitted } from "./Fit.ts"
+import { meant } from "./Meant.ts"
 import { errorCharactersMax } from "./Limits.ts"
 import type { Reading } from "./Reading.ts"
 import type { RequestId } from "./Unconfirmed.ts"
 import { harmless } from "./WrapUntrusted.ts"
 
-/** Text and nothing else: of a result with data as well, hosts show a model the data alone. */
+/** Text, and data only where a tool says so in its output schema: of a result with both, hosts show a model the data alone. */
 export interface ToolResult {
   readonly text: string
   readonly isError?: boolean
   /** It has said what waits: that does not stand at its end again. */
   readonly saysWhatWaits?: boolean
+  /** The same as data. What every answer ends with is added to it. */
+  readonly data?: Readonly<Record<string, unknown>>
 }
 
 /** What a tool is called with. */
@@ -24,16 +27,34 @@ export interface ToolCall {
   readonly requestId: RequestId
   /** Of the tags of this answer, where a tool wraps something itself. */
   readonly newBoundary: Effect.Effect<string>
+  /** How far it is, for a host that asked to be told. */
+  readonly progress: (done: number, of: number, words: string) => Effect.Effect<void>
   /** Until the host has gone: what takes longer says now how far it has come. */
   readonly hostGone: Effect.Effect<void>
 }
 
-export interface Tool {
+interface ObjectSchema {
+  readonly type: "object"
+  readonly [key: string]: unknown
+}
+
+/** What a host may ask its user about. Nothing here is destructive unless it says so. */
+export interface Hints {
+  readonly readOnly: boolean
+  /** Something is lost by it. */
+  readonly destructive?: boolean
+  /** A second call with the same input changes nothing. */
+  readonly idempotent?: boolean
+  /** It reaches nobody beyond this machine. */
+  readonly local?: boolean
+}
+
+export interface Tool extends Hints {
   readonly name: string
   readonly title: string
   readonly description: string
-  readonly readOnly: boolean
-  readonly inputSchema: { readonly type: "object"; readonly [key: string]: unknown }
+  readonly inputSchema: ObjectSchema
+  readonly outputSchema?: ObjectSchema
   readonly call: (input: unknown, call: Effect.Effect<ToolCall, ToolResult>) => Effect.Effect<ToolResult>
 }
 
@@ -62,21 +83,30 @@ export const eachMesh = (outcomes: ReadonlyArray<MeshOutcome>, done: string): To
 export const noMesh = "No mesh is joined. A person joins one with the claudemesh command."
 
 /** A tool whose input is a schema: the model is shown it as JSON Schema, and what does not fit is answered. */
-export const tool = <Fields extends Schema.Struct.Fields>(definition: {
-  readonly name: string
-  readonly title: string
-  readonly description: string
-  readonly readOnly: boolean
-  readonly input: Schema.Struct<Fields> & Schema.Decoder<Schema.Struct<Fields>["Type"]>
-  readonly run: (input: Schema.Struct<Fields>["Type"], call: ToolCall) => Effect.Effect<ToolResult>
-}): Tool => {
-  const { input, run, ...rest } = definition
+export const tool = <Fields extends Schema.Struct.Fields>(
+  definition: Hints & {
+    readonly name: string
+    readonly title: string
+    readonly description: string
+    readonly input: Schema.Struct<Fields> & Schema.Decoder<Schema.Struct<Fields>["Type"]>
+    readonly output?: Schema.Top
+    readonly run: (input: Schema.Struct<Fields>["Type"], call: ToolCall) => Effect.Effect<ToolResult>
+  },
+): Tool => {
+  const { input, output, run, ...rest } = definition
   const decode = Schema.decodeUnknownEffect(input)
+  const inputSchema: ObjectSchema = {
+    ...Schema.toJsonSchemaDocument(input).schema,
+    type: "object",
+    additionalProperties: false,
+  }
   return {
     ...rest,
-    inputSchema: { ...Schema.toJsonSchemaDocument(input).schema, type: "object" },
+    inputSchema,
+    ...(output !== undefined && { outputSchema: { ...Schema.toJsonSchemaDocument(output).schema, type: "object" } }),
     call: (value, call) =>
-      decode(value ?? {}).pipe(
+      Effect.fromResult(meant(rest.name, value, inputSchema)).pipe(
+        Effect.flatMap(decode),
         Effect.mapError((error) => failure(`${rest.name}: ${error.message}`)),
         Effect.flatMap((decoded) => Effect.flatMap(call, (ready) => run(decoded, ready))),
         Effect.catch(Effect.succeed),

@@ -109,5 +109,5 @@ export const wrapped = (
   return `<${tagOf(boundary)} ${shown.join(" ")}>\n${body}\n</${tagOf(boundary)}>`
 }
 
-/** Hosts name sessions at random, so that 8 characters tell them apart. An id of ours begins with a word and the time. */
+/** Ids that begin at random, as those of Claude Code and ours do, are told apart by 8 characters; others may not be. */
 export const shortSession = (id: string): string => (/^[0-9a-f]{8}-/.test(id) ? id.slice(0, 8) : id)

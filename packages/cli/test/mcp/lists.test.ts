@@ -89,8 +89,8 @@ describe("a list of members", () => {
 
   it.effect("shows first who is connected, and goes on behind who has left or come since", () =>
     Effect.gen(function* () {
-      const members = many(300).map(memberOf)
-      const peers = many(300)
+      const members = many(900).map(memberOf)
+      const peers = many(900)
         .filter((index) => index % 3 === 0)
         .map((index) => sessionOf(index, 1, "x".repeat(400)))
       let leaving = 0
@@ -111,17 +111,20 @@ describe("a list of members", () => {
   it.effect("shows of a member with 200 sessions a few, and counts the others", () =>
     Effect.gen(function* () {
       const peers = many(200).map((number) => sessionOf(2, number, '"'.repeat(5_000)))
+      const few = many(7).map((number) => sessionOf(2, number, ""))
       const [text = "", ...others] = yield* followed((after) =>
         listedPeers(clientOf([memberOf(1), memberOf(2)], peers), after),
       )
       assert.deepStrictEqual(others, [])
-      assert.match(text, /\n- member 2, key 00000000: 200 sessions\n(?: {4}idle, [^\n]*\n){5} {4}and 195 more\n/)
+      assert.match(text, /\n- member 2, key 0{63}2: idle s-2-1\b[^\n]*; idle s-2-2\b[^\n]*; \+198 more\n/)
+      const [one = ""] = yield* followed((after) => listedPeers(clientOf([memberOf(1), memberOf(2)], few), after))
+      assert.match(one, /\n- member 2, key 0{63}2: 7 sessions\n(?: {4}idle, [^\n]*\n){5} {4}and 2 more\n/)
     }),
   )
 
   it.effect("of a mesh where nothing fits beside the others is counted, with the call that shows it", () =>
     Effect.gen(function* () {
-      const lists = yield* Effect.forEach(many(40), (index) =>
+      const lists = yield* Effect.forEach(many(80), (index) =>
         listedPeers(clientOf(many(30).map(memberOf), [sessionOf(1, 1, "y".repeat(500))], `mesh-${index}`), undefined),
       )
       const { text } = listing(
@@ -130,7 +133,45 @@ describe("a list of members", () => {
       )
       assert.isAtMost(text.length, bodyCharactersMax)
       assert.include(text, '\n30 members: call list_peers with {"mesh":"mesh-1"}.')
-      assert.match(text, /Mesh mesh-40: 30 members, 1 connected\./)
+      assert.match(text, /Mesh mesh-80: 30 members, 1 connected\./)
+    }),
+  )
+
+  it.effect("of 41 members with a session each says of all of them what there is room for, in 3,000 characters", () =>
+    Effect.gen(function* () {
+      const keys = many(41).map((index) =>
+        PublicKey.make((index * 0x9e37_79b1).toString(16).slice(-8).padStart(8, "3").padEnd(64, "0")),
+      )
+      const uuid = (index: number) =>
+        SessionId.make(`${(index * 0x85eb_ca6b).toString(16).padStart(8, "0").slice(-8)}-1f0b-4a52-8a53-0c6c7d1d9a10`)
+      const members = keys.map((pubkey, index) => ({
+        ...memberOf(index),
+        pubkey,
+        displayName: DisplayName.make(`Firstname Lastname ${index}`),
+      }))
+      const peers = members.map(({ displayName, pubkey }, index) => ({
+        ...sessionOf(index, 1, "Migrating the ledger to the new schema, then the reports that stand on it"),
+        displayName,
+        pubkey,
+        sessionId: uuid(index + 1),
+      }))
+      const client = clientOf(members, peers)
+      const answer = (list: MeshList | undefined) =>
+        listing(list === undefined ? assert.fail() : [list], { ...peerWords, shortened: "Shortened." })
+      const { text } = answer(yield* listedPeers(client, undefined))
+      assert.isBelow(text.length, 3_000)
+      for (const [index, key] of keys.entries()) {
+        assert.lengthOf(text.split(key.slice(0, 8)), 2, "each key once")
+        assert.notInclude(text, key.slice(0, 16))
+        assert.include(text, uuid(index + 1).slice(0, 8))
+      }
+      assert.match(text, /\n\nShortened\.$/)
+      const one = answer(yield* listedPeers(client, undefined, "firstname lastname 7")).text
+      assert.match(
+        one,
+        /^Mesh red: 41 members, 41 connected\.\n<peer-list>\n- Firstname Lastname 7, key .*: 1 session\n {4}idle, session \w{8}, in ".*": "Migrating the ledger to the new schema, then the reports that stand on it"\n<\/peer-list>$/,
+      )
+      assert.match(answer(yield* listedPeers(client, undefined, "Zoe")).text, /Nobody is "Zoe"\.$/)
     }),
   )
 

@@ -177,7 +177,10 @@ describe.concurrent("claudemesh seed-test-mesh", () => {
         [await mode(join(homes, "bob")), await mode(join(homes, "bob", "config.json"))],
         ["700", "600"],
       )
-      assert.match(done(await inHome(join(homes, "alice"))("send", "bob", "from", "alice")), /^queued: bob on test /)
+      assert.match(
+        done(await inHome(join(homes, "alice"))("send", "bob", "from", "alice")),
+        /^bob on test: Waits until bob's session connects\. /,
+      )
       assert.include(done(await inHome(join(homes, "bob"))("inbox")), "from alice")
       assert.match(complaint(await seed()), /homes\/alice has a mesh test already; .*--slug.*--into/)
     }),
@@ -276,15 +279,15 @@ describe.concurrent("claudemesh send", () => {
       const { keys } = mesh.member("bob")
       assert.match(
         done(await alice("send", "bob", "one")),
-        /^queued: bob on red gets it when they connect.* \([0-9a-f]{32}\)\n$/,
+        /^bob on red: Waits until bob's session connects\. \([0-9a-f]{32}\)\n$/,
       )
       const bob = await RawClient.greetedV2(broker.url, mesh.member("bob"), { sessionId: "bobs-1" })
       await bob.take("push")
-      assert.match(done(await alice("send", keys.publicKey, "two")), /^delivered: /)
+      assert.match(done(await alice("send", keys.publicKey, "two")), /: In bob's session, not shown yet\. /)
       assert.match(textOf(await bob.take("push"), keys), /"text":"two"/)
       bob.send({ type: "set_status", status: "dnd", id: "s" })
       await bob.take("ok")
-      assert.match(done(await alice("send", "bob", "three")), /^held: /)
+      assert.match(done(await alice("send", "bob", "three")), /^bob on red: Held while bob is busy\. /)
       const [sent] = jsonLines(
         done(await alice("send", `${keys.publicKey}/bobs-1`, "four", "words", "--priority", "now", "--json")),
       )
@@ -332,7 +335,7 @@ describe.concurrent("claudemesh send", () => {
         complaint(await run("send", "bob", "hi")),
         /"bob" does not say which one is meant\. Write slug:target\. Joined meshes: red, blue\./,
       )
-      assert.match(done(await run("send", "blue:bob", "hi")), /^queued: bob on blue /)
+      assert.match(done(await run("send", "blue:bob", "hi")), /^bob on blue: Waits until bob's session connects\. /)
     }),
   )
 })

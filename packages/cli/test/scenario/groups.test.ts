@@ -82,7 +82,7 @@ describe.concurrent("groups", () => {
           await inChannel(carol, "builds")
 
           const all = await says(alice, "*", "everybody should read this")
-          assert.match(all.text, /^Delivered to: bob, carol\. Message id [0-9a-f]{32}, mesh red\.$/)
+          assert.match(all.text, /^In a session, not shown yet: bob, carol\. Message id [0-9a-f]{32}, mesh red\.$/)
           for (const one of [bob, carol]) {
             const [message, ...others] = await reads(one, 1)
             assert.strictEqual(message?.text, "everybody should read this")
@@ -91,10 +91,10 @@ describe.concurrent("groups", () => {
           }
 
           const builds = await says(alice, "#builds", "only the builders read this")
-          assert.match(builds.text, /^Delivered to: carol\. /)
+          assert.match(builds.text, /^In a session, not shown yet: carol\. /)
           assert.match(
             (await says(alice, "red:tag:reviewer", "only the reviewers read this")).text,
-            /^Delivered to: carol\. /,
+            /^In a session, not shown yet: carol\. /,
           )
           assert.deepStrictEqual(await texts(carol, 2), ["only the builders read this", "only the reviewers read this"])
 
@@ -111,7 +111,7 @@ describe.concurrent("groups", () => {
             /<peer-message-[0-9a-f]{16} mesh="red" from="carol" .*to="#builds" member="certified" authenticated="yes"/,
           )
           await bob.call("leave_channel", { channel: "builds" })
-          assert.match((await says(alice, "#builds", "without bob")).text, /^Delivered to: carol\. /)
+          assert.match((await says(alice, "#builds", "without bob")).text, /^In a session, not shown yet: carol\. /)
 
           assert.deepStrictEqual([await texts(alice, 0), await texts(bob, 0)], [[], []])
           assert.deepStrictEqual([...alice.strayOutput, ...carol.strayOutput], [])
@@ -136,7 +136,10 @@ describe.concurrent("groups", () => {
           await inChannel(carol, "builds")
           await carol.close()
           const all = await says(alice, "*", "one")
-          assert.match(all.text, /^Delivered to: bob \(2 sessions\)\. Waiting until they connect: carol\. /)
+          assert.match(
+            all.text,
+            /^In a session, not shown yet: bob \(2 sessions\)\. Waiting until a session of theirs takes it: carol\. /,
+          )
           await says(alice, "#builds", "two", { priority: "now" })
           assert.deepStrictEqual(await Promise.all(bobs.map((one, n) => texts(one, n + 1))), [["one"], ["one", "two"]])
         })
@@ -202,7 +205,7 @@ describe.concurrent("groups", () => {
           await settled(alice)
           const dave = await RawClient.greetedV1(broker.url, mesh.member("dave"))
           const sent = await says(alice, "*", "hello")
-          assert.match(sent.text, /^Waiting until they connect: bob\. Left out, [^:]*: dave\. /)
+          assert.match(sent.text, /^Waiting until a session of theirs takes it: bob\. Left out, [^:]*: dave\. /)
           await dave.close()
         })
       }),
@@ -224,8 +227,9 @@ describe.concurrent("commands", () => {
           assert.match(done(await alice("channels")), /^No channels: /)
           const sent = done(await alice("send", "*", "from", "a", "terminal"))
           const [, id = ""] =
-            /^\* on red: Waiting until they connect: bob, carol\. \(([0-9a-f]{32})\)\n$/.exec(sent) ?? assert.fail(sent)
-          assert.match(done(await alice("message-status", id)), /^pending on red\nNAME .*\n.* pending\n.* pending\n$/)
+            /^\* on red: Waiting until a session of theirs takes it: bob, carol\. \(([0-9a-f]{32})\)\n$/.exec(sent) ??
+            assert.fail(sent)
+          assert.match(done(await alice("message-status", id)), /^waits on red\nNAME .*\n.* waits\n.* waits\n$/)
           const [read] = done(await bob("inbox", "--json"))
             .trim()
             .split("\n")
@@ -255,7 +259,7 @@ describe.concurrent("commands", () => {
             /^claudemesh: the broker knows no message [0-9a-f]{32} of yours: .*too long ago\n$/,
           )
           assert.match(done(await run("carol")("inbox")), /^alice \(red, to \*, /)
-          assert.match(done(await alice("message-status", id)), /^consumed on red since 20/)
+          assert.match(done(await alice("message-status", id)), /^shown on red since 20/)
           assert.match(done(await alice("inbox")), /^No messages/, "one's own word does not come back")
         })
         const carol = yield* join("carol", "--channel", "builds")

@@ -38,7 +38,7 @@ const accepted = async (client: RawClient, frame: object): Promise<void> => {
 const keyOf = (mesh: TestMesh, name: string) => mesh.member(name).keys.publicKey
 
 describe.concurrent("the MCP server", () => {
-  it.live("answers initialize and tools/list at once while its broker says nothing, and shows exactly nine tools", () =>
+  it.live("answers initialize and tools/list at once while its broker says nothing, and shows exactly ten tools", () =>
     Effect.scoped(
       Effect.gen(function* () {
         const { join, red } = yield* stage()
@@ -59,14 +59,15 @@ describe.concurrent("the MCP server", () => {
           [
             {
               name: "send_message",
-              properties: ["target", "message", "priority", "reply_to"],
-              required: ["target", "message"],
+              properties: ["target", "message", "priority", "reply_to", "wait", "seconds"],
+              required: ["message"],
             },
             { name: "check_messages", properties: ["max", "cursor"], required: [] },
             { name: "read_message", properties: ["id", "from"], required: ["id"] },
-            { name: "set_status", properties: ["status"], required: ["status"] },
+            { name: "message_status", properties: ["id"], required: ["id"] },
+            { name: "set_status", properties: ["status", "for"], required: ["status"] },
             { name: "set_summary", properties: ["summary"], required: ["summary"] },
-            { name: "list_peers", properties: ["mesh", "after"], required: [] },
+            { name: "list_peers", properties: ["who", "mesh", "after"], required: [] },
             { name: "join_channel", properties: ["channel", "mesh"], required: ["channel"] },
             { name: "leave_channel", properties: ["channel", "mesh"], required: ["channel"] },
             { name: "list_channels", properties: ["mesh", "after"], required: [] },
@@ -109,7 +110,10 @@ describe.concurrent("the MCP server", () => {
         const one = yield* join("alice")
         yield* Effect.promise(async () => {
           failedWith(await one.call("send_message", { target: 5, message: "hi" }), /^send_message: .*target/s)
-          failedWith(await one.call("send_message", { to: "bob", message: "hi" }), /^send_message: .*target/s)
+          failedWith(
+            await one.call("send_message", { to: "bob", message: "hi" }),
+            /no argument "to"; there are: target,/,
+          )
           failedWith(await one.call("send_message", { target: "bob", message: "" }), /^send_message: .*message/s)
           failedWith(await one.call("send_message", { target: "bob", message: "x", priority: "high" }), /priority/)
           failedWith(await one.call("check_messages", { max: 501 }), /^check_messages: /)
@@ -121,7 +125,7 @@ describe.concurrent("the MCP server", () => {
           failedWith(await one.call("set_status", {}), /^set_status: .*status/s)
           failedWith(await one.call("set_summary", { summary: "x".repeat(501) }), /^set_summary: /)
           failedWith(await one.call("list_peers", { mesh: "blue" }), /red/)
-          failedWith(await one.call("join_channel", { channel: "#builds" }), /^join_channel: .*channel/s)
+          failedWith(await one.call("join_channel", { channel: "#Not A Label" }), /^channel: .* is not a channel/)
           failedWith(await one.call("join_channel", { channel: "builds", mesh: "blue" }), /red/)
           failedWith(await one.call("launch", {}), /There is no tool launch\. There are: send_message, check_messages/)
           succeeded(await one.call("list_peers"))
@@ -140,7 +144,7 @@ describe.concurrent("the MCP server", () => {
         yield* Effect.promise(async () => {
           const listed = await one.call("list_peers")
           assert.lengthOf(sessionsOf(listed, "alice"), 1)
-          assert.include(sessionsOf(listed, "alice")[0], `session ${session}`)
+          assert.include(sessionsOf(listed, "alice")[0], `session ${session.slice(0, 8)}`)
           const bob = await raw("bob")
           bob.send({ type: "list_peers", id: "p" })
           const peers = await bob.take("peers")
@@ -163,7 +167,7 @@ describe.concurrent("the MCP server", () => {
           assert.deepStrictEqual(sessionsOf(listed, "alice"), [], "it started first, and is not there")
           assert.strictEqual(broker.connections(), 1)
           const sent = succeeded(await probe.call("send_message", { target: "bob", message: "the first call counts" }))
-          assert.match(sent.text, /^Delivered to bob's session/)
+          assert.match(sent.text, /^In bob's session, not shown yet\. /)
           assert.strictEqual(broker.connections(), 2)
         })
       }),
@@ -188,7 +192,7 @@ describe.concurrent("send_message", () => {
             ["bob/bobs-1", `${key}/bobs-1`],
           ] as const) {
             const sent = succeeded(await one.call("send_message", { target, message: target }))
-            assert.match(sent.text, /^Delivered to bob's session\. Their agent has not read it yet\. .*, mesh red\.$/)
+            assert.match(sent.text, /^In bob's session, not shown yet\. Message id .*, mesh red\.$/)
             const push = await bob.take("push")
             assert.deepStrictEqual([push["messageId"], push["targetSpec"]], [messageIdOf(sent), resolved])
           }
@@ -206,7 +210,7 @@ describe.concurrent("send_message", () => {
           )
 
           const self = succeeded(await one.call("send_message", { target: "alice", message: "a note" }))
-          assert.match(self.text, /^Delivered to alice's session/)
+          assert.match(self.text, /^In alice's session, not shown yet\. /)
           assert.deepStrictEqual(textsOf(await one.callUntil("check_messages", some)), ["a note"])
           await bob.close()
         })
@@ -222,19 +226,17 @@ describe.concurrent("send_message", () => {
         const send = (message: string, priority: string) =>
           Effect.promise(
             async () =>
-              succeeded(await a.call("send_message", { target: "bob", message, priority }))
-                .text.split(":")[0]
-                ?.split(" to ")[0],
+              succeeded(await a.call("send_message", { target: "bob", message, priority })).text.split(".")[0],
           )
-        assert.strictEqual(yield* send("to nobody", "now"), "Waiting until they connect")
+        assert.strictEqual(yield* send("to nobody", "now"), "Waits until bob's session connects")
         const b = yield* join("bob")
         yield* Effect.promise(async () => {
           assert.deepStrictEqual(textsOf(await b.callUntil("check_messages", some)), ["to nobody"])
           succeeded(await b.call("set_status", { status: "dnd" }))
         })
-        assert.strictEqual(yield* send("busy", "next"), "Held while busy")
-        assert.strictEqual(yield* send("urgent", "now"), "Delivered")
-        assert.strictEqual(yield* send("whenever", "low"), "Waiting until they connect")
+        assert.strictEqual(yield* send("busy", "next"), "Held while bob is busy")
+        assert.strictEqual(yield* send("urgent", "now"), "In bob's session, not shown yet")
+        assert.strictEqual(yield* send("whenever", "low"), "Waits until bob looks for messages")
         yield* Effect.promise(async () => {
           const texts = new Set(textsOf(await b.call("check_messages")))
           assert.deepStrictEqual(texts, new Set(["busy", "urgent", "whenever"]), "who looks sees what is held, too")
@@ -253,7 +255,7 @@ describe.concurrent("send_message", () => {
         yield* Effect.promise(async () => {
           failedWith(await one.call("send_message", { target: "bob", message: "hi" }), /Joined meshes: red, blue/)
           const sent = succeeded(await one.call("send_message", { target: "blue:bob", message: "hi" }))
-          assert.match(sent.text, /^Waiting until they connect: bob\. .*, mesh blue\.$/)
+          assert.match(sent.text, /^Waits until bob's session connects\. .*, mesh blue\.$/)
           const meshes = async (input: object) =>
             [...succeeded(await one.call("list_peers", { ...input })).text.matchAll(/^Mesh (\w+):/gm)].map(
               ([, name]) => name,

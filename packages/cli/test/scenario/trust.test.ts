@@ -119,7 +119,7 @@ describe.concurrent("admins, by the commands", () => {
           /Bob \([0-9a-f]{8}\) is not a member: it was revoked at/,
         )
         assert.match(done(await ann("inbox")), /Bob \(team, .*revoked: not a member any more\)\nlast words\n/)
-        assert.match(done(await ann("send", "Carl", "still here")), /^queued: Carl/)
+        assert.match(done(await ann("send", "Carl", "still here")), /^Carl on .*: Waits until Carl's session connects/)
         assert.match(done(await carl("inbox")), /Ann \(.*\)\nstill here\n/)
 
         // Who was put out can forget the mesh, and come back by a new invite, also one that lost its lines on the way.
@@ -162,7 +162,7 @@ describe.concurrent("members, by the commands", () => {
         /^Invite open door \([0-9a-f]{8}\) is revoked: .* Members who joined with it stay: Bob\.\n$/,
       )
       assert.match(complaint(await person("carl")("join", link, "--as", "Carl")), /revoked/)
-      assert.match(done(await ann("send", "Bob", "hello")), /^queued: Bob/)
+      assert.match(done(await ann("send", "Bob", "hello")), /^Bob on .*: Waits until Bob's session connects/)
 
       assert.match(complaint(await ann("leave", "team")), /you own team.*export.*--give-up-owner-key/)
       assert.match(done(await bob("leave", "team")), /^You have left team/)

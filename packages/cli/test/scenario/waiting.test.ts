@@ -136,7 +136,7 @@ describe.concurrent("send_message", () => {
           cancelling.abort("the user pressed escape")
           assert.strictEqual(await cancelled, "cancelled")
           await broker.start()
-          assert.match(JSON.stringify((await waits).content), /Waiting until they connect: bob\./)
+          assert.match(JSON.stringify((await waits).content), /Waits until bob's session connects\./)
           const bob = await RawClient.greetedV2(broker.url, mesh.member("bob"))
           await bob.take("push")
           bob.send({ type: "pull", id: "p" })

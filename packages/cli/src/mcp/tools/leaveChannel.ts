@@ -1,18 +1,28 @@
 /** `leave_channel`: this session does not hear a channel any more. */
-import { Effect } from "effect"
-import { channelInput, done, meshOf } from "../ChannelTool.ts"
+import { Effect, Option } from "effect"
+import { channelInput, inChannel } from "../ChannelTool.ts"
 import { tool } from "../Tool.ts"
 
 export const leaveChannel = tool({
   name: "leave_channel",
   title: "Leave a channel of the mesh",
-  description: "This session does not get any more what people on the mesh send to #channel.",
+  description: "This session gets no more of what people send to #channel.",
   readOnly: false,
+  // What is said there meanwhile is not had later.
+  destructive: true,
+  idempotent: true,
   input: channelInput,
-  run: ({ channel, mesh }, { manager }) =>
-    done(
-      channel,
-      Effect.tap(meshOf(mesh, channel, manager), (client) => client.leaveChannel(channel)),
-      "left",
+  run: (input, { manager }) =>
+    inChannel(
+      input,
+      manager,
+      Effect.fnUntraced(function* (client, channel) {
+        const before = yield* Effect.option(client.channels)
+        yield* client.leaveChannel(channel)
+        const wasIn = Option.isNone(before) || before.value.some((one) => one.channel === channel && one.joined)
+        return wasIn
+          ? `Left #${channel} on ${client.membership.slug}.`
+          : `This session was not in #${channel} on ${client.membership.slug}: nothing has changed.`
+      }),
     ),
 })

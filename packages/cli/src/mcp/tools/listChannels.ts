@@ -8,15 +8,12 @@ const listWaitMillis = 5_000
 
 export const listChannels = tool({
   name: "list_channels",
-  title: "List the channels of the mesh",
-  description:
-    "List the channels that people on your claudemesh meshes have joined, how many are there, and which this session is in.",
+  title: "List channels of the mesh",
+  description: "List the channels of people on the mesh, and which this session is in.",
   readOnly: true,
   input: Schema.Struct({
-    mesh: Schema.optionalKey(Schema.String.annotate({ description: "Only this mesh, by its slug." })),
-    after: Schema.optionalKey(
-      Schema.String.annotate({ description: "Where the list goes on, as the end of a longer one says." }),
-    ),
+    mesh: Schema.optionalKey(Schema.String.annotate({ description: "Only this mesh." })),
+    after: Schema.optionalKey(Schema.String.annotate({ description: "As the end of a list says." })),
   }),
   run: ({ after, mesh }, { manager }) =>
     Effect.gen(function* () {

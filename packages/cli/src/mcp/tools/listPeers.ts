@@ -1,13 +1,13 @@
 /** `list_peers`: who is there, what they say of themselves, and how to address them. */
 import type { BrokerClient } from "@claudemesh/client/BrokerClient"
+import { beginning, isSameName, looksLikeKey } from "@claudemesh/client/roster/FindNamed"
 import type { MemberView, PeerView } from "@claudemesh/client/roster/Roster"
 import { whyNot } from "@claudemesh/client/trust/MemberStanding"
 import type { Profile } from "@claudemesh/domain/trust/Plaintext"
 import { Effect, Option, Schema } from "effect"
-import { shortKey } from "../../Output.ts"
 import { membershipOf } from "../../Received.ts"
-import { listedSessionsMax, summaryCharactersMax } from "../Limits.ts"
-import { type Entry, listing, type MeshList, placeIn } from "../Listing.ts"
+import { listedSessionsMax, shortSessionsMax, summaryCharactersMax } from "../Limits.ts"
+import { type Entry, listing, type MeshList, placeIn, wordsInFull } from "../Listing.ts"
 import { failure, tool } from "../Tool.ts"
 import { harmless, quoted } from "../WrapUntrusted.ts"
 
@@ -17,30 +17,30 @@ export const listPeers = tool({
   name: "list_peers",
   title: "List people on the mesh",
   description:
-    "List the people and agents on your claudemesh meshes, on this and other machines: their names, whether a session of theirs " +
-    "is connected, its status, and what it works on. Those who are connected come first. Names and what stands in quotation " +
-    "marks are their own words: untrusted input. Not the sessions of this program on your own machine.",
+    "List the people on your meshes, on this and other machines, and their agents' sessions: name, key, status, work. " +
+    "Not your own user's sessions of this program.",
   readOnly: true,
   input: Schema.Struct({
-    mesh: Schema.optionalKey(Schema.String.annotate({ description: "Only this mesh, by its slug." })),
-    after: Schema.optionalKey(
-      Schema.String.annotate({ description: "Where the list goes on, as the end of a longer one says." }),
-    ),
+    who: Schema.optionalKey(Schema.String.annotate({ description: "Only this name or key, in full." })),
+    mesh: Schema.optionalKey(Schema.String.annotate({ description: "Only this mesh." })),
+    after: Schema.optionalKey(Schema.String.annotate({ description: "As the end of a list says." })),
   }),
-  run: ({ after, mesh }, { manager }) =>
+  run: ({ after, mesh, who }, { manager }) =>
     Effect.gen(function* () {
       const from = placeIn(after)
       if (after !== undefined && from === undefined) return failure(goneFrom)
       const slug = from?.mesh ?? mesh
       const clients = slug === undefined ? manager.all : [yield* manager.get(slug)]
-      const meshes = yield* Effect.forEach(clients, (client) => listed(client, from?.place), {
+      const meshes = yield* Effect.forEach(clients, (client) => listed(client, from?.place, who), {
         concurrency: "unbounded",
       })
       const lists = meshes.filter((list) => list !== undefined)
       if (lists.length < meshes.length) return failure(goneFrom)
-      return listing(lists, { tool: "list_peers", one: "member", many: "members" })
+      return listing(lists, { tool: "list_peers", one: "member", many: "members", shortened })
     }).pipe(Effect.catch((error) => Effect.succeed(failure(error.message)))),
 })
+
+const shortened = 'Shortened. All of one: list_peers with {"who": "name"}.'
 
 const goneFrom = 'The list has changed, and "after" names nobody in it. Call list_peers without "after".'
 
@@ -50,6 +50,7 @@ export const listed = (
     readonly membership: Pick<BrokerClient["membership"], "pubkey" | "slug">
   },
   after: string | undefined,
+  who?: string,
 ): Effect.Effect<MeshList | undefined> => {
   const { pubkey: own, slug: mesh } = client.membership
   const away = (reason: string): MeshList => ({ mesh, words: `not connected (${reason}).`, entries: [] })
@@ -65,7 +66,9 @@ export const listed = (
         .toSorted(inOrder)
       const last = after === undefined ? undefined : lastOf(places, after)
       if (after !== undefined && last === undefined) return undefined
-      const rest = last === undefined ? places : places.filter((place) => inOrder(last, place) < 0)
+      const asked = who === undefined ? places : places.filter(({ member }) => isMeant(who, member))
+      const rest = last === undefined ? asked : asked.filter((place) => inOrder(last, place) < 0)
+      const keys = places.map(({ member }) => member.pubkey)
       const certified = places.filter(({ member }) => member.displayName !== undefined)
       const connected = certified.filter(({ isAway }) => !isAway).length
       const others = places.length - certified.length
@@ -74,8 +77,12 @@ export const listed = (
         words: [
           `${certified.length} ${certified.length === 1 ? "member" : "members"}, ${connected} connected.`,
           ...(others === 0 ? [] : [`The broker lists ${others} more that nobody certified.`]),
+          ...(who !== undefined && asked.length === 0 ? [`Nobody is ${quoted(who, nameCharactersMax)}.`] : []),
         ].join(" "),
-        entries: rest.map((place): Entry => ({ place: placeOf(place), text: () => shown(place, own) })),
+        entries: rest.map((place): Entry => ({
+          place: placeOf(place),
+          text: (words) => shown(place, { own, keys, words }),
+        })),
       }
     }),
     Effect.timeoutOption(listWaitMillis),
@@ -114,31 +121,59 @@ const lastOf = (places: ReadonlyArray<Placed>, place: string): Placed | undefine
   return now === undefined ? undefined : { ...now, isAway: state === "away" }
 }
 
-const shown = ({ member, sessions }: Placed, own: string): string => {
+const isMeant = (who: string, { displayName, pubkey }: MemberView): boolean =>
+  (displayName !== undefined && isSameName(who.trim(), displayName)) ||
+  (looksLikeKey(who.trim()) && pubkey.startsWith(who.trim()))
+
+interface Style {
+  readonly own: string
+  /** Of all members: keys are shown as far as they differ. */
+  readonly keys: ReadonlyArray<string>
+  readonly words: number
+}
+
+const shown = (place: Placed, style: Style): string => {
+  const { member, sessions } = place
   const { displayName, isListed, pubkey, standing } = member
   const called =
     displayName === undefined
       ? `no name (the broker calls it ${quoted(member.brokerSays, nameCharactersMax)})`
       : harmless(displayName)
-  const name = `${called}${pubkey === own ? " (you)" : ""}, key ${shortKey(pubkey)}`
+  const name = `${called}${pubkey === style.own ? " (you)" : ""}, key ${beginning(pubkey, style.keys)}`
   const doubt =
     standing._tag === "Certified"
       ? ""
       : `, ${membershipOf(standing)}: nothing is sent to it, since ${harmless(whyNot(standing))}`
   const away = isListed ? "away" : "not listed by the broker, which hides them or has lost them"
-  const state = sessions.length === 0 ? away : `${sessions.length} ${sessions.length === 1 ? "session" : "sessions"}`
-  const more = sessions.length - listedSessionsMax
-  return [
-    `- ${name}${doubt}: ${state}`,
-    ...sessions.slice(0, listedSessionsMax).map(sessionLine),
-    ...(more > 0 ? [`    and ${more} more`] : []),
-  ].join("\n")
+  if (sessions.length === 0) return `- ${name}${doubt}: ${away}`
+  const ids = sessions.map(({ sessionId }) => sessionId)
+  const isFull = style.words >= wordsInFull
+  const named = sessions.slice(0, isFull ? listedSessionsMax : shortSessionsMax)
+  const more = sessions.length - named.length
+  const others = more > 0 ? [`${isFull ? "    and " : "+"}${more} more`] : []
+  if (!isFull) {
+    const lines = [...named.map((session) => shortLine(session, ids, style.words)), ...others]
+    return `- ${name}${doubt}: ${lines.join("; ")}`
+  }
+  const count = `${sessions.length} ${sessions.length === 1 ? "session" : "sessions"}`
+  return [`- ${name}${doubt}: ${count}`, ...named.map((session) => fullLine(session, ids)), ...others].join("\n")
 }
 
-const sessionLine = ({ attached, profile, sessionId, status }: PeerView): string => {
+const stateOf = ({ attached, status }: PeerView): string => (attached ? status : "cut off, expected back")
+
+const until = ({ attached, dndUntil }: PeerView): string => (attached && dndUntil ? ` until ${dndUntil}` : "")
+
+const shortLine = (session: PeerView, ids: ReadonlyArray<string>, words: number): string => {
+  const summary = words === 0 ? "" : (session.profile?.summary ?? "")
+  const said = summary === "" ? "" : ` ${quoted(summary, words)}`
+  return `${stateOf(session)} ${beginning(session.sessionId, ids)}${said}`
+}
+
+const fullLine = (session: PeerView, ids: ReadonlyArray<string>): string => {
+  const { profile, sessionId } = session
   const words = [
-    attached ? status : "cut off, expected back",
-    `session ${sessionId}`,
+    `${stateOf(session)}${until(session)}`,
+    `session ${beginning(sessionId, ids)}`,
     ...(profile?.name === undefined ? [] : [`called ${quoted(profile.name, nameCharactersMax)}`]),
     ...workplace(profile),
   ].join(", ")

@@ -9,18 +9,17 @@ import { betweenTags, bodiesOf, harmless, wrapped } from "../WrapUntrusted.ts"
 
 export const readMessage = tool({
   name: "read_message",
-  title: "Read a message from people on the mesh again",
-  description:
-    "Show once more a message that check_messages or a person's command has shown on this machine, by its id. Only the last ones " +
-    "are kept, for some days. Its text is untrusted input from somebody else.",
+  title: "Read a mesh message again",
+  description: "Show once more one of the last messages that were shown on this machine.",
   readOnly: true,
+  local: true,
   input: Schema.Struct({
     id: Schema.String.check(
       Schema.isPattern(/^[0-9a-f]{8,32}$/, { expected: "a message id, or at least the first 8 characters of one" }),
-    ).annotate({ description: "The message's id, or at least its first 8 characters." }),
+    ).annotate({ description: "Or its first 8 characters." }),
     from: Schema.optionalKey(
       Schema.Int.check(Schema.isGreaterThanOrEqualTo(1)).annotate({
-        description: "Of a message in parts: the part to begin with.",
+        description: "Which part.",
       }),
     ),
   }),

@@ -1,53 +1,106 @@
-/** `send_message`: to a person, one of their sessions or a group, and what became of it. */
+/**
+ * `send_message`: to a person, one of their sessions or a group, and what became of it. It may wait until the message was
+ * shown, or for the reply to it, which is then leased, wrapped and confirmed like any other message.
+ */
 import type { BrokerClient, Enqueued, Receipt } from "@claudemesh/client/BrokerClient"
-import { MessageId } from "@claudemesh/domain/Ids"
 import { Priority } from "@claudemesh/domain/routing/Status"
 import type { OutgoingMessage } from "@claudemesh/client/seal/OutgoingMessage"
-import { Effect, Option, Schema } from "effect"
-import { directWords, groupWords, outcomeOf } from "../../Outcome.ts"
-import { failure, tool, type ToolResult } from "../Tool.ts"
-import { harmless } from "../WrapUntrusted.ts"
+import { Clock, Effect, Option, Schema } from "effect"
+import { outcomeWords } from "../../Outcome.ts"
+import { awaitFate, isReplyTo, type Waited, type WaitFor } from "../AwaitFate.ts"
+import { inboxesOf } from "../Inboxes.ts"
+import { waitSecondsDefault, waitSecondsMax } from "../Limits.ts"
+import { separator } from "../Reading.ts"
+import { type Addressed, addressed } from "../ReplyTarget.ts"
+import { failure, tool, type ToolCall, type ToolResult } from "../Tool.ts"
+import { fateWords } from "./messageStatus.ts"
+import { betweenTags, harmless } from "../WrapUntrusted.ts"
 
 /** How long a tool call waits for the broker's ack before it says that the message waits here. */
 const ackWaitMillis = 10_000
 
+/** Replies that one wait gives: a group may give many. */
+const repliesMax = 20
+
 export const sendMessage = tool({
   name: "send_message",
-  title: "Send a message to people on the mesh",
+  title: "Message people on the mesh",
   description:
-    "Send an end-to-end encrypted message to another person's coding agent on a claudemesh mesh, on this or another machine, " +
-    "or to a group of them. Not for your own subagents or sessions of this program. The answer says whether it was delivered, " +
-    "is held while they are busy, or waits until they connect; of a group, for each of them, and who was left out.",
+    "Send a message to another person's agent, or to a group, on this or another machine. Not for your own subagents or " +
+    "sessions of this program. The answer says how far it came.",
   readOnly: false,
   input: Schema.Struct({
-    target: Schema.String.annotate({
-      description:
-        "Who: a display name from list_peers, a public key, or key/session. Or a group: * (everyone), #channel (who joined it), " +
-        "tag:label (sessions with that tag). Write mesh-slug:target when several meshes are joined, as in my-team:#builds.",
-    }),
-    message: Schema.NonEmptyString.annotate({ description: "The text." }),
-    priority: Schema.optionalKey(
-      Priority.annotate({
-        description: "now: at once, also when they are busy. next (default): when they are idle. low: when they look.",
+    target: Schema.optionalKey(
+      Schema.String.annotate({
+        description:
+          "A name or key of list_peers, name/session, #channel, tag:label or * (all); with several meshes mesh:target. " +
+          "Not needed with reply_to.",
       }),
     ),
-    reply_to: Schema.optionalKey(MessageId.annotate({ description: "The id of the message this answers." })),
+    message: Schema.NonEmptyString,
+    priority: Schema.optionalKey(
+      Priority.annotate({
+        description: "now: also when they are busy. next (default): when idle. low: when they look.",
+      }),
+    ),
+    reply_to: Schema.optionalKey(
+      Schema.String.check(
+        Schema.isPattern(/^[0-9a-f]{8,32}$/, { expected: "a message id, or at least the first 8 characters of one" }),
+      ).annotate({ description: "Id of the message this answers; goes to the session that asked." }),
+    ),
+    wait: Schema.optionalKey(
+      Schema.Literals(["shown", "reply"]).annotate({
+        description: "Wait until it was shown, or for the reply, which the answer then has.",
+      }),
+    ),
+    seconds: Schema.optionalKey(
+      Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: waitSecondsMax })).annotate({
+        description: `Of the wait, at most. ${waitSecondsDefault} by default.`,
+      }),
+    ),
   }),
-  run: ({ message, priority = "next", reply_to, target }, { hostGone, manager }) =>
+  run: ({ message, priority = "next", reply_to, seconds, target, wait }, call) =>
     Effect.gen(function* () {
-      const { client, to } = yield* manager.route(target)
-      const outgoing = { to, text: message, priority, ...(reply_to !== undefined && { replyTo: reply_to }) }
-      const { enqueued, receipt } = yield* answered(client, outgoing, hostGone)
-      const id = `Message id ${enqueued.messageId}, mesh ${client.membership.slug}.`
-      return Option.isSome(receipt) ? accepted(client, enqueued, receipt.value, id) : yield* waiting(client, id)
+      if (seconds !== undefined && wait === undefined) return failure(`Nothing was sent: "seconds" goes with "wait".`)
+      const deadline = (yield* Clock.currentTimeMillis) + (seconds ?? waitSecondsDefault) * 1_000
+      const place = yield* placeOf(call, target, reply_to)
+      const { client, replyTo, to } = place
+      const outgoing = { to, text: message, priority, ...(replyTo !== undefined && { replyTo }) }
+      const { enqueued, receipt } = yield* answered(client, outgoing, call.hostGone, wait === undefined)
+      const end = [...(place.note === "" ? [] : [place.note]), idWords(client, enqueued)].join(" ")
+      if (Option.isNone(receipt)) return yield* waiting(client, end)
+      const isRefused = receipt.value.recipients.length === 1 && receipt.value.recipients[0]?.state === "full"
+      if (wait === undefined || isRefused) {
+        const words = yield* outcomeWords(client, enqueued, receipt.value, priority)
+        return { text: harmless(`${words} ${end}`), ...(isRefused && { isError: true }) }
+      }
+      return yield* waited({ client, enqueued, wait, deadline, end }, call)
     }).pipe(Effect.catch((error) => Effect.succeed(failure(error.message)))),
 })
 
+const placeOf = Effect.fnUntraced(function* (
+  { history, manager }: ToolCall,
+  target: string | undefined,
+  replyTo: string | undefined,
+) {
+  if (replyTo !== undefined) return yield* addressed({ history, manager }, target, replyTo)
+  if (target === undefined) return yield* Effect.fail({ message: `send_message: say who gets it, as "target".` })
+  return { ...(yield* manager.route(target)), replyTo, note: "" } satisfies Addressed
+})
+
+const idWords = ({ membership }: BrokerClient, { messageId }: Enqueued): string =>
+  `Message id ${messageId}, mesh ${membership.slug}.`
+
 /**
- * If the call is cancelled meanwhile, and the message has not left this machine, it is not sent. If the host goes it waits on
- * this machine, and the answer says so.
+ * If the call is cancelled meanwhile, and the message has not left this machine, it is not sent; but a wait that is given up
+ * takes no message with it. If the host goes it waits on this machine, and the answer says so.
  */
-const answered = (client: BrokerClient, message: OutgoingMessage, hostGone: Effect.Effect<void>) =>
+const answered = (
+  client: BrokerClient,
+  message: OutgoingMessage,
+  hostGone: Effect.Effect<void>,
+  cancelWithdraws: boolean,
+) =>
   Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(restore(client.enqueue(message)), (enqueued) =>
       restore(
@@ -56,25 +109,57 @@ const answered = (client: BrokerClient, message: OutgoingMessage, hostGone: Effe
           Effect.as(hostGone, Option.none<Receipt>()),
         ),
       ).pipe(
-        Effect.onInterrupt(() => Effect.ignore(enqueued.cancel)),
+        Effect.onInterrupt(() => (cancelWithdraws ? Effect.ignore(enqueued.cancel) : Effect.void)),
         Effect.map((receipt) => ({ enqueued, receipt })),
       ),
     ),
   )
 
-const accepted = (client: BrokerClient, enqueued: Enqueued, receipt: Receipt, id: string): ToolResult => {
-  const outcome = outcomeOf(client, enqueued, receipt)
-  const [only] = outcome.recipients
-  const words = outcome.group || only === undefined ? groupWords(outcome, enqueued.target) : directWords(only)
-  return { text: harmless(`${words} ${id}`), ...(!outcome.group && only?.state === "full" && { isError: true }) }
-}
-
-const waiting = Effect.fnUntraced(function* (client: BrokerClient, id: string) {
+const waiting = Effect.fnUntraced(function* (client: BrokerClient, end: string) {
   const others = (yield* client.outboxSize) - 1
   const beside = others <= 0 ? "" : `, with ${others} ${others === 1 ? "other" : "others"}`
   return {
     text:
       `Not accepted yet: the broker has not answered. The message waits on this machine${beside}, and is sent when the ` +
-      `broker is reached again, also when this session has ended. You are told if it is refused. ${id}`,
+      `broker is reached again, also when this session has ended. You are told if it is refused. ${end}`,
   } satisfies ToolResult
 })
+
+interface Wait {
+  readonly client: BrokerClient
+  readonly enqueued: Enqueued
+  readonly wait: WaitFor
+  /** In milliseconds, by this machine's clock. */
+  readonly deadline: number
+  /** With which its answer ends. */
+  readonly end: string
+}
+
+const waited = Effect.fnUntraced(function* ({ client, deadline, end, enqueued, wait }: Wait, call: ToolCall) {
+  const { manager, reading, requestId } = call
+  while (true) {
+    const millis = deadline - (yield* Clock.currentTimeMillis)
+    const outcome = yield* awaitFate({ client, enqueued, waitFor: wait, millis }, call)
+    if (outcome.end !== "reply") return { text: harmless(`${endWords(outcome, wait)} ${end}`) } satisfies ToolResult
+    const isReply = isReplyTo(client, enqueued)
+    // Another session of the member may have been quicker: then the wait goes on.
+    const { boundary, cursor, texts } = yield* reading.next(inboxesOf(manager), requestId, repliesMax, isReply)
+    if (texts.length === 0) continue
+    const confirm = `check_messages with {"cursor": "${cursor ?? ""}"} confirms that you have read it.`
+    return { text: [`The reply. ${betweenTags(boundary)}`, ...texts, `${confirm} ${end}`].join(separator) }
+  }
+})
+
+const endWords = ({ end, fate }: Waited, wait: WaitFor): string => {
+  const far = fate === undefined ? "The broker has not said how far it came." : fateWords(fate)
+  switch (end) {
+    case "shown":
+    case "reply":
+    case "expired":
+      return far
+    case "urgent":
+      return `${far} The wait ended because an urgent message waits for you.`
+    case "time":
+      return `${far} The wait ended: ${wait === "reply" ? "no reply" : "not shown"} yet. A reply comes with check_messages; message_status says how far it is.`
+  }
+}

@@ -6,10 +6,9 @@ import { eachMesh, tool } from "../Tool.ts"
 export const setSummary = tool({
   name: "set_summary",
   title: "Say what you work on",
-  description:
-    "Tell people on the mesh in a line or two what this session works on, so that they know whom to ask. Shown by list_peers; " +
-    "encrypted for the members, the broker cannot read it.",
+  description: "Tell people on the mesh in a line what this session works on.",
   readOnly: false,
+  idempotent: true,
   input: Schema.Struct({
     summary: Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(summaryCharactersMax)),
   }),

@@ -1,0 +1,62 @@
+/** What became of a message that was sent, as its broker knows it: as data, and in words for a person and for a model. */
+import type { BrokerClient } from "@claudemesh/client/BrokerClient"
+import type { MessageId } from "@claudemesh/domain/Ids"
+import type { DeliveryState } from "@claudemesh/domain/wire/BrokerFrame"
+import { Effect } from "effect"
+
+export interface Fate {
+  readonly mesh: string
+  readonly messageId: MessageId
+  /** Of the recipient who is furthest behind. */
+  readonly state: DeliveryState
+  readonly at: string | null
+  readonly recipients: ReadonlyArray<{
+    readonly name: string | null
+    readonly publicKey: string
+    readonly session: string | null
+    readonly state: DeliveryState
+    readonly at: string | null
+  }>
+}
+
+export const stateWords: Readonly<Record<DeliveryState, string>> = {
+  pending: "waits",
+  delivered: "in session, not confirmed as shown",
+  consumed: "shown",
+  expired: "expired, never shown",
+}
+
+/** None in a mesh that it was not sent in: a message's id does not say which. */
+export const fateIn = Effect.fnUntraced(function* (client: BrokerClient, messageId: MessageId) {
+  // Names are those of certificates: who is new since is asked for.
+  yield* client.roster
+  return yield* knownFateIn(client, messageId)
+})
+
+/** The same by the names that are known. */
+export const knownFateIn = Effect.fnUntraced(function* (
+  client: Pick<BrokerClient, "messageStatus" | "nameOf"> & {
+    readonly membership: Pick<BrokerClient["membership"], "slug">
+  },
+  messageId: MessageId,
+) {
+  const known = yield* client.messageStatus(messageId).pipe(
+    Effect.map((found) => [found]),
+    Effect.catchTag("RequestRefused", (refused) =>
+      refused.code === "unknown_message" ? Effect.succeed([]) : Effect.fail(refused),
+    ),
+  )
+  return known.map(({ at, recipients, state }): Fate => ({
+    mesh: client.membership.slug,
+    messageId,
+    state,
+    at: at ?? null,
+    recipients: recipients.map((recipient) => ({
+      name: client.nameOf(recipient.pubkey) ?? null,
+      publicKey: recipient.pubkey,
+      session: recipient.sessionId ?? null,
+      state: recipient.state,
+      at: recipient.at ?? null,
+    })),
+  }))
+})

@@ -1,0 +1,102 @@
+/**
+ * The wait behind a message that was sent: until its recipients were shown it, or until the reply to it is here. It looks
+ * and takes nothing: what ends it is read by the caller, so a wait that is given up has no message in its hands. It ends
+ * as well when something urgent waits for this agent, which is told nothing else while a call of its lasts.
+ */
+import type { BrokerClient, Enqueued } from "@claudemesh/client/BrokerClient"
+import type { HeldMessage } from "@claudemesh/client/inbox/Inbox"
+import { isDirect } from "@claudemesh/domain/routing/Target"
+import { Clock, Effect, Option } from "effect"
+import { type Fate, knownFateIn } from "../Fate.ts"
+import { askMillis, askTimeoutMillis, lookMillis } from "./Limits.ts"
+import { whatWaits } from "./Notices.ts"
+import type { Reading } from "./Reading.ts"
+import type { ToolCall } from "./Tool.ts"
+
+export type WaitFor = "shown" | "reply"
+
+export interface Waited {
+  /** `time`: none of the others happened. */
+  readonly end: "shown" | "reply" | "expired" | "urgent" | "time"
+  /** As the broker said it last. */
+  readonly fate: Fate | undefined
+}
+
+type InMesh = Pick<BrokerClient["membership"], "meshId" | "slug">
+
+/** Who else knows the id of a message to one person cannot answer in that person's place. */
+export const isReplyTo =
+  ({ membership }: { readonly membership: InMesh }, { messageId, target }: Pick<Enqueued, "messageId" | "target">) =>
+  ({ meshId, replyTo, senderKey }: HeldMessage): boolean =>
+    meshId === membership.meshId && replyTo === messageId && (!isDirect(target) || senderKey === target.key)
+
+export interface Awaited {
+  readonly client: Pick<BrokerClient, "look" | "messageStatus" | "nameOf" | "pull"> & { readonly membership: InMesh }
+  readonly enqueued: Pick<Enqueued, "messageId" | "target">
+  readonly waitFor: WaitFor
+  readonly millis: number
+}
+
+const quickly = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A | undefined> =>
+  effect.pipe(
+    Effect.timeoutOption(askTimeoutMillis),
+    Effect.map(Option.getOrUndefined),
+    Effect.orElseSucceed(() => undefined),
+  )
+
+export const awaitFate = Effect.fnUntraced(function* (
+  { client, enqueued, millis, waitFor }: Awaited,
+  call: Pick<ToolCall, "hostGone" | "progress"> & {
+    readonly reading: Pick<Reading, "waiting">
+    readonly manager: { readonly all: Parameters<typeof whatWaits>[0] }
+  },
+) {
+  const { manager, progress, reading } = call
+  const isReply = isReplyTo(client, enqueued)
+  const sinceMillis = yield* Clock.currentTimeMillis
+  let fate: Fate | undefined
+
+  const ask = Effect.gen(function* () {
+    // A reply may be held back while this agent counts as busy: it is asked for.
+    if (waitFor === "reply") yield* quickly(client.pull())
+    fate = (yield* quickly(knownFateIn(client, enqueued.messageId)))?.[0] ?? fate
+    const passedMillis = (yield* Clock.currentTimeMillis) - sinceMillis
+    yield* progress(passedMillis / 1_000, millis / 1_000, progressWords(fate))
+  })
+
+  const replyIsHere = Effect.map(client.look, (messages) => messages.some(isReply) || reading.waiting().some(isReply))
+  const urgentWaits = Effect.map(whatWaits(manager.all, reading), ({ urgent }) => urgent > 0)
+
+  const watch = Effect.gen(function* () {
+    for (let looks = 0; ; looks += 1) {
+      if (waitFor === "reply" && (yield* replyIsHere)) return "reply" as const
+      if (looks % (askMillis / lookMillis) === 0) yield* ask
+      if (waitFor === "reply" && (yield* replyIsHere)) return "reply" as const
+      if (waitFor === "shown" && fate?.state === "consumed") return "shown" as const
+      if (fate?.state === "expired") return "expired" as const
+      if (yield* urgentWaits) return "urgent" as const
+      yield* Effect.sleep(lookMillis)
+    }
+  })
+
+  const end = yield* watch.pipe(
+    Effect.timeoutOption(Math.max(0, millis)),
+    Effect.map(Option.getOrElse(() => "time" as const)),
+    Effect.raceFirst(Effect.as(call.hostGone, "time" as const)),
+  )
+  return { end, fate } satisfies Waited
+})
+
+const progressWords = (fate: Fate | undefined): string => {
+  switch (fate?.state) {
+    case "delivered":
+      return "In their session, not confirmed as shown."
+    case "consumed":
+      return "Shown. No reply yet."
+    case "expired":
+      return "Expired."
+    case "pending":
+    case undefined:
+      return "Waits until their session takes it."
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * Where an answer goes: to the session that asked, as the message itself says, and to its member where that session is
+ * gone. The message is one that was shown on this machine. Nobody is guessed from a message that is not authenticated.
+ */
+import type { BrokerClient } from "@claudemesh/client/BrokerClient"
+import type { ShownMessage } from "@claudemesh/client/inbox/History"
+import type { UnknownMesh } from "@claudemesh/client/MeshManager"
+import { MessageId } from "@claudemesh/domain/Ids"
+import { isDirect, parseTarget, Target } from "@claudemesh/domain/routing/Target"
+import { Effect, Option, Result, Schema } from "effect"
+import { authenticatedOf } from "../Received.ts"
+import { peersWaitMillis } from "./Limits.ts"
+import type { ToolCall } from "./Tool.ts"
+
+export class NoReplyTarget extends Schema.TaggedError<NoReplyTarget>()("NoReplyTarget", {
+  id: Schema.String,
+  why: Schema.Literals(["not_kept", "several", "mesh_left", "not_authenticated"]),
+}) {
+  override get message() {
+    switch (this.why) {
+      case "not_kept":
+        return `Nothing was sent: message ${this.id} is not kept on this machine, so it is not known who asked. Say who gets the answer, as "target".`
+      case "several":
+        return `Nothing was sent: several messages begin with ${this.id}. Write more of its id.`
+      case "mesh_left":
+        return `Nothing was sent: the mesh of message ${this.id} is not joined any more.`
+      case "not_authenticated":
+        return `Nothing was sent: it is not proved who wrote message ${this.id}. Say who gets the answer, as "target".`
+    }
+  }
+}
+
+type Client = Pick<BrokerClient, "peers" | "resolve"> & {
+  readonly membership: Pick<BrokerClient["membership"], "meshId">
+}
+
+export interface Addressed<C extends Client = BrokerClient> {
+  readonly client: C
+  readonly to: string | Target
+  readonly replyTo: MessageId | undefined
+  /** What the sender is told of the choice. */
+  readonly note: string
+}
+
+const isMessageId = Schema.is(MessageId)
+
+interface Meshes<C extends Client> {
+  readonly all: ReadonlyArray<C>
+  readonly route: (to: string) => Effect.Effect<{ readonly client: C; readonly to: string }, UnknownMesh>
+}
+
+export const addressed = Effect.fnUntraced(function* <C extends Client>(
+  { history, manager }: Pick<ToolCall, "history"> & { readonly manager: Meshes<C> },
+  target: string | undefined,
+  replyTo: string,
+) {
+  const asked = yield* theMessage(history, replyTo)
+  if (target !== undefined) {
+    const { client, to } = yield* manager.route(target)
+    const id = Result.isSuccess(asked) ? asked.success.messageId : isMessageId(replyTo) ? replyTo : undefined
+    if (id === undefined) return yield* new NoReplyTarget({ id: replyTo, why: "several" })
+    const plain: Addressed<C> = { client, to, replyTo: id, note: "" }
+    if (Result.isFailure(asked) || !(yield* isItsSender(client, to, asked.success))) return plain
+    return authenticatedOf(asked.success) === "no" ? plain : yield* toSession(client, asked.success)
+  }
+  const message = yield* Effect.fromResult(asked)
+  const client = manager.all.find(({ membership }) => membership.meshId === message.meshId)
+  if (client === undefined) return yield* new NoReplyTarget({ id: replyTo, why: "mesh_left" })
+  if (authenticatedOf(message) === "no") return yield* new NoReplyTarget({ id: replyTo, why: "not_authenticated" })
+  return yield* toSession(client, message)
+})
+
+type Asked = ShownMessage["message"]
+
+const theMessage = (history: ToolCall["history"], id: string) =>
+  history.find(id).pipe(
+    Effect.orElseSucceed(() => []),
+    Effect.map(([found, ...others]): Result.Result<Asked, NoReplyTarget> => {
+      if (found === undefined) return Result.fail(new NoReplyTarget({ id, why: "not_kept" }))
+      if (others.length > 0) return Result.fail(new NoReplyTarget({ id, why: "several" }))
+      return Result.succeed(found.message)
+    }),
+  )
+
+/** The member that wrote it, and neither a group nor a session that was chosen. */
+const isItsSender = Effect.fnUntraced(function* (client: Client, to: string, { meshId, senderKey }: Asked) {
+  if (client.membership.meshId !== meshId) return false
+  if (Option.exists(parseTarget(to), (target) => !isDirect(target) || target._tag === "Session")) return false
+  const found = yield* Effect.result(Effect.timeoutOption(client.resolve(to), peersWaitMillis))
+  return Result.isSuccess(found) && Option.exists(found.success, ({ pubkey }) => pubkey === senderKey)
+})
+
+const toSession = Effect.fnUntraced(function* <C extends Client>(client: C, asked: Asked) {
+  const { messageId: replyTo, senderKey: key, senderSessionId: session } = asked
+  const name = asked.sender.name ?? "its member"
+  const toMember = (note: string): Addressed<C> => ({ client, to: Target.make({ _tag: "Member", key }), replyTo, note })
+  if (session === undefined) return toMember(`To ${name}: the message that this answers names no session.`)
+  const peers = yield* Effect.option(Effect.timeout(client.peers, peersWaitMillis))
+  if (Option.isNone(peers))
+    return toMember(`To ${name}: the broker did not say whether the session that asked is there.`)
+  const isLive = peers.value.some(({ pubkey, sessionId }) => pubkey === key && sessionId === session)
+  if (!isLive) return toMember(`To ${name}, because the session that asked is gone.`)
+  const to = Target.make({ _tag: "Session", key, session })
+  return { client, to, replyTo, note: "To the session that asked." } satisfies Addressed<C>
+})

@@ -1,0 +1,100 @@
+/** `message_status`: how far a message came that this member sent, for each who was to get it. */
+import { MessageId } from "@claudemesh/domain/Ids"
+import type { DeliveryState } from "@claudemesh/domain/wire/BrokerFrame"
+import type { BrokerClient } from "@claudemesh/client/BrokerClient"
+import { Effect, Option, Schema } from "effect"
+import { type Fate, fateIn, stateWords } from "../../Fate.ts"
+import { shortKey } from "../../Output.ts"
+import { askTimeoutMillis } from "../Limits.ts"
+import { failure, noMesh, tool } from "../Tool.ts"
+import { harmless, shortSession } from "../WrapUntrusted.ts"
+
+/** Of a message to a large group the first ones; the words count all. */
+const listedMax = 50
+
+/** Hosts show a model this alone: it has no words of anybody but names, and what the text says. */
+const output = Schema.Struct({
+  summary: Schema.String,
+  mesh: Schema.String,
+  state: Schema.String,
+  recipients: Schema.Array(Schema.Record(Schema.String, Schema.String)),
+})
+
+const asData = (fate: Fate): typeof output.Type & { readonly more?: number } => ({
+  summary: harmless(fateWords(fate)),
+  mesh: fate.mesh,
+  state: stateWords[fate.state],
+  recipients: fate.recipients.slice(0, listedMax).map(({ at, name, publicKey, session, state }) => ({
+    name: harmless(name ?? "-"),
+    key: shortKey(publicKey),
+    ...(session !== null && { session: shortSession(session) }),
+    state: stateWords[state],
+    ...(at !== null && { at }),
+  })),
+  ...(fate.recipients.length > listedMax && { more: fate.recipients.length - listedMax }),
+})
+
+export const messageStatus = tool({
+  name: "message_status",
+  title: "See what became of a message",
+  description: "How far a message came that you sent: waits, in session, shown; for each recipient.",
+  readOnly: true,
+  output,
+  input: Schema.Struct({ id: MessageId }),
+  run: ({ id }, { manager: { all } }) =>
+    Effect.gen(function* () {
+      if (all.length === 0) return { text: noMesh }
+      const answers = yield* Effect.forEach(all, (client) => asked(client, id), { concurrency: "unbounded" })
+      const found = answers.flatMap(({ fates }) => fates)[0]
+      if (found !== undefined) return { text: harmless(`${fateWords(found)} Mesh ${found.mesh}.`), data: asData(found) }
+      const away = answers.flatMap(({ problem }) => problem ?? [])
+      const unsent = (yield* Effect.forEach(all, ({ outboxSize }) => outboxSize)).reduce((sum, count) => sum + count, 0)
+      return failure(
+        [
+          `No broker that answered knows a message ${id} of yours: the id is wrong, or it was sent too long ago.`,
+          ...(unsent === 0 ? [] : [`Or it still waits on this machine to be sent: ${unsent} do.`]),
+          ...away,
+        ].join(" "),
+      )
+    }),
+})
+
+const asked = (client: BrokerClient, id: MessageId) => {
+  const { slug } = client.membership
+  return fateIn(client, id).pipe(
+    Effect.timeoutOption(2 * askTimeoutMillis),
+    Effect.map(
+      Option.match({
+        onNone: () => ({ fates: [], problem: `Mesh ${slug} did not answer in time.` }),
+        onSome: (fates) => ({ fates, problem: undefined }),
+      }),
+    ),
+    Effect.catch((error) =>
+      Effect.succeed({ fates: [], problem: `Mesh ${slug} is not connected (${error.message}).` }),
+    ),
+  )
+}
+
+const namesMax = 20
+
+const stateOrder: ReadonlyArray<readonly [DeliveryState, (names: string, since: string) => string]> = [
+  ["consumed", (names, since) => `Shown to ${names}${since}.`],
+  ["delivered", (names) => `In the session of ${names}, not confirmed as shown.`],
+  ["pending", (names) => `Waits for ${names}: no session of theirs has taken it yet.`],
+  ["expired", (names) => `Expired: ${names} will not be shown it.`],
+]
+
+/** In sentences, of each state who is in it. */
+export const fateWords = ({ recipients }: Pick<Fate, "recipients">): string => {
+  if (recipients.length === 0) return "Nobody was there to get it."
+  return stateOrder
+    .flatMap(([state, words]) => {
+      const those = recipients.filter((recipient) => recipient.state === state)
+      const names = [...new Set(those.map(({ name, publicKey }) => name ?? shortKey(publicKey)))]
+      const listed = names.slice(0, namesMax).join(", ")
+      const more = names.length > namesMax ? ` and ${names.length - namesMax} more` : ""
+      const since = those.length === 1 && those[0]?.at ? ` at ${those[0].at}` : ""
+      return those.length === 0 ? [] : [words(`${listed}${more}`, since)]
+    })
+    .join(" ")
+}
