@@ -11,8 +11,9 @@ const root = join(import.meta.dirname, "../..")
 /** Where the outside is touched: the only files that may read the clock, the environment or chance by themselves. */
 const edgeFiles: ReadonlySet<string> = new Set([
   "packages/broker/src/Version.ts",
+  "packages/cli/src/Coloured.ts",
   "packages/cli/src/Launch.ts",
-  "packages/cli/src/Output.ts",
+  "packages/cli/src/Scannable.ts",
 ])
 
 const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {

@@ -31,7 +31,7 @@ const args = [
   "--no-install",
   `--config=${join(here, "bunfig.toml")}`,
   `--tsconfig-override=${join(here, "tsconfig.json")}`,
-  existsSync(built) ? built : join(here, "../src/main.ts"),
+  existsSync(built) ? built : join(here, "../src/start.ts"),
   ...process.argv.slice(2),
 ]
 
@@ -71,7 +71,8 @@ if (folder !== undefined) process.chdir(here)
 
 // In this process where Node can: there is no second one to pass signals through, and to wait for. A failure would end it
 // without a word, so what is no program, such as what stands in for Bun until it is installed, is left to spawn.
-if (isProgram(bun) && process.execve !== undefined && process.platform !== "win32") process.execve(bun, [bun, ...args], env)
+if (isProgram(bun) && process.execve !== undefined && process.platform !== "win32")
+  process.execve(bun, [bun, ...args], env)
 
 const child = spawn(bun, args, { stdio: "inherit", env })
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"]

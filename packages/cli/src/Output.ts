@@ -1,8 +1,6 @@
 /** How commands print: data to stdout, as tables for people or as JSON; colours and codes only on a terminal. */
 import { Console, Effect } from "effect"
-import { renderUnicodeCompact } from "uqr"
-
-const coloured = process.stdout.isTTY && (process.env["NO_COLOR"] ?? "") === ""
+import { coloured } from "./Coloured.ts"
 
 const style = (code: number) => (text: string) => (coloured ? `\u001b[${code}m${text}\u001b[0m` : text)
 export const bold = style(1)
@@ -17,19 +15,6 @@ export const printJson = (value: unknown): Effect.Effect<void> => Console.log(JS
 
 /** To the person, beside the data; as it is, while `Console.error` of Bun makes it red on a terminal. */
 export const aside = (text: string): Effect.Effect<void> => Effect.sync(() => void process.stderr.write(`${text}\n`))
-
-/**
- * A text as a QR code, for the camera of a machine that nothing can be pasted into; nothing where stderr is no terminal.
- * Light on black in any theme, since not every camera reads it the other way round, and whole lines, or none reads it.
- */
-export const scannable = (text: string): ReadonlyArray<string> => {
-  const { columns, isTTY } = process.stderr
-  if (!isTTY) return []
-  const rows = renderUnicodeCompact(text, { ecc: "L", border: 2 }).split("\n")
-  const width = rows[0]?.length ?? 0
-  if (columns > 0 && columns < width) return [`(In a terminal of ${width} columns it is also drawn as a code to scan.)`]
-  return (process.env["NO_COLOR"] ?? "") === "" ? rows.map((row) => `\u001b[97;40m${row}\u001b[0m`) : rows
-}
 
 /** Columns as wide as their widest cell; the last one is not padded. */
 export const table = (head: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string => {

@@ -5,66 +5,11 @@
 import "./Launch.ts"
 import * as BunRuntime from "@effect/platform-bun/BunRuntime"
 import * as BunServices from "@effect/platform-bun/BunServices"
-import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
-import { StateDb } from "@claudemesh/client/local/StateDb"
-import { localStores } from "@claudemesh/client/LocalStores"
 import { Cause, Console, Effect, Exit, Layer, Logger, Option, References } from "effect"
-import { CliError, Command } from "effect/unstable/cli"
-import { FetchHttpClient } from "effect/unstable/http"
-import manifest from "../package.json" with { type: "json" }
-import { broker } from "./commands/broker.ts"
-import { channels } from "./commands/channels.ts"
-import { create } from "./commands/create.ts"
-import { demo } from "./commands/demo.ts"
-import { exportIdentity } from "./commands/exportIdentity.ts"
-import { importIdentity } from "./commands/importIdentity.ts"
-import { inbox } from "./commands/inbox.ts"
-import { invite } from "./commands/invite.ts"
-import { invites } from "./commands/invites.ts"
-import { join } from "./commands/join.ts"
-import { leave } from "./commands/leave.ts"
-import { list } from "./commands/list.ts"
-import { mcp } from "./commands/mcp.ts"
-import { messageStatus } from "./commands/messageStatus.ts"
-import { outbox } from "./commands/outbox.ts"
-import { peers } from "./commands/peers.ts"
-import { revoke } from "./commands/revoke.ts"
-import { revokeInvite } from "./commands/revokeInvite.ts"
-import { seedTestMesh } from "./commands/seedTestMesh.ts"
-import { send } from "./commands/send.ts"
-import { status } from "./commands/status.ts"
-import { verify } from "./commands/verify.ts"
+import { CliError } from "effect/unstable/cli"
 import { Failed } from "./Failed.ts"
 import { console } from "./Stdout.ts"
 import { printable } from "./Output.ts"
-
-const root = Command.make("claudemesh").pipe(
-  Command.withDescription("End-to-end encrypted messages between people's coding agents"),
-  Command.withSubcommands([
-    create,
-    invite,
-    join,
-    invites,
-    revokeInvite,
-    revoke,
-    leave,
-    verify,
-    list,
-    peers,
-    channels,
-    send,
-    messageStatus,
-    inbox,
-    outbox,
-    status,
-    exportIdentity,
-    importIdentity,
-    mcp,
-    broker,
-    demo,
-    seedTestMesh,
-  ]),
-)
 
 const logging = Layer.mergeAll(
   Logger.layer([Logger.withConsoleError(Logger.formatLogFmt)]),
@@ -97,13 +42,18 @@ const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {
   return errors === 0 ? 0 : 2
 }
 
+/** Hosts start the server by this one word: no flags are to be understood, and they wait for its first answer. */
+const programFor = async (line: ReadonlyArray<string>) => {
+  if (line.length !== 1 || line[0] !== "mcp") return (await import("./Catalogue.ts")).run(line)
+  const [{ serveAgent }, { services }] = await Promise.all([import("./mcp/serveAgent.ts"), import("./Services.ts")])
+  return Effect.provide(serveAgent({ tags: [], channels: [] }), services)
+}
+
 BunRuntime.runMain(
-  Command.run(root, { version: manifest.version }).pipe(
+  (await programFor(process.argv.slice(2))).pipe(
     Effect.tapCause(report),
     Effect.provideService(Console.Console, console),
-    Effect.provide([ConfigFile.layer, localStores]),
-    Effect.provide(StateDb.layer),
-    Effect.provide([BunServices.layer, FetchHttpClient.layer, logging]),
+    Effect.provide([BunServices.layer, logging]),
   ),
   { disableErrorReporting: true, teardown: (exit, onExit) => onExit(exitCode(exit)) },
 )

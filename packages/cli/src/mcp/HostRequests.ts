@@ -34,7 +34,7 @@ export const capabilities = {
 }
 
 interface Context {
-  readonly manager: MeshManager
+  readonly manager: Pick<MeshManager, "all">
   readonly reading: Reading
   readonly callFor: (requestId: RequestId) => Effect.Effect<ToolCall, ToolResult>
   /** Until it is done, or the host wants it no more. */

@@ -37,6 +37,9 @@ export const shortSessionsMax = 2
 /** Of one line from the host. */
 export const requestBytesMax = 10_485_760
 
+/** Until the meshes are joined also for a host that does not say that it has the first answer. */
+export const initializedMillis = 1_000
+
 /** Tool calls under way at a time. */
 export const callsMax = 200
 

@@ -6,6 +6,7 @@ import { History } from "@claudemesh/client/inbox/History"
 import type { MeshManager } from "@claudemesh/client/MeshManager"
 import { Server } from "@modelcontextprotocol/sdk/server/index.js"
 import { CallToolRequestSchema, ListToolsRequestSchema } from "@modelcontextprotocol/sdk/types.js"
+import type { jsonSchemaValidator } from "@modelcontextprotocol/sdk/validation/types.js"
 import { type Crypto, Deferred, Effect, Fiber } from "effect"
 import manifest from "../../package.json" with { type: "json" }
 import { clamped } from "./Fit.ts"
@@ -43,8 +44,8 @@ export const tools: ReadonlyArray<Tool> = [
   listChannels,
 ]
 
-/** Serves until the host closes stdin. */
-export const serveMcp = Effect.fnUntraced(function* ({ manager, now }: Joined) {
+/** Serves until the host closes stdin. `initialized`: it has the first answer. */
+export const serveMcp = Effect.fnUntraced(function* ({ manager, now }: Joined, initialized: () => void) {
   const run = Effect.runForkWith(yield* Effect.context<never>())
   const scope = yield* Effect.scope
   const history = yield* History
@@ -120,7 +121,7 @@ export const serveMcp = Effect.fnUntraced(function* ({ manager, now }: Joined) {
 
   const server = new Server(
     { name: "claudemesh", title: "claudemesh: people on the mesh", version: manifest.version },
-    { capabilities, instructions },
+    { capabilities, instructions, jsonSchemaValidator: noValidator },
   )
   const promise = Effect.runPromiseWith(yield* Effect.context<never>())
   const telling = answerRequests(server, {
@@ -129,7 +130,10 @@ export const serveMcp = Effect.fnUntraced(function* ({ manager, now }: Joined) {
     callFor,
     promise: (effect, signal) => promise(effect, { signal }),
   })
-  server.oninitialized = () => void run(Effect.forkIn(telling, scope))
+  server.oninitialized = () => {
+    initialized()
+    run(Effect.forkIn(telling, scope))
+  }
 
   server.onerror = ({ message }) => void run(Effect.logWarning("from the host", { problem: clamped(message, 300) }))
 
@@ -197,6 +201,11 @@ const lastMoment = Effect.andThen(
   Effect.sleep(lastMomentMillis),
   Effect.sync(() => process.exit()),
 )
+
+/** Nothing is ever asked of a host that it would have to answer in a form. The SDK's own takes 20 ms to load and to make. */
+const noValidator: jsonSchemaValidator = {
+  getValidator: () => () => ({ valid: false, data: undefined, errorMessage: "no form is asked for" }),
+}
 
 const cancelledWords = "the call was cancelled"
 

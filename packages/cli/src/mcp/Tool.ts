@@ -54,7 +54,7 @@ export interface Tool extends Hints {
   readonly title: string
   readonly description: string
   readonly inputSchema: ObjectSchema
-  readonly outputSchema?: ObjectSchema
+  readonly outputSchema?: ObjectSchema | undefined
   readonly call: (input: unknown, call: Effect.Effect<ToolCall, ToolResult>) => Effect.Effect<ToolResult>
 }
 
@@ -95,17 +95,20 @@ export const tool = <Fields extends Schema.Struct.Fields>(
 ): Tool => {
   const { input, output, run, ...rest } = definition
   const decode = Schema.decodeUnknownEffect(input)
-  const inputSchema: ObjectSchema = {
-    ...Schema.toJsonSchemaDocument(input).schema,
-    type: "object",
-    additionalProperties: false,
-  }
+  // Made when they are asked for: the first answer to a host does not wait for them.
+  let asked: ObjectSchema | undefined
+  const inputSchema = () =>
+    (asked ??= { ...Schema.toJsonSchemaDocument(input).schema, type: "object", additionalProperties: false })
   return {
     ...rest,
-    inputSchema,
-    ...(output !== undefined && { outputSchema: { ...Schema.toJsonSchemaDocument(output).schema, type: "object" } }),
+    get inputSchema() {
+      return inputSchema()
+    },
+    get outputSchema(): ObjectSchema | undefined {
+      return output === undefined ? undefined : { ...Schema.toJsonSchemaDocument(output).schema, type: "object" }
+    },
     call: (value, call) =>
-      Effect.fromResult(meant(rest.name, value, inputSchema)).pipe(
+      Effect.fromResult(meant(rest.name, value, inputSchema())).pipe(
         Effect.flatMap(decode),
         Effect.mapError((error) => failure(`${rest.name}: ${error.message}`)),
         Effect.flatMap((decoded) => Effect.flatMap(call, (ready) => run(decoded, ready))),

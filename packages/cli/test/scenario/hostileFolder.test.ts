@@ -171,7 +171,7 @@ describe("in a hostile folder", () => {
     })
     assert.match(
       done(await claudemesh(["mcp", "--help"])),
-      /-- node \/path\/to\/claudemesh\/packages\/cli\/bin\/claudemesh\.mjs mcp/,
+      /-- \/path\/to\/claudemesh\/packages\/cli\/bin\/claudemesh mcp/,
     )
     nothingExecuted()
   })

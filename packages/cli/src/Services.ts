@@ -1,0 +1,12 @@
+/** What every command stands on, beside the platform: the config file, what this machine keeps, and HTTP. */
+import * as BunCrypto from "@effect/platform-bun/BunCrypto"
+import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
+import { StateDb } from "@claudemesh/client/local/StateDb"
+import { localStores } from "@claudemesh/client/LocalStores"
+import { Layer } from "effect"
+import { FetchHttpClient } from "effect/unstable/http"
+
+export const services = Layer.mergeAll(ConfigFile.layer, localStores).pipe(
+  Layer.provideMerge(StateDb.layer),
+  Layer.provideMerge(Layer.mergeAll(BunCrypto.layer, FetchHttpClient.layer)),
+)

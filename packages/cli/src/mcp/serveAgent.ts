@@ -1,0 +1,83 @@
+/**
+ * The MCP server as a host starts it. Its first answer waits for nothing but MCP: the meshes, and the libraries that they
+ * need, are loaded once the host has it.
+ */
+import { type Label, SessionId } from "@claudemesh/domain/Ids"
+import { Config, Deferred, Effect, Layer, Option, Schema } from "effect"
+import { type Failed, failed } from "../Failed.ts"
+import type { Joined } from "./Joined.ts"
+import { goodbyeMillis, initializedMillis } from "./Limits.ts"
+import { serveMcp } from "./McpServer.ts"
+import { workplace } from "./Workplace.ts"
+
+/** How this session is called by who starts it. */
+export interface AgentOptions {
+  readonly tags: ReadonlyArray<Label>
+  readonly channels: ReadonlyArray<Label>
+}
+
+const isSessionId = Schema.is(SessionId)
+
+/** Claude Code names its session; any other host gets a name that lasts as long as the process. */
+const claudeCodeSession = Effect.gen(function* () {
+  const named = Option.getOrUndefined(yield* Config.option(Config.String("CLAUDE_CODE_SESSION_ID")))
+  return isSessionId(named) ? named : undefined
+})
+
+/**
+ * Claude Code also starts the server for a moment to see whether it works (`claude mcp list`), without its
+ * messaging socket: no mesh is joined for that, since a session would come and go that nobody is behind.
+ */
+const isProbe = Effect.gen(function* () {
+  const inClaudeCode = yield* Config.option(Config.String("CLAUDECODE"))
+  const socket = yield* Config.option(Config.String("CLAUDE_CODE_MESSAGING_SOCKET"))
+  return Option.isSome(inClaudeCode) && Option.isNone(socket)
+})
+
+/** Every tool says the same when it is called. */
+const warn = ({ reason }: Failed) => Effect.logWarning("no mesh can be reached", { reason })
+
+const loadJoined = Effect.fnUntraced(function* ({ channels, tags }: AgentOptions) {
+  const [{ makeJoined }, { clientIdentity, clientLayer, newSessionId }] = yield* Effect.promise(() =>
+    Promise.all([import("./Joined.ts"), import("../Meshes.ts")]),
+  )
+  const identity = {
+    sessionId: (yield* claudeCodeSession) ?? (yield* newSessionId("mcp")),
+    client: clientIdentity,
+    profile: yield* workplace(process.cwd()),
+    ...(tags.length > 0 && { tags }),
+  }
+  return yield* Effect.provide(makeJoined(identity, channels), yield* Layer.build(clientLayer))
+}, Effect.mapError(failed))
+
+/** For as long as the host is there. */
+export const serveAgent = Effect.fn(
+  function* (options: AgentOptions) {
+    const probe = yield* isProbe
+    const wanted = yield* Deferred.make<void>()
+    const joined = yield* Deferred.make<Joined, Failed>()
+    let loaded: Joined["manager"] = { all: [] }
+    const want = () => Deferred.doneUnsafe(wanted, Effect.void)
+    yield* Effect.gen(function* () {
+      // Also for a host that never says that it has the first answer.
+      yield* probe ? Deferred.await(wanted) : Effect.timeoutOption(Deferred.await(wanted), initializedMillis)
+      const { manager, now } = yield* Effect.onExit(loadJoined(options), (exit) => Deferred.done(joined, exit))
+      loaded = manager
+      if (!probe) yield* now
+    }).pipe(Effect.catch(warn), Effect.forkScoped)
+    const now = Effect.andThen(
+      Effect.sync(want),
+      Effect.flatMap(Deferred.await(joined), (known) => known.now),
+    )
+    const manager = {
+      get all() {
+        return loaded.all
+      },
+    }
+    yield* serveMcp({ manager, now }, probe ? () => {} : want)
+  },
+  Effect.scoped,
+  Effect.andThen(Effect.sleep(goodbyeMillis)),
+  // A pipe that the host does not read, or keeps open, holds nothing up.
+  Effect.andThen(Effect.sync(() => process.exit())),
+)

@@ -1,0 +1,12 @@
+/**
+ * The first that runs: it loads what the line needs, and nothing else. The list of all commands, which `npm run build` has
+ * written down, needs nothing at all, where the libraries that make it take longer than all the rest of it.
+ */
+import { builtIn } from "./Launch.ts"
+import { helpPage, printAll } from "./HelpPage.ts"
+
+const [only, ...more] = process.argv.slice(2)
+const asksForHelp = more.length === 0 && (only === undefined || only === "--help" || only === "-h")
+const page = asksForHelp && builtIn !== undefined ? helpPage(builtIn) : undefined
+
+if (page === undefined || !printAll(page)) await import("./main.ts")
