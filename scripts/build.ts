@@ -3,7 +3,8 @@
  * needed at the start is loaded when it is, from files beside it. Nothing of `node_modules` is needed to run it, only Bun.
  * `--outdir DIR` writes it elsewhere. The sources run without it.
  */
-import { chmod, copyFile, mkdir, rm, writeFile } from "node:fs/promises"
+import { existsSync } from "node:fs"
+import { chmod, copyFile, cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises"
 import { join, resolve } from "node:path"
 import { parseArgs } from "node:util"
 import type { BunPlugin } from "bun"
@@ -32,7 +33,7 @@ const withoutAjv: BunPlugin = {
 const build = async (directory: string): Promise<void> => {
   await rm(directory, { recursive: true, force: true })
   await mkdir(directory, { recursive: true })
-  const { outputs } = await Bun.build({
+  const { metafile, outputs } = await Bun.build({
     entrypoints: [join(cli, "src/start.ts")],
     outdir: directory,
     target: "bun",
@@ -41,6 +42,7 @@ const build = async (directory: string): Promise<void> => {
     splitting: true,
     naming: { entry: "claudemesh.js", chunk: "[name]-[hash].js" },
     plugins: [withoutAjv],
+    metafile: true,
   })
   for (const output of outputs) {
     // It would work on this machine alone.
@@ -48,10 +50,27 @@ const build = async (directory: string): Promise<void> => {
   }
   for (const name of launchers) await copyFile(join(cli, "bin", name), join(directory, name))
   await chmod(join(directory, "claudemesh"), 0o755)
+  const plugin = join(root, "packages/plugin")
+  if (existsSync(plugin)) await cp(plugin, join(directory, "plugin"), { recursive: true })
+  await writeFile(join(directory, "LICENSES.txt"), await licenses(Object.keys(metafile?.inputs ?? {})))
   // Both before one is written: what is there is printed.
   const [plain, coloured] = await Promise.all([help(directory, false), help(directory, true)])
   await writeFile(join(directory, helpFiles.plain), plain)
   await writeFile(join(directory, helpFiles.coloured), coloured)
+}
+
+/** Of every package that is in it, as each of them asks for. */
+const licenses = async (inputs: ReadonlyArray<string>): Promise<string> => {
+  const packages = new Set(inputs.flatMap((path) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? []))
+  const texts = [...packages].toSorted().map(async (path) => {
+    const folder = resolve(root, path)
+    const { license, name, version } = JSON.parse(await readFile(join(folder, "package.json"), "utf8"))
+    const file = (await readdir(folder)).find((candidate) => /^licen[cs]e/i.test(candidate))
+    const text = file === undefined ? "" : await readFile(join(folder, file), "utf8")
+    return `${name} ${version} (${license})\n\n${text.trim()}\n`
+  })
+  if (texts.length === 0) throw new Error("no package is named that the build is made of")
+  return (await Promise.all(texts)).join(`\n${"-".repeat(80)}\n\n`)
 }
 
 /** What the program itself prints, for it to print again without loading what makes it. */

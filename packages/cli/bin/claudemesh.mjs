@@ -64,6 +64,8 @@ const env = {
   ...inherited,
   CLAUDEMESH_STARTED_AS: startedAs(),
   ...(folder !== undefined && { CLAUDEMESH_STARTED_IN: folder }),
+  // As in the script beside this file.
+  ...(process.argv[2] === "mcp" && { BUN_JSC_useDFGJIT: "0", BUN_JSC_useOMGJIT: "0" }),
   // Without a home Bun would keep what it has compiled in the folder that it is started in.
   ...((process.env.HOME ?? "") === "" && { BUN_RUNTIME_TRANSPILER_CACHE_PATH: "0" }),
 }

@@ -2,6 +2,7 @@
  * Every command by its name. Only the one that is called is loaded, with what it stands on: help and a host's first answer
  * wait for no other. What it does is said here as well, for the list of them all (a test holds the two together).
  */
+import * as BunServices from "@effect/platform-bun/BunServices"
 import { Effect, Layer } from "effect"
 import { Command } from "effect/unstable/cli"
 import manifest from "../package.json" with { type: "json" }
@@ -129,5 +130,5 @@ export const run = async (line: ReadonlyArray<string>) => {
     Command.withDescription("End-to-end encrypted messages between people's coding agents"),
     Command.withSubcommands(commands),
   )
-  return Command.runWith(root, { version: manifest.version })(line)
+  return Effect.provide(Command.runWith(root, { version: manifest.version })(line), BunServices.layer)
 }

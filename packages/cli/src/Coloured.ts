@@ -1,4 +1,12 @@
-/** Whether stdout shows colours. It is not asked through `process.stdout`, whose streams take 10 ms to load. */
-import { isatty } from "node:tty"
+/** Whether stdout shows colours. What is not even a device is no terminal: `process.stdout` would load streams for 10 ms to say so. */
+import { fstatSync } from "node:fs"
 
-export const coloured: boolean = isatty(1) && (process.env["NO_COLOR"] ?? "") === ""
+const isDevice = (descriptor: number): boolean => {
+  try {
+    return fstatSync(descriptor).isCharacterDevice()
+  } catch {
+    return false
+  }
+}
+
+export const coloured: boolean = isDevice(1) && process.stdout.isTTY && (process.env["NO_COLOR"] ?? "") === ""

@@ -8,8 +8,9 @@ import { join } from "node:path"
 const { CLAUDEMESH_STARTED_AS: as, CLAUDEMESH_STARTED_IN: folder } = process.env
 
 // Not for what is started from here.
-delete process.env["CLAUDEMESH_STARTED_AS"]
-delete process.env["CLAUDEMESH_STARTED_IN"]
+for (const name of ["CLAUDEMESH_STARTED_AS", "CLAUDEMESH_STARTED_IN", "BUN_JSC_useDFGJIT", "BUN_JSC_useOMGJIT"]) {
+  delete process.env[name]
+}
 
 if (folder !== undefined) process.chdir(folder)
 

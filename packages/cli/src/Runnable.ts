@@ -15,9 +15,13 @@ export interface Runnable {
   readonly bun: string
   readonly flags: ReadonlyArray<string>
   readonly entry: string
+  /** For `mcp`: the launcher's words say why. */
+  readonly environment: Readonly<Record<string, string>>
   /** For a person, or for a host that takes one word: a script that is replaced by Bun, started in a folder of ours. */
   readonly launcher: string
 }
+
+const entryName = "claudemesh.js"
 
 export const runnableIn = (directory: string): Runnable => ({
   bun: join(directory, "bun"),
@@ -27,7 +31,8 @@ export const runnableIn = (directory: string): Runnable => ({
     `--config=${join(directory, "bunfig.toml")}`,
     `--tsconfig-override=${join(directory, "tsconfig.json")}`,
   ],
-  entry: join(directory, "claudemesh.js"),
+  entry: join(directory, entryName),
+  environment: { BUN_JSC_useDFGJIT: "0", BUN_JSC_useOMGJIT: "0" },
   launcher: join(directory, "claudemesh"),
 })
 
@@ -72,7 +77,8 @@ const replace = async (built: string, directory: string, now: number): Promise<v
   await mkdir(directory, { recursive: true })
   // It runs from there.
   if ((await realpath(directory)) === (await realpath(built))) return
-  const names = (await readdir(built)).filter((name) => name !== "bun")
+  const entries = await readdir(built, { withFileTypes: true })
+  const names = entries.filter((entry) => entry.isFile() && entry.name !== "bun").map(({ name }) => name)
   // The entry last: whoever starts meanwhile has all parts of the one or of the other.
   for (const name of names.toSorted((a, b) => Number(a === entryName) - Number(b === entryName))) {
     await put(join(directory, name), (to) => copyFile(join(built, name), to))
@@ -82,11 +88,10 @@ const replace = async (built: string, directory: string, now: number): Promise<v
   for (const name of await readdir(directory)) {
     const file = join(directory, name)
     if (names.includes(name)) await utimes(file, seconds, seconds)
-    else if (name !== "bun" && (await stat(file)).mtimeMs < now - Duration.toMillis(oldPartsStay)) await rm(file)
+    else if (name !== "bun" && (await stat(file)).mtimeMs < now - Duration.toMillis(oldPartsStay))
+      await rm(file, { force: true })
   }
 }
-
-const entryName = "claudemesh.js"
 
 /** A link, where the file system has both: 100 MB that are there once. */
 const putBun = async (path: string): Promise<void> => {

@@ -3,8 +3,8 @@
  * Data goes to stdout, everything else to stderr.
  */
 import "./Launch.ts"
+import * as BunFileSystem from "@effect/platform-bun/BunFileSystem"
 import * as BunRuntime from "@effect/platform-bun/BunRuntime"
-import * as BunServices from "@effect/platform-bun/BunServices"
 import { Cause, Console, Effect, Exit, Layer, Logger, Option, References } from "effect"
 import { CliError } from "effect/unstable/cli"
 import { Failed } from "./Failed.ts"
@@ -46,14 +46,14 @@ const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {
 const programFor = async (line: ReadonlyArray<string>) => {
   if (line.length !== 1 || line[0] !== "mcp") return (await import("./Catalogue.ts")).run(line)
   const [{ serveAgent }, { services }] = await Promise.all([import("./mcp/serveAgent.ts"), import("./Services.ts")])
-  return Effect.provide(serveAgent({ tags: [], channels: [] }), services)
+  return serveAgent({ tags: [], channels: [] }).pipe(Effect.provide(services), Effect.provide(BunFileSystem.layer))
 }
 
 BunRuntime.runMain(
   (await programFor(process.argv.slice(2))).pipe(
     Effect.tapCause(report),
     Effect.provideService(Console.Console, console),
-    Effect.provide([BunServices.layer, logging]),
+    Effect.provide(logging),
   ),
   { disableErrorReporting: true, teardown: (exit, onExit) => onExit(exitCode(exit)) },
 )

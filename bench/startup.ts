@@ -1,0 +1,59 @@
+/** How long a start takes until something is seen of it, and what the process holds then. Used by `bench/start.ts` and a test. */
+import { spawnSync } from "node:child_process"
+
+export interface Start {
+  readonly command: ReadonlyArray<string>
+  readonly environment: Readonly<Record<string, string>>
+}
+
+const spawnOf = ({ command, environment }: Start) =>
+  Bun.spawn([...command], {
+    env: { PATH: process.env["PATH"] ?? "", ...environment },
+    stdin: "pipe",
+    stdout: "pipe",
+    stderr: "ignore",
+  })
+
+/** Until the process has ended. */
+export const untilEnd = async (start: Start): Promise<number> => {
+  const begun = performance.now()
+  const child = spawnOf(start)
+  await child.stdin.end()
+  await child.stdout.text()
+  if ((await child.exited) !== 0) throw new Error(`it failed: ${start.command.join(" ")}`)
+  return performance.now() - begun
+}
+
+const line = (message: object) => `${JSON.stringify({ jsonrpc: "2.0", ...message })}\n`
+
+const clientInfo = { name: "bench", version: "1" }
+const initialize = { protocolVersion: "2025-06-18", capabilities: {}, clientInfo }
+
+export interface Initialized {
+  readonly millis: number
+  /** Resident memory once the host said that it has the answer, and the server was left alone for a while. */
+  readonly megabytes: number
+}
+
+/** A host that initializes the server, leaves it alone for `idleMillis`, and goes. */
+export const initialized = async (start: Start, idleMillis: number): Promise<Initialized> => {
+  const begun = performance.now()
+  const child = spawnOf(start)
+  child.stdin.write(line({ id: 1, method: "initialize", params: initialize }))
+  await child.stdin.flush()
+  const reader = child.stdout.getReader()
+  const { value } = await reader.read()
+  const millis = performance.now() - begun
+  if (value === undefined) throw new Error(`it did not answer: ${start.command.join(" ")}`)
+  child.stdin.write(line({ method: "notifications/initialized" }))
+  await child.stdin.flush()
+  await Bun.sleep(idleMillis)
+  const megabytes =
+    Number(spawnSync("ps", ["-o", "rss=", "-p", String(child.pid)], { encoding: "utf8" }).stdout) / 1_024
+  await child.stdin.end()
+  await child.exited
+  return { millis, megabytes }
+}
+
+export const median = (values: ReadonlyArray<number>): number =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
