@@ -39,13 +39,13 @@ export interface Initialized {
 export const initialized = async (start: Start, idleMillis: number): Promise<Initialized> => {
   const begun = performance.now()
   const child = spawnOf(start)
-  child.stdin.write(line({ id: 1, method: "initialize", params: initialize }))
+  void child.stdin.write(line({ id: 1, method: "initialize", params: initialize }))
   await child.stdin.flush()
   const reader = child.stdout.getReader()
   const { value } = await reader.read()
   const millis = performance.now() - begun
   if (value === undefined) throw new Error(`it did not answer: ${start.command.join(" ")}`)
-  child.stdin.write(line({ method: "notifications/initialized" }))
+  void child.stdin.write(line({ method: "notifications/initialized" }))
   await child.stdin.flush()
   await Bun.sleep(idleMillis)
   const megabytes =

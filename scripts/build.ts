@@ -30,7 +30,8 @@ const withoutAjv: BunPlugin = {
   },
 }
 
-const build = async (directory: string): Promise<void> => {
+/** Says what became of which file. */
+export const build = async (directory: string) => {
   await rm(directory, { recursive: true, force: true })
   await mkdir(directory, { recursive: true })
   const { metafile, outputs } = await Bun.build({
@@ -57,6 +58,7 @@ const build = async (directory: string): Promise<void> => {
   const [plain, coloured] = await Promise.all([help(directory, false), help(directory, true)])
   await writeFile(join(directory, helpFiles.plain), plain)
   await writeFile(join(directory, helpFiles.coloured), coloured)
+  return metafile
 }
 
 /** Of every package that is in it, as each of them asks for. */
@@ -86,6 +88,7 @@ const help = async (directory: string, coloured: boolean): Promise<string> => {
   return page
 }
 
-const { values } = parseArgs({ options: { outdir: { type: "string" } } })
-
-await build(values.outdir === undefined ? join(root, "dist") : resolve(values.outdir))
+if (import.meta.main) {
+  const { values } = parseArgs({ options: { outdir: { type: "string" } } })
+  await build(values.outdir === undefined ? join(root, "dist") : resolve(values.outdir))
+}

@@ -6,50 +6,36 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFil
 import { rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { quoted } from "../../src/Launch.ts"
+import { installRunnable } from "../../src/Runnable.ts"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
 import { Client } from "@modelcontextprotocol/sdk/client/index.js"
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js"
 import { freePort } from "../../../broker/test/support/BrokerProcess.ts"
-import { done, type Ran } from "../support/Agent.ts"
+import { done, type Ran, ranOf } from "../support/Agent.ts"
 import { type HostileFolder, layHostile, path, planted } from "../support/HostileFolder.ts"
 
 const root = join(import.meta.dirname, "../../../..")
-const launcher = join(root, "packages/cli/bin/claudemesh")
+const sources = join(root, "packages/cli/bin/claudemesh")
 
-const base = mkdtempSync(join(tmpdir(), "claudemesh-test-"))
-const hostile: HostileFolder = layHostile(base)
-const bin = join(base, "bin")
-const own = { PATH: `${bin}:${path}`, HOME: join(base, "home") }
-
-const start = (
-  command: ReadonlyArray<string>,
-  environment: Readonly<Record<string, string>> = {},
-  cwd = hostile.folder,
-) =>
-  Bun.spawn([...command], {
-    cwd,
-    env: { ...own, ...environment },
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
-  })
-
-const run = async (
-  command: ReadonlyArray<string>,
-  environment: Readonly<Record<string, string>> = {},
-  cwd = hostile.folder,
-): Promise<Ran> => {
-  const child = start(command, environment, cwd)
-  const [stdout, stderr, code] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ])
-  return { code, stdout, stderr }
+/** Both are held to the same. The build is run from a folder of its own, away from all modules, as it is installed. */
+const programs: Readonly<Record<string, (folder: string) => Promise<Program>>> = {
+  "the sources": async () => ({ launcher: sources, direct: [sources] }),
+  "the build": async (folder) => {
+    const { bun, entry, flags, launcher } = await Effect.runPromise(installRunnable(join(folder, "it's installed")))
+    return { launcher, direct: [bun, ...flags, entry] }
+  },
 }
 
-const claudemesh = (args: ReadonlyArray<string>, environment: Readonly<Record<string, string>> = {}, cwd?: string) =>
-  run([launcher, ...args], environment, cwd)
+interface Program {
+  readonly launcher: string
+  /** As a host starts it that needs no launcher. */
+  readonly direct: ReadonlyArray<string>
+}
+
+const start = (command: ReadonlyArray<string>, environment: Readonly<Record<string, string>>, cwd: string) =>
+  Bun.spawn([...command], { cwd, env: environment, stdin: "ignore", stdout: "pipe", stderr: "pipe" })
 
 /** Until the broker that was started says where it listens. */
 const listening = async (child: ReturnType<typeof start>): Promise<string> => {
@@ -62,26 +48,43 @@ const listening = async (child: ReturnType<typeof start>): Promise<string> => {
   throw new Error(`it ended: ${said}${await new Response(child.stderr).text()}`)
 }
 
-let broker: ReturnType<typeof start> | undefined
-let url = ""
+const inHostileFolder = (program: (folder: string) => Promise<Program>) => {
+  const base = mkdtempSync(join(tmpdir(), "claudemesh-test-"))
+  const hostile: HostileFolder = layHostile(base)
+  const bin = join(base, "bin")
+  const own = { PATH: `${bin}:${path}`, HOME: join(base, "home") }
+  let broker: ReturnType<typeof start> | undefined
+  let url = ""
+  let launcher = ""
+  let direct: ReadonlyArray<string> = []
 
-beforeAll(async () => {
-  mkdirSync(bin)
-  symlinkSync(launcher, join(bin, "claudemesh"))
-  const port = String(await freePort())
-  broker = start(["claudemesh", "broker"], { BROKER_PORT: port, BROKER_DATA_DIR: "./data" })
-  url = await listening(broker)
-  done(await claudemesh(["seed-test-mesh", "--into", "./homes", "--broker", url]))
-})
+  const run = (
+    command: ReadonlyArray<string>,
+    environment: Readonly<Record<string, string>> = {},
+    cwd = hostile.folder,
+  ): Promise<Ran> => ranOf(start(command, { ...own, ...environment }, cwd))
 
-afterAll(async () => {
-  broker?.kill("SIGKILL")
-  await rm(base, { recursive: true, force: true })
-})
+  const claudemesh = (args: ReadonlyArray<string>, environment: Readonly<Record<string, string>> = {}, cwd?: string) =>
+    run([launcher, ...args], environment, cwd)
 
-const nothingExecuted = () => assert.strictEqual(hostile.executed(), "")
+  const nothingExecuted = () => assert.strictEqual(hostile.executed(), "")
 
-describe("in a hostile folder", () => {
+  beforeAll(async () => {
+    ;({ direct, launcher } = await program(base))
+    mkdirSync(bin)
+    symlinkSync(launcher, join(bin, "claudemesh"))
+    const port = String(await freePort())
+    const environment = { ...own, BROKER_PORT: port, BROKER_DATA_DIR: "./data" }
+    broker = start(["claudemesh", "broker"], environment, hostile.folder)
+    url = await listening(broker)
+    done(await claudemesh(["seed-test-mesh", "--into", "./homes", "--broker", url]))
+  })
+
+  afterAll(async () => {
+    broker?.kill("SIGKILL")
+    await rm(base, { recursive: true, force: true })
+  })
+
   it("a broker takes no setting from it, and its relative data folder is there", () => {
     assert.include(url, "127.0.0.1")
     assert.isFalse(url.includes(`:${planted.BROKER_PORT}/`))
@@ -120,8 +123,8 @@ describe("in a hostile folder", () => {
 
   it("an agent's server works as whom it was told to, and says where it is", async () => {
     const transport = new StdioClientTransport({
-      command: launcher,
-      args: ["mcp"],
+      command: direct[0] ?? "",
+      args: [...direct.slice(1), "mcp"],
       cwd: hostile.folder,
       env: { ...own, CLAUDEMESH_HOME: "./homes/alice" },
       stderr: "ignore",
@@ -141,6 +144,47 @@ describe("in a hostile folder", () => {
     nothingExecuted()
   })
 
+  it("what is written into a host's settings is the same launcher, by its whole path", async () => {
+    const welcome = done(await claudemesh(["create", "mine", "--broker", url], { CLAUDEMESH_HOME: "./it's mine" }))
+    assert.include(
+      welcome,
+      ` -e CLAUDEMESH_HOME='${join(hostile.folder, String.raw`it'\''s mine`)}' -- ${quoted(launcher)} mcp`,
+    )
+    assert.match(
+      done(await claudemesh(["mcp", "--help"])),
+      /-- \/path\/to\/claudemesh\/packages\/cli\/bin\/claudemesh mcp/,
+    )
+    nothingExecuted()
+  })
+
+  it("two people make a mesh, join it by a link and write to each other", async () => {
+    const [ann, bob] = [{ CLAUDEMESH_HOME: "./ann" }, { CLAUDEMESH_HOME: "./bob" }]
+    done(await claudemesh(["create", "team", "--as", "Ann", "--broker", url], ann))
+    const link = done(await claudemesh(["invite"], ann)).trim()
+    done(await claudemesh(["join", link, "--as", "Bob"], bob))
+    assert.match(done(await claudemesh(["send", "Ann", "good morning"], bob)), /^queued: Ann/)
+    assert.match(done(await claudemesh(["inbox"], ann)), /Bob \(.*\)\ngood morning\n/)
+    nothingExecuted()
+  })
+
+  it("ends as its broker does, by the signal that the launcher gets", async () => {
+    broker?.kill("SIGTERM")
+    assert.strictEqual(await broker?.exited, 0)
+    nothingExecuted()
+  })
+}
+
+for (const [name, program] of Object.entries(programs)) {
+  describe(`${name} in a hostile folder`, () => inHostileFolder(program))
+}
+
+describe("the tree", () => {
+  const base = mkdtempSync(join(tmpdir(), "claudemesh-test-"))
+  const hostile = layHostile(base)
+  const own = { PATH: path, HOME: join(base, "home"), CLAUDEMESH_HOME: "./none" }
+
+  afterAll(() => rm(base, { recursive: true, force: true }))
+
   it("npm start is the broker of this tree, also where the tree itself has such files", async () => {
     const tree = join(base, "tree")
     layHostile(tree)
@@ -149,36 +193,35 @@ describe("in a hostile folder", () => {
       symlinkSync(join(root, name), join(tree, name))
     }
     await rm(join(tree, ".npmrc"))
-    const started = start(["npm", "--prefix", tree, "start"], { BROKER_PORT: String(await freePort()) })
+    const environment = { ...own, BROKER_PORT: String(await freePort()) }
+    const started = start(["npm", "--prefix", tree, "start"], environment, hostile.folder)
     assert.match(await listening(started), /^ws:\/\/127\.0\.0\.1:\d+\/ws$/)
     started.kill("SIGTERM")
     assert.strictEqual(await started.exited, 0)
     assert.isFalse(existsSync(join(tree, "executed.txt")))
-    nothingExecuted()
+    assert.strictEqual(hostile.executed(), "")
   })
 
-  it("what is written into a host's settings is the same launcher, by its whole path", async () => {
-    const welcome = done(await claudemesh(["create", "mine", "--broker", url], { CLAUDEMESH_HOME: "./it's mine" }))
-    assert.include(
-      welcome,
-      ` -e CLAUDEMESH_HOME='${join(hostile.folder, String.raw`it'\''s mine`)}' -- ${launcher} mcp`,
-    )
+  it("the launcher for Node does the same, and passes on the signal that it gets", async () => {
+    const command = ["node", `${sources}.mjs`]
+    const none = await ranOf(start([...command, "list"], own, hostile.folder))
+    assert.include(done(none), `No mesh is joined. Make one: node ${sources}.mjs create my-team`)
+    const environment = { ...own, BROKER_PORT: String(await freePort()), BROKER_DATA_DIR: "./data" }
+    const broker = start([...command, "broker"], environment, hostile.folder)
+    await listening(broker)
+    assert.isTrue(existsSync(join(hostile.folder, "data/broker.sqlite")))
+    broker.kill("SIGTERM")
+    assert.strictEqual(await broker.exited, 0)
+    assert.strictEqual(hostile.executed(), "")
+  })
+
+  it("README shows a host's settings with the launcher by its whole path", () => {
     const [, readme = ""] =
       /claude mcp add-json[^']*'({[^']*})'/.exec(readFileSync(join(root, "README.md"), "utf8")) ?? []
-    assert.deepInclude(JSON.parse(readme), {
-      command: "node",
-      args: ["/path/to/claudemesh/packages/cli/bin/claudemesh.mjs", "mcp"],
-    })
+    const { args, command } = JSON.parse(readme)
     assert.match(
-      done(await claudemesh(["mcp", "--help"])),
-      /-- \/path\/to\/claudemesh\/packages\/cli\/bin\/claudemesh mcp/,
+      [command, ...args].join(" "),
+      /^(node )?\/path\/to\/claudemesh\/packages\/cli\/bin\/claudemesh(\.mjs)? mcp$/,
     )
-    nothingExecuted()
-  })
-
-  it("ends as its broker does, by the signal that the launcher gets", async () => {
-    broker?.kill("SIGTERM")
-    assert.strictEqual(await broker?.exited, 0)
-    nothingExecuted()
   })
 })

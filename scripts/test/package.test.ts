@@ -1,0 +1,117 @@
+/** What is published: one package with the built program, which needs Bun and nothing else, and starts quickly. */
+import { mkdtempSync, readFileSync } from "node:fs"
+import { copyFile, mkdir, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { initialized, type Start, untilEnd } from "../../bench/startup.ts"
+import { build } from "../build.ts"
+
+const root = join(import.meta.dirname, "../..")
+const read = (path: string) => JSON.parse(readFileSync(join(root, path), "utf8"))
+const manifest = read("package.json")
+
+const folder = mkdtempSync(join(tmpdir(), "claudemesh-test-"))
+const dist = join(folder, "package/dist")
+let metafile: Awaited<ReturnType<typeof build>>
+
+beforeAll(async () => {
+  await mkdir(dist, { recursive: true })
+  metafile = await build(dist)
+  for (const name of ["package.json", "README.md", "LICENSE"]) await copyFile(join(root, name), join(dist, "..", name))
+})
+
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+describe("the package", () => {
+  it("has the built program, the licences of what is in it, and no source", async () => {
+    const npm = Bun.spawn(["npm", "pack", "--dry-run", "--json", "--ignore-scripts"], {
+      cwd: join(dist, ".."),
+      env: { PATH: process.env["PATH"] ?? "", HOME: folder },
+      stderr: "ignore",
+    })
+    const [packed] = JSON.parse(await npm.stdout.text())
+    const files: ReadonlyArray<{ readonly path: string; readonly mode: number }> = packed.files
+    const paths = files.map(({ path }) => path)
+    const others = paths.filter((path) => !path.startsWith("dist/"))
+    assert.sameMembers(others, ["LICENSE", "README.md", "package.json"])
+    assert.includeMembers(paths, ["dist/claudemesh.js", "dist/claudemesh.mjs", "dist/bunfig.toml", "dist/LICENSES.txt"])
+    assert.deepStrictEqual(
+      paths.filter((path) => /\.ts$|test|\.map$/.test(path)),
+      [],
+    )
+    assert.strictEqual(files.find(({ path }) => path === manifest.bin.claudemesh)?.mode, 0o755)
+    assert.isBelow(packed.size, 1_500_000)
+  })
+
+  it("needs Bun and nothing else, and is the one that is published", () => {
+    assert.deepStrictEqual(Object.keys(manifest.dependencies), ["bun"])
+    assert.isUndefined(manifest.private)
+    assert.deepStrictEqual(manifest.publishConfig, { access: "public", provenance: true })
+    for (const workspace of manifest.workspaces) {
+      const { dependencies, private: isPrivate, version } = read(`${workspace}/package.json`)
+      assert.deepStrictEqual(
+        { workspace, isPrivate, version },
+        { workspace, isPrivate: true, version: manifest.version },
+      )
+      if (dependencies.bun !== undefined) assert.strictEqual(dependencies.bun, manifest.dependencies.bun)
+    }
+  })
+})
+
+/** Of a module in the build: all that is loaded before it runs. */
+const loadedBefore = (source: string): ReadonlyArray<string> => {
+  const outputs = metafile?.outputs ?? {}
+  const seen = new Set<string>()
+  const visit = (path: string): void => {
+    const output = outputs[path] ?? outputs[`./${path.replace(/^\.\//, "")}`]
+    if (output === undefined || seen.has(path)) return
+    seen.add(path)
+    for (const imported of output.imports) if (imported.kind === "import-statement") visit(imported.path)
+  }
+  const [start] = Object.entries(outputs).find(([, { entryPoint }]) => entryPoint?.endsWith(source) === true) ?? []
+  visit(start ?? assert.fail(`${source} is not loaded by itself`))
+  return [...seen].flatMap((path) => Object.keys((outputs[path] ?? outputs[`./${path}`])?.inputs ?? {}))
+}
+
+/** A busy machine is slow: one of so many starts has to be quick. */
+const startsMax = 20
+
+const oneWithin = async (millis: number, start: () => Promise<number>): Promise<void> => {
+  const all: Array<number> = []
+  while (all.length < startsMax) {
+    all.push(await start())
+    if (Math.min(...all) <= millis) return
+  }
+  assert.fail(`none of ${all.map(Math.round).join(", ")} ms is within ${Math.round(millis)} ms`)
+}
+
+describe("a start of the built program", () => {
+  const at = (...command: ReadonlyArray<string>): Start => ({
+    command: [process.execPath, ...command],
+    environment: { HOME: folder, CLAUDEMESH_HOME: join(folder, "home") },
+  })
+  const entry = join(dist, "claudemesh.js")
+
+  it("loads for a host's first answer no cryptography, no command line, no database server and no validator", () => {
+    const loaded = loadedBefore("packages/cli/src/mcp/serveAgent.ts")
+    assert.isAbove(loaded.length, 100)
+    const later = /libsodium|node_modules\/ajv|unstable\/cli\/|sql-pg|packages\/broker|MeshManager|BrokerClient/
+    assert.deepStrictEqual(
+      loaded.filter((path) => later.test(path)),
+      [],
+    )
+    assert.deepStrictEqual(
+      loadedBefore("packages/cli/src/start.ts").filter((path) => path.includes("node_modules")),
+      [],
+    )
+  })
+
+  it("shows the commands and answers initialize about as quickly as Bun runs nothing, in 70 MiB", async () => {
+    const nothing = Math.min(await untilEnd(at("-e", "")), await untilEnd(at("-e", "")), await untilEnd(at("-e", "")))
+    await oneWithin(1.5 * nothing + 50, () => untilEnd(at(entry, "--help")))
+    // Twice what a quiet machine is held to by bench:start.
+    await oneWithin(2 * (1.5 * nothing + 100), async () => (await initialized(at(entry, "mcp"), 0)).millis)
+    assert.isBelow((await initialized(at(entry, "mcp"), 500)).megabytes, 70)
+  })
+})
