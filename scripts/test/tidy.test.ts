@@ -185,6 +185,14 @@ describe("the repository", () => {
 
   it("names no path of one machine", () => none(places(lines, /(?<![\w.~*)}-])\/(?:work|root|tmp)\//)))
 
+  it("has no program that tells anybody to fetch claudemesh by a name that is not ours yet", () =>
+    none(
+      places(
+        lines.filter(({ path }) => /^packages\/[^/]+\/(src|bin)\/|^packages\/plugin\//.test(path)),
+        /\bnpx\s+claudemesh\b/,
+      ),
+    ))
+
   it("names no package registry, so that any will do", () => {
     none(places(lines, /https?:\/\/[^\s"'/]*(?:registry|npmjs\.org)|^\s*registry\s*=/))
     none(
