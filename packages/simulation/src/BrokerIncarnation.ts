@@ -11,11 +11,12 @@ import { CommitLanes } from "@claudemesh/broker/store/CommitLane"
 import { Janitor } from "@claudemesh/broker/store/Janitor"
 import { MessageStore } from "@claudemesh/broker/store/MessageStore"
 import type { Ed25519 } from "@claudemesh/broker/trust/Ed25519"
-import type { MessageId } from "@claudemesh/domain/Ids"
+import type { MeshId, MessageId } from "@claudemesh/domain/Ids"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { Clock, Crypto, Effect, Exit, FiberSet, Layer, Scope } from "effect"
 import type { Chance } from "./Chance.ts"
 import type { Greeted, Leases } from "./checkers/Leases.ts"
+import type { ToldSession } from "./checkers/Told.ts"
 import { type Refusals, Window } from "./checkers/Window.ts"
 import type { AcceptedMessage, History } from "./History.ts"
 import { type StoreFaults, storeUnderWatch } from "./StoreUnderWatch.ts"
@@ -45,6 +46,9 @@ export interface BrokerOptions {
   readonly onAccepted: (accepted: AcceptedMessage) => void
   readonly onPushed: (messageId: MessageId) => void
   readonly onAttached: (who: Greeted) => void
+  /** Somebody was told so. */
+  readonly onLeft: (mesh: MeshId, who: ToldSession) => void
+  readonly hooked: Set<string>
   readonly onDetached: (who: Greeted, saidGoodbye: boolean) => void
   /** A fault of the store ends it from inside. */
   readonly onCrash: () => void
@@ -99,6 +103,8 @@ export const startBroker = Effect.fnUntraced(function* (options: BrokerOptions) 
         broken,
         pushed: onPushed,
         attached: onAttached,
+        left: options.onLeft,
+        hooked: options.hooked,
         others: () => windows,
       })
       windows.add(window)

@@ -6,13 +6,14 @@ import { brokerLimits } from "@claudemesh/broker/Limits"
 import type { MeshRules } from "@claudemesh/broker/mesh/MeshState"
 import { MessageStore } from "@claudemesh/broker/store/MessageStore"
 import type { Ed25519 } from "@claudemesh/broker/trust/Ed25519"
-import { type MessageId, SessionId } from "@claudemesh/domain/Ids"
+import { type MeshId, type MessageId, SessionId } from "@claudemesh/domain/Ids"
 import { Effect, type Layer } from "effect"
 import { type Agent, startAgent } from "./Agent.ts"
 import { type BrokerIncarnation, startBroker } from "./BrokerIncarnation.ts"
 import type { Chance } from "./Chance.ts"
 import { checkAccepted } from "./checkers/Accepted.ts"
 import { Leases } from "./checkers/Leases.ts"
+import type { ToldSession } from "./checkers/Told.ts"
 import { Refusals } from "./checkers/Window.ts"
 import type { ClientProcess } from "./ClientProcess.ts"
 import { type Does, runCommand } from "./Command.ts"
@@ -31,6 +32,8 @@ import type { VirtualTime } from "./VirtualTime.ts"
 const slowestMillis = 10_000
 /** The broker's clock at the beginning: so that it can be set back. */
 const beginMillis = 86_400_000
+/** Between a change and the telling of it. */
+const tellingMillisMax = 1_000
 /** How long after the broker's clock was set a machine's is right again, by that of its network. */
 const clockFollowsMillisMax = 20_000
 
@@ -44,6 +47,9 @@ const limits = {
   sessionLeaseMillis: 15_000,
   janitorIntervalMillis: 7_000,
   janitorRowsMax: 3,
+  presenceUnreadBytesMax: 2_000,
+  presenceBehindMax: 3,
+  presenceChangesMax: 4,
 }
 
 /** What may go wrong at the moment. */
@@ -100,6 +106,8 @@ export const makeCluster = Effect.fnUntraced(function* (
   /** Reported as expired to their sender, so nobody may be given them any more. */
   const reportedExpired = new Set<MessageId>()
   const commandsRunning = new Set<ClientProcess>()
+  /** Sessions for which hooks report. */
+  const hooked = new Set<string>()
 
   const brokerMillis = () => time.nowMillis + offsetMillis
   const clock = time.clock(() => offsetMillis)
@@ -144,9 +152,23 @@ export const makeCluster = Effect.fnUntraced(function* (
     return holder?.isConnected() === true && network.isSound(holder.number) ? session.attachedSinceMillis : undefined
   }
 
+  /** Whoever was lost a moment ago comes back, or does not: nobody is to hear of it before its lease is over. */
+  const checkLeft = (mesh: MeshId, { member, session: id }: ToldSession) => {
+    const session = sessions.find(mesh, member, id)
+    if (session === undefined || session.isTransient) return
+    const { attached, attachedSinceMillis = 0, lostAtMillis } = session
+    const isThere = attached > 0 && time.nowMillis - attachedSinceMillis > tellingMillisMax
+    const isExpected =
+      lostAtMillis !== undefined &&
+      lostAtMillis > jumpedAtMillis &&
+      time.nowMillis < lostAtMillis + rules.limits.sessionLeaseMillis - 1_000
+    if (isThere || isExpected)
+      broken(`${member}/${id} was said to have left, and ${isThere ? "is there" : "is expected back"}`)
+  }
+
   const brokerIsDown = () => {
     broker = undefined
-    sessions.brokerCrashed()
+    sessions.brokerCrashed(time.nowMillis)
     for (const link of network.links) link.cut()
   }
 
@@ -184,6 +206,8 @@ export const makeCluster = Effect.fnUntraced(function* (
             session.channels.set(name, { state: "unknown", sinceMillis: time.nowMillis })
         }
       },
+      onLeft: checkLeft,
+      hooked,
       onDetached: ({ session: id, ...member }, saidGoodbye) =>
         sessions.detached(sessions.of({ ...member, id }), saidGoodbye, time.nowMillis),
       onPushed: (messageId) => {

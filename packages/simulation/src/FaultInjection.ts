@@ -208,7 +208,22 @@ export const injectFaults = Effect.fnUntraced(function* (cluster: Cluster, { ste
           agent.mayBeInDnd = true
           cluster.sessionOf(agent.process).mayBeInDnd = true
         }
-        return yield* Effect.forkScoped(inside(Effect.ignore(client.setStatus(status))))
+        const source =
+          status === "dnd"
+            ? undefined
+            : chance.pick([
+                undefined,
+                undefined,
+                undefined,
+                undefined,
+                undefined,
+                undefined,
+                "hook",
+                "inference",
+              ] as const)
+        const forSeconds = status === "dnd" ? chance.pick([undefined, undefined, undefined, 5]) : undefined
+        const options = { ...(source && { source }), ...(forSeconds !== undefined && { forSeconds }) }
+        return yield* Effect.forkScoped(inside(Effect.ignore(client.setStatus(status, options))))
       }
       case "pull":
         return yield* Effect.forkScoped(inside(Effect.ignore(client.pull(chance.between(1, 20)))))

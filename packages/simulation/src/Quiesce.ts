@@ -11,7 +11,9 @@ import { checkAudit } from "./checkers/Audit.ts"
 import { checkDelivery } from "./checkers/Delivery.ts"
 import { checkOutboxes } from "./checkers/Outbox.ts"
 import { checkAudience, checkChannels, checkPeers } from "./checkers/Roster.ts"
+import { differences, wordsOf } from "./checkers/Told.ts"
 import { type Asker, canBeHad, waitingAt } from "./checkers/Waiting.ts"
+import { comparisonId, type Window } from "./checkers/Window.ts"
 import { type Cluster, noFaults } from "./Cluster.ts"
 import { inboxKey, isGroup } from "./History.ts"
 import { betweenSendsMillis, checkLimits } from "./Limits.ts"
@@ -179,6 +181,38 @@ const checkLists = Effect.fnUntraced(function* (cluster: Cluster) {
         checkChannels(channels, sessionOf(agent.process), all, channelNames).forEach(broken)
       }),
     )
+  }
+  yield* pass(2_000)
+  yield* checkTold(cluster)
+})
+
+/** What each client knows without asking is what its connection was told, and that is what the broker answers when it is asked. */
+const checkTold = Effect.fnUntraced(function* (cluster: Cluster) {
+  const { alive, broken, network, pass, rules } = cluster
+  for (const [index, { agent }] of alive().entries()) {
+    const { client, inside } = agent.process
+    const ends = [client.setStatus("working"), client.setStatus("dnd", { forSeconds: 5 })][index % 3]
+    if (ends !== undefined) yield* Effect.forkScoped(inside(Effect.ignore(ends)))
+  }
+  yield* pass(rules.workingTtlMillis + 2_000)
+  for (const { agent } of alive()) {
+    const { client, inside, membership, number, session } = agent.process
+    const { memberId: member, meshId: mesh } = membership
+    const isOurs = ({ greeted: who }: Window) =>
+      who?.mesh === mesh && who.member === member && who.session === session()
+    const window = cluster.windows().find(isOurs)
+    if (window?.told.isTold !== true) {
+      broken(`${membership.displayName}/${session()} is told nothing of who is there`)
+      continue
+    }
+    for (const peer of window.told.peers) if (peer.status !== "idle") broken(`${wordsOf(peer)} has not ended by itself`)
+    yield* Effect.forkScoped(
+      Effect.map(inside(Effect.result(client.peers)), (peers) => {
+        if (Result.isFailure(peers)) return broken(`nobody says who is there: ${peers.failure.message}`)
+        differences("what a client knows", window.told.peers, peers.success).forEach(broken)
+      }),
+    )
+    network.inject(number, `{"type":"list_peers","id":"${comparisonId}"}`)
   }
   yield* pass(2_000)
 })

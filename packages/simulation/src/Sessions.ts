@@ -25,6 +25,8 @@ export interface Session {
   attached: number
   attachedSinceMillis: number | undefined
   cutOffSinceMillis: number | undefined
+  /** It is expected back for a lease from here on, also by the next broker. Undefined: it is attached, or has said goodbye. */
+  lostAtMillis: number | undefined
 }
 
 export type SessionName = Pick<Session, "mesh" | "member" | "key" | "id">
@@ -56,6 +58,7 @@ export class Sessions {
       attached: 0,
       attachedSinceMillis: undefined,
       cutOffSinceMillis: undefined,
+      lostAtMillis: undefined,
     }
     this.#all.set(name, made)
     return made
@@ -66,6 +69,7 @@ export class Sessions {
     session.tags = as.tags
     session.attached += 1
     session.attachedSinceMillis = nowMillis
+    session.lostAtMillis = undefined
   }
 
   detached(session: Session, saidGoodbye: boolean, nowMillis: number): void {
@@ -73,11 +77,13 @@ export class Sessions {
     if (session.attached > 0) return
     session.attachedSinceMillis = undefined
     session.cutOffSinceMillis = saidGoodbye ? undefined : nowMillis
+    session.lostAtMillis = session.cutOffSinceMillis
   }
 
   /** The broker that knew of them is gone. */
-  brokerCrashed(): void {
+  brokerCrashed(nowMillis: number): void {
     for (const session of this.#all.values()) {
+      if (session.attached > 0) session.lostAtMillis = nowMillis
       session.attached = 0
       session.attachedSinceMillis = undefined
       session.cutOffSinceMillis = undefined

@@ -43,13 +43,13 @@ const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "drain forgotten on status change",
-    file: `${broker}/mesh/Requests.ts`,
-    find: 'frame: { type: "ok", id: frame.id } }))\n  for (const inbox of inboxesOf(connection)) pump(state, inbox, nowMillis, effects)',
-    put: 'frame: { type: "ok", id: frame.id } }))',
+    file: `${broker}/mesh/StatusReports.ts`,
+    find: "  for (const inbox of inboxesOf(connection)) pump(state, inbox, nowMillis, effects)\n",
+    put: "",
   },
   {
     name: "drain forgotten on expiry of working",
-    file: `${broker}/mesh/Requests.ts`,
+    file: `${broker}/mesh/Tick.ts`,
     find: "    for (const inbox of inboxesOf(connection)) pump(state, inbox, nowMillis, effects)\n    settlePull(state, connection, effects)",
     put: "    settlePull(state, connection, effects)",
   },
@@ -414,6 +414,36 @@ const mutants: ReadonlyArray<Mutant> = [
     file: `${broker}/mesh/Remaining.ts`,
     find: "flight.expiresAtMillis > nowMillis &&",
     put: "(flight.expiresAtMillis > nowMillis || nowMillis > 0) &&",
+  },
+  {
+    name: "a slow connection is not told what it missed",
+    file: `${broker}/mesh/Presence.ts`,
+    find: "if (!subscription.behind.has(session)) subscription",
+    put: "if (subscription.behind.size > 1_000) subscription",
+  },
+  {
+    name: "who is cut off has left",
+    file: `${broker}/mesh/Roster.ts`,
+    find: "session.live ? {",
+    put: "session.attached ? {",
+  },
+  {
+    name: "a status that ends by itself is not told",
+    file: `${broker}/mesh/Roster.ts`,
+    find: "viewOf(state, session, nowMillis))) touch(state, session)",
+    put: "viewOf(state, session, nowMillis))) return",
+  },
+  {
+    name: "a client keeps who has left",
+    file: `${client}/roster/ToldPeers.ts`,
+    find: 'if (event === "left") known.delete(keyOf(peer))',
+    put: 'if (event === "left") continue',
+  },
+  {
+    name: "dnd has no end",
+    file: "packages/domain/src/routing/Status.ts",
+    find: "untilMillis <= nowMillis\n",
+    put: "untilMillis < 0\n",
   },
 ]
 

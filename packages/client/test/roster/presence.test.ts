@@ -60,6 +60,7 @@ layer(testLayer)("who is there", (it) => {
       const { bob, broker, client } = yield* started()
       yield* tell(broker, 3, 5, { event: "left", peer: peerOf(bob) })
       assert.strictEqual(lists(broker), 1)
+      assert.deepStrictEqual(yield* statuses(client), ["Alice idle", "Bob idle"])
       broker.peers = [peerOf(bob, { status: "dnd" })]
       yield* tell(broker, 8, 9, { event: "left", peer: peerOf(bob) })
       assert.strictEqual(lists(broker), 2)

@@ -6,8 +6,11 @@
 import type { Label, MemberId, MeshId, MessageId, PublicKey, SessionId } from "@claudemesh/domain/Ids"
 import { messageIdOf } from "@claudemesh/domain/trust/MessageIdentity"
 import { ClientMessageId } from "@claudemesh/domain/Ids"
+import { decodeBrokerFrame } from "@claudemesh/domain/wire/BrokerFrame"
+import { Option } from "effect"
 import type { History } from "../History.ts"
 import type { Greeted, LeaseHolder, Leases } from "./Leases.ts"
+import { Told, type ToldSession } from "./Told.ts"
 
 interface SeenFrame {
   readonly type: string
@@ -25,8 +28,15 @@ interface SeenFrame {
   readonly instance?: string
   readonly redelivered?: boolean
   readonly transient?: boolean
+  readonly source?: string
+  readonly forSeconds?: number
   readonly tags?: ReadonlyArray<Label>
 }
+
+/** Of a list that is asked for to compare it with what was told. */
+export const comparisonId = "compare"
+/** Between a request's effect and its answer, where the broker's clock is set meanwhile: nothing else is between them. */
+const askedMillisMax = 1_000
 
 /** How long it may take to load a mesh. */
 const loadingMillis = 10_000
@@ -70,6 +80,10 @@ export interface WindowOptions {
   readonly broken: (what: string) => void
   readonly pushed: (messageId: MessageId) => void
   readonly attached: (who: Greeted) => void
+  /** A session was said to have left. */
+  readonly left: (mesh: MeshId, who: ToldSession) => void
+  /** Sessions for which something else than a hand has ever reported: what their status is follows from more than is seen here. */
+  readonly hooked: Set<string>
   /** All of this incarnation of the broker. */
   readonly others: () => Iterable<Window>
 }
@@ -80,7 +94,7 @@ export class Window {
   #max = 0
   #hellos = 0
   /** The status that was asked for, by request; and the one that was confirmed, with its end. */
-  readonly #asked = new Map<string, string>()
+  readonly #asked = new Map<string, { readonly status: string; readonly forSeconds: number | undefined }>()
   #closedUntilMillis = Number.NEGATIVE_INFINITY
   readonly #pulls = new Set<string>()
   readonly #unacked = new Set<MessageId>()
@@ -91,7 +105,13 @@ export class Window {
   /** Closed by the broker, for a newer connection. */
   replacedAtMillis: number | undefined
 
-  constructor(readonly options: WindowOptions) {}
+  readonly told: Told
+
+  constructor(readonly options: WindowOptions) {
+    this.told = new Told(options.broken, (who) => {
+      if (this.#hello !== undefined) options.left(this.#hello.mesh, who)
+    })
+  }
 
   /** What it has and has not acked; of that, what it has leased. */
   get unacked(): ReadonlySet<MessageId> {
@@ -144,8 +164,12 @@ export class Window {
         return
       case "set_status":
         // From here to the answer either status may be in force.
+        if (frame.source !== undefined && frame.source !== "manual") {
+          this.options.hooked.add(this.#name)
+          return
+        }
         this.#closedUntilMillis = Number.NEGATIVE_INFINITY
-        this.#asked.set(id, frame.status ?? "")
+        this.#asked.set(id, { status: frame.status ?? "", forSeconds: frame.forSeconds })
         return
       case "send": {
         const messageId = this.#messageIdOf(frame)
@@ -177,7 +201,17 @@ export class Window {
         return this.#granted(frame.id ?? "", messageIds)
       case "recalled":
         for (const messageId of messageIds) this.#recalled(messageId)
+        return
+      case "peers":
+      case "presence":
+        return this.#tells(text)
     }
+  }
+
+  #tells(text: string): void {
+    const frame = Option.getOrUndefined(decodeBrokerFrame(text))
+    if (frame?.type === "presence") this.told.changed(frame)
+    if (frame?.type === "peers") this.told.list(frame, frame.id === comparisonId)
   }
 
   #granted(id: string, messageIds: ReadonlyArray<MessageId>): void {
@@ -240,14 +274,24 @@ export class Window {
   #answered(frame: SeenFrame, ok: boolean): void {
     const { code = "", id = "" } = frame
     this.#pulls.delete(id)
-    const status = this.#asked.get(id)
+    const asked = this.#asked.get(id)
     this.#asked.delete(id)
-    if (ok && this.#asked.size === 0) {
-      if (status === "dnd") this.#closedUntilMillis = Number.POSITIVE_INFINITY
-      if (status === "working") this.#closedUntilMillis = this.options.nowMillis() + this.options.workingTtlMillis
-    }
+    if (ok && asked !== undefined && this.#asked.size === 0) this.#closedUntilMillis = this.#closedBy(asked)
     const messageId = this.#messageIdOf(frame)
     if (!ok && messageId !== undefined && storesNothing.has(code)) this.options.refusals.refused(messageId)
+  }
+
+  /** It was asked for a moment ago. */
+  #closedBy({ forSeconds, status }: { readonly status: string; readonly forSeconds: number | undefined }): number {
+    const { hooked, nowMillis, workingTtlMillis } = this.options
+    if (status === "dnd" && forSeconds !== undefined) return nowMillis() + forSeconds * 1_000 - askedMillisMax
+    if (status === "dnd") return Number.POSITIVE_INFINITY
+    return status === "working" && !hooked.has(this.#name) ? nowMillis() + workingTtlMillis : Number.NEGATIVE_INFINITY
+  }
+
+  get #name(): string {
+    const { member, mesh, session } = this.#hello ?? {}
+    return `${mesh} ${member} ${session}`
   }
 
   #pushed({ meshId, messageId, priority, redelivered = false }: SeenFrame): void {
