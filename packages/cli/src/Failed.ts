@@ -9,6 +9,9 @@ export class Failed extends Schema.TaggedError<Failed>()("Failed", { reason: Sch
   }
 }
 
+/** What was asked for makes no sense, whatever the state of the world: one line, and exit code 2. */
+export class Misused extends Failed {}
+
 /** What a person can do about an error, where its own words do not say so. */
 const remedies: Readonly<Record<string, string>> = {
   NotConnected: `is the broker running? Start one here with: ${command} broker`,

@@ -12,7 +12,13 @@ for (const name of ["CLAUDEMESH_STARTED_AS", "CLAUDEMESH_STARTED_IN", "BUN_JSC_u
   delete process.env[name]
 }
 
-if (folder !== undefined) process.chdir(folder)
+try {
+  if (folder !== undefined && folder !== "") process.chdir(folder)
+} catch (error) {
+  const reason = error instanceof Error && "code" in error ? String(error.code) : String(error)
+  process.stderr.write(`claudemesh: the folder that this was started in cannot be entered: ${folder} (${reason})\n`)
+  process.exit(1)
+}
 
 /** As a word of a shell's line: a folder may be called anything. */
 export const quoted = (word: string): string =>
@@ -27,4 +33,4 @@ export const builtIn: string | undefined = existsSync(join(import.meta.dirname, 
 export const launcher = join(builtIn ?? join(import.meta.dirname, "../bin"), "claudemesh")
 
 /** How the person calls this program, for hints that can be pasted. A host may have started Bun without the launcher. */
-export const command = as ?? quoted(launcher)
+export const command = as === undefined || as === "" ? quoted(launcher) : as

@@ -1,6 +1,7 @@
 /** The joined meshes as a command uses them: read from the config file, connected under a session of its own. */
 import { layerWebSocket } from "@claudemesh/client/connection/WebSocketDialer"
 import type { BrokerClient } from "@claudemesh/client/BrokerClient"
+import { historyBounds } from "@claudemesh/client/inbox/History"
 import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
 import type { Membership } from "@claudemesh/client/keys/Membership"
 import { Sodium } from "@claudemesh/client/keys/Sodium"
@@ -19,7 +20,10 @@ export const clientLayer = Layer.mergeAll(layerWebSocket, Sodium.layer)
 
 export const joinedMeshes = Effect.gen(function* () {
   const file = yield* ConfigFile
-  return yield* Effect.mapError(file.read, (error) => new Failed({ reason: error.message }))
+  // A variable that nobody understands is said once, by whatever comes first, and not in the log of each message.
+  return yield* Effect.andThen(historyBounds, file.read).pipe(
+    Effect.mapError((error) => new Failed({ reason: error.message })),
+  )
 })
 
 /** Of the joined meshes the one with this slug, or all; and at least one. */

@@ -4,7 +4,8 @@
  * read all of it. It asks the system what no runtime tells (`docs/decisions/0030-what-stdout-has-taken.md`).
  */
 import { dlopen, FFIType, type Pointer, ptr } from "bun:ffi"
-import { fstatSync, writeSync } from "node:fs"
+import { fstatSync, statSync, writeSync } from "node:fs"
+import { devNull } from "node:os"
 import { type Console, Effect, Exit, Option, Schema } from "effect"
 
 /** Stdout takes nothing: the disk is full, or it cannot be written to. */
@@ -32,13 +33,19 @@ const nothing: Ends = { taken: Effect.void, left: Effect.void }
 export const writeTaken = (text: string, ends: Ends = nothing): Effect.Effect<void, StdoutFailed | ReaderGone> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function* () {
-      const written = yield* Effect.exit(restore(writeAll(text)))
+      const written = yield* Effect.exit(restore(Effect.andThen(takesAnything, writeAll(text))))
       if (Exit.isFailure(written)) return yield* Effect.andThen(ends.left, written)
       const read = yield* Effect.exit(restore(until(isRead)))
       yield* Exit.isSuccess(read) || isRead() === "yes" ? ends.taken : ends.left
       return yield* read
     }),
   )
+
+/** Asked before anything is written: the runtime puts `/dev/null` in the place of a closed stdout, and that takes everything. */
+const takesAnything = Effect.suspend(() => {
+  const reason = whyNothingIsTaken() ?? (isThrownAway() ? thrownAway : undefined)
+  return reason === undefined ? Effect.void : Effect.fail(new StdoutFailed({ reason }))
+})
 
 const writeAll = Effect.fnUntraced(function* (text: string) {
   const bytes = new TextEncoder().encode(text)
@@ -60,17 +67,23 @@ const isRead = () => {
 export const console: Console.Console = Object.assign(Object.create(globalThis.console), {
   log: (...texts: ReadonlyArray<unknown>) => {
     const bytes = new TextEncoder().encode(`${texts.join(" ")}\n`)
+    const reason = whyNothingIsTaken()
+    if (reason !== undefined) fail(reason)
     try {
       for (let from = 0; from < bytes.length;) from += writeSome(bytes.subarray(from))
     } catch (error) {
       const code = codeOf(error)
       // `head` has what it wanted.
       if (code === "EPIPE") process.exit(0)
-      process.stderr.write(`claudemesh: ${new StdoutFailed({ reason: words[code] ?? code }).message}\n`)
-      process.exit(1)
+      fail(words[code] ?? code)
     }
   },
 })
+
+const fail = (reason: string): never => {
+  process.stderr.write(`claudemesh: ${new StdoutFailed({ reason }).message}\n`)
+  return process.exit(1)
+}
 
 const writeSome = (bytes: Uint8Array): number => {
   try {
@@ -108,32 +121,57 @@ const write = (bytes: Uint8Array): Effect.Effect<number, StdoutFailed | ReaderGo
 
 const words: Readonly<Record<string, string>> = {
   ENOSPC: "no space is left on the device (ENOSPC)",
-  EBADF: "stdout is closed (EBADF)",
+  EBADF: "stdout is not open for writing (EBADF)",
+  EIO: "the terminal is gone (EIO)",
+  EFBIG: "the file may not grow any more (EFBIG)",
+  EDQUOT: "your quota of the disk is used up (EDQUOT)",
 }
+
+const thrownAway =
+  "stdout is closed, or the program that started this command ignores it. To throw messages away: claudemesh inbox > /dev/null"
 
 const stdout = 1
 
 interface SystemCalls {
+  /** What it was opened for; undefined where nothing was opened. */
+  readonly openedFor: () => number | undefined
+  /** Whether this process opened it: what it was given when it started is there because it stays open in a new program. */
+  readonly isOurOwn: () => boolean
   readonly isWritable: () => "yes" | "no" | "gone"
   /** Written and not read yet; 0 for what is no pipe. */
   readonly unreadBytes: () => number
 }
 
+const [getDescriptorFlags, getStatusFlags] = [1, 3]
+const closeOnExec = 1
+const accessMode = 3
+const [forReading, forBoth] = [0, 2]
 const pollOut = 4
 const pollErrorOrHangUp = 8 | 16
 const unreadInPipe = 0x541b
 const unreadInSocket = 0x5411
 
 /** Where the system's library is not found, what was written counts as taken. */
-const withoutLibrary: SystemCalls = { isWritable: () => "yes", unreadBytes: () => 0 }
+const withoutLibrary: SystemCalls = {
+  openedFor: () => forBoth,
+  isOurOwn: () => false,
+  isWritable: () => "yes",
+  unreadBytes: () => 0,
+}
 
 const calls = (library: string): SystemCalls => {
   const { symbols } = dlopen(library, {
     poll: { args: [FFIType.ptr, FFIType.u64, FFIType.i32], returns: FFIType.i32 },
+    fcntl: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
     ioctl: { args: [FFIType.i32, FFIType.u64, FFIType.ptr], returns: FFIType.i32 },
   })
   const pollOnce = (asked: Pointer): number => symbols.poll(asked, 1, 0)
   return {
+    openedFor: () => {
+      const flags = symbols.fcntl(stdout, getStatusFlags)
+      return flags < 0 ? undefined : flags & accessMode
+    },
+    isOurOwn: () => (symbols.fcntl(stdout, getDescriptorFlags) & closeOnExec) !== 0,
     isWritable: () => {
       const asked = Buffer.alloc(8)
       asked.writeInt32LE(stdout, 0)
@@ -166,3 +204,20 @@ const system: SystemCalls = Option.getOrElse(
   Option.firstSomeOf((libraries[process.platform] ?? []).map((library) => open(library))),
   () => withoutLibrary,
 )
+
+const wasClosed = system.isOurOwn()
+
+const whyNothingIsTaken = (): string | undefined => {
+  const openedFor = system.openedFor()
+  if (wasClosed || openedFor === undefined) return "stdout is closed"
+  return openedFor === forReading ? words["EBADF"] : undefined
+}
+
+/**
+ * A shell opens `/dev/null` for writing alone; whoever ignores an output opens it for both, and so does Node where stdout is closed.
+ * Nobody is shown anything then, and nobody has said that messages are to be thrown away.
+ */
+const isThrownAway = (): boolean => {
+  const stat = fstatSync(stdout)
+  return stat.isCharacterDevice() && stat.rdev === statSync(devNull).rdev && system.openedFor() === forBoth
+}

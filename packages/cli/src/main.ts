@@ -7,7 +7,7 @@ import * as BunFileSystem from "@effect/platform-bun/BunFileSystem"
 import * as BunRuntime from "@effect/platform-bun/BunRuntime"
 import { Cause, Console, Effect, Exit, Layer, Logger, Option, References } from "effect"
 import { CliError } from "effect/unstable/cli"
-import { Failed } from "./Failed.ts"
+import { Failed, Misused } from "./Failed.ts"
 import { console } from "./Stdout.ts"
 import { printable } from "./Output.ts"
 
@@ -18,18 +18,27 @@ const logging = Layer.mergeAll(
 
 const oneLine = (text: string): string => text.replaceAll(/\s*\n\s*/g, " ")
 
+const say = (text: string) => Console.error(`claudemesh: ${printable(oneLine(text))}`)
+
+/** Nothing fails without a word. What is wrong with a command's line is said with its help already. */
 const report = (cause: Cause.Cause<unknown>) =>
   Option.match(Cause.findErrorOption(cause), {
-    onSome: (error) =>
-      error instanceof Failed ? Console.error(`claudemesh: ${printable(oneLine(error.reason))}`) : Effect.void,
+    onSome: (error) => {
+      if (error instanceof Failed) return say(error.reason)
+      if (CliError.isCliError(error)) return error._tag === "ShowHelp" ? Effect.void : say(error.message)
+      return Effect.logFatal(cause)
+    },
     onNone: () => (Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logFatal(cause)),
   })
 
-const usageErrors = (cause: Cause.Cause<unknown>): number =>
-  Option.match(Cause.findErrorOption(cause), {
-    onSome: (error) => (CliError.isCliError(error) && error._tag === "ShowHelp" ? error.errors.length : -1),
-    onNone: () => -1,
-  })
+/** No command at all, and `--help`, are understood. */
+const isMisuse = (cause: Cause.Cause<unknown>): boolean =>
+  Option.exists(Cause.findErrorOption(cause), (error) =>
+    CliError.isCliError(error) ? error._tag !== "ShowHelp" || error.errors.length > 0 : error instanceof Misused,
+  )
+
+const showsHelp = (cause: Cause.Cause<unknown>): boolean =>
+  Option.exists(Cause.findErrorOption(cause), (error) => CliError.isCliError(error) && error._tag === "ShowHelp")
 
 /** These run until they are told to stop: that is no failure of theirs. */
 const runsUntilStopped = ["broker", "mcp"].includes(process.argv[2] ?? "")
@@ -37,9 +46,8 @@ const runsUntilStopped = ["broker", "mcp"].includes(process.argv[2] ?? "")
 const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {
   if (Exit.isSuccess(exit)) return 0
   if (Cause.hasInterruptsOnly(exit.cause)) return runsUntilStopped ? 0 : 130
-  const errors = usageErrors(exit.cause)
-  if (errors < 0) return 1
-  return errors === 0 ? 0 : 2
+  if (isMisuse(exit.cause)) return 2
+  return showsHelp(exit.cause) ? 0 : 1
 }
 
 /** Hosts start the server by this one word: no flags are to be understood, and they wait for its first answer. */

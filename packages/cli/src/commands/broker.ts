@@ -1,5 +1,5 @@
 /** `broker`: runs the service in this process, as `npm start` does. Its settings are its environment. */
-import { Effect } from "effect"
+import { Console, Effect } from "effect"
 import { Command } from "effect/unstable/cli"
 import { Failed } from "../Failed.ts"
 import { command } from "../Launch.ts"
@@ -9,7 +9,11 @@ export const broker = Command.make(
   {},
   Effect.fn(function* () {
     const { serve } = yield* Effect.promise(() => import("@claudemesh/broker/serve"))
-    return yield* Effect.mapError(serve(command), (error) => new Failed({ reason: error.message }))
+    return yield* serve(command).pipe(
+      Effect.mapError((error) => new Failed({ reason: error.message })),
+      // A service whose stdout is closed goes on: what it prints there is a greeting.
+      Effect.provideService(Console.Console, console),
+    )
   }),
 ).pipe(
   Command.withDescription("Run the broker; its settings are environment variables, see README.md"),

@@ -15,7 +15,11 @@ import { nameNote, nextSteps, ownName } from "./Welcome.ts"
 export const brokerUrl = (typed: string): Effect.Effect<BrokerUrl, Failed> =>
   Option.match(brokerUrlOf(typed), {
     onNone: () =>
-      Effect.fail(new Failed({ reason: `${typed} is not a broker's URL; write it like wss://mesh.example.com/ws` })),
+      Effect.fail(
+        new Failed({
+          reason: `${typed === "" ? "An empty text" : typed} is not a broker's URL; write it like wss://mesh.example.com/ws`,
+        }),
+      ),
     onSome: Effect.succeed,
   })
 

@@ -8,7 +8,7 @@ import { History } from "@claudemesh/client/inbox/History"
 import type { MeshManager } from "@claudemesh/client/MeshManager"
 import { Effect, type Option } from "effect"
 import { Command, Flag } from "effect/unstable/cli"
-import { Failed, failed } from "../Failed.ts"
+import { Failed, failed, Misused } from "../Failed.ts"
 import { askAll, chosenMeshes, clientLayer, connect } from "../Meshes.ts"
 import { messagesWait } from "../Notices.ts"
 import { aside, printable } from "../Output.ts"
@@ -41,7 +41,7 @@ export const inbox = Command.make(
   Effect.fn(
     function* ({ follow, history, json, mesh, peek }) {
       if (Number(follow) + Number(peek) + Number(history) > 1) {
-        return yield* new Failed({ reason: "Give only one of --follow, --peek and --history." })
+        return yield* new Misused({ reason: "Give only one of --follow, --peek and --history." })
       }
       const print: Print = (message, ends) =>
         writeTaken(`${json ? JSON.stringify(asJson(message)) : forPeople(message)}\n`, ends)

@@ -3,7 +3,8 @@ import { join } from "node:path"
 import { createMesh } from "@claudemesh/client/http/BrokerHttp"
 import { isLoopback } from "@claudemesh/client/keys/BrokerUrl"
 import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
-import { membershipIn, newMesh } from "@claudemesh/client/invite/NewMesh"
+import { isNotMade } from "@claudemesh/client/invite/CreateMesh"
+import { membershipIn, type NewMesh, newMesh } from "@claudemesh/client/invite/NewMesh"
 import { Sodium } from "@claudemesh/client/keys/Sodium"
 import { DisplayName, Slug } from "@claudemesh/domain/Ids"
 import { Console, Effect, Option, Redacted, Result, Schema } from "effect"
@@ -58,18 +59,11 @@ export const seedTestMesh = Command.make(
       })
       const { members, owner, request } = mesh
       if (Option.isSome(into)) yield* slugIsFree(slug, into.value, members)
-      yield* createMesh(url, request, owner)
-      const folders = Option.isNone(into)
-        ? []
-        : yield* Effect.forEach(members, (member) =>
-            Effect.gen(function* () {
-              const folder = join(into.value, member.displayName)
-              const membership = membershipIn(mesh, member)
-              const { update } = yield* ConfigFile
-              yield* update((meshes) => Result.succeed([...meshes, membership]))
-              return folder
-            }).pipe(Effect.provide(ConfigFile.layerIn(join(into.value, member.displayName)))),
-          )
+      const folders = Option.isSome(into) ? yield* writeHomes(mesh, into.value) : []
+      // Keys first: of a mesh that the broker has, or may have, none is lost.
+      yield* createMesh(url, request, owner).pipe(
+        Effect.tapError((error) => (isNotMade(error) ? removeFromHomes(mesh, folders) : Effect.void)),
+      )
       if (json) {
         return yield* printJson({
           meshId: request.meshId,
@@ -119,6 +113,31 @@ export const seedTestMesh = Command.make(
     { command: "claudemesh seed-test-mesh --members 5 --json", description: "Five members, as JSON" },
   ]),
 )
+
+/** A home for each member, with the mesh in it. What was written is taken away where the rest cannot be. */
+const writeHomes = Effect.fnUntraced(function* (mesh: NewMesh, into: string) {
+  const written: Array<string> = []
+  return yield* Effect.forEach(mesh.members, (member) => {
+    const folder = join(into, member.displayName)
+    return Effect.gen(function* () {
+      const { update } = yield* ConfigFile
+      yield* update((meshes) => Result.succeed([...meshes, membershipIn(mesh, member)]))
+      written.push(folder)
+      return folder
+    }).pipe(Effect.provide(ConfigFile.layerIn(folder)))
+  }).pipe(Effect.onError(() => removeFromHomes(mesh, written)))
+})
+
+/** The broker did not make it, or was not asked. */
+const removeFromHomes = ({ request: { meshId } }: NewMesh, folders: ReadonlyArray<string>) =>
+  Effect.forEach(
+    folders,
+    (folder) =>
+      Effect.flatMap(ConfigFile, ({ update }) =>
+        update((meshes) => Result.succeed(meshes.filter((mesh) => mesh.meshId !== meshId))),
+      ).pipe(Effect.provide(ConfigFile.layerIn(folder)), Effect.ignore),
+    { discard: true },
+  )
 
 /** Asked before the mesh is made: none is made that cannot be written down. */
 const slugIsFree = (slug: Slug, into: string, members: ReadonlyArray<{ readonly displayName: DisplayName }>) =>

@@ -5,7 +5,7 @@
 import { formatTarget } from "@claudemesh/domain/routing/Target"
 import { Console, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/unstable/cli"
-import { Failed, failed } from "../Failed.ts"
+import { failed, Misused } from "../Failed.ts"
 import { command } from "../Launch.ts"
 import { chosenMeshes, clientLayer, connect } from "../Meshes.ts"
 import { addressee, outcomeOf, outcomeWords } from "../Outcome.ts"
@@ -39,7 +39,7 @@ export const send = Command.make(
     function* ({ json, priority, target, text }) {
       const message = text.join(" ")
       if (message.trim() === "")
-        return yield* new Failed({ reason: "The text is empty. Nothing was sent. Give a text." })
+        return yield* new Misused({ reason: "The text is empty. Nothing was sent. Give a text." })
       const manager = yield* connect(yield* chosenMeshes(Option.none()), "command")
       const { client, to } = yield* manager.route(target)
       const { slug } = client.membership

@@ -7,7 +7,7 @@ import { freePort } from "../../../broker/test/support/BrokerProcess.ts"
 import { makeMesh, type TestMesh } from "../../../broker/test/support/Meshes.ts"
 import { type Keys, RawClient, sendFrame, unseal } from "../../../broker/test/support/RawClient.ts"
 import { startBroker, temporaryFolder, type TestBroker } from "../../../broker/test/support/TestBroker.ts"
-import { claudemesh, complaint, main, type Ran } from "../support/Agent.ts"
+import { claudemesh, complaint, main, ranOf, type Ran } from "../support/Agent.ts"
 import { writeHome } from "../support/Homes.ts"
 
 interface Stage {
@@ -183,6 +183,28 @@ describe.concurrent("claudemesh seed-test-mesh", () => {
       )
       assert.include(done(await inHome(join(homes, "bob"))("inbox")), "from alice")
       assert.match(complaint(await seed()), /homes\/alice has a mesh test already; .*--slug.*--into/)
+    }),
+  )
+
+  it.live("writes every key before the broker hears of it, and keeps them unless the mesh was surely not made", () =>
+    withFolder(async (folder) => {
+      const config = (name: string) => readFile(join(folder, "homes", name, "config.json"), "utf8")
+      const found: Array<string> = []
+      const answering = (status: number) => async () => {
+        found.push(await config("alice"), await config("bob"))
+        return Response.json({ error: "internal", message: "no" }, { status })
+      }
+      const seed = async (status: number) => {
+        const broker = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: answering(status) })
+        const url = `ws://127.0.0.1:${broker.port}/ws`
+        complaint(await claudemesh(["seed-test-mesh", "--into", join(folder, "homes"), "--broker", url]))
+        await broker.stop(true)
+        return (await config("alice")).includes('"slug": "test"')
+      }
+      assert.isFalse(await seed(400))
+      assert.isTrue(await seed(500))
+      assert.lengthOf(found, 4)
+      for (const text of found) assert.include(text, '"slug": "test"')
     }),
   )
 
@@ -437,6 +459,9 @@ describe.concurrent("the command", () => {
         [["mcp", "--channel", "#builds"], /a label: 1 to 64 lower-case letters/],
         [["peers", "--nonsense"], /Unrecognized flag: --nonsense/],
         [["seed-test-mesh", "--members", "101"], /between 1 and 100/],
+        [["list", "--log-level", "foo"], /^claudemesh: Invalid value for flag --log-level: "foo"/],
+        [["--completions", "foo"], /^claudemesh: Invalid value for flag --completions: "foo"/],
+        [["send", "bob", ""], /^claudemesh: The text is empty/],
       ]
       const answers = cases.map(async ([args, why]) => {
         const { code, stderr } = await claudemesh(args)
@@ -444,6 +469,48 @@ describe.concurrent("the command", () => {
         assert.match(stderr, why)
       })
       await Promise.all(answers)
+    }),
+  )
+
+  it.live("says of a variable that it does not understand which one, and what it can be", () =>
+    Effect.promise(async () => {
+      const cases: ReadonlyArray<readonly [variable: string, value: string, says: RegExp]> = [
+        [
+          "CLAUDEMESH_HISTORY",
+          "many",
+          /CLAUDEMESH_HISTORY is "many"\. Set it to a number from 0 to 100000, or unset it/,
+        ],
+        ["CLAUDEMESH_HISTORY_DAYS", "-1", /CLAUDEMESH_HISTORY_DAYS is "-1"\. Set it to a number from 0 to 3650/],
+        ["CLAUDEMESH_SECRET_STORE", "vault", /CLAUDEMESH_SECRET_STORE is "vault"; it can be file or keychain/],
+        ["CLAUDEMESH_HOME", "~/mesh", /only a shell knows what ~ is\. Set CLAUDEMESH_HOME to the whole path/],
+        ["CLAUDEMESH_HOME", "/dev/null", /it is a file and not a folder/],
+        ["CLAUDEMESH_STARTED_IN", "/nowhere/at/all", /cannot be entered: \/nowhere\/at\/all \(ENOENT\)/],
+      ]
+      const answers = cases.map(async ([variable, value, says]) =>
+        assert.match(complaint(await claudemesh(["list"], { [variable]: value })), says),
+      )
+      await Promise.all(answers)
+    }),
+  )
+
+  it.live("exits with 1 where what it has to print goes nowhere", () =>
+    Effect.promise(async () => {
+      const into = async (args: string, where: string) =>
+        ranOf(
+          Bun.spawn(["sh", "-c", `"$BUN" "$MAIN" ${args} ${where}`], {
+            env: { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent", BUN: process.execPath, MAIN: main },
+            stdin: "ignore",
+            stdout: "pipe",
+            stderr: "pipe",
+          }),
+        )
+      const wheres = [">&-", "1</dev/null", "1</", ">/dev/full"].map((where) => ["list", where] as const)
+      const answers = [...wheres, ["--version", ">&-"] as const].map(async ([args, where]) => {
+        const said = complaint(await into(args, where))
+        assert.match(said, /^claudemesh: The output could not be written: .*\.\n$/, `${args} ${where}`)
+      })
+      await Promise.all(answers)
+      assert.strictEqual((await into("list", ">/dev/null")).code, 0)
     }),
   )
 

@@ -1,4 +1,5 @@
 /** `claudemesh inbox` and `claudemesh outbox` with real processes, pipes and a broker that comes and goes. */
+import { openSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -7,7 +8,7 @@ import { makeMesh, type TestMesh } from "../../../broker/test/support/Meshes.ts"
 import { RawClient, sendFrame } from "../../../broker/test/support/RawClient.ts"
 import { tableSizes } from "../../../broker/test/support/StoredData.ts"
 import { startBroker, temporaryFolder } from "../../../broker/test/support/TestBroker.ts"
-import { agent, claudemesh, complaint, done, main, type Ran, ranOf } from "../support/Agent.ts"
+import { agent, claudemesh, done, main, type Ran, ranOf } from "../support/Agent.ts"
 import { writeHome } from "../support/Homes.ts"
 
 const environment = (home: string) => ({
@@ -27,6 +28,18 @@ const shell = async (home: string, line: string): Promise<Ran> => {
     stderr: "pipe",
   })
   return ranOf(child)
+}
+
+/** `inbox` with a stdout that no shell makes. */
+const intoDescriptor = async (home: string, stdout: number): Promise<Ran> => {
+  const child = Bun.spawn([process.execPath, main, "inbox"], {
+    env: environment(home),
+    stdin: "ignore",
+    stdout,
+    stderr: "pipe",
+  })
+  const [stderr, code] = await Promise.all([new Response(child.stderr).text(), child.exited])
+  return { code, stdout: "", stderr }
 }
 
 const sayAll = async (url: string, mesh: TestMesh, texts: ReadonlyArray<string>, to = "alice") => {
@@ -66,6 +79,24 @@ describe("claudemesh inbox", () => {
             /^claudemesh: The output could not be written: no space is left .* still waits\.\n$/,
           )
 
+          // What nobody can have seen: closed, a folder, open for reading alone, ignored by whoever started it.
+          const folderAsStdout = openSync(folder, "r")
+          const nobody = Promise.all([
+            shell(home, "inbox >&-"),
+            shell(home, "inbox <&- >&-"),
+            shell(home, "inbox 1</dev/null"),
+            shell(home, "mkfifo line; sleep 0.5 >line 2>&1 & inbox 1<line".replaceAll("line", join(folder, "line"))),
+            shell(home, "inbox 1<>/dev/null"),
+            intoDescriptor(home, folderAsStdout),
+          ])
+          for (const { code, stderr, stdout } of await nobody) {
+            assert.deepStrictEqual({ code, stdout }, { code: 1, stdout: "" })
+            assert.match(
+              stderr,
+              /^claudemesh: The output could not be written: stdout is .*\. What was not written still waits\.\n$/,
+            )
+          }
+
           const peeked = await shell(home, "inbox --peek --json")
           assert.deepStrictEqual(textsIn(peeked), all)
           assert.notInclude(peeked.stdout, '"redelivered":true')
@@ -80,8 +111,13 @@ describe("claudemesh inbox", () => {
 
           const history = textsIn(await shell(home, "inbox --history --json"))
           assert.deepStrictEqual(history.toSorted(), all.toSorted())
-          const both = await shell(home, "inbox --history --peek")
-          assert.include(complaint(both), "Give only one of --follow, --peek and --history.")
+          for (const both of ["--history --peek", "--peek --follow", "--follow --history"]) {
+            assert.deepStrictEqual(await shell(home, `inbox ${both}`), {
+              code: 2,
+              stdout: "",
+              stderr: "claudemesh: Give only one of --follow, --peek and --history.\n",
+            })
+          }
         })
       }),
     ),

@@ -17,7 +17,7 @@ const membershipOf = ({ brokerUrl, maker, owner, request }: PendingMesh): Member
 })
 
 /** By this request: an earlier one may have arrived, and not been answered. */
-const isNotMade = (error: BrokerRefused | BrokerUnreachable): boolean =>
+export const isNotMade = (error: BrokerRefused | BrokerUnreachable): boolean =>
   error._tag === "BrokerRefused" ? error.status < 500 : error.neverSent === true
 
 export const createMesh = Effect.fn("CreateMesh")(function* (options: {
