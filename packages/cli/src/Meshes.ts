@@ -60,11 +60,17 @@ export const newSessionId = Effect.fnUntraced(function* (prefix: string) {
  * Connects for as long as the scope is open, under a session that is nobody's peer and leaves nothing behind: `inbox` takes
  * messages, `command` only sends and asks. What a person has to know besides is said at the end, whatever was asked for.
  */
-export const connect = Effect.fnUntraced(function* (memberships: ReadonlyArray<Membership>, as: "inbox" | "command") {
+export const connect = Effect.fnUntraced(function* (
+  memberships: ReadonlyArray<Membership>,
+  as: "inbox" | "command",
+  { presence = false } = {},
+) {
   const manager = yield* makeMeshManager(memberships, {
     sessionId: yield* newSessionId(as),
     client: clientIdentity,
     ...(as === "inbox" ? { transient: true } : { maxInFlight: 0 }),
+    // A command that stays is told of changes; one that asks once need not be.
+    presence,
   })
   yield* Effect.addFinalizer(() => tell(manager.all))
   return manager

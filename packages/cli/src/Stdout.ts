@@ -55,6 +55,9 @@ const writeAll = Effect.fnUntraced(function* (text: string) {
   }
 })
 
+/** Of a pipe whose other end is closed: `head` has what it wanted. */
+export const isReaderGone = (): boolean => system.isWritable() === "gone"
+
 const isRead = () => {
   if (system.unreadBytes() === 0) return "yes"
   return system.isWritable() === "gone" ? "gone" : "no"

@@ -5,6 +5,12 @@ import { Config } from "effect"
 
 export const json = Flag.Boolean("json").pipe(Flag.withDescription("Print JSON"), Flag.withDefault(false))
 
+export const watch = Flag.Boolean("watch").pipe(
+  Flag.withAlias("w"),
+  Flag.withDescription("Stay: a table in place on a terminal, elsewhere a line for each change"),
+  Flag.withDefault(false),
+)
+
 export const mesh = Flag.String("mesh").pipe(
   Flag.withAlias("m"),
   Flag.withDescription("Only this mesh, by its slug"),

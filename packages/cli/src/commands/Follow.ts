@@ -19,24 +19,34 @@ export const followed = <E, R>(manager: MeshManager, showAll: Effect.Effect<numb
 /** What waits and may not be shown yet, such as until the clock is right, is not looked at all the time. */
 const idle = (shown: number) => (shown === 0 ? Effect.sleep("500 millis") : Effect.void)
 
+/** What is told of a connection. */
+export interface Told {
+  readonly lost: (text: string) => Effect.Effect<void>
+  /** At every connection; with words where it was said to be lost. */
+  readonly back: (text: string | undefined) => Effect.Effect<void>
+}
+
+const watched = (client: BrokerClient) => {
+  const say = (text: string) => aside(printable(`claudemesh: ${client.membership.slug}: ${text}`))
+  return saidOfConnection(client, {
+    lost: say,
+    // What is held back for others, or was pushed to another session, is asked for as well.
+    back: (text) =>
+      Effect.andThen(text === undefined ? Effect.void : say(text), Effect.forkChild(Effect.ignore(client.pull()))),
+  })
+}
+
 /** Says what becomes of the connection; ends with what it is over by. */
-const watched = Effect.fnUntraced(function* (client: BrokerClient) {
-  const { slug } = client.membership
-  const say = (text: string) => aside(printable(`claudemesh: ${slug}: ${text}`))
+export const saidOfConnection = Effect.fnUntraced(function* (client: BrokerClient, { back, lost }: Told) {
   let before: ConnectionState["_tag"] | "Lost" = "Connecting"
   const over = yield* SubscriptionRef.changes(client.states).pipe(
     Stream.filterEffect((state) =>
       Effect.gen(function* () {
         if (state._tag === "Waiting" && before !== "Lost") {
-          yield* say(
-            `${before === "Connected" ? "The connection is lost" : "Not connected"}: ${state.lastError}. It is tried again.`,
-          )
+          const what = before === "Connected" ? "The connection is lost" : "Not connected"
+          yield* lost(`${what}: ${state.lastError}. It is tried again.`)
         }
-        if (state._tag === "Connected") {
-          if (before === "Lost") yield* say("Connected again.")
-          // What is held back for others, or was pushed to another session, is asked for as well.
-          yield* Effect.forkChild(Effect.ignore(client.pull()))
-        }
+        if (state._tag === "Connected") yield* back(before === "Lost" ? "Connected again." : undefined)
         if (state._tag === "Waiting") before = "Lost"
         else if (state._tag !== "Connecting") before = state._tag
         return state._tag === "Stopped"
@@ -46,6 +56,6 @@ const watched = Effect.fnUntraced(function* (client: BrokerClient) {
   )
   const stopped = over._tag === "Some" && over.value._tag === "Stopped" ? over.value : undefined
   const error = failed(new ClientStopped({ reason: stopped?.reason ?? "ended", code: stopped?.code }))
-  yield* say(error.reason)
+  yield* lost(error.reason)
   return error
 })

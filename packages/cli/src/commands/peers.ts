@@ -1,103 +1,108 @@
 /** `peers`: who is in each mesh, and which of their sessions are connected. */
 import type { BrokerClient } from "@claudemesh/client/BrokerClient"
 import { whyNot } from "@claudemesh/client/trust/MemberStanding"
+import { beginning } from "@claudemesh/client/roster/FindNamed"
 import { Console, Effect } from "effect"
 import { Command } from "effect/unstable/cli"
+import { failed } from "../Failed.ts"
 import { askAll, chosenMeshes, clientLayer, connect } from "../Meshes.ts"
 import { printable, printJson, shortKey, table, yellow } from "../Output.ts"
 import { type Membership, membershipOf } from "../Received.ts"
+import { live, type View } from "../watch/Live.ts"
 import * as Flags from "./Flags.ts"
 
 export const peers = Command.make(
   "peers",
-  { mesh: Flags.mesh, json: Flags.json },
+  { mesh: Flags.mesh, watch: Flags.watch, json: Flags.json },
   Effect.fn(
-    function* ({ json, mesh }) {
-      const { all } = yield* connect(yield* chosenMeshes(mesh), "command")
-      const { answers, away } = yield* askAll(all, (client) =>
-        Effect.map(Effect.all([client.roster, client.peers], { concurrency: 2 }), ([members, sessions]) => ({
-          slug: client.membership.slug,
-          members,
-          sessions,
-        })),
-      )
+    function* ({ json, mesh, watch }) {
+      const manager = yield* connect(yield* chosenMeshes(mesh), "command", { presence: watch })
+      if (watch) return yield* live(manager, view, json)
+      const { answers, away } = yield* askAll(manager.all, rowsIn)
       if (away !== undefined && answers.length === 0) return yield* away
-      const rows = answers.flatMap(({ members, sessions, slug }) =>
-        members.map((member) => ({
-          mesh: slug,
-          memberId: member.memberId,
-          displayName: member.displayName ?? null,
-          ...(member.displayName === undefined && { brokerSays: member.brokerSays }),
-          publicKey: member.pubkey,
-          ...(!member.isListed && { listed: false }),
-          role: member.role ?? null,
-          member: membershipOf(member.standing),
-          ...(member.standing._tag !== "Certified" && { why: whyNot(member.standing) }),
-          sessions: sessions
-            .filter((session) => session.pubkey === member.pubkey)
-            .map(({ attached, profile, sessionId, status }) => ({
-              sessionId,
-              attached,
-              status,
-              summary: profile?.summary ?? null,
-            })),
-        })),
-      )
-      yield* warn(all)
+      const rows = answers.flat()
+      yield* warn(manager.all)
       yield* warnOfKeys(rows)
       const shown = json ? printJson(rows) : Console.log(asTable(rows))
       yield* away === undefined ? shown : Effect.andThen(shown, away)
     },
+    Effect.catchTag("ReaderGone", () => Effect.void),
+    Effect.mapError(failed),
     Effect.scoped,
     Effect.provide(clientLayer),
   ),
 ).pipe(
   Command.withDescription("Show who is in your meshes, and who is connected"),
-  Command.withExamples([{ command: "claudemesh peers --mesh my-team", description: "Only one mesh" }]),
+  Command.withExamples([
+    { command: "claudemesh peers --mesh my-team", description: "Only one mesh" },
+    { command: "claudemesh peers --watch", description: "Stay, and show who comes, goes and changes" },
+  ]),
 )
+
+const rowsIn = (client: BrokerClient) =>
+  Effect.map(Effect.all([client.roster, client.peers], { concurrency: 2 }), ([members, sessions]): ReadonlyArray<Row> =>
+    members.map((member) => ({
+      mesh: client.membership.slug,
+      memberId: member.memberId,
+      displayName: member.displayName ?? null,
+      ...(member.displayName === undefined && { brokerSays: member.brokerSays }),
+      publicKey: member.pubkey,
+      ...(!member.isListed && { listed: false }),
+      role: member.role ?? null,
+      member: membershipOf(member.standing),
+      ...(member.standing._tag !== "Certified" && { why: whyNot(member.standing) }),
+      sessions: sessions
+        .filter((session) => session.pubkey === member.pubkey)
+        .map(({ attached, dndUntil, profile, sessionId, status }) => ({
+          sessionId,
+          attached,
+          status,
+          ...(dndUntil !== undefined && { dndUntil }),
+          summary: profile?.summary ?? null,
+        })),
+    })),
+  )
 
 /** What a broker did that an honest one does not: said whatever else is asked for. */
 const warn = (clients: ReadonlyArray<BrokerClient>) =>
   Effect.forEach(
     clients,
     (client) =>
-      Effect.flatMap(client.alarms, (alarms) =>
-        Effect.forEach(alarms, (alarm) =>
-          Console.error(yellow(printable(`claudemesh: ${client.membership.slug}: ${alarm}`))),
-        ),
-      ),
+      Effect.flatMap(client.alarms, (alarms) => warnAll(alarms.map((alarm) => `${client.membership.slug}: ${alarm}`))),
     { discard: true },
   )
+
+const warnAll = (texts: ReadonlyArray<string>) =>
+  Effect.forEach(texts, (text) => Console.error(yellow(printable(`claudemesh: ${text}`))), { discard: true })
 
 const warningsMax = 5
 
-/** A person looks for names: what the broker calls a key of its own is said apart from them. */
 const warnOfKeys = (rows: ReadonlyArray<Row>) => {
-  const texts = rows.flatMap(
-    ({ brokerSays, displayName, listed = true, mesh, publicKey, why = "it is not certified" }) => {
-      const key = shortKey(publicKey)
-      if (brokerSays !== undefined)
-        return [`${mesh}: the broker lists the key ${key} as ${JSON.stringify(brokerSays)}; ${why}`]
-      if (listed) return []
-      return [
-        `${mesh}: the broker does not list ${displayName} (${key}), who is certified: it hides them, or has lost them`,
-      ]
-    },
-  )
-  return Effect.forEach(
-    [
-      ...texts.slice(0, warningsMax),
-      ...(texts.length > warningsMax
-        ? [`${texts.length - warningsMax} more keys are not as they should be: see --json`]
-        : []),
-    ],
-    (text) => Console.error(yellow(printable(`claudemesh: ${text}`))),
-    { discard: true },
-  )
+  const texts = rows.flatMap((row) => keyWarnings(row).map((text) => `${row.mesh}: ${text}`))
+  const more = texts.length - warningsMax
+  return warnAll([
+    ...texts.slice(0, warningsMax),
+    ...(more > 0 ? [`${more} more keys are not as they should be: see --json`] : []),
+  ])
+}
+
+/** A person looks for names: what the broker calls a key of its own is said apart from them. */
+const keyWarnings = ({
+  brokerSays,
+  displayName,
+  listed = true,
+  publicKey,
+  why = "it is not certified",
+}: Omit<Row, "sessions">): ReadonlyArray<string> => {
+  const key = shortKey(publicKey)
+  if (brokerSays !== undefined) return [`the broker lists the key ${key} as ${JSON.stringify(brokerSays)}; ${why}`]
+  if (listed) return []
+  return [`the broker does not list ${displayName} (${key}), who is certified: it hides them, or has lost them`]
 }
 
 interface Row {
   readonly mesh: string
+  readonly memberId: string
   /** Of a key that is not certified there is none. */
   readonly displayName: string | null
   readonly brokerSays?: string
@@ -112,6 +117,7 @@ interface Row {
     /** False: cut off, and expected back. */
     readonly attached: boolean
     readonly status: string
+    readonly dndUntil?: string
     readonly summary: string | null
   }>
 }
@@ -119,26 +125,56 @@ interface Row {
 /** A broker can list any number of keys. */
 const uncertifiedMax = 20
 
-const asTable = (all: ReadonlyArray<Row>): string => {
+/** One line of the table: a session, or a member without one. */
+interface Line extends Omit<Row, "sessions"> {
+  readonly session: (Row["sessions"][number] & { readonly short: string }) | undefined
+}
+
+const linesOf = (all: ReadonlyArray<Row>): ReadonlyArray<Line> => {
   const uncertified = all.filter(({ displayName }) => displayName === null)
   const leftOut = new Set(uncertified.slice(uncertifiedMax))
-  const rows = all.filter((row) => !leftOut.has(row))
-  return table(
-    ["MESH", "NAME", "KEY", "MEMBER", "STATUS", "SESSION", "SUMMARY"],
-    rows.flatMap(({ displayName, listed = true, member, mesh, publicKey, role, sessions }) =>
-      (sessions.length > 0 ? sessions : [{ attached: false, status: "away", sessionId: "-", summary: null }]).map(
-        (session) => [
-          mesh,
-          printable(displayName ?? "-"),
-          shortKey(publicKey),
-          member === "certified" || member === "verified"
-            ? `${role}${member === "verified" ? ", verified" : ""}`
-            : member,
-          session.attached ? session.status : listed ? "away" : "not listed",
-          session.sessionId,
-          printable(session.summary ?? "").replaceAll("\n", " "),
-        ],
-      ),
-    ),
-  )
+  return all
+    .filter((row) => !leftOut.has(row))
+    .flatMap(({ sessions, ...row }): ReadonlyArray<Line> =>
+      sessions.length === 0
+        ? [{ ...row, session: undefined }]
+        : sessions.map((session) => ({ ...row, session: { ...session, short: shortIn(sessions)(session) } })),
+    )
+}
+
+const shortIn = (sessions: Row["sessions"]) => {
+  const ids = sessions.map(({ sessionId }) => sessionId)
+  return ({ sessionId }: Row["sessions"][number]) => beginning(sessionId, ids)
+}
+
+const head = ["MESH", "NAME", "KEY", "MEMBER", "STATUS", "SESSION", "SUMMARY"]
+
+const statusWords = ({ dndUntil, status }: Row["sessions"][number]): string =>
+  dndUntil === undefined ? status : `${status} until ${dndUntil.slice(11, 16)}Z`
+
+const cellsOf = ({ displayName, listed = true, member, mesh, publicKey, role, session }: Line) => [
+  mesh,
+  printable(displayName ?? "-"),
+  shortKey(publicKey),
+  member === "certified" || member === "verified" ? `${role}${member === "verified" ? ", verified" : ""}` : member,
+  session?.attached === true ? statusWords(session) : listed ? "away" : "not listed",
+  session === undefined ? "-" : session.short,
+  printable(session?.summary ?? "").replaceAll("\n", " "),
+]
+
+const asTable = (all: ReadonlyArray<Row>): string => table(head, linesOf(all).map(cellsOf))
+
+const view: View<Line> = {
+  keyOf: ({ mesh, publicKey, session }) => `${mesh} ${publicKey} ${session?.sessionId ?? ""}`,
+  // A session that is cut off for a moment has not changed: it is expected back, and its status is what it was.
+  shownOf: ({ member, session }) => JSON.stringify([member, session && statusWords(session), session?.summary]),
+  rowsOf: (client) => Effect.map(rowsIn(client), linesOf),
+  warningsOf: (client, lines) => Effect.map(client.alarms, (alarms) => [...alarms, ...lines.flatMap(keyWarnings)]),
+  pictureOf: (lines) => ({ head, rows: lines.map(cellsOf) }),
+  lineOf: ({ event, row }) => {
+    if (row.session === undefined) return undefined
+    const [mesh = "", name = "", key = "", , status = "", session = "", summary = ""] = cellsOf(row)
+    return `${event.padEnd(7)}  ${mesh}  ${name} (${key})  ${session}  ${event === "left" ? "" : status}  ${summary}`.trimEnd()
+  },
+  dataOf: ({ session, ...member }) => ({ ...member, ...session }),
 }

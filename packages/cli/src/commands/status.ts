@@ -1,40 +1,33 @@
 /** `status`: for each joined mesh, whether its broker is reached, what waits, and one's own sessions there. */
 import type { BrokerClient } from "@claudemesh/client/BrokerClient"
+import { beginning } from "@claudemesh/client/roster/FindNamed"
 import { Console, Effect, Option } from "effect"
 import { Command } from "effect/unstable/cli"
 import { Failed, failed } from "../Failed.ts"
 import { chosenMeshes, clientLayer, connect } from "../Meshes.ts"
-import { green, printJson, table, yellow } from "../Output.ts"
+import { green, printable, printJson, table, yellow } from "../Output.ts"
+import { live, type View } from "../watch/Live.ts"
 import * as Flags from "./Flags.ts"
 
 const connectWaitMillis = 5_000
 
 export const status = Command.make(
   "status",
-  { mesh: Flags.mesh, json: Flags.json },
+  { mesh: Flags.mesh, watch: Flags.watch, json: Flags.json },
   Effect.fn(
-    function* ({ json, mesh }) {
-      const { all } = yield* connect(yield* chosenMeshes(mesh), "command")
-      const results = yield* Effect.forEach(all, statusOf, { concurrency: "unbounded" })
-      const rows = results.map(({ failure: _failure, ...row }) => row)
-      yield* json
-        ? printJson(rows)
-        : Console.log(
-            table(
-              ["MESH", "BROKER", "WAITING", "YOUR SESSIONS"],
-              rows.map(({ connected, mesh, problem, sessions, waiting }) => [
-                mesh,
-                connected ? green("connected") : yellow(problem ?? "not connected"),
-                String(waiting ?? "-"),
-                sessions
-                  .map(({ attached, sessionId, status }) => `${attached ? status : "away"} ${sessionId}`)
-                  .join(", ") || "-",
-              ]),
-            ),
-          )
-      const away = results.flatMap(({ failure, mesh }) => (failure === undefined ? [] : [`${mesh}: ${failure.reason}`]))
+    function* ({ json, mesh, watch }) {
+      const manager = yield* connect(yield* chosenMeshes(mesh), "command", { presence: watch })
+      if (watch) return yield* live(manager, view, json)
+      const results = yield* Effect.forEach(manager.all, statusOf, { concurrency: "unbounded" })
+      const rows = results.map(({ row }) => row)
+      yield* json ? printJson(rows) : Console.log(table(head, rows.map(cellsOf)))
+      const away = results.flatMap(({ failure, row }) =>
+        failure === undefined ? [] : [`${row.mesh}: ${failure.reason}`],
+      )
       if (away.length > 0) return yield* new Failed({ reason: away.join("; ") })
     },
+    Effect.catchTag("ReaderGone", () => Effect.void),
+    Effect.mapError(failed),
     Effect.scoped,
     Effect.provide(clientLayer),
   ),
@@ -42,35 +35,84 @@ export const status = Command.make(
   Command.withDescription("Show whether your meshes are reached, and what waits for you"),
   Command.withExamples([
     { command: "claudemesh status --json", description: "For a script; exit code 1 if one is away" },
+    { command: "claudemesh status --watch", description: "Stay, and show what changes" },
   ]),
 )
 
-const statusOf = (client: BrokerClient) => {
-  const { displayName, pubkey, slug } = client.membership
-  return client.awaitConnected(connectWaitMillis).pipe(
-    Effect.andThen(Effect.all([client.pull(), client.peers], { concurrency: 2 })),
-    Effect.map(([{ remaining: waiting }, peers]) => ({
-      mesh: slug,
-      displayName,
-      connected: true,
-      problem: Option.getOrNull(Option.none<string>()),
-      waiting: Option.getOrNull(Option.some(waiting)),
-      sessions: peers
-        .filter((peer) => peer.pubkey === pubkey)
-        // Not attached: cut off, and expected back.
-        .map(({ attached, sessionId, status }) => ({ sessionId, attached, status })),
-      failure: Option.getOrUndefined(Option.none<Failed>()),
-    })),
-    Effect.catch((error) =>
-      Effect.succeed({
-        mesh: slug,
-        displayName,
-        connected: false,
-        problem: error.message,
-        waiting: null,
-        sessions: [],
-        failure: failed(error),
-      }),
-    ),
+interface Row {
+  readonly mesh: string
+  readonly displayName: string
+  readonly connected: boolean
+  readonly problem: string | null
+  readonly waiting: number | null
+  readonly sessions: ReadonlyArray<{
+    readonly sessionId: string
+    /** False: cut off, and expected back. */
+    readonly attached: boolean
+    readonly status: string
+  }>
+}
+
+const rowOf = (client: BrokerClient) =>
+  Effect.map(Effect.all([client.pull(), client.peers], { concurrency: 2 }), ([{ remaining: waiting }, peers]): Row => ({
+    mesh: client.membership.slug,
+    displayName: client.membership.displayName,
+    connected: true,
+    problem: null,
+    waiting,
+    sessions: peers
+      .filter((peer) => peer.pubkey === client.membership.pubkey)
+      .map(({ attached, sessionId, status }) => ({ sessionId, attached, status })),
+  }))
+
+const awayRow = ({ membership: { displayName, slug } }: BrokerClient, problem: string): Row => ({
+  mesh: slug,
+  displayName,
+  connected: false,
+  problem,
+  waiting: null,
+  sessions: [],
+})
+
+const statusOf = (client: BrokerClient) =>
+  client.awaitConnected(connectWaitMillis).pipe(
+    Effect.andThen(rowOf(client)),
+    Effect.map((row) => ({ row, failure: Option.getOrUndefined(Option.none<Failed>()) })),
+    Effect.catch((error) => Effect.succeed({ row: awayRow(client, error.message), failure: failed(error) })),
   )
+
+const head = ["MESH", "BROKER", "WAITING", "YOUR SESSIONS"]
+
+const sessionsIn = ({ sessions }: Row): string => {
+  const ids = sessions.map(({ sessionId }) => sessionId)
+  const words = sessions.map(
+    ({ attached, sessionId, status }) => `${attached ? status : "away"} ${printable(beginning(sessionId, ids))}`,
+  )
+  return words.join(", ") || "-"
+}
+
+const cellsOf = (row: Row): ReadonlyArray<string> => [
+  row.mesh,
+  row.connected ? green("connected") : yellow(row.problem ?? "not connected"),
+  String(row.waiting ?? "-"),
+  sessionsIn(row),
+]
+
+/** The broker in one word: beneath the table it is said what is wrong. */
+const shortCells = (row: Row): ReadonlyArray<string> => {
+  const [mesh = "", , ...rest] = cellsOf(row)
+  return [mesh, row.connected ? "connected" : "away", ...rest]
+}
+
+const view: View<Row> = {
+  keyOf: ({ mesh }) => mesh,
+  shownOf: (row) => JSON.stringify(shortCells(row)),
+  rowsOf: (client) => Effect.map(rowOf(client), (row) => [row]),
+  awayRowsOf: (client, problem) => [awayRow(client, problem)],
+  pictureOf: (rows) => ({ head, rows: rows.map(shortCells) }),
+  lineOf: ({ row }) => {
+    const [mesh = "", broker = "", waiting = "", sessions = ""] = shortCells(row)
+    return `${mesh}  ${broker}  ${waiting} waiting  ${sessions}`
+  },
+  dataOf: (row) => ({ ...row }),
 }
