@@ -50,6 +50,13 @@ const loadJoined = Effect.fnUntraced(function* ({ channels, tags }: AgentOptions
   return yield* Effect.provide(makeJoined(identity, channels), yield* Layer.build(clientLayer))
 }, Effect.mapError(failed))
 
+const inferred = Effect.fnUntraced(function* (manager: Joined["manager"]) {
+  const session = yield* Effect.orElseSucceed(claudeCodeSession, () => undefined)
+  if (session === undefined) return
+  const { inferStatus } = yield* Effect.promise(() => import("../host/InferStatus.ts"))
+  yield* inferStatus({ session, manager, hooksSeen: () => false })
+})
+
 /** For as long as the host is there. */
 export const serveAgent = Effect.fn(
   function* (options: AgentOptions) {
@@ -63,7 +70,9 @@ export const serveAgent = Effect.fn(
       yield* probe ? Deferred.await(wanted) : Effect.timeoutOption(Deferred.await(wanted), initializedMillis)
       const { manager, now } = yield* Effect.onExit(loadJoined(options), (exit) => Deferred.done(joined, exit))
       loaded = manager
-      if (!probe) yield* now
+      if (probe) return
+      yield* inferred(manager)
+      yield* now
     }).pipe(Effect.catch(warn), Effect.forkScoped)
     const now = Effect.andThen(
       Effect.sync(want),
