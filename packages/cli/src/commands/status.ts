@@ -1,21 +1,45 @@
 /** `status`: for each joined mesh, whether its broker is reached, what waits, and one's own sessions there. */
 import type { BrokerClient } from "@claudemesh/client/BrokerClient"
+import { sayPersonStatus } from "@claudemesh/client/local/PersonStatus"
 import { beginning } from "@claudemesh/client/roster/FindNamed"
-import { Console, Effect, Option } from "effect"
-import { Command } from "effect/unstable/cli"
-import { Failed, failed } from "../Failed.ts"
+import { isoFromMillis } from "@claudemesh/domain/IsoTime"
+import { Clock, Console, Effect, Option } from "effect"
+import { Argument, Command, Flag } from "effect/unstable/cli"
+import { Failed, failed, Misused } from "../Failed.ts"
+import { command } from "../Launch.ts"
 import { chosenMeshes, clientLayer, connect } from "../Meshes.ts"
 import { green, printable, printJson, table, yellow } from "../Output.ts"
 import { live, type View } from "../watch/Live.ts"
 import * as Flags from "./Flags.ts"
+import { lifetimeFlag } from "./Lifetime.ts"
 
 const connectWaitMillis = 5_000
 
 export const status = Command.make(
   "status",
-  { mesh: Flags.mesh, watch: Flags.watch, json: Flags.json },
+  {
+    word: Argument.Literals("status", ["dnd", "idle"]).pipe(
+      Argument.withDescription("Say it for your agents on this machine: not to be disturbed, or to be disturbed again"),
+      Argument.optional,
+    ),
+    time: lifetimeFlag("for").pipe(
+      Flag.withDescription("How long dnd lasts: 30m, 2h, 1d (default: until you say idle)"),
+      Flag.optional,
+    ),
+    mesh: Flags.mesh,
+    watch: Flags.watch,
+    json: Flags.json,
+  },
   Effect.fn(
-    function* ({ json, mesh, watch }) {
+    function* ({ json, mesh, time, watch, word }) {
+      if (Option.isSome(word)) {
+        if (watch || Option.isSome(mesh)) {
+          return yield* new Misused({ reason: "A status is said in all meshes: leave out --mesh and --watch." })
+        }
+        return yield* sayStatus(word.value, Option.getOrUndefined(time), json)
+      }
+      if (Option.isSome(time))
+        return yield* new Misused({ reason: "--for goes with dnd: claudemesh status dnd --for 30m" })
       const manager = yield* connect(yield* chosenMeshes(mesh), "command", { presence: watch })
       if (watch) return yield* live(manager, view, json)
       const results = yield* Effect.forEach(manager.all, statusOf, { concurrency: "unbounded" })
@@ -36,8 +60,26 @@ export const status = Command.make(
   Command.withExamples([
     { command: "claudemesh status --json", description: "For a script; exit code 1 if one is away" },
     { command: "claudemesh status --watch", description: "Stay, and show what changes" },
+    {
+      command: "claudemesh status dnd --for 30m",
+      description: "Only urgent messages reach your agents here, for so long",
+    },
   ]),
 )
+
+/** It is taken by agents that run, and by those that are started until it ends. */
+const sayStatus = Effect.fnUntraced(function* (word: "dnd" | "idle", forMillis: number | undefined, json: boolean) {
+  if (word === "idle" && forMillis !== undefined) return yield* new Misused({ reason: "--for goes with dnd alone." })
+  yield* chosenMeshes(Option.none())
+  const untilMillis = forMillis === undefined ? undefined : (yield* Clock.currentTimeMillis) + forMillis
+  yield* sayPersonStatus(word, untilMillis)
+  const until = untilMillis === undefined ? null : isoFromMillis(untilMillis)
+  if (json) return yield* printJson({ status: word, until })
+  if (word === "idle") return yield* Console.log("Your agents on this machine may be disturbed again.")
+  yield* Console.log(
+    `Your agents on this machine are not to be disturbed ${until === null ? "until you say otherwise" : `until ${until.slice(0, 16)}Z`}. Urgent messages come all the same. To end it: ${command} status idle`,
+  )
+})
 
 interface Row {
   readonly mesh: string

@@ -17,7 +17,7 @@ import { joinedMeshes } from "../Meshes.ts"
 
 export interface Joined {
   /** As it is at this moment, for who only watches it. */
-  readonly manager: Pick<MeshManager, "all">
+  readonly manager: MeshManager
   /** Who asks first goes on first: what is done with it keeps the order of the calls. */
   readonly now: Effect.Effect<MeshManager, Failed>
 }

@@ -97,3 +97,6 @@ export const transcriptSearchMillis = 30_000
 /** A `working` ends by itself at the broker, so it is said again, as long as the transcript grew within the last while. */
 export const inferredAgainMillis = 30_000
 export const inferredWorkingMillis = 600_000
+
+/** Between two looks at what the person said at a terminal. */
+export const personLookMillis = 2_000

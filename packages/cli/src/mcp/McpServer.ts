@@ -44,8 +44,13 @@ export const tools: ReadonlyArray<Tool> = [
   listChannels,
 ]
 
+/** `manager`: of the meshes that are joined at this moment, also before any is. */
+export interface Served extends Pick<Joined, "now"> {
+  readonly manager: Pick<MeshManager, "all">
+}
+
 /** Serves until the host closes stdin. `initialized`: it has the first answer. */
-export const serveMcp = Effect.fnUntraced(function* ({ manager, now }: Joined, initialized: () => void) {
+export const serveMcp = Effect.fnUntraced(function* ({ manager, now }: Served, initialized: () => void) {
   const run = Effect.runForkWith(yield* Effect.context<never>())
   const scope = yield* Effect.scope
   const history = yield* History

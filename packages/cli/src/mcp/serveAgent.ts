@@ -2,6 +2,7 @@
  * The MCP server as a host starts it. Its first answer waits for nothing but MCP: the meshes, and the libraries that they
  * need, are loaded once the host has it.
  */
+import { supervised } from "@claudemesh/client/connection/Supervised"
 import { type Label, SessionId } from "@claudemesh/domain/Ids"
 import { Config, Deferred, Effect, Layer, Option, Schema } from "effect"
 import { type Failed, failed } from "../Failed.ts"
@@ -50,7 +51,10 @@ const loadJoined = Effect.fnUntraced(function* ({ channels, tags }: AgentOptions
   return yield* Effect.provide(makeJoined(identity, channels), yield* Layer.build(clientLayer))
 }, Effect.mapError(failed))
 
-const inferred = Effect.fnUntraced(function* (manager: Joined["manager"]) {
+/** What a person says at a terminal, and what is inferred from the host's transcript. */
+const statusKept = Effect.fnUntraced(function* (manager: Joined["manager"]) {
+  const { takesPersonsWord } = yield* Effect.promise(() => import("./PersonsWord.ts"))
+  yield* Effect.forkScoped(supervised("", "taking the person's word", takesPersonsWord(manager)))
   const session = yield* Effect.orElseSucceed(claudeCodeSession, () => undefined)
   if (session === undefined) return
   const { inferStatus } = yield* Effect.promise(() => import("../host/InferStatus.ts"))
@@ -63,7 +67,7 @@ export const serveAgent = Effect.fn(
     const probe = yield* isProbe
     const wanted = yield* Deferred.make<void>()
     const joined = yield* Deferred.make<Joined, Failed>()
-    let loaded: Joined["manager"] = { all: [] }
+    let loaded: Pick<Joined["manager"], "all"> = { all: [] }
     const want = () => Deferred.doneUnsafe(wanted, Effect.void)
     yield* Effect.gen(function* () {
       // Also for a host that never says that it has the first answer.
@@ -71,7 +75,7 @@ export const serveAgent = Effect.fn(
       const { manager, now } = yield* Effect.onExit(loadJoined(options), (exit) => Deferred.done(joined, exit))
       loaded = manager
       if (probe) return
-      yield* inferred(manager)
+      yield* statusKept(manager)
       yield* now
     }).pipe(Effect.catch(warn), Effect.forkScoped)
     const now = Effect.andThen(

@@ -56,7 +56,8 @@ const codeOf = (error: unknown): string =>
 
 const looked = (path: string): "absent" | "ours" | HomeUnusable => {
   // Else a folder of this name would be made wherever one is, with the keys in it.
-  if (path.startsWith("~")) return unusable(path, "only a shell knows what ~ is", "Set CLAUDEMESH_HOME to the whole path")
+  if (path.startsWith("~"))
+    return unusable(path, "only a shell knows what ~ is", "Set CLAUDEMESH_HOME to the whole path")
   try {
     const stats = statSync(path, { throwIfNoEntry: false })
     if (stats !== undefined) return problemWith(path, stats) ?? "ours"

@@ -92,4 +92,12 @@ export const migrations: ReadonlyArray<string> = [
   ALTER TABLE outbox_problem ADD COLUMN claimed_by TEXT;
   ALTER TABLE outbox_problem ADD COLUMN claimed_at INTEGER;
   `,
+  `
+  CREATE TABLE person_status (
+    row INTEGER PRIMARY KEY CHECK (row = 1),
+    number INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    until INTEGER
+  ) STRICT;
+  `,
 ]
