@@ -5,7 +5,8 @@
 import type { BrokerClient } from "@claudemesh/client/BrokerClient"
 import type { SendProblem } from "@claudemesh/client/outbox/OutboxEntry"
 import { Effect } from "effect"
-import { aside, printable, yellow } from "./Output.ts"
+import { printable, yellow } from "./Output.ts"
+import { saidOnStderr } from "./Stdout.ts"
 
 /** For a person at a terminal and for a model alike. */
 export const notSentWords = ({ explanation, messageId, to }: Pick<SendProblem, "explanation" | "messageId" | "to">) =>
@@ -13,18 +14,21 @@ export const notSentWords = ({ explanation, messageId, to }: Pick<SendProblem, "
 
 export const messagesWait = (count: number): string => (count === 1 ? "1 message waits" : `${count} messages wait`)
 
+const said = (line: string) => saidOnStderr(yellow(printable(`claudemesh: ${line}`)))
+
 /** Both brokers of one machine may say the same of its clock. */
 export const tell = (clients: ReadonlyArray<BrokerClient>): Effect.Effect<void> =>
   Effect.gen(function* () {
     const clocks = yield* Effect.forEach(clients, ({ clockNotice }) => clockNotice)
-    const problems = yield* Effect.forEach(clients, told)
-    const lines = [...new Set(clocks.flatMap((words) => words ?? [])), ...problems.flat()]
-    yield* Effect.forEach(lines, (line) => aside(yellow(printable(`claudemesh: ${line}`))), { discard: true })
+    yield* Effect.forEach(new Set(clocks.flatMap((words) => words ?? [])), said, { discard: true })
+    yield* Effect.forEach(clients, tellProblems, { discard: true })
   })
 
-const told = ({ membership, problems, problemsTold }: BrokerClient): Effect.Effect<ReadonlyArray<string>> =>
-  problems.pipe(
-    Effect.tap((all) => problemsTold(all.map(({ messageId }) => messageId))),
-    Effect.map((all) => all.map((problem) => `${membership.slug}: ${notSentWords(problem)}`)),
-    Effect.orElseSucceed(() => []),
-  )
+/** What stderr did not take is told by the next command. */
+const tellProblems = ({ membership, problems, problemsNotTold, problemsTold }: BrokerClient) =>
+  Effect.gen(function* () {
+    for (const problem of yield* problems) {
+      const isSaid = yield* said(`${membership.slug}: ${notSentWords(problem)}`)
+      yield* (isSaid ? problemsTold : problemsNotTold)([problem.messageId])
+    }
+  }).pipe(Effect.ignore)

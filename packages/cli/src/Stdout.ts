@@ -88,9 +88,9 @@ const fail = (reason: string): never => {
   return process.exit(1)
 }
 
-const writeSome = (bytes: Uint8Array): number => {
+const writeSome = (bytes: Uint8Array, descriptor = stdout): number => {
   try {
-    return writeSync(stdout, bytes)
+    return writeSync(descriptor, bytes)
   } catch (error) {
     if (codeOf(error) === "EAGAIN") return 0
     throw error
@@ -133,13 +133,13 @@ const words: Readonly<Record<string, string>> = {
 const thrownAway =
   "stdout is closed, or the program that started this command ignores it. To throw messages away: claudemesh inbox > /dev/null"
 
-const stdout = 1
+const [stdout, stderr] = [1, 2]
 
 interface SystemCalls {
   /** What it was opened for; undefined where nothing was opened. */
   readonly openedFor: () => number | undefined
   /** Whether this process opened it: what it was given when it started is there because it stays open in a new program. */
-  readonly isOurOwn: () => boolean
+  readonly isOurOwn: (descriptor: number) => boolean
   readonly isWritable: () => "yes" | "no" | "gone"
   /** Written and not read yet; 0 for what is no pipe. */
   readonly unreadBytes: () => number
@@ -174,7 +174,7 @@ const calls = (library: string): SystemCalls => {
       const flags = symbols.fcntl(stdout, getStatusFlags)
       return flags < 0 ? undefined : flags & accessMode
     },
-    isOurOwn: () => (symbols.fcntl(stdout, getDescriptorFlags) & closeOnExec) !== 0,
+    isOurOwn: (descriptor) => (symbols.fcntl(descriptor, getDescriptorFlags) & closeOnExec) !== 0,
     isWritable: () => {
       const asked = Buffer.alloc(8)
       asked.writeInt32LE(stdout, 0)
@@ -208,7 +208,21 @@ const system: SystemCalls = Option.getOrElse(
   () => withoutLibrary,
 )
 
-const wasClosed = system.isOurOwn()
+const wasClosed = system.isOurOwn(stdout)
+const stderrWasClosed = system.isOurOwn(stderr)
+
+/** Writes a line beside the data, and says whether stderr took it. */
+export const saidOnStderr = (text: string): Effect.Effect<boolean> =>
+  Effect.sync(() => {
+    if (stderrWasClosed) return false
+    const bytes = new TextEncoder().encode(`${text}\n`)
+    try {
+      for (let from = 0; from < bytes.length;) from += writeSome(bytes.subarray(from), stderr)
+      return true
+    } catch {
+      return false
+    }
+  })
 
 const whyNothingIsTaken = (): string | undefined => {
   const openedFor = system.openedFor()

@@ -1,4 +1,5 @@
 /** `claudemesh inbox` and `claudemesh outbox` with real processes, pipes and a broker that comes and goes. */
+import { Database } from "bun:sqlite"
 import { openSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
@@ -109,14 +110,25 @@ describe("claudemesh inbox", () => {
           assert.deepStrictEqual(textsIn(rest), all.slice(1))
           assert.strictEqual(done(await shell(home, "inbox")), "No messages.\n")
 
+          // What was not sent is told, too, and not as long as nobody can have seen it.
+          const state = new Database(join(home, "state.db"))
+          state
+            .query(
+              "INSERT INTO outbox_problem VALUES (?, ?, ?, 's', 'carol', 'carol', 'expired', 'too late', 1, NULL, NULL)",
+            )
+            .run("ab".repeat(16), mesh.member("alice").meshId, mesh.member("alice").keys.publicKey)
+          state.close()
+          await Promise.all([shell(home, "inbox 2>/dev/full"), shell(home, "inbox 2>&-")])
+          const notSent = /^claudemesh: red: Not sent: your message to carol \(abababab\) was refused: too late\n$/
+          assert.match((await shell(home, "inbox")).stderr, notSent)
+          assert.strictEqual((await shell(home, "inbox")).stderr, "")
+
           const history = textsIn(await shell(home, "inbox --history --json"))
           assert.deepStrictEqual(history.toSorted(), all.toSorted())
-          for (const both of ["--history --peek", "--peek --follow", "--follow --history"]) {
-            assert.deepStrictEqual(await shell(home, `inbox ${both}`), {
-              code: 2,
-              stdout: "",
-              stderr: "claudemesh: Give only one of --follow, --peek and --history.\n",
-            })
+          const pairs = ["--history --peek", "--peek --follow", "--follow --history"]
+          for (const both of await Promise.all(pairs.map((flags) => shell(home, `inbox ${flags}`)))) {
+            const stderr = "claudemesh: Give only one of --follow, --peek and --history.\n"
+            assert.deepStrictEqual(both, { code: 2, stdout: "", stderr })
           }
         })
       }),

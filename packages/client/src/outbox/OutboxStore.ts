@@ -71,6 +71,11 @@ export class OutboxStore extends Context.Service<
       messageIds: ReadonlyArray<MessageId>,
       nowMillis: number,
     ) => Effect.Effect<ReadonlySet<MessageId>, StateDbError>
+    /** They were claimed, and not told. */
+    readonly releaseProblems: (
+      sender: string,
+      messageIds: ReadonlyArray<MessageId>,
+    ) => Effect.Effect<void, StateDbError>
     readonly forgetProblems: (messageIds: ReadonlyArray<MessageId>) => Effect.Effect<void, StateDbError>
     /** All of a mesh that was left. */
     readonly erase: (meshId: MeshId) => Effect.Effect<void, StateDbError>
@@ -301,6 +306,13 @@ const onDatabase = (state: typeof StateDb.Service): typeof OutboxStore.Service =
     ),
   claimProblems: (sender, messageIds, nowMillis) =>
     state.transaction((db) => claimProblems(db, sender, messageIds, nowMillis)),
+  releaseProblems: (sender, messageIds) =>
+    state.transaction(
+      (db) =>
+        void db
+          .query(`UPDATE outbox_problem SET claimed_by = NULL WHERE claimed_by = ? AND message_id IN ${inIds}`)
+          .run(sender, idsOf(messageIds)),
+    ),
   forgetProblems: (messageIds) =>
     state.transaction(
       (db) => void db.query(`DELETE FROM outbox_problem WHERE message_id IN ${inIds}`).run(idsOf(messageIds)),

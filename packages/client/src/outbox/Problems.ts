@@ -11,6 +11,8 @@ export interface Problems {
   /** What this session has to be told, and no other tells meanwhile. It stays until it is said that it was told. */
   readonly problems: Effect.Effect<ReadonlyArray<SendProblem>, StateDbError>
   readonly problemsTold: (messageIds: ReadonlyArray<MessageId>) => Effect.Effect<void, StateDbError>
+  /** Whoever asks next may tell them. */
+  readonly problemsNotTold: (messageIds: ReadonlyArray<MessageId>) => Effect.Effect<void, StateDbError>
 }
 
 export const makeProblems = Effect.fnUntraced(function* (options: {
@@ -35,5 +37,7 @@ export const makeProblems = Effect.fnUntraced(function* (options: {
   const problemsTold = (messageIds: ReadonlyArray<MessageId>) =>
     messageIds.length === 0 ? Effect.void : store.forgetProblems(messageIds)
 
-  return { problems, problemsTold } satisfies Problems
+  const problemsNotTold = (messageIds: ReadonlyArray<MessageId>) => store.releaseProblems(sender, messageIds)
+
+  return { problems, problemsTold, problemsNotTold } satisfies Problems
 })
