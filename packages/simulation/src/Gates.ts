@@ -1,0 +1,53 @@
+/**
+ * When all is well: a status keeps a message back for as long as it stands, and what waits then goes out without being asked for,
+ * whether the status ends by itself, at its time, or by hand. Nothing else happens meanwhile that could help it out.
+ */
+import { Effect } from "effect"
+import type { Agent } from "./Agent.ts"
+import type { Cluster } from "./Cluster.ts"
+
+/** Longer than a message takes from here to there, and less than a status stands. */
+const arriveMillis = 1_500
+const dndSeconds = 8
+
+const statuses = ["working", "dnd for a while", "dnd"] as const
+type Kind = (typeof statuses)[number]
+
+export const checkGates = Effect.fnUntraced(function* (cluster: Cluster) {
+  const { alive, chance } = cluster
+  for (const kind of statuses) {
+    const reader = chance.pick(alive())
+    const sender = chance.pick(
+      alive().filter(
+        (one) => one.agent !== reader?.agent && one.seat.membership.meshId === reader?.seat.membership.meshId,
+      ),
+    )
+    if (reader !== undefined && sender !== undefined) yield* checkGate(cluster, kind, reader.agent, sender.agent)
+  }
+})
+
+const checkGate = Effect.fnUntraced(function* (cluster: Cluster, kind: Kind, reader: Agent, sender: Agent) {
+  const { broken, history, pass, rules, sessionOf } = cluster
+  const { client, inside } = reader.process
+  const say = (effect: Effect.Effect<void, unknown>) =>
+    Effect.andThen(Effect.forkScoped(inside(Effect.ignore(effect))), pass(arriveMillis))
+  const { id, key, member } = sessionOf(reader.process)
+  const text = `at the gate of ${kind}`
+  // Whatever its hooks had said is over.
+  yield* pass(rules.hookFreshMillis)
+  yield* say(
+    kind === "working"
+      ? client.setStatus("working")
+      : client.setStatus("dnd", kind === "dnd" ? {} : { forSeconds: dndSeconds }),
+  )
+  yield* Effect.forkScoped(sender.send({ to: `${key}/${id}`, priority: "next", text }))
+  yield* pass(arriveMillis)
+  const sent = [...history.sent.values()].find((one) => one.text === text)
+  const isPushed = () =>
+    history.pushes.some((push) => push.messageId === sent?.messageId && push.member === member && push.session === id)
+  if (sent === undefined || !history.accepted.has(sent.messageId)) return broken(`${text}: it was not taken`)
+  if (isPushed()) broken(`${text}: it was pushed at once`)
+  if (kind === "dnd") yield* say(client.setStatus("idle"))
+  else yield* pass(Math.max(rules.workingTtlMillis, dndSeconds * 1_000))
+  if (!isPushed()) broken(`${text}: it still waits when that is over`)
+})
