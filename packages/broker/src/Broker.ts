@@ -4,16 +4,18 @@
  */
 import * as BunCrypto from "@effect/platform-bun/BunCrypto"
 import * as BunFileSystem from "@effect/platform-bun/BunFileSystem"
-import { type FileSystem, Layer } from "effect"
+import { Effect, type FileSystem, Layer } from "effect"
 import type { SqlClient, SqlError } from "effect/unstable/sql"
 import type { BrokerConfig } from "./Config.ts"
 import { Server } from "./http/Server.ts"
 import { MeshHost } from "./mesh/MeshHost.ts"
 import type { MeshRules } from "./mesh/MeshState.ts"
 import { CommitLanes } from "./store/CommitLane.ts"
+import { withDeadlines } from "./store/Deadlines.ts"
 import { Janitor } from "./store/Janitor.ts"
+import { MessageStore } from "./store/MessageStore.ts"
 import { migrate } from "./store/sql/Migrations.ts"
-import { postgres } from "./store/sql/Postgres.ts"
+import { type DatabaseUrlUnusable, postgres } from "./store/sql/Postgres.ts"
 import { type DataDirUnusable, sqliteIn } from "./store/sql/Sqlite.ts"
 import { sqlMessageStore } from "./store/sql/SqlMessageStore.ts"
 import { Ed25519 } from "./trust/Ed25519.ts"
@@ -23,11 +25,14 @@ const lanesOf = (config: BrokerConfig): number => (config.database._tag === "Pos
 
 const database = (
   config: BrokerConfig,
-): Layer.Layer<SqlClient.SqlClient, SqlError.SqlError | DataDirUnusable, FileSystem.FileSystem> =>
+): Layer.Layer<SqlClient.SqlClient, SqlError.SqlError | DataDirUnusable | DatabaseUrlUnusable, FileSystem.FileSystem> =>
   config.database._tag === "Postgres" ? postgres(config.database.url) : sqliteIn(config.database.dataDir)
 
 const storeLayer = (config: BrokerConfig) =>
-  sqlMessageStore.pipe(Layer.provide(Layer.effectDiscard(migrate)), Layer.provide(database(config)))
+  Layer.effect(
+    MessageStore,
+    Effect.map(MessageStore, (store) => withDeadlines(store, config.limits)),
+  ).pipe(Layer.provide(sqlMessageStore), Layer.provide(Layer.effectDiscard(migrate)), Layer.provide(database(config)))
 
 export const rulesOf = (config: BrokerConfig): MeshRules => ({
   limits: config.limits,

@@ -64,8 +64,14 @@ export interface BrokerLimits {
   readonly commitCharactersMax: number
   /** Rows in one page of a backlog. */
   readonly pageRowsMax: number
+  /** How long one call of the store may take before its caller is told that it is not known what became of it. */
+  readonly storeCallMillis: number
+  /** The same for loading a mesh, which counts all that waits in it. */
+  readonly storeLoadMillis: number
   /** How long the database may take to answer a health check. */
   readonly healthTimeoutMillis: number
+  /** How old the answer of a health check may be: however often it is asked, the database is asked once in that time. */
+  readonly healthProbeMillis: number
   /** How long a draining broker waits for what is under way. */
   readonly drainTimeoutMillis: number
   /** Bytes of an HTTP request's body. */
@@ -146,7 +152,10 @@ export const brokerLimits: BrokerLimits = {
   commitRowsMax: 2_048,
   commitCharactersMax: 1_048_576,
   pageRowsMax: 64,
+  storeCallMillis: 5_000,
+  storeLoadMillis: 30_000,
   healthTimeoutMillis: 2_000,
+  healthProbeMillis: 2_000,
   drainTimeoutMillis: 5_000,
   httpBodyBytesMax: 65_536,
   httpRequestTimeoutMillis: 10_000,

@@ -56,6 +56,7 @@ class Script {
       retire: () => notAsked,
       createMesh: () => notAsked,
       ping: notAsked,
+      probe: notAsked,
     }),
   )
 

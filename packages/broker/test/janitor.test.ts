@@ -29,6 +29,7 @@ const sweeps = (answers: Array<Effect.Effect<"done" | "more", StoreError>>) =>
       fateOf: () => notAsked,
       createMesh: () => notAsked,
       ping: notAsked,
+      probe: notAsked,
       retire: (retention, rowsMax, nowMillis) =>
         Effect.suspend(() => {
           steps.push({ retention, rowsMax, nowMillis })

@@ -124,5 +124,6 @@ export const storeUnderWatch = (
     retire: (retention, rowsMax, nowMillis) => call(store.retire(retention, rowsMax, nowMillis)),
     createMesh: store.createMesh,
     ping: call(store.ping),
+    probe: call(store.probe),
   })
 }

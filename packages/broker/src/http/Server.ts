@@ -19,7 +19,7 @@ import { addressOf } from "./Address.ts"
 import { BunSocket } from "./BunSocket.ts"
 import { enrolmentRoutes } from "./Enrolments.ts"
 import type { Guard } from "./Guard.ts"
-import { healthRoutes } from "./Health.ts"
+import { healthRoutes, type StoreChecks, storeChecks } from "./Health.ts"
 import { hookPath, hookRoutes } from "./HookReports.ts"
 import type { Lifecycle } from "./Lifecycle.ts"
 import { meshRoutes } from "./Meshes.ts"
@@ -73,7 +73,8 @@ const listen = Effect.fnUntraced(function* (config: BrokerConfig, rules: MeshRul
   const rates = makeRateLimits(limits)
   const nonces = new RequestNonces(limits.requestNoncesMax, lifecycle.startedMillis)
   const guard: Guard = { limits, nonces, rates, audiences: () => audiences }
-  const handler = yield* routesHandler(config, lifecycle, guard, services)
+  const checks = yield* storeChecks(limits).pipe(Effect.provideContext(services))
+  const handler = yield* routesHandler(config, lifecycle, checks, guard, services)
   const admission: Admission = {
     allowV1: config.allowV1,
     mayGreet: (key, nowMillis) => rates.hellos.take(key, nowMillis),
@@ -191,6 +192,7 @@ const problemOf = (cause: unknown): string => {
 const routesHandler = (
   config: BrokerConfig,
   lifecycle: Lifecycle,
+  checks: StoreChecks,
   guard: Guard,
   services: Context.Context<MeshHost | MessageStore | Ed25519>,
 ) =>
@@ -199,7 +201,7 @@ const routesHandler = (
       Effect.sync(() =>
         HttpRouter.toWebHandler(
           Layer.mergeAll(
-            healthRoutes(lifecycle, config.limits.healthTimeoutMillis),
+            healthRoutes(lifecycle, checks),
             meshRoutes(config, guard),
             enrolmentRoutes(guard),
             hookRoutes(config, guard, lifecycle.startedMillis),

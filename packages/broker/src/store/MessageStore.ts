@@ -290,6 +290,9 @@ export class MessageStore extends Context.Service<
       members: ReadonlyArray<MemberRecord>,
       nowMillis: number,
     ) => Effect.Effect<"created" | "same" | "conflict", StoreError>
+    /** Whether what is stored can be read. */
     readonly ping: Effect.Effect<void, StoreError>
+    /** Whether something more can be stored: writes some of nothing. */
+    readonly probe: Effect.Effect<void, StoreError>
   }
 >()("@claudemesh/broker/store/MessageStore") {}

@@ -3,64 +3,19 @@
  * well by itself. The way to Postgres leads through a proxy that can be shut.
  */
 import { assert, layer } from "@effect/vitest"
-import { Effect } from "effect"
-import { connect, createServer, type Server, type Socket } from "node:net"
+import { Effect, Exit, Scope } from "effect"
 import { makeMesh } from "../support/Meshes.ts"
 import { Postgres } from "../support/Postgres.ts"
+import { type Proxy, proxyTo } from "../support/Proxy.ts"
 import { type Frame, RawClient, sendFrame, unseal } from "../support/RawClient.ts"
 import { startBroker, type TestBroker } from "../support/TestBroker.ts"
 
-interface Way {
-  readonly port: number
-  /** Cuts what goes through it, and takes nothing more. */
-  readonly shut: () => void
-  readonly open: () => void
-}
-
-const wayTo = (target: number) =>
-  Effect.map(
-    Effect.acquireRelease(
-      Effect.promise(
-        () =>
-          new Promise<{ readonly way: Way; readonly server: Server }>((resolve) => {
-            const sockets = new Set<Socket>()
-            let isOpen = true
-            const server = createServer((from) => {
-              if (!isOpen) return void from.destroy()
-              const to = connect(target, "127.0.0.1")
-              for (const [one, other] of [
-                [from, to],
-                [to, from],
-              ] as const) {
-                sockets.add(one)
-                one.on("error", () => other.destroy())
-                one.on("close", () => {
-                  sockets.delete(one)
-                  other.destroy()
-                })
-              }
-              from.pipe(to)
-              to.pipe(from)
-            })
-            server.listen(0, "127.0.0.1", () => {
-              const address = server.address()
-              const port = typeof address === "object" && address ? address.port : 0
-              const shut = () => {
-                isOpen = false
-                for (const socket of sockets) socket.destroy()
-              }
-              resolve({ server, way: { port, shut, open: () => void (isOpen = true) } })
-            })
-          }),
-      ),
-      ({ server, way }) =>
-        Effect.promise(() => {
-          way.shut()
-          return new Promise<void>((resolve) => server.close(() => resolve()))
-        }),
-    ),
-    ({ way }) => way,
-  )
+const postgresBehindProxy = Effect.gen(function* () {
+  const url = new URL(yield* (yield* Postgres).freshDatabase)
+  const way = yield* proxyTo(Number(url.port))
+  url.port = String(way.port)
+  return { way, environment: { DATABASE_URL: url.href, BROKER_HOST: "127.0.0.1" } }
+})
 
 const statusOf = async (broker: TestBroker, path: "health" | "ready") =>
   (await fetch(`${broker.origin}/${path}`)).status
@@ -82,7 +37,7 @@ const answerTo = async (client: RawClient, frame: object, id: string): Promise<F
   return answer
 }
 
-const story = async (broker: TestBroker, way: Way): Promise<void> => {
+const story = async (broker: TestBroker, way: Proxy): Promise<void> => {
   const mesh = await makeMesh(broker.origin)
   const [alice, bob] = [mesh.member("alice"), mesh.member("bob")]
   const sender = await RawClient.greetedV2(broker.url, alice)
@@ -124,18 +79,70 @@ const story = async (broker: TestBroker, way: Way): Promise<void> => {
   await Promise.all([sender.close(), back.close()])
 }
 
-layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })(
-  "a broker whose Postgres goes away",
-  (it) => {
-    it.effect("tells its senders to try again, is not ready, and is well by itself when it is back (I7, I24)", () =>
+/** So that the story is short; what they are in production is in `limits.test.ts`. */
+const impatient = { storeCallMillis: 1_000, storeLoadMillis: 1_500, drainTimeoutMillis: 1_000, healthProbeMillis: 100 }
+
+const silentStory = async (broker: TestBroker, way: Proxy): Promise<void> => {
+  const mesh = await makeMesh(broker.origin)
+  const other = await makeMesh(broker.origin)
+  const [alice, bob] = [mesh.member("alice"), mesh.member("bob")]
+  const sender = await RawClient.greetedV2(broker.url, alice)
+  const recipient = await RawClient.greetedV2(broker.url, bob)
+  const send = (id: string, text: string) =>
+    answerTo(sender, { ...sendFrame(id, bob.keys.publicKey, text, alice.keys) }, id)
+  await answerTo(recipient, { type: "set_status", id: "dnd", status: "dnd" }, "dnd")
+  assert.strictEqual((await send("m1", "held")).type, "ack")
+
+  way.silence()
+  const began = performance.now()
+  assert.deepInclude(await send("m2", "meanwhile"), { type: "error", code: "unavailable", retryable: true })
+  assert.isBelow(performance.now() - began, 3_000)
+  // Its inbox is read now, and hears nothing; nor does the load of a mesh that nobody is in.
+  await answerTo(recipient, { type: "set_status", id: "idle", status: "idle" }, "idle")
+  const carol = other.member("alice")
+  const early = RawClient.greetedV2(broker.url, carol).then(
+    (client) => client.close(),
+    () => undefined,
+  )
+  await until("not ready", async () => (await statusOf(broker, "ready")) === 503)
+  assert.strictEqual(await statusOf(broker, "health"), 503)
+
+  way.open()
+  const held = await recipient.take("push")
+  assert.strictEqual(unseal(held, bob.keys), "held")
+  await until("ready again", async () => (await statusOf(broker, "ready")) === 200)
+  await until("a send is taken", async () => (await send("m2", "meanwhile")).type === "ack")
+  assert.strictEqual(unseal(await recipient.take("push"), bob.keys), "meanwhile")
+  await early
+  await (await RawClient.greetedV2(broker.url, carol)).close()
+
+  // On its way out it waits for an answer that never comes.
+  way.silence()
+  sender.send(sendFrame("m3", bob.keys.publicKey, "too late", alice.keys))
+}
+
+layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })("a broker whose Postgres", (it) => {
+  it.effect(
+    "goes away tells its senders to try again, is not ready, and is well by itself when it is back (I7, I24)",
+    () =>
       Effect.gen(function* () {
-        const url = new URL(yield* (yield* Postgres).freshDatabase)
-        const way = yield* wayTo(Number(url.port))
-        url.port = String(way.port)
-        const environment = { DATABASE_URL: url.href, BROKER_HOST: "127.0.0.1" }
+        const { environment, way } = yield* postgresBehindProxy
         const broker = yield* startBroker({ environment })
         yield* Effect.promise(() => story(broker, way))
       }).pipe(Effect.scoped),
-    )
-  },
-)
+  )
+
+  it.effect(
+    "falls silent does the same after a time, reads on when it is back, and is not held up at its end (I7, I24)",
+    () =>
+      Effect.gen(function* () {
+        const { environment, way } = yield* postgresBehindProxy
+        const scope = yield* Scope.make()
+        const broker = yield* startBroker({ environment, limits: impatient }).pipe(Scope.provide(scope))
+        yield* Effect.promise(() => silentStory(broker, way))
+        const began = performance.now()
+        yield* Scope.close(scope, Exit.void)
+        assert.isBelow(performance.now() - began, 4_000)
+      }).pipe(Effect.scoped),
+  )
+})

@@ -28,7 +28,7 @@ export const sqliteInAFile = Layer.unwrap(Effect.map(temporaryFolder, sqliteIn))
 /** A database of its own on the server at hand. */
 export const freshPostgres = Layer.unwrap(
   Effect.flatMap(Postgres, ({ freshDatabase }) => Effect.map(freshDatabase, (url) => postgres(Redacted.make(url)))),
-)
+).pipe(Layer.provide(BunFileSystem.layer))
 
 export const inboxOf = (member: MemberRecord, session?: string): InboxAddress => ({
   memberId: member.memberId,

@@ -21,7 +21,7 @@ import {
   messageColumns,
   revocationColumns,
 } from "./Columns.ts"
-import { insertInto, namesOf, records } from "./Dialect.ts"
+import { insertAudit, insertInto, namesOf, records } from "./Dialect.ts"
 import * as Rows from "./Rows.ts"
 
 type Accept = Extract<Write, { readonly _tag: "Accept" }>
@@ -103,9 +103,8 @@ export const batchWith = (sql: SqlClient.SqlClient) => {
           })),
         ),
       )
-      yield* insertInto(
+      yield* insertAudit(
         sql,
-        "audit_log",
         auditColumns,
         fresh.map(({ message, recipients }) => ({
           mesh_id: message.meshId,
@@ -392,7 +391,7 @@ export const batchWith = (sql: SqlClient.SqlClient) => {
         event: "key_revoked",
       })),
     ]
-    yield* insertInto(sql, "audit_log", enrolmentAuditColumns, audited)
+    yield* insertAudit(sql, enrolmentAuditColumns, audited)
   })
 
   return Effect.fnUntraced(function* (batch: ReadonlyArray<Write>) {

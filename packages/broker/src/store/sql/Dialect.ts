@@ -2,8 +2,10 @@
  * Everything in which SQLite and Postgres differ, one helper for each difference. Columns are text and bigint
  * only, so the rest of the SQL is one text for both.
  */
+import type { MeshId } from "@claudemesh/domain/Ids"
 import { Effect, Predicate } from "effect"
-import type { SqlClient, SqlError } from "effect/unstable/sql"
+import { type SqlClient, SqlError } from "effect/unstable/sql"
+import { StatementMillis } from "../Deadlines.ts"
 
 export type Column = "bigint" | "text"
 
@@ -40,6 +42,13 @@ export const insertInto = (
   return sql`INSERT INTO mesh.${sql.literal(table)} (${names}) SELECT ${names} FROM ${records(sql, rows, columns)}`
 }
 
+/** Each row of the audit log has a sequence number of its mesh. */
+export const insertAudit = (
+  sql: SqlClient.SqlClient,
+  columns: Readonly<Record<string, Column>>,
+  rows: ReadonlyArray<Row>,
+) => sql`${insertInto(sql, "audit_log", columns, rows)} WHERE ${holdsMesh(sql)}`
+
 /** A key that is taken. The classification of SQLite's errors knows unique indexes, and not primary keys. */
 export const isKeyTaken = ({ reason }: SqlError.SqlError): boolean =>
   reason._tag === "UniqueViolation" ||
@@ -55,3 +64,52 @@ export const createIndex = (sql: SqlClient.SqlClient, name: string, table: strin
     sqlite: () => sql`CREATE INDEX mesh.${sql.literal(name)} ON ${sql.literal(table)} ${sql.literal(rest)}`,
     orElse: () => sql`CREATE INDEX ${sql.literal(name)} ON mesh.${sql.literal(table)} ${sql.literal(rest)}`,
   })
+
+/** Of the advisory locks that stand for meshes; any number, as long as it is the same in every broker. */
+const meshLocks = 7_900_002
+
+/**
+ * Stands in a WHERE, and is always true: whoever writes a sequence number holds its mesh until the transaction has
+ * ended. So a mesh that is loaded waits for a commit that is on its way, also for one whose broker has given it up.
+ */
+export const holdsMesh = (sql: SqlClient.SqlClient) =>
+  sql.onDialectOrElse({
+    sqlite: () => sql.literal("true"),
+    orElse: () =>
+      sql.literal(`pg_advisory_xact_lock_shared(hashtextextended(r.mesh_id, ${meshLocks}))::text IS NOT NULL`),
+  })
+
+/** Until the transaction ends no sequence number of the mesh is written. It may take as long as its caller says. */
+export const aloneWith = (sql: SqlClient.SqlClient, meshId: MeshId): Effect.Effect<void, SqlError.SqlError> =>
+  sql.onDialectOrElse({
+    sqlite: () => Effect.void,
+    orElse: () =>
+      Effect.flatMap(StatementMillis, (millis) =>
+        Effect.asVoid(
+          sql`SELECT set_config('statement_timeout', ${String(Math.floor(millis))}, true),
+            pg_advisory_xact_lock(hashtextextended(${meshId}, ${meshLocks}))`,
+        ),
+      ),
+  })
+
+/** Written over and over: enough to need room in the log of a file that is full. */
+const probeBytes = 65_536
+
+export const probeTable = (sql: SqlClient.SqlClient) =>
+  sql`CREATE TABLE IF NOT EXISTS mesh.probe (id INTEGER PRIMARY KEY, filler BLOB NOT NULL)`
+
+/** Fails where nothing can be stored. Postgres says so itself, as a standby or when it was set to; a file has to be written to. */
+export const canWrite = (sql: SqlClient.SqlClient): Effect.Effect<void, SqlError.SqlError> =>
+  sql.onDialectOrElse({
+    sqlite: () =>
+      Effect.asVoid(sql`INSERT OR REPLACE INTO mesh.probe (id, filler) VALUES (1, zeroblob(${probeBytes}))`),
+    orElse: () =>
+      Effect.flatMap(
+        sql<{ readonly closed: string }>`SELECT current_setting('transaction_read_only') AS closed`,
+        ([row]) => (row?.closed === "on" ? Effect.fail(takesNoWrites) : Effect.void),
+      ),
+  })
+
+const takesNoWrites = new SqlError.SqlError({
+  reason: new SqlError.ConnectionError({ cause: "read-only", message: "the database takes no writes now" }),
+})

@@ -4,6 +4,7 @@
  */
 import { Effect } from "effect"
 import { Migrator, SqlClient } from "effect/unstable/sql"
+import { StatementMillis } from "../Deadlines.ts"
 import { createIndex } from "./Dialect.ts"
 
 const initial = Effect.gen(function* () {
@@ -172,22 +173,24 @@ const loader = Migrator.fromRecord({
 /** Any number: it only has to be the same in every broker, and another than other programs' on the database. */
 const advisoryLock = 7_900_001
 
-export const migrate = Effect.gen(function* () {
-  const sql = yield* SqlClient.SqlClient
-  yield* sql.onDialectOrElse({
-    sqlite: () => Effect.void,
+/** A step may have to read and write all there is. */
+const migrationMillis = 3_600_000
+
+const steps = Migrator.make({})({ loader, table: "mesh.migration" })
+
+export const migrate = Effect.flatMap(SqlClient.SqlClient, (sql) =>
+  sql.onDialectOrElse({
+    sqlite: () => steps,
     // The migrator locks only a table that exists, so the schema and that table come first, under a lock.
     orElse: () =>
       sql.withTransaction(
-        Effect.all(
-          [
-            sql`SELECT pg_advisory_xact_lock(${advisoryLock})`,
-            sql`CREATE SCHEMA IF NOT EXISTS mesh`,
-            sql`CREATE TABLE IF NOT EXISTS mesh.migration (migration_id integer PRIMARY KEY, created_at timestamptz NOT NULL DEFAULT now(), name text NOT NULL)`,
-          ],
-          { discard: true },
-        ),
+        Effect.gen(function* () {
+          yield* sql`SELECT set_config('statement_timeout', ${String(migrationMillis)}, true)`
+          yield* sql`SELECT pg_advisory_xact_lock(${advisoryLock})`
+          yield* sql`CREATE SCHEMA IF NOT EXISTS mesh`
+          yield* sql`CREATE TABLE IF NOT EXISTS mesh.migration (migration_id integer PRIMARY KEY, created_at timestamptz NOT NULL DEFAULT now(), name text NOT NULL)`
+          return yield* steps
+        }),
       ),
-  })
-  return yield* Migrator.make({})({ loader, table: "mesh.migration" })
-})
+  }),
+).pipe(Effect.provideService(StatementMillis, migrationMillis))

@@ -4,18 +4,20 @@ import { Effect, Option } from "effect"
 import type { SqlClient } from "effect/unstable/sql"
 import type { DeliveryKey, InboxAddress, PageRequest } from "../MessageStore.ts"
 import { inviteColumns, memberColumns, messageColumns, revocationColumns } from "./Columns.ts"
-import { namesOf, records } from "./Dialect.ts"
+import { aloneWith, canWrite, namesOf, records } from "./Dialect.ts"
 import * as Rows from "./Rows.ts"
-import { storeError } from "./Transaction.ts"
+import { storeError, type Transaction } from "./Transaction.ts"
 
-export const readsWith = (sql: SqlClient.SqlClient) => {
+export const readsWith = (sql: SqlClient.SqlClient, transaction: Transaction) => {
   const meshExists = (meshId: MeshId) =>
     sql`SELECT 1 FROM mesh.mesh WHERE id = ${meshId}`.pipe(
       Effect.map((found) => found.length > 0),
       Effect.mapError(storeError),
     )
 
+  /** In one transaction, while nobody else writes to the mesh: all of it is of one moment, and no commit is still on its way. */
   const loadMesh = Effect.fnUntraced(function* (meshId: MeshId) {
+    yield* aloneWith(sql, meshId)
     const [mesh] = yield* Rows.meshes(
       yield* sql`SELECT id, slug, name, owner_public_key, allow_unsealed FROM mesh.mesh WHERE id = ${meshId}`,
     )
@@ -51,7 +53,7 @@ export const readsWith = (sql: SqlClient.SqlClient) => {
         WHERE mesh_id = ${meshId} ORDER BY member_id, session_id, channel`,
     )
     return Option.some({ mesh, members, invites, revocations, sessions, lastSeq, subscriptions, waiting })
-  }, Effect.mapError(storeError))
+  }, transaction)
 
   const page = Effect.fnUntraced(function* (request: PageRequest) {
     return yield* Rows.messages(
@@ -124,7 +126,9 @@ export const readsWith = (sql: SqlClient.SqlClient) => {
     return Option.fromUndefinedOr(found)
   }, Effect.mapError(storeError))
 
-  const ping = sql`SELECT 1`.pipe(Effect.asVoid, Effect.mapError(storeError))
+  const ping = sql`SELECT max(migration_id) FROM mesh.migration`.pipe(Effect.asVoid, Effect.mapError(storeError))
 
-  return { meshExists, loadMesh, page, backlog, countWaiting, fateOf, ping }
+  const probe = canWrite(sql).pipe(Effect.mapError(storeError))
+
+  return { meshExists, loadMesh, page, backlog, countWaiting, fateOf, ping, probe }
 }

@@ -70,7 +70,7 @@ export const sqlMessageStore = Layer.effect(
     })
 
     return MessageStore.of({
-      ...readsWith(sql),
+      ...readsWith(sql, transaction),
       commit: (batch) => transaction(writeBatch(batch)),
       retire: retireWith(sql, transaction),
       createMesh,

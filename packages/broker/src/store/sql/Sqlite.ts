@@ -5,6 +5,7 @@
 import { SqliteClient } from "@effect/sql-sqlite-bun"
 import { Effect, FileSystem, Layer, Schema } from "effect"
 import { SqlClient } from "effect/unstable/sql"
+import { probeTable } from "./Dialect.ts"
 
 export class DataDirUnusable extends Schema.TaggedError<DataDirUnusable>()("DataDirUnusable", {
   dataDir: Schema.String,
@@ -27,6 +28,7 @@ export const sqliteFile = (file: string) =>
       yield* sql`PRAGMA mesh.synchronous = FULL`
       // The lock is taken by the first write: take it now, so that a second broker fails at its start.
       yield* sql`PRAGMA mesh.user_version = 1`
+      yield* probeTable(sql)
     }),
   ).pipe(Layer.provideMerge(SqliteClient.layer({ filename: ":memory:", disableWAL: true })))
 
