@@ -4,8 +4,9 @@
  */
 import { audienceOf } from "@claudemesh/domain/trust/HelloStatement"
 import { messageBytesDefault } from "@claudemesh/domain/Limits"
-import { Config, ConfigProvider, Effect, Option, Redacted, Schema } from "effect"
+import { Config, ConfigProvider, Effect, Option, Redacted, Result, Schema } from "effect"
 import { brokerLimits, type BrokerLimits, withMessageTtl } from "./Limits.ts"
+import { postgresTarget } from "./store/sql/PostgresUrl.ts"
 
 export const logLevels = ["Trace", "Debug", "Info", "Warn", "Error", "None"] as const
 export type LogLevel = (typeof logLevels)[number]
@@ -163,12 +164,13 @@ const port = Effect.gen(function* () {
 })
 
 const database = Effect.gen(function* () {
-  const url = yield* read(
-    "DATABASE_URL",
-    (text) => (/^postgres(ql)?:\/\//.test(text) && URL.canParse(text) ? text : undefined),
-    undefined,
-  )
-  if (url !== undefined) return { _tag: "Postgres", url: Redacted.make(url) } as const
+  const url = Option.map(yield* raw("DATABASE_URL"), (text) => Redacted.make(text.trim()))
+  if (Option.isSome(url)) {
+    const target = postgresTarget(url.value)
+    if (Result.isSuccess(target)) return { _tag: "Postgres", url: url.value } as const
+    const expected = `${variables.DATABASE_URL.expected}, and ${target.failure}`
+    return yield* new InvalidVariable({ variable: "DATABASE_URL", expected })
+  }
   const home = Option.getOrElse(yield* raw("HOME"), () => ".")
   const dataDir = yield* read("BROKER_DATA_DIR", (text) => text, `${home}/.claudemesh/broker`)
   return { _tag: "Sqlite", dataDir } as const

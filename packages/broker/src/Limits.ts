@@ -74,6 +74,8 @@ export interface BrokerLimits {
   readonly healthProbeMillis: number
   /** How long a draining broker waits for what is under way. */
   readonly drainTimeoutMillis: number
+  /** How long it then waits for what is to be written and that nobody waits for. */
+  readonly commitDrainMillis: number
   /** Bytes of an HTTP request's body. */
   readonly httpBodyBytesMax: number
   /** How long the body of an HTTP request may take to arrive. */
@@ -157,6 +159,7 @@ export const brokerLimits: BrokerLimits = {
   healthTimeoutMillis: 2_000,
   healthProbeMillis: 2_000,
   drainTimeoutMillis: 5_000,
+  commitDrainMillis: 3_000,
   httpBodyBytesMax: 65_536,
   httpRequestTimeoutMillis: 10_000,
   requestNoncesMax: 10_000,

@@ -31,6 +31,11 @@ const nameOf = (write: Write): string => {
   }
 }
 
+const duplicate = Written.Duplicate({
+  contentHash: "h",
+  fate: { seq: 1, senderMemberId: bob.memberId, priority: "next", expiresAtMillis: 1, deliveries: [] },
+})
+
 const notAsked = Effect.die("the lane only commits")
 
 /** Everything the store was asked to commit, and how it answers; `answer` may be replaced as the story goes on. */
@@ -177,12 +182,7 @@ describe("a batch", () => {
     story((script) =>
       Effect.gen(function* () {
         const release = yield* busyWith(script, consumed(1))
-        script.answer = (batch) =>
-          Effect.succeed(
-            batch.map((_, index) =>
-              index === 1 ? Written.Duplicate({ contentHash: "h", recipients: [] }) : Written.Done(),
-            ),
-          )
+        script.answer = (batch) => Effect.succeed(batch.map((_, index) => (index === 1 ? duplicate : Written.Done())))
         yield* script.submit(...accepts(2, 4))
         yield* release
         assert.deepStrictEqual(script.ends.slice(1), ["accept 2: Done", "accept 3: Duplicate", "accept 4: Done"])
@@ -355,6 +355,72 @@ describe("while the database is away", () => {
           "SessionDetached s1: Done",
           "SessionAttached s2: Done",
         ])
+      }),
+    ),
+  )
+})
+
+describe("while the lane pauses because the database is away", () => {
+  it.effect("what somebody waits for is refused at once, and what is kept waits (I12)", () =>
+    story((script) =>
+      Effect.gen(function* () {
+        const { answer } = script
+        script.answer = fails("unavailable")
+        yield* script.submit(acceptOf(messageOf(1)))
+        yield* settled
+        yield* script.submit(acceptOf(messageOf(2)), consumed(1))
+        assert.deepStrictEqual(script.ends, ["accept 1: unavailable", "accept 2: unavailable"])
+        script.answer = answer
+        yield* TestClock.adjust(50)
+        yield* settled
+        yield* script.submit(acceptOf(messageOf(3)))
+        yield* settled
+        assert.deepStrictEqual(script.batches, [["accept 1"], ["consume 1"], ["accept 3"]])
+      }),
+    ),
+  )
+})
+
+describe("whoever waits until all is settled", () => {
+  const waitIn = (script: Script) =>
+    Effect.flatMap(CommitLanes, (lanes) =>
+      Effect.forkChild(
+        Effect.map(Effect.exit(lanes.laneOf(meshId).settled), (exit) => script.ends.push(`settled: ${exit._tag}`)),
+        { startImmediately: true },
+      ),
+    )
+
+  it.effect("waits for what was submitted before, and not for what comes after", () =>
+    story((script) =>
+      Effect.gen(function* () {
+        const release = yield* busyWith(script, acceptOf(messageOf(1)))
+        yield* script.submit(consumed(1))
+        yield* waitIn(script)
+        yield* script.submit(consumed(2))
+        yield* settled
+        assert.deepStrictEqual(script.ends, [])
+        yield* release
+        assert.deepStrictEqual(script.ends, [
+          "accept 1: Done",
+          "consume 1: Done",
+          "settled: Success",
+          "consume 2: Done",
+        ])
+        assert.deepStrictEqual(script.batches, [["accept 1"], ["consume 1"], ["consume 2"]])
+      }),
+    ),
+  )
+
+  it.effect("hears at once that the database is away, before and while the lane pauses", () =>
+    story((script) =>
+      Effect.gen(function* () {
+        script.answer = fails("unavailable")
+        yield* script.submit(consumed(1))
+        yield* waitIn(script)
+        yield* settled
+        yield* waitIn(script)
+        yield* settled
+        assert.deepStrictEqual(script.ends, ["settled: Failure", "settled: Failure"])
       }),
     ),
   )

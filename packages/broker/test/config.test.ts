@@ -77,7 +77,13 @@ const cases: Record<
   DATABASE_URL: {
     key: "database",
     good: [],
-    wrong: ["mysql://localhost/a", "localhost:5432", "postgres:/localhost"],
+    wrong: [
+      "mysql://localhost/a",
+      "localhost:5432",
+      "postgres:/localhost",
+      "postgres://db/mesh?sslmode=no-verify",
+      "postgres://db/mesh?ssl=true",
+    ],
   },
   BROKER_DATA_DIR: {
     key: "database",

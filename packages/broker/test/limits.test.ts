@@ -42,6 +42,7 @@ describe("the broker's limits", () => {
       healthTimeoutMillis: 2_000,
       healthProbeMillis: 2_000,
       drainTimeoutMillis: 5_000,
+      commitDrainMillis: 3_000,
       httpBodyBytesMax: 64 * 1024,
       httpRequestTimeoutMillis: 10_000,
       requestNoncesMax: 10_000,

@@ -1,6 +1,6 @@
 /** The real actor on the real store, in virtual time: mailbox, restarts, fencing, idle meshes. */
 import { assert, describe, it } from "@effect/vitest"
-import { MeshId } from "@claudemesh/domain/Ids"
+import { MeshId, RequestId } from "@claudemesh/domain/Ids"
 import { Deferred, Effect, Fiber } from "effect"
 import type { MeshActor } from "../src/mesh/MeshActor.ts"
 import { Command } from "../src/mesh/MeshCommand.ts"
@@ -266,6 +266,36 @@ describe("a mesh that fails", () => {
     )
   })
 
+  it.effect("begins again only after all that it had written, so that it finds nothing half done (I24)", () => {
+    let gate: Deferred.Deferred<void> | undefined
+    let loads = 0
+    return story(
+      Effect.gen(function* () {
+        const mesh = yield* enter
+        const [sender, recipient] = [yield* attach(mesh, alice), yield* attach(mesh, bob)]
+        yield* send(mesh, sender, bob.publicKey, "m1")
+        gate = Deferred.makeUnsafe<void>()
+        yield* ack(mesh, recipient)
+        yield* crash(mesh)
+        const before = loads
+        yield* pass(10_000)
+        assert.strictEqual(loads, before)
+        yield* Deferred.succeed(gate, undefined)
+        gate = undefined
+        yield* pass(10_000)
+        assert.strictEqual(loads, before + 1)
+        assert.deepStrictEqual((yield* attach(mesh, bob)).pushed, [])
+      }),
+      {
+        change: (store) => ({
+          loadMesh: (id) => Effect.suspend(() => ((loads += 1), store.loadMesh(id))),
+          commit: (batch) =>
+            gate === undefined ? store.commit(batch) : Effect.andThen(Deferred.await(gate), store.commit(batch)),
+        }),
+      },
+    )
+  })
+
   it.effect(
     "is tried again after 1 s, doubling to 25 s and spread to 30, and from 1 s again after more than a minute of life (I24)",
     () => {
@@ -355,6 +385,49 @@ describe("a mesh that fails", () => {
       },
     )
   })
+})
+
+describe("a commit that takes effect after its error", () => {
+  for (const again of ["resend", "message_status"] as const) {
+    it.effect(`is delivered once its sender hears by a ${again} that it is stored (I7, I8)`, () => {
+      let late: Effect.Effect<unknown, StoreError> | undefined
+      let isLate = false
+      return story(
+        Effect.gen(function* () {
+          const mesh = yield* enter
+          const [sender, recipient] = [yield* attach(mesh, alice), yield* attach(mesh, bob)]
+          isLate = true
+          yield* send(mesh, sender, bob.publicKey, "late")
+          isLate = false
+          assert.strictEqual(sender.of("error").at(-1)?.code, "unavailable")
+          yield* pass(5_000)
+          yield* send(mesh, sender, bob.publicKey, "later")
+          assert.deepStrictEqual(recipient.pushed, idsOf(sender, "later"))
+          yield* Effect.orDie(late ?? Effect.void)
+          yield* pass(5_000)
+          const [messageId] = idsOf(sender, "late")
+          if (again === "resend") yield* send(mesh, sender, bob.publicKey, "late")
+          else if (messageId !== undefined) {
+            const frame = { type: "message_status", id: RequestId.make("ask"), messageId } as const
+            yield* mesh.offer(Command.Request({ peer: sender.handle, frame }))
+            yield* settled
+          }
+          assert.deepStrictEqual(recipient.pushed, idsOf(sender, "later", "late"))
+          yield* send(mesh, sender, bob.publicKey, "late")
+          assert.strictEqual(recipient.pushed.length, 2)
+        }),
+        {
+          change: (store) => ({
+            commit: (batch) => {
+              if (!isLate) return store.commit(batch)
+              late = store.commit(batch)
+              return Effect.fail(new StoreError({ reason: "unavailable", cause: "its outcome is not known" }))
+            },
+          }),
+        },
+      )
+    })
+  }
 })
 
 describe("a second owner of a mesh", () => {

@@ -124,10 +124,10 @@ const claims: Readonly<Record<string, Claim>> = {
       if (again?._tag !== "Duplicate") return
       assert.strictEqual(again.contentHash, "first")
       assert.sameDeepMembers(
-        [...again.recipients],
+        [...again.fate.deliveries],
         [
-          { memberId: bob.memberId, consumed: false },
-          { memberId: carol.memberId, consumed: true },
+          { inbox: inboxOf(bob), consumedAtMillis: undefined },
+          { inbox: inboxOf(carol, "s1"), consumedAtMillis: 5_000 },
         ],
       )
       assert.deepStrictEqual(yield* sizes, { message: 1, delivery: 2, audit_log: 1, session: 0 })
@@ -136,23 +136,30 @@ const claims: Readonly<Record<string, Claim>> = {
 
   "takes the first of several with one id in one batch, and tells the others so, each recipient once (I7)": Effect.gen(
     function* () {
-      const duplicate = Written.Duplicate({
-        contentHash: "first",
-        recipients: [{ memberId: bob.memberId, consumed: false }],
-      })
+      const duplicateOf = (seq: number) =>
+        Written.Duplicate({
+          contentHash: "first",
+          fate: {
+            seq,
+            senderMemberId: alice.memberId,
+            priority: "next",
+            expiresAtMillis: 1_000_000,
+            deliveries: [{ inbox: inboxOf(bob), consumedAtMillis: undefined }],
+          },
+        })
       const results = yield* commit(
         acceptOf(messageOf(1, { id: "same", contentHash: "first" })),
         acceptOf(messageOf(2, { id: "same", contentHash: "second" })),
         acceptOf(messageOf(3)),
         acceptOf(messageOf(4, { id: "same", contentHash: "third" })),
       )
-      assert.deepStrictEqual(results, [Written.Done(), duplicate, Written.Done(), duplicate])
+      assert.deepStrictEqual(results, [Written.Done(), duplicateOf(1), Written.Done(), duplicateOf(1)])
       assert.deepStrictEqual(yield* seqsOf(), [1, 3])
       const backwards = yield* commit(
         acceptOf(messageOf(6, { id: "other", contentHash: "second" })),
         acceptOf(messageOf(5, { id: "other", contentHash: "first" })),
       )
-      assert.deepStrictEqual(backwards, [duplicate, Written.Done()], "the sequence says which is the first")
+      assert.deepStrictEqual(backwards, [duplicateOf(5), Written.Done()], "the sequence says which is the first")
     },
   ),
 

@@ -85,10 +85,16 @@ const claims: Readonly<Record<string, Claim>> = {
     assert.deepStrictEqual(yield* commit(acceptOf(messageOf(9, { id: "m1" }), [inboxOf(bob)])), [
       Written.Duplicate({
         contentHash: "hash",
-        recipients: [
-          { memberId: bob.memberId, consumed: true },
-          { memberId: carol.memberId, consumed: true },
-        ],
+        fate: {
+          seq: 1,
+          senderMemberId: messageOf(1).senderMemberId,
+          priority: "next",
+          expiresAtMillis: 1_000_000,
+          deliveries: [
+            { inbox: inboxOf(bob), consumedAtMillis: 5_000 },
+            { inbox: inboxOf(carol), consumedAtMillis: 5_000 },
+          ],
+        },
       }),
     ])
   }),
@@ -184,6 +190,7 @@ const claims: Readonly<Record<string, Claim>> = {
       Option.some({
         seq: 1,
         senderMemberId,
+        priority: "next",
         expiresAtMillis,
         deliveries: [
           { inbox: inboxOf(bob), consumedAtMillis: 7_000 },

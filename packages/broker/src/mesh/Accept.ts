@@ -10,10 +10,19 @@ import { formatTarget, isDirect } from "@claudemesh/domain/routing/Target"
 import type { RecipientState } from "@claudemesh/domain/wire/BrokerFrame"
 import type { Send as SendFrame } from "@claudemesh/domain/wire/ClientFrame"
 import { Cause, Exit, Option } from "effect"
-import { type Recipient, reasonOf, StoreError, type StoredMessage, Write, type Written } from "../store/MessageStore.ts"
+import {
+  type MessageFate,
+  type Recipient,
+  reasonOf,
+  StoreError,
+  type StoredMessage,
+  Write,
+  type Written,
+} from "../store/MessageStore.ts"
 import { isFull, recount } from "./Backlog.ts"
 import { deliverCommitted, mayWait } from "./Deliver.ts"
 import { errorFrame } from "./ErrorReply.ts"
+import { lookFor } from "./LateCommit.ts"
 import {
   type Command,
   type Completion,
@@ -201,6 +210,7 @@ const refusedUnlessKnown = (
 export const refusalChecked = (
   state: MeshState,
   { fate, id, messageId, peer, refusal }: Extract<Completion, { readonly _tag: "RefusalChecked" }>,
+  nowMillis: number,
   effects: Array<Effects>,
 ): void => {
   const connection = state.connections.get(peer)
@@ -213,16 +223,13 @@ export const refusalChecked = (
     effects.push(...refused(connection, peer, id, refusal))
     return
   }
-  const first = known.deliveries.map(({ consumedAtMillis, inbox }) => ({
-    memberId: inbox.memberId,
-    consumed: consumedAtMillis !== undefined,
-  }))
-  effects.push(...ack(state, { id, messageId, peer, unsealed: [] }, statesOf(state, first), true))
+  effects.push(...ack(state, { id, messageId, peer, unsealed: [] }, statesOf(state, known), true))
+  lookFor(state, known, nowMillis, effects)
 }
 
 const databaseAway: SendRefusal = {
   code: "unavailable",
-  message: "the broker cannot reach its database; send it again",
+  message: "the broker cannot store it now; send it again",
 }
 
 const refused = (
@@ -242,7 +249,7 @@ export const accepted = (state: MeshState, completion: Accepted, nowMillis: numb
   const askers = askersOf(state, completion)
   if (Exit.isFailure(outcome)) return notAccepted(state, completion, askers, outcome.cause, nowMillis, effects)
   const written = outcome.value
-  if (written._tag === "Duplicate") return duplicate(state, completion, askers, written, effects)
+  if (written._tag === "Duplicate") return duplicate(state, completion, askers, written, nowMillis, effects)
   const { message, resolved } = completion
   const pushes: Array<Effects> = []
   const states: Array<RecipientStates> = []
@@ -297,15 +304,17 @@ const duplicate = (
   state: MeshState,
   { message }: Accepted,
   askers: ReadonlyArray<Answering>,
-  first: Extract<Written, { readonly _tag: "Duplicate" }>,
+  { contentHash, fate }: Extract<Written, { readonly _tag: "Duplicate" }>,
+  nowMillis: number,
   effects: Array<Effects>,
 ): void => {
-  if (first.contentHash !== message.contentHash) {
+  if (contentHash !== message.contentHash) {
     refuseAll(state, askers, { code: "id_conflict", message: "this id was used for another message" }, effects)
     return
   }
-  const states = statesOf(state, first.recipients)
+  const states = statesOf(state, fate)
   effects.push(...askers.flatMap((asker) => ack(state, asker, states, true)))
+  lookFor(state, fate, nowMillis, effects)
 }
 
 const refuseAll = (
@@ -318,15 +327,12 @@ const refuseAll = (
 }
 
 /** Of a message that was accepted before. */
-const statesOf = (
-  state: MeshState,
-  recipients: Extract<Written, { readonly _tag: "Duplicate" }>["recipients"],
-): ReadonlyArray<RecipientStates> =>
-  recipients.flatMap(({ consumed, memberId }) => {
+const statesOf = (state: MeshState, { deliveries }: MessageFate): ReadonlyArray<RecipientStates> =>
+  deliveries.flatMap(({ consumedAtMillis, inbox: { memberId } }) => {
     const member = state.membersById.get(memberId)
     return member === undefined
       ? []
-      : [{ pubkey: member.key, state: consumed ? ("delivered" as const) : ("queued" as const) }]
+      : [{ pubkey: member.key, state: consumedAtMillis === undefined ? ("queued" as const) : ("delivered" as const) }]
   })
 
 const notAccepted = (

@@ -9,10 +9,10 @@
 import { backOff, resetAfter } from "@claudemesh/domain/BackOff"
 import type { MeshId, PresenceId } from "@claudemesh/domain/Ids"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
-import { Cause, Clock, Deferred, Effect, Fiber, Latch, Option, Queue, Schema, Semaphore } from "effect"
+import { Cause, Clock, Deferred, Effect, Fiber, Option, Queue, Schema, Semaphore } from "effect"
 import type { HelloProof } from "../connection/HelloProof.ts"
 import { CommitLanes } from "../store/CommitLane.ts"
-import { MessageStore, type PageRequest, takesSequence } from "../store/MessageStore.ts"
+import { MessageStore, type PageRequest } from "../store/MessageStore.ts"
 import { Ed25519 } from "../trust/Ed25519.ts"
 import { decide } from "./decide.ts"
 import type { Enrolment, EnrolmentAnswer } from "./Enrolment.ts"
@@ -60,9 +60,6 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
   const peers = new Set<PeerHandle>()
   /** Who waits for an answer of this life. */
   const asking = new Set<Deferred.Deferred<never, MeshUnavailable>>()
-  /** Shut while a message or a member is being stored: a life that was loaded meanwhile would never look for it. */
-  const allStored = yield* Latch.make(true)
-  let beingStored = 0
   let life = 0
   /** False from a failure until the state is loaded again. A first load that is under way counts as up. */
   let up = true
@@ -127,14 +124,7 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
   })
 
   const submit = ({ completion, write }: Extract<Effects, { readonly _tag: "Write" }>, ofLife: number): void => {
-    const stores = takesSequence(write)
-    if (stores) {
-      beingStored += 1
-      allStored.closeUnsafe()
-    }
     lane.submit(write, (outcome) => {
-      if (stores) beingStored -= 1
-      if (beingStored === 0) allStored.openUnsafe()
       const ended = completion(outcome)
       if (ended !== undefined) complete(ofLife, ended)
     })
@@ -190,7 +180,8 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
     yield* credits.release(dropped.filter(isAdmitted).length)
   })
 
-  const oneLife = allStored.await.pipe(
+  // What an earlier life, or an actor before this one, has submitted is done before: it would never be looked for.
+  const oneLife = lane.settled.pipe(
     Effect.andThen(load),
     Effect.tap(() => Effect.sync(() => (up = true))),
     Effect.flatMap((loaded) => live(loaded, life)),

@@ -9,6 +9,7 @@ import type { MessageStatus } from "@claudemesh/domain/wire/ClientFrame"
 import { Exit, Option } from "effect"
 import type { MessageFate } from "../store/MessageStore.ts"
 import { errorFrame } from "./ErrorReply.ts"
+import { lookFor } from "./LateCommit.ts"
 import { type Completion, Completion as Completions, Effects } from "./MeshCommand.ts"
 import { type Connection, inboxOf, type MeshState } from "./MeshState.ts"
 
@@ -42,6 +43,7 @@ export const fateRead = (
     onSome: (found) => ({ type: "message_state", id, messageId, ...stateOf(state, found, nowMillis) }) as const,
   })
   effects.push(Effects.Send({ peer, frame }))
+  if (Option.isSome(known)) lookFor(state, known.value, nowMillis, effects)
 }
 
 type DeliveryFate = MessageState["recipients"][number]

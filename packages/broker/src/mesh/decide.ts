@@ -82,7 +82,7 @@ export const decide = (state: MeshState, input: Command | Completion, nowMillis:
       fateRead(state, input, nowMillis, effects)
       break
     case "RefusalChecked":
-      refusalChecked(state, input, effects)
+      refusalChecked(state, input, nowMillis, effects)
       break
     case "Tick":
       tick(state, nowMillis, effects)

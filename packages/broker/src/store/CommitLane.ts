@@ -8,20 +8,29 @@
  */
 import { backOff, delaysOf } from "@claudemesh/domain/BackOff"
 import type { MeshId } from "@claudemesh/domain/Ids"
-import { Cause, Context, Effect, Exit, Fiber, Layer, Option, Queue } from "effect"
+import { Cause, Context, Data, Deferred, Effect, Exit, Fiber, Layer, Option, Queue } from "effect"
 import type { BrokerLimits } from "../Limits.ts"
 import { isAwaited, MessageStore, StoreError, type Write, type Written } from "./MessageStore.ts"
 
 export type Outcome = Exit.Exit<Written, StoreError>
 
-interface Job {
-  readonly write: Write
-  /** Called once, after the transaction, on the lane's fiber: it must only hand the outcome on. */
-  readonly done: (outcome: Outcome) => void
-}
+type Waiting = Data.TaggedEnum<{
+  Job: {
+    readonly write: Write
+    /** Called once, after the transaction, on the lane's fiber: it must only hand the outcome on. */
+    readonly done: (outcome: Outcome) => void
+  }
+  /** Reached when every job before it has its outcome. */
+  Barrier: { readonly done: (outcome: Exit.Exit<void, StoreError>) => void }
+}>
+const Waiting = Data.taggedEnum<Waiting>()
+type Job = Extract<Waiting, { readonly _tag: "Job" }>
 
 export interface CommitLane {
+  /** While the database is known to be away, what somebody waits for fails before this returns. */
   readonly submit: (write: Write, done: (outcome: Outcome) => void) => void
+  /** Waits for the outcome of all that was submitted before. Fails while the database is away. */
+  readonly settled: Effect.Effect<void, StoreError>
 }
 
 export class CommitLanes extends Context.Service<CommitLanes, { readonly laneOf: (meshId: MeshId) => CommitLane }>()(
@@ -53,13 +62,16 @@ const gatherTurns = 8
 
 const makeLane = Effect.fnUntraced(function* (limits: BrokerLimits) {
   const store = yield* MessageStore
-  const incoming = yield* Queue.unbounded<Job, Cause.Done>()
-  let backlog: Array<Job> = []
+  const incoming = yield* Queue.unbounded<Waiting, Cause.Done>()
+  let backlog: Array<Waiting> = []
   /** So many at the front of the backlog are committed one by one: together they were refused. */
   let alone = 0
   /** Begins again with the first delay once a commit has succeeded. */
   let nextDelay = yield* untilDatabaseIsBack
   let ending = false
+  const stopping = yield* Deferred.make<void>()
+  /** What whoever waits is told while the database is away, and the lane pauses before it tries again. */
+  let away: Exit.Exit<never, StoreError> | undefined
 
   const commit = Effect.fnUntraced(function* (jobs: ReadonlyArray<Job>) {
     const exit = yield* store.commit(jobs.map((job) => job.write)).pipe(
@@ -72,7 +84,7 @@ const makeLane = Effect.fnUntraced(function* (limits: BrokerLimits) {
       for (const [index, job] of jobs.entries()) job.done(outcomeAt(exit.value, index))
       return
     }
-    const failed: Outcome = Exit.failCause(exit.cause)
+    const failed = Exit.failCause(exit.cause)
     const error = Cause.findErrorOption(exit.cause)
     if (Option.isSome(error) && error.value.reason === "unavailable")
       return yield* databaseAway(jobs, failed, exit.cause)
@@ -89,17 +101,24 @@ const makeLane = Effect.fnUntraced(function* (limits: BrokerLimits) {
   /** Senders are told at once and may resend; what nobody would send again is kept and written later. */
   const databaseAway = Effect.fnUntraced(function* (
     jobs: ReadonlyArray<Job>,
-    failed: Outcome,
+    failed: Exit.Exit<never, StoreError>,
     cause: Cause.Cause<StoreError>,
   ) {
     yield* Effect.logWarning("a batch could not be committed", cause)
-    const kept: Array<Job> = []
-    for (const job of jobs) {
-      if (isAwaited(job.write) || ending) job.done(failed)
-      else kept.push(job)
+    const kept: Array<Waiting> = []
+    // At the end everything is told: another try would only make the process wait for what is away.
+    const all = ending ? [...jobs, ...backlog, ...(yield* Queue.clear(incoming))] : [...jobs, ...backlog]
+    for (const one of all) {
+      if (ending || one._tag === "Barrier" || isAwaited(one.write)) one.done(failed)
+      else kept.push(one)
     }
-    backlog = [...kept, ...backlog]
-    if (!ending) yield* Effect.sleep(yield* nextDelay(undefined))
+    backlog = kept
+    if (ending) return
+    away = failed
+    yield* Effect.ensuring(
+      Effect.raceFirst(Effect.sleep(yield* nextDelay(undefined)), Deferred.await(stopping)),
+      Effect.sync(() => (away = undefined)),
+    )
   })
 
   /**
@@ -116,11 +135,14 @@ const makeLane = Effect.fnUntraced(function* (limits: BrokerLimits) {
       backlog.push(...(yield* Queue.takeAll(incoming)))
       while (backlog.length > 0) {
         yield* gather
-        const size = alone > 0 ? 1 : batchSize(backlog, limits)
+        const jobs = nextJobs(backlog, alone > 0 ? 1 : limits.commitWritesMax, limits)
         alone = Math.max(0, alone - 1)
-        const batch = backlog.slice(0, size)
-        backlog = backlog.slice(size)
-        yield* commit(batch)
+        backlog = backlog.slice(jobs.length)
+        if (jobs.length > 0) yield* commit(jobs)
+        while (backlog[0]?._tag === "Barrier") {
+          backlog[0].done(Exit.void)
+          backlog = backlog.slice(1)
+        }
       }
     }
   }).pipe(Effect.catchTag("Done", () => Effect.void))
@@ -131,14 +153,20 @@ const makeLane = Effect.fnUntraced(function* (limits: BrokerLimits) {
     Effect.suspend(() => {
       ending = true
       return Queue.end(incoming).pipe(
+        Effect.andThen(Deferred.succeed(stopping, undefined)),
         Effect.andThen(Fiber.await(fiber)),
-        Effect.timeoutOption(limits.drainTimeoutMillis),
+        Effect.timeoutOption(limits.commitDrainMillis),
       )
     }),
   )
 
+  const take = (one: Waiting): void => {
+    if (away !== undefined && (one._tag === "Barrier" || isAwaited(one.write))) one.done(away)
+    else Queue.offerUnsafe(incoming, one)
+  }
   return {
-    submit: (write: Write, done: (outcome: Outcome) => void) => void Queue.offerUnsafe(incoming, { write, done }),
+    submit: (write: Write, done: (outcome: Outcome) => void) => take(Waiting.Job({ write, done })),
+    settled: Effect.callback<void, StoreError>((resume) => take(Waiting.Barrier({ done: resume }))),
   }
 })
 
@@ -166,18 +194,17 @@ const charactersOf = (write: Write): number =>
     ? write.recipients.reduce((sum, { sealedKey }) => sum + (sealedKey?.length ?? 0), write.message.ciphertext.length)
     : 0
 
-/** How many of the jobs fit in one transaction; at least one. */
-const batchSize = (jobs: ReadonlyArray<Job>, limits: BrokerLimits): number => {
+/** The jobs at the front that fit in one transaction: at least one, unless a barrier stands before it. */
+const nextJobs = (backlog: ReadonlyArray<Waiting>, most: number, limits: BrokerLimits): ReadonlyArray<Job> => {
+  const jobs: Array<Job> = []
   let characters = 0
   let rows = 0
-  let size = 0
-  for (const { write } of jobs) {
-    characters += charactersOf(write)
-    rows += rowsOf(write)
-    const full =
-      size === limits.commitWritesMax || rows > limits.commitRowsMax || characters > limits.commitCharactersMax
-    if (size > 0 && full) break
-    size += 1
+  for (const one of backlog) {
+    if (one._tag === "Barrier" || jobs.length === most) break
+    characters += charactersOf(one.write)
+    rows += rowsOf(one.write)
+    if (jobs.length > 0 && (rows > limits.commitRowsMax || characters > limits.commitCharactersMax)) break
+    jobs.push(one)
   }
-  return size
+  return jobs
 }

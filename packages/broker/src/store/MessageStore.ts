@@ -135,11 +135,8 @@ export const isAwaited = (write: Write): boolean => write._tag === "Lease" || ta
 
 export type Written = Data.TaggedEnum<{
   Done: {}
-  /** The message was accepted before; `consumed` says for each of its recipients whether it has it. */
-  Duplicate: {
-    readonly contentHash: string
-    readonly recipients: ReadonlyArray<{ readonly memberId: MemberId; readonly consumed: boolean }>
-  }
+  /** The message was accepted before, and this became of it. */
+  Duplicate: { readonly contentHash: string; readonly fate: MessageFate }
 }>
 export const Written = Data.taggedEnum<Written>()
 
@@ -222,6 +219,7 @@ export interface MeshSnapshot {
 export interface MessageFate {
   readonly seq: number
   readonly senderMemberId: MemberId
+  readonly priority: Priority
   readonly expiresAtMillis: number
   readonly deliveries: ReadonlyArray<{ readonly inbox: InboxAddress; readonly consumedAtMillis: number | undefined }>
 }

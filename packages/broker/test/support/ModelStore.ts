@@ -141,14 +141,9 @@ export class ModelStore {
   #accept({ message, recipients }: Extract<Write, { readonly _tag: "Accept" }>): Written {
     const first = this.messages.get(message.messageId)
     if (first !== undefined) {
-      const found = this.deliveries.filter((one) => one.message.messageId === message.messageId)
-      return Written.Duplicate({
-        contentHash: first.contentHash,
-        recipients: found.map(({ consumedAtMillis, inbox }) => ({
-          memberId: inbox.memberId,
-          consumed: consumedAtMillis !== undefined,
-        })),
-      })
+      const fate = this.fateOf(message.messageId)
+      if (fate === undefined) throw new Error("there is one")
+      return Written.Duplicate({ contentHash: first.contentHash, fate })
     }
     this.messages.set(message.messageId, message)
     for (const { inbox, sealedKey } of recipients) {

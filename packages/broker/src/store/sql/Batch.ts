@@ -132,7 +132,8 @@ export const batchWith = (sql: SqlClient.SqlClient) => {
 
   const firstResults = Effect.fnUntraced(function* (messageIds: ReadonlySet<string>) {
     const found = yield* Rows.accepted(
-      yield* sql`SELECT m.id, m.content_hash, d.member_id, d.consumed_at
+      yield* sql`SELECT m.id, m.content_hash, m.seq, m.sender_member_id, m.priority, m.expires_at,
+          d.member_id, d.session_id, d.consumed_at
         FROM ${records(
           sql,
           [...messageIds].map((id) => ({ id })),
@@ -141,14 +142,7 @@ export const batchWith = (sql: SqlClient.SqlClient) => {
         JOIN mesh.message m ON m.id = r.id
         LEFT JOIN mesh.delivery d ON d.mesh_id = m.mesh_id AND d.seq = m.seq`,
     )
-    const results = new Map<string, Extract<Written, { readonly _tag: "Duplicate" }>>()
-    for (const row of found) {
-      const before = results.get(row.id)?.recipients ?? []
-      const recipients =
-        row.member_id === null ? before : [...before, { memberId: row.member_id, consumed: row.consumed_at !== null }]
-      results.set(row.id, Written.Duplicate({ contentHash: row.content_hash, recipients }))
-    }
-    return results
+    return new Map([...found].map(([id, first]) => [id, Written.Duplicate(first)]))
   })
 
   const consume = (values: ReadonlyArray<Extract<Write, { readonly _tag: "Consume" }>>) =>

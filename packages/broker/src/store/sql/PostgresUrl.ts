@@ -24,7 +24,7 @@ const truths: Readonly<Record<string, boolean>> = { true: true, "1": true, false
 export const postgresTarget = (redacted: Redacted.Redacted): Result.Result<PostgresTarget, string> => {
   const raw = Redacted.value(redacted)
   const url = URL.canParse(raw) ? new URL(raw) : undefined
-  if (url === undefined || !/^postgres(ql)?:$/.test(url.protocol)) return Result.fail("it is not a postgres:// URL")
+  if (url === undefined || !/^postgres(ql)?:\/\//.test(raw)) return Result.fail("it is not a postgres:// URL")
   const parameters = url.searchParams
   const problem = problemOf(parameters)
   if (problem !== undefined) return Result.fail(problem)

@@ -119,7 +119,7 @@ export const readsWith = (sql: SqlClient.SqlClient, transaction: Transaction) =>
 
   const fateOf = Effect.fnUntraced(function* (meshId: MeshId, messageId: MessageId) {
     const found = yield* Rows.fate(
-      yield* sql`SELECT m.seq, m.sender_member_id, m.expires_at, d.member_id, d.session_id, d.consumed_at
+      yield* sql`SELECT m.seq, m.sender_member_id, m.priority, m.expires_at, d.member_id, d.session_id, d.consumed_at
         FROM mesh.message m LEFT JOIN mesh.delivery d ON d.mesh_id = m.mesh_id AND d.seq = m.seq
         WHERE m.id = ${messageId} AND m.mesh_id = ${meshId} ORDER BY d.member_id, d.session_id`,
     )

@@ -81,16 +81,6 @@ export const seqKey = (meshId: MeshId, seq: number): string => `${meshId}/${seq}
 export const seqs = (rows: unknown): Effect.Effect<ReadonlySet<string>> =>
   Effect.map(decodeSeqs(rows), (found) => new Set(found.map((row) => seqKey(row.mesh_id, row.seq))))
 
-/** Of an accepted message: one row for each delivery. */
-export const accepted = decoder(
-  Schema.Struct({
-    id: Schema.String,
-    content_hash: Schema.String,
-    member_id: Schema.NullOr(MemberId),
-    consumed_at: Schema.NullOr(Int8),
-  }),
-)
-
 const decodeMeshes = decoder(
   Schema.Struct({
     id: MeshId,
@@ -289,38 +279,58 @@ export const counts = (rows: unknown): Effect.Effect<ReadonlyArray<WaitingCount>
     })),
   )
 
-const decodeFate = decoder(
-  Schema.Struct({
-    seq: Int8,
-    sender_member_id: MemberId,
-    expires_at: Int8,
-    member_id: Schema.NullOr(MemberId),
-    session_id: Schema.NullOr(SessionColumn),
-    consumed_at: Schema.NullOr(Int8),
-  }),
-)
+const fateColumns = {
+  seq: Int8,
+  sender_member_id: MemberId,
+  priority: Priority,
+  expires_at: Int8,
+  member_id: Schema.NullOr(MemberId),
+  session_id: Schema.NullOr(SessionColumn),
+  consumed_at: Schema.NullOr(Int8),
+}
+const FateRow = Schema.Struct(fateColumns)
+const decodeFate = decoder(FateRow)
+const decodeAccepted = decoder(Schema.Struct({ id: Schema.String, content_hash: Schema.String, ...fateColumns }))
 
 /** One row for each delivery; one without a member where there is none. */
-export const fate = (rows: unknown): Effect.Effect<MessageFate | undefined> =>
-  Effect.map(decodeFate(rows), (found) => {
-    const [first] = found
-    return (
-      first && {
-        seq: first.seq,
-        senderMemberId: first.sender_member_id,
-        expiresAtMillis: first.expires_at,
-        deliveries: found.flatMap(({ consumed_at, member_id, session_id }) =>
-          member_id === null || session_id === null
-            ? []
-            : [
-                {
-                  inbox: { memberId: member_id, session: sessionOf(session_id) },
-                  consumedAtMillis: consumed_at ?? undefined,
-                },
-              ],
-        ),
+const fateOf = (rows: ReadonlyArray<typeof FateRow.Type>): MessageFate | undefined => {
+  const [first] = rows
+  return (
+    first && {
+      seq: first.seq,
+      senderMemberId: first.sender_member_id,
+      priority: first.priority,
+      expiresAtMillis: first.expires_at,
+      deliveries: rows.flatMap(({ consumed_at, member_id, session_id }) =>
+        member_id === null || session_id === null
+          ? []
+          : [
+              {
+                inbox: { memberId: member_id, session: sessionOf(session_id) },
+                consumedAtMillis: consumed_at ?? undefined,
+              },
+            ],
+      ),
+    }
+  )
+}
+
+export const fate = (rows: unknown): Effect.Effect<MessageFate | undefined> => Effect.map(decodeFate(rows), fateOf)
+
+/** What was accepted before, by the id of the message. */
+export const accepted = (
+  rows: unknown,
+): Effect.Effect<ReadonlyMap<string, { readonly contentHash: string; readonly fate: MessageFate }>> =>
+  Effect.map(decodeAccepted(rows), (found) => {
+    const results = new Map<string, { readonly contentHash: string; readonly fate: MessageFate }>()
+    for (const [id, its] of Map.groupBy(found, (row) => row.id)) {
+      const [first] = its
+      const became = fateOf(its)
+      if (first !== undefined && became !== undefined) {
+        results.set(id, { contentHash: first.content_hash, fate: became })
       }
-    )
+    }
+    return results
   })
 
 const decodeNumber = decoder(Schema.Struct({ value: Int8 }))

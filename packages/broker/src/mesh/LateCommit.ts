@@ -1,0 +1,35 @@
+/**
+ * A commit whose error came first and which took effect later: its messages were not there yet when their inboxes were
+ * read, and numbers after theirs may have gone out since. Nobody would look for them again, and a resend is told that
+ * all is well (I7). So whoever learns that a message is stored and not consumed makes sure that its inbox will come by it.
+ */
+import type { MessageFate } from "../store/MessageStore.ts"
+import { pump } from "./Deliver.ts"
+import { rewind } from "./InFlight.ts"
+import type { Effects } from "./MeshCommand.ts"
+import { inboxOf, type MeshState } from "./MeshState.ts"
+import { moveToMember } from "./SessionLease.ts"
+
+/** Asks nothing of the store where each delivery is in flight, or still ahead of its inbox's cursor. */
+export const lookFor = (state: MeshState, fate: MessageFate, nowMillis: number, effects: Array<Effects>): void => {
+  if (fate.expiresAtMillis <= nowMillis) return
+  for (const { consumedAtMillis, inbox: address } of fate.deliveries) {
+    if (consumedAtMillis !== undefined) continue
+    const inbox = inboxOf(state, address)
+    const { memberId, session } = address
+    if (inbox === undefined) {
+      // Its session was forgotten before there was anything to move.
+      const isMember = state.membersById.has(memberId)
+      if (isMember && session !== undefined) effects.push(moveToMember(state, memberId, session, "all"))
+      continue
+    }
+    if (inbox.session !== undefined && !inbox.session.live && inbox.session.connection === undefined) {
+      effects.push(moveToMember(state, memberId, inbox.session.sessionId, "groups"))
+    }
+    const lane = inbox.lanes[fate.priority]
+    const isAhead = lane.behind && !lane.reading && lane.cursor < fate.seq
+    if (isAhead || inbox.outstanding.has(fate.seq)) continue
+    rewind(lane, fate.seq - 1)
+    pump(state, inbox, nowMillis, effects)
+  }
+}
