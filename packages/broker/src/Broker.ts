@@ -5,7 +5,7 @@
 import * as BunCrypto from "@effect/platform-bun/BunCrypto"
 import * as BunFileSystem from "@effect/platform-bun/BunFileSystem"
 import { Effect, type FileSystem, Layer } from "effect"
-import type { SqlClient, SqlError } from "effect/unstable/sql"
+import { type SqlClient, SqlError } from "effect/unstable/sql"
 import type { BrokerConfig } from "./Config.ts"
 import { Server } from "./http/Server.ts"
 import { MeshHost } from "./mesh/MeshHost.ts"
@@ -16,7 +16,7 @@ import { Janitor } from "./store/Janitor.ts"
 import { MessageStore } from "./store/MessageStore.ts"
 import { migrate } from "./store/sql/Migrations.ts"
 import { type DatabaseUrlUnusable, postgres } from "./store/sql/Postgres.ts"
-import { type DataDirUnusable, sqliteIn } from "./store/sql/Sqlite.ts"
+import { type DataDirUnusable, sqliteIn, unusableData } from "./store/sql/Sqlite.ts"
 import { sqlMessageStore } from "./store/sql/SqlMessageStore.ts"
 import { Ed25519 } from "./trust/Ed25519.ts"
 
@@ -32,7 +32,16 @@ const storeLayer = (config: BrokerConfig) =>
   Layer.effect(
     MessageStore,
     Effect.map(MessageStore, (store) => withDeadlines(store, config.limits)),
-  ).pipe(Layer.provide(sqlMessageStore), Layer.provide(Layer.effectDiscard(migrate)), Layer.provide(database(config)))
+  ).pipe(
+    Layer.provide(sqlMessageStore),
+    Layer.provide(Layer.effectDiscard(migrate)),
+    Layer.provide(database(config)),
+    Layer.catchTag("SqlError", (error) => Layer.effectContext(Effect.fail(ofTheFolder(config, error)))),
+  )
+
+/** A file that was opened can still turn out to be damaged, or its disk full. */
+const ofTheFolder = ({ database }: BrokerConfig, error: SqlError.SqlError) =>
+  database._tag === "Sqlite" ? unusableData(database.dataDir, error) : error
 
 export const rulesOf = (config: BrokerConfig): MeshRules => ({
   limits: config.limits,

@@ -55,6 +55,7 @@ export const serve = Effect.fnUntraced(function* (command: string) {
   return yield* Layer.launch(announce.pipe(Layer.provide(Broker.layer(config)), Layer.provide(logging))).pipe(
     Effect.catchTags({
       CannotListen: (error) => Effect.fail(new CannotStart({ reason: error.message })),
+      DatabaseUrlUnusable: (error) => Effect.fail(new CannotStart({ reason: error.message })),
       DataDirUnusable: (error) => Effect.fail(new CannotStart({ reason: error.message })),
       SqlError: (error) => Effect.fail(new CannotStart({ reason: sqlReason(error) })),
       MigrationError: (error) => Effect.fail(new CannotStart({ reason: `the database's tables: ${error.message}` })),

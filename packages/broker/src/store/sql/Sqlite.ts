@@ -3,8 +3,8 @@
  * file is locked for as long as the broker runs, so a second broker on it is refused.
  */
 import { SqliteClient } from "@effect/sql-sqlite-bun"
-import { Effect, FileSystem, Layer, Schema } from "effect"
-import { SqlClient } from "effect/unstable/sql"
+import { Effect, FileSystem, Layer, Predicate, Schema } from "effect"
+import { SqlClient, type SqlError } from "effect/unstable/sql"
 import { probeTable } from "./Dialect.ts"
 
 export class DataDirUnusable extends Schema.TaggedError<DataDirUnusable>()("DataDirUnusable", {
@@ -14,6 +14,29 @@ export class DataDirUnusable extends Schema.TaggedError<DataDirUnusable>()("Data
   override get message() {
     return `BROKER_DATA_DIR ${this.dataDir}: ${this.problem}`
   }
+}
+
+/** What SQLite says, and what to do about it. */
+const remedies: ReadonlyArray<readonly [RegExp, string]> = [
+  [/SQLITE_BUSY|SQLITE_LOCKED/, "another broker is using it; stop that one, or give this one another folder"],
+  [/SQLITE_FULL/, "its disk is full; make room, then start again"],
+  [
+    /SQLITE_CORRUPT|SQLITE_NOTADB/,
+    "its broker.sqlite is damaged; put a backup in its place, or move it away to begin with nothing",
+  ],
+  [
+    /SQLITE_READONLY|SQLITE_CANTOPEN|SQLITE_PERM|SQLITE_IOERR/,
+    "its files cannot be read or written; check their owner and mode, and the disk",
+  ],
+]
+
+/** The folder and the cause, for the operator. */
+export const unusableData = (dataDir: string, { reason }: SqlError.SqlError): DataDirUnusable => {
+  const { cause } = reason
+  const said = Predicate.hasProperty(cause, "message") ? String(cause.message) : reason.message
+  const code = Predicate.hasProperty(cause, "code") ? String(cause.code) : said
+  const [, remedy] = remedies.find(([pattern]) => pattern.test(code)) ?? []
+  return new DataDirUnusable({ dataDir, problem: remedy === undefined ? said : `${remedy} (${said})` })
 }
 
 /** `:memory:` for a store that lives as long as its layer. */
@@ -39,19 +62,7 @@ export const sqliteIn = (dataDir: string) =>
       yield* files.makeDirectory(dataDir, { recursive: true, mode: 0o700 })
       const file = `${dataDir}/broker.sqlite`
       return sqliteFile(file).pipe(
-        Layer.catch((error) =>
-          Layer.effectContext(
-            Effect.fail(
-              new DataDirUnusable({
-                dataDir,
-                problem:
-                  error.reason._tag === "LockTimeoutError"
-                    ? "another broker is using it; stop that one, or give this one another folder"
-                    : `its database cannot be opened (${error.reason.message})`,
-              }),
-            ),
-          ),
-        ),
+        Layer.catch((error) => Layer.effectContext(Effect.fail(unusableData(dataDir, error)))),
       )
     }).pipe(
       Effect.catchTag("PlatformError", (error) =>
