@@ -8,6 +8,7 @@ import type { ServerSocket } from "@claudemesh/broker/connection/ServerSocket"
 import { MeshHost } from "@claudemesh/broker/mesh/MeshHost"
 import type { MeshRules } from "@claudemesh/broker/mesh/MeshState"
 import { CommitLanes } from "@claudemesh/broker/store/CommitLane"
+import { withDeadlines } from "@claudemesh/broker/store/Deadlines"
 import { Janitor } from "@claudemesh/broker/store/Janitor"
 import { MessageStore } from "@claudemesh/broker/store/MessageStore"
 import type { Ed25519 } from "@claudemesh/broker/trust/Ed25519"
@@ -82,7 +83,7 @@ export const startBroker = Effect.fnUntraced(function* (options: BrokerOptions) 
   const services = yield* Layer.build(
     Layer.mergeAll(MeshHost.local(rules), Janitor.layer(rules.limits)).pipe(
       Layer.provideMerge(CommitLanes.layer(1, rules.limits)),
-      Layer.provideMerge(Layer.succeed(MessageStore, store)),
+      Layer.provideMerge(Layer.succeed(MessageStore, withDeadlines(store, rules.limits))),
       Layer.provideMerge(options.ed25519),
     ),
   ).pipe(Scope.provide(scope), Effect.provideService(Clock.Clock, clock))

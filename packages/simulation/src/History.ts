@@ -1,5 +1,6 @@
 /** What happened in a run, in order and in virtual time: what the checkers read, and a person after a failure. */
 import type { MemberId, MeshId, MessageId, PublicKey, SessionId } from "@claudemesh/domain/Ids"
+import type { LateCommit } from "./StoreUnderWatch.ts"
 
 /** A message that somebody asked a client to send, and that is in the outbox since. */
 export interface SentMessage {
@@ -130,6 +131,12 @@ export class History {
   readonly triedSeqs = new Map<MeshId, Set<number>>()
   /** The last number that was given and stored, by mesh. */
   readonly newestSeq = new Map<MeshId, number>()
+  /** When a commit failed, whether it took effect or not. */
+  readonly failures: Array<number> = []
+  /** What was stored some time after its error. */
+  readonly late = new Set<MessageId>()
+  /** Commits that failed, and will take effect. */
+  readonly lateCommits = new Set<LateCommit>()
   /** Bounds that were broken on the way, as sentences. */
   readonly violations: Array<string> = []
   readonly #bySeq = new Map<string, MessageId>()

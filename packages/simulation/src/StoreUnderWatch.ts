@@ -1,10 +1,10 @@
 /**
- * The store as one incarnation of the broker sees it: it fails and is slow, before and after a commit took effect, and the
- * broker can die between any two of those. What a commit really did is written into the history, which is how the
+ * The store as one incarnation of the broker sees it: it fails and is slow, before and after a commit took effect, falls
+ * silent, and makes a commit visible some time after its error, as Postgres may. The broker can die between any two of those. What a commit really did is written into the history, which is how the
  * checkers know what was promised.
  */
 import { MessageStore, StoreError, type Write, type Written } from "@claudemesh/broker/store/MessageStore"
-import { Effect } from "effect"
+import { Deferred, Effect } from "effect"
 import type { Chance } from "./Chance.ts"
 import { type AcceptedMessage, type History, inboxKey } from "./History.ts"
 
@@ -15,9 +15,21 @@ export interface StoreFaults {
   readonly crashesBefore: number
   readonly crashesAfter: number
   readonly slow: number
+  /** It never answers. */
+  readonly silent: number
+  /** A commit fails, and takes effect some seconds later all the same. */
+  readonly late: number
 }
 
-export const noStoreFaults: StoreFaults = { failsBefore: 0, failsAfter: 0, crashesBefore: 0, crashesAfter: 0, slow: 0 }
+export const noStoreFaults: StoreFaults = {
+  failsBefore: 0,
+  failsAfter: 0,
+  crashesBefore: 0,
+  crashesAfter: 0,
+  slow: 0,
+  silent: 0,
+  late: 0,
+}
 
 export const storeFaults: StoreFaults = {
   failsBefore: 0.02,
@@ -25,7 +37,21 @@ export const storeFaults: StoreFaults = {
   crashesBefore: 0.003,
   crashesAfter: 0.003,
   slow: 0.02,
+  silent: 0.003,
+  late: 0.02,
 }
+
+/** A commit that is on its way: who needs its rows or its mesh waits for it, as behind the locks of a database. */
+export interface LateCommit {
+  readonly batch: ReadonlyArray<Write>
+  readonly done: Deferred.Deferred<void>
+}
+
+const idsIn = (batch: ReadonlyArray<Write>) =>
+  batch.flatMap((write) => (write._tag === "Accept" ? [write.message.messageId] : []))
+
+const meshesIn = (batch: ReadonlyArray<Write>) =>
+  batch.flatMap((write) => (write._tag === "Accept" ? [write.message.meshId] : []))
 
 const unavailable = (what: string) => new StoreError({ reason: "unavailable", cause: what })
 
@@ -46,6 +72,7 @@ export const storeUnderWatch = (
   const call = <A>(effect: Effect.Effect<A, StoreError>, slowness = 1): Effect.Effect<A, StoreError> =>
     Effect.gen(function* () {
       if (!isAlive()) return yield* unavailable("this broker is dead")
+      if (chance.happens(faults().silent)) return yield* Effect.never
       if (chance.happens(faults().slow * slowness)) yield* Effect.sleep(chance.between(1, 3_000))
       if (chance.happens(faults().crashesBefore)) crash()
       if (!isAlive() || chance.happens(faults().failsBefore)) return yield* unavailable("before it took effect")
@@ -62,27 +89,62 @@ export const storeUnderWatch = (
       const { meshId, seq } = write.message
       history.triedSeqs.set(meshId, (history.triedSeqs.get(meshId) ?? new Set()).add(seq))
     }
-    return call(
+    const taken = (isLate: boolean) =>
       store.commit(batch).pipe(
-        Effect.tap((results) => Effect.sync(() => batch.forEach((write, index) => record(write, results[index])))),
+        Effect.tap((results) =>
+          Effect.sync(() => batch.forEach((write, index) => record(write, results[index], isLate))),
+        ),
         Effect.tapError(({ reason }) =>
           Effect.sync(() => {
             if (reason !== "unavailable") broken(`a commit is ${reason}, and there is one owner and nothing wrong`)
           }),
         ),
-      ),
-    )
+      )
+    const ids = new Set(idsIn(batch))
+    return call(
+      Effect.suspend(() => {
+        const mayBeLate = batch.every(({ _tag }) => _tag === "Accept")
+        const after = behind((late) => idsIn(late).some((id) => ids.has(id)))
+        return Effect.andThen(
+          after,
+          mayBeLate && chance.happens(faults().late) ? later(batch, taken(true)) : taken(false),
+        )
+      }),
+    ).pipe(Effect.onError(() => Effect.sync(() => history.failures.push(history.nextOrder()))))
   }
 
-  const record = (write: Write, result: Written | undefined): void => {
+  const behind = (needs: (batch: ReadonlyArray<Write>) => boolean) =>
+    Effect.forEach(
+      [...history.lateCommits].filter(({ batch }) => needs(batch)),
+      ({ done }) => Deferred.await(done),
+      { discard: true },
+    )
+
+  /** Its broker does not hear of it, and may be dead by then. */
+  const later = Effect.fnUntraced(function* (batch: ReadonlyArray<Write>, taken: Effect.Effect<unknown, StoreError>) {
+    const late: LateCommit = { batch, done: yield* Deferred.make<void>() }
+    history.lateCommits.add(late)
+    const end = Effect.suspend(() => {
+      history.lateCommits.delete(late)
+      return Deferred.succeed(late.done, undefined)
+    })
+    yield* Effect.sleep(chance.between(200, 6_000)).pipe(
+      Effect.andThen(Effect.ignore(taken)),
+      Effect.andThen(end),
+      Effect.forkDetach,
+    )
+    return yield* unavailable("it takes effect later")
+  })
+
+  const record = (write: Write, result: Written | undefined, isLate: boolean): void => {
     const order = history.nextOrder()
     switch (write._tag) {
       case "Accept": {
         if (result?._tag !== "Done") return
         const { message, recipients } = write
         const newest = history.newestSeq.get(message.meshId) ?? 0
-        if (message.seq <= newest) broken(`${message.messageId} has number ${message.seq}, after ${newest}`)
-        history.newestSeq.set(message.meshId, message.seq)
+        if (message.seq <= newest && !isLate) broken(`${message.messageId} has number ${message.seq}, after ${newest}`)
+        history.newestSeq.set(message.meshId, Math.max(newest, message.seq))
         const accepted: AcceptedMessage = {
           messageId: message.messageId,
           mesh: message.meshId,
@@ -96,7 +158,10 @@ export const storeUnderWatch = (
           order,
         }
         history.accept(accepted)
-        return onAccepted(accepted)
+        // Who it is for was decided some time ago.
+        if (isLate) history.late.add(accepted.messageId)
+        else onAccepted(accepted)
+        return
       }
       case "Consume": {
         const key = `${inboxKey(write.meshId, write.inbox.memberId, write.inbox.session)} ${write.seq}`
@@ -115,7 +180,14 @@ export const storeUnderWatch = (
     commit,
     // Much can happen while something is read.
     meshExists: (meshId) => call(store.meshExists(meshId), 4),
-    loadMesh: (meshId) => call(store.loadMesh(meshId), 4),
+    loadMesh: (meshId) =>
+      call(
+        Effect.andThen(
+          behind((late) => meshesIn(late).includes(meshId)),
+          store.loadMesh(meshId),
+        ),
+        4,
+      ),
     page: (request) => call(store.page(request), 4),
     backlog: (meshId, inboxes, nowMillis) => call(store.backlog(meshId, inboxes, nowMillis)),
     countWaiting: (meshId, inboxes, except, nowMillis) =>

@@ -26,8 +26,8 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "ack before commit",
     file: `${broker}/store/CommitLane.ts`,
-    find: "void Queue.offerUnsafe(incoming, { write, done }),",
-    put: 'void (done(Exit.succeed({ _tag: "Done" })), Queue.offerUnsafe(incoming, { write, done: () => {} })),',
+    find: "=> take(Waiting.Job({ write, done })),",
+    put: '=> (done(Exit.succeed({ _tag: "Done" })), take(Waiting.Job({ write, done: () => {} }))),',
   },
   {
     name: "in-flight kept after detach",
@@ -80,8 +80,8 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "consumption lost with the database",
     file: `${broker}/store/CommitLane.ts`,
-    find: "else kept.push(job)",
-    put: "else job.done(failed)",
+    find: "else kept.push(one)",
+    put: "else one.done(failed)",
   },
   {
     name: "outbox cleared on reconnect",
@@ -124,6 +124,24 @@ const mutants: ReadonlyArray<Mutant> = [
     file: `${broker}/mesh/Accept.ts`,
     find: "if (inbox !== undefined) mayWait(",
     put: "if (inbox === null) mayWait(",
+  },
+  {
+    name: "what took effect late is not looked for",
+    file: `${broker}/mesh/LateCommit.ts`,
+    find: "    rewind(lane, fate.seq - 1)\n",
+    put: "",
+  },
+  {
+    name: "a mesh loads before its writes are done",
+    file: `${broker}/mesh/MeshActor.ts`,
+    find: "const oneLife = lane.settled.pipe(",
+    put: "const oneLife = Effect.void.pipe(",
+  },
+  {
+    name: "a silent store is waited for",
+    file: `${broker}/store/Deadlines.ts`,
+    find: "Effect.timeoutOption(Fiber.await(fiber), millis)",
+    put: "Effect.asSome(Fiber.await(fiber))",
   },
   {
     name: "late hello replaces a newer connection",

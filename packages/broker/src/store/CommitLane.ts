@@ -106,9 +106,8 @@ const makeLane = Effect.fnUntraced(function* (limits: BrokerLimits) {
   ) {
     yield* Effect.logWarning("a batch could not be committed", cause)
     const kept: Array<Waiting> = []
-    // At the end everything is told: another try would only make the process wait for what is away.
-    const all = ending ? [...jobs, ...backlog, ...(yield* Queue.clear(incoming))] : [...jobs, ...backlog]
-    for (const one of all) {
+    for (const one of [...jobs, ...backlog, ...(yield* Queue.clear(incoming))]) {
+      // At the end everything is told: another try would only make the process wait for what is away.
       if (ending || one._tag === "Barrier" || isAwaited(one.write)) one.done(failed)
       else kept.push(one)
     }
