@@ -21,6 +21,8 @@ export interface BrokerConfig {
   readonly messageBytesMax: number
   readonly workingTtlMillis: number
   readonly hookFreshMillis: number
+  /** Something gave it a `PORT`, as platforms do. */
+  readonly onPlatform: boolean
   /** Origins that a v2 hello may be signed for; none: the loopback origins of the port. */
   readonly publicOrigins: ReadonlyArray<string>
   readonly adminToken: Option.Option<Redacted.Redacted>
@@ -163,6 +165,16 @@ const port = Effect.gen(function* () {
   return yield* parsed(name, Option.isSome(own) ? own : yield* raw("PORT"), wholeNumber(0, 65_535), 7900)
 })
 
+/** As a shell writes it: `~` alone or before a slash is the home folder. */
+const withHome = (path: string, home: string): string => (/^~(\/|$)/.test(path) ? `${home}${path.slice(1)}` : path)
+
+/** As in a URL, an IPv6 address may stand in brackets. */
+const hostOf = (text: string): string | undefined => {
+  const [, address] = /^\[([0-9A-Fa-f.]*:[0-9A-Fa-f:.]*)\]$/.exec(text) ?? []
+  const host = address ?? text
+  return /^[A-Za-z0-9.:_-]+$/.test(host) ? host : undefined
+}
+
 const database = Effect.gen(function* () {
   const url = Option.map(yield* raw("DATABASE_URL"), (text) => Redacted.make(text.trim()))
   if (Option.isSome(url)) {
@@ -172,26 +184,26 @@ const database = Effect.gen(function* () {
     return yield* new InvalidVariable({ variable: "DATABASE_URL", expected })
   }
   const home = Option.getOrElse(yield* raw("HOME"), () => ".")
-  const dataDir = yield* read("BROKER_DATA_DIR", (text) => text, `${home}/.claudemesh/broker`)
+  const dataDir = yield* read("BROKER_DATA_DIR", (text) => withHome(text, home), `${home}/.claudemesh/broker`)
   return { _tag: "Sqlite", dataDir } as const
 })
 
 export const brokerConfig: Effect.Effect<BrokerConfig, InvalidVariable> = Effect.gen(function* () {
   const store = yield* database
   const seconds = wholeNumber(1, 86_400)
+  const publicOrigins = yield* read("BROKER_PUBLIC_URL", origins, [])
+  const onPlatform = Option.isSome(yield* raw("PORT"))
+  const isForOthers = store._tag === "Postgres" || (onPlatform && publicOrigins.length > 0)
   const token = yield* read("BROKER_ADMIN_TOKEN", (text) => (text.length >= 16 ? text : undefined), undefined)
   return {
-    host: yield* read(
-      "BROKER_HOST",
-      (text) => (/^[A-Za-z0-9.:_-]+$/.test(text) ? text : undefined),
-      store._tag === "Postgres" ? "0.0.0.0" : "127.0.0.1",
-    ),
+    host: yield* read("BROKER_HOST", hostOf, isForOthers ? "0.0.0.0" : "127.0.0.1"),
     port: yield* port,
     database: store,
     messageBytesMax: yield* read("MAX_MESSAGE_BYTES", wholeNumber(1024, 1_048_576), messageBytesDefault),
     workingTtlMillis: (yield* read("STATUS_TTL_SECONDS", seconds, 60)) * 1000,
     hookFreshMillis: (yield* read("HOOK_FRESH_WINDOW_SECONDS", seconds, 30)) * 1000,
-    publicOrigins: yield* read("BROKER_PUBLIC_URL", origins, []),
+    publicOrigins,
+    onPlatform,
     adminToken: Option.map(Option.fromUndefinedOr(token), (text) => Redacted.make(text)),
     trustedProxies: yield* read("BROKER_TRUSTED_PROXIES", wholeNumber(0, 5), 0),
     allowV1: yield* read("BROKER_ALLOW_V1", truth, true),

@@ -2,6 +2,8 @@
  * The broker's own bounds, each with its unit in its name. They are one value, so that a test can run the
  * production code with other numbers; operators set only what `Config.ts` reads.
  */
+import { membersPerMeshMax } from "@claudemesh/domain/Limits"
+
 export interface BrokerLimits {
   /** Sockets open at once, greeted or not. One more is closed with 4013. */
   readonly connectionsMax: number
@@ -78,6 +80,8 @@ export interface BrokerLimits {
   readonly commitDrainMillis: number
   /** Bytes of an HTTP request's body. */
   readonly httpBodyBytesMax: number
+  /** The same for `POST /meshes`, which brings the certificates of as many members as a mesh may have. */
+  readonly meshBodyBytesMax: number
   /** How long the body of an HTTP request may take to arrive. */
   readonly httpRequestTimeoutMillis: number
   /** Nonces of signed requests that are remembered, each for as long as its request could be sent again. */
@@ -161,6 +165,7 @@ export const brokerLimits: BrokerLimits = {
   drainTimeoutMillis: 5_000,
   commitDrainMillis: 3_000,
   httpBodyBytesMax: 65_536,
+  meshBodyBytesMax: 524_288,
   httpRequestTimeoutMillis: 10_000,
   requestNoncesMax: 10_000,
   socketsPerAddressPerSecond: 50,
@@ -181,7 +186,7 @@ export const brokerLimits: BrokerLimits = {
   sessionRetentionMillis: 30 * dayMillis,
   auditRetentionMillis: 365 * dayMillis,
   inviteRetentionMillis: 30 * dayMillis,
-  membersPerMeshMax: 500,
+  membersPerMeshMax,
   invitesPerMeshMax: 1_000,
   janitorIntervalMillis: 60_000,
   janitorRowsMax: 500,

@@ -32,10 +32,18 @@ const banner = (config: BrokerConfig, port: number, command: string): string => 
         ...(config.publicOrigins.length === 0 ? ["set BROKER_PUBLIC_URL to the URL that clients dial"] : []),
         ...(Option.isNone(config.adminToken) ? ["set BROKER_ADMIN_TOKEN: nobody can make a mesh without it"] : []),
       ]
+  const reached =
+    config.onPlatform && isLoopback(config.host)
+      ? [
+          `  NOTE       nobody else will reach this broker: PORT is set, as on a platform, and it listens on ${config.host}.`,
+          `             Set BROKER_PUBLIC_URL to the URL that clients dial, or DATABASE_URL, or BROKER_HOST=0.0.0.0`,
+        ]
+      : []
   return [
     "claudemesh broker",
     `  listening  ${url}   (health: http://${host}:${port}/health)`,
     `  data       ${data}`,
+    ...reached,
     ...next.map((line, index) => (index === 0 ? `  next       ${line}` : `             ${line}`)),
   ].join("\n")
 }

@@ -20,6 +20,7 @@ describe("a broker without any variable", () => {
         workingTtlMillis: 60_000,
         hookFreshMillis: 30_000,
         publicOrigins: [],
+        onPlatform: false,
         adminToken: Option.none(),
         trustedProxies: 0,
         allowV1: true,
@@ -70,9 +71,11 @@ const cases: Record<
     good: [
       ["0.0.0.0", "0.0.0.0"],
       ["::1", "::1"],
+      ["[::1]", "::1"],
+      ["[::]", "::"],
       ["mesh.example.com", "mesh.example.com"],
     ],
-    wrong: ["http://127.0.0.1", "a b", "127.0.0.1/8"],
+    wrong: ["http://127.0.0.1", "a b", "127.0.0.1/8", "[::1", "[]", "[db]"],
   },
   DATABASE_URL: {
     key: "database",
@@ -191,6 +194,31 @@ describe("a variable", () => {
       assert.strictEqual((yield* brokerConfigOf({ PORT: "3000", BROKER_PORT: "4000" })).port, 4000)
       assert.strictEqual((yield* brokerConfigOf({ PORT: "no port", BROKER_PORT: "4000" })).port, 4000)
       assert.match(yield* refusalOf({ PORT: "no port" }), /^PORT must be a port number/)
+    }),
+  )
+
+  it.effect("PORT of a platform opens the listener where BROKER_PUBLIC_URL says that others come", () =>
+    Effect.gen(function* () {
+      const hostIn = (environment: Environment) => Effect.map(brokerConfigOf(environment), ({ host }) => host)
+      const BROKER_PUBLIC_URL = "wss://mesh.example.com"
+      assert.strictEqual(yield* hostIn({ PORT: "3000", BROKER_PUBLIC_URL }), "0.0.0.0")
+      assert.strictEqual(yield* hostIn({ PORT: "3000", BROKER_PUBLIC_URL, BROKER_HOST: "127.0.0.1" }), "127.0.0.1")
+      assert.strictEqual(yield* hostIn({ PORT: "3000" }), "127.0.0.1")
+      assert.strictEqual(yield* hostIn({ BROKER_PUBLIC_URL }), "127.0.0.1")
+    }),
+  )
+
+  it.effect("BROKER_DATA_DIR may begin with ~, which is the home folder", () =>
+    Effect.gen(function* () {
+      for (const [BROKER_DATA_DIR, dataDir] of [
+        ["~", "/home/a"],
+        ["~/mesh", "/home/a/mesh"],
+        ["~b/mesh", "~b/mesh"],
+        ["/a/~/b", "/a/~/b"],
+      ] as const) {
+        const { database } = yield* brokerConfigOf({ BROKER_DATA_DIR, HOME: "/home/a" })
+        assert.deepStrictEqual(database, { _tag: "Sqlite", dataDir })
+      }
     }),
   )
 

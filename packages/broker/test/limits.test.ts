@@ -44,6 +44,7 @@ describe("the broker's limits", () => {
       drainTimeoutMillis: 5_000,
       commitDrainMillis: 3_000,
       httpBodyBytesMax: 64 * 1024,
+      meshBodyBytesMax: 512 * 1024,
       httpRequestTimeoutMillis: 10_000,
       requestNoncesMax: 10_000,
       socketsPerAddressPerSecond: 50,

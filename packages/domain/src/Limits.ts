@@ -6,6 +6,9 @@
 /** Decoded ciphertext bytes of one message, unless the operator sets `MAX_MESSAGE_BYTES`. */
 export const messageBytesDefault = 65_536
 
+/** Members of one mesh, also those that it is made with: no more than a message can be sealed to. */
+export const membersPerMeshMax = 500
+
 /** Room in a frame beside the ciphertext: ids, target, and sealed keys of a few hundred members. */
 export const frameOverheadBytes = 131_072
 

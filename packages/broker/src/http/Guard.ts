@@ -72,8 +72,12 @@ export const bodyOf = Effect.fnUntraced(function* (request: HttpServerRequest.Ht
     return Result.fail(refusal(408, "timeout", "the body took too long", { connection: "close" }))
   }
   const body = text.success.value
-  return Buffer.byteLength(body) > limits.httpBodyBytesMax ? Result.fail(tooLarge(limits)) : Result.succeed(body)
+  const most = bodyBytesMax(limits, request.url)
+  return Buffer.byteLength(body) > most ? Result.fail(tooLarge(most)) : Result.succeed(body)
 })
 
-export const tooLarge = ({ httpBodyBytesMax }: BrokerLimits): Response =>
-  refusal(413, "too_large", `a body holds ${httpBodyBytesMax} bytes at most`)
+/** `path` may have a query. */
+export const bodyBytesMax = ({ httpBodyBytesMax, meshBodyBytesMax }: BrokerLimits, path: string): number =>
+  path.split("?")[0] === "/meshes" ? meshBodyBytesMax : httpBodyBytesMax
+
+export const tooLarge = (most: number): Response => refusal(413, "too_large", `a body holds ${most} bytes at most`)

@@ -18,7 +18,7 @@ import type { Ed25519 } from "../trust/Ed25519.ts"
 import { addressOf } from "./Address.ts"
 import { BunSocket } from "./BunSocket.ts"
 import { enrolmentRoutes } from "./Enrolments.ts"
-import type { Guard } from "./Guard.ts"
+import { bodyBytesMax, type Guard } from "./Guard.ts"
 import { healthRoutes, type StoreChecks, storeChecks } from "./Health.ts"
 import { hookPath, hookRoutes } from "./HookReports.ts"
 import type { Lifecycle } from "./Lifecycle.ts"
@@ -120,7 +120,7 @@ const listen = Effect.fnUntraced(function* (config: BrokerConfig, rules: MeshRul
           // For requests that trickle in, too. Headers have 12 s whatever is set here (`slowRequests.test.ts`).
           idleTimeout: idleSeconds,
           // Twice our own bound: below it we answer ourselves.
-          maxRequestBodySize: limits.httpBodyBytesMax * 2,
+          maxRequestBodySize: limits.meshBodyBytesMax * 2,
           fetch,
           websocket: {
             // Bun closes the socket over a longer one, and drops what came behind it: so some are read and answered.
@@ -169,10 +169,12 @@ const listen = Effect.fnUntraced(function* (config: BrokerConfig, rules: MeshRul
 })
 
 /** Bun answers an oversized body itself, with nothing in it; where the size is announced we can say more. */
-const tooLarge = (request: Request, { httpBodyBytesMax }: BrokerLimits): Response | undefined =>
-  Number(request.headers.get("content-length") ?? 0) <= httpBodyBytesMax
+const tooLarge = (request: Request, limits: BrokerLimits): Response | undefined => {
+  const most = bodyBytesMax(limits, new URL(request.url).pathname)
+  return Number(request.headers.get("content-length") ?? 0) <= most
     ? undefined
-    : Response.json({ error: "too_large", message: `a body holds ${httpBodyBytesMax} bytes at most` }, { status: 413 })
+    : Response.json({ error: "too_large", message: `a body holds ${most} bytes at most` }, { status: 413 })
+}
 
 const slowDown = ({ retryAfterSeconds }: RateLimit<string>): Response =>
   Response.json(

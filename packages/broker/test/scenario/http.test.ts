@@ -34,6 +34,19 @@ describe("POST /meshes", () => {
     }),
   )
 
+  it.live("takes as many members as a mesh may have, and no more", () =>
+    withBroker(async ({ origin }) => {
+      const names = Array.from({ length: 501 }, (_, index) => `${"ü".repeat(40)} ${index}`)
+      const { body, owner } = meshRequest(names.slice(0, 500))
+      assert.deepInclude(await answer(await postMesh(origin, body, owner)), { status: 201, created: true })
+      const more = meshRequest(names)
+      assert.deepInclude(await answer(await postMesh(origin, more.body, more.owner)), {
+        status: 400,
+        error: "malformed",
+      })
+    }),
+  )
+
   it.live("by the same owner with other members is a conflict, and changes nothing", () =>
     withBroker(async ({ origin }) => {
       const { body, owner } = meshRequest(["alice", "bob"])
@@ -79,7 +92,7 @@ describe("POST /meshes", () => {
           400,
           "bad_certificate",
         ],
-        [{ padding: "x".repeat(70_000) }, 413, "too_large"],
+        [{ padding: "x".repeat(600_000) }, 413, "too_large"],
       ]
       for (const [changes, status, error] of cases) {
         assert.deepEqual(await send({ ...body, ...changes }), [status, error], JSON.stringify(changes).slice(0, 200))
@@ -145,10 +158,20 @@ describe("a body", () => {
     }),
   )
 
+  it.live("of any other request is held to less", () =>
+    withBroker(async ({ origin }) => {
+      const { body, owner } = meshRequest(["alice"])
+      const long = { padding: "x".repeat(70_000) }
+      for (const path of ["/join", "/invites", "/revocations"]) {
+        assert.strictEqual((await post(origin, path, body.meshId, long, owner)).status, 413, path)
+      }
+    }),
+  )
+
   it.live("of a length that is not announced is held to the same bound", () =>
     withBroker(async ({ origin }) => {
       const { body, owner } = meshRequest(["alice"])
-      const text = JSON.stringify({ ...body, padding: "x".repeat(70_000) })
+      const text = JSON.stringify({ ...body, padding: "x".repeat(600_000) })
       const facts = factsOf(origin, "POST", "/meshes", body.meshId, text)
       const response = await fetch(`${origin}/meshes`, {
         method: "POST",

@@ -6,6 +6,7 @@ import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
 import { isNotMade } from "@claudemesh/client/invite/CreateMesh"
 import { membershipIn, type NewMesh, newMesh } from "@claudemesh/client/invite/NewMesh"
 import { Sodium } from "@claudemesh/client/keys/Sodium"
+import { membersPerMeshMax } from "@claudemesh/domain/Limits"
 import { DisplayName, Slug } from "@claudemesh/domain/Ids"
 import { Console, Effect, Option, Redacted, Result, Schema } from "effect"
 import { Command, Flag } from "effect/unstable/cli"
@@ -16,7 +17,6 @@ import { brokerUrl } from "./create.ts"
 import * as Flags from "./Flags.ts"
 
 const names = ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy"]
-const membersMax = 100
 
 const nameOf = (index: number): DisplayName => DisplayName.make(names[index] ?? `member-${index + 1}`)
 
@@ -30,7 +30,7 @@ export const seedTestMesh = Command.make(
     ),
     members: Flag.Int("members").pipe(
       Flag.withDescription("How many: alice, bob, carol, … (default 2)"),
-      Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: membersMax }))),
+      Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: membersPerMeshMax }))),
       Flag.withDefault(2),
     ),
     broker: Flags.broker,

@@ -4,6 +4,7 @@
  */
 import { Schema } from "effect"
 import { DisplayName, MemberId, MeshId, PublicKey, SessionId, Slug } from "../Ids.ts"
+import { membersPerMeshMax } from "../Limits.ts"
 import { Certificate } from "../trust/Certificate.ts"
 import { Invite } from "../trust/Invite.ts"
 
@@ -15,7 +16,7 @@ export const CreateMesh = Schema.Struct({
   ownerPublicKey: PublicKey,
   allowUnsealed: Schema.Boolean,
   invite: Invite,
-  members: Schema.Array(Certificate).check(Schema.isMaxLength(100)),
+  members: Schema.Array(Certificate).check(Schema.isMaxLength(membersPerMeshMax)),
 })
 export type CreateMesh = typeof CreateMesh.Type
 
