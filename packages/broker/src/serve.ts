@@ -3,7 +3,7 @@
  * where its data is and what to do next, logs to stderr, and an end that is clean on SIGTERM.
  */
 import * as BunRuntime from "@effect/platform-bun/BunRuntime"
-import { Cause, Console, Effect, Exit, Layer, Logger, Option, References, Schema } from "effect"
+import { Cause, Console, Effect, Exit, Layer, Logger, Option, Predicate, References, Schema } from "effect"
 import type { SqlError } from "effect/unstable/sql"
 import { Broker } from "./Broker.ts"
 import { type BrokerConfig, brokerConfig, isLoopback } from "./Config.ts"
@@ -48,8 +48,10 @@ const banner = (config: BrokerConfig, port: number, command: string): string => 
   ].join("\n")
 }
 
-const sqlReason = (error: SqlError.SqlError): string =>
-  `DATABASE_URL: the database cannot be used (${error.reason._tag}: ${error.reason.message})`
+const sqlReason = ({ reason }: SqlError.SqlError): string => {
+  const cause = Predicate.hasProperty(reason.cause, "message") ? `: ${String(reason.cause.message)}` : ""
+  return `DATABASE_URL: the database cannot be used (${reason._tag}, ${reason.message}${cause})`
+}
 
 /** Serves until interrupted. `command`: how a person calls the program that makes meshes, for the first hints. */
 export const serve = Effect.fnUntraced(function* (command: string) {
