@@ -132,12 +132,6 @@ const mutants: ReadonlyArray<Mutant> = [
     put: "",
   },
   {
-    name: "a mesh loads before its writes are done",
-    file: `${broker}/mesh/MeshActor.ts`,
-    find: "const oneLife = lane.settled.pipe(",
-    put: "const oneLife = Effect.void.pipe(",
-  },
-  {
     name: "a silent store is waited for",
     file: `${broker}/store/Deadlines.ts`,
     find: "Effect.timeoutOption(Fiber.await(fiber), millis)",
