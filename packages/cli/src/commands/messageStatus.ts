@@ -1,4 +1,5 @@
 /** `message-status`: what became of a message that one sent, for each who was to get it. */
+import { beginning } from "@claudemesh/client/roster/FindNamed"
 import { MessageId } from "@claudemesh/domain/Ids"
 import { Console, Effect } from "effect"
 import { Argument, Command } from "effect/unstable/cli"
@@ -49,10 +50,11 @@ export const messageStatus = Command.make(
 const asText = ({ at, mesh, recipients, state }: Fate): string => {
   const head = `${stateWords[state]} on ${mesh}${at === null ? "" : ` since ${at}`}`
   if (recipients.length === 0) return `${head}: nobody was there to get it`
+  const sessions = recipients.flatMap(({ session }) => session ?? [])
   const rows = recipients.map(({ at, name, publicKey, session, state }) => [
     printable(name ?? "-"),
     shortKey(publicKey),
-    session ?? "-",
+    session === null ? "-" : beginning(session, sessions),
     stateWords[state],
     at ?? "",
   ])
