@@ -6,6 +6,7 @@ describe("limits (I13)", () => {
     const { frameBytesMax, ...numbers } = Limits
     assert.deepStrictEqual<unknown>(numbers, {
       messageBytesDefault: 65_536,
+      membersPerMeshMax: 500,
       frameOverheadBytes: 131_072,
       inFlightMax: 500,
       inFlightReservedForNow: 16,
