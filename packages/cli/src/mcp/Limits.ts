@@ -15,8 +15,11 @@ export const frameCharactersMax = 2_000
 /** Messages of one answer, wrapping included. */
 export const messagesCharactersMax = bodyCharactersMax - frameCharactersMax
 
+/** Of one message, wrapping included, that is shown whole: so that a hook can hand it over in one step. */
+export const wholeCharactersMax = 8_200
+
 /** Of a longer message's text, in one part. What is left has room for the longest label. */
-export const partCharactersMax = messagesCharactersMax - 1_500
+export const partCharactersMax = wholeCharactersMax - 1_500
 
 /** Random bytes of the tags between which an answer has what peers wrote: not to be guessed by who wrote it before. */
 export const boundaryBytes = 8

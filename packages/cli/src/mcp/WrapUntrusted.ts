@@ -9,7 +9,7 @@ import { randomHex } from "@claudemesh/client/keys/RandomBytes"
 import { printable, shortKey } from "../Output.ts"
 import { authenticatedOf, groupOf, isClear, membershipOf, saidAt, whyNotShown } from "../Received.ts"
 import { clamped, split } from "./Fit.ts"
-import { boundaryBytes, messagesCharactersMax, partCharactersMax } from "./Limits.ts"
+import { boundaryBytes, partCharactersMax, wholeCharactersMax } from "./Limits.ts"
 
 /** What the tags of one answer end with. */
 export const newBoundary = randomHex(boundaryBytes)
@@ -71,7 +71,7 @@ export const bodiesOf = (message: Wrapped): ReadonlyArray<string> => {
   const body = content._tag === "Opened" ? visible(content.text).text : `[not shown: ${whyNotShown(content)}]`
   // It may come again, and is in as many parts then.
   const longest = wrapped({ ...message, redelivered: true }, body, someBoundary).length
-  return longest <= messagesCharactersMax ? [body] : split(body, partCharactersMax)
+  return longest <= wholeCharactersMax ? [body] : split(body, partCharactersMax)
 }
 
 export interface Part {

@@ -24,7 +24,7 @@ describe("a message that was shown", () => {
   })
 
   it("comes in parts where it is long, each with the call that shows the next", () => {
-    const whole = "a line\n".repeat(6_000)
+    const whole = "a line\n".repeat(3_800)
     let from = 1
     const bodies: Array<string> = []
     while (true) {

@@ -3,7 +3,7 @@ import type { InboxMessage } from "@claudemesh/client/inbox/Inbox"
 import { assert, describe, it } from "@effect/vitest"
 import { Crypto, Deferred, Effect } from "effect"
 import { TestClock } from "effect/testing"
-import { answerCharactersMax, confirmMillis, messagesCharactersMax } from "../../src/mcp/Limits.ts"
+import { answerCharactersMax, confirmMillis, messagesCharactersMax, wholeCharactersMax } from "../../src/mcp/Limits.ts"
 import { type Inboxes, makeReading } from "../../src/mcp/Reading.ts"
 import { wrapped } from "../../src/mcp/WrapUntrusted.ts"
 import { numbered } from "../support/Messages.ts"
@@ -206,7 +206,7 @@ describe("an answer with messages", () => {
     ),
   )
 
-  it.effect("holds one part of a long message, and what comes behind it is not leased until its last part", () =>
+  it.effect("holds parts of a long message, and what comes behind it is not leased until its last part", () =>
     Effect.scoped(
       Effect.gen(function* () {
         const { reading } = yield* started
@@ -219,7 +219,7 @@ describe("an answer with messages", () => {
           answers.push(texts.map((text) => / part="([^"]+)"/.exec(text)?.[1] ?? "whole"))
           assert.strictEqual(became(3), id < 4 ? "waiting" : "leased")
         }
-        assert.deepStrictEqual(answers, [["whole"], ["1 of 3"], ["2 of 3"], ["3 of 3", "whole"]])
+        assert.deepStrictEqual(answers, [["whole"], ["1 of 5", "2 of 5"], ["3 of 5", "4 of 5"], ["5 of 5", "whole"]])
       }),
     ),
   )
@@ -264,7 +264,7 @@ describe("an answer with messages", () => {
     () =>
       Effect.scoped(
         Effect.gen(function* () {
-          const around = messagesCharactersMax - wrapped(numbered(1, ""), "", "0".repeat(16)).length
+          const around = wholeCharactersMax - wrapped(numbered(1, ""), "", "0".repeat(16)).length
           for (let length = around - 60; length <= around + 60; length += 1) {
             const { answered, reading } = yield* started
             const { became, inboxes } = inboxesWith(numbered(1, `${"x".repeat(length)}\u0000`), numbered(2))

@@ -4,7 +4,7 @@ import { IsoTime } from "@claudemesh/domain/IsoTime"
 import { Content } from "@claudemesh/client/seal/OpenPush"
 import type { InboxMessage } from "@claudemesh/client/inbox/Inbox"
 import { assert, describe, it } from "@effect/vitest"
-import { messagesCharactersMax } from "../../src/mcp/Limits.ts"
+import { partCharactersMax } from "../../src/mcp/Limits.ts"
 import { Unconfirmed } from "../../src/mcp/Unconfirmed.ts"
 import { message, numbered } from "../support/Messages.ts"
 
@@ -24,7 +24,7 @@ const first = (machine: Unconfirmed<string>, count: number) => machine.unread.sl
 
 const threeParts = message({
   messageId: MessageId.make("f".repeat(32)),
-  content: Content.Opened({ text: "x".repeat(2.5 * messagesCharactersMax), binding: "bound" }),
+  content: Content.Opened({ text: "x".repeat(2.5 * partCharactersMax), binding: "bound" }),
 })
 
 describe("what was leased for the agent", () => {
