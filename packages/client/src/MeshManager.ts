@@ -65,6 +65,8 @@ export interface MeshManager {
   /** Until a message waits in any of them. */
   readonly awaitAvailable: Effect.Effect<void>
   readonly setStatusEverywhere: (status: Status, options?: StatusOptions) => Effect.Effect<ReadonlyArray<StatusOutcome>>
+  /** This session said that it is not to be disturbed, and that is not over. */
+  readonly isDnd: (nowMillis: number) => boolean
 }
 
 /** What each client needs. */
@@ -215,6 +217,7 @@ export const makeMeshManager = Effect.fnUntraced(function* (
     takeAll: (max) => Effect.flatMap(look, (waiting) => lease(waiting.slice(0, max))),
     awaitAvailable,
     setStatusEverywhere,
+    isDnd: (nowMillis) => dnd !== undefined && nowMillis < (dnd.untilMillis ?? Number.POSITIVE_INFINITY),
   }
   return manager
 })

@@ -9,6 +9,9 @@ import { CallToolRequestSchema, ListToolsRequestSchema } from "@modelcontextprot
 import type { jsonSchemaValidator } from "@modelcontextprotocol/sdk/validation/types.js"
 import { type Crypto, Deferred, Effect, Fiber } from "effect"
 import manifest from "../../package.json" with { type: "json" }
+import type { Failed } from "../Failed.ts"
+import type { HostState } from "../host/HostState.ts"
+import { wake } from "../host/Wake.ts"
 import { clamped } from "./Fit.ts"
 import { HostPipe } from "./HostPipe.ts"
 import { answerRequests, capabilities } from "./HostRequests.ts"
@@ -18,6 +21,7 @@ import { answerCharactersMax, callsMax, lastAnswersMillis, lastMomentMillis } fr
 import { makeNotices } from "./Notices.ts"
 import { makeReading } from "./Reading.ts"
 import { checkMessages } from "./tools/checkMessages.ts"
+import { hookTool } from "./tools/hook.ts"
 import { joinChannel } from "./tools/joinChannel.ts"
 import { leaveChannel } from "./tools/leaveChannel.ts"
 import { listChannels } from "./tools/listChannels.ts"
@@ -44,13 +48,19 @@ export const tools: ReadonlyArray<Tool> = [
   listChannels,
 ]
 
-/** `manager`: of the meshes that are joined at this moment, also before any is. */
 export interface Served extends Pick<Joined, "now"> {
+  /** Of the meshes that are joined at this moment, also before any is. */
   readonly manager: Pick<MeshManager, "all">
+  /** Once they are known; for a probe not before it asks. */
+  readonly joined: Effect.Effect<Joined, Failed>
+  readonly state: HostState
 }
 
 /** Serves until the host closes stdin. `initialized`: it has the first answer. */
-export const serveMcp = Effect.fnUntraced(function* ({ manager, now }: Served, initialized: () => void) {
+export const serveMcp = Effect.fnUntraced(function* (
+  { joined: loaded, manager, now, state }: Served,
+  initialized: () => void,
+) {
   const run = Effect.runForkWith(yield* Effect.context<never>())
   const scope = yield* Effect.scope
   const history = yield* History
@@ -81,6 +91,9 @@ export const serveMcp = Effect.fnUntraced(function* ({ manager, now }: Served, i
     }),
   })
   const notices = makeNotices(reading)
+  const hook = hookTool(state)
+  const waking = Effect.flatMap(loaded, (ready) => wake({ manager: ready.manager, reading, state }))
+  yield* Effect.forkScoped(Effect.ignore(waking))
 
   const cancel = Effect.fnUntraced(function* (id: RequestId) {
     const fiber = calls.get(id)
@@ -115,6 +128,7 @@ export const serveMcp = Effect.fnUntraced(function* ({ manager, now }: Served, i
       }),
     )
     const result = yield* found.call(input, call)
+    if (result.exact === true) return result
     const ends = yield* notices.take(clients, requestId, result.saysWhatWaits === true)
     const end = ends.length === 0 ? "" : `\n\n${ends.join("\n")}`
     const data = result.data !== undefined && { data: { ...result.data, ...(ends.length > 0 && { notices: ends }) } }
@@ -151,7 +165,7 @@ export const serveMcp = Effect.fnUntraced(function* ({ manager, now }: Served, i
     async ({ params }, { _meta, requestId, sendNotification, signal }) => {
       // It was cancelled by the next line that came: nothing is begun of which nobody would be told.
       if (signal.aborted) throw new Error(cancelledWords)
-      const found = tools.find((candidate) => candidate.name === params.name)
+      const found = [...tools, hook].find(({ name }) => name === params.name)
       if (found === undefined) {
         return asContent(
           failure(`There is no tool ${params.name}. There are: ${tools.map(({ name }) => name).join(", ")}.`),

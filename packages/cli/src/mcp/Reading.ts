@@ -7,6 +7,8 @@ import { type HeldMessage, type InboxMessage, oldestFirst } from "@claudemesh/cl
 import { randomHex } from "@claudemesh/client/keys/RandomBytes"
 import { MemberStanding } from "@claudemesh/client/trust/MemberStanding"
 import { type Crypto, Effect, Exit, Semaphore } from "effect"
+import type { HookMoment } from "../host/HookMoment.ts"
+import { handedCharactersMax } from "../host/Limits.ts"
 import { confirmMillis, messagesCharactersMax } from "./Limits.ts"
 import { type Leased, type Piece, type RequestId, Unconfirmed } from "./Unconfirmed.ts"
 import { bodiesOf, newBoundary, someBoundary, wrapped } from "./WrapUntrusted.ts"
@@ -45,6 +47,17 @@ export interface Reading {
     max: number,
     only?: (message: HeldMessage) => boolean,
   ) => Effect.Effect<Given>
+  /** The same, as the answer to a hook: less of it, and confirmed by what the host does next. */
+  readonly hand: (
+    inboxes: Inboxes,
+    requestId: RequestId,
+    moment: HookMoment,
+    only: (message: HeldMessage) => boolean,
+  ) => Effect.Effect<Given>
+  /** The host went on: what it has of earlier hooks is confirmed, and what it has not is unread again. */
+  readonly wentOn: (moment: HookMoment) => Effect.Effect<void>
+  /** How often somebody looked for messages. */
+  readonly looks: () => number
   /** By the agent's own word. False: this process gave no answer with this cursor. */
   readonly confirm: (cursor: string) => Effect.Effect<boolean>
   /** Leased, and not, or not wholly, given yet. */
@@ -59,6 +72,9 @@ export interface Reading {
 /** Leases that one call asks for: the first may be denied, where another session of the member was quicker. */
 const leasesMax = 3
 
+/** Messages of one step: their characters are what bounds it. */
+const handedMax = 100
+
 const cursorBytes = 4
 
 export const makeReading = Effect.fnUntraced(function* (host: Host) {
@@ -68,6 +84,7 @@ export const makeReading = Effect.fnUntraced(function* (host: Host) {
   const fork = Effect.runForkWith(yield* Effect.context<never>())
   const scope = yield* Effect.scope
   let gone = false
+  let looks = 0
 
   const commit = (leases: ReadonlyArray<Leased<Effect.Effect<void>>>) =>
     Effect.uninterruptible(Effect.forEach(leases, (lease) => lease.commit, { discard: true }))
@@ -88,13 +105,9 @@ export const makeReading = Effect.fnUntraced(function* (host: Host) {
 
   const unread = (only: (message: HeldMessage) => boolean) => unconfirmed.unread.filter(({ message }) => only(message))
 
-  const leaseMore = Effect.fnUntraced(function* (
-    inboxes: Inboxes,
-    max: number,
-    only: (message: HeldMessage) => boolean,
-  ) {
+  const leaseMore = Effect.fnUntraced(function* (inboxes: Inboxes, asked: Asked) {
     for (let tries = 0; tries < leasesMax; tries += 1) {
-      const chosen = choose(unread(only), (yield* inboxes.waiting).filter(only), max)
+      const chosen = choose(unread(asked.only), (yield* inboxes.waiting).filter(asked.only), asked)
       if (chosen.length === 0) return
       yield* inboxes.lease(chosen, (lease) => {
         if (lease.messages.length > 0) unconfirmed.hold(lease)
@@ -102,14 +115,15 @@ export const makeReading = Effect.fnUntraced(function* (host: Host) {
     }
   })
 
-  const next: Reading["next"] = (inboxes, requestId, max, only = () => true) =>
-    leaseMore(inboxes, max, only).pipe(
+  const give = (inboxes: Inboxes, requestId: RequestId, asked: Asked, hook?: HookMoment) =>
+    leaseMore(inboxes, asked).pipe(
       Effect.andThen(Effect.all([randomHex(cursorBytes), newBoundary])),
       Effect.map(([cursor, boundary]): Given => {
-        const fitting = fit(unread(only), max)
+        looks += 1
+        const fitting = fit(unread(asked.only), asked)
         if (fitting.length === 0) return { texts: [], cursor: undefined, boundary }
         const texts = fitting.map(({ text }) => text(boundary))
-        unconfirmed.answer(requestId, cursor, fitting)
+        unconfirmed.answer(requestId, cursor, fitting, hook)
         return { texts, cursor, boundary }
       }),
       Effect.onExit((exit) => (Exit.isFailure(exit) ? release(unconfirmed.untouched()) : Effect.void)),
@@ -117,8 +131,16 @@ export const makeReading = Effect.fnUntraced(function* (host: Host) {
       Effect.provide(crypto),
     )
 
+  const next: Reading["next"] = (inboxes, requestId, max, only = () => true) =>
+    give(inboxes, requestId, { max, only, charactersMax: messagesCharactersMax })
+  const hand: Reading["hand"] = (inboxes, requestId, moment, only) =>
+    give(inboxes, requestId, { max: handedMax, only, charactersMax: handedCharactersMax }, moment)
+
   return {
     next,
+    hand,
+    wentOn: (moment) => Effect.suspend(() => commit(unconfirmed.wentOn(moment))),
+    looks: () => looks,
     confirm: (cursor) =>
       Effect.suspend(() => {
         const known = unconfirmed.isKnown(cursor)
@@ -137,12 +159,19 @@ export const makeReading = Effect.fnUntraced(function* (host: Host) {
   } satisfies Reading
 })
 
+/** What an answer may hold. */
+interface Asked {
+  readonly max: number
+  readonly charactersMax: number
+  readonly only: (message: HeldMessage) => boolean
+}
+
 /** As many as fit, from the first. The first always does: no part is longer than an answer. */
-const fit = (pieces: ReadonlyArray<Piece>, max: number): ReadonlyArray<Piece> => {
-  let left = messagesCharactersMax
+const fit = (pieces: ReadonlyArray<Piece>, { charactersMax, max }: Asked): ReadonlyArray<Piece> => {
+  let used = -separator.length
   const end = pieces.findIndex((piece, index) => {
-    left -= lengthOf(piece) + (index === 0 ? 0 : separator.length)
-    return index > 0 && (left < 0 || index >= max)
+    used += separator.length + lengthOf(piece)
+    return index > 0 && (used > charactersMax || index >= max)
   })
   return end === -1 ? pieces : pieces.slice(0, end)
 }
@@ -157,8 +186,12 @@ export const separator = "\n\n"
 const nameCharacters = 64
 
 /** The oldest that fit beside what is leased already. Nothing is leased that is not about to be shown. */
-const choose = (unread: ReadonlyArray<Piece>, waiting: ReadonlyArray<HeldMessage>, max: number) => {
-  let left = messagesCharactersMax
+const choose = (
+  unread: ReadonlyArray<Piece>,
+  waiting: ReadonlyArray<HeldMessage>,
+  { charactersMax, max }: Pick<Asked, "charactersMax" | "max">,
+) => {
+  let left = charactersMax
   for (const piece of unread) left -= lengthOf(piece) + separator.length
   let room = max - unread.length
   const chosen: Array<HeldMessage> = []

@@ -17,6 +17,8 @@ export interface ToolResult {
   readonly saysWhatWaits?: boolean
   /** The same as data. What every answer ends with is added to it. */
   readonly data?: Readonly<Record<string, unknown>>
+  /** For a program: nothing is said at its end. */
+  readonly exact?: boolean
 }
 
 /** What a tool is called with. */
@@ -53,6 +55,8 @@ export interface Tool extends Hints {
   readonly name: string
   readonly title: string
   readonly description: string
+  /** False: called by the host's hooks, and no model is told of it. */
+  readonly listed?: boolean
   readonly inputSchema: ObjectSchema
   readonly outputSchema?: ObjectSchema | undefined
   readonly call: (input: unknown, call: Effect.Effect<ToolCall, ToolResult>) => Effect.Effect<ToolResult>
@@ -88,6 +92,7 @@ export const tool = <Fields extends Schema.Struct.Fields>(
     readonly name: string
     readonly title: string
     readonly description: string
+    readonly listed?: boolean
     readonly input: Schema.Struct<Fields> & Schema.Decoder<Schema.Struct<Fields>["Type"]>
     readonly output?: Schema.Top
     readonly run: (input: Schema.Struct<Fields>["Type"], call: ToolCall) => Effect.Effect<ToolResult>

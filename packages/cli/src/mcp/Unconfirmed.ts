@@ -4,6 +4,7 @@
  * messages is confirmed. This decides only: who calls it releases and commits.
  */
 import { type InboxMessage, oldestFirst } from "@claudemesh/client/inbox/Inbox"
+import { becomes, type HookMoment } from "../host/HookMoment.ts"
 import { bodiesOf, wrapped } from "./WrapUntrusted.ts"
 
 export type RequestId = string | number
@@ -41,6 +42,8 @@ interface Answer {
   written: boolean
   /** The host wanted it no more, after it was written. Only the agent itself can confirm it then. */
   cancelled: boolean
+  /** It answered a hook, and not a call of the agent: what the host does next says what became of it. */
+  readonly hook: HookMoment | undefined
 }
 
 /** Answers that are done with, whose cursors are still known. */
@@ -72,10 +75,10 @@ export class Unconfirmed<Work> {
   }
 
   /** These unread pieces are in the answer to this request. */
-  answer(requestId: RequestId, cursor: string, pieces: ReadonlyArray<Piece>): void {
+  answer(requestId: RequestId, cursor: string, pieces: ReadonlyArray<Piece>, hook?: HookMoment): void {
     const parts = this.#unread.filter((part) => pieces.includes(part))
     for (const part of parts) part.state = "answered"
-    this.#answers = [...this.#answers, { requestId, cursor, parts, written: false, cancelled: false }]
+    this.#answers = [...this.#answers, { requestId, cursor, parts, written: false, cancelled: false, hook }]
   }
 
   /** The answer is on its way to the host and cannot be taken back. */
@@ -111,10 +114,27 @@ export class Unconfirmed<Work> {
     return this.#without(({ parts }) => parts.every(isConfirmed))
   }
 
-  /** Of an answer that was written, and neither confirmed nor cancelled: time may confirm it. */
+  /** Of an answer that was written, and neither confirmed nor cancelled: time may confirm it, unless it was a hook's. */
   openCursor(requestId: RequestId): string | undefined {
     const answer = this.#answerTo(requestId)
-    return answer?.written === true && !answer.cancelled ? answer.cursor : undefined
+    return answer?.written === true && !answer.cancelled && answer.hook === undefined ? answer.cursor : undefined
+  }
+
+  /**
+   * The host went on. Gives the leases to commit: those whose answer to an earlier hook the agent has now. What it has
+   * not, and will not have, is unread again.
+   */
+  wentOn(moment: HookMoment): ReadonlyArray<Leased<Work>> {
+    const leases: Array<Leased<Work>> = []
+    for (const answer of this.#answers) {
+      if (answer.hook === undefined || !answer.written || answer.cancelled) continue
+      const became = becomes(answer.hook, moment)
+      if (became === "shown") leases.push(...this.confirm(answer.cursor))
+      if (became !== "undone") continue
+      for (const part of answer.parts) if (part.state === "answered") part.state = "unread"
+      answer.cancelled = true
+    }
+    return leases
   }
 
   isOpen(cursor: string): boolean {

@@ -6,6 +6,7 @@ import { supervised } from "@claudemesh/client/connection/Supervised"
 import { type Label, SessionId } from "@claudemesh/domain/Ids"
 import { Config, Deferred, Effect, Layer, Option, Schema } from "effect"
 import { type Failed, failed } from "../Failed.ts"
+import { HostState } from "../host/HostState.ts"
 import type { Joined } from "./Joined.ts"
 import { goodbyeMillis, initializedMillis } from "./Limits.ts"
 import { serveMcp } from "./McpServer.ts"
@@ -52,13 +53,13 @@ const loadJoined = Effect.fnUntraced(function* ({ channels, tags }: AgentOptions
 }, Effect.mapError(failed))
 
 /** What a person says at a terminal, and what is inferred from the host's transcript. */
-const statusKept = Effect.fnUntraced(function* (manager: Joined["manager"]) {
+const statusKept = Effect.fnUntraced(function* (manager: Joined["manager"], state: HostState) {
   const { takesPersonsWord } = yield* Effect.promise(() => import("./PersonsWord.ts"))
   yield* Effect.forkScoped(supervised("", "taking the person's word", takesPersonsWord(manager)))
   const session = yield* Effect.orElseSucceed(claudeCodeSession, () => undefined)
   if (session === undefined) return
   const { inferStatus } = yield* Effect.promise(() => import("../host/InferStatus.ts"))
-  yield* inferStatus({ session, manager, hooksSeen: () => false })
+  yield* inferStatus({ session, manager, hooksSeen: () => state.hooksWork })
 })
 
 /** For as long as the host is there. */
@@ -68,6 +69,7 @@ export const serveAgent = Effect.fn(
     const wanted = yield* Deferred.make<void>()
     const joined = yield* Deferred.make<Joined, Failed>()
     let loaded: Pick<Joined["manager"], "all"> = { all: [] }
+    const state = new HostState()
     const want = () => Deferred.doneUnsafe(wanted, Effect.void)
     yield* Effect.gen(function* () {
       // Also for a host that never says that it has the first answer.
@@ -75,7 +77,7 @@ export const serveAgent = Effect.fn(
       const { manager, now } = yield* Effect.onExit(loadJoined(options), (exit) => Deferred.done(joined, exit))
       loaded = manager
       if (probe) return
-      yield* statusKept(manager)
+      yield* statusKept(manager, state)
       yield* now
     }).pipe(Effect.catch(warn), Effect.forkScoped)
     const now = Effect.andThen(
@@ -87,7 +89,7 @@ export const serveAgent = Effect.fn(
         return loaded.all
       },
     }
-    yield* serveMcp({ manager, now }, probe ? () => {} : want)
+    yield* serveMcp({ joined: Deferred.await(joined), manager, now, state }, probe ? () => {} : want)
   },
   Effect.scoped,
   Effect.andThen(Effect.sleep(goodbyeMillis)),

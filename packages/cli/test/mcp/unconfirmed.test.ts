@@ -146,4 +146,38 @@ describe("what was leased for the agent", () => {
     assert.deepStrictEqual(releases(machine.cancelled(1)), ["release 1"])
     assert.deepStrictEqual(commits(machine.confirm("aa")), ["commit 0"])
   })
+
+  it("in an answer to a hook is confirmed by what the host does next, and never by time (I8)", () => {
+    const machine = holding([numbered(1)])
+    machine.answer(7, "aa", machine.unread, { event: "PostToolBatch", session: "s1" })
+    machine.written(7)
+    assert.isUndefined(machine.openCursor(7), "time may not confirm it")
+    assert.deepStrictEqual(commits(machine.wentOn({ event: "Notification", session: "s1" })), [])
+    assert.deepStrictEqual(commits(machine.wentOn({ event: "PreToolUse", session: "s1" })), ["commit 0"])
+  })
+
+  it("in an answer to a hook that was cancelled is never confirmed, and comes again as redelivered (I8)", () => {
+    const machine = holding([numbered(1)])
+    machine.answer(7, "aa", machine.unread, { event: "Stop", session: "s1" })
+    machine.written(7)
+    machine.cancelled(7)
+    assert.deepStrictEqual(commits(machine.wentOn({ event: "Stop", session: "s1" })), [])
+    assert.match(machine.unread[0]?.text("b") ?? "", / redelivered="yes">/)
+  })
+
+  it("with a prompt that was taken back, or in a conversation that was cleared, comes again as redelivered (I8)", () => {
+    for (const next of [
+      { event: "UserPromptSubmit", session: "s1" },
+      { event: "UserPromptSubmit", session: "s2" },
+    ] as const) {
+      const machine = holding([numbered(1)])
+      machine.answer(7, "aa", machine.unread, { event: "UserPromptSubmit", session: "s1" })
+      machine.written(7)
+      assert.deepStrictEqual(commits(machine.wentOn(next)), [])
+      assert.match(machine.unread[0]?.text("b") ?? "", / redelivered="yes">/)
+      machine.answer(8, "bb", machine.unread, next)
+      machine.written(8)
+      assert.deepStrictEqual(commits(machine.wentOn({ ...next, event: "Stop" })), ["commit 0"])
+    }
+  })
 })

@@ -9,7 +9,8 @@ import { basename, dirname, join, resolve } from "node:path"
 import { Config, Effect, Layer, Schema } from "effect"
 import { quoted } from "./SecretFile.ts"
 
-const home = Config.NonEmptyString("CLAUDEMESH_HOME").pipe(
+/** For what has files of its own there, such as `wake`. */
+export const home = Config.NonEmptyString("CLAUDEMESH_HOME").pipe(
   // A service manager may start us without `HOME`: the system knows the user's folder, too.
   Config.orElse(() =>
     Config.map(Config.NonEmptyString("HOME").pipe(Config.withDefault(homedir())), (user) => join(user, ".claudemesh")),
@@ -84,7 +85,8 @@ const problemWith = (path: string, stats: Stats): HomeUnusable | undefined => {
   return unusable(path, problem, `Run: ${command}`)
 }
 
-const ourNames = /^(config(\.v1)?\.json(\.\w+\.tmp)?|config\.lock|state\.db(-wal|-shm)?|seen|known|pending|broker)$/
+const ourNames =
+  /^(config(\.v1)?\.json(\.\w+\.tmp)?|config\.lock|state\.db(-wal|-shm)?|seen|known|pending|broker|plugin|wake)$/
 
 /** Whoever closes a folder that others use, such as `/tmp` or `/etc`, breaks more than this program. */
 const isForUsAlone = (path: string, stats: Stats): boolean => {

@@ -1,0 +1,54 @@
+/**
+ * What is known of the host from its hooks: whether they work at all, which conversation it is in, and whether it is in the
+ * middle of a turn. Nothing here asks the host anything, and nothing is believed of one that has no hooks.
+ */
+import { busyMillisMax } from "./Limits.ts"
+import type { HookEvent, HookMoment } from "./HookMoment.ts"
+
+export class HostState {
+  #last: { readonly moment: HookMoment; readonly atMillis: number } | undefined
+  #isBusy = false
+  /** Turns in a row that messages have prolonged. */
+  #stopsInARow = 0
+  #looks = 0
+
+  saw(moment: HookMoment, atMillis: number): void {
+    this.#last = { moment, atMillis }
+    this.#isBusy = busyAt.has(moment.event)
+    if (moment.event === "UserPromptSubmit") this.#stopsInARow = 0
+    if (handingOver.has(moment.event)) this.#looks += 1
+  }
+
+  /** Messages were handed over at the end of a turn, which goes on with them. */
+  prolonged(): void {
+    this.#isBusy = true
+    this.#stopsInARow += 1
+  }
+
+  get stopsInARow(): number {
+    return this.#stopsInARow
+  }
+
+  /** How often a hook could have handed something over. */
+  get looks(): number {
+    return this.#looks
+  }
+
+  /** A hook came: the plugin, or our hooks in the settings, are there and work. */
+  get hooksWork(): boolean {
+    return this.#last !== undefined
+  }
+
+  /** The host's id of the conversation, as the last hook said it: `/clear` changes it, and our environment does not follow. */
+  get conversation(): string | undefined {
+    return this.#last?.moment.session
+  }
+
+  /** In a turn, as far as is known: an interrupted one ends without a word. */
+  isBusy(nowMillis: number): boolean {
+    return this.#isBusy && this.#last !== undefined && nowMillis - this.#last.atMillis < busyMillisMax
+  }
+}
+
+const busyAt: ReadonlySet<HookEvent> = new Set(["UserPromptSubmit", "PreToolUse", "PostToolUse", "PostToolBatch"])
+const handingOver: ReadonlySet<HookEvent> = new Set(["UserPromptSubmit", "PostToolBatch", "Stop"])

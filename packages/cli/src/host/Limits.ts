@@ -1,0 +1,36 @@
+/** The bounds of what reaches a host by itself. Characters are UTF-16 code units, as in `mcp/Limits.ts`. */
+import { wholeCharactersMax } from "../mcp/Limits.ts"
+
+/** Of what one hook adds to the conversation. Claude Code shows a model the name of a file from 10,000 on. */
+export const hookCharactersMax = 9_000
+
+/** Of these, for the messages. */
+export const handedCharactersMax = wholeCharactersMax
+
+/** Turns in a row that messages may prolong at their end: whoever writes without end must not keep an agent at work without end. */
+export const stopsInARowMax = 8
+
+/** How long a hook waits for a broker to say what it holds back. */
+export const hookPullMillis = 1_000
+
+/** The same status is reported again after this: a hook's report beats others only while it is fresh. */
+export const reportAgainMillis = 10_000
+
+/** Wakes within an hour, unless `CLAUDEMESH_WAKES_PER_HOUR` says another number. */
+export const wakesPerHour = 20
+export const hourMillis = 3_600_000
+
+/** How long an urgent message waits for the next step of a busy host before a wake is written as well. */
+export const stepMillis = 3_000
+
+/** A host that said nothing for so long is not busy any more: one that is interrupted says nothing. */
+export const busyMillisMax = 900_000
+
+/** Between two looks at what waits, while something waits. */
+export const wakeLookMillis = 250
+
+/** Of a wake file: it is emptied before it grows larger. */
+export const wakeFileBytesMax = 4_096
+
+/** Files of the wake folder that are looked at for those of dead processes. */
+export const wakeFilesMax = 1_000
