@@ -141,7 +141,7 @@ describe.concurrent("the hooks of a host", () => {
       Effect.gen(function* () {
         const there = yield* stage()
         const home = yield* there.home("alice")
-        const claudeCode = { CLAUDECODE: "1", CLAUDE_CODE_MESSAGING_SOCKET: `/tmp/socks/${process.pid}.sock` }
+        const claudeCode = { CLAUDECODE: "1", CLAUDE_CODE_MESSAGING_SOCKET: inFolder(home, `${process.pid}.sock`) }
         const host = yield* rawHost(home, claudeCode)
         yield* Effect.promise(async () => {
           const file = inFolder(home, "wake", String(process.pid))
