@@ -198,7 +198,8 @@ export const injectFaults = Effect.fnUntraced(function* (cluster: Cluster, { ste
         return
       }
       case "look":
-        return time.nowMillis < seat.drowsyUntilMillis ? undefined : agent.host.look(chance.happens(0.7))
+        if (time.nowMillis < seat.drowsyUntilMillis) return
+        return chance.happens(0.4) ? agent.host.step() : agent.host.look(chance.happens(0.7))
       case "drowse":
         seat.drowsyUntilMillis = time.nowMillis + chance.between(1_000, 60_000)
         return

@@ -4,10 +4,13 @@
  * does what hosts do: it cancels a call before or after its answer, is stopped and goes on, is gone in the middle of an
  * answer, cuts what is too long, or answers no ping. The model sees what it is given, and that alone is a view.
  */
+import type { HookEvent } from "@claudemesh/cli/host/HookMoment"
+import { HostState } from "@claudemesh/cli/host/HostState"
 import { inboxesOf } from "@claudemesh/cli/mcp/Inboxes"
 import { makeNotices } from "@claudemesh/cli/mcp/Notices"
 import { makeReading } from "@claudemesh/cli/mcp/Reading"
 import { checkMessages } from "@claudemesh/cli/mcp/tools/checkMessages"
+import { hookTool } from "@claudemesh/cli/mcp/tools/hook"
 import { betweenTags, newBoundary } from "@claudemesh/cli/mcp/WrapUntrusted"
 import { type Crypto, Effect, Exit, Fiber, Scope } from "effect"
 import type { Chance } from "./Chance.ts"
@@ -24,6 +27,10 @@ const thinkingMillisMax = 8_000
 const pipeMillis = 5
 /** Characters that a pipe holds while its reader is stopped. */
 const pipeCharacters = 65_536
+/** How long a host waits for a hook. */
+const hookMillisMax = 5_000
+/** How often a turn begins with another conversation. */
+const clears = 0.1
 /** From the end of stdin to the end of the process. */
 const lastAnswersMillis = 800
 
@@ -40,6 +47,10 @@ export const noHostFaults: HostFaults = { cancels: 0, thinksLong: 0, forgets: 0.
 export interface Host {
   /** The model looks at its messages. `pulls`: it asks the broker for what is held back, too. */
   readonly look: (pulls: boolean) => void
+  /** It goes on with a turn, or begins one, and its hook is handed what is due. */
+  readonly step: () => void
+  /** It ends its turn, which may take some times. False: there is none. */
+  readonly rest: () => boolean
   /** Nothing of it runs until it goes on. */
   readonly stop: () => void
   readonly goOn: () => void
@@ -48,6 +59,13 @@ export interface Host {
   readonly leave: () => void
   /** It is killed together with the process. */
   readonly crash: Effect.Effect<void>
+}
+
+interface Context {
+  readonly event: HookEvent
+  readonly text: string
+  readonly asked: number
+  readonly answered: number
 }
 
 interface Line {
@@ -160,6 +178,88 @@ export const startHost = Effect.fnUntraced(function* (options: {
   }
 
   const notices = makeNotices(reading)
+  const hook = hookTool(new HostState())
+  /** What a hook gave that the model was not asked with yet. */
+  let context: ReadonlyArray<Context> = []
+  /** `waits`: for its hook, or for its model. `taken-back`: nothing but another prompt can follow. */
+  let turn: "none" | "waits" | "acts" | "taken-back" = "none"
+  let conversation = 1
+
+  /** The model is asked with what came. A person may press escape before: a prompt goes with its context, and a step's stays. */
+  const modelIsAsked = (event: HookEvent): void => {
+    after(chance.happens(faults().thinksLong) ? chance.between(0, thinkingMillisMax) : chance.between(0, 200), () => {
+      if (gone) return
+      if (chance.happens(faults().cancels)) {
+        note(`'s person presses escape after ${event}`)
+        context = context.filter((one) => one.event !== "UserPromptSubmit")
+        turn = "taken-back"
+        return
+      }
+      for (const { answered, asked, text } of context) modelSees(text, asked, answered)
+      context = []
+      turn = "acts"
+    })
+  }
+
+  const hookAnswered = (event: HookEvent, id: number, answer: string, asked: number): void => {
+    const text: string | undefined = JSON.parse(answer).hookSpecificOutput?.additionalContext
+    const answered = history.nextOrder()
+    reading.leaving(id)
+    for (const { messageId, part } of partsIn(text ?? ""))
+      history.given.push({ messageId, part, process: process.number, order: answered })
+    const read = () => {
+      if (cancelled.has(id)) return
+      given.add(id)
+      if (text !== undefined) context = [...context, { event, text, asked, answered }]
+      if (event === "Stop" && text === undefined) turn = "none"
+      else modelIsAsked(event)
+    }
+    write(answer.length, read, () => reading.left(id))
+  }
+
+  /** As the host's own time-out does. */
+  const giveUp = (id: number): void => {
+    if (gone || given.has(id) || cancelled.has(id)) return
+    note(`'s host gives a hook up`)
+    cancelled.add(id)
+    turn = "taken-back"
+    cancelCall(id)
+  }
+
+  const cancelCall = (id: number): void =>
+    say(() => {
+      const fiber = calls.get(id)
+      const interrupted = fiber === undefined ? Effect.void : Fiber.interrupt(fiber)
+      notices.untold(id)
+      fork(Effect.andThen(interrupted, process.inside(reading.cancelled(id))))
+    })
+
+  const callHook = (event: HookEvent): void => {
+    callCount += 1
+    const id = callCount
+    const asked = history.nextOrder()
+    const { manager, shownHistory } = process
+    const call = Effect.succeed({
+      manager,
+      reading,
+      history: shownHistory,
+      requestId: id,
+      newBoundary: Effect.provide(newBoundary, crypto),
+      hostGone: Effect.never,
+    })
+    turn = "waits"
+    const calling = hook.call({ event, session_id: `${conversation}`, agent_id: "" }, call).pipe(
+      Effect.andThen(({ text }) =>
+        Effect.sync(() => (process.isAlive() ? hookAnswered(event, id, text, asked) : undefined)),
+      ),
+      Effect.catchDefect((defect) =>
+        Effect.sync(() => history.broken(time.nowMillis, `a hook failed: ${String(defect)}`)),
+      ),
+      Effect.ensuring(Effect.sync(() => calls.delete(id))),
+    )
+    say(() => void calls.set(id, fork(process.inside(calling))))
+    after(hookMillisMax, () => giveUp(id))
+  }
 
   /** As the MCP server does. */
   const answer = Effect.fnUntraced(function* (id: number, max: number, last: string | undefined, pulls: boolean) {
@@ -218,6 +318,9 @@ export const startHost = Effect.fnUntraced(function* (options: {
   return {
     look: (pulls) => {
       if (gone || !gate.isOpen || !process.isAlive()) return
+      // A tool is called within a turn, and its hook comes before it.
+      if (turn === "acts") callHook("PreToolUse")
+      if (turn === "taken-back") callHook("UserPromptSubmit")
       callCount += 1
       const id = callCount
       const asked = history.nextOrder()
@@ -229,13 +332,24 @@ export const startHost = Effect.fnUntraced(function* (options: {
         if (gone || given.has(id)) return
         note(`'s host cancels call ${id}`)
         cancelled.add(id)
-        say(() => {
-          const fiber = calls.get(id)
-          const interrupted = fiber === undefined ? Effect.void : Fiber.interrupt(fiber)
-          notices.untold(id)
-          fork(Effect.andThen(interrupted, process.inside(reading.cancelled(id))))
-        })
+        cancelCall(id)
       })
+    },
+    rest: () => {
+      if (turn === "none" || gone) return false
+      if (turn !== "waits") callHook(turn === "acts" ? "Stop" : "UserPromptSubmit")
+      return true
+    },
+    step: () => {
+      if (gone || !gate.isOpen || !process.isAlive() || turn === "waits") return
+      if (turn === "none" && chance.happens(clears)) {
+        note("'s conversation is cleared")
+        conversation += 1
+        context = []
+      }
+      const next =
+        turn === "acts" ? chance.pick<HookEvent>(["PreToolUse", "PostToolBatch", "Stop"]) : "UserPromptSubmit"
+      callHook(next ?? "UserPromptSubmit")
     },
     stop: () => gate.shut(),
     goOn: () => gate.open(),

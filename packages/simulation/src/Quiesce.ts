@@ -27,6 +27,8 @@ const comeBackMillis = 60_000
 /** Longer than anything stays stopped, and a command goes on. */
 const wakeUpMillis = 180_000
 const looksMax = 200
+/** Of what a host does until its turn is over: it is prolonged by messages that wait. */
+const restsMax = 100
 const pullRoundsMax = 120
 /** Where inboxes are small, more than one of them holds at once. */
 const directSends = ({ tightBacklog }: Cluster): number => (tightBacklog ? 6 : 1)
@@ -44,6 +46,9 @@ export const quiesce = Effect.fnUntraced(function* (cluster: Cluster) {
   cluster.setAllClocks()
   yield* revive(true)
   yield* until(cluster, comeBackMillis, () => alive().every(({ agent }) => agent.process.isConnected()))
+  for (let rest = 0; rest < restsMax && alive().filter(({ agent }) => agent.host.rest()).length > 0; rest++) {
+    yield* pass(300)
+  }
   // Leases of sessions that ended, and of a broker that was away, are over; "working" ends by itself, dnd by hand.
   yield* pass(rules.limits.sessionLeaseMillis + cluster.backMillis() + 1_000)
   for (const { agent } of alive()) {

@@ -34,6 +34,6 @@ export const becomes = (handed: HookMoment, now: HookMoment): Became => {
   // The conversation that had it is gone.
   if (handed.session !== now.session) return "undone"
   if (modelActed.has(now.event)) return "shown"
-  if (now.event !== "UserPromptSubmit") return "open"
-  return handed.event === "UserPromptSubmit" ? "undone" : "shown"
+  // What came with a prompt went with it. What came with a step is still there, and the model is about to be asked with it.
+  return handed.event === "UserPromptSubmit" && now.event === "UserPromptSubmit" ? "undone" : "open"
 }

@@ -18,10 +18,14 @@ describe("what was handed over", () => {
     }
   })
 
-  it("with a step or a stop stays in the conversation, so that the next prompt shows it, too (I8)", () => {
+  it("with a step or a stop stays in the conversation through the next prompt, until the model acts (I8)", () => {
     for (const handedAt of ["PostToolBatch", "Stop"] as const) {
-      assert.strictEqual(becomes(at(handedAt), at("UserPromptSubmit")), "shown")
-      assert.strictEqual(becomes(at(handedAt), at("StopFailure")), "open")
+      for (const event of ["UserPromptSubmit", "StopFailure", "Notification"] as const) {
+        assert.strictEqual(becomes(at(handedAt), at(event)), "open", event)
+      }
+      for (const event of ["PreToolUse", "PostToolBatch", "Stop"] as const) {
+        assert.strictEqual(becomes(at(handedAt), at(event)), "shown", event)
+      }
     }
   })
 

@@ -175,7 +175,7 @@ export class RealHost {
   }
 
   /** Waits for a request that fits. */
-  async asked(fits: (request: ModelRequest) => boolean, millis = 20_000): Promise<ModelRequest> {
+  async asked(fits: (request: ModelRequest) => boolean, millis = 60_000): Promise<ModelRequest> {
     await until(
       () => this.model.requests.some(fits),
       millis,

@@ -77,7 +77,7 @@ const untilShown = async (world: World, member: string, id: string): Promise<str
   const since = performance.now()
   let said = ""
   while (!/shown|consumed/i.test(said)) {
-    if (performance.now() - since > 15_000) throw new Error(`the sender never read "shown": ${said}`)
+    if (performance.now() - since > 60_000) throw new Error(`the sender never read "shown": ${said}`)
     said = await world.command(member, ["message-status", id])
     await Bun.sleep(200)
   }

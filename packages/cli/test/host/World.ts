@@ -110,7 +110,7 @@ export class World {
 
   async #sender(member: string): Promise<RawHost> {
     const host = new RawHost(this.home(member), {}, true)
-    await host.initialize()
+    await host.initialize(60_000)
     return host
   }
 
@@ -139,7 +139,7 @@ export class World {
   async end(): Promise<void> {
     closeTerminals(this.terminals)
     for (const { model } of this.#hosts) model.stop()
-    for (const sender of this.#senders.values()) (await sender).kill()
+    for (const sender of this.#senders.values()) await sender.then((host) => host.kill()).catch(() => undefined)
     await this.stopBroker()
     rmSync(this.folder, { recursive: true, force: true })
   }

@@ -59,13 +59,13 @@ export class RawHost {
     return this.request("tools/call", { name, arguments: input })
   }
 
-  async initialize(): Promise<Line> {
+  async initialize(withinMillis?: number): Promise<Line> {
     const id = this.request("initialize", {
       protocolVersion: "2025-06-18",
       capabilities: {},
       clientInfo: { name: "raw-host", version: "1" },
     })
-    const answer = await this.answer(id)
+    const answer = await this.answer(id, withinMillis)
     this.send({ method: "notifications/initialized" })
     return answer
   }
