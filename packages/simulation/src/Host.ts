@@ -245,6 +245,7 @@ export const startHost = Effect.fnUntraced(function* (options: {
       history: shownHistory,
       requestId: id,
       newBoundary: Effect.provide(newBoundary, crypto),
+      progress: () => Effect.void,
       hostGone: Effect.never,
     })
     turn = "waits"
