@@ -94,6 +94,16 @@ export const catalogue = [
     "Take over an identity that was exported on another machine",
     async () => (await import("./commands/importIdentity.ts")).importIdentity,
   ),
+  entry(
+    "install",
+    "Connect Claude Code, or another host of agents, to your meshes",
+    async () => (await import("./commands/install.ts")).install,
+  ),
+  entry(
+    "uninstall",
+    "Remove what install has put into agents' hosts; your keys and meshes stay",
+    async () => (await import("./commands/uninstall.ts")).uninstall,
+  ),
   entry("mcp", "Serve MCP on stdio, for an agent's host to start", async () => (await import("./commands/mcp.ts")).mcp),
   entry(
     "broker",

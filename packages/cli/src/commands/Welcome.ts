@@ -1,10 +1,12 @@
 /** What a person brings into a mesh, and what they are told once they are in it. */
+import { existsSync } from "node:fs"
 import { homedir, hostname, userInfo } from "node:os"
 import { dirname, join, resolve } from "node:path"
 import type { DisplayName } from "@claudemesh/domain/Ids"
 import { MemberName } from "@claudemesh/domain/trust/MemberName"
 import { Option, Schema } from "effect"
-import { launcher, quoted } from "../Launch.ts"
+import { runIn } from "../install/Places.ts"
+import { command, quoted } from "../Launch.ts"
 
 const isMemberName = Schema.is(MemberName)
 
@@ -13,19 +15,18 @@ export const ownName = (): DisplayName =>
   [userInfo().username, hostname()].filter((name) => name !== "unknown").filter(isMemberName)[0] ??
   MemberName.make("me")
 
-/** A home that is not the usual one has to be told to the agent, too. */
-const homeFlag = (configPath: string): string => {
-  const home = dirname(resolve(configPath))
-  return home === join(homedir(), ".claudemesh") ? "" : ` -e CLAUDEMESH_HOME=${quoted(home)}`
-}
-
 /** Where a name was asked for that is another one's than what was begun with. */
 export const nameNote = (asked: Option.Option<DisplayName>, displayName: DisplayName): ReadonlyArray<string> =>
   Option.isSome(asked) && asked.value !== displayName ? [`That is the name that it was begun with, and it stays.`] : []
 
-/** Where the keys are, and how an agent comes to use them. */
-export const nextSteps = (configPath: string): ReadonlyArray<string> => [
-  `Your keys are in ${resolve(configPath)}; keep that file to yourself.`,
-  `Next, connect Claude Code:`,
-  `  claude mcp add claudemesh --scope user${homeFlag(configPath)} -- ${quoted(launcher)} mcp`,
-]
+/** Where the keys are, and the one command by which an agent comes to use them, unless that was done before. */
+export const nextSteps = (configPath: string): ReadonlyArray<string> => {
+  const home = dirname(resolve(configPath))
+  const usual = home === join(homedir(), ".claudemesh")
+  return [
+    `Your keys are in ${resolve(configPath)}; keep that file to yourself.`,
+    ...(existsSync(runIn(home))
+      ? []
+      : ["Next, connect Claude Code:", `  ${usual ? "" : `CLAUDEMESH_HOME=${quoted(home)} `}${command} install`]),
+  ]
+}

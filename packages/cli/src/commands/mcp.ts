@@ -27,10 +27,7 @@ export const mcp = Command.make(
 ).pipe(
   Command.withDescription("Serve MCP on stdio, for an agent's host to start"),
   Command.withExamples([
-    {
-      command: "claude mcp add claudemesh -- /path/to/claudemesh/packages/cli/bin/claudemesh mcp",
-      description: "Connect Claude Code",
-    },
+    { command: "claudemesh install", description: "Connect Claude Code, which starts this by itself then" },
     { command: "claudemesh mcp --tag reviewer --channel builds", description: "As one of a group from the start" },
   ]),
 )

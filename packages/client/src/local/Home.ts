@@ -86,7 +86,7 @@ const problemWith = (path: string, stats: Stats): HomeUnusable | undefined => {
 }
 
 const ourNames =
-  /^(config(\.v1)?\.json(\.\w+\.tmp)?|config\.lock|state\.db(-wal|-shm)?|seen|known|pending|broker|plugin|wake)$/
+  /^(config(\.v1)?\.json(\.\w+\.tmp)?|config\.lock|state\.db(-wal|-shm)?|seen|known|pending|broker|plugin|run|installed\.json|wake)$/
 
 /** Whoever closes a folder that others use, such as `/tmp` or `/etc`, breaks more than this program. */
 const isForUsAlone = (path: string, stats: Stats): boolean => {

@@ -1,0 +1,25 @@
+/** `uninstall`: out of the hosts again, with their files as they were found. Keys and messages stay. */
+import { Console, Effect, Option } from "effect"
+import { Command } from "effect/unstable/cli"
+import { failed } from "../Failed.ts"
+import { bothGiven, dryRun, host, settings } from "./install.ts"
+
+export const uninstall = Command.make(
+  "uninstall",
+  { settings, host, dryRun },
+  Effect.fn(function* ({ dryRun, host, settings }) {
+    if (Option.isSome(host) && Option.isSome(settings)) return yield* bothGiven
+    // Not loaded for other commands, which are to start quickly.
+    const { theMachine } = yield* Effect.promise(() => import("../install/Machine.ts"))
+    const machine = yield* theMachine
+    const { uninstallAll, uninstallSome } = yield* Effect.promise(() => import("../install/Uninstall.ts"))
+    const some = Option.orElse(settings, () => host)
+    const lines = yield* Option.isSome(some)
+      ? uninstallSome(machine, some.value, dryRun)
+      : uninstallAll(machine, dryRun)
+    yield* Console.log(lines.join("\n"))
+  }, Effect.mapError(failed)),
+).pipe(
+  Command.withDescription("Remove what install has put into agents' hosts; your keys and meshes stay"),
+  Command.withExamples([{ command: "claudemesh uninstall --dry-run", description: "Show what would be removed" }]),
+)

@@ -1,0 +1,130 @@
+/**
+ * What of ours is put into a settings file, as entries: put in, found again, and taken out. It is pure: from a text to a text.
+ * An entry that is there as wanted is not touched, so that doing it twice gives the same bytes.
+ */
+import { isDeepStrictEqual } from "node:util"
+import { Result } from "effect"
+import { applyAll, type Edit, inverseOf, JsonText, JsonUnusable, type Path } from "./JsonEdit.ts"
+
+export interface Entry {
+  /** Of the property, or of the list that has the elements. */
+  readonly path: Path
+  /** A value; some elements of a list; that there is none of ours; or that there are none in the lists but for those named. */
+  readonly kind: "property" | "elements" | "absence" | "sweep"
+  readonly value: unknown
+  /** Of an earlier version, too. What is not ours is never touched. */
+  readonly isOurs: (value: unknown) => boolean
+}
+
+/** What was there under our name before. */
+export interface Replaced {
+  readonly path: Path
+  readonly value: unknown
+}
+
+export interface Merged {
+  readonly text: string
+  /** Turns the text into the one before. */
+  readonly undo: ReadonlyArray<Edit>
+  /** Objects and lists that were made, the outermost first. */
+  readonly created: ReadonlyArray<Path>
+  readonly replaced: ReadonlyArray<Replaced>
+}
+
+export const merge = (before: string, entries: ReadonlyArray<Entry>): Result.Result<Merged, JsonUnusable> =>
+  Result.gen(function* () {
+    const json = yield* JsonText.parse(before)
+    const created: Array<Path> = []
+    const replaced: Array<Replaced> = []
+    for (const entry of entries) {
+      yield* checked(json, entry)
+      if (entry.kind === "property") created.push(...(yield* setProperty(json, entry, replaced)))
+      if (entry.kind === "elements") created.push(...setElements(json, entry))
+      if (entry.kind === "absence") removeProperty(json, entry, replaced)
+      if (entry.kind === "sweep") sweep(json, entry, entry.value)
+    }
+    return { text: json.text, undo: inverseOf(before, json.edits), created, replaced }
+  })
+
+/** Takes ours out, wherever it is by now, and puts back what was there under our name. */
+export const unmerge = (
+  before: string,
+  entries: ReadonlyArray<Entry>,
+  { created, replaced }: Pick<Merged, "created" | "replaced">,
+): Result.Result<string, JsonUnusable> =>
+  Result.map(JsonText.parse(before), (json) => {
+    for (const entry of entries) {
+      const { isOurs, kind, path } = entry
+      if (kind === "property" && isOurs(json.valueAt(path))) json.remove(path)
+      if (kind === "elements") removeElements(json, path, isOurs)
+      if (kind === "sweep") sweep(json, entry, [])
+    }
+    for (const { path, value } of replaced) if (json.valueAt(path) === undefined) json.set(path, value)
+    for (const path of created.toReversed()) if (isEmpty(json.valueAt(path))) json.remove(path)
+    return json.text
+  })
+
+/** The text before, where nothing else was changed since. */
+export const undone = (text: string, undo: ReadonlyArray<Edit>): string => applyAll(text, undo)
+
+const checked = (json: JsonText, { kind, path }: Entry): Result.Result<void, JsonUnusable> => {
+  const objects = json.checkObjects(path.slice(0, -1))
+  if (kind !== "elements" || Result.isFailure(objects)) return objects
+  const list = json.valueAt(path)
+  return list === undefined || Array.isArray(list)
+    ? Result.void
+    : Result.fail(new JsonUnusable({ problem: `"${path.join(".")}" is not a list` }))
+}
+
+const setProperty = (json: JsonText, { isOurs, path, value }: Entry, replaced: Array<Replaced>) => {
+  const found = json.valueAt(path)
+  if (isDeepStrictEqual(found, value)) return Result.succeed([])
+  if (found !== undefined && !isOurs(found)) {
+    const problem = `"${path.join(".")}" is there and is not an entry of claudemesh: ${JSON.stringify(found)}`
+    return Result.fail(new JsonUnusable({ problem }))
+  }
+  if (found !== undefined) replaced.push({ path, value: found })
+  return Result.succeed(json.set(path, value))
+}
+
+const setElements = (json: JsonText, { isOurs, path, value }: Entry): ReadonlyArray<Path> => {
+  const wanted = Array.isArray(value) ? value : [value]
+  const ours = elementsOf(json, path).filter((element) => isOurs(element))
+  if (isDeepStrictEqual(ours, wanted)) return []
+  removeElements(json, path, isOurs)
+  return wanted.flatMap((element) => json.append(path, element))
+}
+
+const removeProperty = (json: JsonText, { isOurs, path }: Entry, replaced: Array<Replaced>): void => {
+  const found = json.valueAt(path)
+  if (found === undefined || !isOurs(found)) return
+  replaced.push({ path, value: found })
+  json.remove(path)
+}
+
+/** Of an earlier version, which had them elsewhere. */
+const sweep = (json: JsonText, { isOurs, path }: Entry, kept: unknown): void => {
+  const lists = json.valueAt(path)
+  if (typeof lists !== "object" || lists === null) return
+  for (const key of Object.keys(lists)) {
+    const list = [...path, key]
+    if ((Array.isArray(kept) && kept.includes(key)) || !elementsOf(json, list).some((element) => isOurs(element)))
+      continue
+    removeElements(json, list, isOurs)
+    if (elementsOf(json, list).length === 0) json.remove(list)
+  }
+}
+
+const elementsOf = (json: JsonText, path: Path): ReadonlyArray<unknown> => {
+  const list = json.valueAt(path)
+  return Array.isArray(list) ? list : []
+}
+
+const removeElements = (json: JsonText, path: Path, isOurs: (value: unknown) => boolean): void => {
+  for (let index = elementsOf(json, path).length - 1; index >= 0; index--) {
+    if (isOurs(elementsOf(json, path)[index])) json.remove(path, index)
+  }
+}
+
+const isEmpty = (value: unknown): boolean =>
+  typeof value === "object" && value !== null && Object.keys(value).length === 0

@@ -1,0 +1,196 @@
+/**
+ * A settings file of another program, changed so that it is never lost: the new content is written beside it and renamed into
+ * its place, if what is there is still what it was made from; else it is made anew. A link stays a link, mode and owner stay.
+ * Claude Code takes a lock on its files (a folder of the same name with `.lock`), and so do we.
+ */
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  type Stats,
+  statSync,
+  writeSync,
+} from "node:fs"
+import { dirname, resolve } from "node:path"
+import { randomHex } from "@claudemesh/client/keys/RandomBytes"
+import { Clock, Effect, type Result } from "effect"
+import { Failed } from "../Failed.ts"
+import { settingsBytesMax, settingsLockStaleMillis, settingsLockWaitMillis, settingsWritesMax } from "./Limits.ts"
+
+const nothingChanged = "Nothing was changed"
+
+/** Undefined where there is none. A BOM is part of the text. */
+export const readSettings = (path: string): Effect.Effect<string | undefined, Failed> =>
+  Effect.try({ try: () => contentOf(path)?.text, catch: (error) => unusable(path, error) })
+
+/** `change` is pure: it is asked again where another program wrote the file meanwhile. Undefined takes the file away. */
+export const changeSettings = Effect.fnUntraced(function* (
+  path: string,
+  change: (text: string | undefined) => Result.Result<string | undefined, Failed>,
+) {
+  for (let writes = 0; writes < settingsWritesMax; writes++) {
+    const before = yield* readSettings(path)
+    const after = yield* Effect.fromResult(change(before))
+    if (after === before) return { before, after }
+    const ending = yield* randomHex(6)
+    if (yield* Effect.scoped(Effect.andThen(locked(path), put(path, before, after, ending)))) return { before, after }
+  }
+  return yield* new Failed({
+    reason: `${path} is written by another program all the time. ${nothingChanged}. Try again.`,
+  })
+})
+
+const put = (path: string, before: string | undefined, after: string | undefined, ending: string) =>
+  Effect.try({
+    try: () => (after === undefined ? taken(path, before) : replaced(path, before, after, ending)),
+    catch: (error) => unusable(path, error),
+  })
+
+interface Found {
+  readonly text: string
+  readonly stats: Stats
+}
+
+const contentOf = (path: string): Found | undefined => {
+  const stats = statSync(path, { throwIfNoEntry: false })
+  if (stats === undefined) return undefined
+  if (stats.isDirectory()) throw new Problem("it is a folder and not a file", "Move it away")
+  if (!stats.isFile()) throw new Problem("it is not a regular file", "Move it away")
+  if (stats.size > settingsBytesMax)
+    throw new Problem(`it is larger than ${settingsBytesMax} bytes`, "Look what is in it")
+  return { text: decoded(readFileSync(path)), stats }
+}
+
+const decoded = (bytes: Uint8Array): string => {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes)
+  } catch {
+    throw new Problem("it is not UTF-8 text", "Save it as UTF-8")
+  }
+}
+
+/** False where it is not what it was. */
+const replaced = (path: string, before: string | undefined, after: string, ending: string): boolean => {
+  const target = targetOf(path)
+  mkdirSync(dirname(target), { recursive: true })
+  const found = contentOf(path)
+  if (found?.text !== before) return false
+  if (found !== undefined && (found.stats.mode & 0o200) === 0) throw readOnly(path)
+  const temporary = `${target}.claudemesh-${ending}.tmp`
+  try {
+    write(temporary, after, found?.stats)
+    if (contentOf(path)?.text !== before) return false
+    renameSync(temporary, target)
+    return true
+  } finally {
+    rmSync(temporary, { force: true })
+  }
+}
+
+const taken = (path: string, before: string | undefined): boolean => {
+  if (contentOf(path)?.text !== before) return false
+  rmSync(targetOf(path))
+  return true
+}
+
+const write = (path: string, text: string, like: Stats | undefined): void => {
+  const file = openSync(path, "wx", 0o600)
+  try {
+    const bytes = Buffer.from(text)
+    for (let from = 0; from < bytes.length;) from += writeSync(file, bytes, from)
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
+  if (like === undefined) return
+  chmodSync(path, like.mode & 0o7777)
+  if (process.getuid?.() === 0) chownSync(path, like.uid, like.gid)
+}
+
+const linksMax = 40
+
+/** Where links lead in the end, also where there is nothing yet. */
+const targetOf = (path: string): string => {
+  let at = path
+  for (let links = 0; links < linksMax; links++) {
+    if (lstatSync(at, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return at
+    at = resolve(realpathSync(dirname(at)), readlinkSync(at))
+  }
+  throw new Problem("its links lead in a circle", "Mend the link")
+}
+
+/** The lock that Claude Code takes: a folder. It is held for some milliseconds. */
+const locked = Effect.fnUntraced(function* (path: string) {
+  const lock = `${path}.lock`
+  const since = yield* Clock.currentTimeMillis
+  const take = Effect.gen(function* () {
+    while (true) {
+      const now = yield* Clock.currentTimeMillis
+      const took = yield* Effect.try({ try: () => takeLock(lock, now), catch: (error) => unusable(path, error) })
+      if (took) return
+      if (now - since > settingsLockWaitMillis) {
+        return yield* new Failed({
+          reason: `another program holds ${lock}. ${nothingChanged}. Try again, or remove that folder if no Claude Code runs.`,
+        })
+      }
+      yield* Effect.sleep(50)
+    }
+  })
+  yield* Effect.acquireRelease(take, () => Effect.ignore(Effect.try(() => rmdirSync(lock))), { interruptible: true })
+})
+
+const takeLock = (lock: string, nowMillis: number): boolean => {
+  try {
+    mkdirSync(dirname(lock), { recursive: true })
+    mkdirSync(lock)
+    return true
+  } catch (error) {
+    if (codeOf(error) !== "EEXIST") throw error
+  }
+  const left = statSync(lock, { throwIfNoEntry: false })
+  // Whoever holds it says so every few seconds.
+  if (left !== undefined && nowMillis - left.mtimeMs > settingsLockStaleMillis) rmdirSync(lock)
+  return false
+}
+
+class Problem extends Error {
+  readonly todo: string
+  constructor(problem: string, todo: string) {
+    super(problem)
+    this.todo = todo
+  }
+}
+
+const codeOf = (error: unknown): string =>
+  error instanceof Error && "code" in error
+    ? String(error.code)
+    : error instanceof Error
+      ? error.message
+      : String(error)
+
+const readOnly = (path: string) => new Problem("it is read-only", `Run: chmod u+w '${path}'`)
+
+const unusable = (path: string, error: unknown): Failed => {
+  const [problem, todo] =
+    error instanceof Problem ? [error.message, error.todo] : [words[codeOf(error)] ?? codeOf(error), "Mend that"]
+  return new Failed({ reason: `${path} cannot be used: ${problem}. ${nothingChanged}. ${todo}, then try again.` })
+}
+
+const words: Readonly<Record<string, string>> = {
+  EACCES: "permission denied",
+  EPERM: "permission denied",
+  EROFS: "its disk is read-only",
+  ENOSPC: "no space is left on the disk",
+  ENOTDIR: "a folder on its way is a file",
+  ELOOP: "its links lead in a circle",
+}
