@@ -104,6 +104,11 @@ export const catalogue = [
     "Remove what install has put into agents' hosts; your keys and meshes stay",
     async () => (await import("./commands/uninstall.ts")).uninstall,
   ),
+  entry(
+    "doctor",
+    "Check this machine, the brokers and the agents' hosts, and say what to do",
+    async () => (await import("./commands/doctor.ts")).doctor,
+  ),
   entry("mcp", "Serve MCP on stdio, for an agent's host to start", async () => (await import("./commands/mcp.ts")).mcp),
   entry(
     "broker",

@@ -1,0 +1,34 @@
+/** `doctor`: looks at everything between an agent and a colleague's agent, and says what to do. It changes nothing. */
+import { Console, Effect } from "effect"
+import { Command } from "effect/unstable/cli"
+import type { Finding } from "../doctor/Finding.ts"
+import { Failed } from "../Failed.ts"
+import { bold, dim, green, printJson, yellow } from "../Output.ts"
+import * as Flags from "./Flags.ts"
+
+export const doctor = Command.make(
+  "doctor",
+  { json: Flags.json },
+  Effect.fn(function* ({ json }) {
+    const { diagnose } = yield* Effect.promise(() => import("../doctor/Diagnose.ts"))
+    const findings = yield* diagnose
+    const failures = findings.filter(({ state }) => state === "failed").length
+    yield* json ? printJson({ ok: failures === 0, findings }) : Console.log(findings.map(asLine).join("\n"))
+    if (failures > 0) return yield* new Failed({ reason: `${failures} of ${findings.length} checks failed` })
+  }),
+).pipe(
+  Command.withDescription("Check this machine, the brokers and the agents' hosts, and say what to do"),
+  Command.withExamples([
+    { command: "claudemesh doctor --json", description: "For a script; exit code 1 if a check failed" },
+  ]),
+)
+
+const signs: Readonly<Record<Finding["state"], string>> = {
+  ok: green("ok     "),
+  warning: yellow("warning"),
+  failed: bold("FAILED "),
+  skipped: dim("skipped"),
+}
+
+const asLine = ({ check, state, text, todo }: Finding): string =>
+  `${signs[state]}  ${check}: ${text}${todo === undefined ? "" : `. ${todo}`}`

@@ -1,0 +1,206 @@
+/**
+ * One mesh and its broker, from the name to a message: DNS, the connection and its TLS, what the broker says of itself, the hello, the
+ * clock, a round trip, and a message to oneself. Each has its deadline; after what failed, the rest is skipped.
+ */
+import { lookup } from "node:dns/promises"
+import { connect as connectTcp } from "node:net"
+import { connect as connectTls } from "node:tls"
+import type { BrokerClient } from "@claudemesh/client/BrokerClient"
+import { clockNotice } from "@claudemesh/client/connection/BrokerClock"
+import { health } from "@claudemesh/client/http/BrokerHttp"
+import { httpOriginOf, isSentInClear } from "@claudemesh/client/keys/BrokerUrl"
+import type { Membership } from "@claudemesh/client/keys/Membership"
+import { localStores } from "@claudemesh/client/LocalStores"
+import { StateDb } from "@claudemesh/client/local/StateDb"
+import { makeMeshManager, type MeshManager } from "@claudemesh/client/MeshManager"
+import { Clock, Effect, Layer } from "effect"
+import { Failed, remedyOf } from "../Failed.ts"
+import { checkMillis } from "../install/Limits.ts"
+import { clientIdentity, clientLayer, newSessionId } from "../Meshes.ts"
+import { type Finding, failedCheck, ok, skipped, warning, within } from "./Finding.ts"
+import { messageToOneself } from "./SelfMessage.ts"
+
+export const checkBroker = Effect.fnUntraced(function* (membership: Membership) {
+  const { brokerUrl, slug } = membership
+  const { host, hostname, port, protocol } = new URL(brokerUrl)
+  const address = { hostname: hostname.replace(/^\[|\]$/g, ""), port: Number(port) || (protocol === "wss:" ? 443 : 80) }
+  const named = (check: string) => `${slug}: ${check}`
+  const steps: ReadonlyArray<Step> = [
+    ["DNS", dns(address.hostname)],
+    [
+      protocol === "wss:" ? "TLS" : "connection",
+      protocol === "wss:" ? tls(address) : tcp(address, isSentInClear(brokerUrl)),
+    ],
+    ["broker", aboutItself(httpOriginOf(brokerUrl))],
+  ]
+  const findings: Array<Finding> = []
+  for (const [check, look] of steps) {
+    const isOver = findings.some(({ state }) => state === "failed")
+    findings.push(
+      isOver
+        ? skipped(named(check), `not looked at, since ${host} was not reached`)
+        : yield* within(
+            named(check),
+            checkMillis,
+            Effect.map(look, (made) => made(named(check))),
+          ),
+    )
+  }
+  if (findings.some(({ state }) => state === "failed")) {
+    return [
+      ...findings,
+      ...session.map((check) => skipped(named(check), "not looked at, since the broker was not reached")),
+    ]
+  }
+  return [...findings, ...(yield* withSession(membership, named))]
+})
+
+type Made = (check: string) => Finding
+type Step = readonly [string, Effect.Effect<Made, Failed, Http>]
+type Http = Effect.Services<ReturnType<typeof health>>
+
+const dns = (hostname: string): Effect.Effect<Made, Failed> =>
+  Effect.tryPromise({
+    try: () => lookup(hostname, { all: true }),
+    catch: () =>
+      new Failed({ reason: `there is no address for ${hostname}. Look at the name, and at this machine's network.` }),
+  }).pipe(
+    Effect.map((found) => (check) => ok(check, `${hostname} is ${found.map(({ address }) => address).join(", ")}`)),
+  )
+
+interface Address {
+  readonly hostname: string
+  readonly port: number
+}
+
+const tcp = (address: Address, inClear: boolean): Effect.Effect<Made, Failed> =>
+  Effect.callback<Made, Failed>((resume) => {
+    const socket = connectTcp(address.port, address.hostname)
+    socket.once("connect", () =>
+      resume(
+        Effect.succeed((check) =>
+          inClear
+            ? warning(
+                check,
+                "without TLS, over a network: whoever is on the way sees what the broker sees",
+                "Ask the operator for a wss:// address",
+              )
+            : ok(check, `port ${address.port} is open; without TLS, on this machine`),
+        ),
+      ),
+    )
+    socket.once("error", (error) => resume(Effect.fail(new Failed({ reason: connectionWords(address, error) }))))
+    return Effect.sync(() => void socket.destroy())
+  })
+
+const tls = (address: Address): Effect.Effect<Made, Failed> =>
+  Effect.flatMap(Clock.currentTimeMillis, (nowMillis) =>
+    Effect.callback<Made, Failed>((resume) => {
+      const socket = connectTls({ host: address.hostname, port: address.port, servername: address.hostname })
+      socket.once("secureConnect", () => {
+        const { valid_to: end } = socket.getPeerCertificate()
+        const days = Math.floor((Date.parse(end) - nowMillis) / dayMillis)
+        resume(Effect.succeed((check) => certificateWords(check, days)))
+      })
+      socket.once("error", (error) => resume(Effect.fail(new Failed({ reason: connectionWords(address, error) }))))
+      return Effect.sync(() => void socket.destroy())
+    }),
+  )
+
+const dayMillis = 86_400_000
+const soonDays = 7
+
+const certificateWords = (check: string, days: number): Finding =>
+  days < soonDays
+    ? warning(check, `the broker's certificate ends in ${days} days`, "Tell its operator")
+    : ok(check, `the certificate is good for ${days} more days`)
+
+const connectionWords = ({ hostname, port }: Address, error: Error): string => {
+  const code = "code" in error ? String(error.code) : ""
+  if (code === "ECONNREFUSED") return `nothing listens on port ${port} of ${hostname}. Is the broker running?`
+  if (/CERT|SELF_SIGNED|UNABLE_TO|ALTNAME/.test(code))
+    return `the certificate of ${hostname} is not trusted (${code}). Nothing was sent. Tell the broker's operator.`
+  return `${hostname}:${port} cannot be reached (${code === "" ? error.message : code})`
+}
+
+const aboutItself = (origin: string) =>
+  health(origin).pipe(
+    Effect.mapError(({ message }) => new Failed({ reason: message })),
+    Effect.map(
+      ({ db, uptime, version }): Made =>
+        (check) =>
+          db === "up"
+            ? ok(check, `version ${version}, up for ${Math.round(uptime / 60)} minutes, its database answers`)
+            : failedCheck(
+                check,
+                `version ${version} runs, and its database does not answer`,
+                "Tell its operator. Messages wait on this machine meanwhile",
+              ),
+    ),
+  )
+
+const session = ["hello", "clock", "round trip", "message to yourself"] as const
+
+/** What is kept about the mesh is in memory alone, so that nothing of this stays on the disk. Fresh: the program has them on it. */
+const inMemory = Layer.fresh(localStores.pipe(Layer.provide(StateDb.memory)))
+
+const withSession = (membership: Membership, named: (check: string) => string) =>
+  Effect.gen(function* () {
+    const manager = yield* makeMeshManager([membership], {
+      sessionId: yield* newSessionId("doctor"),
+      client: clientIdentity,
+      transient: true,
+    })
+    const [client] = manager.all
+    if (client === undefined) return []
+    const hello = yield* within(named("hello"), checkMillis, helloOf(named("hello"), client))
+    if (hello.state === "failed") {
+      return [
+        hello,
+        ...session.slice(1).map((check) => skipped(named(check), "not looked at, since there is no connection")),
+      ]
+    }
+    return [hello, ...(yield* connected(client, manager, named))]
+  }).pipe(Effect.scoped, Effect.provide(inMemory, { local: true }), Effect.provide(clientLayer))
+
+const helloOf = (check: string, client: BrokerClient) =>
+  client.awaitConnected(checkMillis - 500).pipe(
+    Effect.as(ok(check, `the broker knows ${client.membership.displayName}'s key, protocol 2`)),
+    Effect.catch((error) => Effect.succeed(failedCheck(check, error.message, remedyOf(error)))),
+  )
+
+const connected = Effect.fnUntraced(function* (
+  client: BrokerClient,
+  manager: MeshManager,
+  named: (check: string) => string,
+) {
+  const skew = yield* client.clockSkewMillis
+  const notice = clockNotice(skew)
+  const clock =
+    notice === undefined
+      ? ok(named("clock"), `${Math.abs(skew ?? 0) / 1_000} s from the broker's`)
+      : failedCheck(
+          named("clock"),
+          notice,
+          "Set the clock of this machine, or tell the broker's operator: messages are not readable otherwise",
+        )
+  return [
+    clock,
+    yield* within(named("round trip"), checkMillis, roundTrip(named("round trip"), client)),
+    clock.state === "failed"
+      ? skipped(named("message to yourself"), "not sent, since the clock is off")
+      : yield* within(
+          named("message to yourself"),
+          checkMillis,
+          messageToOneself(named("message to yourself"), client, manager),
+        ),
+  ]
+})
+
+const roundTrip = Effect.fnUntraced(function* (check: string, client: BrokerClient) {
+  const before = yield* Clock.monotonicTimeNanos
+  yield* client.ping
+  return ok(check, `${millisSince(before, yield* Clock.monotonicTimeNanos)} ms`)
+})
+
+const millisSince = (from: bigint, to: bigint): number => Number((to - from) / 100_000n) / 10
