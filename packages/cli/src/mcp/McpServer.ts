@@ -149,9 +149,12 @@ export const serveMcp = Effect.fnUntraced(function* (
     callFor,
     promise: (effect, signal) => promise(effect, { signal }),
   })
+  let isTold = false
   server.oninitialized = () => {
     initialized()
-    run(Effect.forkIn(telling, scope))
+    // Some hosts say it twice.
+    if (!isTold) run(Effect.forkIn(telling, scope))
+    isTold = true
   }
 
   server.onerror = ({ message }) => void run(Effect.logWarning("from the host", { problem: clamped(message, 300) }))

@@ -125,6 +125,11 @@ describe.concurrent("a host", () => {
             assert.match(answer.text, words)
           }
           assert.strictEqual((await one.call("set_status", { status: "dnd", for: "30m" })).text, "red: dnd for 30m")
+          const self = await one.callUntil("list_peers", ({ text }) => text.includes("dnd until "), { who: "ALICE" })
+          assert.match(
+            self.text,
+            /^Mesh red: 2 members, 1 connected\.\n<peer-list>\n- alice \(you\), key [0-9a-f]{8}: 1 session\n {4}dnd until 20\S+Z, session [0-9a-f]{8}\b[^\n]*\n<\/peer-list>$/,
+          )
         })
       }),
     ),
