@@ -2,10 +2,9 @@
  * What a host is told without asking: that what waits has changed, where it subscribed to the inbox, and each alarm, once,
  * as a line of its log. It looks at what this process knows, and asks no broker anything.
  */
-import type { MeshManager } from "@claudemesh/client/MeshManager"
 import { Effect } from "effect"
 import { alarmsLoggedMax, watchMillis } from "./Limits.ts"
-import { whatWaits } from "./Notices.ts"
+import { type News, whatWaits } from "./Notices.ts"
 import type { Reading } from "./Reading.ts"
 import { harmless } from "./WrapUntrusted.ts"
 
@@ -15,7 +14,7 @@ export interface Told {
 }
 
 export const watch = Effect.fnUntraced(function* (
-  manager: Pick<MeshManager, "all">,
+  manager: { readonly all: ReadonlyArray<News> },
   reading: Pick<Reading, "waiting">,
   told: Told,
 ) {
