@@ -16,12 +16,17 @@ const isProgram = (file) => existsSync(file) && statSync(file).size > 1_000_000
 /** Beside this file where `claudemesh install` has put both, else as npm has installed it: in the package of the platform
  * until install scripts have run, which npm may be told not to do. */
 const findBun = () => {
-  if (isProgram(join(here, "bun"))) return join(here, "bun")
-  const { resolve } = createRequire(import.meta.url)
-  const installed = join(dirname(resolve("bun/package.json")), "bin/bun.exe")
-  const modules = join(dirname(resolve("bun/package.json")), "../@oven")
-  const platforms = existsSync(modules) ? readdirSync(modules).map((name) => join(modules, name, "bin/bun")) : []
-  return [installed, ...platforms].find(isProgram) ?? installed
+  const beside = join(here, "bun")
+  if (isProgram(beside)) return beside
+  try {
+    const npms = dirname(createRequire(import.meta.url).resolve("bun/package.json"))
+    const installed = join(npms, "bin/bun.exe")
+    const modules = join(npms, "../@oven")
+    const platforms = existsSync(modules) ? readdirSync(modules).map((name) => join(modules, name, "bin/bun")) : []
+    return [installed, ...platforms].find(isProgram) ?? installed
+  } catch {
+    return beside
+  }
 }
 
 const bun = findBun()
@@ -80,7 +85,9 @@ const child = spawn(bun, args, { stdio: "inherit", env })
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"]
 for (const signal of signals) process.on(signal, () => child.kill(signal))
 child.on("error", (error) => {
-  console.error(`claudemesh: Bun did not start (${error.message}). Run npm ci again in the folder of claudemesh.`)
+  console.error(
+    `claudemesh: Bun did not start (${error.message}). Install claudemesh again, optional dependencies included.`,
+  )
   process.exit(1)
 })
 child.on("exit", (code, signal) => {

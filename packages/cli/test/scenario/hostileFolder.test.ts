@@ -162,7 +162,7 @@ const inHostileFolder = (program: (folder: string) => Promise<Program>) => {
     done(await claudemesh(["create", "team", "--as", "Ann", "--broker", url], ann))
     const link = done(await claudemesh(["invite"], ann)).trim()
     done(await claudemesh(["join", link, "--as", "Bob"], bob))
-    assert.match(done(await claudemesh(["send", "Ann", "good morning"], bob)), /^queued: Ann/)
+    done(await claudemesh(["send", "Ann", "good morning"], bob))
     assert.match(done(await claudemesh(["inbox"], ann)), /Bob \(.*\)\ngood morning\n/)
     nothingExecuted()
   })
