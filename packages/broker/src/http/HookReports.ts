@@ -43,11 +43,16 @@ export const hookRoutes = (config: BrokerConfig, guard: Guard, startedMillis: nu
 const report = (request: ProvedRequest) => {
   const decoded = decode(request.body)
   if (Result.isFailure(decoded)) return Effect.succeed(refusal(400, "malformed", decoded.failure.message))
-  const { cwd, pid, session_id: sessionId, status } = decoded.success
-  if (sessionId === undefined) return Effect.succeed(refusal(400, "malformed", "it names no session_id"))
-  const whose = { by: request.key, sessionId, cwd, pid }
-  return reportTo(request.mesh, { whose, status, atMillis: request.signedAtMillis })
+  const whose = { by: request.key, ...sessionIn(decoded.success) }
+  if (whose.sessionId === undefined) return Effect.succeed(refusal(400, "malformed", "it names no session_id"))
+  return reportTo(request.mesh, { whose, status: decoded.success.status, atMillis: request.signedAtMillis })
 }
+
+const sessionIn = ({ cwd, pid, session_id: sessionId }: HookReport) => ({
+  sessionId: sessionId ?? undefined,
+  cwd: cwd ?? undefined,
+  pid: pid ?? undefined,
+})
 
 type Reported = Parameters<Effect.Success<ReturnType<(typeof MeshHost)["Service"]["enter"]>>["report"]>[0]
 
@@ -94,10 +99,10 @@ const isOfThisMachine = (
   isLoopback((headers["host"] ?? "").replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1"))
 
 /** It does not say which mesh it is about: those that have sessions now look whether one is meant. */
-const reportToAll = ({ cwd, pid, session_id: sessionId, status }: HookReport) =>
+const reportToAll = (received: HookReport) =>
   Effect.gen(function* () {
     const atMillis = yield* Clock.currentTimeMillis
-    const reported = { whose: { by: undefined, sessionId, cwd, pid }, status, atMillis }
+    const reported = { whose: { by: undefined, ...sessionIn(received) }, status: received.status, atMillis }
     const meshes = yield* (yield* MeshHost).running
     yield* Effect.forEach(meshes, (mesh) => Effect.ignore(mesh.report(reported)), {
       concurrency: "unbounded",

@@ -21,6 +21,7 @@ export const left = (state: MeshState, { member, sessionId }: Session, nowMillis
   recordDetached(
     state,
     { memberId: member.record.memberId, session: sessionId },
+    nowMillis,
     Math.max(0, nowMillis - state.rules.limits.sessionLeaseMillis),
   )
 
@@ -28,9 +29,10 @@ const recordDetached = (
   state: MeshState,
   { memberId, session }: Pick<SessionRecord, "memberId" | "session">,
   atMillis: number,
+  sinceMillis = atMillis,
 ): Effects =>
   Effects.Write({
-    write: Write.SessionDetached({ meshId: state.mesh.meshId, memberId, session, atMillis }),
+    write: Write.SessionDetached({ meshId: state.mesh.meshId, memberId, session, atMillis, sinceMillis }),
     completion: () => undefined,
   })
 

@@ -85,6 +85,8 @@ export type Write = Data.TaggedEnum<{
     readonly memberId: MemberId
     readonly session: SessionId
     readonly atMillis: number
+    /** Written down as away since then, where that is earlier: its lease is over already. */
+    readonly sinceMillis?: number
   }
   /** Its row and its channels go. What waits in its inbox is moved before. */
   SessionForgotten: { readonly meshId: MeshId; readonly memberId: MemberId; readonly session: SessionId }

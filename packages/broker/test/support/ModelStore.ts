@@ -105,7 +105,10 @@ export class ModelStore {
       case "SessionDetached": {
         const session = this.sessions.get(`${write.memberId}/${write.session}`)
         if (session === undefined) break
-        this.sessions.set(`${write.memberId}/${write.session}`, { ...session, detachedAtMillis: write.atMillis })
+        this.sessions.set(`${write.memberId}/${write.session}`, {
+          ...session,
+          detachedAtMillis: write.sinceMillis ?? write.atMillis,
+        })
         break
       }
     }

@@ -43,15 +43,18 @@ export const Invites = Schema.Struct({ invites: Schema.Array(InviteState) })
 /** `POST /revocations`: the body is a `Revocation`, signed by who revokes. */
 export const Revoked = Schema.Struct({ version: Schema.Int })
 
+const orNull = <S extends Schema.Constraint>(field: S) => Schema.optionalKey(Schema.NullOr(field))
+
 /**
  * `POST /hook/set-status`, signed by the member whose session it is; `session_id` is the session's on the wire. The names of the
  * fields are those of the first clients, whose hooks sign nothing and may name a folder and a process instead.
  */
 export const HookReport = Schema.Struct({
   status: Schema.Literals(["idle", "working"]),
-  session_id: Schema.optionalKey(SessionId),
-  cwd: Schema.optionalKey(Schema.String.check(Schema.isMaxLength(4096))),
-  pid: Schema.optionalKey(Schema.Int),
+  // A script writes null for what it could not find out.
+  session_id: orNull(SessionId),
+  cwd: orNull(Schema.String.check(Schema.isMaxLength(4096))),
+  pid: orNull(Schema.Int),
 })
 export type HookReport = typeof HookReport.Type
 

@@ -194,12 +194,13 @@ export const batchWith = (sql: SqlClient.SqlClient) => {
       DO UPDATE SET protocol = excluded.protocol, attached_at = excluded.attached_at, detached_at = NULL`
 
   const detach = (values: ReadonlyArray<Extract<Write, { readonly _tag: "SessionDetached" }>>) =>
-    sql`UPDATE mesh.session SET detached_at = r.at
+    sql`UPDATE mesh.session SET detached_at = r.since
       FROM ${records(
         sql,
         values.map((one) => ({
           ...sessionKeyOf(one),
           at: one.atMillis,
+          since: one.sinceMillis ?? one.atMillis,
         })),
         detachColumns,
       )}

@@ -77,6 +77,7 @@ export const detachColumns = {
   member_id: "text",
   session_id: "text",
   at: "bigint",
+  since: "bigint",
 } as const satisfies Record<string, Column>
 
 export const memberColumns = {
