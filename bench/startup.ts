@@ -55,5 +55,28 @@ export const initialized = async (start: Start, idleMillis: number): Promise<Ini
   return { millis, megabytes }
 }
 
+const cpuMillis = (child: ReturnType<typeof spawnOf>): number =>
+  Number(child.resourceUsage()?.cpuTime.total ?? Number.NaN) / 1_000
+
+/** What the processors do until it has ended: a busy machine changes it by little. */
+export const workUntilEnd = async (start: Start): Promise<number> => {
+  const child = spawnOf(start)
+  await child.stdin.end()
+  await child.stdout.text()
+  await child.exited
+  return cpuMillis(child)
+}
+
+/** The same until `initialize` is answered. */
+export const workUntilInitialized = async (start: Start): Promise<number> => {
+  const child = spawnOf(start)
+  void child.stdin.write(line({ id: 1, method: "initialize", params: initialize }))
+  await child.stdin.flush()
+  await child.stdout.getReader().read()
+  child.kill("SIGKILL")
+  await child.exited
+  return cpuMillis(child)
+}
+
 export const median = (values: ReadonlyArray<number>): number =>
   values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
