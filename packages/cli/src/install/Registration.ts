@@ -57,7 +57,8 @@ export const unmerge = (
       const { isOurs, kind, path } = entry
       if (kind === "property" && isOurs(json.valueAt(path))) json.remove(path)
       if (kind === "elements") removeElements(json, path, isOurs)
-      if (kind === "sweep") sweep(json, entry, [])
+      // A list that was there before, and empty, stays, where it is known what was made.
+      if (kind === "sweep") sweep(json, entry, [], created.length === 0)
     }
     for (const { path, value } of replaced) if (json.valueAt(path) === undefined) json.set(path, value)
     for (const path of created.toReversed()) if (isEmpty(json.valueAt(path))) json.remove(path)
@@ -103,7 +104,7 @@ const removeProperty = (json: JsonText, { isOurs, path }: Entry, replaced: Array
 }
 
 /** Of an earlier version, which had them elsewhere. */
-const sweep = (json: JsonText, { isOurs, path }: Entry, kept: unknown): void => {
+const sweep = (json: JsonText, { isOurs, path }: Entry, kept: unknown, isEmptyToGo = true): void => {
   const lists = json.valueAt(path)
   if (typeof lists !== "object" || lists === null) return
   for (const key of Object.keys(lists)) {
@@ -111,7 +112,7 @@ const sweep = (json: JsonText, { isOurs, path }: Entry, kept: unknown): void => 
     if ((Array.isArray(kept) && kept.includes(key)) || !elementsOf(json, list).some((element) => isOurs(element)))
       continue
     removeElements(json, list, isOurs)
-    if (elementsOf(json, list).length === 0) json.remove(list)
+    if (isEmptyToGo && elementsOf(json, list).length === 0) json.remove(list)
   }
 }
 
