@@ -175,6 +175,15 @@ describe("a list of members", () => {
     }),
   )
 
+  it.effect("says of whom the safety number was compared", () =>
+    Effect.gen(function* () {
+      const at = IsoTime.make("2026-01-02T03:04:05.678Z")
+      const compared = { ...memberOf(2), standing: MemberStanding.Certified({ role: "member", byVoiceAt: at }) }
+      const [text = ""] = yield* followed((after) => listedPeers(clientOf([memberOf(1), compared], []), after))
+      assert.match(text, /\n- member 1 \(you\), key 0+1: away\n- member 2, key 0+2, verified: away\n/)
+    }),
+  )
+
   it.effect("does not go on behind somebody who is not in it any more", () =>
     Effect.gen(function* () {
       const client = clientOf([memberOf(1)], [])

@@ -142,7 +142,10 @@ const shown = (place: Placed, style: Style): string => {
   const name = `${called}${pubkey === style.own ? " (you)" : ""}, key ${beginning(pubkey, style.keys)}`
   const doubt =
     standing._tag === "Certified"
-      ? ""
+      ? // Who is not verified is certified: nobody else is counted as a member.
+        standing.byVoiceAt === undefined
+        ? ""
+        : ", verified"
       : `, ${membershipOf(standing)}: nothing is sent to it, since ${harmless(whyNot(standing))}`
   const away = isListed ? "away" : "not listed by the broker, which hides them or has lost them"
   if (sessions.length === 0) return `- ${name}${doubt}: ${away}`
