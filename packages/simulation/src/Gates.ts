@@ -10,23 +10,22 @@ import type { Cluster } from "./Cluster.ts"
 const arriveMillis = 1_500
 const dndSeconds = 8
 
-const statuses = ["working", "dnd for a while", "dnd"] as const
-type Kind = (typeof statuses)[number]
+export const gatedStatuses = ["working", "dnd for a while", "dnd"] as const
+type Kind = (typeof gatedStatuses)[number]
 
-export const checkGates = Effect.fnUntraced(function* (cluster: Cluster) {
+/** Somebody of it writes to somebody else. All that came before is read: else there may be no room in the window. */
+export const checkGate = Effect.fnUntraced(function* (cluster: Cluster, kind: Kind) {
   const { alive, chance } = cluster
-  for (const kind of statuses) {
-    const reader = chance.pick(alive())
-    const sender = chance.pick(
-      alive().filter(
-        (one) => one.agent !== reader?.agent && one.seat.membership.meshId === reader?.seat.membership.meshId,
-      ),
-    )
-    if (reader !== undefined && sender !== undefined) yield* checkGate(cluster, kind, reader.agent, sender.agent)
-  }
+  const reader = chance.pick(alive())
+  const sender = chance.pick(
+    alive().filter(
+      (one) => one.agent !== reader?.agent && one.seat.membership.meshId === reader?.seat.membership.meshId,
+    ),
+  )
+  if (reader !== undefined && sender !== undefined) yield* keepsBack(cluster, kind, reader.agent, sender.agent)
 })
 
-const checkGate = Effect.fnUntraced(function* (cluster: Cluster, kind: Kind, reader: Agent, sender: Agent) {
+const keepsBack = Effect.fnUntraced(function* (cluster: Cluster, kind: Kind, reader: Agent, sender: Agent) {
   const { broken, history, pass, rules, sessionOf } = cluster
   const { client, inside } = reader.process
   const say = (effect: Effect.Effect<void, unknown>) =>

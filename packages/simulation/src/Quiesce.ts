@@ -15,7 +15,7 @@ import { differences, wordsOf } from "./checkers/Told.ts"
 import { type Asker, canBeHad, waitingAt } from "./checkers/Waiting.ts"
 import { comparisonId, type Window } from "./checkers/Window.ts"
 import { type Cluster, noFaults } from "./Cluster.ts"
-import { checkGates } from "./Gates.ts"
+import { checkGate, gatedStatuses } from "./Gates.ts"
 import { inboxKey, isGroup } from "./History.ts"
 import { betweenSendsMillis, checkLimits } from "./Limits.ts"
 import { channelNames, tagNames } from "./Seat.ts"
@@ -79,8 +79,10 @@ export const quiesce = Effect.fnUntraced(function* (cluster: Cluster) {
   yield* drain(cluster)
   yield* checkLists(cluster)
   yield* checkGroups(cluster)
-  yield* checkGates(cluster)
-  yield* drain(cluster)
+  for (const status of gatedStatuses) {
+    yield* checkGate(cluster, status)
+    yield* drain(cluster)
+  }
   yield* pass(settleMillis)
   // Whoever is there is told what is to be told.
   for (const { agent } of alive()) agent.host.look(true)

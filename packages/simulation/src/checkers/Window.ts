@@ -96,6 +96,7 @@ export class Window {
   /** The status that was asked for, by request; and the one that was confirmed, with its end. */
   readonly #asked = new Map<string, { readonly status: string; readonly forSeconds: number | undefined }>()
   #closedUntilMillis = Number.NEGATIVE_INFINITY
+  #isDnd = false
   readonly #pulls = new Set<string>()
   readonly #unacked = new Set<MessageId>()
 
@@ -166,6 +167,7 @@ export class Window {
         // From here to the answer either status may be in force.
         if (frame.source !== undefined && frame.source !== "manual") {
           this.options.hooked.add(this.#name)
+          if (!this.#isDnd) this.#closedUntilMillis = Number.NEGATIVE_INFINITY
           return
         }
         this.#closedUntilMillis = Number.NEGATIVE_INFINITY
@@ -284,6 +286,7 @@ export class Window {
   /** It was asked for a moment ago. */
   #closedBy({ forSeconds, status }: { readonly status: string; readonly forSeconds: number | undefined }): number {
     const { hooked, nowMillis, workingTtlMillis } = this.options
+    this.#isDnd = status === "dnd"
     if (status === "dnd" && forSeconds !== undefined) return nowMillis() + forSeconds * 1_000 - askedMillisMax
     if (status === "dnd") return Number.POSITIVE_INFINITY
     return status === "working" && !hooked.has(this.#name) ? nowMillis() + workingTtlMillis : Number.NEGATIVE_INFINITY
