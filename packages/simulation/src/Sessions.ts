@@ -27,7 +27,15 @@ export interface Session {
   cutOffSinceMillis: number | undefined
   /** It is expected back for a lease from here on, also by the next broker. Undefined: it is attached, or has said goodbye. */
   lostAtMillis: number | undefined
+  /** Its last attachment is certainly in the store: the next broker knows of it. */
+  isRecorded: boolean
 }
+
+/** A slow store, and one that is asked again. */
+const recordedAfterMillis = 10_000
+
+const isRecordedBy = ({ attachedSinceMillis }: Session, nowMillis: number): boolean =>
+  attachedSinceMillis !== undefined && nowMillis - attachedSinceMillis > recordedAfterMillis
 
 export type SessionName = Pick<Session, "mesh" | "member" | "key" | "id">
 
@@ -59,6 +67,7 @@ export class Sessions {
       attachedSinceMillis: undefined,
       cutOffSinceMillis: undefined,
       lostAtMillis: undefined,
+      isRecorded: false,
     }
     this.#all.set(name, made)
     return made
@@ -70,11 +79,13 @@ export class Sessions {
     session.attached += 1
     session.attachedSinceMillis = nowMillis
     session.lostAtMillis = undefined
+    session.isRecorded = false
   }
 
   detached(session: Session, saidGoodbye: boolean, nowMillis: number): void {
     session.attached -= 1
     if (session.attached > 0) return
+    session.isRecorded = isRecordedBy(session, nowMillis)
     session.attachedSinceMillis = undefined
     session.cutOffSinceMillis = saidGoodbye ? undefined : nowMillis
     session.lostAtMillis = session.cutOffSinceMillis
@@ -83,7 +94,9 @@ export class Sessions {
   /** The broker that knew of them is gone. */
   brokerCrashed(nowMillis: number): void {
     for (const session of this.#all.values()) {
-      if (session.attached > 0) session.lostAtMillis = nowMillis
+      const isRecorded = session.isRecorded || isRecordedBy(session, nowMillis)
+      const lostAtMillis = session.attached > 0 ? nowMillis : session.lostAtMillis
+      session.lostAtMillis = isRecorded ? lostAtMillis : undefined
       session.attached = 0
       session.attachedSinceMillis = undefined
       session.cutOffSinceMillis = undefined
