@@ -24,6 +24,12 @@ const mcp = "packages/cli/src/mcp"
 
 const mutants: ReadonlyArray<Mutant> = [
   {
+    name: "a prompt that was taken back counts as shown",
+    file: "packages/cli/src/host/HookMoment.ts",
+    find: '? "undone" : "open"',
+    put: '? "shown" : "open"',
+  },
+  {
     name: "ack before commit",
     file: `${broker}/store/CommitLane.ts`,
     find: "=> take(Waiting.Job({ write, done })),",
@@ -290,8 +296,8 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "confirmed by time though it was cancelled",
     file: `${mcp}/Unconfirmed.ts`,
-    find: "    answer.cancelled = true\n",
-    put: "",
+    find: "    answer.cancelled = true\n    if (answer.written)",
+    put: "    if (answer.written)",
   },
   {
     name: "confirmed by time though the host answers no ping",
@@ -302,14 +308,14 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "shown again and not marked after its call was cancelled",
     file: `${mcp}/Unconfirmed.ts`,
-    find: "message.redelivered || this.written",
+    find: "message.redelivered || part.written",
     put: "message.redelivered",
   },
   {
     name: "an answer longer than hosts take",
     file: `${mcp}/Reading.ts`,
-    find: "(left -= text.length + separator.length) < 0 || index >= max",
-    put: "(left -= text.length) < -1_000_000 || index >= max",
+    find: "index > 0 && (used > charactersMax || index >= max)",
+    put: "index > 0 && index >= max",
   },
   {
     name: "everything is said to be redelivered",
