@@ -75,6 +75,7 @@ const sentUntilSeen = async (
 
 const untilShown = async (world: World, member: string, id: string): Promise<string> => {
   const since = performance.now()
+  must(id !== "", "nothing was sent")
   let said = ""
   while (!/shown|consumed/i.test(said)) {
     if (performance.now() - since > 60_000) throw new Error(`the sender never read "shown": ${said}`)
@@ -86,6 +87,14 @@ const untilShown = async (world: World, member: string, id: string): Promise<str
 
 const send = (world: World, from: string, to: string, text: string, priority?: "now" | "next" | "low") =>
   world.send(from, to, text, priority)
+
+/** Of the message that this host's agent sent, as its tool said it. */
+const sentId = (host: RealHost, words: string): string => {
+  const said = host.model.requests
+    .flatMap(({ blocks }) => blocks.map(({ text }) => text))
+    .find((text) => text.includes(words))
+  return /[0-9a-f]{32}/.exec(said ?? "")?.[0] ?? ""
+}
 
 const conversation: Scenario = {
   name: "A's agent sends to an idle B, who is woken and replies; A is busy with a tool",
@@ -117,9 +126,13 @@ const conversation: Scenario = {
       bob.model.requests.every((request) => countOf(request, "QUESTION-OF-ALICE") <= 1),
       "shown twice",
     )
+    const shown = [
+      await untilShown(world, "alice", sentId(alice, "Message id")),
+      await untilShown(world, "bob", sentId(bob, "Message id")),
+    ]
     b.close()
     a.close()
-    return [question, answer]
+    return [question, answer].map((seen, index) => ({ ...seen, stood: `${seen.stood}; ${shown[index]}` }))
   },
 }
 
@@ -167,8 +180,13 @@ const oneShot: Scenario = {
       { text: "fin" },
       { text: "after" },
     ]
+    const before = carol.model.requests.length
     const again = carol.print("say hi again")
-    await Bun.sleep(1_800)
+    await until(
+      () => carol.model.requests.length > before,
+      60_000,
+      () => "carol's second run asked nothing",
+    )
     const next = await sentUntilSeen("-p: next, within a tool: at the end of the turn", carol, "IN-ONE-SHOT-NEXT", () =>
       send(world, "alice", "carol", "IN-ONE-SHOT-NEXT"),
     )
@@ -302,6 +320,12 @@ const cleared: Scenario = {
       (request) => bob.model.requests.indexOf(request) > at + 1 && containing("go on")(request),
     )
     must(countOf(again, "TAKEN-BACK") >= 1, "escape lost it")
+    const escaped: Seen = {
+      scenario: "escape before the model has said anything, then a prompt",
+      requests: bob.model.requests.indexOf(again) + 1 - at,
+      millis: Number.NaN,
+      stood: `in the next request ${countOf(again, "TAKEN-BACK")} time(s)`,
+    }
     b.close()
     await Bun.sleep(500)
     const b2 = await bob.open(["--continue"])
@@ -314,7 +338,7 @@ const cleared: Scenario = {
       send(world, "alice", "bob", "AFTER-BOTH"),
     )
     b2.close()
-    return [first, resumed, both]
+    return [first, escaped, resumed, both]
   },
 }
 

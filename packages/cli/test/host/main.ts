@@ -58,7 +58,9 @@ for (const { name, run } of chosen) {
 const width = Math.max(...rows.map(({ scenario }) => scenario.length), 8)
 console.log(`\n${"scenario".padEnd(width)}  requests      ms  what stood in the request`)
 for (const { millis, requests, scenario, stood } of rows) {
-  console.log(`${scenario.padEnd(width)}  ${String(requests).padStart(8)}  ${String(millis).padStart(6)}  ${stood}`)
+  console.log(
+    `${scenario.padEnd(width)}  ${String(requests).padStart(8)}  ${(Number.isNaN(millis) ? "-" : String(millis)).padStart(6)}  ${stood}`,
+  )
 }
 console.log(`\n${chosen.length - failed.length} of ${chosen.length} scenarios as promised, with ${claude}`)
 process.exit(failed.length === 0 ? 0 : 1)
