@@ -31,7 +31,7 @@ describe("an agent", () => {
             const bob = await RawClient.greetedV2(broker.url, mesh.member("bob"))
             for (const each of [one, two]) {
               const answer = await each.call("send_message", { target: "bob", message: "hello" })
-              assert.match(answer.text, /^Delivered/)
+              assert.match(answer.text, /^In bob's session/)
             }
             await bob.close()
 

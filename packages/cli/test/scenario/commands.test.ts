@@ -438,7 +438,7 @@ describe.concurrent("the command", () => {
 
   it.live("says its version, and has help with examples for every command", () =>
     Effect.promise(async () => {
-      const manifest = JSON.parse(await readFile(join(main, "../../package.json"), "utf8"))
+      const manifest = JSON.parse(await readFile(join(import.meta.dirname, "../../package.json"), "utf8"))
       assert.strictEqual(done(await claudemesh(["--version"])), `claudemesh v${manifest.version}\n`)
       const overview = done(await claudemesh(["--help"]))
       for (const command of commands) assert.match(overview, new RegExp(`\\n  ${command} {2,}\\S`))
@@ -458,7 +458,7 @@ describe.concurrent("the command", () => {
         [["message-status", "m1"], /a message id: 32 lower-case hex digits/],
         [["mcp", "--channel", "#builds"], /a label: 1 to 64 lower-case letters/],
         [["peers", "--nonsense"], /Unrecognized flag: --nonsense/],
-        [["seed-test-mesh", "--members", "101"], /between 1 and 100/],
+        [["seed-test-mesh", "--members", "501"], /between 1 and 500/],
         [["list", "--log-level", "foo"], /^claudemesh: Invalid value for flag --log-level: "foo"/],
         [["--completions", "foo"], /^claudemesh: Invalid value for flag --completions: "foo"/],
         [["send", "bob", ""], /^claudemesh: The text is empty/],

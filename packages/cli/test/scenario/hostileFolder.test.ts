@@ -144,16 +144,13 @@ const inHostileFolder = (program: (folder: string) => Promise<Program>) => {
     nothingExecuted()
   })
 
-  it("what is written into a host's settings is the same launcher, by its whole path", async () => {
+  it("the command that is named for a host is the same launcher, by its whole path", async () => {
     const welcome = done(await claudemesh(["create", "mine", "--broker", url], { CLAUDEMESH_HOME: "./it's mine" }))
     assert.include(
       welcome,
-      ` -e CLAUDEMESH_HOME='${join(hostile.folder, String.raw`it'\''s mine`)}' -- ${quoted(launcher)} mcp`,
+      `CLAUDEMESH_HOME='${join(hostile.folder, String.raw`it'\''s mine`)}' ${quoted(launcher)} install`,
     )
-    assert.match(
-      done(await claudemesh(["mcp", "--help"])),
-      /-- \/path\/to\/claudemesh\/packages\/cli\/bin\/claudemesh mcp/,
-    )
+    assert.match(done(await claudemesh(["mcp", "--help"])), /claudemesh install/)
     nothingExecuted()
   })
 
