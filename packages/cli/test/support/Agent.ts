@@ -5,7 +5,8 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js"
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js"
 import { Effect } from "effect"
 
-export const main = join(import.meta.dirname, "../../src/main.ts")
+/** The build, where the tests made one; else the sources. */
+export const main = process.env["CLAUDEMESH_TESTED"] ?? join(import.meta.dirname, "../../src/main.ts")
 
 export interface Answer {
   readonly text: string
