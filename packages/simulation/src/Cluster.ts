@@ -157,7 +157,9 @@ export const makeCluster = Effect.fnUntraced(function* (
     const session = sessions.find(mesh, member, id)
     if (session === undefined || session.isTransient) return
     const { attached, attachedSinceMillis = 0, lostAtMillis } = session
-    const isThere = attached > 0 && time.nowMillis - attachedSinceMillis > tellingMillisMax
+    // A connection whose process has ended may still wait for its last answers from the store.
+    const isAttached = attached > 0 && holderOf(session) !== undefined
+    const isThere = isAttached && time.nowMillis - attachedSinceMillis > tellingMillisMax
     const isExpected =
       lostAtMillis !== undefined &&
       lostAtMillis > jumpedAtMillis &&
