@@ -49,13 +49,13 @@ export const variables = {
     expected: "a port number from 0 to 65535",
   },
   BROKER_HOST: {
-    fallback: "127.0.0.1, or 0.0.0.0 with `DATABASE_URL`",
+    fallback: "127.0.0.1, or 0.0.0.0 with `DATABASE_URL`, or with `PORT` and `BROKER_PUBLIC_URL`",
     meaning: "Address to listen on.",
     expected: "an address or host name",
   },
   DATABASE_URL: {
     fallback: "none: the embedded SQLite store",
-    meaning: "Postgres to keep everything in.",
+    meaning: "Postgres to keep everything in. `sslmode` is read as libpq has it; `pgbouncer=true` for a pooler in transaction mode.",
     expected: "a URL such as postgres://user:password@host:5432/database",
   },
   BROKER_DATA_DIR: {

@@ -205,7 +205,7 @@ const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "lease never ended",
-    file: `${broker}/mesh/Requests.ts`,
+    file: `${broker}/mesh/Tick.ts`,
     find: "if (until <= nowMillis) endSessionLease(state, session, effects)",
     put: "if (until <= nowMillis) void session",
   },
