@@ -55,7 +55,8 @@ export const variables = {
   },
   DATABASE_URL: {
     fallback: "none: the embedded SQLite store",
-    meaning: "Postgres to keep everything in. `sslmode` is read as libpq has it; `pgbouncer=true` for a pooler in transaction mode.",
+    meaning:
+      "Postgres to keep everything in. `sslmode` is read as libpq has it; `pgbouncer=true` for a pooler in transaction mode.",
     expected: "a URL such as postgres://user:password@host:5432/database",
   },
   BROKER_DATA_DIR: {
