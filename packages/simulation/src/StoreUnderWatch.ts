@@ -1,7 +1,7 @@
 /**
  * The store as one incarnation of the broker sees it: it fails and is slow, before and after a commit took effect, falls
- * silent, and makes a commit visible some time after its error, as Postgres may. The broker can die between any two of those. What a commit really did is written into the history, which is how the
- * checkers know what was promised.
+ * silent, and makes a commit visible some time after its error, as Postgres may. The broker can die between any two of
+ * those. What a commit really did is written into the history, which is how the checkers know what was promised.
  */
 import { MessageStore, StoreError, type Write, type Written } from "@claudemesh/broker/store/MessageStore"
 import { Deferred, Effect } from "effect"
@@ -96,7 +96,9 @@ export const storeUnderWatch = (
         ),
         Effect.tapError(({ reason }) =>
           Effect.sync(() => {
-            if (reason !== "unavailable") broken(`a commit is ${reason}, and there is one owner and nothing wrong`)
+            // A dead broker's write may have waited for another one, until there was a new owner.
+            if (reason !== "unavailable" && isAlive())
+              broken(`a commit is ${reason}, and there is one owner and nothing wrong`)
           }),
         ),
       )
