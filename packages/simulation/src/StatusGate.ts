@@ -53,7 +53,11 @@ const keepsBack = Effect.fnUntraced(function* (cluster: Cluster, kind: Kind, rea
   else yield* pass(Math.max(rules.workingTtlMillis, dndSeconds * 1_000))
   // Its host may be in the middle of a turn, of which its hooks tell.
   for (let waited = 0; waited < turnMillisMax && !isPushed(); waited += 1_000) yield* pass(1_000)
+  // What a hook handed over is confirmed by what its host does next, and holds a place in the window until then.
+  const isFree = cluster
+    .windows()
+    .some(({ greeted, unacked }) => greeted?.key === key && greeted.session === id && unacked.size === 0)
   // Some messages are good for seconds only.
-  if (!isPushed() && accepted.expiresAtMillis > cluster.brokerMillis())
+  if (!isPushed() && isFree && accepted.expiresAtMillis > cluster.brokerMillis())
     broken(`${text}: it still waits when that is over`)
 })

@@ -6,7 +6,7 @@
 import { MessageStore, StoreError, type Write, type Written } from "@claudemesh/broker/store/MessageStore"
 import { Deferred, Effect } from "effect"
 import type { Chance } from "./Chance.ts"
-import { type AcceptedMessage, type History, inboxKey } from "./History.ts"
+import { type AcceptedMessage, type History, inboxKey, type LateCommit } from "./History.ts"
 
 /** The odds of each fault, for each call of the store. */
 export interface StoreFaults {
@@ -39,12 +39,6 @@ export const storeFaults: StoreFaults = {
   slow: 0.02,
   silent: 0.003,
   late: 0.02,
-}
-
-/** A commit that is on its way: who needs its rows or its mesh waits for it, as behind the locks of a database. */
-export interface LateCommit {
-  readonly batch: ReadonlyArray<Write>
-  readonly done: Deferred.Deferred<void>
 }
 
 const idsIn = (batch: ReadonlyArray<Write>) =>

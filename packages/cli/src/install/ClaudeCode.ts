@@ -6,7 +6,8 @@
 import { homedir } from "node:os"
 import { join } from "node:path"
 import { Config, Effect, Schema } from "effect"
-import { hookEntries, isOurServer, type PluginHooks, serverEntry, type ServerEntry } from "./OurEntries.ts"
+import { hookEntries, isOurServer, serverEntry, type ServerEntry } from "./OurEntries.ts"
+import type { PluginHooks } from "./PluginHooks.ts"
 import type { Entry } from "./Registration.ts"
 
 export interface Target {

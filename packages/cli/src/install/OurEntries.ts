@@ -2,6 +2,7 @@
 import { Option, Schema } from "effect"
 import type { Runnable } from "../Runnable.ts"
 import type { Entry } from "./Registration.ts"
+import { Group, Handler, type PluginHooks } from "./PluginHooks.ts"
 import { isWakeHook } from "./WakeHooks.ts"
 
 export interface ServerEntry {
@@ -14,7 +15,7 @@ export interface ServerEntry {
 export const serverOf = (runnable: Runnable, home: string | undefined): ServerEntry => ({
   command: runnable.bun,
   args: [...runnable.flags, runnable.entry, "mcp"],
-  ...(home !== undefined && { env: { CLAUDEMESH_HOME: home } }),
+  env: { ...runnable.environment, ...(home !== undefined && { CLAUDEMESH_HOME: home }) },
 })
 
 /** `alwaysLoad`: the tools are in each request, instead of only their names. */
@@ -56,16 +57,6 @@ export const flagsOf = (value: unknown): ReadonlyArray<string> => {
   const words = wordsOf(value)
   return words.slice(words.indexOf("mcp") + 1)
 }
-
-const Handler = Schema.StructWithRest(Schema.Struct({ type: Schema.String }), [
-  Schema.Record(Schema.String, Schema.Unknown),
-])
-const Group = Schema.StructWithRest(Schema.Struct({ hooks: Schema.Array(Handler) }), [
-  Schema.Record(Schema.String, Schema.Unknown),
-])
-/** As `hooks.json` of a plugin and the settings have them. */
-export const PluginHooks = Schema.Struct({ hooks: Schema.Record(Schema.String, Schema.Array(Group)) })
-export type PluginHooks = typeof PluginHooks.Type
 
 const decodeGroup = Schema.decodeUnknownOption(Group)
 

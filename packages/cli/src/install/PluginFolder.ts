@@ -82,9 +82,7 @@ const contentOf = (path: string, name: string, environment: Readonly<Record<stri
 
 const withEnvironment = (text: string, environment: Readonly<Record<string, string>>): string => {
   const json = Result.getOrThrow(JsonText.parse(text))
-  const path = ["mcpServers", "claudemesh", "env"]
-  json.remove(path)
-  if (Object.keys(environment).length > 0) json.set(path, environment)
+  for (const [name, value] of Object.entries(environment)) json.set(["mcpServers", "claudemesh", "env", name], value)
   return json.text
 }
 

@@ -3,7 +3,7 @@
  * the usual one, or what the environment of the host says.
  */
 import { settingsWakeHooks } from "../host/SettingsHooks.ts"
-import type { PluginHooks } from "./OurEntries.ts"
+import type { PluginHooks } from "./PluginHooks.ts"
 
 export const usualHome = "${CLAUDEMESH_HOME:-$HOME/.claudemesh}"
 

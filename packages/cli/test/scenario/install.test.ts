@@ -54,6 +54,7 @@ const withMachine = (tell: (machine: Machine) => Promise<void>, hasClaude = true
 interface Server {
   readonly command: string
   readonly args: ReadonlyArray<string>
+  readonly env: Readonly<Record<string, string>>
 }
 
 /** As a host does, from a folder of its own; joined to no mesh. */
@@ -94,9 +95,10 @@ layer(Program.layer, { timeout: "30 seconds" })("claudemesh install", (it) => {
         )
         await writeFile(join(user, ".claude/settings.json"), settings)
         const plugin = join(user, ".claudemesh/plugin")
-        const { command, args }: Server = JSON.parse(await file(".claudemesh/plugin/.mcp.json")).mcpServers.claudemesh
+        const { command, args, env }: Server = JSON.parse(await file(".claudemesh/plugin/.mcp.json")).mcpServers
+          .claudemesh
         const here = (word: string) => word.replaceAll("${CLAUDE_PLUGIN_ROOT}", plugin)
-        assert.include(await toolsOf({ command: here(command), args: args.map(here) }, user), "send_message")
+        assert.include(await toolsOf({ command: here(command), args: args.map(here), env }, user), "send_message")
 
         done(await run("uninstall"))
         assert.strictEqual(await file(".claude/settings.json"), tabbed)
@@ -183,7 +185,14 @@ layer(Program.layer, { timeout: "30 seconds" })("claudemesh install", (it) => {
       assert.deepStrictEqual(JSON.parse(await file(".gemini/settings.json")), { mcpServers: { claudemesh: server } })
       assert.deepStrictEqual(JSON.parse(await file(".cursor/mcp.json")), { mcpServers: { claudemesh: server } })
       assert.deepStrictEqual(JSON.parse(await file(".config/opencode/opencode.json")), {
-        mcp: { claudemesh: { type: "local", command: [server.command, ...server.args], enabled: true } },
+        mcp: {
+          claudemesh: {
+            type: "local",
+            command: [server.command, ...server.args],
+            environment: server.env,
+            enabled: true,
+          },
+        },
       })
       assert.include(await toolsOf(server, user), "list_peers")
       done(await run("uninstall"))
@@ -205,7 +214,7 @@ layer(Program.layer, { timeout: "30 seconds" })("claudemesh install", (it) => {
       await mkdir(project)
       const said = done(await runIn(project, "install", "--settings", "project"))
       assert.match(said, /asks each person of this project once/)
-      const { command, args }: Server = JSON.parse(await file("project/.mcp.json")).mcpServers.claudemesh
+      const { command, args, env }: Server = JSON.parse(await file("project/.mcp.json")).mcpServers.claudemesh
       assert.strictEqual(command, "${HOME}/.claudemesh/run/bun")
       assert.notInclude(JSON.stringify(args), user)
       assert.notInclude(await file("project/.claude/settings.json"), user)
