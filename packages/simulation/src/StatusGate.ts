@@ -32,7 +32,7 @@ const keepsBack = Effect.fnUntraced(function* (cluster: Cluster, kind: Kind, rea
   const { client, inside } = reader.process
   const say = (effect: Effect.Effect<void, unknown>) =>
     Effect.andThen(Effect.forkScoped(inside(Effect.ignore(effect))), pass(arriveMillis))
-  const { id, key, member } = sessionOf(reader.process)
+  const { id, key, member, mesh } = sessionOf(reader.process)
   const text = `at the gate of ${kind}`
   // Whatever its hooks had said is over.
   yield* pass(rules.hookFreshMillis)
@@ -56,7 +56,10 @@ const keepsBack = Effect.fnUntraced(function* (cluster: Cluster, kind: Kind, rea
   // What a hook handed over is confirmed by what its host does next, and holds a place in the window until then.
   const isFree = cluster
     .windows()
-    .some(({ greeted, unacked }) => greeted?.key === key && greeted.session === id && unacked.size === 0)
+    .some(
+      ({ greeted, unacked }) =>
+        greeted?.mesh === mesh && greeted.key === key && greeted.session === id && unacked.size === 0,
+    )
   // Some messages are good for seconds only.
   if (!isPushed() && isFree && accepted.expiresAtMillis > cluster.brokerMillis())
     broken(`${text}: it still waits when that is over`)

@@ -214,7 +214,7 @@ layer(Program.layer, { timeout: "30 seconds" })("claudemesh install", (it) => {
       await mkdir(project)
       const said = done(await runIn(project, "install", "--settings", "project"))
       assert.match(said, /asks each person of this project once/)
-      const { command, args, env }: Server = JSON.parse(await file("project/.mcp.json")).mcpServers.claudemesh
+      const { command, args }: Server = JSON.parse(await file("project/.mcp.json")).mcpServers.claudemesh
       assert.strictEqual(command, "${HOME}/.claudemesh/run/bun")
       assert.notInclude(JSON.stringify(args), user)
       assert.notInclude(await file("project/.claude/settings.json"), user)
