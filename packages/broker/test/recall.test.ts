@@ -200,6 +200,29 @@ describe("a pull", () => {
     assert.deepStrictEqual(named?.slice(0, 5), ["s24", "s23", "s22", "s21", "s20"])
   })
 
+  it("is not told twice of what went to another session while it was counted", () => {
+    const story = new MeshStory()
+    const sender = story.attach(alice)
+    const idle = story.attach(bob, { session: "idle", maxInFlight: 1 })
+    const first = sendMany(story, sender, ["m1"])
+    story.settle()
+    const asks = story.attach(bob, { session: "asks", maxInFlight: 1 })
+    sendMany(story, sender, ["m2"], {}, `${bob.publicKey}/asks`)
+    const own = sendMany(story, asks, ["own"])
+    story.settle()
+    story.pull(asks, "p1")
+    const counting = story.counts.shift()
+    assert.ok(counting?._tag === "CountWaiting")
+    const counted = story.store.countWaiting(counting.inboxes, counting.except, story.nowMillis)
+    story.ack(idle, ...first)
+    story.settle()
+    assert.deepStrictEqual(idle.pushed, [...first, ...own])
+    story.do(counting.completion(Exit.succeed(counted)))
+    // Of the two that were counted the first is shown since, which nobody counts again.
+    const { elsewhere, remaining } = asks.of("ok").at(-1) ?? {}
+    assert.deepStrictEqual([remaining, elsewhere], [1, [{ sessionId: SessionId.make("idle"), messages: 1 }]])
+  })
+
   it("does not take back what its own session sent to the others of its member", () => {
     const story = new MeshStory()
     const idle = story.attach(bob, { session: "idle" })

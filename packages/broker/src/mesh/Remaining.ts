@@ -9,7 +9,7 @@ import type { DeliveryKey } from "../store/MessageStore.ts"
 import { errorFrame } from "./ErrorReply.ts"
 import { room } from "./InFlight.ts"
 import { type Completion, Completion as Completions, Effects, priorities } from "./MeshCommand.ts"
-import { type Connection, type Inbox, inboxesOf, type MeshState, type Session } from "./MeshState.ts"
+import { type Connection, type InFlight, type Inbox, inboxesOf, type MeshState, type Session } from "./MeshState.ts"
 import { isRecallable } from "./Recall.ts"
 
 /** A pull ends when its budget or the window is used up, or when nothing more waits; until then it is silent. */
@@ -78,7 +78,7 @@ export const pulled = (
   const countOf = ({ address }: Inbox): number =>
     counts.value.find(({ inbox }) => inbox.session === address.session)?.messages ?? 0
   const waited = inboxesOf(connection).reduce((sum, inbox) => sum + countOf(inbox), 0)
-  const remaining = Math.max(0, waited - pushedSince(connection, except, upToSeq))
+  const remaining = Math.max(0, waited - pushedSince(connection, except, upToSeq, nowMillis))
   const elsewhere = othersOf(connection)
     .map((other): Elsewhere => ({
       sessionId: other.sessionId,
@@ -89,22 +89,32 @@ export const pulled = (
   effects.push(Effects.Send({ peer, frame: { type: "ok", id, remaining, ...(elsewhere.length > 0 && { elsewhere }) } }))
 }
 
-/** Of what was counted: pushed here meanwhile. What was accepted meanwhile may have been counted, or not. */
-const pushedSince = ({ inFlight }: Connection, except: ReadonlyArray<DeliveryKey>, upToSeq: number): number => {
+/** Of what was counted: pushed here meanwhile, or to another session that keeps it. What was accepted meanwhile may have been counted, or not. */
+const pushedSince = (
+  asking: Connection,
+  except: ReadonlyArray<DeliveryKey>,
+  upToSeq: number,
+  nowMillis: number,
+): number => {
   const keyOf = ({ inbox, seq }: DeliveryKey) => `${inbox.session ?? ""}/${seq}`
   const notCounted = new Set(except.map(keyOf))
-  return [...inFlight.values()].filter(
-    ({ inbox, seq }) => seq <= upToSeq && !notCounted.has(keyOf({ inbox: inbox.address, seq })),
-  ).length
+  const kept = [...asking.session.member.connections].flatMap((other) =>
+    other === asking ? [...asking.inFlight.values()] : keptOn(asking, other, nowMillis),
+  )
+  return kept.filter(({ inbox, seq }) => seq <= upToSeq && !notCounted.has(keyOf({ inbox: inbox.address, seq }))).length
 }
 
-/** Of the member's inbox: what the other session has and the asking one cannot recall. What has expired waits nowhere. */
+/** Of the member's inbox: what the other session has and the asking one cannot recall. */
 const keptBy = (asking: Connection, { connection }: Session, nowMillis: number): number =>
-  connection === undefined || connection.protocol === 1
-    ? 0
-    : [...connection.inFlight.values()].filter(
+  connection === undefined ? 0 : keptOn(asking, connection, nowMillis).length
+
+/** What has expired waits nowhere. */
+const keptOn = (asking: Connection, { inFlight, protocol }: Connection, nowMillis: number): ReadonlyArray<InFlight> =>
+  protocol === 1
+    ? []
+    : [...inFlight.values()].filter(
         (flight) =>
           flight.inbox === asking.session.member.inbox &&
           flight.expiresAtMillis > nowMillis &&
           !isRecallable(asking, flight),
-      ).length
+      )
