@@ -195,7 +195,8 @@ const overtakenMessages = (run: Circumstances): ReadonlyArray<string> => {
     .flatMap((view) => {
       const accepted = history.accepted.get(view.messageId)
       const sent = history.sent.get(view.messageId)
-      if (accepted === undefined || sent === undefined) return []
+      // What was committed after its error has its number from before, and comes behind what was pushed meanwhile.
+      if (accepted === undefined || sent === undefined || history.late.has(view.messageId)) return []
       const inbox = accepted.recipients.find(
         (one) => one.member === view.member && (one.session === undefined || isAt(view, one)),
       )
