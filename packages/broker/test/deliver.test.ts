@@ -29,6 +29,20 @@ const none = MessageId.make("0".repeat(32))
 
 const redelivered = (peer: Peer) => peer.of("push").map((push) => push.redelivered)
 
+describe("a message behind one that expired while it was committed", () => {
+  it("is pushed at once (I9)", () => {
+    const story = new MeshStory()
+    const sender = story.attach(alice)
+    const reader = story.attach(bob)
+    sendMany(story, sender, bob.publicKey, 1, { id: "late", ttlSeconds: 1 })
+    story.nowMillis += 1_000
+    story.settle()
+    const next = sendMany(story, sender, bob.publicKey, 1)
+    story.settle()
+    assert.deepStrictEqual(reader.pushed, next)
+  })
+})
+
 describe("the gate", () => {
   const table: ReadonlyArray<readonly [1 | 2, Status, ReadonlyArray<Priority>]> = [
     [2, "idle", ["now", "next"]],

@@ -89,7 +89,12 @@ export const deliverCommitted = (
   const lane = inbox.lanes[message.priority]
   // A page may have been quicker than the news of the commit.
   if (message.seq <= lane.cursor) return "delivered"
-  if (!lane.behind && message.expiresAtMillis > nowMillis) {
+  if (!lane.behind && message.expiresAtMillis <= nowMillis) {
+    // Its commit took longer than it was good for. Nothing waits, and nothing that comes is to wait for it.
+    lane.cursor = message.seq
+    return "queued"
+  }
+  if (!lane.behind) {
     const connection = choose(state, inbox, waiting, nowMillis)
     if (connection !== undefined) {
       push(state, connection, inbox, waiting, nowMillis, effects)
