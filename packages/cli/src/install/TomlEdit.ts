@@ -87,9 +87,10 @@ const removal = (text: string, path: Path): ReadonlyArray<Edit> => {
     return isOurs ? [{ offset, end: headers[index + 1]?.offset ?? text.length }] : []
   })
   return own.toReversed().map(({ end, offset }) => {
-    // Comments at the end belong to what comes next.
+    // Comments at the end belong to what comes next, or to nothing: a table that somebody has taken out so, with its secrets.
     const body = text.slice(offset, end)
-    const kept = end === text.length ? "" : commentsAtEnd(body)
+    const atEnd = commentsAtEnd(body)
+    const kept = end === text.length && atEnd.trim() === "" ? "" : atEnd
     const before = text.slice(0, offset).match(/(?:\r?\n[ \t]*)+$/)
     const gap = end - kept.length === text.length && before !== null ? before[0].length - eolOf(text).length : 0
     return { offset: offset - gap, length: body.length - kept.length + gap, content: "" }

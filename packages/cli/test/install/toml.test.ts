@@ -57,6 +57,25 @@ describe("the config of Codex", () => {
     })
   }
 
+  const rotated = '# [mcp_servers.old.env]\n# KEY = "sk-secret"\n'
+
+  it("keeps comments behind our table at the end, and has none of them in what is recorded", () => {
+    for (const before of [`a = 1\n\n${older}${rotated}`, `a = 1\n\n${older}\n\n${rotated.trimEnd()}`]) {
+      const { text, undo } = Result.getOrThrow(mergeToml(before, entries))
+      assert.include(text, rotated.trimEnd())
+      assert.notInclude(JSON.stringify(undo), "sk-secret")
+      assert.strictEqual(Result.getOrThrow(mergeToml(text, entries)).text, text)
+      assert.strictEqual(applyAll(text, undo), before)
+    }
+  })
+
+  it("keeps comments that were written behind ours since", () => {
+    for (const before of ["", "a = 1\n", `a = 1\n\n${older}`]) {
+      const { replaced, text } = Result.getOrThrow(mergeToml(before, entries))
+      assert.include(Result.getOrThrow(unmergeToml(`${text}${rotated}`, entries, { replaced })), rotated)
+    }
+  })
+
   const refused = (name: string, text: string, expected: RegExp) =>
     it(`${name} is refused, and not guessed at`, () =>
       assert.match(Result.getOrThrow(Result.flip(mergeToml(text, entries))).problem, expected))
