@@ -22,9 +22,16 @@ export class JsonUnusable extends Schema.TaggedError<JsonUnusable>()("JsonUnusab
 
 export type Path = ReadonlyArray<string>
 
-/** A text that is changed step by step. */
+/** What came of it: the whole text, and how it was made. */
+export interface Changed {
+  readonly text: string
+  readonly edits: ReadonlyArray<Edit>
+}
+
+/** A text that is changed step by step. A step that would make it invalid is not taken, and none after it. */
 export class JsonText {
   #text: string
+  #problem: JsonUnusable | undefined
   #root: Node | undefined
   readonly #edits: Array<Edit> = []
 
@@ -36,12 +43,15 @@ export class JsonText {
   static readonly parse = (text: string): Result.Result<JsonText, JsonUnusable> =>
     Result.map(rootOf(text), (root) => new JsonText(text, root))
 
+  /** As far as steps were taken. */
   get text(): string {
     return this.#text
   }
 
-  get edits(): ReadonlyArray<Edit> {
-    return this.#edits
+  /** A failure where a step was not taken: half of a change is none. */
+  get changed(): Result.Result<Changed, JsonUnusable> {
+    if (this.#problem !== undefined) return Result.fail(this.#problem)
+    return Result.succeed({ text: this.#text, edits: this.#edits })
   }
 
   /** The value at the path; undefined where there is none. */
@@ -50,9 +60,9 @@ export class JsonText {
     return node === undefined ? undefined : valueOf(node)
   }
 
-  /** Each has to be an object as far as it is there, and written once. */
-  checkObjects(path: Path): Result.Result<void, JsonUnusable> {
-    for (let depth = 0; depth <= path.length; depth++) {
+  /** All on the way have to be objects as far as they are there, and each key is to be written once, the last one, too. */
+  checkWay(path: Path): Result.Result<void, JsonUnusable> {
+    for (let depth = 0; depth < path.length; depth++) {
       const node = this.#nodeAt(path.slice(0, depth))
       if (node === undefined) return Result.void
       const at = depth === 0 ? "it" : words(path.slice(0, depth))
@@ -98,11 +108,16 @@ export class JsonText {
     const before = siblings[at - 1]
     const after = siblings[at + 1]
     if (before === undefined && after === undefined) return this.#empty(container)
-    const from = container.offset + 1 + this.#text.slice(container.offset + 1, node.offset).trimEnd().length
+    const start = before === undefined ? container.offset + 1 : endOf(before)
+    const from = this.#trimmedEnd(start, node.offset)
     const behind = this.#commaBetween(endOf(node), after?.offset ?? endOf(container) - 1)
     const to = behind === undefined ? endOf(node) : behind + 1
-    const lead = before === undefined ? node.offset : from
-    const tail = before === undefined ? (after?.offset ?? to) : to
+    const [spaces = ""] = /^[ \t]*/.exec(this.#text.slice(to)) ?? []
+    const isLineEnd = /^(?:[\r\n]|$)/.test(this.#text.slice(to + spaces.length))
+    // A comment of a line ends with the line: what comes next would be within it.
+    const isKept = !isLineEnd && (before === undefined || endsWithLineComment(this.#text.slice(start, from)))
+    const lead = isKept ? node.offset : from
+    const tail = isKept ? to + spaces.length : to
     this.#apply({ offset: lead, length: tail - lead, content: "" })
     if (before === undefined || behind !== undefined) return
     const comma = this.#commaBetween(endOf(before), from)
@@ -119,7 +134,8 @@ export class JsonText {
     let node = this.#root
     for (const key of path) {
       if (node?.type !== "object") return undefined
-      node = propertiesOf(node).find((property) => keyOf(property) === key)?.children?.[1]
+      // Of two of one name the last counts, as in every parser.
+      node = propertiesOf(node).findLast((property) => keyOf(property) === key)?.children?.[1]
     }
     return node
   }
@@ -142,8 +158,10 @@ export class JsonText {
     if (this.#isFlat(container)) {
       const content = print(undefined)
       const space = /\s/.test(this.#text.slice(container.offset + 1, container.offset + 2)) ? " " : ""
-      if (last === undefined)
-        return this.#apply({ offset: container.offset + 1, length: close - container.offset - 1, content })
+      if (last === undefined) {
+        const end = this.#trimmedEnd(container.offset + 1, close)
+        return this.#apply({ offset: end, length: close - end, content })
+      }
       return this.#apply({ offset: endOf(last), length: 0, content: `,${space || this.#space(container)}${content}` })
     }
     const first = container.children?.[0]
@@ -158,17 +176,22 @@ export class JsonText {
     if (last !== undefined && end === endOf(last)) {
       return this.#apply({ offset: end, length: 0, content: `${comma}${content}${closing}` })
     }
-    this.#apply({ offset: end, length: 0, content: `${content}${closing}` })
-    if (comma !== "" && last !== undefined) this.#apply({ offset: endOf(last), length: 0, content: comma })
+    // The comma first: the text is valid between the two.
+    if (last !== undefined && comma !== "") this.#apply({ offset: endOf(last), length: 0, content: comma })
+    this.#apply({ offset: end + comma.length, length: 0, content: `${content}${closing}` })
   }
 
   #empty(container: Node): void {
     const inside = this.#text.slice(container.offset + 1, endOf(container) - 1)
     const only = container.children?.[0]
     if (only === undefined) return
+    const close = endOf(container) - 1
+    const comma = this.#commaBetween(endOf(only), close) ?? close
     const left =
-      this.#text.slice(container.offset + 1, only.offset) + this.#text.slice(endOf(only), endOf(container) - 1)
-    const content = /[^\s,]/.test(left) ? left : ""
+      this.#text.slice(container.offset + 1, only.offset) +
+      this.#text.slice(endOf(only), comma) +
+      this.#text.slice(comma + 1, close)
+    const content = left.trim() === "" ? "" : left
     this.#apply({ offset: container.offset + 1, length: inside.length, content })
   }
 
@@ -222,19 +245,33 @@ export class JsonText {
   /** Where the comma is; none of a comment. */
   #commaBetween(from: number, to: number): number | undefined {
     const blank = (comment: string) => " ".repeat(comment.length)
-    const at = this.#text
-      .slice(from, to)
-      .replaceAll(/\/\/[^\n]*|\/\*[\s\S]*?\*\//g, blank)
-      .indexOf(",")
+    const at = this.#text.slice(from, to).replaceAll(comments, blank).indexOf(",")
     return at === -1 ? undefined : from + at
   }
 
   #apply(edit: Edit): void {
-    this.#text = applied(this.#text, edit)
+    if (this.#problem !== undefined) return
+    const text = applied(this.#text, edit)
+    const root = rootOf(text)
+    if (Result.isFailure(root)) {
+      this.#problem = new JsonUnusable({ problem: notByProgram })
+      return
+    }
+    this.#text = text
+    this.#root = root.success
     this.#edits.push(edit)
-    const root = rootOf(this.#text)
-    this.#root = Result.isSuccess(root) ? root.success : undefined
   }
+}
+
+/** Commas or comments are where no program expects them. */
+export const notByProgram = "it is written in a form that is not changed by a program"
+
+const comments = /\/\/[^\r\n]*|\/\*[\s\S]*?\*\//g
+
+/** Of what is between two values: nothing in it is within a string. */
+const endsWithLineComment = (between: string): boolean => {
+  const last = [...between.matchAll(comments)].at(-1)
+  return last !== undefined && last[0].startsWith("//") && last.index + last[0].length === between.length
 }
 
 const applied = (text: string, { content, length, offset }: Edit): string =>

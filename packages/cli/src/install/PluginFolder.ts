@@ -83,7 +83,7 @@ const contentOf = (path: string, name: string, environment: Readonly<Record<stri
 const withEnvironment = (text: string, environment: Readonly<Record<string, string>>): string => {
   const json = Result.getOrThrow(JsonText.parse(text))
   for (const [name, value] of Object.entries(environment)) json.set(["mcpServers", "claudemesh", "env", name], value)
-  return json.text
+  return Result.getOrThrow(json.changed).text
 }
 
 /** Renamed into its place: a session may be reading. */

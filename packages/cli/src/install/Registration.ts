@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from "node:util"
 import { Result } from "effect"
-import { applyAll, type Edit, inverseOf, JsonText, JsonUnusable, type Path } from "./JsonEdit.ts"
+import { applyAll, type Edit, inverseOf, JsonText, JsonUnusable, notByProgram, type Path } from "./JsonEdit.ts"
 
 export interface Entry {
   /** Of the property, or of the list that has the elements. */
@@ -43,7 +43,9 @@ export const merge = (before: string, entries: ReadonlyArray<Entry>): Result.Res
       if (entry.kind === "absence") removeProperty(json, entry, replaced)
       if (entry.kind === "sweep") sweep(json, entry, entry.value)
     }
-    return { text: json.text, undo: inverseOf(before, json.edits), created, replaced }
+    const { edits, text } = yield* json.changed
+    yield* checkOthers(before, text, entries)
+    return { text, undo: inverseOf(before, edits), created, replaced }
   })
 
 /** Takes ours out, wherever it is by now, and puts back what was there under our name. */
@@ -52,25 +54,34 @@ export const unmerge = (
   entries: ReadonlyArray<Entry>,
   { created, replaced }: Pick<Merged, "created" | "replaced">,
 ): Result.Result<string, JsonUnusable> =>
-  Result.map(JsonText.parse(before), (json) => {
+  Result.gen(function* () {
+    const json = yield* JsonText.parse(before)
     for (const entry of entries) {
       const { isOurs, kind, path } = entry
-      if (kind === "property" && isOurs(json.valueAt(path))) json.remove(path)
+      if (kind === "property" && isOurs(json.valueAt(path))) {
+        yield* json.checkWay(path)
+        json.remove(path)
+      }
       if (kind === "elements") removeElements(json, path, isOurs)
       // A list that was there before, and empty, stays, where it is known what was made.
       if (kind === "sweep") sweep(json, entry, [], created.length === 0)
     }
-    for (const { path, value } of replaced) if (json.valueAt(path) === undefined) json.set(path, value)
+    for (const { path, value } of replaced) {
+      const isFree = json.valueAt(path) === undefined && Result.isSuccess(json.checkWay(path))
+      if (isFree) json.set(path, value)
+    }
     for (const path of created.toReversed()) if (isEmpty(json.valueAt(path))) json.remove(path)
-    return json.text
+    const { text } = yield* json.changed
+    yield* checkOthers(before, text, entries)
+    return text
   })
 
 /** The text before, where nothing else was changed since. */
 export const undone = (text: string, undo: ReadonlyArray<Edit>): string => applyAll(text, undo)
 
 const checked = (json: JsonText, { kind, path }: Entry): Result.Result<void, JsonUnusable> => {
-  const objects = json.checkObjects(path.slice(0, -1))
-  if (kind !== "elements" || Result.isFailure(objects)) return objects
+  const way = json.checkWay(path)
+  if (kind !== "elements" || Result.isFailure(way)) return way
   const list = json.valueAt(path)
   return list === undefined || Array.isArray(list)
     ? Result.void
@@ -81,11 +92,19 @@ const setProperty = (json: JsonText, { isOurs, path, value }: Entry, replaced: A
   const found = json.valueAt(path)
   if (isDeepStrictEqual(found, value)) return Result.succeed([])
   if (found !== undefined && !isOurs(found)) {
-    const problem = `"${path.join(".")}" is there and is not an entry of claudemesh: ${JSON.stringify(found)}`
+    const problem = `"${path.join(".")}" is there and is not an entry of claudemesh${startedWords(found)}`
     return Result.fail(new JsonUnusable({ problem }))
   }
   if (found !== undefined) replaced.push({ path, value: found })
   return Result.succeed(json.set(path, value))
+}
+
+/** The command's first word and no more of it: a secret may be in what follows, or in the environment. */
+const startedWords = (found: unknown): string => {
+  const { command } = objectAt(found, [])
+  const first: unknown = Array.isArray(command) ? command[0] : command
+  const [word = ""] = typeof first === "string" ? first.trim().split(/\s/) : []
+  return word === "" || word.includes("=") ? "" : `: it starts ${JSON.stringify(word)}`
 }
 
 const setElements = (json: JsonText, { isOurs, path, value }: Entry): ReadonlyArray<Path> => {
@@ -129,3 +148,40 @@ const removeElements = (json: JsonText, path: Path, isOurs: (value: unknown) => 
 
 const isEmpty = (value: unknown): boolean =>
   typeof value === "object" && value !== null && Object.keys(value).length === 0
+
+/** Whatever the edits were: what others have in the file is the same after them, or they are not written. */
+const checkOthers = (before: string, after: string, entries: ReadonlyArray<Entry>): Result.Result<void, JsonUnusable> =>
+  Result.gen(function* () {
+    const [old, now] = [yield* JsonText.parse(before), yield* JsonText.parse(after)].map((json) =>
+      entries.reduce(withoutOurs, json.valueAt([]) ?? {}),
+    )
+    if (!isDeepStrictEqual(old, now)) return yield* Result.fail(new JsonUnusable({ problem: notByProgram }))
+  })
+
+const withoutOurs = (value: unknown, { isOurs, kind, path, value: wanted }: Entry): unknown => {
+  const isTaken = (found: unknown) => isOurs(found) || isDeepStrictEqual(found, wanted)
+  const withoutElements = (list: unknown) => (Array.isArray(list) ? list.filter((element) => !isOurs(element)) : list)
+  if (kind === "elements") return changedAt(value, path, withoutElements)
+  if (kind === "property" || kind === "absence") {
+    return changedAt(value, path, (found) => (isTaken(found) ? undefined : found))
+  }
+  const keys = Object.keys(objectAt(value, path))
+  return keys.reduce((left, key) => changedAt(left, [...path, key], withoutElements), value)
+}
+
+/** Without what is empty then: it may have been made for ours. */
+const changedAt = (value: unknown, [key, ...rest]: Path, change: (found: unknown) => unknown): unknown => {
+  if (key === undefined) return change(value)
+  if (!isObject(value)) return value
+  const { [key]: found, ...others } = value
+  const left = changedAt(found, rest, change)
+  return left === undefined || isEmpty(left) ? others : { ...others, [key]: left }
+}
+
+const objectAt = (value: unknown, path: Path): Readonly<Record<string, unknown>> => {
+  const found = path.reduce<unknown>((within, key) => (isObject(within) ? within[key] : undefined), value)
+  return isObject(found) ? found : {}
+}
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value)

@@ -178,11 +178,30 @@ describe("a settings file that cannot be used", () => {
   refused("whose servers are a list", '{"mcpServers":[]}', /"mcpServers" is an array and not an object/)
   refused("whose hooks are a text", '{"hooks":"none"}', /"hooks" is a string and not an object/)
   refused("whose hooks of an event are an object", '{"hooks":{"Stop":{}}}', /"hooks.Stop" is not a list/)
+  refused(
+    "that has our entry twice",
+    `{"mcpServers":{"claudemesh":${older},"claudemesh":{"command":"x"}}}`,
+    /"mcpServers\.claudemesh" is there 2 times/,
+  )
   refused("that has a key twice", '{"hooks":{},"a":1,"hooks":{}}', /"hooks" is there 2 times/)
   refused(
     "with a server of that name of somebody else",
     '{"mcpServers":{"claudemesh":{"command":"x"}}}',
     /not an entry of claudemesh/,
+  )
+
+  it.effect("with secrets of somebody else under our name is refused without them", () =>
+    withPlace((place) =>
+      Effect.gen(function* () {
+        const foreign = { command: "/opt/gh --key sk-d", args: ["--token", "sk-a"], env: { KEY: "sk-b" } }
+        put(place.path, JSON.stringify({ mcpServers: { claudemesh: foreign } }))
+        const words = yield* refusal(place)
+        assert.include(words, `"mcpServers.claudemesh" is there and is not an entry of claudemesh: it starts "/opt/gh"`)
+        assert.notInclude(words, "sk-")
+        put(place.path, JSON.stringify({ mcpServers: { claudemesh: { url: "https://sk-c@x" } } }))
+        assert.notInclude(yield* refusal(place), "sk-")
+      }),
+    ),
   )
 
   it.effect("that is not UTF-8, a folder, read-only, or a link in a circle is refused, and stays as it is", () =>
