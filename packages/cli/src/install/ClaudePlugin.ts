@@ -7,11 +7,12 @@ import { claudePlaces, foldersWithServer, olderServer, pluginId, pluginName, plu
 import { settingsTargetsOf } from "./ClaudeSettings.ts"
 import { hostCommand, type HostAnswer, lastWords, runHost } from "./HostCommand.ts"
 import { digestOf, readRecord, writeRecord } from "./InstallRecord.ts"
+import { lineOfComment } from "./JsonEdit.ts"
 import { type Machine, placeProgram } from "./Machine.ts"
 import { refuseOtherHome, replacedWords } from "./OlderEntry.ts"
 import { installedEntries } from "./OurEntries.ts"
 import { pluginIn, runIn } from "./Places.ts"
-import { placePlugin } from "./PluginFolder.ts"
+import { placePlugin, removePlugin } from "./PluginFolder.ts"
 import { carryOut, meansTheSame, preview, registering, unregistering } from "./Registering.ts"
 import { changeSettings, readSettings } from "./SettingsFile.ts"
 import { differencesOf, pathsWritten } from "./Shown.ts"
@@ -27,17 +28,21 @@ export const installPlugin = Effect.fnUntraced(function* (machine: Machine, dryR
   const claude = yield* theClaude
   const older = olderServer(places)
   yield* refuseOtherHome(machine, places.userServers)
+  yield* refuseComments(places.userSettings)
   if (dryRun) return yield* whatWouldBe(machine, claude)
   // What cannot be changed is said before anything is.
   for (const target of [pluginTarget(places, pluginIn(home)), older]) {
     yield* preview(home, target.path, registering(target))
   }
+  const isFirst = !existsSync(pluginIn(home)) && !existsSync(runIn(home))
   yield* placeProgram(machine)
   yield* placePlugin(home, unusualHome === undefined ? {} : { CLAUDEMESH_HOME: unusualHome })
-  const before = yield* readSettings(places.userSettings)
   const registeredBefore = yield* removeSettingsForm(machine)
-  for (const args of commands(home)) yield* must(claude, args, home)
-  if (!registeredBefore) yield* keepFormatting(machine, before)
+  // As it is without us, which is what an uninstall gives back.
+  const before = yield* readSettings(places.userSettings)
+  const registered = Effect.forEach(commands(home), (args) => must(claude, args, home), { discard: true })
+  yield* isFirst ? Effect.tapError(registered, () => withdraw(claude, home)) : registered
+  yield* keepFormatting(machine, before)
   const { replaced } = yield* carryOut(home, older.path, registering(older))
   yield* checkInstalled(claude, home)
   return [
@@ -90,6 +95,21 @@ const must = Effect.fnUntraced(function* (claude: string, args: ReadonlyArray<st
   return yield* new Failed({
     reason: `claude ${args.join(" ")} failed: ${lastWords(answer)}. Update Claude Code if it has no plugins, or write the settings without them: ${command} install --settings user`,
   })
+})
+
+/** Its own message is of a parser, and comes after it has done a part. */
+const refuseComments = Effect.fnUntraced(function* (path: string) {
+  const line = lineOfComment(((yield* readSettings(path)) ?? "").replace(/^\uFEFF/, ""))
+  if (line === undefined) return
+  return yield* new Failed({
+    reason: `${path}: Claude Code does not take comments in that file (line ${line}). Nothing was changed. Take them out, then try again.`,
+  })
+})
+
+/** What a first installation has placed, and what the host may have noted of it: that one is gone now, or never was. */
+const withdraw = Effect.fnUntraced(function* (claude: string, home: string) {
+  yield* Effect.ignore(runHost(claude, ["plugin", "marketplace", "remove", pluginName], home))
+  removePlugin(home)
 })
 
 const whatWouldBe = Effect.fnUntraced(function* (machine: Machine, claude: string) {

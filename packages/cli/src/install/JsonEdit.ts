@@ -307,6 +307,14 @@ const rootOf = (text: string): Result.Result<Node | undefined, JsonUnusable> => 
   return Result.succeed(root)
 }
 
+/** Of the first one, for a program that takes none. */
+export const lineOfComment = (text: string): number | undefined => {
+  const errors: Array<ParseError> = []
+  parseTree(text, errors, { allowTrailingComma: true, disallowComments: true })
+  const found = errors.find(({ error }) => printParseErrorCode(error) === "InvalidCommentToken")
+  return found === undefined ? undefined : text.slice(0, found.offset).split("\n").length
+}
+
 const endOf = (node: Node): number => node.offset + node.length
 const propertiesOf = (node: Node): ReadonlyArray<Node> => node.children ?? []
 const keyOf = (property: Node): unknown => property.children?.[0]?.value

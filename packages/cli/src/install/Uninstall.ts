@@ -1,8 +1,9 @@
 /** Takes everything out again: of one host, or of all. The program goes last, once no host starts it any more. */
 import { existsSync } from "node:fs"
 import { Effect } from "effect"
+import { claudePlaces } from "./ClaudeCode.ts"
 import { uninstallPlugin } from "./ClaudePlugin.ts"
-import { type Scope, settingsTargetsOf, uninstallSettings } from "./ClaudeSettings.ts"
+import { type Scope, uninstallSettings } from "./ClaudeSettings.ts"
 import { type Host, hosts } from "./Hosts.ts"
 import { readRecord } from "./InstallRecord.ts"
 import type { Machine } from "./Machine.ts"
@@ -21,12 +22,10 @@ export const uninstallSome = Effect.fnUntraced(function* (machine: Machine, from
 
 export const uninstallAll = Effect.fnUntraced(function* (machine: Machine, dryRun: boolean) {
   const { home } = machine
-  const before = Object.keys(yield* readRecord(home))
   const lines = yield* uninstallPlugin(machine, dryRun)
-  // What is not in the record is looked for where it is usual.
-  const usual = (yield* settingsTargetsOf(machine, "user")).map(({ path }) => path)
-  const left = Object.keys(yield* readRecord(home))
-  const others = [...new Set([...left, ...usual.filter((path) => !before.includes(path))])]
+  // That was about the files of Claude Code, whether they are in the record or not.
+  const done = Object.values(yield* claudePlaces)
+  const others = Object.keys(yield* readRecord(home)).filter((path) => !done.includes(path))
   const changes = yield* Effect.forEach(others, (path) =>
     (dryRun ? preview : carryOut)(home, path, unregistering({ path, entries: installedEntries(runIn(home)) })),
   )

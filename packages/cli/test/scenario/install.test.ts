@@ -12,7 +12,7 @@ import { Context, Effect, Layer } from "effect"
 import { temporaryFolder } from "../../../broker/test/support/TestBroker.ts"
 import { complaint, done, type Ran } from "../support/Agent.ts"
 import { builtProgram, type BuiltProgram } from "../support/BuiltProgram.ts"
-import { claudeIn } from "../support/FakeClaude.ts"
+import { claudeIn, isRealClaude } from "../support/FakeClaude.ts"
 
 interface Machine {
   readonly user: string
@@ -143,6 +143,44 @@ layer(Program.layer, { timeout: "30 seconds" })("claudemesh install", (it) => {
         const { added, hooks: _hooks, ...rest } = later
         assert.deepStrictEqual(JSON.parse(await file(".claude/settings.json")), { ...rest, added })
       }, false),
+  )
+
+  it.effect("gives back the files, too, where the plugin took the place of server and hooks in the settings", () =>
+    withMachine(async ({ file, run, user }) => {
+      await writeFile(join(user, ".claude/settings.json"), tabbed)
+      done(await run("install", "--settings", "user"))
+      assert.match(done(await run("install")), /Server and hooks in the settings, which did the same, are removed/)
+      assert.include(await file(".claude/settings.json"), '\n\t"extraKnownMarketplaces": {\n\t\t')
+      assert.isTrue(existsSync(join(user, ".claudemesh/installed.json")))
+      const shown = done(await run("uninstall", "--dry-run"))
+      assert.lengthOf([...shown.matchAll(/^--- .*settings\.json$/gm)], 1)
+      done(await run("uninstall"))
+      assert.strictEqual(await file(".claude/settings.json"), tabbed)
+    }),
+  )
+
+  it.effect("changes nothing where Claude Code could not read its settings for their comments, and says so", () =>
+    withMachine(async ({ file, run, user }) => {
+      const commented = '{\n  // the best\n  "model": "opus"\n}\n'
+      await writeFile(join(user, ".claude/settings.json"), commented)
+      assert.match(
+        complaint(await run("install")),
+        /settings\.json: Claude Code does not take comments in that file \(line 2\)\. Nothing was changed/,
+      )
+      assert.strictEqual(await file(".claude/settings.json"), commented)
+      assert.isFalse(existsSync(join(user, ".claudemesh/plugin")))
+      assert.isFalse(existsSync(join(user, ".claudemesh/run")))
+    }),
+  )
+
+  it.effect.skipIf(isRealClaude)("leaves nothing behind where Claude Code does not take the plugin", () =>
+    withMachine(async ({ file, run, user }) => {
+      await writeFile(join(user, ".claude/settings.json"), '{ "model": "opus", }')
+      assert.match(complaint(await run("install")), /claude plugin marketplace add .* failed/)
+      assert.strictEqual(await file(".claude/settings.json"), '{ "model": "opus", }')
+      assert.isFalse(existsSync(join(user, ".claudemesh/plugin")))
+      assert.isFalse(existsSync(join(user, ".claudemesh/run")))
+    }),
   )
 
   it.effect(
