@@ -41,11 +41,15 @@ export interface BrokerLimits {
   readonly presenceRetryMillis: number
   /** Sessions whose changes are remembered for it; beyond it the whole list is sent. */
   readonly presenceBehindMax: number
+  /** Characters of profiles in one list, and in what is told at once: much less than a socket may leave unread. */
+  readonly profileCharactersAtOnceMax: number
   /** How long a hook's report waits for its session's hello, and how many of a mesh do. The oldest makes room. */
   readonly earlyReportMillis: number
   readonly earlyReportsMax: number
   /** Channels one session may be in. */
   readonly channelsPerSessionMax: number
+  /** Channels in one list: those of the session that asks first, then those with the most members. */
+  readonly channelsListedMax: number
   /** Messages waiting in one inbox, in flight or not. */
   readonly backlogMessagesMax: number
   /** Ciphertext characters waiting in one inbox. */
@@ -144,9 +148,11 @@ export const brokerLimits: BrokerLimits = {
   presenceUnreadBytesMax: 65_536,
   presenceRetryMillis: 1_000,
   presenceBehindMax: 256,
+  profileCharactersAtOnceMax: 1_572_864,
   earlyReportMillis: 10_000,
   earlyReportsMax: 256,
   channelsPerSessionMax: 64,
+  channelsListedMax: 5_000,
   backlogMessagesMax: 10_000,
   backlogCharactersMax: 67_108_864,
   sendsPerSecond: 500,

@@ -238,6 +238,19 @@ describe("a channel", () => {
     })
   })
 
+  it("is listed before those with fewer members, and one of the asker's before all, where there are too many (I23)", () => {
+    const story = new MeshStory(rulesWith({ channelsListedMax: 2 }))
+    const [here, other, third] = [story.attach(bob), story.attach(carol), story.attach(alice)]
+    for (const channel of ["a", "b", "shared"]) story.join(other, channel)
+    story.join(third, "shared")
+    story.join(here, "own")
+    story.request(here, { type: "list_channels", id: requestId("l") })
+    assert.deepStrictEqual(
+      here.of("channels").flatMap(({ channels }) => channels.map(({ channel }) => channel)),
+      [label("own"), label("shared")],
+    )
+  })
+
   it("takes no session that takes no messages, and no session more than its share (I23)", () => {
     const story = new MeshStory(rulesWith({ channelsPerSessionMax: 1 }))
     const sends = story.attach(alice, { maxInFlight: 0 })

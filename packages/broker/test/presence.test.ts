@@ -1,6 +1,6 @@
 /** Who is told when somebody comes, goes or changes, and of what: edges alone, each with the roster's version. */
 import { Base64 } from "@claudemesh/domain/Base64"
-import { RequestId } from "@claudemesh/domain/Ids"
+import { RequestId, SessionId } from "@claudemesh/domain/Ids"
 import type { BrokerFrame } from "@claudemesh/domain/wire/BrokerFrame"
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
@@ -282,6 +282,59 @@ describe("a profile", () => {
     assert.deepInclude(other.last, { type: "error", code: "too_large" })
     profile(story, other, "PROFILE2", carol)
     assert.deepInclude(other.last, { type: "ok" })
+  })
+})
+
+describe("many profiles", () => {
+  const characters = (frames: ReadonlyArray<{ readonly profile?: { readonly ciphertext: string } }>) =>
+    frames.reduce((sum, { profile }) => sum + (profile?.ciphertext.length ?? 0), 0)
+
+  it("of one member fit into a list that a socket may leave unread, and hide no profile of another (I23)", () => {
+    const story = new MeshStory()
+    const other = story.attach(carol)
+    profile(story, other, "C".repeat(8_192), alice)
+    story.pass(1)
+    for (let n = 0; n < 1_950; n++) {
+      const session = `b${n}`.padEnd(128, "-")
+      profile(story, story.attach(bob, { session }), "B".repeat(8_192), alice)
+    }
+    const asking = story.attach(alice)
+    lists(story, asking)
+    const [list] = asking.of("peers")
+    assert.strictEqual(list?.peers.length, 1_952)
+    assert.isBelow(JSON.stringify(list).length, 3 * 1024 * 1024)
+    assert.isAbove(characters(list?.peers ?? []), 1_400_000)
+    assert.isDefined(list?.peers.find(({ memberId }) => memberId === "carol")?.profile)
+  })
+
+  it("are listed of the sessions that were active last, where there is no room for all (I23)", () => {
+    // Each is of 8 characters, with a nonce of 32 and a key of 4.
+    const story = new MeshStory(rulesWith({ profileCharactersAtOnceMax: 90 }))
+    for (const session of ["b1", "b2", "b3"]) {
+      profile(story, story.attach(bob, { session }), "PROFILE1", alice)
+      story.pass(1)
+    }
+    const asking = story.attach(alice)
+    lists(story, asking)
+    const shown = asking.of("peers").flatMap(({ peers }) => peers.filter((one) => one.profile !== undefined))
+    assert.deepStrictEqual(
+      shown.map(({ sessionId }) => sessionId),
+      [SessionId.make("b2"), SessionId.make("b3")],
+    )
+  })
+
+  it("that change at once are told one after another, each once (I23)", () => {
+    const story = new MeshStory(rulesWith({ profileCharactersAtOnceMax: 16 }))
+    const others = ["b1", "b2", "b3", "b4", "b5"].map((session) => story.attach(bob, { session }))
+    const peer = watcher(story)
+    peer.frames.length = 0
+    for (const other of others) profile(story, other, "PROFILE1", alice)
+    const told: Array<number> = []
+    for (let n = 0; n < 4; n++) {
+      story.pass(window)
+      told.push(peer.of("presence").flatMap(({ changes }) => changes).length)
+    }
+    assert.deepStrictEqual(told, [2, 4, 5, 5])
   })
 })
 

@@ -90,8 +90,9 @@ export class BunSocket implements ServerSocket {
   send(text: string): void {
     const ws = this.#ws
     if (!this.#open || ws === undefined) return
-    const dropped = ws.send(text) === 0
-    if (dropped || ws.getBufferedAmount() > this.limits.outboundBacklogBytesMax) ws.terminate()
+    // One long frame alone is never too much: else a long list would end the socket of whoever asks, at each connect again.
+    const isFull = ws.getBufferedAmount() > this.limits.outboundBacklogBytesMax
+    if (isFull || ws.send(text) === 0) ws.terminate()
   }
 
   unreadBytes(): number {

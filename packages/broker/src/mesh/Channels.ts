@@ -103,6 +103,10 @@ export const listChannels = (
     sessions: sessions.get(channel) ?? 0,
     members: count,
   }))
-  channels.sort((left, right) => (left.channel < right.channel ? -1 : 1))
-  effects.push(Effects.Send({ peer, frame: { type: "channels", id, channels } }))
+  // A list that is longer than a socket may leave unread would end the socket of whoever asks.
+  const listed = channels
+    .toSorted((left, right) => Number(right.joined) - Number(left.joined) || right.members - left.members)
+    .slice(0, state.rules.limits.channelsListedMax)
+    .toSorted((left, right) => (left.channel < right.channel ? -1 : 1))
+  effects.push(Effects.Send({ peer, frame: { type: "channels", id, channels: listed } }))
 }

@@ -43,18 +43,23 @@ export const tellIfDue = (state: MeshState, nowMillis: number, effects: Array<Ef
   return true
 }
 
+/** As many as may be told at once; the others stay touched, and their turn is next. */
 const takeEdges = (state: MeshState, nowMillis: number): ReadonlyArray<Edge> => {
-  const { roster } = state
+  const { roster, rules } = state
   const edges: Array<Edge> = []
+  let characters = 0
   for (const [session, isUncertain] of roster.touched) {
     const before: KnownView = { view: roster.told.get(session), isUncertain }
     const after = viewOf(state, session, nowMillis)
+    const edge = { session, before, after }
+    if (tellsProfile(edge)) characters += after?.profile?.text.ciphertext.length ?? 0
+    // All that is told at once goes to a socket before it is looked again how much of it is unread.
+    if (characters > rules.limits.profileCharactersAtOnceMax && edges.length > 0) break
+    roster.touched.delete(session)
     if (after === undefined) roster.told.delete(session)
     else roster.told.set(session, after)
-    const edge = { session, before, after }
     if (isForAll(edge) || before.view?.profile !== after?.profile) edges.push(edge)
   }
-  roster.touched.clear()
   return edges
 }
 
