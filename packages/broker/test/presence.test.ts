@@ -1,6 +1,6 @@
 /** Who is told when somebody comes, goes or changes, and of what: edges alone, each with the roster's version. */
 import { Base64 } from "@claudemesh/domain/Base64"
-import { RequestId, SessionId } from "@claudemesh/domain/Ids"
+import { PublicKey, RequestId, SessionId } from "@claudemesh/domain/Ids"
 import type { BrokerFrame } from "@claudemesh/domain/wire/BrokerFrame"
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
@@ -272,6 +272,17 @@ describe("a profile", () => {
         .at(-1)
         ?.peers.find(({ memberId }) => memberId === "bob")?.profile,
     )
+  })
+
+  it("keeps no key for who is no member (I23)", () => {
+    const story = new MeshStory()
+    const other = story.attach(bob)
+    const stranger = { ...alice, publicKey: PublicKey.make("9".repeat(64)) }
+    profile(story, other, "PROFILE1", alice, stranger)
+    profile(story, other, "PROFILE1", stranger)
+    assert.deepInclude(other.last, { type: "ok" })
+    const session = story.state.members.get(bob.publicKey)?.sessions.get(SessionId.make("s1"))
+    assert.deepStrictEqual([...(session?.profile?.keys.keys() ?? [])], [alice.publicKey])
   })
 
   it("has keys for so many members and no more, however they came (I23)", () => {

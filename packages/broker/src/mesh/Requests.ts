@@ -80,7 +80,8 @@ const setProfile = (state: MeshState, connection: Connection, frame: SetProfile,
   const before = connection.session.profile
   const isSameText = before?.text.nonce === nonce && before.text.ciphertext === ciphertext
   const keys = new Map<string, Base64>(isSameText ? before.keys : [])
-  for (const { key, pubkey } of sealedKeys) keys.set(pubkey, key)
+  // A key that is nobody's here could be read by nobody, and would be kept all the same.
+  for (const { key, pubkey } of sealedKeys) if (state.members.has(pubkey)) keys.set(pubkey, key)
   if (Math.max(keys.size, sealedKeys.length) > state.rules.limits.sealedKeysMax) {
     const refusal = errorFrame(connection.protocol, "too_large", "sealed to too many members", id)
     effects.push(Effects.Send({ peer: connection.peer, frame: refusal }))
