@@ -43,7 +43,7 @@ export interface BrokerLimits {
   readonly presenceBehindMax: number
   /** Characters of profiles in one list, and in what is told at once: much less than a socket may leave unread. */
   readonly profileCharactersAtOnceMax: number
-  /** How long a hook's report waits for its session's hello, and how many of a mesh do. The oldest makes room. */
+  /** How long a hook's report waits for its session's hello, and how many of a mesh do. Who has most makes room. */
   readonly earlyReportMillis: number
   readonly earlyReportsMax: number
   /** Channels one session may be in. */

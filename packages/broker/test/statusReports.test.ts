@@ -91,6 +91,33 @@ describe("a hook's report", () => {
     assert.deepStrictEqual(story.state.earlyReports, [])
   })
 
+  it("that waits for a hello is not pushed out by the many of another member (I23)", () => {
+    const story = new MeshStory(rulesWith({ earlyReportsMax: 3 }))
+    hook(story, "a1", "working", story.nowMillis, alice.publicKey)
+    for (const session of ["s1", "s2", "s3", "s4"]) hook(story, session, "working")
+    assert.strictEqual(seen(story, story.attach(alice, { session: "a1" })), "working")
+    assert.deepStrictEqual(
+      ["s1", "s2", "s3", "s4"].map((session) => seen(story, story.attach(bob, { session }))),
+      ["idle", "idle", "working", "working"],
+    )
+  })
+
+  it("of a first client that waits for a hello is of no other process in the folder (I11)", () => {
+    const story = new MeshStory()
+    const unsigned = { by: undefined, sessionId: SessionId.make("of-the-host"), cwd: "/home/one" }
+    const early = (pid: number | undefined) =>
+      story.do(
+        Command.Report({ whose: { ...unsigned, pid }, status: "working", atMillis: story.nowMillis, reply: () => {} }),
+      )
+    const first = (session: string, pid: number) =>
+      seen(story, story.attach(alice, { protocol: 1, session, signature: String(pid), cwd: "/home/one", pid }))
+    early(2)
+    assert.deepStrictEqual([first("1-1", 1), first("2-2", 2)], ["idle", "working"])
+    story.pass(10_000)
+    early(undefined)
+    assert.strictEqual(first("3-3", 3), "working")
+  })
+
   it("makes room for a later one, where too many wait for a hello (I23)", () => {
     const story = new MeshStory(rulesWith({ earlyReportsMax: 2 }))
     for (const session of ["s1", "s2", "s3"]) hook(story, session, "working")

@@ -2,12 +2,13 @@
  * What is reported of a session: over its own connection, or by a hook over HTTP, which names the session and may come late,
  * or before the session has said hello (I11). What follows from the reports is the domain's to say (I10).
  */
+import type { PublicKey } from "@claudemesh/domain/Ids"
 import { asOf, maySay, type StatusReport, withReport, withReportNow } from "@claudemesh/domain/routing/Status"
 import type { SetStatus } from "@claudemesh/domain/wire/ClientFrame"
 import { pump } from "./Deliver.ts"
 import { errorFrame } from "./ErrorReply.ts"
 import { type Command, Effects, type ReportAnswer, type ReportedSession } from "./MeshCommand.ts"
-import { type Connection, inboxesOf, type MeshState, type Session } from "./MeshState.ts"
+import { type Connection, type EarlyReport, inboxesOf, type MeshState, type Session } from "./MeshState.ts"
 import { touch, watchStatus } from "./Roster.ts"
 
 export const setStatus = (
@@ -77,8 +78,17 @@ const changed = (state: MeshState, session: Session, nowMillis: number, effects:
 const keepEarly = (state: MeshState, whose: ReportedSession, made: StatusReport, nowMillis: number): void => {
   const { earlyReportMillis, earlyReportsMax } = state.rules.limits
   forgetEarly(state, nowMillis)
-  if (state.earlyReports.length >= earlyReportsMax) state.earlyReports.shift()
+  if (state.earlyReports.length >= earlyReportsMax) dropOneOf(state.earlyReports)
   state.earlyReports.push({ whose, report: made, untilMillis: nowMillis + earlyReportMillis })
+}
+
+/** The oldest of the key that has most, so that no member's flood pushes out what another reported. */
+const dropOneOf = (reports: Array<EarlyReport>): void => {
+  const counts = new Map<PublicKey | undefined, number>()
+  for (const { whose } of reports) counts.set(whose.by, (counts.get(whose.by) ?? 0) + 1)
+  const most = Math.max(...counts.values())
+  const index = reports.findIndex(({ whose }) => counts.get(whose.by) === most)
+  reports.splice(index, 1)
 }
 
 const forgetEarly = ({ earlyReports, rules }: MeshState, nowMillis: number): void => {
@@ -92,9 +102,13 @@ const forgetEarly = ({ earlyReports, rules }: MeshState, nowMillis: number): voi
 export const takeEarlyReports = (state: MeshState, session: Session, nowMillis: number): void => {
   if (state.earlyReports.length === 0) return
   forgetEarly(state, nowMillis)
-  const isFor = ({ by, cwd, sessionId }: ReportedSession): boolean => {
+  const isFor = ({ by, cwd, pid, sessionId }: ReportedSession): boolean => {
     if (by !== undefined) return by === session.member.key && sessionId === session.sessionId
-    return session.workplace !== undefined && (sessionId === session.sessionId || cwd === session.workplace.cwd)
+    const { workplace } = session
+    if (workplace === undefined) return false
+    // A folder says nothing of which process it is, where the report says that it is another.
+    const isThere = cwd === workplace.cwd && (pid === undefined || pid === workplace.pid)
+    return sessionId === session.sessionId || isThere
   }
   const others = state.earlyReports.filter(({ report, whose }) => {
     if (!isFor(whose)) return true
