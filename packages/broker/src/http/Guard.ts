@@ -3,17 +3,17 @@
  * is handed was signed by a key, for this broker, method, path and body, a moment ago, and once.
  */
 import { signatureHeader } from "@claudemesh/domain/trust/SignedRequest"
-import { Clock, Effect, Option, Result } from "effect"
+import { Clock, Effect, Exit, Option, Result } from "effect"
 import { HttpServerRequest, type HttpServerResponse } from "effect/unstable/http"
 import type { BrokerLimits } from "../Limits.ts"
 import { Ed25519 } from "../trust/Ed25519.ts"
 import type { RateLimits } from "./RateLimits.ts"
 import { refusal } from "./Refusal.ts"
-import { ProvedRequest, type RequestNonces, type RequestRefusal } from "./SignedRequests.ts"
+import { type Nonces, ProvedRequest, type RequestRefusal } from "./SignedRequests.ts"
 
 export interface Guard {
   readonly limits: BrokerLimits
-  readonly nonces: RequestNonces
+  readonly nonces: Nonces
   readonly rates: RateLimits
   /** Known once the broker listens. */
   readonly audiences: () => ReadonlyArray<string>
@@ -39,7 +39,14 @@ export const proved = <E, R>(
       nonces,
       rate: rates.requestsByKey,
     })
-    return Result.isSuccess(proof) ? yield* handle(proof.success) : refused(proof.failure, guard)
+    if (Result.isFailure(proof)) return refused(proof.failure, guard)
+    const { key, nonce } = proof.success
+    // Whether the key is known there is seen only now: strangers' keys cost nothing, and would fill the memory.
+    return yield* Effect.onExit(handle(proof.success), (exit) =>
+      Effect.sync(() => {
+        if (Exit.isFailure(exit) || exit.value.status >= 400) nonces.release(key, nonce)
+      }),
+    )
   }).pipe(
     // Whatever breaks is answered, and breaks nothing else (I12, I24).
     Effect.catchDefect((defect) =>

@@ -13,7 +13,7 @@ import type { ReportAnswer } from "../mesh/MeshCommand.ts"
 import { MeshHost } from "../mesh/MeshHost.ts"
 import { bodyOf, type Guard, proved } from "./Guard.ts"
 import { refusal, unavailable } from "./Refusal.ts"
-import { type ProvedRequest, RequestNonces } from "./SignedRequests.ts"
+import { noNonces, type ProvedRequest } from "./SignedRequests.ts"
 
 export const hookPath = "/hook/set-status"
 
@@ -24,10 +24,13 @@ const decode = Schema.decodeUnknownResult(Schema.fromJsonString(HookReport))
 
 type Response = HttpServerResponse.HttpServerResponse
 
-/** Rates and nonces are its own: reports come often, and must not stand in the way of who joins or is revoked. */
+/**
+ * Rates are its own: reports come often, and must not stand in the way of who joins or is revoked. Nonces are not remembered:
+ * a report of the same time changes nothing.
+ */
 export const hookRoutes = (config: BrokerConfig, guard: Guard, startedMillis: number) => {
-  const { limits, rates } = guard
-  const nonces = new RequestNonces(limits.requestNoncesMax, startedMillis)
+  const { rates } = guard
+  const nonces = noNonces(startedMillis)
   const ofHooks: Guard = { ...guard, nonces, rates: { ...rates, requestsByKey: rates.hooksByKey } }
   const signed = proved(ofHooks, "POST", report)
   return HttpRouter.add(

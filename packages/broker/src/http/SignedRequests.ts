@@ -1,7 +1,8 @@
 /**
  * A request whose signature was checked. Only this module can make one, and nothing that changes a mesh takes anything
  * else, so no request acts for a key without its proof. What is cheap to see is looked at first, the nonce is
- * remembered last: nobody can fill the memory, or use up a key's rate, without that key.
+ * remembered last, and only while a request is handled and after it was granted: nobody can fill the memory, or use up a
+ * key's rate, without that key, and nobody fills the memory with fresh keys that a mesh does not know.
  *
  * A nonce is remembered for as long as its time would let it be used again, by this process. What was signed before
  * the process began is refused, so a request that was used before a restart does nothing after it; only one whose
@@ -32,9 +33,23 @@ export interface RequestContext {
   /** The origins a request may have been signed for. */
   readonly audiences: ReadonlyArray<string>
   readonly verifier: Pick<Verifier, "verify">
-  readonly nonces: RequestNonces
+  readonly nonces: Nonces
   readonly rate: RateLimit<PublicKey>
 }
+
+/** What a route knows of requests that were made before. */
+export type Nonces = Pick<RequestNonces, "isPast" | "has" | "remember" | "release">
+
+/**
+ * For requests that change nothing the second time: so there is no memory that a few keys could fill for all. What was
+ * signed before the process began is refused all the same.
+ */
+export const noNonces = (startedMillis: number): Nonces => ({
+  isPast: (signedAtMillis) => signedAtMillis < startedMillis,
+  has: () => false,
+  remember: () => true,
+  release: () => {},
+})
 
 /** Nonces that were used, and the time before which nothing is taken any more. */
 export class RequestNonces {
@@ -70,6 +85,11 @@ export class RequestNonces {
     return true
   }
 
+  /** Of a request that was not granted: it did nothing, and what it asks for may be asked again. */
+  release(key: PublicKey, nonce: string): void {
+    this.#signedAt.delete(nameOf(key, nonce))
+  }
+
   /** The first that is still good ends it, unless room is needed: then all are looked at. */
   #forget(nowMillis: number): void {
     for (const [name, signedAtMillis] of this.#signedAt) {
@@ -101,6 +121,10 @@ export class ProvedRequest {
 
   get mesh(): MeshId {
     return this.#proof.mesh
+  }
+
+  get nonce(): string {
+    return this.#proof.nonce
   }
 
   /** By the clock of who signed it, which is near ours. */

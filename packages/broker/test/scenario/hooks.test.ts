@@ -180,6 +180,37 @@ describe("reports of hooks", () => {
     ),
   )
 
+  it.live("are not shut off by a stranger's keys, nor by how many others report (I23)", () =>
+    withBroker(
+      async ({ origin }) => {
+        const mesh = await makeMesh(origin)
+        const [alice, bob] = [mesh.member("alice"), mesh.member("bob")]
+        const body = { session_id: "a1", status: "idle" }
+        for (let n = 0; n < 3; n++) {
+          assert.deepStrictEqual(await report(origin, alice, body, newKeys()), [404, "unknown_mesh"])
+        }
+        for (const person of [alice, bob, alice]) assert.deepStrictEqual(await report(origin, person, body), ok)
+      },
+      { limits: { requestNoncesMax: 2 } },
+    ),
+  )
+
+  it.live("that come again are answered again, and change nothing (I10)", () =>
+    withBroker(async ({ origin, url }) => {
+      const mesh = await makeMesh(origin)
+      const alice = mesh.member("alice")
+      const client = await RawClient.greetedV2(url, alice, { sessionId: "a1" })
+      const facts = factsOf(origin, "POST", "/hook/set-status", mesh.meshId, '{"session_id":"a1","status":"working"}')
+      const again = () => sendRequest(origin, facts, { "claudemesh-signature": signatureOver(facts, alice.keys) })
+      assert.deepStrictEqual(await answerOf(again()), ok)
+      await Bun.sleep(2)
+      assert.deepStrictEqual(await report(origin, alice, { session_id: "a1", status: "idle" }), ok)
+      assert.deepStrictEqual(await answerOf(again()), ok)
+      assert.deepStrictEqual(await statusSeenBy(client, "a1"), ["idle", "hook"])
+      await client.close()
+    }),
+  )
+
   it.live("without a signature do nothing where v1 is not admitted", () =>
     withBroker(
       async ({ origin }) => {
