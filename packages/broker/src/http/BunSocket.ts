@@ -12,10 +12,16 @@ import type { BrokerLimits } from "../Limits.ts"
 
 const normalClose = 1000
 
+/** What of Bun's own is used. */
+type Socket = Pick<
+  ServerWebSocket<BunSocket>,
+  "close" | "getBufferedAmount" | "pause" | "resume" | "send" | "terminate"
+>
+
 export class BunSocket implements ServerSocket {
   readonly receive: ServerSocket["receive"]
   readonly #incoming: Queue.Queue<string | OversizedFrame | undefined, Cause.Done>
-  #ws: ServerWebSocket<BunSocket> | undefined
+  #ws: Socket | undefined
   #open = true
   #paused = false
   #goodbye = false
@@ -45,7 +51,7 @@ export class BunSocket implements ServerSocket {
       (incoming) => new BunSocket(number, address, limits, frameBytesMax, incoming),
     )
 
-  opened(ws: ServerWebSocket<BunSocket>): void {
+  opened(ws: Socket): void {
     this.#ws = ws
   }
 
