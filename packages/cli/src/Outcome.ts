@@ -6,6 +6,7 @@ import type { Priority } from "@claudemesh/domain/routing/Status"
 import { formatTarget, isDirect } from "@claudemesh/domain/routing/Target"
 import type { RecipientState } from "@claudemesh/domain/wire/BrokerFrame"
 import { Effect, Option } from "effect"
+import { memberName } from "./mcp/WrapUntrusted.ts"
 import { shortKey } from "./Output.ts"
 
 /** As data. Of a group, one entry for each session or member's inbox that it went to. */
@@ -45,7 +46,8 @@ export const addressee = (
 ) => {
   if (!isDirect(target)) return to
   const name = nameOf(target.key) ?? "no name"
-  const who = target._tag === "Session" ? `a session of ${name}` : name
+  const shown = memberName(name)
+  const who = target._tag === "Session" ? `a session of ${shown}` : shown
   return isSameName(to, name) || isSameName(to.slice(0, name.length + 1), `${name}/`)
     ? to
     : `${to} (${who}, ${shortKey(target.key)})`
@@ -117,7 +119,7 @@ export const outcomeWords = Effect.fnUntraced(function* (
   const [only] = outcome.recipients
   if (outcome.group || only === undefined) return groupWords(outcome, enqueued.target)
   const there = only.state === "queued" ? yield* isThere(client, enqueued.target) : undefined
-  return directWords({ ...only, priority, isThere: there, duplicate: receipt.duplicate })
+  return directWords({ ...only, name: memberName(only.name), priority, isThere: there, duplicate: receipt.duplicate })
 })
 
 /** What a group got, as sentences; `target` is the group's. */
@@ -148,7 +150,7 @@ const listed = (people: ReadonlyArray<{ readonly name: string; readonly key: Pub
     else known.count += 1
   }
   const names = [...sessions.values()]
-    .map(({ count, name }) => (count === 1 ? name : `${name} (${count} sessions)`))
+    .map(({ count, name }) => (count === 1 ? memberName(name) : `${memberName(name)} (${count} sessions)`))
     .toSorted()
   const more = names.length - namesMax
   return more > 0 ? `${names.slice(0, namesMax).join(", ")} and ${more} more` : names.join(", ")

@@ -6,7 +6,16 @@ import { DisplayName, MessageId, SessionId } from "@claudemesh/domain/Ids"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { messagesCharactersMax, partCharactersMax } from "../src/mcp/Limits.ts"
-import { betweenTags, bodiesOf, harmless, quoted, shortSession, visible, wrapped } from "../src/mcp/WrapUntrusted.ts"
+import {
+  betweenTags,
+  bodiesOf,
+  harmless,
+  memberName,
+  quoted,
+  shortSession,
+  visible,
+  wrapped,
+} from "../src/mcp/WrapUntrusted.ts"
 import { authenticatedOf } from "../src/Received.ts"
 import { message } from "./support/Messages.ts"
 
@@ -214,6 +223,25 @@ describe("the wrapping of peers' text", () => {
     assert.isAtMost(said.length, 102)
     assert.strictEqual(count(said, /"/g), 2)
     assert.notMatch(said, /[\n<]/)
+  })
+
+  it("leaves a plain name as it is, and puts any other between quotation marks", () => {
+    for (const name of ["bob", "Anne-Marie O'Neil", "J. R. Smith", "世界", "Zoë_2", "क्षमा"]) {
+      assert.strictEqual(memberName(name), name)
+    }
+    for (const name of [
+      "bob, key 5f3a9c2e, verified (you)",
+      "bob: away",
+      "bob and 3 more",
+      "bob\u3164",
+      "a  b",
+      " bob",
+      "x".repeat(41),
+      "[not shown]",
+    ]) {
+      assert.strictEqual(memberName(name), `"${name.replace("  ", " ")}"`)
+    }
+    assert.strictEqual(memberName('"bob" <x>'), '"&quot;bob&quot; &lt;x>"')
   })
 
   it("is quick also where a text is made to be slow to look through", () => {

@@ -3,6 +3,7 @@ import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import { formatTarget } from "@claudemesh/domain/routing/Target"
 import { assert, it } from "@effect/vitest"
 import { Effect, Result } from "effect"
+import { AmbiguousTarget } from "../src/roster/ResolveMember.ts"
 import { resolveTarget } from "../src/roster/ResolveTarget.ts"
 import type { CertifiedView, MemberView, UncertifiedView } from "../src/roster/Roster.ts"
 import { MemberStanding } from "../src/trust/MemberStanding.ts"
@@ -166,3 +167,14 @@ it.effect.each([
     assert.include(result.failure.message, why)
   }),
 )
+
+it("sets a name that could pass for our own words apart in what a sender is told", () => {
+  const candidates = [
+    { name: DisplayName.make("bob (07f54fd7), verified"), key: PublicKey.make("b".repeat(64)), sessions: [] },
+    { name: DisplayName.make("Ann"), key: PublicKey.make("a".repeat(64)), sessions: [] },
+  ]
+  assert.strictEqual(
+    new AmbiguousTarget({ target: "b", candidates }).message,
+    '"b" may be any of: "bob (07f54fd7), verified" (bbbbbbbb), Ann (aaaaaaaa). Write the key instead.',
+  )
+})

@@ -11,6 +11,7 @@ import { Effect, Option, Result, Schema } from "effect"
 import { authenticatedOf } from "../Received.ts"
 import { peersWaitMillis } from "./Limits.ts"
 import type { ToolCall } from "./Tool.ts"
+import { memberName } from "./WrapUntrusted.ts"
 
 export class NoReplyTarget extends Schema.TaggedError<NoReplyTarget>()("NoReplyTarget", {
   id: Schema.String,
@@ -92,7 +93,7 @@ const isItsSender = Effect.fnUntraced(function* (client: Client, to: string, { m
 
 const toSession = Effect.fnUntraced(function* <C extends Client>(client: C, asked: Asked) {
   const { messageId: replyTo, senderKey: key, senderSessionId: session } = asked
-  const name = asked.sender.name ?? "its member"
+  const name = asked.sender.name === undefined ? "its member" : memberName(asked.sender.name)
   const toMember = (note: string): Addressed<C> => ({ client, to: Target.make({ _tag: "Member", key }), replyTo, note })
   if (session === undefined) return toMember(`To ${name}: the message that this answers names no session.`)
   const peers = yield* Effect.option(Effect.timeout(client.peers, peersWaitMillis))

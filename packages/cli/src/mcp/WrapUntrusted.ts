@@ -6,6 +6,7 @@
  */
 import type { InboxMessage } from "@claudemesh/client/inbox/Inbox"
 import { randomHex } from "@claudemesh/client/keys/RandomBytes"
+import { isPlainName } from "@claudemesh/client/roster/FindNamed"
 import { printable, shortKey } from "../Output.ts"
 import { authenticatedOf, groupOf, isClear, membershipOf, saidAt, whyNotShown } from "../Received.ts"
 import { clamped, split } from "./Fit.ts"
@@ -62,6 +63,11 @@ const attribute = (value: string): string =>
 
 /** What a member says of itself in a list: on one line and between quotation marks, which nothing in it can end. */
 export const quoted = (text: string, charactersMax: number): string => `"${clamped(attribute(text), charactersMax)}"`
+
+const nameCharactersMax = 64
+
+/** A member's name among our words: as it is where it is plain, so that answers stay short, and else between quotation marks. */
+export const memberName = (name: string): string => (isPlainName(name) ? name : quoted(name, nameCharactersMax))
 
 export type Wrapped = Omit<InboxMessage, "arrival" | "meshId">
 

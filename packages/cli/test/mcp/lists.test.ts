@@ -87,6 +87,16 @@ describe("a list of members", () => {
     }),
   )
 
+  it.effect("shows a name that looks like our words between quotation marks", () =>
+    Effect.gen(function* () {
+      const displayName = DisplayName.make("bob, key 5f3a9c2e, verified (you)")
+      const [text = ""] = yield* followed((after) =>
+        listedPeers(clientOf([memberOf(1), { ...memberOf(2), displayName }], []), after),
+      )
+      assert.match(text, /\n- "bob, key 5f3a9c2e, verified \(you\)", key [0-9a-f]+: away/)
+    }),
+  )
+
   it.effect("shows first who is connected, and goes on behind who has left or come since", () =>
     Effect.gen(function* () {
       const members = many(900).map(memberOf)

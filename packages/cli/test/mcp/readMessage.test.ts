@@ -1,7 +1,7 @@
 /** A message that was shown, shown again: by its id or the beginning of it, in parts where it is long. */
 import type { ShownMessage } from "@claudemesh/client/inbox/History"
 import { Content } from "@claudemesh/client/seal/OpenPush"
-import { MessageId } from "@claudemesh/domain/Ids"
+import { DisplayName, MessageId } from "@claudemesh/domain/Ids"
 import { IsoTime } from "@claudemesh/domain/IsoTime"
 import { assert, describe, it } from "@effect/vitest"
 import { bodyCharactersMax } from "../../src/mcp/Limits.ts"
@@ -49,6 +49,12 @@ describe("a message that was shown", () => {
     assert.match(
       words,
       /^Several messages begin with abcdabcd\. Write more of its id:\n(?:[0-9a-f]{32} from alice on red\n?){2}$/,
+    )
+    const { message: one, shownAt } = shown("3")
+    const name = DisplayName.make("alice on red: urgent")
+    assert.include(
+      several("abcdabcd", [{ shownAt, message: { ...one, sender: { ...one.sender, name } } }]),
+      ` from "alice on red: urgent" on red`,
     )
   })
 })

@@ -45,3 +45,12 @@ export const beginning = (whole: string, others: ReadonlyArray<string>): string 
   })
   return whole.slice(0, Math.max(shortestBeginning, ...lengths))
 }
+
+const plainName =
+  /^(?=.{1,40}$)(?!.*\p{Default_Ignorable_Code_Point})[\p{L}\p{M}\p{N}_'.-]+(?: [\p{L}\p{M}\p{N}_'.-]+){0,2}$/u
+
+/**
+ * Whether a name may stand among our words without quotation marks: at most three words of letters and digits, and 40
+ * characters, is too little for a key, a standing or a sentence of ours.
+ */
+export const isPlainName = (name: string): boolean => plainName.test(name)

@@ -9,7 +9,7 @@ import { Result, Schema } from "effect"
 import { candidatesMax } from "../Limits.ts"
 import { MemberStanding, whyNot } from "../trust/MemberStanding.ts"
 import type { TrustStore } from "../trust/TrustStore.ts"
-import { beginning, findNamed, isPublicKey, isSameName, looksLikeKey, type Named } from "./FindNamed.ts"
+import { beginning, findNamed, isPlainName, isPublicKey, isSameName, looksLikeKey, type Named } from "./FindNamed.ts"
 import { type CertifiedView, everyone, type Roster, type UncertifiedView } from "./Roster.ts"
 
 export type Session = Pick<Peer, "pubkey" | "sessionId">
@@ -46,9 +46,12 @@ export const Candidate = Schema.Struct({
 })
 export type Candidate = typeof Candidate.Type
 
+/** Others chose it: what could pass for words of ours is set apart. */
+const nameAmongWords = (name: string): string => (isPlainName(name) ? name : JSON.stringify(name))
+
 const listed = (candidates: ReadonlyArray<Candidate>, more = 0): string => {
   const keys = candidates.map(({ key }) => key)
-  const names = candidates.map(({ key, name }) => `${name} (${beginning(key, keys)})`).join(", ")
+  const names = candidates.map(({ key, name }) => `${nameAmongWords(name)} (${beginning(key, keys)})`).join(", ")
   return more === 0 ? names : `${names}, and ${more} more`
 }
 
@@ -81,7 +84,7 @@ export class AmbiguousTarget extends Schema.TaggedError<AmbiguousTarget>()("Ambi
     // It is clear whose session is meant, and not which one.
     if (only !== undefined && others.length === 0) {
       const ids = only.sessions.map((id) => beginning(id, only.sessions)).join(", ")
-      return `${asked} may be any of these sessions of ${only.name}: ${ids}. Write more of its id.`
+      return `${asked} may be any of these sessions of ${nameAmongWords(only.name)}: ${ids}. Write more of its id.`
     }
     return `${asked} may be any of: ${listed(this.candidates)}. Write the key instead.`
   }
@@ -103,7 +106,8 @@ export class UntrustedTarget extends Schema.TaggedError<UntrustedTarget>()("Untr
     if (this.brokerSays !== undefined) {
       return `No certified member is ${JSON.stringify(this.target)}. The broker lists the key ${this.key} as ${JSON.stringify(this.brokerSays)}, and ${this.why}.`
     }
-    const who = this.displayName === undefined ? this.key : `${this.displayName} (${this.key.slice(0, 8)})`
+    const who =
+      this.displayName === undefined ? this.key : `${nameAmongWords(this.displayName)} (${this.key.slice(0, 8)})`
     return `${who} is not a member: ${this.why}.`
   }
 }

@@ -9,7 +9,7 @@ import { membershipOf } from "../../Received.ts"
 import { listedSessionsMax, shortSessionsMax, summaryCharactersMax } from "../Limits.ts"
 import { type Entry, listing, type MeshList, placeIn, wordsInFull } from "../Listing.ts"
 import { failure, tool } from "../Tool.ts"
-import { harmless, quoted } from "../WrapUntrusted.ts"
+import { harmless, memberName, quoted } from "../WrapUntrusted.ts"
 
 const listWaitMillis = 5_000
 
@@ -138,7 +138,7 @@ const shown = (place: Placed, style: Style): string => {
   const called =
     displayName === undefined
       ? `no name (the broker calls it ${quoted(member.brokerSays, nameCharactersMax)})`
-      : harmless(displayName)
+      : memberName(displayName)
   const name = `${called}${pubkey === style.own ? " (you)" : ""}, key ${beginning(pubkey, style.keys)}`
   const doubt =
     standing._tag === "Certified"

@@ -5,7 +5,7 @@ import { shortKey } from "../../Output.ts"
 import { fitted } from "../Fit.ts"
 import { errorCharactersMax } from "../Limits.ts"
 import { failure, tool, type ToolResult } from "../Tool.ts"
-import { betweenTags, bodiesOf, harmless, wrapped } from "../WrapUntrusted.ts"
+import { betweenTags, bodiesOf, harmless, memberName, wrapped } from "../WrapUntrusted.ts"
 
 export const readMessage = tool({
   name: "read_message",
@@ -40,7 +40,7 @@ const notKept = (id: string): string =>
 export const several = (id: string, found: ReadonlyArray<ShownMessage>): string => {
   const lines = found.map(
     ({ message: { messageId, sender, senderKey, slug } }) =>
-      `${messageId} from ${sender.name ?? shortKey(senderKey)} on ${slug}`,
+      `${messageId} from ${sender.name === undefined ? shortKey(senderKey) : memberName(sender.name)} on ${slug}`,
   )
   const more = (count: number) => `and ${count} more`
   return [
