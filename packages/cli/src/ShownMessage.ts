@@ -1,6 +1,7 @@
 /** A message as a person reads it on a terminal, and as a script does. */
 import type { InboxMessage } from "@claudemesh/client/inbox/Inbox"
 import { bold, dim, printable } from "./Output.ts"
+import { memberName } from "./mcp/WrapUntrusted.ts"
 import { asData, groupOf, isClear, type Membership, membershipOf, saidAt, whyNotShown } from "./Received.ts"
 
 export const asJson = (message: InboxMessage) => {
@@ -15,8 +16,11 @@ const memberNotes: Readonly<Record<Membership, ReadonlyArray<string>>> = {
   uncertified: ["uncertified: not proved to be a member"],
 }
 
+/** An agent may read this, too, and a body has as many lines as it likes: none of them begins as a header or a word of ours does. */
+const setApart = (text: string): string => text.replace(/^(?=.)/gm, "  ")
+
 export const forPeople = (message: InboxMessage): string => {
-  const from = bold(printable(message.sender.name ?? message.senderKey))
+  const from = bold(message.sender.name === undefined ? message.senderKey : memberName(message.sender.name))
   const group = groupOf(message)
   const notes = [
     message.slug,
@@ -27,6 +31,7 @@ export const forPeople = (message: InboxMessage): string => {
     ...(isClear(message) ? ["not encrypted: who wrote it is not proved"] : []),
   ].join(", ")
   const { content } = message
-  const body = content._tag === "Opened" ? printable(content.text) : dim(`[not shown: ${whyNotShown(content)}]`)
+  const body =
+    content._tag === "Opened" ? setApart(printable(content.text)) : dim(`[not shown: ${whyNotShown(content)}]`)
   return `${from} ${dim(`(${notes})`)}\n${body}\n`
 }

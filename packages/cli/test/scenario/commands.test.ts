@@ -376,7 +376,7 @@ describe.concurrent("claudemesh inbox", () => {
       }
       await say("m1", "red \u001b[31mcolour\u202e and\ntwo lines")
       const shown = done(await alice("inbox"))
-      assert.match(shown, /^bob \(red, .*Z\)\nred \[31mcolour and\ntwo lines\n/)
+      assert.match(shown, /^bob \(red, .*Z\)\n {2}red \[31mcolour and\n {2}two lines\n/)
       assert.strictEqual(done(await alice("inbox")), "No messages.\n")
       await say("m2", "first")
       await say("m3", "second")

@@ -498,7 +498,7 @@ describe.concurrent("a revocation that the database", () => {
       // The broker lets him in again. What he says is not a member's word.
       done(await bob("send", "Ann", "I am back"))
       assert.strictEqual(done(await bob("inbox")), "No messages.\n")
-      assert.match(done(await ann("inbox")), /Bob \(team, .*revoked: not a member any more\)\nI am back\n/)
+      assert.match(done(await ann("inbox")), /Bob \(team, .*revoked: not a member any more\)\n {2}I am back\n/)
       // With the next revocation the broker gets back the one it had lost.
       done(await ann("revoke", "Carl"))
       assert.match(complaint(await bob("peers")), /revoked/)

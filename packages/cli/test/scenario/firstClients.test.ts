@@ -62,7 +62,7 @@ describe.concurrent("a member for first clients", () => {
             ...seal("hello Ann", publicKey, keys),
           })
           await program.take("ack")
-          assert.match(done(await ann("inbox")), /Bob .*\nhello Ann\n/)
+          assert.match(done(await ann("inbox")), /Bob .*\n {2}hello Ann\n/)
           await program.close()
           return link
         })

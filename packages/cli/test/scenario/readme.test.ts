@@ -54,7 +54,7 @@ describe("the README's two people", () => {
           assert.strictEqual(code, 0, stderr)
           assert.match(
             stdout,
-            /Made the mesh my-team[\s\S]*You are Bob[\s\S]*Bob [^\n]*\nhello from Bob\n[\s\S]*Alice [^\n]*\nhello from Alice\n/,
+            /Made the mesh my-team[\s\S]*You are Bob[\s\S]*Bob [^\n]*\n {2}hello from Bob\n[\s\S]*Alice [^\n]*\n {2}hello from Alice\n/,
           )
         })
       }),
