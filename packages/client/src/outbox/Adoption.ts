@@ -39,7 +39,7 @@ export const adoptions = Effect.fnUntraced(function* (options: {
     if (gone.length === 0 && !others.includes(undefined)) return
     const entries = yield* store.adopt(of, gone, { sender, ...own })
     if (entries.length === 0) return
-    yield* Effect.logInfo("messages of a process that has ended are sent", { slug, count: entries.length })
+    yield* Effect.logDebug("messages of a process that has ended are sent", { slug, count: entries.length })
     outbox.takeOver(entries)
   }).pipe(
     Effect.uninterruptible,
