@@ -17,7 +17,7 @@ import { Clock, Effect, Layer } from "effect"
 import { Failed, remedyOf } from "../Failed.ts"
 import { checkMillis } from "../install/Limits.ts"
 import { clientIdentity, clientLayer, newSessionId } from "../Meshes.ts"
-import { type Finding, failedCheck, ok, skipped, warning, within } from "./Finding.ts"
+import { counted, type Finding, failedCheck, ok, skipped, warning, within } from "./Finding.ts"
 import { messageToOneself } from "./SelfMessage.ts"
 
 export const checkBroker = Effect.fnUntraced(function* (membership: Membership) {
@@ -76,7 +76,9 @@ interface Address {
 const tcp = (address: Address, inClear: boolean): Effect.Effect<Made, Failed> =>
   Effect.callback<Made, Failed>((resume) => {
     const socket = connectTcp(address.port, address.hostname)
-    socket.once("connect", () =>
+    socket.once("connect", () => {
+      // It would keep the process until the broker closes it.
+      socket.destroy()
       resume(
         Effect.succeed((check) =>
           inClear
@@ -87,8 +89,8 @@ const tcp = (address: Address, inClear: boolean): Effect.Effect<Made, Failed> =>
               )
             : ok(check, `port ${address.port} is open; without TLS, on this machine`),
         ),
-      ),
-    )
+      )
+    })
     socket.once("error", (error) => resume(Effect.fail(new Failed({ reason: connectionWords(address, error) }))))
     return Effect.sync(() => void socket.destroy())
   })
@@ -99,6 +101,7 @@ const tls = (address: Address): Effect.Effect<Made, Failed> =>
       const socket = connectTls({ host: address.hostname, port: address.port, servername: address.hostname })
       socket.once("secureConnect", () => {
         const { valid_to: end } = socket.getPeerCertificate()
+        socket.destroy()
         const days = Math.floor((Date.parse(end) - nowMillis) / dayMillis)
         resume(Effect.succeed((check) => certificateWords(check, days)))
       })
@@ -112,8 +115,8 @@ const soonDays = 7
 
 const certificateWords = (check: string, days: number): Finding =>
   days < soonDays
-    ? warning(check, `the broker's certificate ends in ${days} days`, "Tell its operator")
-    : ok(check, `the certificate is good for ${days} more days`)
+    ? warning(check, `the broker's certificate ends in ${counted(days, "day")}`, "Tell its operator")
+    : ok(check, `the certificate is good for ${counted(days, "more day")}`)
 
 const connectionWords = ({ hostname, port }: Address, error: Error): string => {
   const code = "code" in error ? String(error.code) : ""
@@ -130,7 +133,10 @@ const aboutItself = (origin: string) =>
       ({ db, uptime, version }): Made =>
         (check) =>
           db === "up"
-            ? ok(check, `version ${version}, up for ${Math.round(uptime / 60)} minutes, its database answers`)
+            ? ok(
+                check,
+                `version ${version}, up for ${counted(Math.round(uptime / 60), "minute")}, its database answers`,
+              )
             : failedCheck(
                 check,
                 `version ${version} runs, and its database does not answer`,

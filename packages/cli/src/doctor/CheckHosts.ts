@@ -15,7 +15,7 @@ import { pluginIn, runIn } from "../install/Places.ts"
 import { preview, registering } from "../install/Registering.ts"
 import { readSettings } from "../install/SettingsFile.ts"
 import { command } from "../Launch.ts"
-import { type Finding, failedCheck, ok, skipped, warning, within } from "./Finding.ts"
+import { counted, type Finding, failedCheck, ok, skipped, warning, within } from "./Finding.ts"
 import { serverAnswers } from "./ServerAnswers.ts"
 
 export const checkHosts = Effect.fnUntraced(function* (machine: Machine) {
@@ -187,7 +187,10 @@ const wakeFinding = Effect.fnUntraced(function* ({ home }: Machine, seen: Seen |
   const { hasEnded, own } = yield* Processes
   const pids = existsSync(folder) ? readdirSync(folder).filter((name) => /^\d+$/.test(name)) : []
   const live = pids.filter((pid) => !hasEnded({ pid: Number(pid), host: own.host }))
-  const sessions = live.length === 0 ? "no session is open now" : `${live.length} sessions are open now`
+  const sessions =
+    live.length === 0
+      ? "no session is open now"
+      : `${counted(live.length, "session")} ${live.length === 1 ? "is" : "are"} open now`
   if (seen?.plugin === "enabled" && existsSync(join(pluginIn(home), "monitors/monitors.json"))) {
     return ok("wake", `by the plugin's monitor; ${sessions}`)
   }

@@ -28,6 +28,8 @@ export const skipped = finding("skipped")
 const clean = (text: string): string =>
   printable(text.replaceAll(/\s*\n\s*/g, " ")).replaceAll(/(\w:\/\/)[^/\s@]*@/g, "$1")
 
+export const counted = (count: number, one: string): string => `${count} ${one}${count === 1 ? "" : "s"}`
+
 /** Whatever it does, it has said something by then. */
 export const within = <R>(
   check: string,

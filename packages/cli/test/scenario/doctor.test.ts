@@ -66,6 +66,24 @@ describe.concurrent("claudemesh doctor", () => {
     ),
   )
 
+  it.live("ends with its last line where all is well", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const broker = yield* startBroker()
+        const folder = yield* temporaryFolder
+        yield* Effect.promise(async () => {
+          const mesh = await makeMesh(broker.origin, ["alice"])
+          const home = await writeHome(folder, "alice", [{ slug: "red", brokerUrl: broker.url, mesh }])
+          const before = performance.now()
+          const ran = await doctor(home)
+          assert.strictEqual(ran.code, 0, ran.stdout)
+          // A connection that nobody closes is closed by the broker after 10 s.
+          assert.isBelow(performance.now() - before, 8_000)
+        })
+      }),
+    ),
+  )
+
   it.live("works without a home, and makes none", () =>
     withFolder(async (folder) => {
       const ran = await doctor(join(folder, "none"))
