@@ -29,7 +29,7 @@ export const send = Command.make(
     priority: Flag.Literals("priority", ["now", "next", "low"]).pipe(
       Flag.withAlias("p"),
       Flag.withDescription(
-        "now: at once, also when they are busy; next: when they are idle; low: when they look (default next)",
+        "now: at once, also when they are busy; next: when they are idle; low: when they look (default next). In dnd nothing is handed over until they look, or it ends",
       ),
       Flag.withDefault("next"),
     ),

@@ -62,7 +62,7 @@ export const status = Command.make(
     { command: "claudemesh status --watch", description: "Stay, and show what changes" },
     {
       command: "claudemesh status dnd --for 30m",
-      description: "Only urgent messages reach your agents here, for so long",
+      description: "Nothing is handed to your agents here, urgent messages neither, unless they look, for so long",
     },
   ]),
 )
@@ -77,7 +77,7 @@ const sayStatus = Effect.fnUntraced(function* (word: "dnd" | "idle", forMillis: 
   if (json) return yield* printJson({ status: word, until })
   if (word === "idle") return yield* Console.log("Your agents on this machine may be disturbed again.")
   yield* Console.log(
-    `Your agents on this machine are not to be disturbed ${until === null ? "until you say otherwise" : `until ${until.slice(0, 16)}Z`}. Urgent messages come all the same. To end it: ${command} status idle`,
+    `Your agents on this machine are not to be disturbed ${until === null ? "until you say otherwise" : `until ${until.slice(0, 16)}Z`}. Nothing wakes them or is handed to them meanwhile, urgent messages neither: they get what waits when they look for messages, or when this ends. To end it: ${command} status idle`,
   )
 })
 

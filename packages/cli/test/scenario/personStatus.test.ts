@@ -30,7 +30,7 @@ it.live(
           await until(has("first", "idle"))
           assert.match(
             done(await say("dnd", "--for", "30m")),
-            /^Your agents on this machine are not to be disturbed until \d{4}-.*Z\. Urgent messages come all the same\. /,
+            /^Your agents on this machine are not to be disturbed until \d{4}-.*Z\. Nothing wakes them or is handed to them meanwhile, urgent messages neither: /,
           )
           await until((peers) => has("first", "dnd")(peers) && peers.some((peer) => peer.includes("dndUntil")))
         })

@@ -8,8 +8,8 @@ export const setStatus = tool({
   name: "set_status",
   title: "Set your status on the mesh",
   description:
-    "Say whether people on the mesh may disturb you. working: urgent messages only; ends by itself. dnd: the same until " +
-    "you end it, or for a time.",
+    "Say whether people on the mesh may disturb you. working: urgent messages only; ends by itself. dnd: none, unless " +
+    "you look, until you end it, or for a time.",
   readOnly: false,
   idempotent: true,
   input: Schema.Struct({
