@@ -2,7 +2,7 @@
  * What is known of the host from its hooks: whether they work at all, which conversation it is in, and whether it is in the
  * middle of a turn. Nothing here asks the host anything, and nothing is believed of one that has no hooks.
  */
-import { busyMillisMax } from "./Limits.ts"
+import { busyMillisMax, wakePromptMillis } from "./Limits.ts"
 import type { HookEvent, HookMoment } from "./HookMoment.ts"
 
 export class HostState {
@@ -11,11 +11,14 @@ export class HostState {
   /** Turns in a row that messages have prolonged. */
   #stopsInARow = 0
   #looks = 0
+  #wokenAtMillis: number | undefined
 
   saw(moment: HookMoment, atMillis: number): void {
     this.#last = { moment, atMillis }
     this.#isBusy = busyAt.has(moment.event)
-    if (moment.event === "UserPromptSubmit") this.#stopsInARow = 0
+    // What a wake writes comes as a prompt as well, and no person has said anything then.
+    const isWake = this.#wokenAtMillis !== undefined && Math.abs(atMillis - this.#wokenAtMillis) < wakePromptMillis
+    if (moment.event === "UserPromptSubmit" && !isWake) this.#stopsInARow = 0
     if (handingOver.has(moment.event)) this.#looks += 1
   }
 
@@ -23,6 +26,11 @@ export class HostState {
   prolonged(): void {
     this.#isBusy = true
     this.#stopsInARow += 1
+  }
+
+  /** A wake was written. */
+  woke(atMillis: number): void {
+    this.#wokenAtMillis = atMillis
   }
 
   get stopsInARow(): number {
@@ -46,7 +54,7 @@ export class HostState {
 
   /** In a turn, as far as is known: an interrupted one ends without a word. */
   isBusy(nowMillis: number): boolean {
-    return this.#isBusy && this.#last !== undefined && nowMillis - this.#last.atMillis < busyMillisMax
+    return this.#isBusy && this.#last !== undefined && Math.abs(nowMillis - this.#last.atMillis) < busyMillisMax
   }
 }
 

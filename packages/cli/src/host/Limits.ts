@@ -16,6 +16,9 @@ export const hookPullMillis = 1_000
 /** The same status is reported again after this: a hook's report beats others only while it is fresh. */
 export const reportAgainMillis = 10_000
 
+/** A prompt that comes within this after a wake is taken for the wake's own. */
+export const wakePromptMillis = 5_000
+
 /** Wakes within an hour, unless `CLAUDEMESH_WAKES_PER_HOUR` says another number. */
 export const wakesPerHour = 20
 export const hourMillis = 3_600_000

@@ -57,7 +57,11 @@ export const keepAwake = Effect.fnUntraced(function* (
       const waiting = yield* manager.look
       const { line, state: after } = whenToWake(before, { ...(yield* situation), waiting })
       before = after
-      if (line !== undefined) yield* Effect.sync(() => file.write(line))
+      if (line !== undefined) {
+        // Before it is written: the host may be quick.
+        state.woke(yield* Clock.currentTimeMillis)
+        yield* Effect.sync(() => file.write(line))
+      }
     }
     yield* Effect.sleep(wakeLookMillis)
   }

@@ -46,13 +46,13 @@ export const whenToWake = (before: WakeState, situation: Situation): Woken => {
   const waiting = situation.waiting.filter(({ priority }) => priority !== "low")
   const fresh = waiting.filter(({ arrival }) => arrival > before.wokenFor)
   const isUrgent = fresh.some(({ priority }) => priority === "now")
-  const atMillis = before.atMillis.filter((then) => nowMillis - then < hourMillis)
+  const atMillis = before.atMillis.filter((then) => Math.abs(nowMillis - then) < hourMillis)
   const urgentSinceMillis = isUrgent ? (before.urgentSinceMillis ?? nowMillis) : undefined
   const state: WakeState = { ...before, atMillis, urgentSinceMillis }
   const asleep: Woken = { state, line: undefined }
   if (isDnd || fresh.length === 0 || atMillis.length >= wakesPerHour) return asleep
   if (!isUrgent && (isBusy || before.looksThen === looks)) return asleep
-  const stepIsNear = urgentSinceMillis !== undefined && nowMillis - urgentSinceMillis < stepMillis
+  const stepIsNear = urgentSinceMillis !== undefined && Math.abs(nowMillis - urgentSinceMillis) < stepMillis
   if (isBusy && hooksWork && stepIsNear) return asleep
   return {
     state: {

@@ -1,7 +1,8 @@
 /** When an idle host is woken, as a function of what waits and of what was done before. */
 import { assert, describe, it } from "@effect/vitest"
 import type { Priority } from "@claudemesh/domain/routing/Status"
-import { hourMillis, stepMillis, wakesPerHour } from "../../src/host/Limits.ts"
+import { HostState } from "../../src/host/HostState.ts"
+import { hourMillis, stepMillis, wakePromptMillis, wakesPerHour } from "../../src/host/Limits.ts"
 import { neverWoken, type Situation, wakeLine, whenToWake, type WakeState } from "../../src/host/WhenToWake.ts"
 
 const waiting = (...priorities: ReadonlyArray<Priority>) =>
@@ -45,6 +46,28 @@ describe("a host", () => {
     const { line, state } = whenToWake(neverWoken, { ...calm, waiting: waiting("now"), isDnd: true })
     assert.isUndefined(line)
     assert.isDefined(lineOf({ waiting: waiting("now") }, state))
+  })
+
+  it("is woken when its clock was set back, and is not busy since a time to come", () => {
+    const two = 2 * hourMillis
+    const full = { ...neverWoken, atMillis: Array.from({ length: wakesPerHour }, () => two + 1_000) }
+    assert.isDefined(lineOf({ waiting: waiting("next") }, full))
+    const pressed = { ...neverWoken, urgentSinceMillis: two + 1_000 }
+    assert.isDefined(lineOf({ waiting: waiting("now"), isBusy: true }, pressed))
+    const state = new HostState()
+    state.saw({ event: "PreToolUse", session: "s" }, two)
+    assert.isTrue(state.isBusy(two))
+    assert.isFalse(state.isBusy(0))
+  })
+
+  it("that a wake has prompted has prolonged its turns as often as before, and none where a person has", () => {
+    const state = new HostState()
+    state.prolonged()
+    state.woke(10_000)
+    state.saw({ event: "UserPromptSubmit", session: "s" }, 10_000 + wakePromptMillis - 1)
+    assert.strictEqual(state.stopsInARow, 1)
+    state.saw({ event: "UserPromptSubmit", session: "s" }, 10_000 + wakePromptMillis)
+    assert.strictEqual(state.stopsInARow, 0)
   })
 
   it("that did not look is not woken again, unless something new is urgent", () => {
