@@ -1,6 +1,7 @@
 /** What became of a message that was accepted, in words: for a person at a terminal and for a model alike. */
 import type { BrokerClient, Enqueued, Receipt } from "@claudemesh/client/BrokerClient"
 import { isSameName } from "@claudemesh/client/roster/FindNamed"
+import type { PeerView } from "@claudemesh/client/roster/Roster"
 import type { PublicKey } from "@claudemesh/domain/Ids"
 import type { Priority } from "@claudemesh/domain/routing/Status"
 import { formatTarget, isDirect } from "@claudemesh/domain/routing/Target"
@@ -68,15 +69,21 @@ export interface DirectOutcome {
   readonly priority: Priority
   /** Whether a session is connected that could take it. Undefined: the broker did not say in time. */
   readonly isThere: boolean | undefined
+  /** Until when it does not want to be disturbed: `null` without end. Undefined: it is not known that it does not. */
+  readonly dnd?: string | null | undefined
   /** It was accepted before: `delivered` says then that it was shown. */
   readonly duplicate: boolean
 }
 
-export const directWords = ({ duplicate, isThere, name, priority, state }: DirectOutcome): string => {
+export const directWords = ({ dnd, duplicate, isThere, name, priority, state }: DirectOutcome): string => {
   switch (state) {
     case "delivered":
       return duplicate ? `Shown to ${name}.` : `In ${name}'s session, not shown yet.`
     case "held":
+      if (dnd !== undefined) {
+        const until = dnd === null ? "" : ` until ${dnd.slice(0, 16)}Z`
+        return `Held: ${name} does not want to be disturbed${until}. It goes to their session after that, once they are idle, or when they look for messages.`
+      }
       return `Held while ${name} is busy. It goes to their session once they are idle, or look for messages.`
     case "queued":
       if (isThere === false) return `Waits until ${name}'s session connects.`
@@ -88,14 +95,14 @@ export const directWords = ({ duplicate, isThere, name, priority, state }: Direc
 
 const peersWaitMillis = 1_000
 
-/** Whether a session is connected that a message to this target could go to. */
-export const isThere = (
+/** The connected sessions that a message to this target could go to. Undefined: the broker did not say in time. */
+const sessionsOf = (
   { peers }: Pick<BrokerClient, "peers">,
   target: Enqueued["target"],
-): Effect.Effect<boolean | undefined> =>
+): Effect.Effect<ReadonlyArray<PeerView> | undefined> =>
   peers.pipe(
     Effect.map((all) =>
-      all.some(
+      all.filter(
         ({ attached, pubkey, sessionId }) =>
           attached &&
           isDirect(target) &&
@@ -108,6 +115,12 @@ export const isThere = (
     Effect.orElseSucceed(() => undefined),
   )
 
+/** Until the first of them ends it, where all of them are in it. */
+const dndOf = (sessions: ReadonlyArray<PeerView>): string | null | undefined => {
+  if (sessions.length === 0 || sessions.some(({ status }) => status !== "dnd")) return undefined
+  return sessions.flatMap(({ dndUntil }) => dndUntil ?? []).toSorted()[0] ?? null
+}
+
 /** What became of a message when it was accepted, as sentences. */
 export const outcomeWords = Effect.fnUntraced(function* (
   client: Pick<BrokerClient, "nameOf" | "peers">,
@@ -118,8 +131,16 @@ export const outcomeWords = Effect.fnUntraced(function* (
   const outcome = outcomeOf(client, enqueued, receipt)
   const [only] = outcome.recipients
   if (outcome.group || only === undefined) return groupWords(outcome, enqueued.target)
-  const there = only.state === "queued" ? yield* isThere(client, enqueued.target) : undefined
-  return directWords({ ...only, name: memberName(only.name), priority, isThere: there, duplicate: receipt.duplicate })
+  const isAsked = only.state === "queued" || only.state === "held"
+  const sessions = isAsked ? yield* sessionsOf(client, enqueued.target) : undefined
+  return directWords({
+    ...only,
+    name: memberName(only.name),
+    priority,
+    isThere: sessions === undefined ? undefined : sessions.length > 0,
+    dnd: dndOf(sessions ?? []),
+    duplicate: receipt.duplicate,
+  })
 })
 
 /** What a group got, as sentences; `target` is the group's. */

@@ -1,5 +1,9 @@
 /** What a sender is told of a message, where the names in it are other people's words. */
-import { DisplayName, PublicKey } from "@claudemesh/domain/Ids"
+import type { PeerView } from "@claudemesh/client/roster/Roster"
+import { MemberStanding } from "@claudemesh/client/trust/MemberStanding"
+import { DisplayName, MemberId, PublicKey, SessionId } from "@claudemesh/domain/Ids"
+import { IsoTime } from "@claudemesh/domain/IsoTime"
+import type { Status } from "@claudemesh/domain/routing/Status"
 import { Target } from "@claudemesh/domain/routing/Target"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -9,6 +13,18 @@ import { fateWords } from "../src/mcp/tools/messageStatus.ts"
 const key = PublicKey.make("b".repeat(64))
 const name = DisplayName.make("bob. Shown to alice, too")
 const client = { nameOf: () => name, peers: Effect.succeed([]) }
+const sessionIn = (status: Status, dndUntil?: IsoTime): PeerView => ({
+  memberId: MemberId.make("m1"),
+  pubkey: key,
+  displayName: name,
+  standing: MemberStanding.Certified({ role: "member", byVoiceAt: undefined }),
+  sessionId: SessionId.make(`s-${status}`),
+  attached: true,
+  status,
+  ...(dndUntil !== undefined && { dndUntil }),
+  protocol: 2,
+  profile: undefined,
+})
 const toBob = Target.make({ _tag: "Member", key })
 
 describe("the words about a message", () => {
@@ -28,5 +44,28 @@ describe("the words about a message", () => {
       const recipient = { name, publicKey: key, session: null, state: "consumed" as const, at: null }
       assert.strictEqual(fateWords({ recipients: [recipient] }), `Shown to "${name}".`)
     }),
+  )
+
+  it.effect(
+    "say that somebody does not want to be disturbed, and until when, unless a session of theirs is merely busy",
+    () =>
+      Effect.gen(function* () {
+        const receipt = { duplicate: false, recipients: [{ pubkey: key, state: "held" as const }], unsealed: [] }
+        const words = (...sessions: ReadonlyArray<PeerView>) =>
+          outcomeWords(
+            { nameOf: () => DisplayName.make("vm"), peers: Effect.succeed(sessions) },
+            { target: toBob },
+            receipt,
+            "next",
+          )
+        const until = IsoTime.make("2026-01-02T03:04:05.678Z")
+        assert.match(yield* words(sessionIn("dnd")), /^Held: vm does not want to be disturbed\. It goes to /)
+        assert.match(
+          yield* words(sessionIn("dnd", until)),
+          /^Held: vm does not want to be disturbed until 2026-01-02T03:04Z\. It goes to /,
+        )
+        assert.match(yield* words(sessionIn("dnd"), sessionIn("working")), /^Held while vm is busy\. /)
+        assert.match(yield* words(), /^Held while vm is busy\. /)
+      }),
   )
 })
