@@ -126,4 +126,44 @@ describe("settings with comments", () => {
       { numRuns: 400, seed: 1 },
     )
   })
+
+  const hook = { hooks: [{ type: "mcp_tool", server: "claudemesh", tool: "hook" }] }
+  const hooks = hookEntries({ hooks: { Stop: [hook], PreToolUse: [hook] } })
+  const element = fc
+    .tuple(trivia, fc.oneof(value, fc.constant(JSON.stringify(hook))), trivia)
+    .map((all) => all.join(""))
+  const list = fc.tuple(fc.array(element, { maxLength: 4 }), fc.boolean(), trivia).map(([elements, end, inner]) => {
+    if (elements.length === 0) return `[${inner}]`
+    return `[${elements.join(",")}${end ? `,${inner}` : ""}]`
+  })
+  const lists = fc
+    .tuple(fc.subarray(["Stop", "PreToolUse", "Other"]), fc.tuple(list, list, list), slot, trivia)
+    .map(([events, printed, where, inner]) => {
+      const each = events.map((event, n) => property(event, printed[n] ?? "[]", where))
+      return object([property("a", "1", where), property("hooks", object(each, { end: false, inner }), where)], {
+        end: true,
+        inner,
+      })
+    })
+
+  const foreign = (json: unknown): ReadonlyArray<unknown> =>
+    ["Stop", "PreToolUse", "Other"].map((event) => {
+      const found: ReadonlyArray<unknown> = Object(Object(json).hooks)[event] ?? []
+      return found.filter((one) => JSON.stringify(one) !== JSON.stringify(hook))
+    })
+
+  it("in any place of a list lose none of the hooks of others", () => {
+    fc.assert(
+      fc.property(lists, (before) => {
+        const merged = Result.getOrThrow(merge(before, hooks))
+        const now: unknown = read(merged.text)
+        assert.deepStrictEqual(foreign(now), foreign(read(before)))
+        assert.deepStrictEqual(Object(now).hooks.Stop.at(-1), hook)
+        const text = Result.getOrThrow(unmerge(merged.text, hooks, merged))
+        assert.deepStrictEqual(foreign(read(text)), foreign(read(before)))
+        assert.notInclude(text, "mcp_tool")
+      }),
+      { numRuns: 400, seed: 1 },
+    )
+  })
 })
