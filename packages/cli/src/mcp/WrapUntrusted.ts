@@ -48,9 +48,10 @@ export const visible = (text: string): Visible => {
   let codes = 0
   const shown = text.replace(unseen, (found: string, hidden?: string) => {
     if (hidden === undefined) return found
-    const characters = [...hidden]
-    codes += characters.length
-    return characters.map(codeOf).join("")
+    return hidden.replace(/./gsu, (character) => {
+      codes += 1
+      return codeOf(character)
+    })
   })
   return { text: shown, codes }
 }
