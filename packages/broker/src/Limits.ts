@@ -43,6 +43,8 @@ export interface BrokerLimits {
   readonly presenceBehindMax: number
   /** Characters of profiles in one list, and in what is told at once: much less than a socket may leave unread. */
   readonly profileCharactersAtOnceMax: number
+  /** Another profile of a session is told once in so long. */
+  readonly profileToldEveryMillis: number
   /** How long a hook's report waits for its session's hello, and how many of a mesh do. Who has most makes room. */
   readonly earlyReportMillis: number
   readonly earlyReportsMax: number
@@ -149,6 +151,7 @@ export const brokerLimits: BrokerLimits = {
   presenceRetryMillis: 1_000,
   presenceBehindMax: 256,
   profileCharactersAtOnceMax: 1_572_864,
+  profileToldEveryMillis: 2_000,
   earlyReportMillis: 10_000,
   earlyReportsMax: 256,
   channelsPerSessionMax: 64,

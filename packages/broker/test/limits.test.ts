@@ -24,6 +24,7 @@ describe("the broker's limits", () => {
       presenceRetryMillis: 1_000,
       presenceBehindMax: 256,
       profileCharactersAtOnceMax: 1_572_864,
+      profileToldEveryMillis: 2_000,
       earlyReportMillis: 10_000,
       earlyReportsMax: 256,
       channelsPerSessionMax: 64,

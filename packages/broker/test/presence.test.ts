@@ -274,6 +274,29 @@ describe("a profile", () => {
     )
   })
 
+  it("that changes all the time is told once in a while, with the last text, and holds up no status (I23)", () => {
+    const story = new MeshStory()
+    const other = story.attach(bob)
+    profile(story, other, "PROFILE0", alice)
+    const peer = watcher(story)
+    const roster = new ToldRoster()
+    peer.heard = (_, frame) => roster.heard(frame)
+    lists(story, peer)
+    for (let n = 1; n <= 7; n++) {
+      profile(story, other, `PROFILE${n}`, alice)
+      story.pass(window)
+    }
+    story.status(other, "working")
+    story.pass(window)
+    assert.deepStrictEqual(changesOf(peer), ["changed bob/s1 working"])
+    story.pass(2_000)
+    const told = peer.of("presence").flatMap(({ changes }) => changes.map((one) => one.peer.profile?.ciphertext))
+    assert.deepStrictEqual(told, [undefined, Base64.make("PROFILE7")])
+    const asTold = roster.sessions
+    lists(story, peer)
+    assert.deepStrictEqual(asTold, roster.sessions)
+  })
+
   it("keeps no key for who is no member (I23)", () => {
     const story = new MeshStory()
     const other = story.attach(bob)
@@ -438,6 +461,7 @@ it("whatever happens, who is told has in the end the list that the broker has (I
       }
       for (const { peer } of peers) peer.unreadBytes = 0
       story.pass(window)
+      story.pass(2_000)
       story.pass(1_000)
       for (const { peer, roster, watches } of peers) {
         if (!watches) continue

@@ -126,6 +126,8 @@ export class Session implements RosterSession {
   connection: Connection | undefined
   reports: StatusReports = {}
   profile: SealedProfile | undefined
+  /** When the others were told of it last. */
+  profileToldMillis: number | undefined
   displayName: MemberRecord["displayName"]
   readonly channels = new Set<Label>()
   /** Set while it is away and expected back. */

@@ -7,7 +7,7 @@ import type { PublicKey } from "@claudemesh/domain/Ids"
 import type { PeerChange } from "@claudemesh/domain/wire/BrokerFrame"
 import { Effects } from "./MeshCommand.ts"
 import type { Connection, KnownView, MeshState, PeerView, Session, Subscription } from "./MeshState.ts"
-import { listFor, listWasGiven, looksTheSame, peerOf, shownTo, viewOf } from "./Roster.ts"
+import { listFor, listWasGiven, looksTheSame, peerOf, shownTo, touch, viewOf } from "./Roster.ts"
 import { SharedFrame } from "./SharedFrame.ts"
 
 interface Edge {
@@ -47,20 +47,44 @@ export const tellIfDue = (state: MeshState, nowMillis: number, effects: Array<Ef
 const takeEdges = (state: MeshState, nowMillis: number): ReadonlyArray<Edge> => {
   const { roster, rules } = state
   const edges: Array<Edge> = []
+  const held: Array<Session> = []
   let characters = 0
   for (const [session, isUncertain] of roster.touched) {
     const before: KnownView = { view: roster.told.get(session), isUncertain }
-    const after = viewOf(state, session, nowMillis)
+    const seen = viewOf(state, session, nowMillis)
+    const after = withoutHaste(state, session, before.view, seen, nowMillis)
     const edge = { session, before, after }
     if (tellsProfile(edge)) characters += after?.profile?.text.ciphertext.length ?? 0
     // All that is told at once goes to a socket before it is looked again how much of it is unread.
     if (characters > rules.limits.profileCharactersAtOnceMax && edges.length > 0) break
     roster.touched.delete(session)
+    if (after !== seen) held.push(session)
+    else if (tellsProfile(edge)) session.profileToldMillis = nowMillis
     if (after === undefined) roster.told.delete(session)
     else roster.told.set(session, after)
     if (isForAll(edge) || before.view?.profile !== after?.profile) edges.push(edge)
   }
+  // Not before the end: what is added to a map while it is looked through is met again.
+  for (const session of held) touch(state, session)
   return edges
+}
+
+/**
+ * Another text of a profile is told once in a while, with what else has changed: else one session that flaps makes the broker
+ * tell each of its changes to all. Until then it is told with the text that it had.
+ */
+const withoutHaste = (
+  { rules }: MeshState,
+  session: Session,
+  told: PeerView | undefined,
+  seen: PeerView | undefined,
+  nowMillis: number,
+): PeerView | undefined => {
+  if (told?.profile === undefined || seen?.profile === undefined) return seen
+  const sinceMillis = nowMillis - (session.profileToldMillis ?? 0)
+  // A clock that was set back holds nothing up.
+  const isEarly = sinceMillis >= 0 && sinceMillis < rules.limits.profileToldEveryMillis
+  return told.profile.text !== seen.profile.text && isEarly ? { ...seen, profile: told.profile } : seen
 }
 
 /** It is one for everybody, and not only for a member whose key was added to a profile. */
