@@ -12,7 +12,7 @@ const unread = Effect.map(
     const nothing = () => {}
     socket.opened({
       send: (text) => {
-        seen.sent += text.toString().length
+        seen.sent += typeof text === "string" ? text.length : 0
         return -1
       },
       getBufferedAmount: () => seen.sent,
