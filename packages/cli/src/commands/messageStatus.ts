@@ -6,7 +6,8 @@ import { Argument, Command } from "effect/unstable/cli"
 import { Failed } from "../Failed.ts"
 import { type Fate, fateIn, stateWords } from "../Fate.ts"
 import { askAll, chosenMeshes, clientLayer, connect } from "../Meshes.ts"
-import { printable, printJson, shortKey, table } from "../Output.ts"
+import { memberName } from "../mcp/WrapUntrusted.ts"
+import { printJson, shortKey, table } from "../Output.ts"
 import * as Flags from "./Flags.ts"
 
 export const messageStatus = Command.make(
@@ -52,7 +53,7 @@ const asText = ({ at, mesh, recipients, state }: Fate): string => {
   if (recipients.length === 0) return `${head}: nobody was there to get it`
   const sessions = recipients.flatMap(({ session }) => session ?? [])
   const rows = recipients.map(({ at, name, publicKey, session, state }) => [
-    printable(name ?? "-"),
+    name === null ? "-" : memberName(name),
     shortKey(publicKey),
     session === null ? "-" : beginning(session, sessions),
     stateWords[state],

@@ -6,6 +6,7 @@ import { Console, Effect } from "effect"
 import { Command } from "effect/unstable/cli"
 import { failed } from "../Failed.ts"
 import { askAll, chosenMeshes, clientLayer, connect } from "../Meshes.ts"
+import { memberName } from "../mcp/WrapUntrusted.ts"
 import { printable, printJson, shortKey, table, yellow } from "../Output.ts"
 import { type Membership, membershipOf } from "../Received.ts"
 import { live, type View } from "../watch/Live.ts"
@@ -154,7 +155,7 @@ const statusWords = ({ dndUntil, status }: Row["sessions"][number]): string =>
 
 const cellsOf = ({ displayName, listed = true, member, mesh, publicKey, role, session }: Line) => [
   mesh,
-  printable(displayName ?? "-"),
+  displayName === null ? "-" : memberName(displayName),
   shortKey(publicKey),
   member === "certified" || member === "verified" ? `${role}${member === "verified" ? ", verified" : ""}` : member,
   session?.attached === true ? statusWords(session) : listed ? "away" : "not listed",
