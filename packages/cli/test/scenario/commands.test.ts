@@ -309,7 +309,7 @@ describe.concurrent("claudemesh send", () => {
       assert.match(textOf(await bob.take("push"), keys), /"text":"two"/)
       bob.send({ type: "set_status", status: "dnd", id: "s" })
       await bob.take("ok")
-      assert.match(done(await alice("send", "bob", "three")), /^bob on red: Held while bob is busy\. /)
+      assert.match(done(await alice("send", "bob", "three")), /^bob on red: Held: bob does not want to be disturbed\. /)
       const [sent] = jsonLines(
         done(await alice("send", `${keys.publicKey}/bobs-1`, "four", "words", "--priority", "now", "--json")),
       )
