@@ -94,25 +94,31 @@ export const directWords = ({ dnd, duplicate, isThere, name, priority, state }: 
 }
 
 const peersWaitMillis = 1_000
+/** Changes of who is there are told by the broker within this: whoever came just now is known then. */
+const toldMillis = 300
 
 /** The connected sessions that a message to this target could go to. Undefined: the broker did not say in time. */
 const sessionsOf = (
   { peers }: Pick<BrokerClient, "peers">,
   target: Enqueued["target"],
 ): Effect.Effect<ReadonlyArray<PeerView> | undefined> =>
-  peers.pipe(
-    Effect.map((all) =>
-      all.filter(
-        ({ attached, pubkey, sessionId }) =>
-          attached &&
-          isDirect(target) &&
-          pubkey === target.key &&
-          (target._tag === "Member" || target.session === sessionId),
-      ),
-    ),
+  Effect.flatMap(peers, (all) => {
+    const found = sessionsIn(all, target)
+    const again = Effect.andThen(Effect.sleep(toldMillis), peers)
+    return found.length > 0 ? Effect.succeed(found) : Effect.map(again, (now) => sessionsIn(now, target))
+  }).pipe(
     Effect.timeoutOption(peersWaitMillis),
     Effect.map(Option.getOrUndefined),
     Effect.orElseSucceed(() => undefined),
+  )
+
+const sessionsIn = (all: ReadonlyArray<PeerView>, target: Enqueued["target"]): ReadonlyArray<PeerView> =>
+  all.filter(
+    ({ attached, pubkey, sessionId }) =>
+      attached &&
+      isDirect(target) &&
+      pubkey === target.key &&
+      (target._tag === "Member" || target.session === sessionId),
   )
 
 /** Until the first of them ends it, where all of them are in it. */

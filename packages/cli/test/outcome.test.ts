@@ -46,7 +46,7 @@ describe("the words about a message", () => {
     }),
   )
 
-  it.effect(
+  it.live(
     "say that somebody does not want to be disturbed, and until when, unless a session of theirs is merely busy",
     () =>
       Effect.gen(function* () {

@@ -234,7 +234,7 @@ describe.concurrent("send_message", () => {
           assert.deepStrictEqual(textsOf(await b.callUntil("check_messages", some)), ["to nobody"])
           succeeded(await b.call("set_status", { status: "dnd" }))
         })
-        assert.match(yield* send("busy", "next") ?? "", /^Held/)
+        assert.match(String(yield* send("busy", "next")), /^Held/)
         assert.strictEqual(yield* send("urgent", "now"), "In bob's session, not shown yet")
         assert.strictEqual(yield* send("whenever", "low"), "Waits until bob looks for messages")
         yield* Effect.promise(async () => {
