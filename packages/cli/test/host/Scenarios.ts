@@ -251,7 +251,6 @@ const killed: Scenario = {
     const b = await bob.open()
     bob.model.script = [{ tool: "Bash", input: { command: "sleep 30", description: "x" } }]
     await b.type("work")
-    // Its prompt is over: nothing is handed over before the tool's end.
     await bob.asked(containing("work"))
     await Bun.sleep(1_000)
     await send(world, "alice", "bob", "KILLED-BEFORE")
