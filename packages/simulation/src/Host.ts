@@ -234,22 +234,24 @@ export const startHost = Effect.fnUntraced(function* (options: {
       fork(Effect.andThen(interrupted, process.inside(reading.cancelled(id))))
     })
 
-  const callHook = (event: HookEvent): void => {
-    callCount += 1
-    const id = callCount
-    const asked = history.nextOrder()
-    const { manager, shownHistory } = process
-    const call = Effect.succeed({
-      manager,
+  /** What a tool of the server is called with. */
+  const callFor = (requestId: number) =>
+    Effect.succeed({
+      manager: process.manager,
       reading,
-      history: shownHistory,
-      requestId: id,
+      history: process.shownHistory,
+      requestId,
       newBoundary: Effect.provide(newBoundary, crypto),
       progress: () => Effect.void,
       hostGone: Effect.never,
     })
+
+  const callHook = (event: HookEvent): void => {
+    callCount += 1
+    const id = callCount
+    const asked = history.nextOrder()
     turn = "waits"
-    const calling = hook.call({ event, session_id: `${conversation}`, agent_id: "" }, call).pipe(
+    const calling = hook.call({ event, session_id: `${conversation}`, agent_id: "" }, callFor(id)).pipe(
       Effect.andThen(({ text }) =>
         Effect.sync(() => (process.isAlive() ? hookAnswered(event, id, text, asked) : undefined)),
       ),
@@ -264,23 +266,14 @@ export const startHost = Effect.fnUntraced(function* (options: {
 
   /** As the MCP server does. */
   const answer = Effect.fnUntraced(function* (id: number, max: number, last: string | undefined, pulls: boolean) {
-    const { client, manager, shownHistory } = process
+    const { client, manager } = process
     if (!pulls) {
       if (last !== undefined) yield* reading.confirm(last)
       const { boundary, cursor: next, texts } = yield* reading.next(inboxesOf(manager), id, max)
       return [betweenTags(boundary), ...texts, ...(next === undefined ? [] : [`{"cursor": "${next}"}`])].join("\n\n")
     }
     const input = { max, ...(last !== undefined && { cursor: last }) }
-    const call = Effect.succeed({
-      manager,
-      reading,
-      history: shownHistory,
-      requestId: id,
-      newBoundary: Effect.provide(newBoundary, crypto),
-      progress: () => Effect.void,
-      hostGone: Effect.never,
-    })
-    const { saysWhatWaits, text } = yield* checkMessages.call(input, call)
+    const { saysWhatWaits, text } = yield* checkMessages.call(input, callFor(id))
     return [text, ...(yield* notices.take([client], id, saysWhatWaits === true))].join("\n\n")
   })
 
