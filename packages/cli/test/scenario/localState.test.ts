@@ -146,7 +146,7 @@ describe.concurrent("ten processes on one home", () => {
           ])
           const failed = rest.filter(({ code }) => code !== 0)
           assert.isAtMost(failed.length, 1, failed.map(({ stderr }) => stderr).join())
-          for (const ran of failed) assert.match(complaint(ran), /already a member there, as c2/)
+          for (const ran of failed) assert.match(complaint(ran), /already a member there, as c2/, ran.stderr)
           isSound(home)
           assert.sameMembers(
             meshesIn(home).map(({ slug }) => slug),

@@ -186,15 +186,20 @@ const makeFile = Effect.fnUntraced(function* (path: string, directory: string) {
 /** The version that it has then: of a file of a later program, or of another one's, nothing is changed. */
 const prepared = (db: Database): number => {
   db.run(`PRAGMA busy_timeout = ${stateBusyMillis}`)
-  const foreign = versionOf(db) === 0 && db.query("SELECT 1 FROM sqlite_schema").get() !== null
-  if (foreign) return notOurs
-  if (versionOf(db) > migrations.length) return versionOf(db)
+  const found = db.transaction(foundVersion).deferred(db)
+  if (found === notOurs || found > migrations.length) return found
   db.run("PRAGMA journal_mode = WAL")
   // What was removed is overwritten, and nothing of it is put into a temporary file elsewhere.
   db.run("PRAGMA secure_delete = ON")
   db.run("PRAGMA temp_store = MEMORY")
   if (versionOf(db) < migrations.length) db.transaction(migrate).immediate(db)
   return versionOf(db)
+}
+
+/** Asked in one transaction: another process may take the steps between two statements, and it is the same file then. */
+const foundVersion = (db: Database): number => {
+  const version = versionOf(db)
+  return version === 0 && db.query("SELECT 1 FROM sqlite_schema").get() !== null ? notOurs : version
 }
 
 /** Another process may have taken the steps while this one waited for its turn. */

@@ -149,6 +149,42 @@ layer(BunFileSystem.layer, { excludeTestServices: true })("the state of this mac
     }),
   )
 
+  it.effect("is this program's, also when another process makes it while it is looked at", () =>
+    Effect.gen(function* () {
+      const { file, home } = yield* inFolder
+      const found = Object.getOwnPropertyDescriptor(Database.prototype, "query")
+      const asItWas = () => void Object.defineProperty(Database.prototype, "query", found ?? {})
+      yield* Effect.addFinalizer(() => Effect.sync(asItWas))
+      const byOther = () => {
+        asItWas()
+        const other = new Database(file)
+        try {
+          other.run(`${migrations.join(";")}; PRAGMA user_version = ${migrations.length}`)
+        } catch {
+          // It comes too early while the first one looks.
+        }
+        other.close()
+      }
+      // After each of the statements by which this process looks.
+      for (const after of ["PRAGMA user_version", "SELECT 1 FROM sqlite_schema"]) {
+        rmSync(home, { recursive: true, force: true })
+        Object.defineProperty(Database.prototype, "query", {
+          configurable: true,
+          writable: true,
+          value(this: Database, sql: string) {
+            if (sql !== after) return this.prepare(sql)
+            const got = this.prepare(sql).get()
+            byOther()
+            return { get: () => got }
+          },
+        })
+        const { transaction, read } = yield* opened(home)
+        yield* transaction((db) => put(db, after))
+        assert.deepStrictEqual(yield* read(keys), [after])
+      }
+    }),
+  )
+
   it.effect("of a newer program, or of another one, is left as it is", () =>
     Effect.gen(function* () {
       const { file, home } = yield* inFolder
