@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Exit } from "effect"
 import type { MemberRecord } from "../src/store/MessageStore.ts"
-import { Command } from "../src/mesh/MeshCommand.ts"
+import { Command } from "../src/state/MeshCommand.ts"
 import { alice, bob, carol, MeshStory, nothingRemembered, Peer, rulesWith, storeFailure } from "./support/MeshStory.ts"
 
 const session = (who: MemberRecord, name: string): string => `${who.publicKey}/${name}`

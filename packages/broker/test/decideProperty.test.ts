@@ -5,7 +5,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Exit } from "effect"
 import fc from "fast-check"
-import { Completion } from "../src/mesh/MeshCommand.ts"
+import { Completion } from "../src/state/MeshCommand.ts"
 import type { Priority, Status } from "@claudemesh/domain/routing/Status"
 import type { Write } from "../src/store/MessageStore.ts"
 import { DeliveryChecker } from "./support/DeliveryChecker.ts"

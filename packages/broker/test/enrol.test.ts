@@ -13,8 +13,8 @@ import {
   revocationIn,
   team,
 } from "../../domain/test/support/Trust.ts"
-import { Enrolment, type EnrolmentAnswer } from "../src/mesh/Enrolment.ts"
-import { Command } from "../src/mesh/MeshCommand.ts"
+import { Enrolment, type EnrolmentAnswer } from "../src/state/Enrolment.ts"
+import { Command } from "../src/state/MeshCommand.ts"
 import type { MemberRecord } from "../src/store/MessageStore.ts"
 import { meshRecord, MeshStory, rulesWith, storeFailure } from "./support/MeshStory.ts"
 

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { MeshId, RequestId } from "@claudemesh/domain/Ids"
 import { Deferred, Effect, Fiber } from "effect"
 import type { MeshActor } from "../src/mesh/MeshActor.ts"
-import { Command } from "../src/mesh/MeshCommand.ts"
+import { Command } from "../src/state/MeshCommand.ts"
 import { MeshHost } from "../src/mesh/MeshHost.ts"
 import { MessageStore, StoreError } from "../src/store/MessageStore.ts"
 import {

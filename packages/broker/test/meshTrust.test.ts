@@ -14,7 +14,7 @@ import {
   sign,
   team as trustedMesh,
 } from "../../domain/test/support/Trust.ts"
-import { Enrolment } from "../src/mesh/Enrolment.ts"
+import { Enrolment } from "../src/state/Enrolment.ts"
 import type { MeshActor } from "../src/mesh/MeshActor.ts"
 import { MeshHost } from "../src/mesh/MeshHost.ts"
 import { CommitLanes } from "../src/store/CommitLane.ts"

@@ -4,7 +4,7 @@ import { PublicKey, RequestId, SessionId } from "@claudemesh/domain/Ids"
 import type { BrokerFrame } from "@claudemesh/domain/wire/BrokerFrame"
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
-import { viewOf } from "../src/mesh/Roster.ts"
+import { viewOf } from "../src/presence/Roster.ts"
 import { alice, bob, carol, type HelloChoices, MeshStory, nonce, type Peer, rulesWith } from "./support/MeshStory.ts"
 import { ToldRoster } from "./support/ToldRoster.ts"
 

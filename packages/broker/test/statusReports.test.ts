@@ -2,8 +2,8 @@
 import { RequestId, SessionId } from "@claudemesh/domain/Ids"
 import type { Status } from "@claudemesh/domain/routing/Status"
 import { assert, describe, it } from "@effect/vitest"
-import { Command, type ReportAnswer } from "../src/mesh/MeshCommand.ts"
-import { statusOf } from "../src/mesh/MeshState.ts"
+import { Command, type ReportAnswer } from "../src/state/MeshCommand.ts"
+import { statusOf } from "../src/state/MeshState.ts"
 import { alice, bob, MeshStory, type Peer, rulesWith } from "./support/MeshStory.ts"
 
 const hook = (story: MeshStory, session: string, status: Status, atMillis = story.nowMillis, by = bob.publicKey) => {

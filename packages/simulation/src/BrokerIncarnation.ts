@@ -6,7 +6,7 @@
 import { runPeerConnection } from "@claudemesh/broker/connection/PeerConnection"
 import type { ServerSocket } from "@claudemesh/broker/connection/ServerSocket"
 import { MeshHost } from "@claudemesh/broker/mesh/MeshHost"
-import type { MeshRules } from "@claudemesh/broker/mesh/MeshState"
+import type { MeshRules } from "@claudemesh/broker/state/MeshState"
 import { CommitLanes } from "@claudemesh/broker/store/CommitLane"
 import { withDeadlines } from "@claudemesh/broker/store/Deadlines"
 import { Janitor } from "@claudemesh/broker/store/Janitor"

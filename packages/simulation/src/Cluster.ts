@@ -3,7 +3,7 @@
  * at them. It starts and ends them; what happens to them and when is decided by `FaultInjection.ts` and `Quiesce.ts`.
  */
 import { brokerLimits } from "@claudemesh/broker/Limits"
-import type { MeshRules } from "@claudemesh/broker/mesh/MeshState"
+import type { MeshRules } from "@claudemesh/broker/state/MeshState"
 import { MessageStore } from "@claudemesh/broker/store/MessageStore"
 import type { Ed25519 } from "@claudemesh/broker/trust/Ed25519"
 import { type MeshId, type MessageId, SessionId } from "@claudemesh/domain/Ids"

@@ -17,7 +17,7 @@ import {
   requestStatement,
 } from "@claudemesh/domain/trust/SignedRequest"
 import { Option, Result } from "effect"
-import type { Verifier } from "../connection/HelloProof.ts"
+import type { Verifier } from "../trust/HelloProof.ts"
 import type { RateLimit } from "./RateLimits.ts"
 
 export interface RequestRefusal {

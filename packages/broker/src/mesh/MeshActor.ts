@@ -10,15 +10,22 @@ import { backOff, resetAfter } from "@claudemesh/domain/BackOff"
 import type { MeshId, PresenceId } from "@claudemesh/domain/Ids"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { Cause, Clock, Deferred, Effect, Fiber, Option, Queue, Schema, Semaphore } from "effect"
-import type { HelloProof } from "../connection/HelloProof.ts"
+import type { HelloProof } from "../trust/HelloProof.ts"
 import { CommitLanes } from "../store/CommitLane.ts"
 import { MessageStore, type PageRequest } from "../store/MessageStore.ts"
 import { Ed25519 } from "../trust/Ed25519.ts"
 import { decide } from "./decide.ts"
-import type { Enrolment, EnrolmentAnswer } from "./Enrolment.ts"
-import { type Attached, Command, Completion, type Effects, type PeerHandle, type ReportAnswer } from "./MeshCommand.ts"
-import { loadState, type LoadedMesh, type MeshRules, type MeshState, nextWakeMillis } from "./MeshState.ts"
-import { takeOver } from "./SessionLease.ts"
+import type { Enrolment, EnrolmentAnswer } from "../state/Enrolment.ts"
+import {
+  type Attached,
+  Command,
+  Completion,
+  type Effects,
+  type PeerHandle,
+  type ReportAnswer,
+} from "../state/MeshCommand.ts"
+import { loadState, type LoadedMesh, type MeshRules, type MeshState, nextWakeMillis } from "../state/MeshState.ts"
+import { takeOver } from "../session/SessionLease.ts"
 
 /** The mesh is being restarted, or the broker stops. */
 export class MeshUnavailable extends Schema.TaggedError<MeshUnavailable>()("MeshUnavailable", {}) {}

@@ -8,7 +8,7 @@ import { CommitLanes } from "../store/CommitLane.ts"
 import { MessageStore, type StoreError } from "../store/MessageStore.ts"
 import { Ed25519 } from "../trust/Ed25519.ts"
 import { makeMeshActor, type MeshActor } from "./MeshActor.ts"
-import type { MeshRules } from "./MeshState.ts"
+import type { MeshRules } from "../state/MeshState.ts"
 
 export class UnknownMesh extends Schema.TaggedError<UnknownMesh>()("UnknownMesh", {}) {}
 

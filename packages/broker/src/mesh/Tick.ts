@@ -2,13 +2,13 @@
  * What happens by itself, when the actor is woken: changes are told, leases of sessions end, statuses change, and pages that
  * could not be read are tried again.
  */
-import { pump } from "./Deliver.ts"
-import type { Effects } from "./MeshCommand.ts"
-import { inboxesOf, type MeshState, wakeBy } from "./MeshState.ts"
-import { tellIfDue } from "./Presence.ts"
-import { settlePull } from "./Remaining.ts"
-import { watchStatus } from "./Roster.ts"
-import { endSessionLease } from "./SessionLease.ts"
+import { pump } from "../delivery/Deliver.ts"
+import type { Effects } from "../state/MeshCommand.ts"
+import { inboxesOf, type MeshState, wakeBy } from "../state/MeshState.ts"
+import { tellIfDue } from "../presence/Presence.ts"
+import { settlePull } from "../delivery/Remaining.ts"
+import { watchStatus } from "../presence/Roster.ts"
+import { endSessionLease } from "../session/SessionLease.ts"
 
 export const tick = (state: MeshState, nowMillis: number, effects: Array<Effects>): void => {
   const { wakeAtMillis } = state

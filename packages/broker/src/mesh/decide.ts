@@ -3,22 +3,22 @@
  * changes the state that the actor owns and returns what is to be done, in order. A command of a connection that
  * is no longer attached is dropped: its socket is closing, which is its answer.
  */
-import { accepted, refusalChecked, send } from "./Accept.ts"
-import { attach, detach, sessionRecorded } from "./Attach.ts"
-import { counted } from "./Backlog.ts"
-import { channelRecorded } from "./Channels.ts"
-import { consumed, pageRead } from "./Deliver.ts"
-import { enrol, enrolled } from "./Enrol.ts"
-import type { Command, Completion, Effects } from "./MeshCommand.ts"
-import type { MeshState } from "./MeshState.ts"
-import { leaseCleared, leaseRecorded } from "./MessageLease.ts"
-import { fateRead } from "./MessageStatus.ts"
-import { pulled } from "./Remaining.ts"
+import { accepted, refusalChecked, send } from "../delivery/Accept.ts"
+import { attach, detach, sessionRecorded } from "../session/Attach.ts"
+import { counted } from "../delivery/Backlog.ts"
+import { channelRecorded } from "../session/Channels.ts"
+import { consumed, pageRead } from "../delivery/Deliver.ts"
+import { enrol, enrolled } from "../membership/Enrol.ts"
+import type { Command, Completion, Effects } from "../state/MeshCommand.ts"
+import type { MeshState } from "../state/MeshState.ts"
+import { leaseCleared, leaseRecorded } from "../delivery/MessageLease.ts"
+import { fateRead } from "../delivery/MessageStatus.ts"
+import { pulled } from "../delivery/Remaining.ts"
 import { request } from "./Requests.ts"
-import { scheduleTelling } from "./Roster.ts"
-import { report } from "./StatusReports.ts"
+import { scheduleTelling } from "../presence/Roster.ts"
+import { report } from "../presence/StatusReports.ts"
 import { tick } from "./Tick.ts"
-import { inboxWasMoved } from "./SessionLease.ts"
+import { inboxWasMoved } from "../session/SessionLease.ts"
 
 export const decide = (state: MeshState, input: Command | Completion, nowMillis: number): ReadonlyArray<Effects> => {
   const effects: Array<Effects> = []

@@ -5,7 +5,7 @@ import { decodeClientFrame, type HelloV2, isHelloV2 } from "@claudemesh/domain/w
 import { Cause, Context, Effect, Exit, Layer, Option, Result } from "effect"
 import { claim, claimSame, type Fuzzed } from "../../../domain/test/fuzz/Fuzz.ts"
 import { brokerConfigOf, variables } from "../../src/Config.ts"
-import { HelloProof } from "../../src/connection/HelloProof.ts"
+import { HelloProof } from "../../src/trust/HelloProof.ts"
 import { Ed25519 } from "../../src/trust/Ed25519.ts"
 
 const nowMillis = 1_795_507_198_662

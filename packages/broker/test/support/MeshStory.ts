@@ -13,7 +13,7 @@ import type { Hello, Send, SetStatus } from "@claudemesh/domain/wire/ClientFrame
 import type { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { Effect, Exit, Option, Result } from "effect"
 import { verifier } from "../../../domain/test/support/Trust.ts"
-import { HelloProof } from "../../src/connection/HelloProof.ts"
+import { HelloProof } from "../../src/trust/HelloProof.ts"
 import { contentHashOf } from "../../src/connection/SendIdentity.ts"
 import { brokerLimits, type BrokerLimits } from "../../src/Limits.ts"
 import { decide } from "../../src/mesh/decide.ts"
@@ -24,10 +24,10 @@ import {
   type Effects,
   type MeshRequest,
   type PeerHandle,
-} from "../../src/mesh/MeshCommand.ts"
-import { loadState, type MeshRules, type MeshState, nextWakeMillis } from "../../src/mesh/MeshState.ts"
-import type { SharedFrame } from "../../src/mesh/SharedFrame.ts"
-import { takeOver } from "../../src/mesh/SessionLease.ts"
+} from "../../src/state/MeshCommand.ts"
+import { loadState, type MeshRules, type MeshState, nextWakeMillis } from "../../src/state/MeshState.ts"
+import type { SharedFrame } from "../../src/state/SharedFrame.ts"
+import { takeOver } from "../../src/session/SessionLease.ts"
 import type { Outcome } from "../../src/store/CommitLane.ts"
 import { type MemberRecord, type MeshRecord, type PageRequest, StoreError } from "../../src/store/MessageStore.ts"
 import { ModelStore } from "./ModelStore.ts"

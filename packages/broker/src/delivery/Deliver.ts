@@ -14,7 +14,7 @@ import { Exit } from "effect"
 import type { StoredMessage, WaitingMessage } from "../store/MessageStore.ts"
 import { Write } from "../store/MessageStore.ts"
 import { fits, leaveWindow, rewind, room, takeBack } from "./InFlight.ts"
-import { type Completion, Completion as Completions, Effects, priorities } from "./MeshCommand.ts"
+import { type Completion, Completion as Completions, Effects, priorities } from "../state/MeshCommand.ts"
 import {
   type Connection,
   grow,
@@ -25,7 +25,7 @@ import {
   type MeshState,
   statusOf,
   wakeBy,
-} from "./MeshState.ts"
+} from "../state/MeshState.ts"
 import { leasesLost } from "./MessageLease.ts"
 import { settlePull } from "./Remaining.ts"
 

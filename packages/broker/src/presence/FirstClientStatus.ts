@@ -4,7 +4,7 @@
  * other session is expected back.
  */
 import type { HelloV1 } from "@claudemesh/domain/wire/ClientFrame"
-import type { MeshState, Session } from "./MeshState.ts"
+import type { MeshState, Session } from "../state/MeshState.ts"
 
 export const keepStatus = (state: MeshState, { member, process, reports }: Session, nowMillis: number): void => {
   if (process === undefined || reports.manual === undefined) return

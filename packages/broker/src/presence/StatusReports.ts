@@ -5,10 +5,10 @@
 import type { PublicKey } from "@claudemesh/domain/Ids"
 import { asOf, maySay, type StatusReport, withReport, withReportNow } from "@claudemesh/domain/routing/Status"
 import type { SetStatus } from "@claudemesh/domain/wire/ClientFrame"
-import { pump } from "./Deliver.ts"
-import { errorFrame } from "./ErrorReply.ts"
-import { type Command, Effects, type ReportAnswer, type ReportedSession } from "./MeshCommand.ts"
-import { type Connection, type EarlyReport, inboxesOf, type MeshState, type Session } from "./MeshState.ts"
+import { pump } from "../delivery/Deliver.ts"
+import { errorFrame } from "../state/ErrorReply.ts"
+import { type Command, Effects, type ReportAnswer, type ReportedSession } from "../state/MeshCommand.ts"
+import { type Connection, type EarlyReport, inboxesOf, type MeshState, type Session } from "../state/MeshState.ts"
 import { touch, watchStatus } from "./Roster.ts"
 
 export const setStatus = (

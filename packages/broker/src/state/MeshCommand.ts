@@ -26,7 +26,7 @@ import type { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import type { ErrorCode } from "@claudemesh/domain/wire/ErrorCode"
 import { Data, type Effect, type Exit, type Option } from "effect"
 import type { Enrolment, EnrolmentAnswer } from "./Enrolment.ts"
-import type { HelloProof, HelloRefusal } from "../connection/HelloProof.ts"
+import type { HelloProof, HelloRefusal } from "../trust/HelloProof.ts"
 import type { SharedFrame } from "./SharedFrame.ts"
 import type { Outcome } from "../store/CommitLane.ts"
 import type {

@@ -8,9 +8,9 @@ import type { Channel } from "@claudemesh/domain/wire/BrokerFrame"
 import type { JoinChannel, LeaveChannel, ListChannels } from "@claudemesh/domain/wire/ClientFrame"
 import { Exit } from "effect"
 import { Write } from "../store/MessageStore.ts"
-import { errorFrame } from "./ErrorReply.ts"
-import { type Completion, Completion as Completions, Effects } from "./MeshCommand.ts"
-import type { Connection, MeshState, Session } from "./MeshState.ts"
+import { errorFrame } from "../state/ErrorReply.ts"
+import { type Completion, Completion as Completions, Effects } from "../state/MeshCommand.ts"
+import type { Connection, MeshState, Session } from "../state/MeshState.ts"
 
 export const joinChannel = (
   state: MeshState,

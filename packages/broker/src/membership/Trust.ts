@@ -1,8 +1,8 @@
 /** The signed records behind the members, passed on as they were signed: the broker's word counts for nothing in them. */
 import { trustRevocationsMax } from "@claudemesh/domain/Limits"
 import type { GetTrust } from "@claudemesh/domain/wire/ClientFrame"
-import { Effects } from "./MeshCommand.ts"
-import type { Connection, MeshState } from "./MeshState.ts"
+import { Effects } from "../state/MeshCommand.ts"
+import type { Connection, MeshState } from "../state/MeshState.ts"
 
 export const getTrust = (
   { register }: MeshState,

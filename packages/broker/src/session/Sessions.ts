@@ -3,11 +3,11 @@
  * not remembered, and takes no place from those that are.
  */
 import type { SessionId } from "@claudemesh/domain/Ids"
-import type { HelloRefusal } from "../connection/HelloProof.ts"
+import type { HelloRefusal } from "../trust/HelloProof.ts"
 import { Write } from "../store/MessageStore.ts"
-import { Effects } from "./MeshCommand.ts"
-import { type Member, type MeshState, Session } from "./MeshState.ts"
-import { touch } from "./Roster.ts"
+import { Effects } from "../state/MeshCommand.ts"
+import { type Member, type MeshState, Session } from "../state/MeshState.ts"
+import { touch } from "../presence/Roster.ts"
 import { moveToMember } from "./SessionLease.ts"
 
 const remembered = ({ sessions }: Member): ReadonlyArray<Session> =>

@@ -21,7 +21,7 @@ import {
 } from "../store/MessageStore.ts"
 import { isFull, recount } from "./Backlog.ts"
 import { deliverCommitted, mayWait } from "./Deliver.ts"
-import { errorFrame } from "./ErrorReply.ts"
+import { errorFrame } from "../state/ErrorReply.ts"
 import { lookFor } from "./LateCommit.ts"
 import {
   type Command,
@@ -31,8 +31,8 @@ import {
   type PeerHandle,
   type Resolved,
   type SendRefusal,
-} from "./MeshCommand.ts"
-import { type Connection, grow, type Inbox, inboxOf, type Member, type MeshState } from "./MeshState.ts"
+} from "../state/MeshCommand.ts"
+import { type Connection, grow, type Inbox, inboxOf, type Member, type MeshState } from "../state/MeshState.ts"
 
 type Send = Extract<Command, { readonly _tag: "Send" }>
 type Accepted = Extract<Completion, { readonly _tag: "Accepted" }>

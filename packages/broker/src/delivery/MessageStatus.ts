@@ -8,10 +8,10 @@ import type { DeliveryState, MessageState } from "@claudemesh/domain/wire/Broker
 import type { MessageStatus } from "@claudemesh/domain/wire/ClientFrame"
 import { Exit, Option } from "effect"
 import type { MessageFate } from "../store/MessageStore.ts"
-import { errorFrame } from "./ErrorReply.ts"
+import { errorFrame } from "../state/ErrorReply.ts"
 import { lookFor } from "./LateCommit.ts"
-import { type Completion, Completion as Completions, Effects } from "./MeshCommand.ts"
-import { type Connection, inboxOf, type MeshState } from "./MeshState.ts"
+import { type Completion, Completion as Completions, Effects } from "../state/MeshCommand.ts"
+import { type Connection, inboxOf, type MeshState } from "../state/MeshState.ts"
 
 export const messageStatus = (
   { peer }: Connection,

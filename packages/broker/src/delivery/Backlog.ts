@@ -4,8 +4,8 @@
  * under way are not in it: an inbox can be over its bound by as many as were on their way at once.
  */
 import { Exit } from "effect"
-import { type Completion, Completion as Completions, Effects } from "./MeshCommand.ts"
-import { type Inbox, inboxOf, type MeshState } from "./MeshState.ts"
+import { type Completion, Completion as Completions, Effects } from "../state/MeshCommand.ts"
+import { type Inbox, inboxOf, type MeshState } from "../state/MeshState.ts"
 
 /** A full inbox is counted once in so long. */
 const recountMillis = 10_000

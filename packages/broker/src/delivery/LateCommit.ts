@@ -6,9 +6,9 @@
 import type { MessageFate } from "../store/MessageStore.ts"
 import { pump } from "./Deliver.ts"
 import { rewind } from "./InFlight.ts"
-import type { Effects } from "./MeshCommand.ts"
-import { inboxOf, type MeshState } from "./MeshState.ts"
-import { moveToMember } from "./SessionLease.ts"
+import type { Effects } from "../state/MeshCommand.ts"
+import { inboxOf, type MeshState } from "../state/MeshState.ts"
+import { moveToMember } from "../session/SessionLease.ts"
 
 /** Asks nothing of the store where each delivery is in flight, or still ahead of its inbox's cursor. */
 export const lookFor = (state: MeshState, fate: MessageFate, nowMillis: number, effects: Array<Effects>): void => {

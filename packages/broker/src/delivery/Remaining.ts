@@ -6,10 +6,17 @@ import { elsewhereMax } from "@claudemesh/domain/Limits"
 import type { Elsewhere } from "@claudemesh/domain/wire/BrokerFrame"
 import { Exit } from "effect"
 import type { DeliveryKey } from "../store/MessageStore.ts"
-import { errorFrame } from "./ErrorReply.ts"
+import { errorFrame } from "../state/ErrorReply.ts"
 import { room } from "./InFlight.ts"
-import { type Completion, Completion as Completions, Effects, priorities } from "./MeshCommand.ts"
-import { type Connection, type InFlight, type Inbox, inboxesOf, type MeshState, type Session } from "./MeshState.ts"
+import { type Completion, Completion as Completions, Effects, priorities } from "../state/MeshCommand.ts"
+import {
+  type Connection,
+  type InFlight,
+  type Inbox,
+  inboxesOf,
+  type MeshState,
+  type Session,
+} from "../state/MeshState.ts"
 import { isRecallable } from "./Recall.ts"
 
 /** A pull ends when its budget or the window is used up, or when nothing more waits; until then it is silent. */

@@ -5,11 +5,11 @@
  */
 import type { MemberId, SessionId } from "@claudemesh/domain/Ids"
 import { type SessionRecord, Write } from "../store/MessageStore.ts"
-import { countOf } from "./Backlog.ts"
-import { inboxMoved } from "./Deliver.ts"
-import { beginRoster, touch } from "./Roster.ts"
-import { type Completion, Completion as Completions, Effects, priorities } from "./MeshCommand.ts"
-import { inboxOf, type LoadedMesh, type MeshState, type Session, wakeBy } from "./MeshState.ts"
+import { countOf } from "../delivery/Backlog.ts"
+import { inboxMoved } from "../delivery/Deliver.ts"
+import { beginRoster, touch } from "../presence/Roster.ts"
+import { type Completion, Completion as Completions, Effects, priorities } from "../state/MeshCommand.ts"
+import { inboxOf, type LoadedMesh, type MeshState, type Session, wakeBy } from "../state/MeshState.ts"
 
 export const detached = (state: MeshState, { member, sessionId }: Session, nowMillis: number): Effects =>
   recordDetached(state, { memberId: member.record.memberId, session: sessionId }, nowMillis)

@@ -5,7 +5,7 @@
 import type { MessageId } from "@claudemesh/domain/Ids"
 import { inFlightBytesMax, inFlightReservedForNow } from "@claudemesh/domain/Limits"
 import type { Priority } from "@claudemesh/domain/routing/Status"
-import type { Connection, Lane } from "./MeshState.ts"
+import type { Connection, Lane } from "../state/MeshState.ts"
 
 /** How many more messages of this priority the connection's window takes. */
 export const room = (connection: Connection, priority: Priority): number => {

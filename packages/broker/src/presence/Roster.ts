@@ -6,7 +6,7 @@
 import type { PublicKey } from "@claudemesh/domain/Ids"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import type { Peer, Peers } from "@claudemesh/domain/wire/BrokerFrame"
-import { type Member, type MeshState, type PeerView, type Session, statusOf, wakeBy } from "./MeshState.ts"
+import { type Member, type MeshState, type PeerView, type Session, statusOf, wakeBy } from "../state/MeshState.ts"
 
 export const touch = ({ roster }: MeshState, session: Session): void => {
   if (!roster.touched.has(session)) roster.touched.set(session, false)

@@ -8,9 +8,9 @@ import type { MessageId } from "@claudemesh/domain/Ids"
 import type { Lease as LeaseFrame, Release } from "@claudemesh/domain/wire/ClientFrame"
 import { Exit } from "effect"
 import { reasonOf, Write } from "../store/MessageStore.ts"
-import { errorFrame } from "./ErrorReply.ts"
-import { type AskedLease, type Completion, Completion as Completions, Effects } from "./MeshCommand.ts"
-import { type Connection, type InFlight, inboxOf, type MeshState } from "./MeshState.ts"
+import { errorFrame } from "../state/ErrorReply.ts"
+import { type AskedLease, type Completion, Completion as Completions, Effects } from "../state/MeshCommand.ts"
+import { type Connection, type InFlight, inboxOf, type MeshState } from "../state/MeshState.ts"
 
 /** What is not in flight on this connection, or not any more, is passed over: the answer does not name it. */
 export const lease = (

@@ -5,10 +5,10 @@
  */
 import type { PublicKey } from "@claudemesh/domain/Ids"
 import type { PeerChange } from "@claudemesh/domain/wire/BrokerFrame"
-import { Effects } from "./MeshCommand.ts"
-import type { Connection, KnownView, MeshState, PeerView, Session, Subscription } from "./MeshState.ts"
+import { Effects } from "../state/MeshCommand.ts"
+import type { Connection, KnownView, MeshState, PeerView, Session, Subscription } from "../state/MeshState.ts"
 import { listFor, listWasGiven, looksTheSame, peerOf, shownTo, touch, viewOf } from "./Roster.ts"
-import { SharedFrame } from "./SharedFrame.ts"
+import { SharedFrame } from "../state/SharedFrame.ts"
 
 interface Edge {
   readonly session: Session

@@ -7,8 +7,8 @@ import type { MessageId } from "@claudemesh/domain/Ids"
 import { inFlightBytesMax } from "@claudemesh/domain/Limits"
 import type { Priority } from "@claudemesh/domain/routing/Status"
 import { room, takeBack } from "./InFlight.ts"
-import { Effects, priorities } from "./MeshCommand.ts"
-import type { Connection, InFlight, Lane } from "./MeshState.ts"
+import { Effects, priorities } from "../state/MeshCommand.ts"
+import type { Connection, InFlight, Lane } from "../state/MeshState.ts"
 
 interface Held {
   readonly connection: Connection
