@@ -38,7 +38,7 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "in-flight kept after detach",
     file: `${broker}/session/Attach.ts`,
-    find: "  reclaim(state, connection, effects)\n",
+    find: "  reclaim(state, connection, actions)\n",
     put: "",
   },
   {
@@ -50,14 +50,14 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "drain forgotten on status change",
     file: `${broker}/presence/StatusReports.ts`,
-    find: "  for (const inbox of inboxesOf(connection)) pump(state, inbox, nowMillis, effects)\n",
+    find: "  for (const inbox of inboxesOf(connection)) pump(state, inbox, nowMillis, actions)\n",
     put: "",
   },
   {
     name: "drain forgotten on expiry of working",
     file: `${broker}/mesh/Tick.ts`,
-    find: "    for (const inbox of inboxesOf(connection)) pump(state, inbox, nowMillis, effects)\n    settlePull(state, connection, effects)",
-    put: "    settlePull(state, connection, effects)",
+    find: "    for (const inbox of inboxesOf(connection)) pump(state, inbox, nowMillis, actions)\n    settlePull(state, connection, actions)",
+    put: "    settlePull(state, connection, actions)",
   },
   {
     name: "dedupe dropped in the broker",
@@ -80,7 +80,7 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "consumption not recorded",
     file: `${broker}/delivery/Deliver.ts`,
-    find: "    leaveWindow(connection, messageId)\n    consume(state, connection, messageId, flight, nowMillis, effects)\n",
+    find: "    leaveWindow(connection, messageId)\n    consume(state, connection, messageId, flight, nowMillis, actions)\n",
     put: "    leaveWindow(connection, messageId)\n",
   },
   {
@@ -116,8 +116,8 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "release leaves its mark",
     file: `${broker}/delivery/MessageLease.ts`,
-    find: "  clear(state, released, effects)",
-    put: "  void effects",
+    find: "  clear(state, released, actions)",
+    put: "  void actions",
   },
   {
     name: "outdated page pushed",
@@ -206,14 +206,14 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "lease never ended",
     file: `${broker}/mesh/Tick.ts`,
-    find: "if (until <= nowMillis) endSessionLease(state, session, effects)",
+    find: "if (until <= nowMillis) endSessionLease(state, session, actions)",
     put: "if (until <= nowMillis) void session",
   },
   {
     name: "group inbox not moved at lease end",
     file: `${broker}/session/SessionLease.ts`,
-    find: '  effects.push(moveToMember(state, session.member.record.memberId, session.sessionId, "groups"))',
-    put: "  void effects",
+    find: '  actions.push(moveToMember(state, session.member.record.memberId, session.sessionId, "groups"))',
+    put: "  void actions",
   },
   {
     name: "all of the inbox moved at lease end",
@@ -338,8 +338,8 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "the loser is not told of a recall",
     file: `${broker}/delivery/Recall.ts`,
-    find: 'effects.push(Effects.Send({ peer, frame: { type: "recalled", messageIds } }))',
-    put: "void [effects, peer, messageIds, Effects]",
+    find: 'actions.push(Action.Send({ peer, frame: { type: "recalled", messageIds } }))',
+    put: "void [actions, peer, messageIds, Action]",
   },
   {
     name: "what another session has leased is not counted",

@@ -27,7 +27,7 @@ import {
   type Command,
   type Completion,
   Completion as Completions,
-  Effects,
+  Action,
   type PeerHandle,
   type Resolved,
   type SendRefusal,
@@ -42,7 +42,7 @@ export const send = (
   connection: Connection,
   command: Send,
   nowMillis: number,
-  effects: Array<Effects>,
+  actions: Array<Action>,
 ): void => {
   const { frame, peer } = command
   const first = state.beingAccepted.get(command.messageId)
@@ -52,10 +52,10 @@ export const send = (
     return
   }
   const resolved = connection.session.member.sends.take(nowMillis)
-    ? resolve(state, connection, frame, nowMillis, effects)
+    ? resolve(state, connection, frame, nowMillis, actions)
     : ({ code: "rate_limited", message: "this member sends too fast; send it again in a second" } as const)
   if ("code" in resolved) {
-    effects.push(...refusedUnlessKnown(connection, command, resolved))
+    actions.push(...refusedUnlessKnown(connection, command, resolved))
     return
   }
   connection.lastActiveMillis = nowMillis
@@ -80,8 +80,8 @@ export const send = (
     const { contentHash, messageId } = command
     state.beingAccepted.set(messageId, { seq: message.seq, contentHash, resends: [] })
   }
-  effects.push(
-    Effects.Write({
+  actions.push(
+    Action.Write({
       write: Write.Accept({ message, recipients: resolved.recipients }),
       completion: (outcome) => Completions.Accepted({ message, resolved, peer, id: frame.id ?? "", outcome }),
     }),
@@ -94,7 +94,7 @@ const resolve = (
   connection: Connection,
   frame: SendFrame,
   nowMillis: number,
-  effects: Array<Effects>,
+  actions: Array<Action>,
 ): Resolved | SendRefusal => {
   const target = frame.targetSpec
   const refusal = sealRefusal(state, frame)
@@ -112,8 +112,8 @@ const resolve = (
         return { code: "unknown_target", message: "this session takes no messages" }
       }
       return isDirect(target)
-        ? toOne(state, found.recipients, nowMillis, effects)
-        : toGroup(state, found.recipients, frame, nowMillis, effects)
+        ? toOne(state, found.recipients, nowMillis, actions)
+        : toGroup(state, found.recipients, frame, nowMillis, actions)
   }
 }
 
@@ -141,12 +141,12 @@ const toOne = (
   state: MeshState,
   addressees: ReadonlyArray<Addressee>,
   nowMillis: number,
-  effects: Array<Effects>,
+  actions: Array<Action>,
 ): Resolved | SendRefusal => {
   const inboxes = addressees.flatMap((addressee) => inboxAt(state, addressee))
   for (const inbox of inboxes) {
     if (!isFull(state, inbox)) continue
-    recount(inbox, nowMillis, effects)
+    recount(inbox, nowMillis, actions)
     return { code: "backlog_full", message: "the recipient's inbox is full; send it again later" }
   }
   return {
@@ -162,7 +162,7 @@ const toGroup = (
   addressees: ReadonlyArray<Addressee>,
   { sealedKeys }: SendFrame,
   nowMillis: number,
-  effects: Array<Effects>,
+  actions: Array<Action>,
 ): Resolved => {
   const keys = sealedKeys && new Map<PublicKey, Base64>(sealedKeys.map(({ key, pubkey }) => [pubkey, key]))
   const recipients: Array<Recipient> = []
@@ -173,7 +173,7 @@ const toGroup = (
     const sealedKey = keys?.get(member.key)
     if (keys !== undefined && (sealedKey === undefined || speaksV1(inbox))) unsealed.add(member.key)
     else if (isFull(state, inbox)) {
-      recount(inbox, nowMillis, effects)
+      recount(inbox, nowMillis, actions)
       full.push(member.key)
     } else recipients.push({ inbox: address, sealedKey })
   }
@@ -197,11 +197,11 @@ const refusedUnlessKnown = (
   connection: Connection,
   { frame: { id }, messageId, peer }: Send,
   refusal: SendRefusal,
-): ReadonlyArray<Effects> =>
+): ReadonlyArray<Action> =>
   id === undefined || !changing.has(refusal.code)
     ? refused(connection, peer, id, refusal)
     : [
-        Effects.ReadFate({
+        Action.ReadFate({
           messageId,
           completion: (fate) => Completions.RefusalChecked({ peer, id, messageId, refusal, fate }),
         }),
@@ -211,20 +211,20 @@ export const refusalChecked = (
   state: MeshState,
   { fate, id, messageId, peer, refusal }: Extract<Completion, { readonly _tag: "RefusalChecked" }>,
   nowMillis: number,
-  effects: Array<Effects>,
+  actions: Array<Action>,
 ): void => {
   const connection = state.connections.get(peer)
   if (Exit.isFailure(fate)) {
-    effects.push(...refused(connection, peer, id, databaseAway))
+    actions.push(...refused(connection, peer, id, databaseAway))
     return
   }
   const known = Option.getOrUndefined(fate.value)
   if (known === undefined || known.senderMemberId !== connection?.session.member.record.memberId) {
-    effects.push(...refused(connection, peer, id, refusal))
+    actions.push(...refused(connection, peer, id, refusal))
     return
   }
-  effects.push(...ack(state, { id, messageId, peer, unsealed: [] }, statesOf(state, known), true))
-  lookFor(state, known, nowMillis, effects)
+  actions.push(...ack(state, { id, messageId, peer, unsealed: [] }, statesOf(state, known), true))
+  lookFor(state, known, nowMillis, actions)
 }
 
 const databaseAway: SendRefusal = {
@@ -237,21 +237,21 @@ const refused = (
   peer: PeerHandle,
   id: string | undefined,
   { code, message }: SendRefusal,
-): ReadonlyArray<Effects> => [
-  Effects.Send({ peer, frame: errorFrame(connection?.protocol ?? 2, code, message, id) }),
-  Effects.Settle({ peer }),
+): ReadonlyArray<Action> => [
+  Action.Send({ peer, frame: errorFrame(connection?.protocol ?? 2, code, message, id) }),
+  Action.Settle({ peer }),
 ]
 
 /** The commit's outcome is known: this is where a message is acked, whatever became of its sender meanwhile. */
-export const accepted = (state: MeshState, completion: Accepted, nowMillis: number, effects: Array<Effects>): void => {
+export const accepted = (state: MeshState, completion: Accepted, nowMillis: number, actions: Array<Action>): void => {
   const { outcome } = completion
   state.committedSeq = completion.message.seq
   const askers = askersOf(state, completion)
-  if (Exit.isFailure(outcome)) return notAccepted(state, completion, askers, outcome.cause, nowMillis, effects)
+  if (Exit.isFailure(outcome)) return notAccepted(state, completion, askers, outcome.cause, nowMillis, actions)
   const written = outcome.value
-  if (written._tag === "Duplicate") return duplicate(state, completion, askers, written, nowMillis, effects)
+  if (written._tag === "Duplicate") return duplicate(state, completion, askers, written, nowMillis, actions)
   const { message, resolved } = completion
-  const pushes: Array<Effects> = []
+  const pushes: Array<Action> = []
   const states: Array<RecipientStates> = []
   for (const recipient of resolved.recipients) {
     const inbox = inboxOf(state, recipient.inbox)
@@ -261,7 +261,7 @@ export const accepted = (state: MeshState, completion: Accepted, nowMillis: numb
     states.push({ pubkey: inbox.member.key, state: deliverCommitted(state, inbox, waiting, nowMillis, pushes) })
   }
   for (const pubkey of resolved.full) states.push({ pubkey, state: "full" })
-  effects.push(...askers.flatMap((asker, index) => ack(state, asker, states, index > 0)), ...pushes)
+  actions.push(...askers.flatMap((asker, index) => ack(state, asker, states, index > 0)), ...pushes)
 }
 
 interface RecipientStates {
@@ -292,11 +292,11 @@ const ack = (
   { id, messageId, peer, unsealed }: Answering,
   recipients: ReadonlyArray<RecipientStates>,
   isDuplicate: boolean,
-): ReadonlyArray<Effects> => {
+): ReadonlyArray<Action> => {
   const v1 = { type: "ack", id, messageId, queued: true } as const
   const frame =
     state.connections.get(peer)?.protocol === 1 ? v1 : { ...v1, duplicate: isDuplicate, recipients, unsealed }
-  return [Effects.Send({ peer, frame }), Effects.Settle({ peer })]
+  return [Action.Send({ peer, frame }), Action.Settle({ peer })]
 }
 
 /** The same message again: the first result. Another message under a used id: a conflict. */
@@ -306,24 +306,24 @@ const duplicate = (
   askers: ReadonlyArray<Answering>,
   { contentHash, fate }: Extract<Written, { readonly _tag: "Duplicate" }>,
   nowMillis: number,
-  effects: Array<Effects>,
+  actions: Array<Action>,
 ): void => {
   if (contentHash !== message.contentHash) {
-    refuseAll(state, askers, { code: "id_conflict", message: "this id was used for another message" }, effects)
+    refuseAll(state, askers, { code: "id_conflict", message: "this id was used for another message" }, actions)
     return
   }
   const states = statesOf(state, fate)
-  effects.push(...askers.flatMap((asker) => ack(state, asker, states, true)))
-  lookFor(state, fate, nowMillis, effects)
+  actions.push(...askers.flatMap((asker) => ack(state, asker, states, true)))
+  lookFor(state, fate, nowMillis, actions)
 }
 
 const refuseAll = (
   state: MeshState,
   askers: ReadonlyArray<Answering>,
   refusal: SendRefusal,
-  effects: Array<Effects>,
+  actions: Array<Action>,
 ): void => {
-  for (const { id, peer } of askers) effects.push(...refused(state.connections.get(peer), peer, id, refusal))
+  for (const { id, peer } of askers) actions.push(...refused(state.connections.get(peer), peer, id, refusal))
 }
 
 /** Of a message that was accepted before. */
@@ -341,21 +341,21 @@ const notAccepted = (
   askers: ReadonlyArray<Answering>,
   cause: Cause.Cause<StoreError>,
   nowMillis: number,
-  effects: Array<Effects>,
+  actions: Array<Action>,
 ): void => {
   const reason = reasonOf(cause)
   if (reason === "fenced") {
-    effects.push(Effects.Fenced())
+    actions.push(Action.Fenced())
     return
   }
   const refusal =
     reason === "unavailable"
       ? databaseAway
       : ({ code: "internal", message: "the broker failed to store this; send it again" } as const)
-  refuseAll(state, askers, refusal, effects)
+  refuseAll(state, askers, refusal, actions)
   // The error may have come after the commit took effect: then the message waits, and its inboxes look.
   for (const recipient of resolved.recipients) {
     const inbox = inboxOf(state, recipient.inbox)
-    if (inbox !== undefined) mayWait(state, inbox, message.priority, nowMillis, effects)
+    if (inbox !== undefined) mayWait(state, inbox, message.priority, nowMillis, actions)
   }
 }

@@ -4,7 +4,7 @@
  * under way are not in it: an inbox can be over its bound by as many as were on their way at once.
  */
 import { Exit } from "effect"
-import { type Completion, Completion as Completions, Effects } from "../state/MeshCommand.ts"
+import { type Completion, Completion as Completions, Action } from "../state/MeshCommand.ts"
 import { type Inbox, inboxOf, type MeshState } from "../state/MeshState.ts"
 
 /** A full inbox is counted once in so long. */
@@ -15,15 +15,15 @@ export const isFull = (state: MeshState, { backlog }: Inbox): boolean =>
   backlog.characters >= state.rules.limits.backlogCharactersMax
 
 /** Called for an inbox that was found full, so that it is known when it is not any more. */
-export const recount = (inbox: Inbox, nowMillis: number, effects: Array<Effects>): void => {
+export const recount = (inbox: Inbox, nowMillis: number, actions: Array<Action>): void => {
   if (Math.abs(nowMillis - inbox.countedAtMillis) < recountMillis) return
   inbox.countedAtMillis = nowMillis
-  effects.push(countOf(inbox))
+  actions.push(countOf(inbox))
 }
 
 /** For an inbox that grew or shrank in the store by a number that is not known here. */
-export const countOf = ({ address }: Inbox): Effects =>
-  Effects.Count({ inboxes: [address], completion: (backlog) => Completions.Counted({ inbox: address, backlog }) })
+export const countOf = ({ address }: Inbox): Action =>
+  Action.Count({ inboxes: [address], completion: (backlog) => Completions.Counted({ inbox: address, backlog }) })
 
 export const counted = (
   state: MeshState,

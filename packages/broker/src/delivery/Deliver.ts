@@ -14,7 +14,7 @@ import { Exit } from "effect"
 import type { StoredMessage, WaitingMessage } from "../store/MessageStore.ts"
 import { Write } from "../store/MessageStore.ts"
 import { fits, leaveWindow, rewind, room, takeBack } from "./InFlight.ts"
-import { type Completion, Completion as Completions, Effects, priorities } from "../state/MeshCommand.ts"
+import { type Completion, Completion as Completions, Action, priorities } from "../state/MeshCommand.ts"
 import {
   type Connection,
   grow,
@@ -83,7 +83,7 @@ export const deliverCommitted = (
   inbox: Inbox,
   waiting: WaitingMessage,
   nowMillis: number,
-  effects: Array<Effects>,
+  actions: Array<Action>,
 ): RecipientState => {
   const { message } = waiting
   const lane = inbox.lanes[message.priority]
@@ -97,7 +97,7 @@ export const deliverCommitted = (
   if (!lane.behind) {
     const connection = choose(state, inbox, waiting, nowMillis)
     if (connection !== undefined) {
-      push(state, connection, inbox, waiting, nowMillis, effects)
+      push(state, connection, inbox, waiting, nowMillis, actions)
       lane.cursor = message.seq
       return "delivered"
     }
@@ -123,14 +123,14 @@ export const mayWait = (
   inbox: Inbox,
   priority: Priority,
   nowMillis: number,
-  effects: Array<Effects>,
+  actions: Array<Action>,
 ): void => {
   fallBehind(inbox, priority)
-  pump(state, inbox, nowMillis, effects)
+  pump(state, inbox, nowMillis, actions)
 }
 
 /** Reads on where something waits and somebody may have it. */
-export const pump = (state: MeshState, inbox: Inbox, nowMillis: number, effects: Array<Effects>): void => {
+export const pump = (state: MeshState, inbox: Inbox, nowMillis: number, actions: Array<Action>): void => {
   for (const priority of priorities) {
     const lane = inbox.lanes[priority]
     if (!lane.behind || lane.reading) continue
@@ -140,8 +140,8 @@ export const pump = (state: MeshState, inbox: Inbox, nowMillis: number, effects:
     lane.reading = true
     lane.grown = false
     lane.outdated = false
-    effects.push(
-      Effects.ReadPage({
+    actions.push(
+      Action.ReadPage({
         request: {
           meshId: state.mesh.meshId,
           inbox: inbox.address,
@@ -159,18 +159,18 @@ export const pageRead = (
   state: MeshState,
   { request, rows }: Extract<Completion, { readonly _tag: "PageRead" }>,
   nowMillis: number,
-  effects: Array<Effects>,
+  actions: Array<Action>,
 ): void => {
   const inbox = inboxOf(state, request.inbox)
   if (inbox === undefined) return
   const lane = inbox.lanes[request.priority]
   lane.reading = false
   if (Exit.isFailure(rows)) return wakeBy(state, nowMillis + rereadMillis)
-  const all = lane.outdated || pushPage(state, inbox, rows.value, nowMillis, effects)
+  const all = lane.outdated || pushPage(state, inbox, rows.value, nowMillis, actions)
   if (all && !lane.outdated && rows.value.length < request.limit && !lane.grown) lane.behind = false
   // A row that found no connection waits for what opens gate or window again, which pumps.
-  if (all) pump(state, inbox, nowMillis, effects)
-  for (const connection of inbox.member.connections) settlePull(state, connection, effects)
+  if (all) pump(state, inbox, nowMillis, actions)
+  for (const connection of inbox.member.connections) settlePull(state, connection, actions)
 }
 
 /** Whether every row found a connection. */
@@ -179,7 +179,7 @@ const pushPage = (
   inbox: Inbox,
   rows: ReadonlyArray<WaitingMessage>,
   nowMillis: number,
-  effects: Array<Effects>,
+  actions: Array<Action>,
 ): boolean => {
   for (const waiting of rows) {
     const { message } = waiting
@@ -187,7 +187,7 @@ const pushPage = (
     if (!inbox.outstanding.has(message.seq) && message.expiresAtMillis > nowMillis) {
       const connection = choose(state, inbox, waiting, nowMillis)
       if (connection === undefined) return false
-      push(state, connection, inbox, waiting, nowMillis, effects)
+      push(state, connection, inbox, waiting, nowMillis, actions)
     }
     inbox.lanes[message.priority].cursor = message.seq
   }
@@ -200,7 +200,7 @@ const push = (
   inbox: Inbox,
   waiting: WaitingMessage,
   nowMillis: number,
-  effects: Array<Effects>,
+  actions: Array<Action>,
 ): void => {
   const { expiresAtMillis, messageId, priority, seq } = waiting.message
   const flight: InFlight = {
@@ -218,9 +218,9 @@ const push = (
   connection.inFlight.set(messageId, flight)
   connection.inFlightCharacters += flight.characters
   if (connection.pull !== undefined) connection.pull.budget -= 1
-  effects.push(Effects.Send({ peer: connection.peer, frame: pushFrame(state, connection, waiting, flight) }))
+  actions.push(Action.Send({ peer: connection.peer, frame: pushFrame(state, connection, waiting, flight) }))
   // A v1 client cannot ack. Its window opens again once the push is recorded as consumed.
-  if (connection.protocol === 1) consume(state, connection, messageId, flight, nowMillis, effects)
+  if (connection.protocol === 1) consume(state, connection, messageId, flight, nowMillis, actions)
 }
 
 const pushFrame = (
@@ -258,10 +258,10 @@ const consume = (
   messageId: MessageId,
   { characters, inbox, priority, seq }: InFlight,
   nowMillis: number,
-  effects: Array<Effects>,
+  actions: Array<Action>,
 ): void => {
-  effects.push(
-    Effects.Write({
+  actions.push(
+    Action.Write({
       write: Write.Consume({ meshId: state.mesh.meshId, inbox: inbox.address, seq, atMillis: nowMillis }),
       completion: () =>
         Completions.Consumed({ inbox: inbox.address, seq, priority, characters, messageId, peer: connection.peer }),
@@ -275,22 +275,22 @@ export const acked = (
   connection: Connection,
   messageIds: ReadonlyArray<MessageId>,
   nowMillis: number,
-  effects: Array<Effects>,
+  actions: Array<Action>,
 ): void => {
   for (const messageId of messageIds) {
     const flight = connection.inFlight.get(messageId)
     if (flight === undefined) continue
     leaveWindow(connection, messageId)
-    consume(state, connection, messageId, flight, nowMillis, effects)
+    consume(state, connection, messageId, flight, nowMillis, actions)
   }
-  for (const inbox of inboxesOf(connection)) pump(state, inbox, nowMillis, effects)
+  for (const inbox of inboxesOf(connection)) pump(state, inbox, nowMillis, actions)
 }
 
 export const consumed = (
   state: MeshState,
   { characters, inbox: address, messageId, peer, priority, seq }: Extract<Completion, { readonly _tag: "Consumed" }>,
   nowMillis: number,
-  effects: Array<Effects>,
+  actions: Array<Action>,
 ): void => {
   const inbox = inboxOf(state, address)
   if (inbox !== undefined) {
@@ -303,13 +303,13 @@ export const consumed = (
   const connection = state.connections.get(peer)
   if (connection === undefined || connection.protocol === 2) return
   leaveWindow(connection, messageId)
-  for (const served of inboxesOf(connection)) pump(state, served, nowMillis, effects)
+  for (const served of inboxesOf(connection)) pump(state, served, nowMillis, actions)
 }
 
 /** A connection is lost: what it had not acked is pending again at once (I8). The caller pumps. */
-export const reclaim = (state: MeshState, connection: Connection, effects: Array<Effects>): void => {
+export const reclaim = (state: MeshState, connection: Connection, actions: Array<Action>): void => {
   if (connection.protocol === 1) return
-  leasesLost(state, [...connection.inFlight.values()], effects)
+  leasesLost(state, [...connection.inFlight.values()], actions)
   for (const messageId of connection.inFlight.keys()) takeBack(connection, messageId)
 }
 
@@ -319,12 +319,12 @@ export const inboxMoved = (
   from: Inbox | undefined,
   to: Inbox,
   nowMillis: number,
-  effects: Array<Effects>,
+  actions: Array<Action>,
 ): void => {
   for (const priority of priorities) {
     // A page of it that is being read may still hold what is not there any more.
     if (from !== undefined) from.lanes[priority].outdated = true
     rewind(to.lanes[priority], 0)
   }
-  pump(state, to, nowMillis, effects)
+  pump(state, to, nowMillis, actions)
 }

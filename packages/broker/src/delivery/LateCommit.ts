@@ -6,12 +6,12 @@
 import type { MessageFate } from "../store/MessageStore.ts"
 import { pump } from "./Deliver.ts"
 import { rewind } from "./InFlight.ts"
-import type { Effects } from "../state/MeshCommand.ts"
+import type { Action } from "../state/MeshCommand.ts"
 import { inboxOf, type MeshState } from "../state/MeshState.ts"
 import { moveToMember } from "../session/SessionLease.ts"
 
 /** Asks nothing of the store where each delivery is in flight, or still ahead of its inbox's cursor. */
-export const lookFor = (state: MeshState, fate: MessageFate, nowMillis: number, effects: Array<Effects>): void => {
+export const lookFor = (state: MeshState, fate: MessageFate, nowMillis: number, actions: Array<Action>): void => {
   if (fate.expiresAtMillis <= nowMillis) return
   for (const { consumedAtMillis, inbox: address } of fate.deliveries) {
     if (consumedAtMillis !== undefined) continue
@@ -20,16 +20,16 @@ export const lookFor = (state: MeshState, fate: MessageFate, nowMillis: number, 
     if (inbox === undefined) {
       // Its session was forgotten before there was anything to move.
       const isMember = state.membersById.has(memberId)
-      if (isMember && session !== undefined) effects.push(moveToMember(state, memberId, session, "all"))
+      if (isMember && session !== undefined) actions.push(moveToMember(state, memberId, session, "all"))
       continue
     }
     if (inbox.session !== undefined && !inbox.session.live && inbox.session.connection === undefined) {
-      effects.push(moveToMember(state, memberId, inbox.session.sessionId, "groups"))
+      actions.push(moveToMember(state, memberId, inbox.session.sessionId, "groups"))
     }
     const lane = inbox.lanes[fate.priority]
     const isAhead = lane.behind && !lane.reading && lane.cursor < fate.seq
     if (isAhead || inbox.outstanding.has(fate.seq)) continue
     rewind(lane, fate.seq - 1)
-    pump(state, inbox, nowMillis, effects)
+    pump(state, inbox, nowMillis, actions)
   }
 }

@@ -9,7 +9,7 @@ import type { Lease as LeaseFrame, Release } from "@claudemesh/domain/wire/Clien
 import { Exit } from "effect"
 import { reasonOf, Write } from "../store/MessageStore.ts"
 import { errorFrame } from "../state/ErrorReply.ts"
-import { type AskedLease, type Completion, Completion as Completions, Effects } from "../state/MeshCommand.ts"
+import { type AskedLease, type Completion, Completion as Completions, Action } from "../state/MeshCommand.ts"
 import { type Connection, type InFlight, inboxOf, type MeshState } from "../state/MeshState.ts"
 
 /** What is not in flight on this connection, or not any more, is passed over: the answer does not name it. */
@@ -18,7 +18,7 @@ export const lease = (
   connection: Connection,
   { id, messageIds }: LeaseFrame,
   nowMillis: number,
-  effects: Array<Effects>,
+  actions: Array<Action>,
 ): void => {
   const { inFlight, peer } = connection
   connection.lastActiveMillis = nowMillis
@@ -30,9 +30,9 @@ export const lease = (
     asked.push({ messageId, lease: flight.lease })
     return flight.lease.granted ? [] : [{ inbox: flight.inbox.address, seq: flight.seq }]
   })
-  if (deliveries.length === 0) return grant(connection, id, asked, effects)
-  effects.push(
-    Effects.Write({
+  if (deliveries.length === 0) return grant(connection, id, asked, actions)
+  actions.push(
+    Action.Write({
       write: Write.Lease({ meshId: state.mesh.meshId, deliveries, atMillis: nowMillis }),
       completion: (outcome) => Completions.LeaseRecorded({ peer, id, asked, outcome }),
     }),
@@ -43,12 +43,12 @@ export const lease = (
 export const leaseRecorded = (
   state: MeshState,
   { asked, id, outcome, peer }: Extract<Completion, { readonly _tag: "LeaseRecorded" }>,
-  effects: Array<Effects>,
+  actions: Array<Action>,
 ): void => {
   const connection = state.connections.get(peer)
   // Its socket is closing, which is its answer.
   if (connection === undefined) return
-  if (Exit.isSuccess(outcome)) return grant(connection, id, asked, effects)
+  if (Exit.isSuccess(outcome)) return grant(connection, id, asked, actions)
   const ended = asked.flatMap(({ lease, messageId }) => {
     const flight = connection.inFlight.get(messageId)
     return flight !== undefined && flight.lease === lease && !lease.granted ? [flight] : []
@@ -58,20 +58,20 @@ export const leaseRecorded = (
   clear(
     state,
     ended.filter(({ inbox, seq }) => !inbox.clearing.has(seq)),
-    effects,
+    actions,
   )
   const frame =
     reasonOf(outcome.cause) === "unavailable"
       ? errorFrame(2, "unavailable", "the broker cannot reach its database; lease again", id)
       : errorFrame(2, "internal", "the broker failed to store this; lease again", id)
-  effects.push(Effects.Send({ peer, frame }), Effects.Settle({ peer }))
+  actions.push(Action.Send({ peer, frame }), Action.Settle({ peer }))
 }
 
 const grant = (
   { inFlight, peer }: Connection,
   id: string,
   asked: ReadonlyArray<AskedLease>,
-  effects: Array<Effects>,
+  actions: Array<Action>,
 ): void => {
   const messageIds: Array<MessageId> = []
   for (const { lease, messageId } of asked) {
@@ -79,7 +79,7 @@ const grant = (
     lease.granted = true
     messageIds.push(messageId)
   }
-  effects.push(Effects.Send({ peer, frame: { type: "leased", id, messageIds } }), Effects.Settle({ peer }))
+  actions.push(Action.Send({ peer, frame: { type: "leased", id, messageIds } }), Action.Settle({ peer }))
 }
 
 /** Nothing was shown. The messages stay where they are, and may be recalled. */
@@ -87,7 +87,7 @@ export const release = (
   state: MeshState,
   { inFlight }: Connection,
   { messageIds }: Release,
-  effects: Array<Effects>,
+  actions: Array<Action>,
 ): void => {
   const released = messageIds.flatMap((messageId) => {
     const flight = inFlight.get(messageId)
@@ -95,19 +95,19 @@ export const release = (
     flight.lease = undefined
     return [flight]
   })
-  clear(state, released, effects)
+  clear(state, released, actions)
 }
 
 /** Of a connection that was lost: what was never granted was never shown. */
-export const leasesLost = (state: MeshState, flights: ReadonlyArray<InFlight>, effects: Array<Effects>): void =>
+export const leasesLost = (state: MeshState, flights: ReadonlyArray<InFlight>, actions: Array<Action>): void =>
   clear(
     state,
     flights.filter(({ lease }) => lease !== undefined && !lease.granted),
-    effects,
+    actions,
   )
 
 /** An earlier lease that ended without a word is not undone: its message may have been shown then. */
-const clear = (state: MeshState, flights: ReadonlyArray<InFlight>, effects: Array<Effects>): void => {
+const clear = (state: MeshState, flights: ReadonlyArray<InFlight>, actions: Array<Action>): void => {
   const deliveries = flights
     .filter(({ redelivered }) => !redelivered)
     .map(({ inbox, priority, seq }) => {
@@ -115,8 +115,8 @@ const clear = (state: MeshState, flights: ReadonlyArray<InFlight>, effects: Arra
       return { inbox: inbox.address, seq, priority }
     })
   if (deliveries.length === 0) return
-  effects.push(
-    Effects.Write({
+  actions.push(
+    Action.Write({
       write: Write.Release({ meshId: state.mesh.meshId, deliveries }),
       completion: () => Completions.LeaseCleared({ deliveries }),
     }),

@@ -10,16 +10,12 @@ import { Exit, Option } from "effect"
 import type { MessageFate } from "../store/MessageStore.ts"
 import { errorFrame } from "../state/ErrorReply.ts"
 import { lookFor } from "./LateCommit.ts"
-import { type Completion, Completion as Completions, Effects } from "../state/MeshCommand.ts"
+import { type Completion, Completion as Completions, Action } from "../state/MeshCommand.ts"
 import { type Connection, inboxOf, type MeshState } from "../state/MeshState.ts"
 
-export const messageStatus = (
-  { peer }: Connection,
-  { id, messageId }: MessageStatus,
-  effects: Array<Effects>,
-): void => {
-  effects.push(
-    Effects.ReadFate({ messageId, completion: (fate) => Completions.FateRead({ peer, id, messageId, fate }) }),
+export const messageStatus = ({ peer }: Connection, { id, messageId }: MessageStatus, actions: Array<Action>): void => {
+  actions.push(
+    Action.ReadFate({ messageId, completion: (fate) => Completions.FateRead({ peer, id, messageId, fate }) }),
   )
 }
 
@@ -27,13 +23,13 @@ export const fateRead = (
   state: MeshState,
   { fate, id, messageId, peer }: Extract<Completion, { readonly _tag: "FateRead" }>,
   nowMillis: number,
-  effects: Array<Effects>,
+  actions: Array<Action>,
 ): void => {
   const asker = state.connections.get(peer)?.session.member.record.memberId
   if (asker === undefined) return
   if (Exit.isFailure(fate)) {
     const unavailable = errorFrame(2, "unavailable", "the broker cannot reach its database; ask again", id)
-    effects.push(Effects.Send({ peer, frame: unavailable }))
+    actions.push(Action.Send({ peer, frame: unavailable }))
     return
   }
   // What others sent is as unknown as what nobody sent.
@@ -42,8 +38,8 @@ export const fateRead = (
     onNone: () => errorFrame(2, "unknown_message", "this member sent no such message, or long ago", id),
     onSome: (found) => ({ type: "message_state", id, messageId, ...stateOf(state, found, nowMillis) }) as const,
   })
-  effects.push(Effects.Send({ peer, frame }))
-  if (Option.isSome(known)) lookFor(state, known.value, nowMillis, effects)
+  actions.push(Action.Send({ peer, frame }))
+  if (Option.isSome(known)) lookFor(state, known.value, nowMillis, actions)
 }
 
 type DeliveryFate = MessageState["recipients"][number]

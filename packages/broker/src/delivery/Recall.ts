@@ -7,7 +7,7 @@ import type { MessageId } from "@claudemesh/domain/Ids"
 import { inFlightBytesMax } from "@claudemesh/domain/Limits"
 import type { Priority } from "@claudemesh/domain/routing/Status"
 import { room, takeBack } from "./InFlight.ts"
-import { Effects, priorities } from "../state/MeshCommand.ts"
+import { Action, priorities } from "../state/MeshCommand.ts"
 import type { Connection, InFlight, Lane } from "../state/MeshState.ts"
 
 interface Held {
@@ -21,7 +21,7 @@ export const isRecallable = ({ session }: Connection, { inbox, lease, sentBy }: 
   inbox === session.member.inbox && lease === undefined && sentBy !== session.sessionId
 
 /** Gives the connections whose windows have room now. The caller pumps, also what waits for these alone. */
-export const recall = (connection: Connection, effects: Array<Effects>): ReadonlyArray<Connection> => {
+export const recall = (connection: Connection, actions: Array<Action>): ReadonlyArray<Connection> => {
   const { pull, session } = connection
   if (pull === undefined) return []
   const recalled = new Map<Connection, Array<MessageId>>()
@@ -56,7 +56,7 @@ export const recall = (connection: Connection, effects: Array<Effects>): Readonl
     }
   }
   for (const [{ peer }, messageIds] of recalled) {
-    effects.push(Effects.Send({ peer, frame: { type: "recalled", messageIds } }))
+    actions.push(Action.Send({ peer, frame: { type: "recalled", messageIds } }))
   }
   return [...recalled.keys()]
 }

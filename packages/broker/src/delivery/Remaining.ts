@@ -8,7 +8,7 @@ import { Exit } from "effect"
 import type { DeliveryKey } from "../store/MessageStore.ts"
 import { errorFrame } from "../state/ErrorReply.ts"
 import { room } from "./InFlight.ts"
-import { type Completion, Completion as Completions, Effects, priorities } from "../state/MeshCommand.ts"
+import { type Completion, Completion as Completions, Action, priorities } from "../state/MeshCommand.ts"
 import {
   type Connection,
   type InFlight,
@@ -20,7 +20,7 @@ import {
 import { isRecallable } from "./Recall.ts"
 
 /** A pull ends when its budget or the window is used up, or when nothing more waits; until then it is silent. */
-export const settlePull = (state: MeshState, connection: Connection, effects: Array<Effects>): void => {
+export const settlePull = (state: MeshState, connection: Connection, actions: Array<Action>): void => {
   const { peer, pull } = connection
   if (pull === undefined || !connection.ready) return
   const mayCome = (inbox: Inbox) =>
@@ -32,8 +32,8 @@ export const settlePull = (state: MeshState, connection: Connection, effects: Ar
   const counted = [...inboxes, ...others.slice(0, elsewhereMax).map(({ inbox }) => inbox)]
   const except = counted.flatMap((inbox) => notWaiting(connection, inbox))
   const upToSeq = state.committedSeq
-  effects.push(
-    Effects.CountWaiting({
+  actions.push(
+    Action.CountWaiting({
       inboxes: counted.map(({ address }) => address),
       except,
       completion: (counts) => Completions.Pulled({ peer, id: pull.id, except, upToSeq, counts }),
@@ -73,13 +73,13 @@ export const pulled = (
   state: MeshState,
   { counts, except, id, peer, upToSeq }: Extract<Completion, { readonly _tag: "Pulled" }>,
   nowMillis: number,
-  effects: Array<Effects>,
+  actions: Array<Action>,
 ): void => {
   const connection = state.connections.get(peer)
   if (connection === undefined) return
   if (Exit.isFailure(counts)) {
     const refusal = errorFrame(2, "unavailable", "the broker cannot reach its database; pull again", id)
-    effects.push(Effects.Send({ peer, frame: refusal }))
+    actions.push(Action.Send({ peer, frame: refusal }))
     return
   }
   const countOf = ({ address }: Inbox): number =>
@@ -93,7 +93,7 @@ export const pulled = (
     }))
     .filter(({ messages }) => messages > 0)
     .slice(0, elsewhereMax)
-  effects.push(Effects.Send({ peer, frame: { type: "ok", id, remaining, ...(elsewhere.length > 0 && { elsewhere }) } }))
+  actions.push(Action.Send({ peer, frame: { type: "ok", id, remaining, ...(elsewhere.length > 0 && { elsewhere }) } }))
 }
 
 /** Of what was counted: pushed here meanwhile, or to another session that keeps it. What was accepted meanwhile may have been counted, or not. */

@@ -12,7 +12,7 @@ import { Equal, Exit, Result } from "effect"
 import { type InviteRecord, type MemberRecord, reasonOf, Write } from "../store/MessageStore.ts"
 import { drop } from "../session/Attach.ts"
 import { Enrolment, EnrolmentAnswer, unknownMesh } from "../state/Enrolment.ts"
-import { type Command, type Completion, Completion as Completions, Effects } from "../state/MeshCommand.ts"
+import { type Command, type Completion, Completion as Completions, Action } from "../state/MeshCommand.ts"
 import { Member, type MeshState, type UnderWay } from "../state/MeshState.ts"
 import { entryOf } from "../mesh/Requests.ts"
 import { detached, dropSessionLease } from "../session/SessionLease.ts"
@@ -32,7 +32,7 @@ export const enrol = (
   state: MeshState,
   { enrolment, reply }: Enrol,
   nowMillis: number,
-  effects: Array<Effects>,
+  actions: Array<Action>,
 ): void => {
   const answer: Decision = isStranger(state, enrolment)
     ? unknownMesh
@@ -44,12 +44,12 @@ export const enrol = (
       })
   if (answer === "waits") return
   if (answer !== "write") {
-    effects.push(Effects.Answer({ reply, answer }))
+    actions.push(Action.Answer({ reply, answer }))
     return
   }
   const write = writeOf(state, enrolment, nowMillis)
   if (write === undefined) return
-  effects.push(Effects.Write({ write, completion: (outcome) => Completions.Enrolled({ enrolment, reply, outcome }) }))
+  actions.push(Action.Write({ write, completion: (outcome) => Completions.Enrolled({ enrolment, reply, outcome }) }))
 }
 
 /**
@@ -224,12 +224,12 @@ const revoke = (
 }
 
 /** The outcome is known: only now it counts. */
-export const enrolled = (state: MeshState, completion: Enrolled, nowMillis: number, effects: Array<Effects>): void => {
+export const enrolled = (state: MeshState, completion: Enrolled, nowMillis: number, actions: Array<Action>): void => {
   const { enrolment, outcome, reply } = completion
   const others = settle(state, enrolment)
   const replyAll = (answer: EnrolmentAnswer, toOthers: EnrolmentAnswer) => {
-    effects.push(Effects.Answer({ reply, answer }))
-    for (const other of others) effects.push(Effects.Answer({ reply: other, answer: toOthers }))
+    actions.push(Action.Answer({ reply, answer }))
+    for (const other of others) actions.push(Action.Answer({ reply: other, answer: toOthers }))
   }
   if (Exit.isFailure(outcome)) {
     const reason = reasonOf(outcome.cause)
@@ -238,7 +238,7 @@ export const enrolled = (state: MeshState, completion: Enrolled, nowMillis: numb
         ? refused("used_up", "the invite has no use left")
         : refused("unavailable", "it could not be stored; try again")
     replyAll(answer, answer)
-    if (reason === "fenced") effects.push(Effects.Fenced())
+    if (reason === "fenced") actions.push(Action.Fenced())
     return
   }
   switch (enrolment._tag) {
@@ -260,7 +260,7 @@ export const enrolled = (state: MeshState, completion: Enrolled, nowMillis: numb
       }
       const { memberId } = certificate
       const member = state.members.get(certificate.publicKey)
-      tellAll(state, { type: "members_changed", ...(member && { member: entryOf(member) }) }, effects)
+      tellAll(state, { type: "members_changed", ...(member && { member: entryOf(member) }) }, actions)
       return replyAll(
         EnrolmentAnswer.Joined({ memberId, created: true }),
         EnrolmentAnswer.Joined({ memberId, created: false }),
@@ -270,7 +270,7 @@ export const enrolled = (state: MeshState, completion: Enrolled, nowMillis: numb
       Result.getOrThrow(state.register.learnRevocation(enrolment.revocation))
       const { version } = state.register
       replyAll(EnrolmentAnswer.Revoked({ version }), EnrolmentAnswer.Revoked({ version }))
-      return expelRevoked(state, nowMillis, effects)
+      return expelRevoked(state, nowMillis, actions)
     }
   }
 }
@@ -316,25 +316,25 @@ const addMember = (state: MeshState, certificate: Certificate): boolean => {
 }
 
 /** Out at once: no socket, no lease, no audience, no list has them any more. The others are told to look. */
-const expelRevoked = (state: MeshState, nowMillis: number, effects: Array<Effects>): void => {
+const expelRevoked = (state: MeshState, nowMillis: number, actions: Array<Action>): void => {
   for (const member of state.members.values()) {
-    if (state.register.isRevoked(member.key)) expel(state, member, nowMillis, effects)
+    if (state.register.isRevoked(member.key)) expel(state, member, nowMillis, actions)
   }
-  tellAll(state, { type: "trust_changed", version: state.register.version }, effects)
+  tellAll(state, { type: "trust_changed", version: state.register.version }, actions)
 }
 
-const tellAll = (state: MeshState, frame: BrokerFrame, effects: Array<Effects>): void => {
+const tellAll = (state: MeshState, frame: BrokerFrame, actions: Array<Action>): void => {
   const shared = new SharedFrame(frame)
   for (const { peer, protocol } of state.connections.values()) {
-    if (protocol === 2) effects.push(Effects.Tell({ peer, frame: shared }))
+    if (protocol === 2) actions.push(Action.Tell({ peer, frame: shared }))
   }
 }
 
-const expel = (state: MeshState, member: Member, nowMillis: number, effects: Array<Effects>): void => {
+const expel = (state: MeshState, member: Member, nowMillis: number, actions: Array<Action>): void => {
   for (const connection of member.connections) {
-    effects.push(Effects.Close({ peer: connection.peer, reason: CloseCode.revoked }))
-    drop(state, connection, nowMillis, effects)
-    if (!connection.transient) effects.push(detached(state, connection.session, nowMillis))
+    actions.push(Action.Close({ peer: connection.peer, reason: CloseCode.revoked }))
+    drop(state, connection, nowMillis, actions)
+    if (!connection.transient) actions.push(detached(state, connection.session, nowMillis))
   }
   for (const session of member.sessions.values()) {
     dropSessionLease(state, session)

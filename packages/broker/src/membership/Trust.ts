@@ -1,22 +1,22 @@
 /** The signed records behind the members, passed on as they were signed: the broker's word counts for nothing in them. */
 import { trustRevocationsMax } from "@claudemesh/domain/Limits"
 import type { GetTrust } from "@claudemesh/domain/wire/ClientFrame"
-import { Effects } from "../state/MeshCommand.ts"
+import { Action } from "../state/MeshCommand.ts"
 import type { Connection, MeshState } from "../state/MeshState.ts"
 
 export const getTrust = (
   { register }: MeshState,
   { peer }: Connection,
   { after, id, keys }: GetTrust,
-  effects: Array<Effects>,
+  actions: Array<Action>,
 ): void => {
   const revocations = register.revocations.slice(after, after + trustRevocationsMax)
   // Whether a revocation counts depends on who signed it, and on whose key it ends.
   const parties = revocations.flatMap(({ by, subject }) => [by, subject])
   const { certificates, invites } = register.recordsBehind([...keys, ...parties])
   const ended = revocations.flatMap(({ subject }) => register.invites.get(subject) ?? [])
-  effects.push(
-    Effects.Send({
+  actions.push(
+    Action.Send({
       peer,
       frame: {
         type: "trust",

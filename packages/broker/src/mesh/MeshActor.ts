@@ -20,7 +20,7 @@ import {
   type Attached,
   Command,
   Completion,
-  type Effects,
+  type Action,
   type PeerHandle,
   type ReportAnswer,
 } from "../state/MeshCommand.ts"
@@ -84,45 +84,45 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
     if (ofLife === life) Queue.offerUnsafe(mailbox, completion)
   }
 
-  const perform = Effect.fnUntraced(function* (effects: ReadonlyArray<Effects>, ofLife: number) {
-    for (const effect of effects) {
-      switch (effect._tag) {
+  const perform = Effect.fnUntraced(function* (actions: ReadonlyArray<Action>, ofLife: number) {
+    for (const action of actions) {
+      switch (action._tag) {
         case "Send":
-          effect.peer.send(effect.frame)
+          action.peer.send(action.frame)
           break
         case "Tell":
-          effect.peer.tell(effect.frame)
+          action.peer.tell(action.frame)
           break
         case "Settle":
-          yield* effect.peer.settled
+          yield* action.peer.settled
           break
         case "Close":
-          peers.delete(effect.peer)
-          effect.peer.close(effect.reason)
+          peers.delete(action.peer)
+          action.peer.close(action.reason)
           break
         case "Reply":
-          effect.reply(effect.outcome)
+          action.reply(action.outcome)
           break
         case "ReportTaken":
-          effect.reply(effect.answer)
+          action.reply(action.answer)
           break
         case "Answer":
-          effect.reply(effect.answer)
+          action.reply(action.answer)
           break
         case "Write":
-          submit(effect, ofLife)
+          submit(action, ofLife)
           break
         case "ReadPage":
-          yield* Effect.forkScoped(readPage(effect.request, ofLife))
+          yield* Effect.forkScoped(readPage(action.request, ofLife))
           break
         case "Count":
-          yield* Effect.forkScoped(count(effect, ofLife))
+          yield* Effect.forkScoped(count(action, ofLife))
           break
         case "CountWaiting":
-          yield* Effect.forkScoped(countWaiting(effect, ofLife))
+          yield* Effect.forkScoped(countWaiting(action, ofLife))
           break
         case "ReadFate":
-          yield* Effect.forkScoped(readFate(effect, ofLife))
+          yield* Effect.forkScoped(readFate(action, ofLife))
           break
         case "Fenced":
           return yield* Effect.die(new Fenced({ meshId }))
@@ -130,7 +130,7 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
     }
   })
 
-  const submit = ({ completion, write }: Extract<Effects, { readonly _tag: "Write" }>, ofLife: number): void => {
+  const submit = ({ completion, write }: Extract<Action, { readonly _tag: "Write" }>, ofLife: number): void => {
     lane.submit(write, (outcome) => {
       const ended = completion(outcome)
       if (ended !== undefined) complete(ofLife, ended)
@@ -141,7 +141,7 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
     Effect.map(Effect.exit(store.page(request)), (rows) => complete(ofLife, Completion.PageRead({ request, rows })))
 
   const count = Effect.fnUntraced(function* (
-    { completion, inboxes }: Extract<Effects, { readonly _tag: "Count" }>,
+    { completion, inboxes }: Extract<Action, { readonly _tag: "Count" }>,
     ofLife: number,
   ) {
     const backlog = yield* Effect.exit(store.backlog(meshId, inboxes, yield* Clock.currentTimeMillis))
@@ -149,14 +149,14 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
   })
 
   const countWaiting = Effect.fnUntraced(function* (
-    { completion, except, inboxes }: Extract<Effects, { readonly _tag: "CountWaiting" }>,
+    { completion, except, inboxes }: Extract<Action, { readonly _tag: "CountWaiting" }>,
     ofLife: number,
   ) {
     const nowMillis = yield* Clock.currentTimeMillis
     complete(ofLife, completion(yield* Effect.exit(store.countWaiting(meshId, inboxes, except, nowMillis))))
   })
 
-  const readFate = ({ completion, messageId }: Extract<Effects, { readonly _tag: "ReadFate" }>, ofLife: number) =>
+  const readFate = ({ completion, messageId }: Extract<Action, { readonly _tag: "ReadFate" }>, ofLife: number) =>
     Effect.map(Effect.exit(store.fateOf(meshId, messageId)), (fate) => complete(ofLife, completion(fate)))
 
   /** One life: from a loaded state until it fails. Its alarm and its reads end with it. */

@@ -5,7 +5,7 @@ import type { ListMembers, Pull, SetProfile } from "@claudemesh/domain/wire/Clie
 import { joinChannel, leaveChannel, listChannels } from "../session/Channels.ts"
 import { acked, pump } from "../delivery/Deliver.ts"
 import { errorFrame } from "../state/ErrorReply.ts"
-import { Effects, type MeshRequest } from "../state/MeshCommand.ts"
+import { Action, type MeshRequest } from "../state/MeshCommand.ts"
 import { type Connection, inboxesOf, type Member, type MeshState } from "../state/MeshState.ts"
 import { lease, release } from "../delivery/MessageLease.ts"
 import { messageStatus } from "../delivery/MessageStatus.ts"
@@ -21,37 +21,37 @@ export const request = (
   connection: Connection,
   frame: MeshRequest,
   nowMillis: number,
-  effects: Array<Effects>,
+  actions: Array<Action>,
 ): void => {
   switch (frame.type) {
     case "client_ack":
       connection.lastActiveMillis = nowMillis
-      return acked(state, connection, frame.messageIds, nowMillis, effects)
+      return acked(state, connection, frame.messageIds, nowMillis, actions)
     case "lease":
-      return lease(state, connection, frame, nowMillis, effects)
+      return lease(state, connection, frame, nowMillis, actions)
     case "release":
-      return release(state, connection, frame, effects)
+      return release(state, connection, frame, actions)
     case "pull":
-      return pull(state, connection, frame, nowMillis, effects)
+      return pull(state, connection, frame, nowMillis, actions)
     case "set_status":
-      return setStatus(state, connection, frame, nowMillis, effects)
+      return setStatus(state, connection, frame, nowMillis, actions)
     case "set_profile":
-      return setProfile(state, connection, frame, effects)
+      return setProfile(state, connection, frame, actions)
     case "list_peers":
-      effects.push(list(state, connection, frame.id, nowMillis))
+      actions.push(list(state, connection, frame.id, nowMillis))
       return
     case "list_members":
-      return listMembers(state, connection, frame, effects)
+      return listMembers(state, connection, frame, actions)
     case "get_trust":
-      return getTrust(state, connection, frame, effects)
+      return getTrust(state, connection, frame, actions)
     case "list_channels":
-      return listChannels(state, connection, frame, effects)
+      return listChannels(state, connection, frame, actions)
     case "join_channel":
-      return joinChannel(state, connection, frame, nowMillis, effects)
+      return joinChannel(state, connection, frame, nowMillis, actions)
     case "leave_channel":
-      return leaveChannel(state, connection, frame, effects)
+      return leaveChannel(state, connection, frame, actions)
     case "message_status":
-      return messageStatus(connection, frame, effects)
+      return messageStatus(connection, frame, actions)
   }
 }
 
@@ -60,22 +60,22 @@ const pull = (
   connection: Connection,
   frame: Pull,
   nowMillis: number,
-  effects: Array<Effects>,
+  actions: Array<Action>,
 ): void => {
   connection.lastActiveMillis = nowMillis
   if (connection.pull !== undefined) {
     const busy = errorFrame(connection.protocol, "busy", "a pull of this connection is under way", frame.id)
-    effects.push(Effects.Send({ peer: connection.peer, frame: busy }))
+    actions.push(Action.Send({ peer: connection.peer, frame: busy }))
     return
   }
   connection.pull = { id: frame.id, budget: Math.min(frame.max ?? connection.windowMax, connection.windowMax) }
   // Before it is ready nothing can be pushed to it: then it is recalled later.
-  const left = connection.ready ? recall(connection, effects) : []
-  for (const inbox of [connection, ...left].flatMap(inboxesOf)) pump(state, inbox, nowMillis, effects)
-  settlePull(state, connection, effects)
+  const left = connection.ready ? recall(connection, actions) : []
+  for (const inbox of [connection, ...left].flatMap(inboxesOf)) pump(state, inbox, nowMillis, actions)
+  settlePull(state, connection, actions)
 }
 
-const setProfile = (state: MeshState, connection: Connection, frame: SetProfile, effects: Array<Effects>): void => {
+const setProfile = (state: MeshState, connection: Connection, frame: SetProfile, actions: Array<Action>): void => {
   const { ciphertext, id, nonce, sealedKeys } = frame
   const before = connection.session.profile
   const isSameText = before?.text.nonce === nonce && before.text.ciphertext === ciphertext
@@ -84,18 +84,18 @@ const setProfile = (state: MeshState, connection: Connection, frame: SetProfile,
   for (const { key, pubkey } of sealedKeys) if (state.members.has(pubkey)) keys.set(pubkey, key)
   if (Math.max(keys.size, sealedKeys.length) > state.rules.limits.sealedKeysMax) {
     const refusal = errorFrame(connection.protocol, "too_large", "sealed to too many members", id)
-    effects.push(Effects.Send({ peer: connection.peer, frame: refusal }))
+    actions.push(Action.Send({ peer: connection.peer, frame: refusal }))
     return
   }
   connection.session.profile = { text: isSameText ? before.text : { nonce, ciphertext }, keys }
   touch(state, connection.session)
-  effects.push(Effects.Send({ peer: connection.peer, frame: { type: "ok", id } }))
+  actions.push(Action.Send({ peer: connection.peer, frame: { type: "ok", id } }))
 }
 
-const listMembers = (state: MeshState, connection: Connection, frame: ListMembers, effects: Array<Effects>): void => {
+const listMembers = (state: MeshState, connection: Connection, frame: ListMembers, actions: Array<Action>): void => {
   const members = [...state.members.values()].map(entryOf)
-  effects.push(
-    Effects.Send({
+  actions.push(
+    Action.Send({
       peer: connection.peer,
       frame: { type: "members", id: frame.id, members, revocations: state.register.version },
     }),

@@ -9,7 +9,7 @@ import { counted } from "../delivery/Backlog.ts"
 import { channelRecorded } from "../session/Channels.ts"
 import { consumed, pageRead } from "../delivery/Deliver.ts"
 import { enrol, enrolled } from "../membership/Enrol.ts"
-import type { Command, Completion, Effects } from "../state/MeshCommand.ts"
+import type { Command, Completion, Action } from "../state/MeshCommand.ts"
 import type { MeshState } from "../state/MeshState.ts"
 import { leaseCleared, leaseRecorded } from "../delivery/MessageLease.ts"
 import { fateRead } from "../delivery/MessageStatus.ts"
@@ -20,74 +20,74 @@ import { report } from "../presence/StatusReports.ts"
 import { tick } from "./Tick.ts"
 import { inboxWasMoved } from "../session/SessionLease.ts"
 
-export const decide = (state: MeshState, input: Command | Completion, nowMillis: number): ReadonlyArray<Effects> => {
-  const effects: Array<Effects> = []
+export const decide = (state: MeshState, input: Command | Completion, nowMillis: number): ReadonlyArray<Action> => {
+  const actions: Array<Action> = []
   switch (input._tag) {
     case "Attach":
-      attach(state, input, nowMillis, effects)
+      attach(state, input, nowMillis, actions)
       break
     case "Detach":
-      detach(state, input, nowMillis, effects)
+      detach(state, input, nowMillis, actions)
       break
     case "Send": {
       const connection = state.connections.get(input.peer)
-      if (connection !== undefined) send(state, connection, input, nowMillis, effects)
+      if (connection !== undefined) send(state, connection, input, nowMillis, actions)
       break
     }
     case "Request": {
       const connection = state.connections.get(input.peer)
-      if (connection !== undefined) request(state, connection, input.frame, nowMillis, effects)
+      if (connection !== undefined) request(state, connection, input.frame, nowMillis, actions)
       break
     }
     case "Report":
-      report(state, input, nowMillis, effects)
+      report(state, input, nowMillis, actions)
       break
     case "Enrol":
-      enrol(state, input, nowMillis, effects)
+      enrol(state, input, nowMillis, actions)
       break
     case "Enrolled":
-      enrolled(state, input, nowMillis, effects)
+      enrolled(state, input, nowMillis, actions)
       break
     case "Accepted":
-      accepted(state, input, nowMillis, effects)
+      accepted(state, input, nowMillis, actions)
       break
     case "Consumed":
-      consumed(state, input, nowMillis, effects)
+      consumed(state, input, nowMillis, actions)
       break
     case "LeaseRecorded":
-      leaseRecorded(state, input, effects)
+      leaseRecorded(state, input, actions)
       break
     case "LeaseCleared":
       leaseCleared(state, input)
       break
     case "SessionRecorded":
-      sessionRecorded(state, input, nowMillis, effects)
+      sessionRecorded(state, input, nowMillis, actions)
       break
     case "InboxMoved":
-      inboxWasMoved(state, input, nowMillis, effects)
+      inboxWasMoved(state, input, nowMillis, actions)
       break
     case "PageRead":
-      pageRead(state, input, nowMillis, effects)
+      pageRead(state, input, nowMillis, actions)
       break
     case "ChannelRecorded":
-      channelRecorded(state, input, effects)
+      channelRecorded(state, input, actions)
       break
     case "Pulled":
-      pulled(state, input, nowMillis, effects)
+      pulled(state, input, nowMillis, actions)
       break
     case "Counted":
       counted(state, input)
       break
     case "FateRead":
-      fateRead(state, input, nowMillis, effects)
+      fateRead(state, input, nowMillis, actions)
       break
     case "RefusalChecked":
-      refusalChecked(state, input, nowMillis, effects)
+      refusalChecked(state, input, nowMillis, actions)
       break
     case "Tick":
-      tick(state, nowMillis, effects)
+      tick(state, nowMillis, actions)
       break
   }
   scheduleTelling(state, nowMillis)
-  return effects
+  return actions
 }

@@ -5,7 +5,7 @@
  */
 import type { PublicKey } from "@claudemesh/domain/Ids"
 import type { PeerChange } from "@claudemesh/domain/wire/BrokerFrame"
-import { Effects } from "../state/MeshCommand.ts"
+import { Action } from "../state/MeshCommand.ts"
 import type { Connection, KnownView, MeshState, PeerView, Session, Subscription } from "../state/MeshState.ts"
 import { listFor, listWasGiven, looksTheSame, peerOf, shownTo, touch, viewOf } from "./Roster.ts"
 import { SharedFrame } from "../state/SharedFrame.ts"
@@ -17,17 +17,17 @@ interface Edge {
 }
 
 /** The answer to a list; who asked for it in the hello is told from then on how it changes. */
-export const list = (state: MeshState, connection: Connection, id: string, nowMillis: number): Effects => {
+export const list = (state: MeshState, connection: Connection, id: string, nowMillis: number): Action => {
   const { peer, session, wantsPresence } = connection
   if (wantsPresence) {
     listWasGiven(state, nowMillis)
     connection.subscription = { version: state.roster.version, behind: new Map(), needsList: false }
   }
-  return Effects.Send({ peer, frame: listFor(state, session.member.key, id, nowMillis) })
+  return Action.Send({ peer, frame: listFor(state, session.member.key, id, nowMillis) })
 }
 
 /** What has changed since the last time, if it is time for that. */
-export const tellIfDue = (state: MeshState, nowMillis: number, effects: Array<Effects>): boolean => {
+export const tellIfDue = (state: MeshState, nowMillis: number, actions: Array<Action>): boolean => {
   const { roster, rules } = state
   const { dueAtMillis } = roster
   // A clock that was set back holds nothing up.
@@ -37,9 +37,9 @@ export const tellIfDue = (state: MeshState, nowMillis: number, effects: Array<Ef
   const edges = takeEdges(state, nowMillis)
   const { presenceChangesMax } = rules.limits
   for (let from = 0; from < edges.length; from += presenceChangesMax) {
-    tell(state, edges.slice(from, from + presenceChangesMax), nowMillis, effects)
+    tell(state, edges.slice(from, from + presenceChangesMax), nowMillis, actions)
   }
-  catchUp(state, nowMillis, effects)
+  catchUp(state, nowMillis, actions)
   return true
 }
 
@@ -95,7 +95,7 @@ const hasNewsFor = (reader: PublicKey, edge: Edge): boolean => {
   return isForAll(edge) || before.view?.profile?.keys.get(reader) !== after?.profile?.keys.get(reader)
 }
 
-const tell = (state: MeshState, edges: ReadonlyArray<Edge>, nowMillis: number, effects: Array<Effects>): void => {
+const tell = (state: MeshState, edges: ReadonlyArray<Edge>, nowMillis: number, actions: Array<Action>): void => {
   const { roster } = state
   const after = roster.version
   roster.version += edges.filter(isForAll).length
@@ -109,7 +109,7 @@ const tell = (state: MeshState, edges: ReadonlyArray<Edge>, nowMillis: number, e
     }
     const frame = frames(session.member.key)
     subscription.version = roster.version
-    if (frame !== undefined) effects.push(Effects.Tell({ peer, frame }))
+    if (frame !== undefined) actions.push(Action.Tell({ peer, frame }))
   }
 }
 
@@ -169,7 +169,7 @@ const keepFor = (state: MeshState, subscription: Subscription, edges: ReadonlyAr
 }
 
 /** Those who were slow, and have read by now what they were sent. */
-const catchUp = (state: MeshState, nowMillis: number, effects: Array<Effects>): void => {
+const catchUp = (state: MeshState, nowMillis: number, actions: Array<Action>): void => {
   const { presenceRetryMillis, presenceUnreadBytesMax } = state.rules.limits
   for (const connection of state.connections.values()) {
     const { peer, subscription } = connection
@@ -178,7 +178,7 @@ const catchUp = (state: MeshState, nowMillis: number, effects: Array<Effects>): 
       state.roster.dueAtMillis ??= nowMillis + presenceRetryMillis
       continue
     }
-    effects.push(
+    actions.push(
       subscription.needsList
         ? list(state, connection, "", nowMillis)
         : merged(state, connection, subscription, nowMillis),
@@ -191,7 +191,7 @@ const merged = (
   { peer, session: { member } }: Connection,
   subscription: Subscription,
   nowMillis: number,
-): Effects => {
+): Action => {
   const { roster } = state
   const edges = [...subscription.behind]
     .map(([session, before]): Edge => ({ session, before, after: roster.told.get(session) }))
@@ -200,5 +200,5 @@ const merged = (
   const frame = { type: "presence", after: subscription.version, version: roster.version, changes } as const
   subscription.behind.clear()
   subscription.version = roster.version
-  return Effects.Send({ peer, frame })
+  return Action.Send({ peer, frame })
 }

@@ -7,7 +7,7 @@ import { asOf, maySay, type StatusReport, withReport, withReportNow } from "@cla
 import type { SetStatus } from "@claudemesh/domain/wire/ClientFrame"
 import { pump } from "../delivery/Deliver.ts"
 import { errorFrame } from "../state/ErrorReply.ts"
-import { type Command, Effects, type ReportAnswer, type ReportedSession } from "../state/MeshCommand.ts"
+import { type Command, Action, type ReportAnswer, type ReportedSession } from "../state/MeshCommand.ts"
 import { type Connection, type EarlyReport, inboxesOf, type MeshState, type Session } from "../state/MeshState.ts"
 import { touch, watchStatus } from "./Roster.ts"
 
@@ -16,19 +16,19 @@ export const setStatus = (
   connection: Connection,
   { forSeconds, id, source = "manual", status }: SetStatus,
   nowMillis: number,
-  effects: Array<Effects>,
+  actions: Array<Action>,
 ): void => {
   const { peer, protocol, session } = connection
   connection.lastActiveMillis = nowMillis
   if (!maySay(source, status) || (forSeconds !== undefined && status !== "dnd")) {
     const message = "only dnd has an end, and only a hand sets it"
-    if (id !== undefined) effects.push(Effects.Send({ peer, frame: errorFrame(protocol, "malformed", message, id) }))
+    if (id !== undefined) actions.push(Action.Send({ peer, frame: errorFrame(protocol, "malformed", message, id) }))
     return
   }
   const forMillis = forSeconds === undefined ? undefined : forSeconds * 1_000
   session.reports = withReportNow(session.reports, { source, status, forMillis }, nowMillis)
-  if (id !== undefined) effects.push(Effects.Send({ peer, frame: { type: "ok", id } }))
-  changed(state, session, nowMillis, effects)
+  if (id !== undefined) actions.push(Action.Send({ peer, frame: { type: "ok", id } }))
+  changed(state, session, nowMillis, actions)
 }
 
 /** A hook's. Who signed may speak for the sessions of that member alone. */
@@ -36,17 +36,17 @@ export const report = (
   state: MeshState,
   { atMillis, reply, status, whose }: Extract<Command, { readonly _tag: "Report" }>,
   nowMillis: number,
-  effects: Array<Effects>,
+  actions: Array<Action>,
 ): void => {
   const answer = answerTo(state, whose)
-  effects.push(Effects.ReportTaken({ reply, answer }))
+  actions.push(Action.ReportTaken({ reply, answer }))
   if (answer !== "taken") return
   // What is signed by a clock ahead of ours is of now: else nothing would be newer for a while.
   const made: StatusReport = { source: "hook", status, atMillis: Math.min(atMillis, nowMillis) }
   const session = whose.by === undefined ? firstClientOf(state, whose) : sessionOf(state, whose)
   if (session === undefined) return keepEarly(state, whose, made, nowMillis)
   session.reports = withReport(asOf(session.reports, nowMillis), made)
-  changed(state, session, nowMillis, effects)
+  changed(state, session, nowMillis, actions)
 }
 
 const answerTo = ({ members, register }: MeshState, { by }: ReportedSession): ReportAnswer => {
@@ -67,12 +67,12 @@ const firstClientOf = ({ connections }: MeshState, { cwd, pid, sessionId }: Repo
   return inFolder.find(({ workplace }) => workplace?.pid === pid) ?? (others.length === 0 ? only : undefined)
 }
 
-const changed = (state: MeshState, session: Session, nowMillis: number, effects: Array<Effects>): void => {
+const changed = (state: MeshState, session: Session, nowMillis: number, actions: Array<Action>): void => {
   touch(state, session)
   watchStatus(state, session, nowMillis)
   const { connection } = session
   if (connection === undefined) return
-  for (const inbox of inboxesOf(connection)) pump(state, inbox, nowMillis, effects)
+  for (const inbox of inboxesOf(connection)) pump(state, inbox, nowMillis, actions)
 }
 
 const keepEarly = (state: MeshState, whose: ReportedSession, made: StatusReport, nowMillis: number): void => {

@@ -12,7 +12,7 @@ import type { HelloRefusal } from "../trust/HelloProof.ts"
 import { Write } from "../store/MessageStore.ts"
 import { pump, reclaim } from "../delivery/Deliver.ts"
 import { keepStatus, restoreStatus } from "../presence/FirstClientStatus.ts"
-import { type Command, type Completion, Completion as Completions, Effects } from "../state/MeshCommand.ts"
+import { type Command, type Completion, Completion as Completions, Action } from "../state/MeshCommand.ts"
 import { type Connection, inboxesOf, type Member, type MeshState, type Session } from "../state/MeshState.ts"
 import { recall } from "../delivery/Recall.ts"
 import { settlePull } from "../delivery/Remaining.ts"
@@ -23,41 +23,41 @@ import { forget, forgetOldSessions, makeRoom, newSession, placeRefusal } from ".
 
 type Attach = Extract<Command, { readonly _tag: "Attach" }>
 
-export const attach = (state: MeshState, command: Attach, nowMillis: number, effects: Array<Effects>): void => {
+export const attach = (state: MeshState, command: Attach, nowMillis: number, actions: Array<Action>): void => {
   const { peer, proof, reply } = command
   const { hello } = proof
   const member = state.members.get(hello.pubkey)
   const refusal = refusalOf(state, member, hello, nowMillis)
   if (member === undefined || refusal !== undefined) {
     const outcome = { _tag: "Refused", refusal: refusal ?? unauthorized } as const
-    effects.push(Effects.Reply({ reply, outcome }))
+    actions.push(Action.Reply({ reply, outcome }))
     return
   }
   forgetOldSessions(state, member, nowMillis)
   const known = member.sessions.get(hello.sessionId)
   // A connection of the same command takes the place of one whose end the broker has not heard of.
   const transient = isTransient(hello) && (known === undefined || known.connection?.transient === true)
-  if (known === undefined && !transient) makeRoom(state, member, effects)
+  if (known === undefined && !transient) makeRoom(state, member, actions)
   const session = known ?? newSession(state, member, hello.sessionId, nowMillis)
   const older = session.connection
   // A hello that was long in coming here: its client has given it up and come back since.
   if (older !== undefined && older.peer.number > peer.number) {
     const outcome = { _tag: "Refused", refusal: overtaken } as const
-    effects.push(Effects.Close({ peer, reason: CloseCode.replaced }), Effects.Reply({ reply, outcome }))
+    actions.push(Action.Close({ peer, reason: CloseCode.replaced }), Action.Reply({ reply, outcome }))
     return
   }
   if (older !== undefined) {
-    effects.push(Effects.Close({ peer: older.peer, reason: CloseCode.replaced }))
-    drop(state, older, nowMillis, effects)
+    actions.push(Action.Close({ peer: older.peer, reason: CloseCode.replaced }))
+    drop(state, older, nowMillis, actions)
   }
   const connection = connect(state, session, command, transient, nowMillis)
-  effects.push(
-    Effects.Send({ peer, frame: helloAck(state, connection, known !== undefined, nowMillis) }),
-    Effects.Reply({ reply, outcome: { _tag: "Attached" } }),
+  actions.push(
+    Action.Send({ peer, frame: helloAck(state, connection, known !== undefined, nowMillis) }),
+    Action.Reply({ reply, outcome: { _tag: "Attached" } }),
   )
   if (connection.transient) return
-  effects.push(
-    Effects.Write({
+  actions.push(
+    Action.Write({
       write: Write.SessionAttached({
         meshId: state.mesh.meshId,
         memberId: member.record.memberId,
@@ -199,50 +199,50 @@ export const sessionRecorded = (
   state: MeshState,
   { peer }: Extract<Completion, { readonly _tag: "SessionRecorded" }>,
   nowMillis: number,
-  effects: Array<Effects>,
+  actions: Array<Action>,
 ): void => {
   const connection = state.connections.get(peer)
   if (connection === undefined) return
   connection.ready = true
-  const left = recall(connection, effects)
-  for (const inbox of [connection, ...left].flatMap(inboxesOf)) pump(state, inbox, nowMillis, effects)
-  settlePull(state, connection, effects)
+  const left = recall(connection, actions)
+  for (const inbox of [connection, ...left].flatMap(inboxesOf)) pump(state, inbox, nowMillis, actions)
+  settlePull(state, connection, actions)
 }
 
 /** Takes the connection out: what it had not acked is pending, and other sessions of the member may have it. */
-export const drop = (state: MeshState, connection: Connection, nowMillis: number, effects: Array<Effects>): void => {
+export const drop = (state: MeshState, connection: Connection, nowMillis: number, actions: Array<Action>): void => {
   const { session } = connection
   state.connections.delete(connection.peer)
   session.member.connections.delete(connection)
   session.connection = undefined
   connection.pull = undefined
   touch(state, session)
-  reclaim(state, connection, effects)
-  pump(state, session.member.inbox, nowMillis, effects)
+  reclaim(state, connection, actions)
+  pump(state, session.member.inbox, nowMillis, actions)
 }
 
 export const detach = (
   state: MeshState,
   { peer, saidGoodbye }: Extract<Command, { readonly _tag: "Detach" }>,
   nowMillis: number,
-  effects: Array<Effects>,
+  actions: Array<Action>,
 ): void => {
   const connection = state.connections.get(peer)
   if (connection === undefined) return
   const { session } = connection
-  drop(state, connection, nowMillis, effects)
+  drop(state, connection, nowMillis, actions)
   session.seenAtMillis = nowMillis
   if (!connection.transient)
-    effects.push(saidGoodbye ? left(state, session, nowMillis) : detached(state, session, nowMillis))
+    actions.push(saidGoodbye ? left(state, session, nowMillis) : detached(state, session, nowMillis))
   if (connection.protocol === 1) keepStatus(state, session, nowMillis)
   else if (connection.windowMax > 0 && !connection.transient) {
-    if (saidGoodbye) endSessionLease(state, session, effects)
+    if (saidGoodbye) endSessionLease(state, session, actions)
     else expectBack(state, session, nowMillis)
   }
   if (connection.transient || connection.protocol === 1) forget(state, session)
   // A v1 session has a new id at every connect: what waits for one that has gone waits for its member.
   if (connection.protocol === 1) {
-    effects.push(moveToMember(state, session.member.record.memberId, session.sessionId, "all"))
+    actions.push(moveToMember(state, session.member.record.memberId, session.sessionId, "all"))
   }
-  for (const other of session.member.connections) settlePull(state, other, effects)
+  for (const other of session.member.connections) settlePull(state, other, actions)
 }

@@ -9,7 +9,7 @@ import type { JoinChannel, LeaveChannel, ListChannels } from "@claudemesh/domain
 import { Exit } from "effect"
 import { Write } from "../store/MessageStore.ts"
 import { errorFrame } from "../state/ErrorReply.ts"
-import { type Completion, Completion as Completions, Effects } from "../state/MeshCommand.ts"
+import { type Completion, Completion as Completions, Action } from "../state/MeshCommand.ts"
 import type { Connection, MeshState, Session } from "../state/MeshState.ts"
 
 export const joinChannel = (
@@ -17,11 +17,11 @@ export const joinChannel = (
   connection: Connection,
   { channel, id }: JoinChannel,
   nowMillis: number,
-  effects: Array<Effects>,
+  actions: Array<Action>,
 ): void => {
   const { peer, session } = connection
   const refuse = (code: "unsupported" | "capacity", message: string): void => {
-    effects.push(Effects.Send({ peer, frame: errorFrame(connection.protocol, code, message, id) }))
+    actions.push(Action.Send({ peer, frame: errorFrame(connection.protocol, code, message, id) }))
   }
   if (connection.windowMax === 0 || connection.transient) {
     return refuse("unsupported", "a session that takes no messages, or is there for one command, is in no channel")
@@ -31,7 +31,7 @@ export const joinChannel = (
   }
   put(session, channel, true)
   const where = { meshId: state.mesh.meshId, memberId: session.member.record.memberId, session: session.sessionId }
-  effects.push(record(connection, id, channel, Write.ChannelJoined({ ...where, channel, atMillis: nowMillis }), true))
+  actions.push(record(connection, id, channel, Write.ChannelJoined({ ...where, channel, atMillis: nowMillis }), true))
 }
 
 /** Also of a channel that the session is not in: the answer is the same. */
@@ -39,12 +39,12 @@ export const leaveChannel = (
   state: MeshState,
   connection: Connection,
   { channel, id }: LeaveChannel,
-  effects: Array<Effects>,
+  actions: Array<Action>,
 ): void => {
   const { session } = connection
   put(session, channel, false)
   const where = { meshId: state.mesh.meshId, memberId: session.member.record.memberId, session: session.sessionId }
-  effects.push(record(connection, id, channel, Write.ChannelLeft({ ...where, channel }), false))
+  actions.push(record(connection, id, channel, Write.ChannelLeft({ ...where, channel }), false))
 }
 
 const put = (session: Session, channel: Label, joined: boolean): void => {
@@ -54,7 +54,7 @@ const put = (session: Session, channel: Label, joined: boolean): void => {
 }
 
 const record = ({ peer, session }: Connection, id: string, channel: Label, write: Write, joined: boolean) =>
-  Effects.Write({
+  Action.Write({
     write,
     completion: (outcome) =>
       Completions.ChannelRecorded({
@@ -71,23 +71,23 @@ const record = ({ peer, session }: Connection, id: string, channel: Label, write
 export const channelRecorded = (
   state: MeshState,
   { channel, id, joined, memberId, outcome, peer, session }: Extract<Completion, { readonly _tag: "ChannelRecorded" }>,
-  effects: Array<Effects>,
+  actions: Array<Action>,
 ): void => {
   if (Exit.isSuccess(outcome)) {
-    effects.push(Effects.Send({ peer, frame: { type: "ok", id } }))
+    actions.push(Action.Send({ peer, frame: { type: "ok", id } }))
     return
   }
   const found = state.membersById.get(memberId)?.sessions.get(session)
   if (found !== undefined) put(found, channel, !joined)
   const failed = errorFrame(2, "internal", "the broker failed to store this; try again", id)
-  effects.push(Effects.Send({ peer, frame: failed }))
+  actions.push(Action.Send({ peer, frame: failed }))
 }
 
 export const listChannels = (
   state: MeshState,
   { peer, session }: Connection,
   { id }: ListChannels,
-  effects: Array<Effects>,
+  actions: Array<Action>,
 ): void => {
   const sessions = new Map<Label, number>()
   const members = new Map<Label, number>()
@@ -108,5 +108,5 @@ export const listChannels = (
     .toSorted((left, right) => Number(right.joined) - Number(left.joined) || right.members - left.members)
     .slice(0, state.rules.limits.channelsListedMax)
     .toSorted((left, right) => (left.channel < right.channel ? -1 : 1))
-  effects.push(Effects.Send({ peer, frame: { type: "channels", id, channels: listed } }))
+  actions.push(Action.Send({ peer, frame: { type: "channels", id, channels: listed } }))
 }

@@ -8,16 +8,16 @@ import { type SessionRecord, Write } from "../store/MessageStore.ts"
 import { countOf } from "../delivery/Backlog.ts"
 import { inboxMoved } from "../delivery/Deliver.ts"
 import { beginRoster, touch } from "../presence/Roster.ts"
-import { type Completion, Completion as Completions, Effects, priorities } from "../state/MeshCommand.ts"
+import { type Completion, Completion as Completions, Action, priorities } from "../state/MeshCommand.ts"
 import { inboxOf, type LoadedMesh, type MeshState, type Session, wakeBy } from "../state/MeshState.ts"
 
-export const detached = (state: MeshState, { member, sessionId }: Session, nowMillis: number): Effects =>
+export const detached = (state: MeshState, { member, sessionId }: Session, nowMillis: number): Action =>
   recordDetached(state, { memberId: member.record.memberId, session: sessionId }, nowMillis)
 
 /**
  * It said goodbye. It is written down as away for a whole lease already: a broker that begins again does not expect it back.
  */
-export const left = (state: MeshState, { member, sessionId }: Session, nowMillis: number): Effects =>
+export const left = (state: MeshState, { member, sessionId }: Session, nowMillis: number): Action =>
   recordDetached(
     state,
     { memberId: member.record.memberId, session: sessionId },
@@ -30,8 +30,8 @@ const recordDetached = (
   { memberId, session }: Pick<SessionRecord, "memberId" | "session">,
   atMillis: number,
   sinceMillis = atMillis,
-): Effects =>
-  Effects.Write({
+): Action =>
+  Action.Write({
     write: Write.SessionDetached({ meshId: state.mesh.meshId, memberId, session, atMillis, sinceMillis }),
     completion: () => undefined,
   })
@@ -55,9 +55,9 @@ export const dropSessionLease = (state: MeshState, session: Session): void => {
  * none of the member's sessions. What was addressed to this very session waits for it. A connection it gets meanwhile is not
  * ready before this is committed, so nothing is moved away under it.
  */
-export const endSessionLease = (state: MeshState, session: Session, effects: Array<Effects>): void => {
+export const endSessionLease = (state: MeshState, session: Session, actions: Array<Action>): void => {
   dropSessionLease(state, session)
-  effects.push(moveToMember(state, session.member.record.memberId, session.sessionId, "groups"))
+  actions.push(moveToMember(state, session.member.record.memberId, session.sessionId, "groups"))
 }
 
 export const moveToMember = (
@@ -65,8 +65,8 @@ export const moveToMember = (
   memberId: MemberId,
   session: SessionId,
   what: "all" | "groups",
-): Effects =>
-  Effects.Write({
+): Action =>
+  Action.Write({
     write: Write.InboxMoved({ meshId: state.mesh.meshId, memberId, session, what }),
     completion: () => Completions.InboxMoved({ memberId, session }),
   })
@@ -75,33 +75,33 @@ export const inboxWasMoved = (
   state: MeshState,
   { memberId, session }: Extract<Completion, { readonly _tag: "InboxMoved" }>,
   nowMillis: number,
-  effects: Array<Effects>,
+  actions: Array<Action>,
 ): void => {
   const to = inboxOf(state, { memberId, session: undefined })
   if (to === undefined) return
   const from = inboxOf(state, { memberId, session })
-  if (from !== undefined) effects.push(countOf(from))
-  effects.push(countOf(to))
-  inboxMoved(state, from, to, nowMillis, effects)
+  if (from !== undefined) actions.push(countOf(from))
+  actions.push(countOf(to))
+  inboxMoved(state, from, to, nowMillis, actions)
 }
 
 /** What the last owner could not finish: sessions it never saw leave, leases, inboxes nobody will come back for. */
-export const takeOver = (loaded: LoadedMesh, nowMillis: number): ReadonlyArray<Effects> => {
+export const takeOver = (loaded: LoadedMesh, nowMillis: number): ReadonlyArray<Action> => {
   const { away, ended, orphans, state, stranded } = loaded
-  const effects = ended.map((session) => recordDetached(state, session, nowMillis))
+  const actions = ended.map((session) => recordDetached(state, session, nowMillis))
   for (const session of orphans) {
     session.seenAtMillis = nowMillis
     expectBack(state, session, nowMillis)
-    effects.push(detached(state, session, nowMillis))
+    actions.push(detached(state, session, nowMillis))
   }
   for (const session of away) {
     if (session.seenAtMillis + state.rules.limits.sessionLeaseMillis > nowMillis) {
       expectBack(state, session, session.seenAtMillis)
-    } else if (mayHold(session)) endSessionLease(state, session, effects)
+    } else if (mayHold(session)) endSessionLease(state, session, actions)
   }
-  for (const { memberId, session } of stranded) effects.push(moveToMember(state, memberId, session, "all"))
+  for (const { memberId, session } of stranded) actions.push(moveToMember(state, memberId, session, "all"))
   beginRoster(state, nowMillis)
-  return effects
+  return actions
 }
 
 const mayHold = ({ inbox }: Session): boolean => priorities.some((priority) => inbox.lanes[priority].behind)

@@ -5,7 +5,7 @@
 import type { SessionId } from "@claudemesh/domain/Ids"
 import type { HelloRefusal } from "../trust/HelloProof.ts"
 import { Write } from "../store/MessageStore.ts"
-import { Effects } from "../state/MeshCommand.ts"
+import { Action } from "../state/MeshCommand.ts"
 import { type Member, type MeshState, Session } from "../state/MeshState.ts"
 import { touch } from "../presence/Roster.ts"
 import { moveToMember } from "./SessionLease.ts"
@@ -30,7 +30,7 @@ export const placeRefusal = (state: MeshState, member: Member): HelloRefusal | u
 }
 
 /** The sessions that are away longest are forgotten, and what waits for them is their member's. Live ones stay. */
-export const makeRoom = (state: MeshState, member: Member, effects: Array<Effects>): void => {
+export const makeRoom = (state: MeshState, member: Member, actions: Array<Action>): void => {
   const places = remembered(member)
   const tooMany = places.length + 1 - state.rules.limits.sessionsPerMemberMax
   if (tooMany <= 0) return
@@ -40,8 +40,8 @@ export const makeRoom = (state: MeshState, member: Member, effects: Array<Effect
     forget(state, session)
     const where = { meshId: state.mesh.meshId, memberId, session: session.sessionId }
     // Also when nothing waits that is known of: it may be on its way into the store.
-    effects.push(moveToMember(state, memberId, session.sessionId, "all"))
-    effects.push(Effects.Write({ write: Write.SessionForgotten(where), completion: () => undefined }))
+    actions.push(moveToMember(state, memberId, session.sessionId, "all"))
+    actions.push(Action.Write({ write: Write.SessionForgotten(where), completion: () => undefined }))
   }
 }
 

@@ -1,6 +1,6 @@
 /**
  * What a mesh's actor is told, and what it wants done. Commands come from connections and, as completions, from
- * what the actor itself had begun; effects are carried out by its loop after each decision.
+ * what the actor itself had begun; actions are carried out by its loop after each decision.
  */
 import type { Base64 } from "@claudemesh/domain/Base64"
 import type { Label, MemberId, MessageId, PresenceId, PublicKey, SessionId } from "@claudemesh/domain/Ids"
@@ -219,7 +219,7 @@ export type Completion = Data.TaggedEnum<{
 }>
 export const Completion = Data.taggedEnum<Completion>()
 
-export type Effects = Data.TaggedEnum<{
+export type Action = Data.TaggedEnum<{
   Send: { readonly peer: PeerHandle; readonly frame: BrokerFrame }
   Tell: { readonly peer: PeerHandle; readonly frame: SharedFrame }
   Close: { readonly peer: PeerHandle; readonly reason: CloseCode }
@@ -247,7 +247,7 @@ export type Effects = Data.TaggedEnum<{
   /** Another owner of this mesh has written: this one must begin again from the store. */
   Fenced: {}
 }>
-export const Effects = Data.taggedEnum<Effects>()
+export const Action = Data.taggedEnum<Action>()
 
 /** A profile as it was sealed: the broker hands each member its own key and can open none. */
 export interface SealedProfile {

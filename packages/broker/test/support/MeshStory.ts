@@ -21,7 +21,7 @@ import {
   type Attached,
   Command,
   Completion,
-  type Effects,
+  type Action,
   type MeshRequest,
   type PeerHandle,
 } from "../../src/state/MeshCommand.ts"
@@ -184,7 +184,7 @@ export class Peer {
   }
 }
 
-type PendingWrite = Extract<Effects, { readonly _tag: "Write" }>
+type PendingWrite = Extract<Action, { readonly _tag: "Write" }>
 
 export const storeFailure = (reason: StoreError["reason"]): Exit.Exit<never, StoreError> =>
   Exit.fail(new StoreError({ reason, cause: reason }))
@@ -196,7 +196,7 @@ export class MeshStory {
   /** What is submitted to the lane and not yet committed, in order. */
   writes: Array<PendingWrite> = []
   reads: Array<PageRequest> = []
-  counts: Array<Extract<Effects, { readonly _tag: "Count" | "CountWaiting" }>> = []
+  counts: Array<Extract<Action, { readonly _tag: "Count" | "CountWaiting" }>> = []
   fenced = false
   private readonly peers = new Map<PeerHandle, Peer>()
   private presences = 0
@@ -210,14 +210,14 @@ export class MeshStory {
     this.state = loadState(this.store.snapshot(), rules, verifier).state
   }
 
-  do(input: Command | Completion): ReadonlyArray<Effects> {
-    const effects = decide(this.state, input, this.nowMillis)
-    this.perform(effects)
-    return effects
+  do(input: Command | Completion): ReadonlyArray<Action> {
+    const actions = decide(this.state, input, this.nowMillis)
+    this.perform(actions)
+    return actions
   }
 
-  private perform(effects: ReadonlyArray<Effects>): void {
-    for (const effect of effects) {
+  private perform(actions: ReadonlyArray<Action>): void {
+    for (const effect of actions) {
       switch (effect._tag) {
         case "Send":
           effect.peer.send(effect.frame)
