@@ -41,4 +41,12 @@ describe("a socket that is not read", () => {
       assert.deepStrictEqual(seen, { sent: 101, ended: true })
     }),
   )
+
+  it.effect("says whether what it was given is on its way: nobody gets what a socket is given after its end", () =>
+    Effect.map(unread, ({ socket }) => {
+      const taken = ["x".repeat(101), "x"].map((text) => socket.send(text))
+      socket.closed(1006)
+      assert.deepStrictEqual([...taken, socket.send("x")], [true, false, false])
+    }),
+  )
 })

@@ -121,9 +121,9 @@ export const startBroker = Effect.fnUntraced(function* (options: BrokerOptions) 
         saidGoodbye: socket.saidGoodbye,
         unreadBytes: socket.unreadBytes,
         send: (text) => {
-          if (!alive) return
+          if (!alive) return false
           window.sent(text)
-          socket.send(text)
+          return socket.send(text)
         },
         close: (code, reason) => {
           if (!window.isClosed && code === CloseCode.replaced) window.replacedAtMillis = clock.currentTimeMillisUnsafe()

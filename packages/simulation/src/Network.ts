@@ -23,6 +23,8 @@ export class Link {
   latencyMillis = 1
   /** The client's side closed it properly. */
   goodbye = false
+  /** The broker's side has heard that it is over. */
+  serverEnded = false
   /** What it said first. */
   hello: string | undefined
   /** Puts a text on the way to the broker, as if the client had sent it. */
@@ -43,6 +45,7 @@ export class Link {
   }
 
   endServer(): void {
+    this.serverEnded = true
     Queue.endUnsafe(this.fromClient)
   }
 
@@ -182,13 +185,14 @@ const serverEnd = (link: Link, down: (deliver: () => void) => void): ServerSocke
     isOpen: () => link.open && !closed,
     saidGoodbye: () => link.goodbye,
     send: (text) => {
-      if (closed) return
+      if (closed || link.serverEnded) return false
       unreadBytes += text.length
       down(() => {
         if (link.deafClient) return
         unreadBytes -= text.length
         link.giveClient(text)
       })
+      return true
     },
     close: (code, reason) => {
       if (closed) return

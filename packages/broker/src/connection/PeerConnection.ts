@@ -62,10 +62,10 @@ export const runPeerConnection = (
   let protocol: 1 | 2 = 1
   let heardAtMillis = 0
 
-  const send = (frame: BrokerFrame): void => socket.send(encodeBrokerFrame(frame))
+  const send = (frame: BrokerFrame): boolean => socket.send(encodeBrokerFrame(frame))
 
   const refuse = (protocol: 1 | 2, code: ErrorCode, message: string, id: string | undefined) =>
-    Effect.sync(() => send(errorFrame(protocol, code, message, id)))
+    Effect.sync(() => void send(errorFrame(protocol, code, message, id)))
 
   /** Closes the socket; its queue then ends, and with it this connection. */
   const end = (reason: CloseCode, code?: string) =>
@@ -192,7 +192,7 @@ export const runPeerConnection = (
         yield* refuse(proof.protocol, "already_greeted", "this connection has said hello", undefined)
         return yield* end(CloseCode.protocolError, "already_greeted")
       case "ping":
-        return send({ type: "pong", id: frame.id, brokerTime: isoFromMillis(heardAtMillis) })
+        return void send({ type: "pong", id: frame.id, brokerTime: isoFromMillis(heardAtMillis) })
       case "send":
         return yield* handleSend(greeted, frame)
       case "lease":

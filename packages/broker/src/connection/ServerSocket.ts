@@ -19,8 +19,11 @@ export interface ServerSocket {
    * with the socket still open, when the broker drains: nothing more is read then.
    */
   readonly receive: Effect.Effect<string | OversizedFrame | undefined, Cause.Done>
-  /** Hands text to the socket's buffer, at once; a socket whose backlog grows too large is dropped. */
-  readonly send: (text: string) => void
+  /**
+   * Hands text to the socket's buffer, at once; a socket whose backlog grows too large is dropped. False: the socket
+   * has closed or was dropped, so nobody will get it. True is no more than "handed over": the other side may be gone.
+   */
+  readonly send: (text: string) => boolean
   /** What was handed to it and the other side has not taken yet. */
   readonly unreadBytes: () => number
   /** `reason`: a code for machines, as v1 clients read it. */

@@ -93,12 +93,14 @@ export class BunSocket implements ServerSocket {
     return this.#open
   }
 
-  send(text: string): void {
+  send(text: string): boolean {
     const ws = this.#ws
-    if (!this.#open || ws === undefined) return
+    if (!this.#open || ws === undefined) return false
     // One long frame alone is never too much: else a long list would end the socket of whoever asks, at each connect again.
     const isFull = ws.getBufferedAmount() > this.limits.outboundBacklogBytesMax
-    if (isFull || ws.send(text) === 0) ws.terminate()
+    if (!isFull && ws.send(text) !== 0) return true
+    ws.terminate()
+    return false
   }
 
   unreadBytes(): number {

@@ -47,9 +47,10 @@ import type {
 export interface PeerHandle {
   /** Of two connections, the higher is the newer, whichever hello was handled first. */
   readonly number: number
-  readonly send: (frame: BrokerFrame) => void
+  /** False: its socket has closed, so nobody will get the frame. */
+  readonly send: (frame: BrokerFrame) => boolean
   /** The same for what goes to many. */
-  readonly tell: (shared: SharedFrame) => void
+  readonly tell: (shared: SharedFrame) => boolean
   /** What it was sent and has not read yet. */
   readonly unreadBytes: () => number
   readonly close: (reason: CloseCode) => void

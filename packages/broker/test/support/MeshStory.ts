@@ -146,18 +146,24 @@ export class Peer {
   heardAtMillis = 0
   /** What it has not read of what it was sent. */
   unreadBytes = 0
+  /** False: what it is sent is not taken, as by a socket that has closed. */
+  takes = true
   /** May be replaced, to look at each frame as it comes. */
   heard: (peer: Peer, frame: BrokerFrame) => void = () => {}
   readonly handle: PeerHandle = {
     number: ++peersMade,
     send: (frame) => {
+      if (!this.takes) return false
       this.frames.push(frame)
       this.heard(this, frame)
+      return true
     },
     tell: (shared) => {
+      if (!this.takes) return false
       this.frames.push(shared.frame)
       this.shared.push(shared)
       this.heard(this, shared.frame)
+      return true
     },
     unreadBytes: () => this.unreadBytes,
     close: (reason) => void this.closed.push(reason),
