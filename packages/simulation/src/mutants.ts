@@ -38,7 +38,7 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "in-flight kept after detach",
     file: `${broker}/session/Attach.ts`,
-    find: "  reclaim(state, connection, actions)\n",
+    find: "  reclaim(decision, connection)\n",
     put: "",
   },
   {
@@ -50,14 +50,14 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "drain forgotten on status change",
     file: `${broker}/presence/StatusReports.ts`,
-    find: "  for (const inbox of inboxesOf(connection)) pump(state, inbox, nowMillis, actions)\n",
+    find: "  for (const inbox of inboxesOf(connection)) pump(decision, inbox)\n",
     put: "",
   },
   {
     name: "drain forgotten on expiry of working",
     file: `${broker}/mesh/Tick.ts`,
-    find: "    for (const inbox of inboxesOf(connection)) pump(state, inbox, nowMillis, actions)\n    settlePull(state, connection, actions)",
-    put: "    settlePull(state, connection, actions)",
+    find: "    for (const inbox of inboxesOf(connection)) pump(decision, inbox)\n    settlePull(decision, connection)",
+    put: "    settlePull(decision, connection)",
   },
   {
     name: "dedupe dropped in the broker",
@@ -80,7 +80,7 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "consumption not recorded",
     file: `${broker}/delivery/Deliver.ts`,
-    find: "    leaveWindow(connection, messageId)\n    consume(state, connection, messageId, flight, nowMillis, actions)\n",
+    find: "    leaveWindow(connection, messageId)\n    consume(decision, connection, messageId, flight)\n",
     put: "    leaveWindow(connection, messageId)\n",
   },
   {
@@ -116,8 +116,8 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "release leaves its mark",
     file: `${broker}/delivery/MessageLease.ts`,
-    find: "  clear(state, released, actions)",
-    put: "  void actions",
+    find: "  clear(decision, released)",
+    put: "  void released",
   },
   {
     name: "outdated page pushed",
@@ -206,14 +206,14 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "lease never ended",
     file: `${broker}/mesh/Tick.ts`,
-    find: "if (until <= nowMillis) endSessionLease(state, session, actions)",
+    find: "if (until <= nowMillis) endSessionLease(decision, session)",
     put: "if (until <= nowMillis) void session",
   },
   {
     name: "group inbox not moved at lease end",
     file: `${broker}/session/SessionLease.ts`,
     find: '  actions.push(moveToMember(state, session.member.record.memberId, session.sessionId, "groups"))',
-    put: "  void actions",
+    put: "  void released",
   },
   {
     name: "all of the inbox moved at lease end",

@@ -21,6 +21,7 @@ import {
 } from "../store/MessageStore.ts"
 import { isFull, recount } from "./Backlog.ts"
 import { deliverCommitted, mayWait } from "./Deliver.ts"
+import type { Decision } from "../state/Decision.ts"
 import { errorFrame } from "../state/ErrorReply.ts"
 import { lookFor } from "./LateCommit.ts"
 import {
@@ -37,13 +38,8 @@ import { type Connection, grow, type Inbox, inboxOf, type Member, type MeshState
 type Send = Extract<Command, { readonly _tag: "Send" }>
 type Accepted = Extract<Completion, { readonly _tag: "Accepted" }>
 
-export const send = (
-  state: MeshState,
-  connection: Connection,
-  command: Send,
-  nowMillis: number,
-  actions: Array<Action>,
-): void => {
+export const send = (decision: Decision, connection: Connection, command: Send): void => {
+  const { actions, nowMillis, state } = decision
   const { frame, peer } = command
   const first = state.beingAccepted.get(command.messageId)
   // Its result is not known yet, and is this one's, too. Whether there is still room, or a rate left, was asked for the first.
@@ -52,7 +48,7 @@ export const send = (
     return
   }
   const resolved = connection.session.member.sends.take(nowMillis)
-    ? resolve(state, connection, frame, nowMillis, actions)
+    ? resolve(decision, connection, frame)
     : ({ code: "rate_limited", message: "this member sends too fast; send it again in a second" } as const)
   if ("code" in resolved) {
     actions.push(...refusedUnlessKnown(connection, command, resolved))
@@ -89,13 +85,8 @@ export const send = (
 }
 
 /** Whose inboxes the message goes to, now and for good: a resend gets the first answer. */
-const resolve = (
-  state: MeshState,
-  connection: Connection,
-  frame: SendFrame,
-  nowMillis: number,
-  actions: Array<Action>,
-): Resolved | SendRefusal => {
+const resolve = (decision: Decision, connection: Connection, frame: SendFrame): Resolved | SendRefusal => {
+  const { state } = decision
   const target = frame.targetSpec
   const refusal = sealRefusal(state, frame)
   if (refusal !== undefined) return refusal
@@ -111,9 +102,7 @@ const resolve = (
       if (target._tag === "Session" && isTransient(state, target)) {
         return { code: "unknown_target", message: "this session takes no messages" }
       }
-      return isDirect(target)
-        ? toOne(state, found.recipients, nowMillis, actions)
-        : toGroup(state, found.recipients, frame, nowMillis, actions)
+      return isDirect(target) ? toOne(decision, found.recipients) : toGroup(decision, found.recipients, frame)
   }
 }
 
@@ -137,16 +126,12 @@ const sealRefusal = (state: MeshState, { sealedKeys, targetSpec }: SendFrame): S
 const isTransient = (state: MeshState, { key, session }: Extract<SendFrame["targetSpec"], { _tag: "Session" }>) =>
   state.members.get(key)?.sessions.get(session)?.connection?.transient === true
 
-const toOne = (
-  state: MeshState,
-  addressees: ReadonlyArray<Addressee>,
-  nowMillis: number,
-  actions: Array<Action>,
-): Resolved | SendRefusal => {
+const toOne = (decision: Decision, addressees: ReadonlyArray<Addressee>): Resolved | SendRefusal => {
+  const { state } = decision
   const inboxes = addressees.flatMap((addressee) => inboxAt(state, addressee))
   for (const inbox of inboxes) {
     if (!isFull(state, inbox)) continue
-    recount(inbox, nowMillis, actions)
+    recount(decision, inbox)
     return { code: "backlog_full", message: "the recipient's inbox is full; send it again later" }
   }
   return {
@@ -157,13 +142,8 @@ const toOne = (
 }
 
 /** A group message passes by who cannot open it, and an inbox that is full: the others do not wait for that one. */
-const toGroup = (
-  state: MeshState,
-  addressees: ReadonlyArray<Addressee>,
-  { sealedKeys }: SendFrame,
-  nowMillis: number,
-  actions: Array<Action>,
-): Resolved => {
+const toGroup = (decision: Decision, addressees: ReadonlyArray<Addressee>, { sealedKeys }: SendFrame): Resolved => {
+  const { state } = decision
   const keys = sealedKeys && new Map<PublicKey, Base64>(sealedKeys.map(({ key, pubkey }) => [pubkey, key]))
   const recipients: Array<Recipient> = []
   const unsealed = new Set<PublicKey>()
@@ -173,7 +153,7 @@ const toGroup = (
     const sealedKey = keys?.get(member.key)
     if (keys !== undefined && (sealedKey === undefined || speaksV1(inbox))) unsealed.add(member.key)
     else if (isFull(state, inbox)) {
-      recount(inbox, nowMillis, actions)
+      recount(decision, inbox)
       full.push(member.key)
     } else recipients.push({ inbox: address, sealedKey })
   }
@@ -208,11 +188,10 @@ const refusedUnlessKnown = (
       ]
 
 export const refusalChecked = (
-  state: MeshState,
+  decision: Decision,
   { fate, id, messageId, peer, refusal }: Extract<Completion, { readonly _tag: "RefusalChecked" }>,
-  nowMillis: number,
-  actions: Array<Action>,
 ): void => {
+  const { actions, state } = decision
   const connection = state.connections.get(peer)
   if (Exit.isFailure(fate)) {
     actions.push(...refused(connection, peer, id, databaseAway))
@@ -224,7 +203,7 @@ export const refusalChecked = (
     return
   }
   actions.push(...ack(state, { id, messageId, peer, unsealed: [] }, statesOf(state, known), true))
-  lookFor(state, known, nowMillis, actions)
+  lookFor(decision, known)
 }
 
 const databaseAway: SendRefusal = {
@@ -243,13 +222,14 @@ const refused = (
 ]
 
 /** The commit's outcome is known: this is where a message is acked, whatever became of its sender meanwhile. */
-export const accepted = (state: MeshState, completion: Accepted, nowMillis: number, actions: Array<Action>): void => {
+export const accepted = (decision: Decision, completion: Accepted): void => {
+  const { actions, state } = decision
   const { outcome } = completion
   state.committedSeq = completion.message.seq
   const askers = askersOf(state, completion)
-  if (Exit.isFailure(outcome)) return notAccepted(state, completion, askers, outcome.cause, nowMillis, actions)
+  if (Exit.isFailure(outcome)) return notAccepted(decision, completion, askers, outcome.cause)
   const written = outcome.value
-  if (written._tag === "Duplicate") return duplicate(state, completion, askers, written, nowMillis, actions)
+  if (written._tag === "Duplicate") return duplicate(decision, completion, askers, written)
   const { message, resolved } = completion
   const pushes: Array<Action> = []
   const states: Array<RecipientStates> = []
@@ -258,7 +238,7 @@ export const accepted = (state: MeshState, completion: Accepted, nowMillis: numb
     if (inbox === undefined) continue
     grow(inbox, { messages: 1, characters: message.ciphertext.length })
     const waiting = { message, sealedKey: recipient.sealedKey, leased: false }
-    states.push({ pubkey: inbox.member.key, state: deliverCommitted(state, inbox, waiting, nowMillis, pushes) })
+    states.push({ pubkey: inbox.member.key, state: deliverCommitted({ ...decision, actions: pushes }, inbox, waiting) })
   }
   for (const pubkey of resolved.full) states.push({ pubkey, state: "full" })
   actions.push(...askers.flatMap((asker, index) => ack(state, asker, states, index > 0)), ...pushes)
@@ -301,28 +281,23 @@ const ack = (
 
 /** The same message again: the first result. Another message under a used id: a conflict. */
 const duplicate = (
-  state: MeshState,
+  decision: Decision,
   { message }: Accepted,
   askers: ReadonlyArray<Answering>,
   { contentHash, fate }: Extract<Written, { readonly _tag: "Duplicate" }>,
-  nowMillis: number,
-  actions: Array<Action>,
 ): void => {
+  const { actions, state } = decision
   if (contentHash !== message.contentHash) {
-    refuseAll(state, askers, { code: "id_conflict", message: "this id was used for another message" }, actions)
+    refuseAll(decision, askers, { code: "id_conflict", message: "this id was used for another message" })
     return
   }
   const states = statesOf(state, fate)
   actions.push(...askers.flatMap((asker) => ack(state, asker, states, true)))
-  lookFor(state, fate, nowMillis, actions)
+  lookFor(decision, fate)
 }
 
-const refuseAll = (
-  state: MeshState,
-  askers: ReadonlyArray<Answering>,
-  refusal: SendRefusal,
-  actions: Array<Action>,
-): void => {
+const refuseAll = (decision: Decision, askers: ReadonlyArray<Answering>, refusal: SendRefusal): void => {
+  const { actions, state } = decision
   for (const { id, peer } of askers) actions.push(...refused(state.connections.get(peer), peer, id, refusal))
 }
 
@@ -336,13 +311,12 @@ const statesOf = (state: MeshState, { deliveries }: MessageFate): ReadonlyArray<
   })
 
 const notAccepted = (
-  state: MeshState,
+  decision: Decision,
   { message, resolved }: Accepted,
   askers: ReadonlyArray<Answering>,
   cause: Cause.Cause<StoreError>,
-  nowMillis: number,
-  actions: Array<Action>,
 ): void => {
+  const { actions, state } = decision
   const reason = reasonOf(cause)
   if (reason === "fenced") {
     actions.push(Action.Fenced())
@@ -352,10 +326,10 @@ const notAccepted = (
     reason === "unavailable"
       ? databaseAway
       : ({ code: "internal", message: "the broker failed to store this; send it again" } as const)
-  refuseAll(state, askers, refusal, actions)
+  refuseAll(decision, askers, refusal)
   // The error may have come after the commit took effect: then the message waits, and its inboxes look.
   for (const recipient of resolved.recipients) {
     const inbox = inboxOf(state, recipient.inbox)
-    if (inbox !== undefined) mayWait(state, inbox, message.priority, nowMillis, actions)
+    if (inbox !== undefined) mayWait(decision, inbox, message.priority)
   }
 }

@@ -4,6 +4,7 @@
  * under way are not in it: an inbox can be over its bound by as many as were on their way at once.
  */
 import { Exit } from "effect"
+import type { Decision } from "../state/Decision.ts"
 import { type Completion, Completion as Completions, Action } from "../state/MeshCommand.ts"
 import { type Inbox, inboxOf, type MeshState } from "../state/MeshState.ts"
 
@@ -15,7 +16,8 @@ export const isFull = (state: MeshState, { backlog }: Inbox): boolean =>
   backlog.characters >= state.rules.limits.backlogCharactersMax
 
 /** Called for an inbox that was found full, so that it is known when it is not any more. */
-export const recount = (inbox: Inbox, nowMillis: number, actions: Array<Action>): void => {
+export const recount = (decision: Decision, inbox: Inbox): void => {
+  const { actions, nowMillis } = decision
   if (Math.abs(nowMillis - inbox.countedAtMillis) < recountMillis) return
   inbox.countedAtMillis = nowMillis
   actions.push(countOf(inbox))

@@ -14,6 +14,7 @@ import { Exit } from "effect"
 import type { StoredMessage, WaitingMessage } from "../store/MessageStore.ts"
 import { Write } from "../store/MessageStore.ts"
 import { fits, leaveWindow, rewind, room, takeBack } from "./InFlight.ts"
+import type { Decision } from "../state/Decision.ts"
 import { type Completion, Completion as Completions, Action, priorities } from "../state/MeshCommand.ts"
 import {
   type Connection,
@@ -78,13 +79,8 @@ const senderIn = ({ member }: Inbox, { senderMemberId, senderSession }: StoredMe
   senderMemberId === member.record.memberId ? senderSession : undefined
 
 /** A message that was just committed: it goes out at once, or its lane is behind. */
-export const deliverCommitted = (
-  state: MeshState,
-  inbox: Inbox,
-  waiting: WaitingMessage,
-  nowMillis: number,
-  actions: Array<Action>,
-): RecipientState => {
+export const deliverCommitted = (decision: Decision, inbox: Inbox, waiting: WaitingMessage): RecipientState => {
+  const { nowMillis, state } = decision
   const { message } = waiting
   const lane = inbox.lanes[message.priority]
   // A page may have been quicker than the news of the commit.
@@ -97,7 +93,7 @@ export const deliverCommitted = (
   if (!lane.behind) {
     const connection = choose(state, inbox, waiting, nowMillis)
     if (connection !== undefined) {
-      push(state, connection, inbox, waiting, nowMillis, actions)
+      push(decision, connection, inbox, waiting)
       lane.cursor = message.seq
       return "delivered"
     }
@@ -118,19 +114,14 @@ const fallBehind = (inbox: Inbox, priority: Priority): void => {
 }
 
 /** A commit whose outcome is not known: the message may be there, so its inbox looks. */
-export const mayWait = (
-  state: MeshState,
-  inbox: Inbox,
-  priority: Priority,
-  nowMillis: number,
-  actions: Array<Action>,
-): void => {
+export const mayWait = (decision: Decision, inbox: Inbox, priority: Priority): void => {
   fallBehind(inbox, priority)
-  pump(state, inbox, nowMillis, actions)
+  pump(decision, inbox)
 }
 
 /** Reads on where something waits and somebody may have it. */
-export const pump = (state: MeshState, inbox: Inbox, nowMillis: number, actions: Array<Action>): void => {
+export const pump = (decision: Decision, inbox: Inbox): void => {
+  const { actions, nowMillis, state } = decision
   for (const priority of priorities) {
     const lane = inbox.lanes[priority]
     if (!lane.behind || lane.reading) continue
@@ -156,52 +147,40 @@ export const pump = (state: MeshState, inbox: Inbox, nowMillis: number, actions:
 }
 
 export const pageRead = (
-  state: MeshState,
+  decision: Decision,
   { request, rows }: Extract<Completion, { readonly _tag: "PageRead" }>,
-  nowMillis: number,
-  actions: Array<Action>,
 ): void => {
+  const { nowMillis, state } = decision
   const inbox = inboxOf(state, request.inbox)
   if (inbox === undefined) return
   const lane = inbox.lanes[request.priority]
   lane.reading = false
   if (Exit.isFailure(rows)) return wakeBy(state, nowMillis + rereadMillis)
-  const all = lane.outdated || pushPage(state, inbox, rows.value, nowMillis, actions)
+  const all = lane.outdated || pushPage(decision, inbox, rows.value)
   if (all && !lane.outdated && rows.value.length < request.limit && !lane.grown) lane.behind = false
   // A row that found no connection waits for what opens gate or window again, which pumps.
-  if (all) pump(state, inbox, nowMillis, actions)
-  for (const connection of inbox.member.connections) settlePull(state, connection, actions)
+  if (all) pump(decision, inbox)
+  for (const connection of inbox.member.connections) settlePull(decision, connection)
 }
 
 /** Whether every row found a connection. */
-const pushPage = (
-  state: MeshState,
-  inbox: Inbox,
-  rows: ReadonlyArray<WaitingMessage>,
-  nowMillis: number,
-  actions: Array<Action>,
-): boolean => {
+const pushPage = (decision: Decision, inbox: Inbox, rows: ReadonlyArray<WaitingMessage>): boolean => {
+  const { nowMillis, state } = decision
   for (const waiting of rows) {
     const { message } = waiting
     // The page may have been long in coming.
     if (!inbox.outstanding.has(message.seq) && message.expiresAtMillis > nowMillis) {
       const connection = choose(state, inbox, waiting, nowMillis)
       if (connection === undefined) return false
-      push(state, connection, inbox, waiting, nowMillis, actions)
+      push(decision, connection, inbox, waiting)
     }
     inbox.lanes[message.priority].cursor = message.seq
   }
   return true
 }
 
-const push = (
-  state: MeshState,
-  connection: Connection,
-  inbox: Inbox,
-  waiting: WaitingMessage,
-  nowMillis: number,
-  actions: Array<Action>,
-): void => {
+const push = (decision: Decision, connection: Connection, inbox: Inbox, waiting: WaitingMessage): void => {
+  const { actions, nowMillis, state } = decision
   const { expiresAtMillis, messageId, priority, seq } = waiting.message
   const flight: InFlight = {
     inbox,
@@ -220,7 +199,7 @@ const push = (
   if (connection.pull !== undefined) connection.pull.budget -= 1
   actions.push(Action.Send({ peer: connection.peer, frame: pushFrame(state, connection, waiting, flight) }))
   // A v1 client cannot ack. Its window opens again once the push is recorded as consumed.
-  if (connection.protocol === 1) consume(state, connection, messageId, flight, nowMillis, actions)
+  if (connection.protocol === 1) consume(decision, connection, messageId, flight)
 }
 
 const pushFrame = (
@@ -253,13 +232,12 @@ const pushFrame = (
 }
 
 const consume = (
-  state: MeshState,
+  decision: Decision,
   connection: Connection,
   messageId: MessageId,
   { characters, inbox, priority, seq }: InFlight,
-  nowMillis: number,
-  actions: Array<Action>,
 ): void => {
+  const { actions, nowMillis, state } = decision
   actions.push(
     Action.Write({
       write: Write.Consume({ meshId: state.mesh.meshId, inbox: inbox.address, seq, atMillis: nowMillis }),
@@ -270,28 +248,21 @@ const consume = (
 }
 
 /** The recipient has these. What this connection was not pushed says nothing: it will be, and acked again. */
-export const acked = (
-  state: MeshState,
-  connection: Connection,
-  messageIds: ReadonlyArray<MessageId>,
-  nowMillis: number,
-  actions: Array<Action>,
-): void => {
+export const acked = (decision: Decision, connection: Connection, messageIds: ReadonlyArray<MessageId>): void => {
   for (const messageId of messageIds) {
     const flight = connection.inFlight.get(messageId)
     if (flight === undefined) continue
     leaveWindow(connection, messageId)
-    consume(state, connection, messageId, flight, nowMillis, actions)
+    consume(decision, connection, messageId, flight)
   }
-  for (const inbox of inboxesOf(connection)) pump(state, inbox, nowMillis, actions)
+  for (const inbox of inboxesOf(connection)) pump(decision, inbox)
 }
 
 export const consumed = (
-  state: MeshState,
+  decision: Decision,
   { characters, inbox: address, messageId, peer, priority, seq }: Extract<Completion, { readonly _tag: "Consumed" }>,
-  nowMillis: number,
-  actions: Array<Action>,
 ): void => {
+  const { state } = decision
   const inbox = inboxOf(state, address)
   if (inbox !== undefined) {
     inbox.outstanding.delete(seq)
@@ -303,28 +274,22 @@ export const consumed = (
   const connection = state.connections.get(peer)
   if (connection === undefined || connection.protocol === 2) return
   leaveWindow(connection, messageId)
-  for (const served of inboxesOf(connection)) pump(state, served, nowMillis, actions)
+  for (const served of inboxesOf(connection)) pump(decision, served)
 }
 
 /** A connection is lost: what it had not acked is pending again at once (I8). The caller pumps. */
-export const reclaim = (state: MeshState, connection: Connection, actions: Array<Action>): void => {
+export const reclaim = (decision: Decision, connection: Connection): void => {
   if (connection.protocol === 1) return
-  leasesLost(state, [...connection.inFlight.values()], actions)
+  leasesLost(decision, [...connection.inFlight.values()])
   for (const messageId of connection.inFlight.keys()) takeBack(connection, messageId)
 }
 
 /** A session's messages became its member's: where they stand in the member's order is not known. */
-export const inboxMoved = (
-  state: MeshState,
-  from: Inbox | undefined,
-  to: Inbox,
-  nowMillis: number,
-  actions: Array<Action>,
-): void => {
+export const inboxMoved = (decision: Decision, from: Inbox | undefined, to: Inbox): void => {
   for (const priority of priorities) {
     // A page of it that is being read may still hold what is not there any more.
     if (from !== undefined) from.lanes[priority].outdated = true
     rewind(to.lanes[priority], 0)
   }
-  pump(state, to, nowMillis, actions)
+  pump(decision, to)
 }

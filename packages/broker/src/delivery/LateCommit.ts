@@ -6,12 +6,13 @@
 import type { MessageFate } from "../store/MessageStore.ts"
 import { pump } from "./Deliver.ts"
 import { rewind } from "./InFlight.ts"
-import type { Action } from "../state/MeshCommand.ts"
-import { inboxOf, type MeshState } from "../state/MeshState.ts"
+import type { Decision } from "../state/Decision.ts"
+import { inboxOf } from "../state/MeshState.ts"
 import { moveToMember } from "../session/SessionLease.ts"
 
 /** Asks nothing of the store where each delivery is in flight, or still ahead of its inbox's cursor. */
-export const lookFor = (state: MeshState, fate: MessageFate, nowMillis: number, actions: Array<Action>): void => {
+export const lookFor = (decision: Decision, fate: MessageFate): void => {
+  const { actions, nowMillis, state } = decision
   if (fate.expiresAtMillis <= nowMillis) return
   for (const { consumedAtMillis, inbox: address } of fate.deliveries) {
     if (consumedAtMillis !== undefined) continue
@@ -30,6 +31,6 @@ export const lookFor = (state: MeshState, fate: MessageFate, nowMillis: number, 
     const isAhead = lane.behind && !lane.reading && lane.cursor < fate.seq
     if (isAhead || inbox.outstanding.has(fate.seq)) continue
     rewind(lane, fate.seq - 1)
-    pump(state, inbox, nowMillis, actions)
+    pump(decision, inbox)
   }
 }

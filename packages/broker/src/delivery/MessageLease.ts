@@ -8,18 +8,14 @@ import type { MessageId } from "@claudemesh/domain/Ids"
 import type { Lease as LeaseFrame, Release } from "@claudemesh/domain/wire/ClientFrame"
 import { Exit } from "effect"
 import { reasonOf, Write } from "../store/MessageStore.ts"
+import type { Decision } from "../state/Decision.ts"
 import { errorFrame } from "../state/ErrorReply.ts"
 import { type AskedLease, type Completion, Completion as Completions, Action } from "../state/MeshCommand.ts"
 import { type Connection, type InFlight, inboxOf, type MeshState } from "../state/MeshState.ts"
 
 /** What is not in flight on this connection, or not any more, is passed over: the answer does not name it. */
-export const lease = (
-  state: MeshState,
-  connection: Connection,
-  { id, messageIds }: LeaseFrame,
-  nowMillis: number,
-  actions: Array<Action>,
-): void => {
+export const lease = (decision: Decision, connection: Connection, { id, messageIds }: LeaseFrame): void => {
+  const { actions, nowMillis, state } = decision
   const { inFlight, peer } = connection
   connection.lastActiveMillis = nowMillis
   const asked: Array<AskedLease> = []
@@ -30,7 +26,7 @@ export const lease = (
     asked.push({ messageId, lease: flight.lease })
     return flight.lease.granted ? [] : [{ inbox: flight.inbox.address, seq: flight.seq }]
   })
-  if (deliveries.length === 0) return grant(connection, id, asked, actions)
+  if (deliveries.length === 0) return grant(decision, connection, id, asked)
   actions.push(
     Action.Write({
       write: Write.Lease({ meshId: state.mesh.meshId, deliveries, atMillis: nowMillis }),
@@ -41,14 +37,14 @@ export const lease = (
 
 /** It is written down. What was acked, released or lost meanwhile has no lease any more, or another one. */
 export const leaseRecorded = (
-  state: MeshState,
+  decision: Decision,
   { asked, id, outcome, peer }: Extract<Completion, { readonly _tag: "LeaseRecorded" }>,
-  actions: Array<Action>,
 ): void => {
+  const { actions, state } = decision
   const connection = state.connections.get(peer)
   // Its socket is closing, which is its answer.
   if (connection === undefined) return
-  if (Exit.isSuccess(outcome)) return grant(connection, id, asked, actions)
+  if (Exit.isSuccess(outcome)) return grant(decision, connection, id, asked)
   const ended = asked.flatMap(({ lease, messageId }) => {
     const flight = connection.inFlight.get(messageId)
     return flight !== undefined && flight.lease === lease && !lease.granted ? [flight] : []
@@ -56,9 +52,8 @@ export const leaseRecorded = (
   for (const flight of ended) flight.lease = undefined
   // The error may have come after it took effect. What is being cleared already is cleared after that.
   clear(
-    state,
+    decision,
     ended.filter(({ inbox, seq }) => !inbox.clearing.has(seq)),
-    actions,
   )
   const frame =
     reasonOf(outcome.cause) === "unavailable"
@@ -68,11 +63,12 @@ export const leaseRecorded = (
 }
 
 const grant = (
+  decision: Decision,
   { inFlight, peer }: Connection,
   id: string,
   asked: ReadonlyArray<AskedLease>,
-  actions: Array<Action>,
 ): void => {
+  const { actions } = decision
   const messageIds: Array<MessageId> = []
   for (const { lease, messageId } of asked) {
     if (inFlight.get(messageId)?.lease !== lease) continue
@@ -83,31 +79,26 @@ const grant = (
 }
 
 /** Nothing was shown. The messages stay where they are, and may be recalled. */
-export const release = (
-  state: MeshState,
-  { inFlight }: Connection,
-  { messageIds }: Release,
-  actions: Array<Action>,
-): void => {
+export const release = (decision: Decision, { inFlight }: Connection, { messageIds }: Release): void => {
   const released = messageIds.flatMap((messageId) => {
     const flight = inFlight.get(messageId)
     if (flight?.lease === undefined) return []
     flight.lease = undefined
     return [flight]
   })
-  clear(state, released, actions)
+  clear(decision, released)
 }
 
 /** Of a connection that was lost: what was never granted was never shown. */
-export const leasesLost = (state: MeshState, flights: ReadonlyArray<InFlight>, actions: Array<Action>): void =>
+export const leasesLost = (decision: Decision, flights: ReadonlyArray<InFlight>): void =>
   clear(
-    state,
+    decision,
     flights.filter(({ lease }) => lease !== undefined && !lease.granted),
-    actions,
   )
 
 /** An earlier lease that ended without a word is not undone: its message may have been shown then. */
-const clear = (state: MeshState, flights: ReadonlyArray<InFlight>, actions: Array<Action>): void => {
+const clear = (decision: Decision, flights: ReadonlyArray<InFlight>): void => {
+  const { actions, state } = decision
   const deliveries = flights
     .filter(({ redelivered }) => !redelivered)
     .map(({ inbox, priority, seq }) => {

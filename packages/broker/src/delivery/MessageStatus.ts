@@ -8,23 +8,24 @@ import type { DeliveryState, MessageState } from "@claudemesh/domain/wire/Broker
 import type { MessageStatus } from "@claudemesh/domain/wire/ClientFrame"
 import { Exit, Option } from "effect"
 import type { MessageFate } from "../store/MessageStore.ts"
+import type { Decision } from "../state/Decision.ts"
 import { errorFrame } from "../state/ErrorReply.ts"
 import { lookFor } from "./LateCommit.ts"
 import { type Completion, Completion as Completions, Action } from "../state/MeshCommand.ts"
 import { type Connection, inboxOf, type MeshState } from "../state/MeshState.ts"
 
-export const messageStatus = ({ peer }: Connection, { id, messageId }: MessageStatus, actions: Array<Action>): void => {
+export const messageStatus = (decision: Decision, { peer }: Connection, { id, messageId }: MessageStatus): void => {
+  const { actions } = decision
   actions.push(
     Action.ReadFate({ messageId, completion: (fate) => Completions.FateRead({ peer, id, messageId, fate }) }),
   )
 }
 
 export const fateRead = (
-  state: MeshState,
+  decision: Decision,
   { fate, id, messageId, peer }: Extract<Completion, { readonly _tag: "FateRead" }>,
-  nowMillis: number,
-  actions: Array<Action>,
 ): void => {
+  const { actions, nowMillis, state } = decision
   const asker = state.connections.get(peer)?.session.member.record.memberId
   if (asker === undefined) return
   if (Exit.isFailure(fate)) {
@@ -39,7 +40,7 @@ export const fateRead = (
     onSome: (found) => ({ type: "message_state", id, messageId, ...stateOf(state, found, nowMillis) }) as const,
   })
   actions.push(Action.Send({ peer, frame }))
-  if (Option.isSome(known)) lookFor(state, known.value, nowMillis, actions)
+  if (Option.isSome(known)) lookFor(decision, known.value)
 }
 
 type DeliveryFate = MessageState["recipients"][number]

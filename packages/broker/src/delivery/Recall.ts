@@ -7,6 +7,7 @@ import type { MessageId } from "@claudemesh/domain/Ids"
 import { inFlightBytesMax } from "@claudemesh/domain/Limits"
 import type { Priority } from "@claudemesh/domain/routing/Status"
 import { room, takeBack } from "./InFlight.ts"
+import type { Decision } from "../state/Decision.ts"
 import { Action, priorities } from "../state/MeshCommand.ts"
 import type { Connection, InFlight, Lane } from "../state/MeshState.ts"
 
@@ -21,7 +22,8 @@ export const isRecallable = ({ session }: Connection, { inbox, lease, sentBy }: 
   inbox === session.member.inbox && lease === undefined && sentBy !== session.sessionId
 
 /** Gives the connections whose windows have room now. The caller pumps, also what waits for these alone. */
-export const recall = (connection: Connection, actions: Array<Action>): ReadonlyArray<Connection> => {
+export const recall = (decision: Decision, connection: Connection): ReadonlyArray<Connection> => {
+  const { actions } = decision
   const { pull, session } = connection
   if (pull === undefined) return []
   const recalled = new Map<Connection, Array<MessageId>>()

@@ -6,21 +6,16 @@ import { elsewhereMax } from "@claudemesh/domain/Limits"
 import type { Elsewhere } from "@claudemesh/domain/wire/BrokerFrame"
 import { Exit } from "effect"
 import type { DeliveryKey } from "../store/MessageStore.ts"
+import type { Decision } from "../state/Decision.ts"
 import { errorFrame } from "../state/ErrorReply.ts"
 import { room } from "./InFlight.ts"
 import { type Completion, Completion as Completions, Action, priorities } from "../state/MeshCommand.ts"
-import {
-  type Connection,
-  type InFlight,
-  type Inbox,
-  inboxesOf,
-  type MeshState,
-  type Session,
-} from "../state/MeshState.ts"
+import { type Connection, type InFlight, type Inbox, inboxesOf, type Session } from "../state/MeshState.ts"
 import { isRecallable } from "./Recall.ts"
 
 /** A pull ends when its budget or the window is used up, or when nothing more waits; until then it is silent. */
-export const settlePull = (state: MeshState, connection: Connection, actions: Array<Action>): void => {
+export const settlePull = (decision: Decision, connection: Connection): void => {
+  const { actions, state } = decision
   const { peer, pull } = connection
   if (pull === undefined || !connection.ready) return
   const mayCome = (inbox: Inbox) =>
@@ -70,11 +65,10 @@ const notWaiting = (asking: Connection, inbox: Inbox): ReadonlyArray<DeliveryKey
 }
 
 export const pulled = (
-  state: MeshState,
+  decision: Decision,
   { counts, except, id, peer, upToSeq }: Extract<Completion, { readonly _tag: "Pulled" }>,
-  nowMillis: number,
-  actions: Array<Action>,
 ): void => {
+  const { actions, nowMillis, state } = decision
   const connection = state.connections.get(peer)
   if (connection === undefined) return
   if (Exit.isFailure(counts)) {

@@ -11,6 +11,7 @@ import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { Equal, Exit, Result } from "effect"
 import { type InviteRecord, type MemberRecord, reasonOf, Write } from "../store/MessageStore.ts"
 import { drop } from "../session/Attach.ts"
+import type { Decision } from "../state/Decision.ts"
 import { Enrolment, EnrolmentAnswer, unknownMesh } from "../state/Enrolment.ts"
 import { type Command, type Completion, Completion as Completions, Action } from "../state/MeshCommand.ts"
 import { Member, type MeshState, type UnderWay } from "../state/MeshState.ts"
@@ -28,13 +29,9 @@ const joinedSkewMillis = 10 * 60_000
 
 const refused = (code: Refusal["code"], message: string): EnrolmentAnswer => EnrolmentAnswer.Refused({ code, message })
 
-export const enrol = (
-  state: MeshState,
-  { enrolment, reply }: Enrol,
-  nowMillis: number,
-  actions: Array<Action>,
-): void => {
-  const answer: Decision = isStranger(state, enrolment)
+export const enrol = (decision: Decision, { enrolment, reply }: Enrol): void => {
+  const { actions, nowMillis, state } = decision
+  const answer: Verdict = isStranger(state, enrolment)
     ? unknownMesh
     : Enrolment.$match(enrolment, {
         AddInvite: (asked) => addInvite(state, asked, reply, nowMillis),
@@ -80,14 +77,14 @@ const writeOf = (state: MeshState, enrolment: Enrolment, atMillis: number): Writ
 }
 
 /** `write`: nothing speaks against it. `waits`: the same is under way, and its answer is the answer. */
-type Decision = EnrolmentAnswer | "write" | "waits"
+type Verdict = EnrolmentAnswer | "write" | "waits"
 
 const addInvite = (
   state: MeshState,
   { by, invite }: Extract<Enrolment, { readonly _tag: "AddInvite" }>,
   reply: Reply,
   nowMillis: number,
-): Decision => {
+): Verdict => {
   const { limits } = state.rules
   const { allowUnsealed, name, slug } = state.mesh
   if (by !== invite.issuer) return refused("forbidden", "an invite is brought by who signed it")
@@ -115,7 +112,7 @@ const addInvite = (
 }
 
 /** The very same that is being committed has its answer; any other one stands in its way. */
-const waitFor = <A>({ others, record }: UnderWay<A>, asked: A, reply: Reply, conflict: string): Decision => {
+const waitFor = <A>({ others, record }: UnderWay<A>, asked: A, reply: Reply, conflict: string): Verdict => {
   if (!Equal.equals(record, asked)) return refused("conflict", conflict)
   others.push(reply)
   return "waits"
@@ -136,7 +133,7 @@ const stateOf = (state: MeshState, { invite, used }: InviteRecord, nowMillis: nu
   return Date.parse(invite.expiresAt) <= nowMillis ? "expired" : "open"
 }
 
-const listInvites = (state: MeshState, by: PublicKey, nowMillis: number): Decision =>
+const listInvites = (state: MeshState, by: PublicKey, nowMillis: number): Verdict =>
   state.register.isAdmin(by)
     ? EnrolmentAnswer.Invites({
         invites: [...state.invites.values()].map((known) => ({
@@ -152,7 +149,7 @@ const join = (
   { by, certificate }: Extract<Enrolment, { readonly _tag: "Join" }>,
   reply: Reply,
   nowMillis: number,
-): Decision => {
+): Verdict => {
   const { memberId, publicKey } = certificate
   if (by !== publicKey) return refused("forbidden", "whoever joins signs the request with the key that joins")
   if (state.register.isRevoked(publicKey)) return refused("revoked", "this key was revoked")
@@ -197,7 +194,7 @@ const revoke = (
   state: MeshState,
   { by, revocation }: Extract<Enrolment, { readonly _tag: "Revoke" }>,
   reply: Reply,
-): Decision => {
+): Verdict => {
   const { version } = revocation
   // It proves itself, so any member may bring it: also one that this broker had once, and lost with its database.
   const isMember = state.register.isAdmin(by) || state.register.standingOf(by)._tag === "Certified"
@@ -224,7 +221,8 @@ const revoke = (
 }
 
 /** The outcome is known: only now it counts. */
-export const enrolled = (state: MeshState, completion: Enrolled, nowMillis: number, actions: Array<Action>): void => {
+export const enrolled = (decision: Decision, completion: Enrolled): void => {
+  const { actions, state } = decision
   const { enrolment, outcome, reply } = completion
   const others = settle(state, enrolment)
   const replyAll = (answer: EnrolmentAnswer, toOthers: EnrolmentAnswer) => {
@@ -260,7 +258,7 @@ export const enrolled = (state: MeshState, completion: Enrolled, nowMillis: numb
       }
       const { memberId } = certificate
       const member = state.members.get(certificate.publicKey)
-      tellAll(state, { type: "members_changed", ...(member && { member: entryOf(member) }) }, actions)
+      tellAll(decision, { type: "members_changed", ...(member && { member: entryOf(member) }) })
       return replyAll(
         EnrolmentAnswer.Joined({ memberId, created: true }),
         EnrolmentAnswer.Joined({ memberId, created: false }),
@@ -270,7 +268,7 @@ export const enrolled = (state: MeshState, completion: Enrolled, nowMillis: numb
       Result.getOrThrow(state.register.learnRevocation(enrolment.revocation))
       const { version } = state.register
       replyAll(EnrolmentAnswer.Revoked({ version }), EnrolmentAnswer.Revoked({ version }))
-      return expelRevoked(state, nowMillis, actions)
+      return expelRevoked(decision)
     }
   }
 }
@@ -316,24 +314,27 @@ const addMember = (state: MeshState, certificate: Certificate): boolean => {
 }
 
 /** Out at once: no socket, no lease, no audience, no list has them any more. The others are told to look. */
-const expelRevoked = (state: MeshState, nowMillis: number, actions: Array<Action>): void => {
+const expelRevoked = (decision: Decision): void => {
+  const { state } = decision
   for (const member of state.members.values()) {
-    if (state.register.isRevoked(member.key)) expel(state, member, nowMillis, actions)
+    if (state.register.isRevoked(member.key)) expel(decision, member)
   }
-  tellAll(state, { type: "trust_changed", version: state.register.version }, actions)
+  tellAll(decision, { type: "trust_changed", version: state.register.version })
 }
 
-const tellAll = (state: MeshState, frame: BrokerFrame, actions: Array<Action>): void => {
+const tellAll = (decision: Decision, frame: BrokerFrame): void => {
+  const { actions, state } = decision
   const shared = new SharedFrame(frame)
   for (const { peer, protocol } of state.connections.values()) {
     if (protocol === 2) actions.push(Action.Tell({ peer, frame: shared }))
   }
 }
 
-const expel = (state: MeshState, member: Member, nowMillis: number, actions: Array<Action>): void => {
+const expel = (decision: Decision, member: Member): void => {
+  const { actions, nowMillis, state } = decision
   for (const connection of member.connections) {
     actions.push(Action.Close({ peer: connection.peer, reason: CloseCode.revoked }))
-    drop(state, connection, nowMillis, actions)
+    drop(decision, connection)
     if (!connection.transient) actions.push(detached(state, connection.session, nowMillis))
   }
   for (const session of member.sessions.values()) {

@@ -4,9 +4,10 @@ import type { Member as MemberEntry } from "@claudemesh/domain/wire/BrokerFrame"
 import type { ListMembers, Pull, SetProfile } from "@claudemesh/domain/wire/ClientFrame"
 import { joinChannel, leaveChannel, listChannels } from "../session/Channels.ts"
 import { acked, pump } from "../delivery/Deliver.ts"
+import type { Decision } from "../state/Decision.ts"
 import { errorFrame } from "../state/ErrorReply.ts"
 import { Action, type MeshRequest } from "../state/MeshCommand.ts"
-import { type Connection, inboxesOf, type Member, type MeshState } from "../state/MeshState.ts"
+import { type Connection, inboxesOf, type Member } from "../state/MeshState.ts"
 import { lease, release } from "../delivery/MessageLease.ts"
 import { messageStatus } from "../delivery/MessageStatus.ts"
 import { list } from "../presence/Presence.ts"
@@ -16,52 +17,42 @@ import { touch } from "../presence/Roster.ts"
 import { setStatus } from "../presence/StatusReports.ts"
 import { getTrust } from "../membership/Trust.ts"
 
-export const request = (
-  state: MeshState,
-  connection: Connection,
-  frame: MeshRequest,
-  nowMillis: number,
-  actions: Array<Action>,
-): void => {
+export const request = (decision: Decision, connection: Connection, frame: MeshRequest): void => {
+  const { actions, nowMillis, state } = decision
   switch (frame.type) {
     case "client_ack":
       connection.lastActiveMillis = nowMillis
-      return acked(state, connection, frame.messageIds, nowMillis, actions)
+      return acked(decision, connection, frame.messageIds)
     case "lease":
-      return lease(state, connection, frame, nowMillis, actions)
+      return lease(decision, connection, frame)
     case "release":
-      return release(state, connection, frame, actions)
+      return release(decision, connection, frame)
     case "pull":
-      return pull(state, connection, frame, nowMillis, actions)
+      return pull(decision, connection, frame)
     case "set_status":
-      return setStatus(state, connection, frame, nowMillis, actions)
+      return setStatus(decision, connection, frame)
     case "set_profile":
-      return setProfile(state, connection, frame, actions)
+      return setProfile(decision, connection, frame)
     case "list_peers":
       actions.push(list(state, connection, frame.id, nowMillis))
       return
     case "list_members":
-      return listMembers(state, connection, frame, actions)
+      return listMembers(decision, connection, frame)
     case "get_trust":
-      return getTrust(state, connection, frame, actions)
+      return getTrust(decision, connection, frame)
     case "list_channels":
-      return listChannels(state, connection, frame, actions)
+      return listChannels(decision, connection, frame)
     case "join_channel":
-      return joinChannel(state, connection, frame, nowMillis, actions)
+      return joinChannel(decision, connection, frame)
     case "leave_channel":
-      return leaveChannel(state, connection, frame, actions)
+      return leaveChannel(decision, connection, frame)
     case "message_status":
-      return messageStatus(connection, frame, actions)
+      return messageStatus(decision, connection, frame)
   }
 }
 
-const pull = (
-  state: MeshState,
-  connection: Connection,
-  frame: Pull,
-  nowMillis: number,
-  actions: Array<Action>,
-): void => {
+const pull = (decision: Decision, connection: Connection, frame: Pull): void => {
+  const { actions, nowMillis } = decision
   connection.lastActiveMillis = nowMillis
   if (connection.pull !== undefined) {
     const busy = errorFrame(connection.protocol, "busy", "a pull of this connection is under way", frame.id)
@@ -70,12 +61,13 @@ const pull = (
   }
   connection.pull = { id: frame.id, budget: Math.min(frame.max ?? connection.windowMax, connection.windowMax) }
   // Before it is ready nothing can be pushed to it: then it is recalled later.
-  const left = connection.ready ? recall(connection, actions) : []
-  for (const inbox of [connection, ...left].flatMap(inboxesOf)) pump(state, inbox, nowMillis, actions)
-  settlePull(state, connection, actions)
+  const left = connection.ready ? recall(decision, connection) : []
+  for (const inbox of [connection, ...left].flatMap(inboxesOf)) pump(decision, inbox)
+  settlePull(decision, connection)
 }
 
-const setProfile = (state: MeshState, connection: Connection, frame: SetProfile, actions: Array<Action>): void => {
+const setProfile = (decision: Decision, connection: Connection, frame: SetProfile): void => {
+  const { actions, state } = decision
   const { ciphertext, id, nonce, sealedKeys } = frame
   const before = connection.session.profile
   const isSameText = before?.text.nonce === nonce && before.text.ciphertext === ciphertext
@@ -92,7 +84,8 @@ const setProfile = (state: MeshState, connection: Connection, frame: SetProfile,
   actions.push(Action.Send({ peer: connection.peer, frame: { type: "ok", id } }))
 }
 
-const listMembers = (state: MeshState, connection: Connection, frame: ListMembers, actions: Array<Action>): void => {
+const listMembers = (decision: Decision, connection: Connection, frame: ListMembers): void => {
+  const { actions, state } = decision
   const members = [...state.members.values()].map(entryOf)
   actions.push(
     Action.Send({

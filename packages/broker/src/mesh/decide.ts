@@ -9,6 +9,7 @@ import { counted } from "../delivery/Backlog.ts"
 import { channelRecorded } from "../session/Channels.ts"
 import { consumed, pageRead } from "../delivery/Deliver.ts"
 import { enrol, enrolled } from "../membership/Enrol.ts"
+import { type Decision, decisionOf } from "../state/Decision.ts"
 import type { Command, Completion, Action } from "../state/MeshCommand.ts"
 import type { MeshState } from "../state/MeshState.ts"
 import { leaseCleared, leaseRecorded } from "../delivery/MessageLease.ts"
@@ -21,73 +22,58 @@ import { tick } from "./Tick.ts"
 import { inboxWasMoved } from "../session/SessionLease.ts"
 
 export const decide = (state: MeshState, input: Command | Completion, nowMillis: number): ReadonlyArray<Action> => {
-  const actions: Array<Action> = []
+  const decision = decisionOf(state, nowMillis)
+  handle(decision, input)
+  scheduleTelling(state, nowMillis)
+  return decision.actions
+}
+
+const handle = (decision: Decision, input: Command | Completion): void => {
+  const { connections } = decision.state
   switch (input._tag) {
     case "Attach":
-      attach(state, input, nowMillis, actions)
-      break
+      return attach(decision, input)
     case "Detach":
-      detach(state, input, nowMillis, actions)
-      break
+      return detach(decision, input)
     case "Send": {
-      const connection = state.connections.get(input.peer)
-      if (connection !== undefined) send(state, connection, input, nowMillis, actions)
-      break
+      const connection = connections.get(input.peer)
+      return connection === undefined ? undefined : send(decision, connection, input)
     }
     case "Request": {
-      const connection = state.connections.get(input.peer)
-      if (connection !== undefined) request(state, connection, input.frame, nowMillis, actions)
-      break
+      const connection = connections.get(input.peer)
+      return connection === undefined ? undefined : request(decision, connection, input.frame)
     }
     case "Report":
-      report(state, input, nowMillis, actions)
-      break
+      return report(decision, input)
     case "Enrol":
-      enrol(state, input, nowMillis, actions)
-      break
+      return enrol(decision, input)
     case "Enrolled":
-      enrolled(state, input, nowMillis, actions)
-      break
+      return enrolled(decision, input)
     case "Accepted":
-      accepted(state, input, nowMillis, actions)
-      break
+      return accepted(decision, input)
     case "Consumed":
-      consumed(state, input, nowMillis, actions)
-      break
+      return consumed(decision, input)
     case "LeaseRecorded":
-      leaseRecorded(state, input, actions)
-      break
+      return leaseRecorded(decision, input)
     case "LeaseCleared":
-      leaseCleared(state, input)
-      break
+      return leaseCleared(decision.state, input)
     case "SessionRecorded":
-      sessionRecorded(state, input, nowMillis, actions)
-      break
+      return sessionRecorded(decision, input)
     case "InboxMoved":
-      inboxWasMoved(state, input, nowMillis, actions)
-      break
+      return inboxWasMoved(decision, input)
     case "PageRead":
-      pageRead(state, input, nowMillis, actions)
-      break
+      return pageRead(decision, input)
     case "ChannelRecorded":
-      channelRecorded(state, input, actions)
-      break
+      return channelRecorded(decision, input)
     case "Pulled":
-      pulled(state, input, nowMillis, actions)
-      break
+      return pulled(decision, input)
     case "Counted":
-      counted(state, input)
-      break
+      return counted(decision.state, input)
     case "FateRead":
-      fateRead(state, input, nowMillis, actions)
-      break
+      return fateRead(decision, input)
     case "RefusalChecked":
-      refusalChecked(state, input, nowMillis, actions)
-      break
+      return refusalChecked(decision, input)
     case "Tick":
-      tick(state, nowMillis, actions)
-      break
+      return tick(decision)
   }
-  scheduleTelling(state, nowMillis)
-  return actions
 }

@@ -5,6 +5,7 @@
  */
 import type { PublicKey } from "@claudemesh/domain/Ids"
 import type { PeerChange } from "@claudemesh/domain/wire/BrokerFrame"
+import type { Decision } from "../state/Decision.ts"
 import { Action } from "../state/MeshCommand.ts"
 import type { Connection, KnownView, MeshState, PeerView, Session, Subscription } from "../state/MeshState.ts"
 import { listFor, listWasGiven, looksTheSame, peerOf, shownTo, touch, viewOf } from "./Roster.ts"
@@ -27,7 +28,8 @@ export const list = (state: MeshState, connection: Connection, id: string, nowMi
 }
 
 /** What has changed since the last time, if it is time for that. */
-export const tellIfDue = (state: MeshState, nowMillis: number, actions: Array<Action>): boolean => {
+export const tellIfDue = (decision: Decision): boolean => {
+  const { nowMillis, state } = decision
   const { roster, rules } = state
   const { dueAtMillis } = roster
   // A clock that was set back holds nothing up.
@@ -37,9 +39,9 @@ export const tellIfDue = (state: MeshState, nowMillis: number, actions: Array<Ac
   const edges = takeEdges(state, nowMillis)
   const { presenceChangesMax } = rules.limits
   for (let from = 0; from < edges.length; from += presenceChangesMax) {
-    tell(state, edges.slice(from, from + presenceChangesMax), nowMillis, actions)
+    tell(decision, edges.slice(from, from + presenceChangesMax))
   }
-  catchUp(state, nowMillis, actions)
+  catchUp(decision)
   return true
 }
 
@@ -95,7 +97,8 @@ const hasNewsFor = (reader: PublicKey, edge: Edge): boolean => {
   return isForAll(edge) || before.view?.profile?.keys.get(reader) !== after?.profile?.keys.get(reader)
 }
 
-const tell = (state: MeshState, edges: ReadonlyArray<Edge>, nowMillis: number, actions: Array<Action>): void => {
+const tell = (decision: Decision, edges: ReadonlyArray<Edge>): void => {
+  const { actions, nowMillis, state } = decision
   const { roster } = state
   const after = roster.version
   roster.version += edges.filter(isForAll).length
@@ -169,7 +172,8 @@ const keepFor = (state: MeshState, subscription: Subscription, edges: ReadonlyAr
 }
 
 /** Those who were slow, and have read by now what they were sent. */
-const catchUp = (state: MeshState, nowMillis: number, actions: Array<Action>): void => {
+const catchUp = (decision: Decision): void => {
+  const { actions, nowMillis, state } = decision
   const { presenceRetryMillis, presenceUnreadBytesMax } = state.rules.limits
   for (const connection of state.connections.values()) {
     const { peer, subscription } = connection

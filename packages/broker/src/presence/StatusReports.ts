@@ -6,18 +6,18 @@ import type { PublicKey } from "@claudemesh/domain/Ids"
 import { asOf, maySay, type StatusReport, withReport, withReportNow } from "@claudemesh/domain/routing/Status"
 import type { SetStatus } from "@claudemesh/domain/wire/ClientFrame"
 import { pump } from "../delivery/Deliver.ts"
+import type { Decision } from "../state/Decision.ts"
 import { errorFrame } from "../state/ErrorReply.ts"
 import { type Command, Action, type ReportAnswer, type ReportedSession } from "../state/MeshCommand.ts"
 import { type Connection, type EarlyReport, inboxesOf, type MeshState, type Session } from "../state/MeshState.ts"
 import { touch, watchStatus } from "./Roster.ts"
 
 export const setStatus = (
-  state: MeshState,
+  decision: Decision,
   connection: Connection,
   { forSeconds, id, source = "manual", status }: SetStatus,
-  nowMillis: number,
-  actions: Array<Action>,
 ): void => {
+  const { actions, nowMillis } = decision
   const { peer, protocol, session } = connection
   connection.lastActiveMillis = nowMillis
   if (!maySay(source, status) || (forSeconds !== undefined && status !== "dnd")) {
@@ -28,16 +28,15 @@ export const setStatus = (
   const forMillis = forSeconds === undefined ? undefined : forSeconds * 1_000
   session.reports = withReportNow(session.reports, { source, status, forMillis }, nowMillis)
   if (id !== undefined) actions.push(Action.Send({ peer, frame: { type: "ok", id } }))
-  changed(state, session, nowMillis, actions)
+  changed(decision, session)
 }
 
 /** A hook's. Who signed may speak for the sessions of that member alone. */
 export const report = (
-  state: MeshState,
+  decision: Decision,
   { atMillis, reply, status, whose }: Extract<Command, { readonly _tag: "Report" }>,
-  nowMillis: number,
-  actions: Array<Action>,
 ): void => {
+  const { actions, nowMillis, state } = decision
   const answer = answerTo(state, whose)
   actions.push(Action.ReportTaken({ reply, answer }))
   if (answer !== "taken") return
@@ -46,7 +45,7 @@ export const report = (
   const session = whose.by === undefined ? firstClientOf(state, whose) : sessionOf(state, whose)
   if (session === undefined) return keepEarly(state, whose, made, nowMillis)
   session.reports = withReport(asOf(session.reports, nowMillis), made)
-  changed(state, session, nowMillis, actions)
+  changed(decision, session)
 }
 
 const answerTo = ({ members, register }: MeshState, { by }: ReportedSession): ReportAnswer => {
@@ -67,12 +66,13 @@ const firstClientOf = ({ connections }: MeshState, { cwd, pid, sessionId }: Repo
   return inFolder.find(({ workplace }) => workplace?.pid === pid) ?? (others.length === 0 ? only : undefined)
 }
 
-const changed = (state: MeshState, session: Session, nowMillis: number, actions: Array<Action>): void => {
+const changed = (decision: Decision, session: Session): void => {
+  const { nowMillis, state } = decision
   touch(state, session)
   watchStatus(state, session, nowMillis)
   const { connection } = session
   if (connection === undefined) return
-  for (const inbox of inboxesOf(connection)) pump(state, inbox, nowMillis, actions)
+  for (const inbox of inboxesOf(connection)) pump(decision, inbox)
 }
 
 const keepEarly = (state: MeshState, whose: ReportedSession, made: StatusReport, nowMillis: number): void => {

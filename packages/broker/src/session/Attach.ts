@@ -12,6 +12,7 @@ import type { HelloRefusal } from "../trust/HelloProof.ts"
 import { Write } from "../store/MessageStore.ts"
 import { pump, reclaim } from "../delivery/Deliver.ts"
 import { keepStatus, restoreStatus } from "../presence/FirstClientStatus.ts"
+import type { Decision } from "../state/Decision.ts"
 import { type Command, type Completion, Completion as Completions, Action } from "../state/MeshCommand.ts"
 import { type Connection, inboxesOf, type Member, type MeshState, type Session } from "../state/MeshState.ts"
 import { recall } from "../delivery/Recall.ts"
@@ -23,7 +24,8 @@ import { forget, forgetOldSessions, makeRoom, newSession, placeRefusal } from ".
 
 type Attach = Extract<Command, { readonly _tag: "Attach" }>
 
-export const attach = (state: MeshState, command: Attach, nowMillis: number, actions: Array<Action>): void => {
+export const attach = (decision: Decision, command: Attach): void => {
+  const { actions, nowMillis, state } = decision
   const { peer, proof, reply } = command
   const { hello } = proof
   const member = state.members.get(hello.pubkey)
@@ -37,7 +39,7 @@ export const attach = (state: MeshState, command: Attach, nowMillis: number, act
   const known = member.sessions.get(hello.sessionId)
   // A connection of the same command takes the place of one whose end the broker has not heard of.
   const transient = isTransient(hello) && (known === undefined || known.connection?.transient === true)
-  if (known === undefined && !transient) makeRoom(state, member, actions)
+  if (known === undefined && !transient) makeRoom(decision, member)
   const session = known ?? newSession(state, member, hello.sessionId, nowMillis)
   const older = session.connection
   // A hello that was long in coming here: its client has given it up and come back since.
@@ -48,7 +50,7 @@ export const attach = (state: MeshState, command: Attach, nowMillis: number, act
   }
   if (older !== undefined) {
     actions.push(Action.Close({ peer: older.peer, reason: CloseCode.replaced }))
-    drop(state, older, nowMillis, actions)
+    drop(decision, older)
   }
   const connection = connect(state, session, command, transient, nowMillis)
   actions.push(
@@ -196,47 +198,46 @@ const helloAck = (state: MeshState, connection: Connection, resumed: boolean, no
 }
 
 export const sessionRecorded = (
-  state: MeshState,
+  decision: Decision,
   { peer }: Extract<Completion, { readonly _tag: "SessionRecorded" }>,
-  nowMillis: number,
-  actions: Array<Action>,
 ): void => {
+  const { state } = decision
   const connection = state.connections.get(peer)
   if (connection === undefined) return
   connection.ready = true
-  const left = recall(connection, actions)
-  for (const inbox of [connection, ...left].flatMap(inboxesOf)) pump(state, inbox, nowMillis, actions)
-  settlePull(state, connection, actions)
+  const left = recall(decision, connection)
+  for (const inbox of [connection, ...left].flatMap(inboxesOf)) pump(decision, inbox)
+  settlePull(decision, connection)
 }
 
 /** Takes the connection out: what it had not acked is pending, and other sessions of the member may have it. */
-export const drop = (state: MeshState, connection: Connection, nowMillis: number, actions: Array<Action>): void => {
+export const drop = (decision: Decision, connection: Connection): void => {
+  const { state } = decision
   const { session } = connection
   state.connections.delete(connection.peer)
   session.member.connections.delete(connection)
   session.connection = undefined
   connection.pull = undefined
   touch(state, session)
-  reclaim(state, connection, actions)
-  pump(state, session.member.inbox, nowMillis, actions)
+  reclaim(decision, connection)
+  pump(decision, session.member.inbox)
 }
 
 export const detach = (
-  state: MeshState,
+  decision: Decision,
   { peer, saidGoodbye }: Extract<Command, { readonly _tag: "Detach" }>,
-  nowMillis: number,
-  actions: Array<Action>,
 ): void => {
+  const { actions, nowMillis, state } = decision
   const connection = state.connections.get(peer)
   if (connection === undefined) return
   const { session } = connection
-  drop(state, connection, nowMillis, actions)
+  drop(decision, connection)
   session.seenAtMillis = nowMillis
   if (!connection.transient)
     actions.push(saidGoodbye ? left(state, session, nowMillis) : detached(state, session, nowMillis))
   if (connection.protocol === 1) keepStatus(state, session, nowMillis)
   else if (connection.windowMax > 0 && !connection.transient) {
-    if (saidGoodbye) endSessionLease(state, session, actions)
+    if (saidGoodbye) endSessionLease(decision, session)
     else expectBack(state, session, nowMillis)
   }
   if (connection.transient || connection.protocol === 1) forget(state, session)
@@ -244,5 +245,5 @@ export const detach = (
   if (connection.protocol === 1) {
     actions.push(moveToMember(state, session.member.record.memberId, session.sessionId, "all"))
   }
-  for (const other of session.member.connections) settlePull(state, other, actions)
+  for (const other of session.member.connections) settlePull(decision, other)
 }

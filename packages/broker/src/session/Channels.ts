@@ -8,17 +8,13 @@ import type { Channel } from "@claudemesh/domain/wire/BrokerFrame"
 import type { JoinChannel, LeaveChannel, ListChannels } from "@claudemesh/domain/wire/ClientFrame"
 import { Exit } from "effect"
 import { Write } from "../store/MessageStore.ts"
+import type { Decision } from "../state/Decision.ts"
 import { errorFrame } from "../state/ErrorReply.ts"
 import { type Completion, Completion as Completions, Action } from "../state/MeshCommand.ts"
-import type { Connection, MeshState, Session } from "../state/MeshState.ts"
+import type { Connection, Session } from "../state/MeshState.ts"
 
-export const joinChannel = (
-  state: MeshState,
-  connection: Connection,
-  { channel, id }: JoinChannel,
-  nowMillis: number,
-  actions: Array<Action>,
-): void => {
+export const joinChannel = (decision: Decision, connection: Connection, { channel, id }: JoinChannel): void => {
+  const { actions, nowMillis, state } = decision
   const { peer, session } = connection
   const refuse = (code: "unsupported" | "capacity", message: string): void => {
     actions.push(Action.Send({ peer, frame: errorFrame(connection.protocol, code, message, id) }))
@@ -35,12 +31,8 @@ export const joinChannel = (
 }
 
 /** Also of a channel that the session is not in: the answer is the same. */
-export const leaveChannel = (
-  state: MeshState,
-  connection: Connection,
-  { channel, id }: LeaveChannel,
-  actions: Array<Action>,
-): void => {
+export const leaveChannel = (decision: Decision, connection: Connection, { channel, id }: LeaveChannel): void => {
+  const { actions, state } = decision
   const { session } = connection
   put(session, channel, false)
   const where = { meshId: state.mesh.meshId, memberId: session.member.record.memberId, session: session.sessionId }
@@ -69,10 +61,10 @@ const record = ({ peer, session }: Connection, id: string, channel: Label, write
   })
 
 export const channelRecorded = (
-  state: MeshState,
+  decision: Decision,
   { channel, id, joined, memberId, outcome, peer, session }: Extract<Completion, { readonly _tag: "ChannelRecorded" }>,
-  actions: Array<Action>,
 ): void => {
+  const { actions, state } = decision
   if (Exit.isSuccess(outcome)) {
     actions.push(Action.Send({ peer, frame: { type: "ok", id } }))
     return
@@ -83,12 +75,8 @@ export const channelRecorded = (
   actions.push(Action.Send({ peer, frame: failed }))
 }
 
-export const listChannels = (
-  state: MeshState,
-  { peer, session }: Connection,
-  { id }: ListChannels,
-  actions: Array<Action>,
-): void => {
+export const listChannels = (decision: Decision, { peer, session }: Connection, { id }: ListChannels): void => {
+  const { actions, state } = decision
   const sessions = new Map<Label, number>()
   const members = new Map<Label, number>()
   for (const member of state.members.values()) {

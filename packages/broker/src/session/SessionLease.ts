@@ -8,6 +8,7 @@ import { type SessionRecord, Write } from "../store/MessageStore.ts"
 import { countOf } from "../delivery/Backlog.ts"
 import { inboxMoved } from "../delivery/Deliver.ts"
 import { beginRoster, touch } from "../presence/Roster.ts"
+import { type Decision, decisionOf } from "../state/Decision.ts"
 import { type Completion, Completion as Completions, Action, priorities } from "../state/MeshCommand.ts"
 import { inboxOf, type LoadedMesh, type MeshState, type Session, wakeBy } from "../state/MeshState.ts"
 
@@ -55,7 +56,8 @@ export const dropSessionLease = (state: MeshState, session: Session): void => {
  * none of the member's sessions. What was addressed to this very session waits for it. A connection it gets meanwhile is not
  * ready before this is committed, so nothing is moved away under it.
  */
-export const endSessionLease = (state: MeshState, session: Session, actions: Array<Action>): void => {
+export const endSessionLease = (decision: Decision, session: Session): void => {
+  const { actions, state } = decision
   dropSessionLease(state, session)
   actions.push(moveToMember(state, session.member.record.memberId, session.sessionId, "groups"))
 }
@@ -72,23 +74,24 @@ export const moveToMember = (
   })
 
 export const inboxWasMoved = (
-  state: MeshState,
+  decision: Decision,
   { memberId, session }: Extract<Completion, { readonly _tag: "InboxMoved" }>,
-  nowMillis: number,
-  actions: Array<Action>,
 ): void => {
+  const { actions, state } = decision
   const to = inboxOf(state, { memberId, session: undefined })
   if (to === undefined) return
   const from = inboxOf(state, { memberId, session })
   if (from !== undefined) actions.push(countOf(from))
   actions.push(countOf(to))
-  inboxMoved(state, from, to, nowMillis, actions)
+  inboxMoved(decision, from, to)
 }
 
 /** What the last owner could not finish: sessions it never saw leave, leases, inboxes nobody will come back for. */
 export const takeOver = (loaded: LoadedMesh, nowMillis: number): ReadonlyArray<Action> => {
   const { away, ended, orphans, state, stranded } = loaded
-  const actions = ended.map((session) => recordDetached(state, session, nowMillis))
+  const decision = decisionOf(state, nowMillis)
+  const { actions } = decision
+  actions.push(...ended.map((session) => recordDetached(state, session, nowMillis)))
   for (const session of orphans) {
     session.seenAtMillis = nowMillis
     expectBack(state, session, nowMillis)
@@ -97,7 +100,7 @@ export const takeOver = (loaded: LoadedMesh, nowMillis: number): ReadonlyArray<A
   for (const session of away) {
     if (session.seenAtMillis + state.rules.limits.sessionLeaseMillis > nowMillis) {
       expectBack(state, session, session.seenAtMillis)
-    } else if (mayHold(session)) endSessionLease(state, session, actions)
+    } else if (mayHold(session)) endSessionLease(decision, session)
   }
   for (const { memberId, session } of stranded) actions.push(moveToMember(state, memberId, session, "all"))
   beginRoster(state, nowMillis)

@@ -5,6 +5,7 @@
 import type { SessionId } from "@claudemesh/domain/Ids"
 import type { HelloRefusal } from "../trust/HelloProof.ts"
 import { Write } from "../store/MessageStore.ts"
+import type { Decision } from "../state/Decision.ts"
 import { Action } from "../state/MeshCommand.ts"
 import { type Member, type MeshState, Session } from "../state/MeshState.ts"
 import { touch } from "../presence/Roster.ts"
@@ -30,7 +31,8 @@ export const placeRefusal = (state: MeshState, member: Member): HelloRefusal | u
 }
 
 /** The sessions that are away longest are forgotten, and what waits for them is their member's. Live ones stay. */
-export const makeRoom = (state: MeshState, member: Member, actions: Array<Action>): void => {
+export const makeRoom = (decision: Decision, member: Member): void => {
+  const { actions, state } = decision
   const places = remembered(member)
   const tooMany = places.length + 1 - state.rules.limits.sessionsPerMemberMax
   if (tooMany <= 0) return
