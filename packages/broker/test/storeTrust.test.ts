@@ -107,15 +107,34 @@ const claims: Readonly<Record<string, Claim>> = {
     assert.deepStrictEqual((yield* loaded).invites, [{ invite, used: 0 }])
   }),
 
+  "takes what it has already, exactly so, for written: nothing is counted twice (I28)": Effect.gen(function* () {
+    yield* begun
+    const revocation = revocationIn(newRegister(), bob.publicKey, owner, { meshId })
+    const revoked = (seq: number) => Write.KeyRevoked({ seq, revocation, atMillis: seq })
+    yield* commit(joined(3, dave), revoked(4))
+    const before = [yield* loaded, yield* audit]
+    for (const again of [added(9), joined(9, dave), revoked(9), joined(3, dave)]) yield* commit(again)
+    assert.deepStrictEqual([yield* loaded, yield* audit], before)
+    // What is new in the same batch is written.
+    yield* commit(added(9), joined(10, dave), joined(11, erin), revoked(12))
+    const { invites, members, revocations } = yield* loaded
+    assert.deepStrictEqual([invites[0]?.used, members.length, revocations.length], [2, 5, 1])
+    assert.deepStrictEqual((yield* audit).slice(4), ["11 member_joined " + certificateFor(erin, door).memberId])
+  }),
+
   "refuses as fenced what another owner of the mesh has written already": Effect.gen(function* () {
     yield* begun
     const revocation = revocationIn(newRegister(), bob.publicKey, owner, { meshId })
     yield* commit(joined(3, dave), Write.KeyRevoked({ seq: 4, revocation, atMillis: 4 }))
     const again: ReadonlyArray<Write> = [
-      added(9),
-      joined(9, dave),
+      added(9, { ...invite, label: DisplayName.make("Another"), signature: revocation.signature }),
+      joined(9, dave, { displayName: DisplayName.make("Another") }),
       joined(9, erin, { memberId: certificateFor(dave, door).memberId }),
-      Write.KeyRevoked({ seq: 9, revocation: { ...revocation, subject: carol.publicKey }, atMillis: 9 }),
+      Write.KeyRevoked({
+        seq: 9,
+        revocation: revocationIn(newRegister(), carol.publicKey, owner, { meshId }),
+        atMillis: 9,
+      }),
       // The sequence number itself.
       added(4, { ...invite, publicKey: PublicKey.make("e".repeat(64)) }),
     ]

@@ -14,14 +14,11 @@ import {
   consumeColumns,
   deliveryColumns,
   detachColumns,
-  enrolmentAuditColumns,
-  inviteColumns,
   leaseColumns,
-  memberColumns,
   messageColumns,
-  revocationColumns,
 } from "./Columns.ts"
 import { insertAudit, insertInto, namesOf, records } from "./Dialect.ts"
+import { enrolWith } from "./EnrolmentWrites.ts"
 import * as Rows from "./Rows.ts"
 
 type Accept = Extract<Write, { readonly _tag: "Accept" }>
@@ -343,51 +340,7 @@ export const batchWith = (sql: SqlClient.SqlClient) => {
     }
   }
 
-  /**
-   * What changes who is in a mesh, with audit rows that carry its sequence, as those of messages do. A key, an id or a
-   * version that is there already was written by another owner, and is refused like a sequence number that is taken.
-   */
-  const enrol = Effect.fnUntraced(function* (
-    added: ReadonlyArray<Extract<Write, { readonly _tag: "InviteAdded" }>>,
-    joined: ReadonlyArray<Extract<Write, { readonly _tag: "MemberJoined" }>>,
-    revoked: ReadonlyArray<Extract<Write, { readonly _tag: "KeyRevoked" }>>,
-  ) {
-    if (added.length > 0) {
-      const rows = added.map(({ invite }) => Rows.inviteRow(invite, 0))
-      yield* insertInto(sql, "invite", inviteColumns, rows)
-    }
-    if (joined.length > 0) {
-      const rows = joined.map(({ atMillis, certificate, meshId }) =>
-        Rows.memberRow(meshId, { ...certificate, certificate }, atMillis),
-      )
-      // The table refuses more uses than there are.
-      yield* sql`UPDATE mesh.invite SET used = used + (SELECT count(*) FROM ${records(sql, rows, memberColumns)}
-          WHERE r.mesh_id = invite.mesh_id AND r.invite = invite.public_key)
-        WHERE (mesh_id, public_key) IN (SELECT r.mesh_id, r.invite FROM ${records(sql, rows, memberColumns)})`
-      yield* insertInto(sql, "member", memberColumns, rows)
-    }
-    if (revoked.length > 0) {
-      const rows = revoked.map(({ revocation }) => Rows.revocationRow(revocation))
-      yield* insertInto(sql, "revocation", revocationColumns, rows)
-    }
-    const audited = [
-      ...added.map(({ atMillis, meshId, seq }) => ({ mesh_id: meshId, seq, at: atMillis, event: "invite_added" })),
-      ...joined.map(({ atMillis, certificate, meshId, seq }) => ({
-        mesh_id: meshId,
-        seq,
-        at: atMillis,
-        event: "member_joined",
-        actor_member_id: certificate.memberId,
-      })),
-      ...revoked.map(({ atMillis, revocation, seq }) => ({
-        mesh_id: revocation.meshId,
-        seq,
-        at: atMillis,
-        event: "key_revoked",
-      })),
-    ]
-    yield* insertAudit(sql, enrolmentAuditColumns, audited)
-  })
+  const enrol = enrolWith(sql)
 
   return Effect.fnUntraced(function* (batch: ReadonlyArray<Write>) {
     const accepts = batch.filter(Write.$is("Accept"))

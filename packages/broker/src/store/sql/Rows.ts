@@ -81,6 +81,14 @@ export const seqKey = (meshId: MeshId, seq: number): string => `${meshId}/${seq}
 export const seqs = (rows: unknown): Effect.Effect<ReadonlySet<string>> =>
   Effect.map(decodeSeqs(rows), (found) => new Set(found.map((row) => seqKey(row.mesh_id, row.seq))))
 
+const decodeEnrolled = decoder(Schema.Struct({ mesh_id: MeshId, record_key: Schema.String }))
+
+export const enrolledKey = (meshId: string, key: string): string => `${meshId}/${key}`
+
+/** The keys of records of a mesh's members. */
+export const enrolled = (rows: unknown): Effect.Effect<ReadonlySet<string>> =>
+  Effect.map(decodeEnrolled(rows), (found) => new Set(found.map((row) => enrolledKey(row.mesh_id, row.record_key))))
+
 const decodeMeshes = decoder(
   Schema.Struct({
     id: MeshId,
