@@ -29,8 +29,14 @@ const joinedSkewMillis = 10 * 60_000
 
 const refused = (code: Refusal["code"], message: string): EnrolmentAnswer => EnrolmentAnswer.Refused({ code, message })
 
-export const enrol = (decision: Decision, { enrolment, reply }: Enrol): void => {
+export const enrol = (decision: Decision, command: Enrol): void => {
   const { actions, nowMillis, state } = decision
+  const { enrolment, reply } = command
+  const before = decidedBefore(state, enrolment)
+  if (before !== undefined) {
+    before.after.push(command)
+    return
+  }
   const answer: Verdict = isStranger(state, enrolment)
     ? unknownMesh
     : Enrolment.$match(enrolment, {
@@ -58,6 +64,27 @@ const isStranger = ({ invites, members, mesh, register }: MeshState, enrolment: 
   if (by === mesh.ownerPublicKey || members.has(by) || register.certificates.has(by)) return false
   if (register.isRevoked(by)) return false
   return !(enrolment._tag === "Join" && invites.has(enrolment.certificate.invite))
+}
+
+/**
+ * Who comes in and who is put out is decided one after the other, since whether a revocation is good depends on what is
+ * proved of its subject: two that pass each other in the store could not be read again in any order.
+ */
+const decidedBefore = (
+  { enrolling }: MeshState,
+  enrolment: Enrolment,
+): Pick<UnderWay<unknown>, "after"> | undefined => {
+  switch (enrolment._tag) {
+    case "ListInvites":
+      return undefined
+    case "AddInvite":
+    case "Join":
+      return enrolling.revoking
+    case "Revoke": {
+      const { subject } = enrolment.revocation
+      return enrolling.joins.get(subject) ?? enrolling.invites.get(subject)
+    }
+  }
 }
 
 /** With the mesh's next sequence number. */
@@ -94,8 +121,8 @@ const addInvite = (
       ? EnrolmentAnswer.InviteAdded({ publicKey: invite.publicKey, created: false })
       : refused("conflict", "another invite has this key")
   }
-  const underWay = state.enrolling.invites.get(invite.publicKey)
-  if (underWay !== undefined) return waitFor(underWay, invite, reply, "another invite has this key")
+  const same = state.enrolling.invites.get(invite.publicKey)
+  if (same !== undefined) return waitFor(same, invite, reply, "another invite has this key")
   if (invite.slug !== slug || invite.meshName !== name || invite.allowUnsealed !== allowUnsealed) {
     return refused("bad_invite", "it says something else of the mesh than its owner")
   }
@@ -107,9 +134,11 @@ const addInvite = (
   if (open.length + state.enrolling.invites.size >= limits.invitesPerMeshMax) {
     return refused("full", `a mesh has ${limits.invitesPerMeshMax} open invites at most; revoke some`)
   }
-  state.enrolling.invites.set(invite.publicKey, { record: invite, others: [] })
+  state.enrolling.invites.set(invite.publicKey, underWay(invite))
   return "write"
 }
+
+const underWay = <A>(record: A): UnderWay<A> => ({ record, others: [], after: [] })
 
 /** The very same that is being committed has its answer; any other one stands in its way. */
 const waitFor = <A>({ others, record }: UnderWay<A>, asked: A, reply: Reply, conflict: string): Verdict => {
@@ -159,11 +188,11 @@ const join = (
       ? EnrolmentAnswer.Joined({ memberId, created: false })
       : refused("conflict", "this key has joined already, in another way")
   }
-  const underWay = state.enrolling.joins.get(publicKey)
-  if (underWay !== undefined) return waitFor(underWay, certificate, reply, "this key is joining")
+  const same = state.enrolling.joins.get(publicKey)
+  if (same !== undefined) return waitFor(same, certificate, reply, "this key is joining")
   const refusal = joinRefusal(state, certificate, nowMillis)
   if (refusal !== undefined) return refusal
-  state.enrolling.joins.set(publicKey, { record: certificate, others: [] })
+  state.enrolling.joins.set(publicKey, underWay(certificate))
   return "write"
 }
 
@@ -215,30 +244,42 @@ const revoke = (
     case "bad_signature":
       return refused("forbidden", "the signature is not that key's")
     case undefined:
-      state.enrolling.revoking = { record: revocation, others: [] }
+      state.enrolling.revoking = underWay(revocation)
       return "write"
   }
 }
 
-/** The outcome is known: only now it counts. */
+/** The outcome is known: only now it counts, and what waited for it is decided. */
 export const enrolled = (decision: Decision, completion: Enrolled): void => {
   const { actions, state } = decision
   const { enrolment, outcome, reply } = completion
-  const others = settle(state, enrolment)
-  const replyAll = (answer: EnrolmentAnswer, toOthers: EnrolmentAnswer) => {
+  const { after, others } = settle(state, enrolment)
+  const replyAll = (answer: EnrolmentAnswer, toOthers = answer) => {
     actions.push(Action.Answer({ reply, answer }))
     for (const other of others) actions.push(Action.Answer({ reply: other, answer: toOthers }))
   }
   if (Exit.isFailure(outcome)) {
     const reason = reasonOf(outcome.cause)
-    const answer =
-      reason === "rejected" && enrolment._tag === "Join"
-        ? refused("used_up", "the invite has no use left")
-        : refused("unavailable", "it could not be stored; try again")
-    replyAll(answer, answer)
+    replyAll(
+      reason === "rejected" && enrolment._tag === "Join" ? refused("used_up", "the invite has no use left") : notStored,
+    )
     if (reason === "fenced") actions.push(Action.Fenced())
-    return
-  }
+    if (reason !== "rejected") {
+      for (const one of after) actions.push(Action.Answer({ reply: one.reply, answer: notStored }))
+      return
+    }
+  } else written(decision, enrolment, replyAll)
+  for (const one of after) enrol(decision, one)
+}
+
+const notStored = refused("unavailable", "it could not be stored; try again")
+
+const written = (
+  decision: Decision,
+  enrolment: Enrolment,
+  replyAll: (answer: EnrolmentAnswer, toOthers?: EnrolmentAnswer) => void,
+): void => {
+  const { state } = decision
   switch (enrolment._tag) {
     case "AddInvite": {
       const { invite } = enrolment
@@ -252,10 +293,7 @@ export const enrolled = (decision: Decision, completion: Enrolled): void => {
     case "Join": {
       const { certificate } = enrolment
       // Its invite may have been revoked while it was under way.
-      if (!addMember(state, certificate)) {
-        const answer = refused("revoked", "the invite was revoked")
-        return replyAll(answer, answer)
-      }
+      if (!addMember(state, certificate)) return replyAll(refused("revoked", "the invite was revoked"))
       const { memberId } = certificate
       const member = state.members.get(certificate.publicKey)
       tellAll(decision, { type: "members_changed", ...(member && { member: entryOf(member) }) })
@@ -266,34 +304,36 @@ export const enrolled = (decision: Decision, completion: Enrolled): void => {
     }
     case "Revoke": {
       Result.getOrThrow(state.register.learnRevocation(enrolment.revocation))
-      const { version } = state.register
-      replyAll(EnrolmentAnswer.Revoked({ version }), EnrolmentAnswer.Revoked({ version }))
+      replyAll(EnrolmentAnswer.Revoked({ version: state.register.version }))
       return expelRevoked(decision)
     }
+    case "ListInvites":
   }
 }
 
-/** It is under way no more; gives those who wait for the same answer. */
-const settle = ({ enrolling }: MeshState, enrolment: Enrolment): ReadonlyArray<Reply> => {
+/** It is under way no more; gives those who wait for the same answer, and what is decided only now. */
+const settle = ({ enrolling }: MeshState, enrolment: Enrolment): Pick<UnderWay<unknown>, "after" | "others"> => {
   switch (enrolment._tag) {
     case "AddInvite":
       return taken(enrolling.invites, enrolment.invite.publicKey)
     case "Join":
       return taken(enrolling.joins, enrolment.certificate.publicKey)
     case "Revoke": {
-      const others = enrolling.revoking?.others ?? []
+      const { revoking } = enrolling
       enrolling.revoking = undefined
-      return others
+      return revoking ?? nobodyWaits
     }
     case "ListInvites":
-      return []
+      return nobodyWaits
   }
 }
 
-const taken = <A>(underWay: Map<PublicKey, UnderWay<A>>, key: PublicKey): ReadonlyArray<Reply> => {
-  const others = underWay.get(key)?.others ?? []
+const nobodyWaits = { others: [], after: [] }
+
+const taken = <A>(underWay: Map<PublicKey, UnderWay<A>>, key: PublicKey) => {
+  const one = underWay.get(key) ?? nobodyWaits
   underWay.delete(key)
-  return others
+  return one
 }
 
 /** Whether it is one: its use is counted and its id taken anyhow, as in the store. */

@@ -35,7 +35,7 @@ import type {
 } from "../store/MessageStore.ts"
 import { TokenBucket } from "../TokenBucket.ts"
 import type { EnrolmentAnswer } from "./Enrolment.ts"
-import type { MessageLease, PeerHandle, ReportedSession, SealedProfile } from "./MeshCommand.ts"
+import type { Command, MessageLease, PeerHandle, ReportedSession, SealedProfile } from "./MeshCommand.ts"
 
 export interface MeshRules extends StatusRules {
   readonly limits: BrokerLimits
@@ -226,10 +226,13 @@ export interface EarlyReport {
   readonly untilMillis: number
 }
 
-/** A record that is being committed, and those who asked for the same meanwhile. */
+/** A record that is being committed. */
 export interface UnderWay<A> {
   readonly record: A
+  /** Who asked for the same meanwhile. */
   readonly others: Array<(answer: EnrolmentAnswer) => void>
+  /** What is decided only when it has its outcome. */
+  readonly after: Array<Extract<Command, { readonly _tag: "Enrol" }>>
 }
 
 /** What is being committed. */
@@ -306,8 +309,9 @@ const registerOf = ({ invites, members, mesh, revocations }: MeshSnapshot, verif
   const register = new ChainVerifier(mesh.meshId, mesh.ownerPublicKey, verifier)
   for (const { invite } of invites) register.learnInvite(invite)
   for (const { certificate } of members) if (certificate !== undefined) register.learnCertificate(certificate)
-  // One that is not taken would let somebody in again: then rather no mesh.
-  for (const revocation of revocations) Result.getOrThrow(register.learnRevocation(revocation))
+  // It was taken when less was known of its subject. One that does not go on from the list, or is not signed, would let
+  // somebody in again: then rather no mesh.
+  for (const revocation of revocations) Result.getOrThrow(register.learnRevocation(revocation, true))
   return register
 }
 
