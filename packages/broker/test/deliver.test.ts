@@ -295,7 +295,7 @@ describe("the window", () => {
     assert.strictEqual(story.attach(bob).of("hello_ack")[0]?.limits?.maxInFlight, 500)
     story.attach(alice, { protocol: 1 })
     assert.deepStrictEqual(
-      [...story.state.connections.values()].map((connection) => connection.windowMax),
+      [...story.state.connections.values()].map((connection) => connection.window.max),
       [500, 64],
     )
   })

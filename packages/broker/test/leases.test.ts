@@ -259,7 +259,7 @@ describe("a connection that is lost", () => {
     while (story.reads.length > 0) story.readOne()
     const second = [...story.state.connections.values()].find(({ session }) => session.sessionId === "second")
     assert.ok(second)
-    assert.strictEqual(second.inFlight.size, 1)
+    assert.strictEqual(second.window.size, 1)
     story.do({
       _tag: "Request",
       peer: second.peer,

@@ -132,7 +132,7 @@ describe("a pull", () => {
     large.story.settle()
     assert.deepStrictEqual(answerTo(large.story, large.asks), { remaining: 2 })
     assert.deepStrictEqual(recalledFrom(large.idle), large.ids.slice(0, 1))
-    const sizes = [...large.story.state.connections.values()].map((one) => one.inFlightCharacters)
+    const sizes = [...large.story.state.connections.values()].map((one) => one.window.characters)
     assert.sameMembers(sizes, [0, 600_000, 800_000])
   })
 

@@ -43,9 +43,9 @@ const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "window off by one",
-    file: `${broker}/delivery/InFlight.ts`,
-    find: "connection.windowMax - reserved - connection.inFlight.size",
-    put: "connection.windowMax - reserved - connection.inFlight.size + 1",
+    file: `${broker}/state/Inbox.ts`,
+    find: "this.max - reserved - this.#unacked.size",
+    put: "this.max - reserved - this.#unacked.size + 1",
   },
   {
     name: "drain forgotten on status change",
@@ -80,8 +80,8 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "consumption not recorded",
     file: `${broker}/delivery/Deliver.ts`,
-    find: "    leaveWindow(connection, messageId)\n    consume(decision, connection, messageId, flight)\n",
-    put: "    leaveWindow(connection, messageId)\n",
+    find: "if (unacked !== undefined) consume(decision, connection, messageId, unacked)",
+    put: "void unacked",
   },
   {
     name: "consumption lost with the database",
@@ -97,9 +97,9 @@ const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "redelivery not marked",
-    file: `${broker}/delivery/Deliver.ts`,
+    file: `${broker}/state/Inbox.ts`,
     find: "redelivered: waiting.leased &&",
-    put: "redelivered: waiting.leased && inbox === undefined &&",
+    put: "redelivered: waiting.leased && seq < 0 &&",
   },
   {
     name: "lease granted before it is written down",
@@ -121,8 +121,8 @@ const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "outdated page pushed",
-    file: `${broker}/delivery/InFlight.ts`,
-    find: "lane.outdated = true\n}",
+    file: `${broker}/state/Inbox.ts`,
+    find: "  cursor.outdated = true\n}",
     put: "}",
   },
   {
@@ -134,8 +134,8 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "what took effect late is not looked for",
     file: `${broker}/delivery/LateCommit.ts`,
-    find: "    rewind(lane, fate.seq - 1)\n",
-    put: "",
+    find: "if (inbox.comeBy(fate.priority, fate.seq)) pump(decision, inbox)",
+    put: "void [inbox, pump]",
   },
   {
     name: "a silent store is waited for",
@@ -158,8 +158,8 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "caught up too early",
     file: `${broker}/delivery/Deliver.ts`,
-    find: "rows.value.length < request.limit && !lane.grown",
-    put: "!lane.grown",
+    find: "isUseful && all && rows.value.length < limit",
+    put: "isUseful && all && limit > 0",
   },
   {
     name: "broadcast to one",
@@ -235,8 +235,8 @@ const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "backlog limit not released",
-    file: `${broker}/delivery/Deliver.ts`,
-    find: "    grow(inbox, { messages: -1, characters: -characters })\n",
+    file: `${broker}/state/Inbox.ts`,
+    find: "    this.#grow({ messages: -1, characters: -characters })\n",
     put: "",
   },
   {
@@ -319,21 +319,21 @@ const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "everything is said to be redelivered",
-    file: `${broker}/delivery/Deliver.ts`,
-    find: "redelivered: waiting.leased && !inbox.clearing.has(seq)",
+    file: `${broker}/state/Inbox.ts`,
+    find: "redelivered: waiting.leased && !this.#clearing.has(seq)",
     put: "redelivered: waiting.leased || seq > 0",
   },
   {
     name: "what was recalled is granted all the same",
     file: `${broker}/delivery/MessageLease.ts`,
-    find: "    if (inFlight.get(messageId)?.lease !== lease) continue\n",
-    put: "    void inFlight\n",
+    find: "    if (window.get(messageId)?.lease !== lease) continue\n",
+    put: "    void window\n",
   },
   {
     name: "recall takes nothing from the loser",
     file: `${broker}/delivery/Recall.ts`,
-    find: "takeBack(from, messageId)",
-    put: "void takeBack",
+    find: "Inbox.takeBack(from.window, messageId)",
+    put: "void Inbox",
   },
   {
     name: "the loser is not told of a recall",
@@ -350,8 +350,8 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "what lies unread in another session is not counted",
     file: `${broker}/delivery/Remaining.ts`,
-    find: "if (inbox.session !== undefined || isRecallable(asking, flight)) left.delete(flight.seq)",
-    put: "if (inbox.session !== undefined && isRecallable(asking, flight)) left.delete(flight.seq)",
+    find: "if (inbox.session !== undefined || isRecallable(asking, unacked)) left.delete(unacked.seq)",
+    put: "if (inbox.session !== undefined && isRecallable(asking, unacked)) left.delete(unacked.seq)",
   },
   {
     name: "a session is given to a second process",
@@ -430,8 +430,8 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "what has expired is said to wait in another session",
     file: `${broker}/delivery/Remaining.ts`,
-    find: "flight.expiresAtMillis > nowMillis &&",
-    put: "(flight.expiresAtMillis > nowMillis || nowMillis > 0) &&",
+    find: "unacked.expiresAtMillis > nowMillis &&",
+    put: "(unacked.expiresAtMillis > nowMillis || nowMillis > 0) &&",
   },
   {
     name: "a slow connection is not told what it missed",

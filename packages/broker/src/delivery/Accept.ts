@@ -33,7 +33,8 @@ import {
   type Resolved,
   type SendRefusal,
 } from "../state/MeshCommand.ts"
-import { type Connection, grow, type Inbox, inboxOf, type Member, type MeshState } from "../state/MeshState.ts"
+import type { Inbox } from "../state/Inbox.ts"
+import { type Connection, inboxOf, type Member, type MeshState } from "../state/MeshState.ts"
 
 type Send = Extract<Command, { readonly _tag: "Send" }>
 type Accepted = Extract<Completion, { readonly _tag: "Accepted" }>
@@ -236,7 +237,6 @@ export const accepted = (decision: Decision, completion: Accepted): void => {
   for (const recipient of resolved.recipients) {
     const inbox = inboxOf(state, recipient.inbox)
     if (inbox === undefined) continue
-    grow(inbox, { messages: 1, characters: message.ciphertext.length })
     const waiting = { message, sealedKey: recipient.sealedKey, leased: false }
     states.push({ pubkey: inbox.member.key, state: deliverCommitted({ ...decision, actions: pushes }, inbox, waiting) })
   }

@@ -6,10 +6,8 @@
 import { Exit } from "effect"
 import type { Decision } from "../state/Decision.ts"
 import { type Completion, Completion as Completions, Action } from "../state/MeshCommand.ts"
-import { type Inbox, inboxOf, type MeshState } from "../state/MeshState.ts"
-
-/** A full inbox is counted once in so long. */
-const recountMillis = 10_000
+import type { Inbox } from "../state/Inbox.ts"
+import { inboxOf, type MeshState } from "../state/MeshState.ts"
 
 export const isFull = (state: MeshState, { backlog }: Inbox): boolean =>
   backlog.messages >= state.rules.limits.backlogMessagesMax ||
@@ -18,9 +16,7 @@ export const isFull = (state: MeshState, { backlog }: Inbox): boolean =>
 /** Called for an inbox that was found full, so that it is known when it is not any more. */
 export const recount = (decision: Decision, inbox: Inbox): void => {
   const { actions, nowMillis } = decision
-  if (Math.abs(nowMillis - inbox.countedAtMillis) < recountMillis) return
-  inbox.countedAtMillis = nowMillis
-  actions.push(countOf(inbox))
+  if (inbox.mayBeCounted(nowMillis)) actions.push(countOf(inbox))
 }
 
 /** For an inbox that grew or shrank in the store by a number that is not known here. */
@@ -31,6 +27,5 @@ export const counted = (
   state: MeshState,
   { backlog, inbox: address }: Extract<Completion, { readonly _tag: "Counted" }>,
 ): void => {
-  const inbox = inboxOf(state, address)
-  if (inbox !== undefined && Exit.isSuccess(backlog)) inbox.backlog = backlog.value
+  if (Exit.isSuccess(backlog)) inboxOf(state, address)?.counted(backlog.value)
 }

@@ -3,8 +3,9 @@
  * message deliverable (a commit, an ack, a status, an attachment, a lost connection) ends in `pump` of the
  * inboxes it touches, so nobody has to remember to drain (I8, I9, I14).
  *
- * A lane is caught up or behind. Caught up, a committed message goes out from memory. Behind, pages are read
- * from the store in sequence order until one comes back short. So memory holds windows, never backlogs.
+ * Here a consumer is chosen for what the inbox has next. Where an inbox stands, and what is unacked of it, it knows itself
+ * (`state/Inbox.ts`). Caught up, a committed message goes out from memory. Behind, pages are read from the store in
+ * sequence order until one comes back short. So memory holds windows, never backlogs.
  */
 import type { MessageId, SessionId } from "@claudemesh/domain/Ids"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
@@ -13,25 +14,12 @@ import type { Push, RecipientState } from "@claudemesh/domain/wire/BrokerFrame"
 import { Exit } from "effect"
 import type { StoredMessage, WaitingMessage } from "../store/MessageStore.ts"
 import { Write } from "../store/MessageStore.ts"
-import { fits, leaveWindow, rewind, room, takeBack } from "./InFlight.ts"
 import type { Decision } from "../state/Decision.ts"
+import { Inbox, type Unacked } from "../state/Inbox.ts"
 import { type Completion, Completion as Completions, Action, priorities } from "../state/MeshCommand.ts"
-import {
-  type Connection,
-  grow,
-  type Inbox,
-  type InFlight,
-  inboxesOf,
-  inboxOf,
-  type MeshState,
-  statusOf,
-  wakeBy,
-} from "../state/MeshState.ts"
+import { type Connection, inboxesOf, inboxOf, type MeshState, statusOf, wakeBy } from "../state/MeshState.ts"
 import { leasesLost } from "./MessageLease.ts"
 import { settlePull } from "./Remaining.ts"
-
-/** How long after a page could not be read it is tried again. */
-const rereadMillis = 1_000
 
 const gateOpen = (state: MeshState, connection: Connection, priority: Priority, nowMillis: number): boolean => {
   if (connection.pull !== undefined && connection.pull.budget > 0) return true
@@ -43,7 +31,7 @@ const gateOpen = (state: MeshState, connection: Connection, priority: Priority, 
 /** The connections that take from the inbox, whatever their gates and windows say now. */
 const takers = ({ member, session }: Inbox): ReadonlyArray<Connection> =>
   [...(session === undefined ? member.connections : [session.connection])].filter(
-    (connection): connection is Connection => connection !== undefined && connection.ready && connection.windowMax > 0,
+    (connection): connection is Connection => connection !== undefined && connection.ready && connection.window.max > 0,
   )
 
 const candidates = (state: MeshState, inbox: Inbox, priority: Priority, nowMillis: number): ReadonlyArray<Connection> =>
@@ -64,7 +52,7 @@ const choose = (
   const isSender = ({ session }: Connection) => session.sessionId === sentBy
   const asks = ({ pull }: Connection) => pull !== undefined && pull.budget > 0
   return candidates(state, inbox, message.priority, nowMillis)
-    .filter((connection) => fits(connection, message.priority, message.ciphertext.length))
+    .filter(({ window }) => window.fits(message.priority, message.ciphertext.length))
     .filter(({ protocol }) => protocol === 2 || sealedKey === undefined)
     .sort(
       (left, right) =>
@@ -78,44 +66,36 @@ const choose = (
 const senderIn = ({ member }: Inbox, { senderMemberId, senderSession }: StoredMessage): SessionId | undefined =>
   senderMemberId === member.record.memberId ? senderSession : undefined
 
-/** A message that was just committed: it goes out at once, or its lane is behind. */
+/** A message that was just committed: it goes out at once, or its inbox is behind. */
 export const deliverCommitted = (decision: Decision, inbox: Inbox, waiting: WaitingMessage): RecipientState => {
   const { nowMillis, state } = decision
-  const { message } = waiting
-  const lane = inbox.lanes[message.priority]
-  // A page may have been quicker than the news of the commit.
-  if (message.seq <= lane.cursor) return "delivered"
-  if (!lane.behind && message.expiresAtMillis <= nowMillis) {
-    // Its commit took longer than it was good for. Nothing waits, and nothing that comes is to wait for it.
-    lane.cursor = message.seq
-    return "queued"
-  }
-  if (!lane.behind) {
-    const connection = choose(state, inbox, waiting, nowMillis)
-    if (connection !== undefined) {
-      push(decision, connection, inbox, waiting)
-      lane.cursor = message.seq
+  const { ciphertext, expiresAtMillis, priority, seq } = waiting.message
+  switch (inbox.committed(priority, seq, ciphertext.length)) {
+    case "known":
       return "delivered"
+    case "behind":
+      break
+    case "next": {
+      if (expiresAtMillis <= nowMillis) {
+        // Its commit took longer than it was good for. Nothing waits, and nothing that comes is to wait for it.
+        inbox.skip(priority, seq)
+        return "queued"
+      }
+      const connection = choose(state, inbox, waiting, nowMillis)
+      if (connection !== undefined) {
+        push(decision, connection, inbox, waiting)
+        return "delivered"
+      }
     }
   }
-  fallBehind(inbox, message.priority)
-  const admitted = candidates(state, inbox, message.priority, nowMillis).length > 0
-  return takers(inbox).length > 0 && !admitted && message.priority === "next" ? "held" : "queued"
-}
-
-/**
- * Something waits in the store that memory does not have. A lane that is behind already and not reading is kept
- * back by gate or window; whatever opens those pumps, so nothing is to be done here.
- */
-const fallBehind = (inbox: Inbox, priority: Priority): void => {
-  const lane = inbox.lanes[priority]
-  lane.behind = true
-  lane.grown = lane.reading
+  inbox.fallBehind(priority)
+  const admitted = candidates(state, inbox, priority, nowMillis).length > 0
+  return takers(inbox).length > 0 && !admitted && priority === "next" ? "held" : "queued"
 }
 
 /** A commit whose outcome is not known: the message may be there, so its inbox looks. */
 export const mayWait = (decision: Decision, inbox: Inbox, priority: Priority): void => {
-  fallBehind(inbox, priority)
+  inbox.fallBehind(priority)
   pump(decision, inbox)
 }
 
@@ -123,21 +103,17 @@ export const mayWait = (decision: Decision, inbox: Inbox, priority: Priority): v
 export const pump = (decision: Decision, inbox: Inbox): void => {
   const { actions, nowMillis, state } = decision
   for (const priority of priorities) {
-    const lane = inbox.lanes[priority]
-    if (!lane.behind || lane.reading) continue
+    if (!inbox.wantsPage(priority)) continue
     const open = candidates(state, inbox, priority, nowMillis)
-    const places = open.reduce((sum, connection) => sum + room(connection, priority), 0)
+    const places = open.reduce((sum, { window }) => sum + window.room(priority), 0)
     if (places === 0) continue
-    lane.reading = true
-    lane.grown = false
-    lane.outdated = false
     actions.push(
       Action.ReadPage({
         request: {
           meshId: state.mesh.meshId,
           inbox: inbox.address,
           priority,
-          afterSeq: lane.cursor,
+          afterSeq: inbox.beginPage(priority),
           limit: Math.min(places, state.rules.limits.pageRowsMax),
           nowMillis,
         },
@@ -151,13 +127,13 @@ export const pageRead = (
   { request, rows }: Extract<Completion, { readonly _tag: "PageRead" }>,
 ): void => {
   const { nowMillis, state } = decision
+  const { limit, priority } = request
   const inbox = inboxOf(state, request.inbox)
   if (inbox === undefined) return
-  const lane = inbox.lanes[request.priority]
-  lane.reading = false
-  if (Exit.isFailure(rows)) return wakeBy(state, nowMillis + rereadMillis)
-  const all = lane.outdated || pushPage(decision, inbox, rows.value)
-  if (all && !lane.outdated && rows.value.length < request.limit && !lane.grown) lane.behind = false
+  if (Exit.isFailure(rows)) return wakeBy(state, inbox.pageFailed(priority, nowMillis))
+  const isUseful = inbox.endPage(priority)
+  const all = !isUseful || pushPage(decision, inbox, rows.value)
+  if (isUseful && all && rows.value.length < limit) inbox.pageWasLast(priority)
   // A row that found no connection waits for what opens gate or window again, which pumps.
   if (all) pump(decision, inbox)
   for (const connection of inbox.member.connections) settlePull(decision, connection)
@@ -167,46 +143,32 @@ export const pageRead = (
 const pushPage = (decision: Decision, inbox: Inbox, rows: ReadonlyArray<WaitingMessage>): boolean => {
   const { nowMillis, state } = decision
   for (const waiting of rows) {
-    const { message } = waiting
+    const { expiresAtMillis, priority, seq } = waiting.message
     // The page may have been long in coming.
-    if (!inbox.outstanding.has(message.seq) && message.expiresAtMillis > nowMillis) {
+    if (inbox.pushedAtMillis(seq) !== undefined || expiresAtMillis <= nowMillis) inbox.skip(priority, seq)
+    else {
       const connection = choose(state, inbox, waiting, nowMillis)
       if (connection === undefined) return false
       push(decision, connection, inbox, waiting)
     }
-    inbox.lanes[message.priority].cursor = message.seq
   }
   return true
 }
 
 const push = (decision: Decision, connection: Connection, inbox: Inbox, waiting: WaitingMessage): void => {
   const { actions, nowMillis, state } = decision
-  const { expiresAtMillis, messageId, priority, seq } = waiting.message
-  const flight: InFlight = {
-    inbox,
-    seq,
-    priority,
-    expiresAtMillis,
-    characters: waiting.message.ciphertext.length,
-    sentBy: senderIn(inbox, waiting.message),
-    // A page may show a mark that is being cleared.
-    redelivered: waiting.leased && !inbox.clearing.has(seq),
-    lease: undefined,
-  }
-  inbox.outstanding.set(seq, nowMillis)
-  connection.inFlight.set(messageId, flight)
-  connection.inFlightCharacters += flight.characters
+  const unacked = inbox.push(connection.window, waiting, senderIn(inbox, waiting.message), nowMillis)
   if (connection.pull !== undefined) connection.pull.budget -= 1
-  actions.push(Action.Send({ peer: connection.peer, frame: pushFrame(state, connection, waiting, flight) }))
+  actions.push(Action.Send({ peer: connection.peer, frame: pushFrame(state, connection, waiting, unacked) }))
   // A v1 client cannot ack. Its window opens again once the push is recorded as consumed.
-  if (connection.protocol === 1) consume(decision, connection, messageId, flight)
+  if (connection.protocol === 1) consume(decision, connection, waiting.message.messageId, unacked)
 }
 
 const pushFrame = (
   state: MeshState,
   connection: Connection,
   { message, sealedKey }: WaitingMessage,
-  { redelivered }: InFlight,
+  { redelivered }: Unacked,
 ): Push => {
   const sender = state.membersById.get(message.senderMemberId)?.record ?? state.former.get(message.senderMemberId)
   const v1: Push = {
@@ -235,7 +197,7 @@ const consume = (
   decision: Decision,
   connection: Connection,
   messageId: MessageId,
-  { characters, inbox, priority, seq }: InFlight,
+  { characters, inbox, priority, seq }: Unacked,
 ): void => {
   const { actions, nowMillis, state } = decision
   actions.push(
@@ -250,10 +212,8 @@ const consume = (
 /** The recipient has these. What this connection was not pushed says nothing: it will be, and acked again. */
 export const acked = (decision: Decision, connection: Connection, messageIds: ReadonlyArray<MessageId>): void => {
   for (const messageId of messageIds) {
-    const flight = connection.inFlight.get(messageId)
-    if (flight === undefined) continue
-    leaveWindow(connection, messageId)
-    consume(decision, connection, messageId, flight)
+    const unacked = Inbox.leaveWindow(connection.window, messageId)
+    if (unacked !== undefined) consume(decision, connection, messageId, unacked)
   }
   for (const inbox of inboxesOf(connection)) pump(decision, inbox)
 }
@@ -263,33 +223,24 @@ export const consumed = (
   { characters, inbox: address, messageId, peer, priority, seq }: Extract<Completion, { readonly _tag: "Consumed" }>,
 ): void => {
   const { state } = decision
-  const inbox = inboxOf(state, address)
-  if (inbox !== undefined) {
-    inbox.outstanding.delete(seq)
-    grow(inbox, { messages: -1, characters: -characters })
-    // A page that is being read may still hold it, and nothing would tell any more that it is not to be pushed.
-    const lane = inbox.lanes[priority]
-    if (seq > lane.cursor) lane.outdated = true
-  }
+  inboxOf(state, address)?.consumed(priority, seq, characters)
   const connection = state.connections.get(peer)
   if (connection === undefined || connection.protocol === 2) return
-  leaveWindow(connection, messageId)
+  Inbox.leaveWindow(connection.window, messageId)
   for (const served of inboxesOf(connection)) pump(decision, served)
 }
 
 /** A connection is lost: what it had not acked is pending again at once (I8). The caller pumps. */
 export const reclaim = (decision: Decision, connection: Connection): void => {
   if (connection.protocol === 1) return
-  leasesLost(decision, [...connection.inFlight.values()])
-  for (const messageId of connection.inFlight.keys()) takeBack(connection, messageId)
+  const { window } = connection
+  leasesLost(decision, window.messages)
+  for (const [messageId] of window.entries) Inbox.takeBack(window, messageId)
 }
 
 /** A session's messages became its member's: where they stand in the member's order is not known. */
 export const inboxMoved = (decision: Decision, from: Inbox | undefined, to: Inbox): void => {
-  for (const priority of priorities) {
-    // A page of it that is being read may still hold what is not there any more.
-    if (from !== undefined) from.lanes[priority].outdated = true
-    rewind(to.lanes[priority], 0)
-  }
+  from?.lostSome()
+  to.gotSome()
   pump(decision, to)
 }

@@ -5,7 +5,6 @@
  */
 import type { MessageFate } from "../store/MessageStore.ts"
 import { pump } from "./Deliver.ts"
-import { rewind } from "./InFlight.ts"
 import type { Decision } from "../state/Decision.ts"
 import { inboxOf } from "../state/MeshState.ts"
 import { moveToMember } from "../session/SessionLease.ts"
@@ -27,10 +26,6 @@ export const lookFor = (decision: Decision, fate: MessageFate): void => {
     if (inbox.session !== undefined && !inbox.session.live && inbox.session.connection === undefined) {
       actions.push(moveToMember(state, memberId, inbox.session.sessionId, "groups"))
     }
-    const lane = inbox.lanes[fate.priority]
-    const isAhead = lane.behind && !lane.reading && lane.cursor < fate.seq
-    if (isAhead || inbox.outstanding.has(fate.seq)) continue
-    rewind(lane, fate.seq - 1)
-    pump(decision, inbox)
+    if (inbox.comeBy(fate.priority, fate.seq)) pump(decision, inbox)
   }
 }

@@ -11,20 +11,21 @@ import { reasonOf, Write } from "../store/MessageStore.ts"
 import type { Decision } from "../state/Decision.ts"
 import { errorFrame } from "../state/ErrorReply.ts"
 import { type AskedLease, type Completion, Completion as Completions, Action } from "../state/MeshCommand.ts"
-import { type Connection, type InFlight, inboxOf, type MeshState } from "../state/MeshState.ts"
+import type { Unacked } from "../state/Inbox.ts"
+import { type Connection, inboxOf, type MeshState } from "../state/MeshState.ts"
 
 /** What is not in flight on this connection, or not any more, is passed over: the answer does not name it. */
 export const lease = (decision: Decision, connection: Connection, { id, messageIds }: LeaseFrame): void => {
   const { actions, nowMillis, state } = decision
-  const { inFlight, peer } = connection
+  const { peer, window } = connection
   connection.lastActiveMillis = nowMillis
   const asked: Array<AskedLease> = []
   const deliveries = [...new Set(messageIds)].flatMap((messageId) => {
-    const flight = inFlight.get(messageId)
-    if (flight === undefined) return []
-    flight.lease ??= { granted: false }
-    asked.push({ messageId, lease: flight.lease })
-    return flight.lease.granted ? [] : [{ inbox: flight.inbox.address, seq: flight.seq }]
+    const unacked = window.get(messageId)
+    if (unacked === undefined) return []
+    unacked.lease ??= { granted: false }
+    asked.push({ messageId, lease: unacked.lease })
+    return unacked.lease.granted ? [] : [{ inbox: unacked.inbox.address, seq: unacked.seq }]
   })
   if (deliveries.length === 0) return grant(decision, connection, id, asked)
   actions.push(
@@ -46,14 +47,14 @@ export const leaseRecorded = (
   if (connection === undefined) return
   if (Exit.isSuccess(outcome)) return grant(decision, connection, id, asked)
   const ended = asked.flatMap(({ lease, messageId }) => {
-    const flight = connection.inFlight.get(messageId)
-    return flight !== undefined && flight.lease === lease && !lease.granted ? [flight] : []
+    const unacked = connection.window.get(messageId)
+    return unacked !== undefined && unacked.lease === lease && !lease.granted ? [unacked] : []
   })
-  for (const flight of ended) flight.lease = undefined
+  for (const unacked of ended) unacked.lease = undefined
   // The error may have come after it took effect. What is being cleared already is cleared after that.
   clear(
     decision,
-    ended.filter(({ inbox, seq }) => !inbox.clearing.has(seq)),
+    ended.filter(({ inbox, seq }) => !inbox.isClearing(seq)),
   )
   const frame =
     reasonOf(outcome.cause) === "unavailable"
@@ -64,14 +65,14 @@ export const leaseRecorded = (
 
 const grant = (
   decision: Decision,
-  { inFlight, peer }: Connection,
+  { peer, window }: Connection,
   id: string,
   asked: ReadonlyArray<AskedLease>,
 ): void => {
   const { actions } = decision
   const messageIds: Array<MessageId> = []
   for (const { lease, messageId } of asked) {
-    if (inFlight.get(messageId)?.lease !== lease) continue
+    if (window.get(messageId)?.lease !== lease) continue
     lease.granted = true
     messageIds.push(messageId)
   }
@@ -79,30 +80,30 @@ const grant = (
 }
 
 /** Nothing was shown. The messages stay where they are, and may be recalled. */
-export const release = (decision: Decision, { inFlight }: Connection, { messageIds }: Release): void => {
+export const release = (decision: Decision, { window }: Connection, { messageIds }: Release): void => {
   const released = messageIds.flatMap((messageId) => {
-    const flight = inFlight.get(messageId)
-    if (flight?.lease === undefined) return []
-    flight.lease = undefined
-    return [flight]
+    const unacked = window.get(messageId)
+    if (unacked?.lease === undefined) return []
+    unacked.lease = undefined
+    return [unacked]
   })
   clear(decision, released)
 }
 
 /** Of a connection that was lost: what was never granted was never shown. */
-export const leasesLost = (decision: Decision, flights: ReadonlyArray<InFlight>): void =>
+export const leasesLost = (decision: Decision, messages: ReadonlyArray<Unacked>): void =>
   clear(
     decision,
-    flights.filter(({ lease }) => lease !== undefined && !lease.granted),
+    messages.filter(({ lease }) => lease !== undefined && !lease.granted),
   )
 
 /** An earlier lease that ended without a word is not undone: its message may have been shown then. */
-const clear = (decision: Decision, flights: ReadonlyArray<InFlight>): void => {
+const clear = (decision: Decision, messages: ReadonlyArray<Unacked>): void => {
   const { actions, state } = decision
-  const deliveries = flights
+  const deliveries = messages
     .filter(({ redelivered }) => !redelivered)
     .map(({ inbox, priority, seq }) => {
-      inbox.clearing.set(seq, (inbox.clearing.get(seq) ?? 0) + 1)
+      inbox.clears(seq)
       return { inbox: inbox.address, seq, priority }
     })
   if (deliveries.length === 0) return
@@ -119,13 +120,6 @@ export const leaseCleared = (
   { deliveries }: Extract<Completion, { readonly _tag: "LeaseCleared" }>,
 ): void => {
   for (const { inbox: address, priority, seq } of deliveries) {
-    const inbox = inboxOf(state, address)
-    if (inbox === undefined) continue
-    const left = (inbox.clearing.get(seq) ?? 0) - 1
-    if (left > 0) inbox.clearing.set(seq, left)
-    else inbox.clearing.delete(seq)
-    // A page that is being read may have been read before, and nothing would tell any more that its mark is old.
-    const lane = inbox.lanes[priority]
-    if (seq > lane.cursor) lane.outdated = true
+    inboxOf(state, address)?.cleared(priority, seq)
   }
 }

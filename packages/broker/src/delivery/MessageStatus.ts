@@ -74,7 +74,7 @@ const deliveryFate = (
     pubkey,
     ...(address.session && { sessionId: address.session }),
   }
-  const pushedAtMillis = inboxOf(state, address)?.outstanding.get(seq)
+  const pushedAtMillis = inboxOf(state, address)?.pushedAtMillis(seq)
   if (consumedAtMillis !== undefined) return [{ ...to, state: "consumed", at: isoFromMillis(consumedAtMillis) }]
   if (pushedAtMillis !== undefined) return [{ ...to, state: "delivered", at: isoFromMillis(pushedAtMillis) }]
   if (expiresAtMillis <= nowMillis) return [{ ...to, state: "expired", at: isoFromMillis(expiresAtMillis) }]

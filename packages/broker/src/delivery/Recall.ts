@@ -6,29 +6,29 @@
 import type { MessageId } from "@claudemesh/domain/Ids"
 import { inFlightBytesMax } from "@claudemesh/domain/Limits"
 import type { Priority } from "@claudemesh/domain/routing/Status"
-import { room, takeBack } from "./InFlight.ts"
 import type { Decision } from "../state/Decision.ts"
 import { Action, priorities } from "../state/MeshCommand.ts"
-import type { Connection, InFlight, Lane } from "../state/MeshState.ts"
+import { Inbox, type Unacked } from "../state/Inbox.ts"
+import type { Connection } from "../state/MeshState.ts"
 
 interface Held {
   readonly connection: Connection
   readonly messageId: MessageId
-  readonly flight: InFlight
+  readonly unacked: Unacked
 }
 
 /** Whether the asking session may have what is in flight on a connection of its member, its own ones included. */
-export const isRecallable = ({ session }: Connection, { inbox, lease, sentBy }: InFlight): boolean =>
+export const isRecallable = ({ session }: Connection, { inbox, lease, sentBy }: Unacked): boolean =>
   inbox === session.member.inbox && lease === undefined && sentBy !== session.sessionId
 
 /** Gives the connections whose windows have room now. The caller pumps, also what waits for these alone. */
 export const recall = (decision: Decision, connection: Connection): ReadonlyArray<Connection> => {
   const { actions } = decision
-  const { pull, session } = connection
+  const { pull, session, window } = connection
   if (pull === undefined) return []
   const recalled = new Map<Connection, Array<MessageId>>()
   const take = ({ connection: from, messageId }: Held): void => {
-    takeBack(from, messageId)
+    Inbox.takeBack(from.window, messageId)
     const messageIds = recalled.get(from)
     if (messageIds === undefined) recalled.set(from, [messageId])
     else messageIds.push(messageId)
@@ -36,24 +36,24 @@ export const recall = (decision: Decision, connection: Connection): ReadonlyArra
   let messages = 0
   let characters = 0
   for (const priority of priorities) {
-    const mayTake = Math.min(pull.budget, room(connection, priority))
+    const mayTake = Math.min(pull.budget, window.room(priority))
     const own = heldBy(connection, connection, priority)
-    let after = orderedUntil(session.member.inbox.lanes[priority], own)
+    let after = orderedUntil(session.member.inbox.clearUntil(priority), own)
     for (const one of elsewhere(connection, priority)) {
-      const { flight } = one
-      const isOnly = connection.inFlight.size + messages === 0
-      const size = connection.inFlightCharacters + characters + flight.characters
+      const { unacked } = one
+      const isOnly = window.size + messages === 0
+      const size = window.characters + characters + unacked.characters
       if (messages >= mayTake || (!isOnly && size > inFlightBytesMax)) break
-      after = Math.min(after, flight.seq)
+      after = Math.min(after, unacked.seq)
       messages += 1
-      characters += flight.characters
+      characters += unacked.characters
       take(one)
     }
     // What it has of later is pushed again behind what comes now: what is shown next is in the order of the sends.
-    for (const one of own.filter(({ flight }) => flight.seq > after)) {
+    for (const one of own.filter(({ unacked }) => unacked.seq > after)) {
       pull.budget += 1
       messages += 1
-      characters += one.flight.characters
+      characters += one.unacked.characters
       take(one)
     }
   }
@@ -67,24 +67,24 @@ const elsewhere = (connection: Connection, priority: Priority): ReadonlyArray<He
   [...connection.session.member.connections]
     .filter((other) => other !== connection && other.protocol === 2)
     .flatMap((other) => heldBy(other, connection, priority))
-    .sort((left, right) => left.flight.seq - right.flight.seq)
+    .sort((left, right) => left.unacked.seq - right.unacked.seq)
 
 /**
  * Up to which sequence number the buffer is in order, and stays so. It is not where another session was lost, and what
  * that one had was pushed behind what came later, or still waits.
  */
-const orderedUntil = ({ behind, cursor }: Lane, own: ReadonlyArray<Held>): number => {
-  let until = behind ? cursor : Number.POSITIVE_INFINITY
+const orderedUntil = (clearUntil: number, own: ReadonlyArray<Held>): number => {
+  let until = clearUntil
   let highest = 0
-  for (const { flight } of own) {
-    if (flight.seq < highest) until = Math.min(until, flight.seq)
-    highest = Math.max(highest, flight.seq)
+  for (const { unacked } of own) {
+    if (unacked.seq < highest) until = Math.min(until, unacked.seq)
+    highest = Math.max(highest, unacked.seq)
   }
   return until
 }
 
 /** In the order in which they were pushed. */
 const heldBy = (from: Connection, asking: Connection, priority: Priority): ReadonlyArray<Held> =>
-  [...from.inFlight]
-    .filter(([, flight]) => flight.priority === priority && isRecallable(asking, flight))
-    .map(([messageId, flight]) => ({ connection: from, messageId, flight }))
+  from.window.entries
+    .filter(([, unacked]) => unacked.priority === priority && isRecallable(asking, unacked))
+    .map(([messageId, unacked]) => ({ connection: from, messageId, unacked }))

@@ -8,9 +8,9 @@ import { Exit } from "effect"
 import type { DeliveryKey } from "../store/MessageStore.ts"
 import type { Decision } from "../state/Decision.ts"
 import { errorFrame } from "../state/ErrorReply.ts"
-import { room } from "./InFlight.ts"
 import { type Completion, Completion as Completions, Action, priorities } from "../state/MeshCommand.ts"
-import { type Connection, type InFlight, type Inbox, inboxesOf, type Session } from "../state/MeshState.ts"
+import type { Inbox, Unacked } from "../state/Inbox.ts"
+import { type Connection, inboxesOf, type Session } from "../state/MeshState.ts"
 import { isRecallable } from "./Recall.ts"
 
 /** A pull ends when its budget or the window is used up, or when nothing more waits; until then it is silent. */
@@ -19,7 +19,7 @@ export const settlePull = (decision: Decision, connection: Connection): void => 
   const { peer, pull } = connection
   if (pull === undefined || !connection.ready) return
   const mayCome = (inbox: Inbox) =>
-    priorities.some((priority) => inbox.lanes[priority].reading && room(connection, priority) > 0)
+    priorities.some((priority) => inbox.isReading(priority) && connection.window.room(priority) > 0)
   const inboxes = inboxesOf(connection)
   if (pull.budget > 0 && inboxes.some(mayCome)) return
   connection.pull = undefined
@@ -52,13 +52,13 @@ const othersOf = ({ session }: Connection): ReadonlyArray<Session> => {
  * and what it cannot have because another session is about to show it. Of another session's: what was acked.
  */
 const notWaiting = (asking: Connection, inbox: Inbox): ReadonlyArray<DeliveryKey> => {
-  const left = new Set(inbox.outstanding.keys())
+  const left = new Set(inbox.pushed)
   const holders = inbox.session === undefined ? inbox.member.connections : [inbox.session.connection]
   for (const holder of holders) {
     if (holder === undefined || holder === asking || holder.protocol === 1) continue
-    for (const flight of holder.inFlight.values()) {
-      if (flight.inbox !== inbox) continue
-      if (inbox.session !== undefined || isRecallable(asking, flight)) left.delete(flight.seq)
+    for (const unacked of holder.window.messages) {
+      if (unacked.inbox !== inbox) continue
+      if (inbox.session !== undefined || isRecallable(asking, unacked)) left.delete(unacked.seq)
     }
   }
   return [...left].map((seq) => ({ inbox: inbox.address, seq }))
@@ -100,7 +100,7 @@ const pushedSince = (
   const keyOf = ({ inbox, seq }: DeliveryKey) => `${inbox.session ?? ""}/${seq}`
   const notCounted = new Set(except.map(keyOf))
   const kept = [...asking.session.member.connections].flatMap((other) =>
-    other === asking ? [...asking.inFlight.values()] : keptOn(asking, other, nowMillis),
+    other === asking ? asking.window.messages : keptOn(asking, other, nowMillis),
   )
   return kept.filter(({ inbox, seq }) => seq <= upToSeq && !notCounted.has(keyOf({ inbox: inbox.address, seq }))).length
 }
@@ -110,12 +110,12 @@ const keptBy = (asking: Connection, { connection }: Session, nowMillis: number):
   connection === undefined ? 0 : keptOn(asking, connection, nowMillis).length
 
 /** What has expired waits nowhere. */
-const keptOn = (asking: Connection, { inFlight, protocol }: Connection, nowMillis: number): ReadonlyArray<InFlight> =>
+const keptOn = (asking: Connection, { protocol, window }: Connection, nowMillis: number): ReadonlyArray<Unacked> =>
   protocol === 1
     ? []
-    : [...inFlight.values()].filter(
-        (flight) =>
-          flight.inbox === asking.session.member.inbox &&
-          flight.expiresAtMillis > nowMillis &&
-          !isRecallable(asking, flight),
+    : window.messages.filter(
+        (unacked) =>
+          unacked.inbox === asking.session.member.inbox &&
+          unacked.expiresAtMillis > nowMillis &&
+          !isRecallable(asking, unacked),
       )

@@ -59,7 +59,7 @@ const pull = (decision: Decision, connection: Connection, frame: Pull): void => 
     actions.push(Action.Send({ peer: connection.peer, frame: busy }))
     return
   }
-  connection.pull = { id: frame.id, budget: Math.min(frame.max ?? connection.windowMax, connection.windowMax) }
+  connection.pull = { id: frame.id, budget: Math.min(frame.max ?? connection.window.max, connection.window.max) }
   // Before it is ready nothing can be pushed to it: then it is recalled later.
   const left = connection.ready ? recall(decision, connection) : []
   for (const inbox of [connection, ...left].flatMap(inboxesOf)) pump(decision, inbox)

@@ -14,6 +14,7 @@ import { pump, reclaim } from "../delivery/Deliver.ts"
 import { keepStatus, restoreStatus } from "../presence/FirstClientStatus.ts"
 import type { Decision } from "../state/Decision.ts"
 import { type Command, type Completion, Completion as Completions, Action } from "../state/MeshCommand.ts"
+import { Window } from "../state/Inbox.ts"
 import { type Connection, inboxesOf, type Member, type MeshState, type Session } from "../state/MeshState.ts"
 import { recall } from "../delivery/Recall.ts"
 import { settlePull } from "../delivery/Remaining.ts"
@@ -155,11 +156,9 @@ const connect = (
     session,
     protocol,
     presenceId,
-    windowMax,
+    window: new Window(windowMax),
     transient,
     instance: isHelloV2(hello) ? hello.instance : undefined,
-    inFlight: new Map(),
-    inFlightCharacters: 0,
     ready: transient,
     lastActiveMillis: nowMillis,
     pull: undefined,
@@ -184,7 +183,7 @@ const connect = (
 }
 
 const helloAck = (state: MeshState, connection: Connection, resumed: boolean, nowMillis: number): BrokerFrame => {
-  const { presenceId, protocol, session, windowMax } = connection
+  const { presenceId, protocol, session, window } = connection
   const v1 = { type: "hello_ack", presenceId, memberDisplayName: session.member.record.displayName } as const
   if (protocol === 1) return v1
   return {
@@ -193,7 +192,7 @@ const helloAck = (state: MeshState, connection: Connection, resumed: boolean, no
     sessionId: session.sessionId,
     resumed,
     brokerTime: isoFromMillis(nowMillis),
-    limits: { maxMessageBytes: state.rules.messageBytesMax, maxInFlight: windowMax },
+    limits: { maxMessageBytes: state.rules.messageBytesMax, maxInFlight: window.max },
   }
 }
 
@@ -236,7 +235,7 @@ export const detach = (
   if (!connection.transient)
     actions.push(saidGoodbye ? left(state, session, nowMillis) : detached(state, session, nowMillis))
   if (connection.protocol === 1) keepStatus(state, session, nowMillis)
-  else if (connection.windowMax > 0 && !connection.transient) {
+  else if (connection.window.max > 0 && !connection.transient) {
     if (saidGoodbye) endSessionLease(decision, session)
     else expectBack(state, session, nowMillis)
   }

@@ -19,7 +19,7 @@ export const joinChannel = (decision: Decision, connection: Connection, { channe
   const refuse = (code: "unsupported" | "capacity", message: string): void => {
     actions.push(Action.Send({ peer, frame: errorFrame(connection.protocol, code, message, id) }))
   }
-  if (connection.windowMax === 0 || connection.transient) {
+  if (connection.window.max === 0 || connection.transient) {
     return refuse("unsupported", "a session that takes no messages, or is there for one command, is in no channel")
   }
   if (!session.channels.has(channel) && session.channels.size >= state.rules.limits.channelsPerSessionMax) {

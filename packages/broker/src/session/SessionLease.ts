@@ -9,7 +9,7 @@ import { countOf } from "../delivery/Backlog.ts"
 import { inboxMoved } from "../delivery/Deliver.ts"
 import { beginRoster, touch } from "../presence/Roster.ts"
 import { type Decision, decisionOf } from "../state/Decision.ts"
-import { type Completion, Completion as Completions, Action, priorities } from "../state/MeshCommand.ts"
+import { type Completion, Completion as Completions, Action } from "../state/MeshCommand.ts"
 import { inboxOf, type LoadedMesh, type MeshState, type Session, wakeBy } from "../state/MeshState.ts"
 
 export const detached = (state: MeshState, { member, sessionId }: Session, nowMillis: number): Action =>
@@ -100,11 +100,9 @@ export const takeOver = (loaded: LoadedMesh, nowMillis: number): ReadonlyArray<A
   for (const session of away) {
     if (session.seenAtMillis + state.rules.limits.sessionLeaseMillis > nowMillis) {
       expectBack(state, session, session.seenAtMillis)
-    } else if (mayHold(session)) endSessionLease(decision, session)
+    } else if (session.inbox.mayHold) endSessionLease(decision, session)
   }
   for (const { memberId, session } of stranded) actions.push(moveToMember(state, memberId, session, "all"))
   beginRoster(state, nowMillis)
   return actions
 }
-
-const mayHold = ({ inbox }: Session): boolean => priorities.some((priority) => inbox.lanes[priority].behind)

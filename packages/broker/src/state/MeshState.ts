@@ -14,7 +14,7 @@ import type {
   Signature,
 } from "@claudemesh/domain/Ids"
 import type { RosterMember, RosterSession } from "@claudemesh/domain/routing/Audience"
-import type { Priority, StatusReport, StatusReports, StatusRules } from "@claudemesh/domain/routing/Status"
+import type { StatusReport, StatusReports, StatusRules } from "@claudemesh/domain/routing/Status"
 import { effectiveStatus } from "@claudemesh/domain/routing/Status"
 import type { Certificate } from "@claudemesh/domain/trust/Certificate"
 import type { Invite } from "@claudemesh/domain/trust/Invite"
@@ -25,7 +25,6 @@ import type { Peer } from "@claudemesh/domain/wire/BrokerFrame"
 import { Result } from "effect"
 import type { BrokerLimits } from "../Limits.ts"
 import type {
-  Backlog,
   InboxAddress,
   InviteRecord,
   MemberRecord,
@@ -35,55 +34,12 @@ import type {
 } from "../store/MessageStore.ts"
 import { TokenBucket } from "../TokenBucket.ts"
 import type { EnrolmentAnswer } from "./Enrolment.ts"
-import type { Command, MessageLease, PeerHandle, ReportedSession, SealedProfile } from "./MeshCommand.ts"
+import { Inbox, type Window } from "./Inbox.ts"
+import type { Command, PeerHandle, ReportedSession, SealedProfile } from "./MeshCommand.ts"
 
 export interface MeshRules extends StatusRules {
   readonly limits: BrokerLimits
   readonly messageBytesMax: number
-}
-
-/** One inbox and priority: messages leave it in sequence order. */
-export interface Lane {
-  /** Everything that waits up to here is in flight or being marked consumed. */
-  cursor: number
-  /** Something waits in the store beyond the cursor. When false, a committed message goes out from memory. */
-  behind: boolean
-  /** A page is being read. */
-  reading: boolean
-  /** A message was committed while a page was read: a short page is then not the end. */
-  grown: boolean
-  /** While a page was read the cursor went back, or what lies beyond it was consumed: the page is of no use. */
-  outdated: boolean
-}
-
-export interface Inbox {
-  readonly address: InboxAddress
-  readonly member: Member
-  /** Undefined: the member's own inbox, which any one of its sessions takes from. */
-  readonly session: Session | undefined
-  readonly lanes: Record<Priority, Lane>
-  /** Sequence numbers in flight, or consumed and not yet committed as such, and when each was pushed. */
-  readonly outstanding: Map<number, number>
-  /** Leases that are being cleared in the store: until that is committed a page may still show them. */
-  readonly clearing: Map<number, number>
-  /** What is stored and not consumed. What expired stays in it until it is counted again. */
-  backlog: Backlog
-  /** When it was last counted in the store. */
-  countedAtMillis: number
-}
-
-export interface InFlight {
-  readonly inbox: Inbox
-  readonly seq: number
-  readonly priority: Priority
-  readonly characters: number
-  readonly expiresAtMillis: number
-  /** The session of the recipient itself that sent it. */
-  readonly sentBy: SessionId | undefined
-  /** As the push said: an earlier lease ended without a word, and a release of a later one does not undo that. */
-  readonly redelivered: boolean
-  /** Undefined: it may be recalled. */
-  lease: MessageLease | undefined
 }
 
 /** A `pull` under way: opens the gate for `budget` more messages. */
@@ -98,14 +54,12 @@ export interface Connection {
   readonly session: Session
   readonly protocol: 1 | 2
   readonly presenceId: PresenceId
-  /** 0: takes no messages. */
-  readonly windowMax: number
+  /** What it was pushed and has not acked. */
+  readonly window: Window
   /** The session is there for this connection only: it is not stored, and is nobody's peer. */
   readonly transient: boolean
   /** The client process, where it says so. */
   readonly instance: RequestId | undefined
-  readonly inFlight: Map<MessageId, InFlight>
-  inFlightCharacters: number
   /** False until the attachment is committed: then nothing is moved out of its inbox any more. */
   ready: boolean
   lastActiveMillis: number
@@ -145,12 +99,12 @@ export class Session implements RosterSession {
     public seenAtMillis: number,
   ) {
     this.displayName = member.record.displayName
-    this.inbox = makeInbox(member, this)
+    this.inbox = new Inbox({ memberId: member.record.memberId, session: sessionId }, member, this)
   }
 
   /** A session that takes no messages, or is there for one command, is in no audience. */
   get attached(): boolean {
-    return this.connection !== undefined && this.connection.windowMax > 0 && !this.connection.transient
+    return this.connection !== undefined && this.connection.window.max > 0 && !this.connection.transient
   }
 
   get live(): boolean {
@@ -172,7 +126,7 @@ export class Member implements RosterMember {
     readonly record: MemberRecord,
     { sendsBurst, sendsPerSecond }: BrokerLimits,
   ) {
-    this.inbox = makeInbox(this, undefined)
+    this.inbox = new Inbox({ memberId: record.memberId, session: undefined }, this, undefined)
     this.sends = new TokenBucket(sendsPerSecond, sendsBurst, 0)
   }
 
@@ -277,21 +231,6 @@ export interface MeshState {
   wakeAtMillis: number | undefined
 }
 
-const caughtUp = (seq: number): Lane => ({ cursor: seq, behind: false, reading: false, grown: false, outdated: false })
-
-function makeInbox(member: Member, session: Session | undefined): Inbox {
-  return {
-    address: { memberId: member.record.memberId, session: session?.sessionId },
-    member,
-    session,
-    lanes: { now: caughtUp(0), next: caughtUp(0), low: caughtUp(0) },
-    outstanding: new Map(),
-    clearing: new Map(),
-    backlog: { messages: 0, characters: 0 },
-    countedAtMillis: 0,
-  }
-}
-
 /** What a state begins from, and the sessions and inboxes that the last owner left behind. */
 export interface LoadedMesh {
   readonly state: MeshState
@@ -369,10 +308,8 @@ export const loadState = (snapshot: MeshSnapshot, rules: MeshRules, verifier: Ve
     // Nobody gets it any more: it expires.
     if (state.former.has(memberId)) continue
     const found = inboxOf(state, inbox)
-    if (found !== undefined) {
-      found.lanes[priority].behind = true
-      grow(found, backlog)
-    } else if (session !== undefined) stranded.set(`${memberId}/${session}`, { memberId, session })
+    if (found !== undefined) found.waitsFromBefore(priority, backlog)
+    else if (session !== undefined) stranded.set(`${memberId}/${session}`, { memberId, session })
   }
   const ended = snapshot.sessions.filter(
     ({ detachedAtMillis, memberId }) => detachedAtMillis === undefined && state.former.has(memberId),
@@ -383,14 +320,6 @@ export const loadState = (snapshot: MeshSnapshot, rules: MeshRules, verifier: Ve
 export const inboxOf = (state: MeshState, address: InboxAddress): Inbox | undefined => {
   const member = state.membersById.get(address.memberId)
   return address.session === undefined ? member?.inbox : member?.sessions.get(address.session)?.inbox
-}
-
-/** Negative numbers: something left it. */
-export const grow = (inbox: Inbox, { characters, messages }: Backlog): void => {
-  inbox.backlog = {
-    messages: Math.max(0, inbox.backlog.messages + messages),
-    characters: Math.max(0, inbox.backlog.characters + characters),
-  }
 }
 
 export const statusOf = (state: MeshState, session: Session, nowMillis: number) =>

@@ -408,10 +408,10 @@ export class MeshStory {
     ])
     const connections = [...this.state.connections.values()]
     return {
-      outstanding: inboxes.reduce((sum, inbox) => sum + inbox.outstanding.size, 0),
-      clearing: inboxes.reduce((sum, inbox) => sum + inbox.clearing.size, 0),
-      inFlight: connections.reduce((sum, one) => sum + one.inFlight.size, 0),
-      inFlightCharacters: connections.reduce((sum, one) => sum + one.inFlightCharacters, 0),
+      outstanding: inboxes.reduce((sum, inbox) => sum + inbox.pushed.length, 0),
+      clearing: inboxes.reduce((sum, inbox) => sum + inbox.clearing, 0),
+      inFlight: connections.reduce((sum, one) => sum + one.window.size, 0),
+      inFlightCharacters: connections.reduce((sum, one) => sum + one.window.characters, 0),
     }
   }
 }

@@ -1,0 +1,335 @@
+/**
+ * An inbox, a member's or one session's own: how far its messages went out, what was pushed of it and is not acked, and
+ * its share of the windows of those who take from it. Nobody else changes any of that. Delivery chooses who gets a
+ * message and tells the inbox; a write or a page that has ended is told to it, too (I8, I9).
+ *
+ * There is a cursor for each priority. Every message that waits in the store is either pushed, or beyond its cursor while
+ * that is behind: so it is never forgotten, and never in two windows.
+ */
+import type { MessageId, SessionId } from "@claudemesh/domain/Ids"
+import { inFlightBytesMax, inFlightReservedForNow } from "@claudemesh/domain/Limits"
+import type { Priority } from "@claudemesh/domain/routing/Status"
+import type { Backlog, InboxAddress, WaitingMessage } from "../store/MessageStore.ts"
+import type { MessageLease } from "./MeshCommand.ts"
+import type { Member, Session } from "./MeshState.ts"
+
+/** A message in a window: pushed, and neither acked nor taken back. */
+export interface Unacked {
+  readonly inbox: Inbox
+  readonly seq: number
+  readonly priority: Priority
+  readonly characters: number
+  readonly expiresAtMillis: number
+  /** The session of the recipient itself that sent it. */
+  readonly sentBy: SessionId | undefined
+  /** As the push said: an earlier lease ended without a word, and a release of a later one does not undo that. */
+  readonly redelivered: boolean
+  /** Undefined: it may be recalled. */
+  lease: MessageLease | undefined
+}
+
+/** Set by the class, for the inboxes alone. */
+let putInto: (window: Window, messageId: MessageId, unacked: Unacked) => void
+let takeOutOf: (window: Window, messageId: MessageId) => Unacked | undefined
+
+/** What a connection has unacked, bounded in number and in size. */
+export class Window {
+  readonly #unacked = new Map<MessageId, Unacked>()
+  #characters = 0
+
+  static {
+    putInto = (window, messageId, unacked) => {
+      window.#unacked.set(messageId, unacked)
+      window.#characters += unacked.characters
+    }
+    takeOutOf = (window, messageId) => {
+      const unacked = window.#unacked.get(messageId)
+      if (unacked === undefined || !window.#unacked.delete(messageId)) return undefined
+      window.#characters -= unacked.characters
+      return unacked
+    }
+  }
+
+  /** `max`: how many messages; with 0 the connection takes none. */
+  constructor(readonly max: number) {}
+
+  get size(): number {
+    return this.#unacked.size
+  }
+
+  get characters(): number {
+    return this.#characters
+  }
+
+  get(messageId: MessageId): Unacked | undefined {
+    return this.#unacked.get(messageId)
+  }
+
+  /** In the order in which they were pushed. */
+  get entries(): ReadonlyArray<readonly [MessageId, Unacked]> {
+    return [...this.#unacked]
+  }
+
+  get messages(): ReadonlyArray<Unacked> {
+    return [...this.#unacked.values()]
+  }
+
+  /** How many more messages of this priority it takes. */
+  room(priority: Priority): number {
+    const reserved = priority === "now" ? 0 : Math.min(inFlightReservedForNow, Math.floor(this.max / 2))
+    const slots = this.max - reserved - this.#unacked.size
+    return this.#characters >= inFlightBytesMax ? 0 : Math.max(0, slots)
+  }
+
+  /** A single message larger than what is left of the bytes still fits an empty window: else it could never go. */
+  fits(priority: Priority, characters: number): boolean {
+    return this.room(priority) > 0 && (this.#unacked.size === 0 || this.#characters + characters <= inFlightBytesMax)
+  }
+}
+
+/** Messages of one priority leave their inbox in sequence order. */
+interface Cursor {
+  /** Everything that waits up to here is pushed. */
+  seq: number
+  /** Something waits in the store beyond it. When false, a committed message goes out from memory. */
+  behind: boolean
+  /** A page is being read. */
+  reading: boolean
+  /** A message was committed while a page was read: a short page is then not the end. */
+  grown: boolean
+  /** While a page was read the cursor went back, or what lies beyond it was consumed: the page is of no use. */
+  outdated: boolean
+}
+
+const newCursor = (): Cursor => ({
+  seq: 0,
+  behind: false,
+  reading: false,
+  grown: false,
+  outdated: false,
+})
+
+/** A full inbox is counted once in so long. */
+const recountMillis = 10_000
+
+/** How long after a page could not be read it is tried again. */
+const rereadMillis = 1_000
+
+export class Inbox {
+  readonly #cursors: Readonly<Record<Priority, Cursor>> = { now: newCursor(), next: newCursor(), low: newCursor() }
+  /** When each was pushed that is in a window, or acked and not yet known to be written as consumed. */
+  readonly #pushed = new Map<number, number>()
+  /** Leases that are being cleared in the store: until that is committed a page may still show them. */
+  readonly #clearing = new Map<number, number>()
+  #backlog: Backlog = { messages: 0, characters: 0 }
+  /** When it was last counted in the store. */
+  #countedAtMillis = 0
+
+  constructor(
+    readonly address: InboxAddress,
+    readonly member: Member,
+    /** Undefined: the member's own inbox, which any one of its sessions takes from. */
+    readonly session: Session | undefined,
+  ) {}
+
+  /** What is stored and not consumed. What expired stays in it until it is counted again. */
+  get backlog(): Backlog {
+    return this.#backlog
+  }
+
+  /** Pushed, and not yet known to be written as consumed. */
+  get pushed(): ReadonlyArray<number> {
+    return [...this.#pushed.keys()]
+  }
+
+  pushedAtMillis(seq: number): number | undefined {
+    return this.#pushed.get(seq)
+  }
+
+  /** How many deliveries are marked as leased in the store, and are not any more. */
+  get clearing(): number {
+    return this.#clearing.size
+  }
+
+  isClearing(seq: number): boolean {
+    return this.#clearing.has(seq)
+  }
+
+  isReading(priority: Priority): boolean {
+    return this.#cursors[priority].reading
+  }
+
+  /** Whether something may wait in the store that nobody has been pushed. */
+  get mayHold(): boolean {
+    return Object.values(this.#cursors).some(({ behind }) => behind)
+  }
+
+  /** Up to which sequence number nothing waits that was not pushed. */
+  clearUntil(priority: Priority): number {
+    const { behind, seq } = this.#cursors[priority]
+    return behind ? seq : Number.POSITIVE_INFINITY
+  }
+
+  /** As much is in the store as the mesh was loaded. */
+  waitsFromBefore(priority: Priority, backlog: Backlog): void {
+    this.#cursors[priority].behind = true
+    this.#grow(backlog)
+  }
+
+  /** It was committed: where it stands. `known`: a page was quicker than the news. `next`: it may go out from memory. */
+  committed(priority: Priority, seq: number, characters: number): "known" | "next" | "behind" {
+    this.#grow({ messages: 1, characters })
+    const cursor = this.#cursors[priority]
+    if (seq <= cursor.seq) return "known"
+    return cursor.behind ? "behind" : "next"
+  }
+
+  /**
+   * Something waits in the store that memory does not have. An inbox that is behind already and not reading is kept back
+   * by gate or window; whatever opens those reads on.
+   */
+  fallBehind(priority: Priority): void {
+    const cursor = this.#cursors[priority]
+    cursor.behind = true
+    cursor.grown = cursor.reading
+  }
+
+  /** The next one, which needs not go to anybody: it has expired, or was pushed before. */
+  skip(priority: Priority, seq: number): void {
+    this.#cursors[priority].seq = seq
+  }
+
+  wantsPage(priority: Priority): boolean {
+    const { behind, reading } = this.#cursors[priority]
+    return behind && !reading
+  }
+
+  /** A page is read from now on; gives after which sequence number. */
+  beginPage(priority: Priority): number {
+    const cursor = this.#cursors[priority]
+    cursor.reading = true
+    cursor.grown = false
+    cursor.outdated = false
+    return cursor.seq
+  }
+
+  /** The page has come; gives whether it is of any use. */
+  endPage(priority: Priority): boolean {
+    const cursor = this.#cursors[priority]
+    cursor.reading = false
+    return !cursor.outdated
+  }
+
+  /** Everything in the page has gone out, and there was no more. */
+  pageWasLast(priority: Priority): void {
+    const cursor = this.#cursors[priority]
+    if (!cursor.grown && !cursor.outdated) cursor.behind = false
+  }
+
+  /** The page could not be read; gives when it may be tried again. */
+  pageFailed(priority: Priority, nowMillis: number): number {
+    this.#cursors[priority].reading = false
+    return nowMillis + rereadMillis
+  }
+
+  /** The next one goes out, into this window. */
+  push(window: Window, waiting: WaitingMessage, sentBy: SessionId | undefined, nowMillis: number): Unacked {
+    const { ciphertext, expiresAtMillis, messageId, priority, seq } = waiting.message
+    const unacked: Unacked = {
+      inbox: this,
+      seq,
+      priority,
+      expiresAtMillis,
+      characters: ciphertext.length,
+      sentBy,
+      // A page may show a mark that is being cleared.
+      redelivered: waiting.leased && !this.#clearing.has(seq),
+      lease: undefined,
+    }
+    this.#pushed.set(seq, nowMillis)
+    putInto(window, messageId, unacked)
+    this.#cursors[priority].seq = seq
+    return unacked
+  }
+
+  /** There is room in the window again; until it is written as consumed the message is not pushed again. */
+  static leaveWindow(window: Window, messageId: MessageId): Unacked | undefined {
+    return takeOutOf(window, messageId)
+  }
+
+  /** It is written as consumed. A page that is being read may still hold it, and nothing else would tell any more. */
+  consumed(priority: Priority, seq: number, characters: number): void {
+    this.#pushed.delete(seq)
+    this.#grow({ messages: -1, characters: -characters })
+    const cursor = this.#cursors[priority]
+    if (seq > cursor.seq) cursor.outdated = true
+  }
+
+  /** Pending again: whoever may have it next is pushed it before what came later. */
+  static takeBack(window: Window, messageId: MessageId): void {
+    const unacked = takeOutOf(window, messageId)
+    unacked?.inbox.notPushed(unacked.priority, unacked.seq)
+  }
+
+  /** What was pushed reached nobody, in no window any more. */
+  notPushed(priority: Priority, seq: number): void {
+    if (this.#pushed.delete(seq)) rewind(this.#cursors[priority], seq - 1)
+  }
+
+  /** The message waits in the store: makes sure that somebody comes by it. Gives whether the cursor had to go back. */
+  comeBy(priority: Priority, seq: number): boolean {
+    const cursor = this.#cursors[priority]
+    const isAhead = cursor.behind && !cursor.reading && cursor.seq < seq
+    if (isAhead || this.#pushed.has(seq)) return false
+    rewind(cursor, seq - 1)
+    return true
+  }
+
+  /** Of its messages some are another inbox's now: a page that is being read may still hold them. */
+  lostSome(): void {
+    for (const cursor of Object.values(this.#cursors)) cursor.outdated = true
+  }
+
+  /** It has another inbox's messages now: where they stand in its order is not known. */
+  gotSome(): void {
+    for (const cursor of Object.values(this.#cursors)) rewind(cursor, 0)
+  }
+
+  clears(seq: number): void {
+    this.#clearing.set(seq, (this.#clearing.get(seq) ?? 0) + 1)
+  }
+
+  /** A page that is being read may have been read before, and nothing would tell any more that its mark is old. */
+  cleared(priority: Priority, seq: number): void {
+    const left = (this.#clearing.get(seq) ?? 0) - 1
+    if (left > 0) this.#clearing.set(seq, left)
+    else this.#clearing.delete(seq)
+    const cursor = this.#cursors[priority]
+    if (seq > cursor.seq) cursor.outdated = true
+  }
+
+  /** Whether it may be counted in the store now; it is taken to be. */
+  mayBeCounted(nowMillis: number): boolean {
+    if (Math.abs(nowMillis - this.#countedAtMillis) < recountMillis) return false
+    this.#countedAtMillis = nowMillis
+    return true
+  }
+
+  counted(backlog: Backlog): void {
+    this.#backlog = backlog
+  }
+
+  #grow({ characters, messages }: Backlog): void {
+    this.#backlog = {
+      messages: Math.max(0, this.#backlog.messages + messages),
+      characters: Math.max(0, this.#backlog.characters + characters),
+    }
+  }
+}
+
+/** It goes back to there, or stays where it is further back. A page that is being read is of no use. */
+const rewind = (cursor: Cursor, seq: number): void => {
+  cursor.seq = Math.min(cursor.seq, seq)
+  cursor.behind = true
+  cursor.outdated = true
+}
