@@ -37,23 +37,32 @@ const takers = ({ member, session }: Inbox): ReadonlyArray<Connection> =>
 const candidates = (state: MeshState, inbox: Inbox, priority: Priority, nowMillis: number): ReadonlyArray<Connection> =>
   takers(inbox).filter((connection) => gateOpen(state, connection, priority, nowMillis))
 
+/** A v1 client cannot open what is sealed to several. */
+const canOpen = ({ protocol }: Connection): boolean => protocol === 2
+
+const hasRoom =
+  (priority: Priority) =>
+  ({ window }: Connection): boolean =>
+    window.room(priority) > 0
+
 /**
  * Exactly one session takes a member's message: rather another than the sender's, then one that asks for it, then the
- * most recently active. A v1 client cannot open a group message, so one that fell to its member's inbox waits for
- * another session.
+ * most recently active. `"closed"`: those who may have it now cannot open it, and get what comes after it.
  */
 const choose = (
   state: MeshState,
   inbox: Inbox,
   { message, sealedKey }: WaitingMessage,
   nowMillis: number,
-): Connection | undefined => {
+): Connection | "closed" | undefined => {
+  const open = candidates(state, inbox, message.priority, nowMillis).filter(hasRoom(message.priority))
+  const able = sealedKey === undefined ? open : open.filter(canOpen)
+  if (open.length > 0 && able.length === 0) return "closed"
   const sentBy = senderIn(inbox, message)
   const isSender = ({ session }: Connection) => session.sessionId === sentBy
   const asks = ({ pull }: Connection) => pull !== undefined && pull.budget > 0
-  return candidates(state, inbox, message.priority, nowMillis)
+  return able
     .filter(({ window }) => window.fits(message.priority, message.ciphertext.length))
-    .filter(({ protocol }) => protocol === 2 || sealedKey === undefined)
     .sort(
       (left, right) =>
         Number(isSender(left)) - Number(isSender(right)) ||
@@ -81,9 +90,13 @@ export const deliverCommitted = (decision: Decision, inbox: Inbox, waiting: Wait
         inbox.skip(priority, seq)
         return "queued"
       }
-      const connection = choose(state, inbox, waiting, nowMillis)
-      if (connection !== undefined) {
-        push(decision, connection, inbox, waiting)
+      const chosen = choose(state, inbox, waiting, nowMillis)
+      if (chosen === "closed") {
+        inbox.passOver(priority, seq)
+        return "queued"
+      }
+      if (chosen !== undefined) {
+        push(decision, chosen, inbox, waiting)
         return "delivered"
       }
     }
@@ -103,17 +116,19 @@ export const mayWait = (decision: Decision, inbox: Inbox, priority: Priority): v
 export const pump = (decision: Decision, inbox: Inbox): void => {
   const { actions, nowMillis, state } = decision
   for (const priority of priorities) {
-    if (!inbox.wantsPage(priority)) continue
-    const open = candidates(state, inbox, priority, nowMillis)
+    // Most often nothing waits, and nobody has to be looked for.
+    if (!inbox.wantsPage(priority, true)) continue
+    const open = candidates(state, inbox, priority, nowMillis).filter(hasRoom(priority))
+    const isAble = open.some(canOpen)
+    if (open.length === 0 || !inbox.wantsPage(priority, isAble)) continue
     const places = open.reduce((sum, { window }) => sum + window.room(priority), 0)
-    if (places === 0) continue
     actions.push(
       Action.ReadPage({
         request: {
           meshId: state.mesh.meshId,
           inbox: inbox.address,
           priority,
-          afterSeq: inbox.beginPage(priority),
+          afterSeq: inbox.beginPage(priority, isAble),
           limit: Math.min(places, state.rules.limits.pageRowsMax),
           nowMillis,
         },
@@ -139,7 +154,7 @@ export const pageRead = (
   for (const connection of inbox.member.connections) settlePull(decision, connection)
 }
 
-/** Whether every row found a connection. */
+/** Whether every row found a connection, or is passed over. */
 const pushPage = (decision: Decision, inbox: Inbox, rows: ReadonlyArray<WaitingMessage>): boolean => {
   const { nowMillis, state } = decision
   for (const waiting of rows) {
@@ -147,9 +162,10 @@ const pushPage = (decision: Decision, inbox: Inbox, rows: ReadonlyArray<WaitingM
     // The page may have been long in coming.
     if (inbox.pushedAtMillis(seq) !== undefined || expiresAtMillis <= nowMillis) inbox.skip(priority, seq)
     else {
-      const connection = choose(state, inbox, waiting, nowMillis)
-      if (connection === undefined) return false
-      push(decision, connection, inbox, waiting)
+      const chosen = choose(state, inbox, waiting, nowMillis)
+      if (chosen === undefined) return false
+      if (chosen === "closed") inbox.passOver(priority, seq)
+      else push(decision, chosen, inbox, waiting)
     }
   }
   return true

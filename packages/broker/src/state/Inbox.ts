@@ -4,7 +4,7 @@
  * message and tells the inbox; a write or a page that has ended is told to it, too (I8, I9).
  *
  * There is a cursor for each priority. Every message that waits in the store is either pushed, or beyond its cursor while
- * that is behind: so it is never forgotten, and never in two windows.
+ * that is behind, or passed over: so it is never forgotten, and never in two windows.
  */
 import type { MessageId, SessionId } from "@claudemesh/domain/Ids"
 import { inFlightBytesMax, inFlightReservedForNow } from "@claudemesh/domain/Limits"
@@ -89,10 +89,12 @@ export class Window {
 
 /** Messages of one priority leave their inbox in sequence order. */
 interface Cursor {
-  /** Everything that waits up to here is pushed. */
+  /** Everything that waits up to here is pushed, or passed over. */
   seq: number
   /** Something waits in the store beyond it. When false, a committed message goes out from memory. */
   behind: boolean
+  /** The first that was passed over, since none of those who could have it then can open it. */
+  passedOver: number | undefined
   /** A page is being read. */
   reading: boolean
   /** A message was committed while a page was read: a short page is then not the end. */
@@ -104,6 +106,7 @@ interface Cursor {
 const newCursor = (): Cursor => ({
   seq: 0,
   behind: false,
+  passedOver: undefined,
   reading: false,
   grown: false,
   outdated: false,
@@ -161,7 +164,7 @@ export class Inbox {
 
   /** Whether something may wait in the store that nobody has been pushed. */
   get mayHold(): boolean {
-    return Object.values(this.#cursors).some(({ behind }) => behind)
+    return Object.values(this.#cursors).some(({ behind, passedOver }) => behind || passedOver !== undefined)
   }
 
   /** Up to which sequence number nothing waits that was not pushed. */
@@ -199,14 +202,23 @@ export class Inbox {
     this.#cursors[priority].seq = seq
   }
 
-  wantsPage(priority: Priority): boolean {
-    const { behind, reading } = this.#cursors[priority]
-    return behind && !reading
+  /** The next one, which none of those who may have it now can open: it waits for who can, and holds up no other. */
+  passOver(priority: Priority, seq: number): void {
+    const cursor = this.#cursors[priority]
+    cursor.seq = seq
+    cursor.passedOver = Math.min(seq, cursor.passedOver ?? seq)
+  }
+
+  /** `canOpen`: somebody may have it who can open everything. */
+  wantsPage(priority: Priority, canOpen: boolean): boolean {
+    const { behind, passedOver, reading } = this.#cursors[priority]
+    return !reading && (behind || (canOpen && passedOver !== undefined))
   }
 
   /** A page is read from now on; gives after which sequence number. */
-  beginPage(priority: Priority): number {
+  beginPage(priority: Priority, canOpen: boolean): number {
     const cursor = this.#cursors[priority]
+    if (canOpen && cursor.passedOver !== undefined) rewind(cursor, cursor.passedOver - 1)
     cursor.reading = true
     cursor.grown = false
     cursor.outdated = false
@@ -331,5 +343,6 @@ export class Inbox {
 const rewind = (cursor: Cursor, seq: number): void => {
   cursor.seq = Math.min(cursor.seq, seq)
   cursor.behind = true
+  if (cursor.passedOver !== undefined && cursor.passedOver > cursor.seq) cursor.passedOver = undefined
   cursor.outdated = true
 }
