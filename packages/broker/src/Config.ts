@@ -3,7 +3,7 @@
  * A wrong value stops the start with one line that names its variable.
  */
 import { audienceOf } from "@claudemesh/domain/trust/HelloStatement"
-import { messageBytesDefault } from "@claudemesh/domain/Limits"
+import { membersPerMeshMax, messageBytesDefault } from "@claudemesh/domain/Limits"
 import { Config, ConfigProvider, Effect, Option, Redacted, Result, Schema } from "effect"
 import { brokerLimits, type BrokerLimits, withMessageTtl } from "./Limits.ts"
 import { postgresTarget } from "./store/sql/PostgresUrl.ts"
@@ -107,6 +107,59 @@ export const variables = {
       "Whether the first clients are admitted, which speak protocol v1. What that costs is in `docs/security.md`.",
     expected: "true or false",
   },
+  BROKER_MAX_CONNECTIONS: {
+    fallback: "10000",
+    meaning: "Sockets open at once. One more is closed with 4013.",
+    expected: "a whole number from 1 to 1000000",
+  },
+  BROKER_SOCKETS_PER_ADDRESS: {
+    fallback: "2000",
+    meaning:
+      "The same from one address; the first 64 bits are one address of IPv6. Behind a proxy that `BROKER_TRUSTED_PROXIES` does not count everybody has the proxy's address.",
+    expected: "a whole number from 1 to 1000000",
+  },
+  BROKER_MAX_MEMBERS: {
+    fallback: "500",
+    meaning: "Members of one mesh. A mesh that has more keeps them, and takes no other.",
+    expected: `a whole number from 1 to ${membersPerMeshMax}, since a message is sealed to no more`,
+  },
+  BROKER_MAX_SESSIONS: {
+    fallback: "1000",
+    meaning: "Sessions of one member that are attached, or expected back within 90 s. 200 of them are remembered.",
+    expected: "a whole number from 1 to 10000",
+  },
+  BROKER_MAX_BACKLOG_MESSAGES: {
+    fallback: "10000",
+    meaning: "Messages that wait in one inbox. Its senders are then told `backlog_full`.",
+    expected: "a whole number from 1 to 1000000",
+  },
+  BROKER_MAX_BACKLOG_BYTES: {
+    fallback: "67108864",
+    meaning:
+      "Ciphertext that waits in one inbox, in bytes of its base64. One message always finds room in an empty one.",
+    expected: "a whole number from 65536 to 10737418240",
+  },
+  BROKER_SENDS_PER_SECOND: {
+    fallback: "500",
+    meaning:
+      "Deliveries that the sends of one member may cause each second: a message to 100 sessions counts as 100. What is above is told `rate_limited`.",
+    expected: "a whole number from 1 to 100000",
+  },
+  BROKER_SENDS_BURST: {
+    fallback: "2000",
+    meaning: "The same at once, after a quiet time.",
+    expected: "a whole number from 1 to 1000000",
+  },
+  BROKER_FRAMES_PER_SECOND: {
+    fallback: "2000",
+    meaning: "Frames of one connection each second. One that sends more is closed with 4029.",
+    expected: "a whole number from 10 to 100000",
+  },
+  BROKER_FRAMES_BURST: {
+    fallback: "10000",
+    meaning: "The same at once, after a quiet time.",
+    expected: "a whole number from 100 to 1000000",
+  },
   LOG_LEVEL: {
     fallback: "info",
     meaning: "Least level of what is logged to stderr: trace, debug, info, warn, error or none.",
@@ -119,11 +172,25 @@ type VariableName = keyof typeof variables
 export class InvalidVariable extends Schema.TaggedError<InvalidVariable>()("InvalidVariable", {
   variable: Schema.String,
   expected: Schema.String,
+  /** As it was set. Undefined: it may hold a secret. */
+  value: Schema.UndefinedOr(Schema.String),
 }) {
   override get message() {
-    return `${this.variable} must be ${this.expected}`
+    const value = this.value === undefined ? "" : `, and is ${shown(this.value)}`
+    return `${this.variable} must be ${this.expected}${value}`
   }
 }
+
+const shownCharactersMax = 60
+
+/** In one line, whatever it is. */
+const shown = (value: string): string =>
+  value.length <= shownCharactersMax
+    ? JSON.stringify(value)
+    : `${JSON.stringify(value.slice(0, shownCharactersMax))} and so on`
+
+/** Their values are told to nobody. */
+const secrets: ReadonlySet<string> = new Set<VariableName>(["DATABASE_URL", "BROKER_ADMIN_TOKEN"])
 
 export const isLoopback = (host: string): boolean =>
   host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host)
@@ -138,15 +205,22 @@ const raw = (name: string) =>
 const read = <A>(name: VariableName, parse: (text: string) => A | undefined, fallback: A) =>
   Effect.flatMap(raw(name), (text) => parsed(name, text, parse, fallback))
 
-const parsed = <A>(name: string, text: Option.Option<string>, parse: (text: string) => A | undefined, fallback: A) => {
+const parsed = <A>(
+  name: VariableName | "PORT",
+  text: Option.Option<string>,
+  parse: (text: string) => A | undefined,
+  fallback: A,
+) => {
   if (Option.isNone(text)) return Effect.succeed(fallback)
-  const value = parse(text.value.trim())
-  const expected = variables[name === "PORT" ? "BROKER_PORT" : (name as VariableName)].expected
-  return value === undefined ? Effect.fail(new InvalidVariable({ variable: name, expected })) : Effect.succeed(value)
+  const given = text.value.trim()
+  const value = parse(given)
+  if (value !== undefined) return Effect.succeed(value)
+  const { expected } = variables[name === "PORT" ? "BROKER_PORT" : name]
+  return Effect.fail(new InvalidVariable({ variable: name, expected, value: secrets.has(name) ? undefined : given }))
 }
 
 const wholeNumber = (least: number, most: number) => (text: string) => {
-  const value = /^\d{1,9}$/.test(text) ? Number(text) : -1
+  const value = /^\d{1,12}$/.test(text) ? Number(text) : -1
   return value >= least && value <= most ? value : undefined
 }
 
@@ -182,11 +256,35 @@ const database = Effect.gen(function* () {
     const target = postgresTarget(url.value)
     if (Result.isSuccess(target)) return { _tag: "Postgres", url: url.value } as const
     const expected = `${variables.DATABASE_URL.expected}, and ${target.failure}`
-    return yield* new InvalidVariable({ variable: "DATABASE_URL", expected })
+    return yield* new InvalidVariable({ variable: "DATABASE_URL", expected, value: undefined })
   }
   const home = Option.getOrElse(yield* raw("HOME"), () => ".")
   const dataDir = yield* read("BROKER_DATA_DIR", (text) => withHome(text, home), `${home}/.claudemesh/broker`)
   return { _tag: "Sqlite", dataDir } as const
+})
+
+/** The bounds that an operator sets. All others are as they stand in `Limits.ts`. */
+const operatorLimits = Effect.gen(function* () {
+  const days = yield* read("MESSAGE_TTL_DAYS", wholeNumber(1, 30), 7)
+  const all = withMessageTtl(brokerLimits, days)
+  const count = (name: VariableName, least: number, most: number, fallback: number) =>
+    read(name, wholeNumber(least, most), fallback)
+  const sessions = yield* count("BROKER_MAX_SESSIONS", 1, 10_000, all.liveSessionsPerMemberMax)
+  const limits: BrokerLimits = {
+    ...all,
+    connectionsMax: yield* count("BROKER_MAX_CONNECTIONS", 1, 1_000_000, all.connectionsMax),
+    socketsPerAddressMax: yield* count("BROKER_SOCKETS_PER_ADDRESS", 1, 1_000_000, all.socketsPerAddressMax),
+    membersPerMeshMax: yield* count("BROKER_MAX_MEMBERS", 1, membersPerMeshMax, all.membersPerMeshMax),
+    liveSessionsPerMemberMax: sessions,
+    sessionsPerMemberMax: Math.min(all.sessionsPerMemberMax, sessions),
+    backlogMessagesMax: yield* count("BROKER_MAX_BACKLOG_MESSAGES", 1, 1_000_000, all.backlogMessagesMax),
+    backlogCharactersMax: yield* count("BROKER_MAX_BACKLOG_BYTES", 65_536, 10_737_418_240, all.backlogCharactersMax),
+    sendsPerSecond: yield* count("BROKER_SENDS_PER_SECOND", 1, 100_000, all.sendsPerSecond),
+    sendsBurst: yield* count("BROKER_SENDS_BURST", 1, 1_000_000, all.sendsBurst),
+    framesPerSecond: yield* count("BROKER_FRAMES_PER_SECOND", 10, 100_000, all.framesPerSecond),
+    framesBurst: yield* count("BROKER_FRAMES_BURST", 100, 1_000_000, all.framesBurst),
+  }
+  return limits
 })
 
 export const brokerConfig: Effect.Effect<BrokerConfig, InvalidVariable> = Effect.gen(function* () {
@@ -213,7 +311,7 @@ export const brokerConfig: Effect.Effect<BrokerConfig, InvalidVariable> = Effect
       (text) => logLevels.find((level) => level.toLowerCase() === text.toLowerCase()),
       "Info",
     ),
-    limits: withMessageTtl(brokerLimits, yield* read("MESSAGE_TTL_DAYS", wholeNumber(1, 30), 7)),
+    limits: yield* operatorLimits,
   }
 })
 

@@ -92,6 +92,11 @@ export interface BrokerLimits {
   readonly httpRequestTimeoutMillis: number
   /** Nonces of signed requests that are remembered, each for as long as its request could be sent again. */
   readonly requestNoncesMax: number
+  /** Of those, what one key may take, and one address. A key that keeps to its rate for the two minutes has more than that to say. */
+  readonly requestNoncesPerKeyMax: number
+  readonly requestNoncesPerAddressMax: number
+  /** Sockets open at once from one address. One more is closed with 4013. */
+  readonly socketsPerAddressMax: number
   /** Sockets opened from one address: so many a second for ever, and so many at once. */
   readonly socketsPerAddressPerSecond: number
   readonly socketsPerAddressBurst: number
@@ -141,7 +146,7 @@ export const brokerLimits: BrokerLimits = {
   meshIdleMillis: 180_000,
   sessionsPerMeshMax: 50_000,
   sessionsPerMemberMax: 200,
-  liveSessionsPerMemberMax: 2_000,
+  liveSessionsPerMemberMax: 1_000,
   instanceSilentMillis: 45_000,
   oversizedFrameFactor: 4,
   sessionLeaseMillis: 90_000,
@@ -176,7 +181,10 @@ export const brokerLimits: BrokerLimits = {
   httpBodyBytesMax: 65_536,
   meshBodyBytesMax: 524_288,
   httpRequestTimeoutMillis: 10_000,
-  requestNoncesMax: 10_000,
+  requestNoncesMax: 50_000,
+  requestNoncesPerKeyMax: 200,
+  requestNoncesPerAddressMax: 2_000,
+  socketsPerAddressMax: 2_000,
   socketsPerAddressPerSecond: 50,
   socketsPerAddressBurst: 2_000,
   hellosPerKeyPerSecond: 50,

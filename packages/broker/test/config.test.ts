@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option, Redacted } from "effect"
 import { brokerConfigOf, isLoopback, variables } from "../src/Config.ts"
-import { brokerLimits, withMessageTtl } from "../src/Limits.ts"
+import { brokerLimits, type BrokerLimits, withMessageTtl } from "../src/Limits.ts"
 
 type Environment = Readonly<Record<string, string>>
 
@@ -48,15 +48,21 @@ describe("a broker without any variable", () => {
   )
 })
 
+interface Case {
+  readonly key: string
+  readonly good: ReadonlyArray<readonly [string, unknown]>
+  readonly wrong: ReadonlyArray<string>
+}
+
+/** Of a variable that sets one bound and no other, to a whole number from `least` to `most`. */
+const bound = (limit: keyof BrokerLimits, least: number, most: number): Case => ({
+  key: "limits",
+  good: [least, most].map((value) => [String(value), { ...brokerLimits, [limit]: value }] as const),
+  wrong: [String(least - 1), String(most + 1), "-1", `${least}.5`, "1e3", "0x10", "unlimited", "1 000", "9".repeat(13)],
+})
+
 /** For each variable: what it sets, values it takes, values it refuses. */
-const cases: Record<
-  keyof typeof variables,
-  {
-    readonly key: string
-    readonly good: ReadonlyArray<readonly [string, unknown]>
-    readonly wrong: ReadonlyArray<string>
-  }
-> = {
+const cases: Record<keyof typeof variables, Case> = {
   BROKER_PORT: {
     key: "port",
     good: [
@@ -152,6 +158,24 @@ const cases: Record<
     ],
     wrong: ["0", "1", "no", "yes", "constructor"],
   },
+  BROKER_MAX_CONNECTIONS: bound("connectionsMax", 1, 1_000_000),
+  BROKER_SOCKETS_PER_ADDRESS: bound("socketsPerAddressMax", 1, 1_000_000),
+  BROKER_MAX_MEMBERS: bound("membersPerMeshMax", 1, 500),
+  BROKER_MAX_SESSIONS: {
+    key: "limits",
+    good: [
+      ["1", { ...brokerLimits, liveSessionsPerMemberMax: 1, sessionsPerMemberMax: 1 }],
+      ["200", { ...brokerLimits, liveSessionsPerMemberMax: 200 }],
+      ["10000", { ...brokerLimits, liveSessionsPerMemberMax: 10_000 }],
+    ],
+    wrong: ["0", "10001", "many"],
+  },
+  BROKER_MAX_BACKLOG_MESSAGES: bound("backlogMessagesMax", 1, 1_000_000),
+  BROKER_MAX_BACKLOG_BYTES: bound("backlogCharactersMax", 65_536, 10_737_418_240),
+  BROKER_SENDS_PER_SECOND: bound("sendsPerSecond", 1, 100_000),
+  BROKER_SENDS_BURST: bound("sendsBurst", 1, 1_000_000),
+  BROKER_FRAMES_PER_SECOND: bound("framesPerSecond", 10, 100_000),
+  BROKER_FRAMES_BURST: bound("framesBurst", 100, 1_000_000),
   LOG_LEVEL: {
     key: "logLevel",
     good: [
@@ -176,16 +200,31 @@ describe("a variable", () => {
       }),
     )
 
-    it.effect(`${name} with a wrong value stops the start with one line that names it`, () =>
-      Effect.gen(function* () {
-        for (const text of wrong) {
-          const message = yield* refusalOf({ [name]: text })
-          assert.match(message, new RegExp(`^${name} must be .+$`), text)
-          assert.notInclude(message, "\n", text)
-        }
-      }),
+    const isSecret = name === "DATABASE_URL" || name === "BROKER_ADMIN_TOKEN"
+    it.effect(
+      `${name} with a wrong value stops the start with one line that names it${isSecret ? "" : ", its value"} and what may stand there`,
+      () =>
+        Effect.gen(function* () {
+          for (const text of wrong) {
+            const message = yield* refusalOf({ [name]: text })
+            assert.match(message, new RegExp(`^${name} must be .+$`), text)
+            assert.notInclude(message, "\n", text)
+            if (isSecret) assert.notInclude(message, text)
+            else assert.ok(message.endsWith(`, and is ${JSON.stringify(text)}`), message)
+          }
+        }),
     )
   }
+
+  it.effect("a wrong value is shown on one line, and no more than the beginning of it", () =>
+    Effect.gen(function* () {
+      assert.strictEqual(
+        yield* refusalOf({ BROKER_MAX_SESSIONS: "ten\nof them" }),
+        'BROKER_MAX_SESSIONS must be a whole number from 1 to 10000, and is "ten\\nof them"',
+      )
+      assert.isBelow((yield* refusalOf({ BROKER_HOST: "/".repeat(100_000) })).length, 200)
+    }),
+  )
 
   it.effect("PORT is used where BROKER_PORT is not set, and named when it is wrong", () =>
     Effect.gen(function* () {

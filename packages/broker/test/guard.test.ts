@@ -15,7 +15,11 @@ const guardWith = (nonces: Guard["nonces"]): Guard => ({
   nonces,
   rates: makeRateLimits(brokerLimits),
   audiences: () => ["ws://here"],
+  addressOf: () => "192.0.2.1",
 })
+
+const noncesFor = (requestNoncesMax: number) => new RequestNonces({ ...brokerLimits, requestNoncesMax }, 0)
+
 const everythingIsSigned = Layer.succeed(Ed25519, Ed25519.of({ verify: () => true, isUsableKey: () => true }))
 
 const requestAt = (timeMillis: number, digit = "a"): Request =>
@@ -49,7 +53,7 @@ const answersOf = (nonces: Guard["nonces"], handle: Effect.Effect<HttpServerResp
 describe("a request whose handling fails", () => {
   it.live("is answered 500, without a word of what broke (I12, I24)", () =>
     Effect.gen(function* () {
-      const answerTo = yield* answersOf(new RequestNonces(10, 0), Effect.die(new Error("a secret")))
+      const answerTo = yield* answersOf(noncesFor(10), Effect.die(new Error("a secret")))
       const answer = yield* answerTo(requestAt(yield* Clock.currentTimeMillis))
       assert.strictEqual(answer.status, 500)
       const body = { error: "internal", message: "the broker failed; try again" }
@@ -61,7 +65,7 @@ describe("a request whose handling fails", () => {
 describe("the memory of nonces", () => {
   it.live("is filled by no stranger's keys: what is refused is not remembered (I23)", () =>
     Effect.gen(function* () {
-      const nonces = new RequestNonces(2, 0)
+      const nonces = noncesFor(2)
       const now = yield* Clock.currentTimeMillis
       const refuses = yield* answersOf(nonces, Effect.succeed(HttpServerResponse.text("who?", { status: 404 })))
       for (const digit of ["1", "2", "3", "4"]) assert.strictEqual((yield* refuses(requestAt(now, digit))).status, 404)

@@ -27,25 +27,38 @@ const verifier = {
 const sent: RequestFacts = { audience, method: "POST", path: "/join", body: "{}" }
 
 /** A broker's memory, and requests to it. */
-const world = ({ noncesMax = 100, burst = 100 } = {}) => {
-  const nonces = new RequestNonces(noncesMax, startedMillis)
+const world = ({ noncesMax = 100, perKey = 100, perAddress = 100, burst = 100 } = {}) => {
+  const bounds = {
+    requestNoncesMax: noncesMax,
+    requestNoncesPerKeyMax: perKey,
+    requestNoncesPerAddressMax: perAddress,
+  }
+  const nonces = new RequestNonces(bounds, startedMillis)
   const rate = new RateLimit<PublicKey>(1, burst, 10)
   let numbers = 0
   const nextNonce = () => (++numbers).toString(16).padStart(32, "0")
-  const headerAt = (timeMillis: number, signed: Partial<RequestFacts> = {}, nonce = nextNonce(), signer = alice) => {
-    const unsigned = { mesh, key: alice, time: String(timeMillis), nonce }
+  const headerAt = (
+    timeMillis: number,
+    signed: Partial<RequestFacts> = {},
+    nonce = nextNonce(),
+    signer = alice,
+    key = alice,
+  ) => {
+    const unsigned = { mesh, key, time: String(timeMillis), nonce }
     return formatProof({ ...unsigned, signature: sign(requestStatement({ ...sent, ...signed }, unsigned), signer) })
   }
-  const take = (header: string | undefined, nowMillis: number) =>
+  const take = (header: string | undefined, nowMillis: number, address = "192.0.2.1") =>
     ProvedRequest.verify(
-      { ...sent, header },
+      { ...sent, header, address },
       { nowMillis, audiences: ["ws://127.0.0.1:7900", audience], verifier, nonces, rate },
     )
-  const answerTo = (header: string | undefined, nowMillis: number) => {
-    const taken = take(header, nowMillis)
+  const answerTo = (header: string | undefined, nowMillis: number, address?: string) => {
+    const taken = take(header, nowMillis, address)
     return Result.isSuccess(taken) ? "taken" : taken.failure.code
   }
-  return { answerTo, headerAt, nextNonce, nonces, take }
+  /** Another key's, properly signed. */
+  const headerOf = (key: PublicKey, timeMillis: number) => headerAt(timeMillis, {}, nextNonce(), key, key)
+  return { answerTo, headerAt, headerOf, nextNonce, nonces, take }
 }
 const now = startedMillis + 500_000
 
@@ -127,6 +140,39 @@ describe("what is remembered of requests", () => {
     const later = now + requestSkewMillis + 1
     assert.strictEqual(answerTo(headerAt(later), later), "taken")
     assert.strictEqual(nonces.size, 2)
+  })
+
+  it("has room for each key: one that asks much is told to wait, and the others are not, from wherever (I23)", () => {
+    const { answerTo, headerOf } = world({ perKey: 2 })
+    const bob = PublicKey.make("b".repeat(64))
+    const answers = (key: PublicKey, atMillis: number) =>
+      ["192.0.2.1", "192.0.2.2", "192.0.2.3"].map((address) => answerTo(headerOf(key, atMillis), atMillis, address))
+    assert.deepStrictEqual(answers(alice, now), ["taken", "taken", "rate_limited"])
+    assert.deepStrictEqual(answers(bob, now), ["taken", "taken", "rate_limited"])
+    const later = now + requestSkewMillis + 1
+    assert.deepStrictEqual(answers(alice, later), ["taken", "taken", "rate_limited"])
+  })
+
+  it("has room for each address: many keys of one are told to wait, and those of others are not (I23)", () => {
+    const { answerTo, headerOf, nonces } = world({ perAddress: 2 })
+    const keys = ["1", "2", "3"].map((digit) => PublicKey.make(digit.repeat(64)))
+    const answers = (address: string) => keys.map((key) => answerTo(headerOf(key, now), now, address))
+    assert.deepStrictEqual(answers("192.0.2.1"), ["taken", "taken", "rate_limited"])
+    assert.deepStrictEqual(answers("192.0.2.2"), ["taken", "taken", "rate_limited"])
+    assert.strictEqual(nonces.size, 4)
+  })
+
+  it("counts for nobody what was not granted: its key and its address have their room again (I13, I23)", () => {
+    const { answerTo, headerAt, nextNonce, nonces } = world({ perKey: 1, perAddress: 1 })
+    for (let tries = 0; tries < 3; tries++) {
+      const nonce = nextNonce()
+      assert.strictEqual(answerTo(headerAt(now, {}, nonce), now), "taken")
+      nonces.release(alice, nonce)
+      // A second release takes nothing from anybody.
+      nonces.release(alice, nonce)
+    }
+    assert.strictEqual(answerTo(headerAt(now), now), "taken")
+    assert.strictEqual(answerTo(headerAt(now), now), "rate_limited")
   })
 
   it("is nothing that a key did not sign: neither its nonces nor its rate are used up by others (I23)", () => {

@@ -17,6 +17,8 @@ export interface Guard {
   readonly rates: RateLimits
   /** Known once the broker listens. */
   readonly audiences: () => ReadonlyArray<string>
+  /** Whom a request counts for, by the request as the listener was given it. */
+  readonly addressOf: (source: object) => string
 }
 
 type Response = HttpServerResponse.HttpServerResponse
@@ -30,7 +32,13 @@ export const proved = <E, R>(
     const request = yield* HttpServerRequest.HttpServerRequest
     const body = method === "GET" ? Result.succeed("") : yield* bodyOf(request, guard.limits)
     if (Result.isFailure(body)) return body.failure
-    const received = { method, path: request.url, body: body.success, header: request.headers[signatureHeader] }
+    const received = {
+      method,
+      path: request.url,
+      body: body.success,
+      header: request.headers[signatureHeader],
+      address: guard.addressOf(request.source),
+    }
     const { nonces, rates } = guard
     const proof = ProvedRequest.verify(received, {
       nowMillis: yield* Clock.currentTimeMillis,

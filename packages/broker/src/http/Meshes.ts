@@ -8,6 +8,7 @@ import { CreateMesh, type MeshCreated } from "@claudemesh/domain/wire/HttpApi"
 import { Clock, Effect, Option, Redacted, Result, Schema } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/unstable/http"
 import { type BrokerConfig, isLoopback } from "../Config.ts"
+import type { BrokerLimits } from "../Limits.ts"
 import { MessageStore } from "../store/MessageStore.ts"
 import { Ed25519 } from "../trust/Ed25519.ts"
 import { type Guard, proved } from "./Guard.ts"
@@ -22,7 +23,9 @@ export const meshRoutes = (config: BrokerConfig, guard: Guard) =>
     "/meshes",
     Effect.gen(function* () {
       const request = yield* HttpServerRequest.HttpServerRequest
-      return admission(config, request.headers["authorization"]) ?? (yield* proved(guard, "POST", create))
+      return (
+        admission(config, request.headers["authorization"]) ?? (yield* proved(guard, "POST", create(config.limits)))
+      )
     }).pipe(Effect.catchTag("StoreError", () => Effect.succeed(unavailable))),
   )
 
@@ -40,23 +43,26 @@ const admission = (config: BrokerConfig, authorization: string | undefined) => {
     : refusal(401, "unauthorized", "send Authorization: Bearer with the broker's admin token")
 }
 
-const create = Effect.fnUntraced(function* (request: ProvedRequest) {
-  const body = decode(request.body)
-  if (Result.isFailure(body)) return refusal(400, "malformed", body.failure.message)
-  const { invite, members, ...mesh } = body.success
-  const refused = doubtOf(request, body.success, yield* Ed25519)
-  if (refused !== undefined) return refused
+const create = ({ membersPerMeshMax }: BrokerLimits) =>
+  Effect.fnUntraced(function* (request: ProvedRequest) {
+    const body = decode(request.body)
+    if (Result.isFailure(body)) return refusal(400, "malformed", body.failure.message)
+    const { invite, members, ...mesh } = body.success
+    if (members.length > membersPerMeshMax)
+      return refusal(409, "full", `a mesh has ${membersPerMeshMax} members at most here`)
+    const refused = doubtOf(request, body.success, yield* Ed25519)
+    if (refused !== undefined) return refused
 
-  const store = yield* MessageStore
-  const records = members.map((certificate) => {
-    const { displayName, memberId, publicKey } = certificate
-    return { memberId, publicKey, displayName, certificate }
+    const store = yield* MessageStore
+    const records = members.map((certificate) => {
+      const { displayName, memberId, publicKey } = certificate
+      return { memberId, publicKey, displayName, certificate }
+    })
+    const outcome = yield* store.createMesh(mesh, invite, records, yield* Clock.currentTimeMillis)
+    if (outcome === "conflict") return refusal(409, "conflict", "a mesh with this id is there, and is another one")
+    const answer: typeof MeshCreated.Type = { meshId: mesh.meshId, slug: mesh.slug, created: outcome === "created" }
+    return HttpServerResponse.jsonUnsafe(answer, { status: answer.created ? 201 : 200 })
   })
-  const outcome = yield* store.createMesh(mesh, invite, records, yield* Clock.currentTimeMillis)
-  if (outcome === "conflict") return refusal(409, "conflict", "a mesh with this id is there, and is another one")
-  const answer: typeof MeshCreated.Type = { meshId: mesh.meshId, slug: mesh.slug, created: outcome === "created" }
-  return HttpServerResponse.jsonUnsafe(answer, { status: answer.created ? 201 : 200 })
-})
 
 /** Why the broker does not take it. Every client looks at the records again, so what is wrong is told at once. */
 const doubtOf = (request: ProvedRequest, mesh: CreateMesh, verifier: Verifier) => {

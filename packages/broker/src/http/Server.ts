@@ -20,6 +20,7 @@ import { BunSocket } from "./BunSocket.ts"
 import { enrolmentRoutes } from "./Enrolments.ts"
 import { bodyBytesMax, type Guard } from "./Guard.ts"
 import { healthRoutes, type StoreChecks, storeChecks } from "./Health.ts"
+import { Held } from "./Held.ts"
 import { hookPath, hookRoutes } from "./HookReports.ts"
 import type { Lifecycle } from "./Lifecycle.ts"
 import { meshRoutes } from "./Meshes.ts"
@@ -71,8 +72,17 @@ const listen = Effect.fnUntraced(function* (config: BrokerConfig, rules: MeshRul
   const frameBytes = frameBytesMax(config.messageBytesMax)
   const idleSeconds = Math.ceil(limits.httpRequestTimeoutMillis / 1_000)
   const rates = makeRateLimits(limits)
-  const nonces = new RequestNonces(limits.requestNoncesMax, lifecycle.startedMillis)
-  const guard: Guard = { limits, nonces, rates, audiences: () => audiences }
+  const nonces = new RequestNonces(limits, lifecycle.startedMillis)
+  const held = new Held<string>()
+  /** Of the requests that are being answered. */
+  const addresses = new WeakMap<object, string>()
+  const guard: Guard = {
+    limits,
+    nonces,
+    rates,
+    audiences: () => audiences,
+    addressOf: (source) => addresses.get(source) ?? "unknown",
+  }
   const checks = yield* storeChecks(limits).pipe(Effect.provideContext(services))
   const handler = yield* routesHandler(config, lifecycle, checks, guard, services)
   const admission: Admission = {
@@ -93,6 +103,7 @@ const listen = Effect.fnUntraced(function* (config: BrokerConfig, rules: MeshRul
     const early = tooLarge(request, limits)
     if (early !== undefined) return early
     server.timeout(request, answerSeconds)
+    addresses.set(request, address)
     const answer = await handler(request)
     // A body that nobody wants any more has no more time than any other.
     server.timeout(request, idleSeconds)
@@ -131,17 +142,21 @@ const listen = Effect.fnUntraced(function* (config: BrokerConfig, rules: MeshRul
             sendPings: true,
             perMessageDeflate: false,
             open: (ws) => {
+              const { address } = ws.data
               ws.data.opened(ws)
-              if (!rates.sockets.take(ws.data.address, clock.currentTimeMillisUnsafe())) {
+              if (!rates.sockets.take(address, clock.currentTimeMillisUnsafe())) {
                 return ws.data.close(CloseCode.flooding, "rate_limited")
               }
-              if (sockets.size >= limits.connectionsMax) return ws.data.close(CloseCode.atCapacity, "capacity")
+              if (sockets.size >= limits.connectionsMax || held.count(address) >= limits.socketsPerAddressMax) {
+                return ws.data.close(CloseCode.atCapacity, "capacity")
+              }
               sockets.add(ws.data)
+              held.take(address)
               runConnection(runPeerConnection(ws.data, audiences, rules, admission))
             },
             message: (ws, message) => ws.data.received(message),
             close: (ws, code) => {
-              sockets.delete(ws.data)
+              if (sockets.delete(ws.data)) held.release(ws.data.address)
               ws.data.closed(code)
             },
           },

@@ -17,7 +17,9 @@ import {
   requestStatement,
 } from "@claudemesh/domain/trust/SignedRequest"
 import { Option, Result } from "effect"
+import type { BrokerLimits } from "../Limits.ts"
 import type { Verifier } from "../trust/HelloProof.ts"
+import { Held } from "./Held.ts"
 import type { RateLimit } from "./RateLimits.ts"
 
 export interface RequestRefusal {
@@ -26,7 +28,11 @@ export interface RequestRefusal {
 }
 
 /** What of a request is signed and stands in it; the audience is known to the broker. */
-export type ReceivedRequest = Omit<RequestFacts, "audience"> & { readonly header: string | undefined }
+export type ReceivedRequest = Omit<RequestFacts, "audience"> & {
+  readonly header: string | undefined
+  /** Whom it counts for, see `Address.ts`. */
+  readonly address: string
+}
 
 export interface RequestContext {
   readonly nowMillis: number
@@ -51,21 +57,37 @@ export const noNonces = (startedMillis: number): Nonces => ({
   release: () => {},
 })
 
-/** Nonces that were used, and the time before which nothing is taken any more. */
+export type NonceBounds = Pick<
+  BrokerLimits,
+  "requestNoncesMax" | "requestNoncesPerKeyMax" | "requestNoncesPerAddressMax"
+>
+
+interface UsedNonce {
+  readonly key: PublicKey
+  readonly address: string
+  readonly signedAtMillis: number
+}
+
+/**
+ * Nonces that were used, and the time before which nothing is taken any more. There is room for each key and for each
+ * address, so that neither a member nor a network takes the room of the others.
+ */
 export class RequestNonces {
-  /** When each was signed, in the order of their coming. */
-  readonly #signedAt = new Map<string, number>()
+  /** In the order of their coming. */
+  readonly #used = new Map<string, UsedNonce>()
+  readonly #ofKey = new Held<PublicKey>()
+  readonly #ofAddress = new Held<string>()
   #takenUntil: number
 
   constructor(
-    readonly max: number,
+    readonly bounds: NonceBounds,
     startedMillis: number,
   ) {
     this.#takenUntil = startedMillis - 1
   }
 
   get size(): number {
-    return this.#signedAt.size
+    return this.#used.size
   }
 
   /** Also after the clock was set back: what was forgotten is never taken again. */
@@ -74,29 +96,44 @@ export class RequestNonces {
   }
 
   has(key: PublicKey, nonce: string): boolean {
-    return this.#signedAt.has(nameOf(key, nonce))
+    return this.#used.has(nameOf(key, nonce))
   }
 
-  /** False: there is no room. */
-  remember(key: PublicKey, nonce: string, signedAtMillis: number, nowMillis: number): boolean {
-    this.#forget(nowMillis)
-    if (this.#signedAt.size >= this.max) return false
-    this.#signedAt.set(nameOf(key, nonce), signedAtMillis)
+  /** False: there is no room, for this key, for this address or at all. */
+  remember(nonce: string, used: UsedNonce, nowMillis: number): boolean {
+    const { requestNoncesMax, requestNoncesPerAddressMax, requestNoncesPerKeyMax } = this.bounds
+    const isFull = () =>
+      this.#used.size >= requestNoncesMax ||
+      this.#ofKey.count(used.key) >= requestNoncesPerKeyMax ||
+      this.#ofAddress.count(used.address) >= requestNoncesPerAddressMax
+    this.#forget(nowMillis, isFull)
+    if (isFull()) return false
+    this.#used.set(nameOf(used.key, nonce), used)
+    this.#ofKey.take(used.key)
+    this.#ofAddress.take(used.address)
     return true
   }
 
   /** Of a request that was not granted: it did nothing, and what it asks for may be asked again. */
   release(key: PublicKey, nonce: string): void {
-    this.#signedAt.delete(nameOf(key, nonce))
+    const name = nameOf(key, nonce)
+    const used = this.#used.get(name)
+    if (used !== undefined) this.#drop(name, used)
+  }
+
+  #drop(name: string, { address, key }: UsedNonce): void {
+    this.#used.delete(name)
+    this.#ofKey.release(key)
+    this.#ofAddress.release(address)
   }
 
   /** The first that is still good ends it, unless room is needed: then all are looked at. */
-  #forget(nowMillis: number): void {
-    for (const [name, signedAtMillis] of this.#signedAt) {
-      if (nowMillis - signedAtMillis > requestSkewMillis) {
-        this.#signedAt.delete(name)
-        this.#takenUntil = Math.max(this.#takenUntil, signedAtMillis)
-      } else if (this.#signedAt.size < this.max) return
+  #forget(nowMillis: number, needsRoom: () => boolean): void {
+    for (const [name, used] of this.#used) {
+      if (nowMillis - used.signedAtMillis > requestSkewMillis) {
+        this.#drop(name, used)
+        this.#takenUntil = Math.max(this.#takenUntil, used.signedAtMillis)
+      } else if (!needsRoom()) return
     }
   }
 }
@@ -150,6 +187,7 @@ const refusalOf = (
   { audiences, nonces, nowMillis, rate, verifier }: RequestContext,
 ): RequestRefusal | undefined => {
   const { key, nonce } = proof
+  const { address } = request
   const signedAtMillis = Number(proof.time)
   if (Math.abs(nowMillis - signedAtMillis) > requestSkewMillis) {
     return { code: "stale", message: "it was signed more than 60 s from the broker's clock; sign it again" }
@@ -164,5 +202,5 @@ const refusalOf = (
     return { code: "bad_signature", message: "the signature does not prove this request here" }
   }
   if (!rate.take(key, nowMillis)) return tooFast
-  return nonces.remember(key, nonce, signedAtMillis, nowMillis) ? undefined : tooFast
+  return nonces.remember(nonce, { key, address, signedAtMillis }, nowMillis) ? undefined : tooFast
 }

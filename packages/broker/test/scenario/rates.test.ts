@@ -11,7 +11,7 @@ import {
   sendRequest,
   signatureOver,
 } from "../support/Meshes.ts"
-import { newKeys, RawClient } from "../support/RawClient.ts"
+import { type Keys, newKeys, RawClient } from "../support/RawClient.ts"
 import { withBroker } from "../support/TestBroker.ts"
 
 const refused = async (client: RawClient) => {
@@ -34,6 +34,34 @@ describe("sockets", () => {
         await Promise.all(within.map((client) => client.close()))
       },
       { limits: { socketsPerAddressBurst: 2, socketsPerAddressPerSecond: 0.001 } },
+    ),
+  )
+})
+
+describe("sockets held at once", () => {
+  const open = (url: string, forwardedFor: string) =>
+    // Bun's WebSocket takes headers, which the standard one does not.
+    new RawClient(url, new WebSocket(url, { headers: { "x-forwarded-for": forwardedFor } }))
+
+  it.live("from one address are bounded: one more is closed with 4013, another address has its own (I13, I23)", () =>
+    withBroker(
+      async ({ connections, url }) => {
+        const [first, second] = [open(url, "192.0.2.1"), open(url, "192.0.2.1")]
+        for (const client of [first, second]) await client.take("challenge")
+        const beyond = open(url, "192.0.2.1")
+        assert.deepStrictEqual(await beyond.closed, { code: 4013, reason: "capacity" })
+        assert.deepStrictEqual(beyond.frames, [])
+        const other = open(url, "192.0.2.2")
+        await other.take("challenge")
+        // One that ends gives its place back; one that was refused had none.
+        await first.close()
+        const next = open(url, "192.0.2.1")
+        await next.take("challenge")
+        assert.strictEqual((await open(url, "192.0.2.1").closed).code, 4013)
+        assert.strictEqual(connections(), 3)
+        await Promise.all([second, other, next].map((client) => client.close()))
+      },
+      { limits: { socketsPerAddressMax: 2 }, environment: { BROKER_TRUSTED_PROXIES: "1" } },
     ),
   )
 })
@@ -102,6 +130,45 @@ describe("requests", () => {
         assert.strictEqual((await postMesh(origin, other.body, other.owner)).status, 201)
       },
       { limits: { requestsPerKeyBurst: 2, requestsPerKeyPerSecond: 0.001 } },
+    ),
+  )
+})
+
+describe("the memory of requests", () => {
+  const invitesFrom = (origin: string, meshId: string, signer: Keys, forwardedFor: string): Promise<Response> => {
+    const facts = factsOf(origin, "GET", "/invites", meshId)
+    return sendRequest(origin, facts, {
+      "claudemesh-signature": signatureOver(facts, signer),
+      "x-forwarded-for": forwardedFor,
+    })
+  }
+
+  it.live("has room for each address by itself: what one has used up is no one else's (I23)", () =>
+    withBroker(
+      async ({ origin }) => {
+        const { meshId, owner } = await makeMesh(origin)
+        const statuses = []
+        for (const address of ["192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.2"]) {
+          statuses.push((await invitesFrom(origin, meshId, owner, address)).status)
+        }
+        assert.deepStrictEqual(statuses, [200, 429, 200, 429])
+      },
+      { limits: { requestNoncesPerAddressMax: 1 }, environment: { BROKER_TRUSTED_PROXIES: "1" } },
+    ),
+  )
+})
+
+describe("a mesh that is made", () => {
+  it.live("has no more members than the operator allows", () =>
+    withBroker(
+      async ({ origin }) => {
+        const [most, more] = [meshRequest(["alice", "bob"]), meshRequest(["alice", "bob", "carol"])]
+        assert.strictEqual((await postMesh(origin, most.body, most.owner)).status, 201)
+        const refusal = await postMesh(origin, more.body, more.owner)
+        assert.strictEqual(refusal.status, 409)
+        assert.deepInclude(await refusal.json(), { error: "full" })
+      },
+      { environment: { BROKER_MAX_MEMBERS: "2" } },
     ),
   )
 })
