@@ -9,4 +9,7 @@ const [only, ...more] = process.argv.slice(2)
 const asksForHelp = more.length === 0 && (only === undefined || only === "--help" || only === "-h")
 const page = asksForHelp && builtIn !== undefined ? helpPage(builtIn) : undefined
 
+// Hosts start the server by this one word, and wait for its first answer.
+if (only === "mcp" && more.length === 0) (await import("./mcp/FirstAnswer.ts")).answerFirst()
+
 if (page === undefined || !printAll(page)) await import("./main.ts")

@@ -4,6 +4,7 @@
  */
 import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js"
 import { type JSONRPCMessage, JSONRPCMessageSchema } from "@modelcontextprotocol/sdk/types.js"
+import type { Early } from "./FirstAnswer.ts"
 import { requestBytesMax } from "./Limits.ts"
 import { OutermostFields, type RequestLine, RequestLines } from "./RequestLines.ts"
 import type { RequestId } from "./Unconfirmed.ts"
@@ -36,15 +37,21 @@ export class HostPipe implements Transport {
   #writing = 0
   #idle: Array<() => void> = []
   #ended = Promise.withResolvers<void>()
+  readonly #early: Uint8Array
+  readonly #answeredEarly: Set<RequestId>
 
-  constructor(input: NodeJS.ReadableStream, output: NodeJS.WritableStream, events: HostEvents) {
+  /** `early`: what was read of the input before, and what of it is answered. */
+  constructor(input: NodeJS.ReadableStream, output: NodeJS.WritableStream, events: HostEvents, early?: Early) {
     this.#input = input
     this.#output = output
     this.#events = events
+    this.#early = early?.bytes ?? new Uint8Array()
+    this.#answeredEarly = new Set(early?.answered)
   }
 
   async start(): Promise<void> {
     const ended = () => this.#ended.resolve()
+    this.#takeAll(this.#lines.read(this.#early))
     this.#input.on("data", (chunk: Uint8Array) => this.#takeAll(this.#lines.read(chunk)))
     this.#input.once("end", () => {
       this.#takeAll(this.#lines.end())
@@ -77,6 +84,7 @@ export class HostPipe implements Transport {
   async send(message: JSONRPCMessage): Promise<void> {
     const id = "method" in message ? undefined : message.id
     if (id === undefined) return this.#write(message)
+    if (this.#answeredEarly.delete(id)) return this.#answered(id)
     this.#events.leaving(id)
     try {
       await this.#write(message)

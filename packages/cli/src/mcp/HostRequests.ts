@@ -25,14 +25,6 @@ import type { ToolCall, ToolResult } from "./Tool.ts"
 import type { RequestId } from "./Unconfirmed.ts"
 import { watch } from "./Watch.ts"
 
-export const capabilities = {
-  tools: {},
-  logging: {},
-  prompts: {},
-  completions: {},
-  resources: { subscribe: true },
-}
-
 interface Context {
   readonly manager: Pick<MeshManager, "all">
   readonly reading: Reading

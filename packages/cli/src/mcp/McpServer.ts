@@ -1,5 +1,5 @@
 /**
- * The MCP server over stdio. It answers `initialize` before any broker is reached; nothing but MCP goes to
+ * The MCP server over stdio. `initialize` is answered before any broker is reached; nothing but MCP goes to
  * stdout. It knows tools, not meshes: each call is run with the meshes that are joined then.
  */
 import { History } from "@claudemesh/client/inbox/History"
@@ -8,13 +8,14 @@ import { Server } from "@modelcontextprotocol/sdk/server/index.js"
 import { CallToolRequestSchema, ListToolsRequestSchema } from "@modelcontextprotocol/sdk/types.js"
 import type { jsonSchemaValidator } from "@modelcontextprotocol/sdk/validation/types.js"
 import { type Crypto, Deferred, Effect, Fiber } from "effect"
-import manifest from "../../package.json" with { type: "json" }
 import type { Failed } from "../Failed.ts"
 import type { HostState } from "../host/HostState.ts"
 import { wake } from "../host/Wake.ts"
+import { capabilities, serverInfo } from "./About.ts"
+import { readEarly } from "./FirstAnswer.ts"
 import { clamped } from "./Fit.ts"
 import { HostPipe } from "./HostPipe.ts"
-import { answerRequests, capabilities } from "./HostRequests.ts"
+import { answerRequests } from "./HostRequests.ts"
 import { instructions } from "./Instructions.ts"
 import type { Joined } from "./Joined.ts"
 import { answerCharactersMax, callsMax, lastAnswersMillis, lastMomentMillis } from "./Limits.ts"
@@ -70,15 +71,20 @@ export const serveMcp = Effect.fnUntraced(function* (
   const ending = yield* Deferred.make<ToolResult>()
   const hostGone = yield* Deferred.make<void>()
 
-  const host = new HostPipe(process.stdin, process.stdout, {
-    leaving: (id) => reading.leaving(id),
-    left: (id) => {
-      reading.left(id)
-      run(notices.told(id))
+  const host = new HostPipe(
+    process.stdin,
+    process.stdout,
+    {
+      leaving: (id) => reading.leaving(id),
+      left: (id) => {
+        reading.left(id)
+        run(notices.told(id))
+      },
+      cancelled: (id) => void run(cancel(id)),
+      spoke: () => listeners.forEach((listener) => listener()),
     },
-    cancelled: (id) => void run(cancel(id)),
-    spoke: () => listeners.forEach((listener) => listener()),
-  })
+    readEarly(),
+  )
   const reading = yield* makeReading({
     ping: Effect.callback<void>((resume) => {
       const forget = host.ping(() => resume(Effect.void))
@@ -138,10 +144,7 @@ export const serveMcp = Effect.fnUntraced(function* (
   /** A call that takes longer than the host is there goes on without an answer, as far as it gets. */
   const orEnding = (fiber: Fiber.Fiber<ToolResult>) => Effect.raceFirst(Fiber.join(fiber), Deferred.await(ending))
 
-  const server = new Server(
-    { name: "claudemesh", title: "claudemesh: people on the mesh", version: manifest.version },
-    { capabilities, instructions, jsonSchemaValidator: noValidator },
-  )
+  const server = new Server(serverInfo, { capabilities, instructions, jsonSchemaValidator: noValidator })
   const promise = Effect.runPromiseWith(yield* Effect.context<never>())
   const telling = answerRequests(server, {
     manager,
