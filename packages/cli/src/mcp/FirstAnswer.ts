@@ -94,6 +94,8 @@ const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
 const readFrom = (file: number) => (): Uint8Array => {
   const chunk = Buffer.alloc(earlyBytesMax)
   try {
+    // At a terminal a person may press Ctrl-C, which a read that waits does not hear.
+    if (fstatSync(file).isCharacterDevice()) return none.bytes
     return chunk.subarray(0, readSync(file, chunk))
   } catch {
     // A pipe that is not to be waited for: who reads it later can.
