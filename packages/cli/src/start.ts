@@ -12,4 +12,7 @@ const page = asksForHelp && builtIn !== undefined ? helpPage(builtIn) : undefine
 // Hosts start the server by this one word, and wait for its first answer.
 if (only === "mcp" && more.length === 0) (await import("./mcp/FirstAnswer.ts")).answerFirst()
 
+// The hook of a host waits for nothing, either; it ends the process.
+if (only === "hook") await (await import("./host/HookCommand.ts")).runHook(more)
+
 if (page === undefined || !printAll(page)) await import("./main.ts")

@@ -9,7 +9,7 @@ import { hosts } from "../install/Hosts.ts"
 import { JsonText } from "../install/JsonEdit.ts"
 import { checkMillis } from "../install/Limits.ts"
 import type { Machine } from "../install/Machine.ts"
-import { hostFile, hostNames, hostTarget } from "../install/OtherHosts.ts"
+import { hostFile, hostNames, hostTargets } from "../install/OtherHosts.ts"
 import { isOurServer } from "../install/OurEntries.ts"
 import { pluginIn, runIn } from "../install/Places.ts"
 import { preview, registering } from "../install/Registering.ts"
@@ -203,9 +203,15 @@ const otherHost = Effect.fnUntraced(function* (machine: Machine, host: (typeof h
   const name = hostNames[host]
   const text = yield* readSettings(path)
   if (text === undefined || !text.includes("claudemesh")) return skipped(name, `${path} does not name claudemesh`)
-  const { after, before } = yield* preview(machine.home, path, registering(yield* hostTarget(host, machine)))
-  if (after !== before)
-    return warning(name, `${path} has an older entry of claudemesh`, `Run: ${command} install --for ${host}`)
+  const would = yield* Effect.forEach(yield* hostTargets(host, machine), (target) =>
+    preview(machine.home, target.path, registering(target)),
+  )
+  if (would.some(({ after, before }) => after !== before))
+    return warning(
+      name,
+      `what it has of claudemesh is of an older version, or not whole`,
+      `Run: ${command} install --for ${host}`,
+    )
   return isExecutable(join(runIn(machine.home), "bun"))
     ? ok(name, `${path} starts ${join(runIn(machine.home), "bun")}`)
     : failedCheck(

@@ -3,10 +3,11 @@
  * `low`, which waits until somebody looks. And the answer that a host takes from a hook.
  */
 import type { Priority } from "@claudemesh/domain/routing/Status"
-import { separator } from "../mcp/Reading.ts"
+import { type Room, separator } from "../mcp/Reading.ts"
 import { betweenTags } from "../mcp/WrapUntrusted.ts"
 import type { HookEvent } from "./HookMoment.ts"
-import { stopsInARowMax } from "./Limits.ts"
+import { handedBytesMax, stopsInARowMax } from "./Limits.ts"
+import { handedWords, type HookHost } from "./OtherHost.ts"
 
 const urgent: ReadonlySet<Priority> = new Set(["now"])
 const allButLow: ReadonlySet<Priority> = new Set(["now", "next"])
@@ -22,6 +23,8 @@ export const handsOver = (
       return allButLow
     case "Stop":
       return stopsInARow < stopsInARowMax ? allButLow : none
+    // Of a host that tells of each tool alone.
+    case "PostToolUse":
     case "PostToolBatch":
       return urgent
     default:
@@ -32,23 +35,43 @@ export const handsOver = (
 /** Of what was held back while the session was busy, the broker tells only who asks. */
 export const asksBroker = (event: HookEvent): boolean => event === "UserPromptSubmit" || event === "Stop"
 
+/** Codex CLI counts bytes. Undefined where the usual bound is right. */
+export const roomOf = (host: HookHost | undefined): Room | undefined =>
+  host === "codex" ? { max: handedBytesMax, measure: (text) => Buffer.byteLength(text) } : undefined
+
 /** A host takes it for a hook without a word: an empty answer would be told to the model as a success. */
 export const nothing = "{}"
 
 export const handed = (
   event: HookEvent,
   given: { readonly texts: ReadonlyArray<string>; readonly boundary: string },
-  rest: number,
+  { rest, tooLong }: Rest,
 ): string => {
+  if (given.texts.length === 0) return asContext(event, `${handedWords} nothing here. ${tooLongWords(tooLong)}`)
   const count = given.texts.length === 1 ? "1 message" : `${given.texts.length} messages, oldest first`
   const left = `${rest} more ${rest === 1 ? "waits" : "wait"}: call check_messages, or go on: they come with your next steps.`
-  const additionalContext = [
-    `claudemesh hands over ${count}. ${betweenTags(given.boundary)} Answer with send_message where that helps, then go on.`,
+  const text = [
+    `${handedWords} ${count}. ${betweenTags(given.boundary)} Answer with send_message where that helps, then go on.`,
     ...given.texts,
     ...(rest === 0 ? [] : [left]),
+    ...(tooLong === 0 ? [] : [tooLongWords(tooLong)]),
   ].join(separator)
-  return JSON.stringify({ hookSpecificOutput: { hookEventName: event, additionalContext } })
+  return asContext(event, text)
 }
+
+/** What waits behind what is handed over: for the next steps, and what no hook of this host can have. */
+interface Rest {
+  readonly rest: number
+  readonly tooLong: number
+}
+
+const tooLongWords = (count: number): string =>
+  count === 1
+    ? "1 message waits that is too long for a hook of this host: call check_messages."
+    : `${count} messages wait that are too long for a hook of this host: call check_messages.`
+
+const asContext = (event: HookEvent, additionalContext: string): string =>
+  JSON.stringify({ hookSpecificOutput: { hookEventName: event, additionalContext } })
 
 export const isOneOf = (priorities: ReadonlySet<Priority>) => (message: { readonly priority: Priority }) =>
   priorities.has(message.priority)

@@ -27,12 +27,16 @@ export interface HookMoment {
 /** The model was asked with it, or will be; it is gone; or nothing is known yet. */
 export type Became = "shown" | "undone" | "open"
 
+/** Tools of one answer of the model: where a host tells of each tool alone, one may begin and end behind another of the same answer. */
+const ofTools: ReadonlySet<HookEvent> = new Set(["PreToolUse", "PostToolUse"])
+
 /** Each of these is something that the model did with the last request. */
 const modelActed: ReadonlySet<HookEvent> = new Set(["PreToolUse", "PostToolUse", "PostToolBatch", "Stop"])
 
 export const becomes = (handed: HookMoment, now: HookMoment): Became => {
   // The conversation that had it is gone.
   if (handed.session !== now.session) return "undone"
+  if (handed.event === "PostToolUse" && ofTools.has(now.event)) return "open"
   if (modelActed.has(now.event)) return "shown"
   // What came with a prompt went with it. What came with a step is still there, and the model is about to be asked with it.
   return handed.event === "UserPromptSubmit" && now.event === "UserPromptSubmit" ? "undone" : "open"

@@ -59,4 +59,4 @@ export class HostState {
 }
 
 const busyAt: ReadonlySet<HookEvent> = new Set(["UserPromptSubmit", "PreToolUse", "PostToolUse", "PostToolBatch"])
-const handingOver: ReadonlySet<HookEvent> = new Set(["UserPromptSubmit", "PostToolBatch", "Stop"])
+const handingOver: ReadonlySet<HookEvent> = new Set(["UserPromptSubmit", "PostToolUse", "PostToolBatch", "Stop"])

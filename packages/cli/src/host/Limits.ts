@@ -37,3 +37,13 @@ export const wakeFileBytesMax = 4_096
 
 /** Files of the wake folder that are looked at for those of dead processes. */
 export const wakeFilesMax = 1_000
+
+/** Of what a hook that is a command asks by the socket, and how many ask at a time. */
+export const hookLineBytesMax = 4_096
+export const hookConnectionsMax = 32
+
+/**
+ * Codex CLI shows a model the name of a file where a hook says more than 10,000 bytes. So many are for the messages: what has longer
+ * parts, in other letters than ASCII, comes by check_messages.
+ */
+export const handedBytesMax = 8_200

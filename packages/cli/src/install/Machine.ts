@@ -5,7 +5,9 @@ import { makeHome } from "@claudemesh/client/local/Home"
 import { Effect, FileSystem, Result, Schema } from "effect"
 import { Failed } from "../Failed.ts"
 import { installRunnable, runnableIn } from "../Runnable.ts"
+import type { HookHost } from "../host/OtherHost.ts"
 import { userHome } from "./ClaudeCode.ts"
+import { commandHooks } from "./CommandHooks.ts"
 import { serverOf } from "./OurEntries.ts"
 import { PluginHooks } from "./PluginHooks.ts"
 import { runIn } from "./Places.ts"
@@ -30,7 +32,11 @@ export const placeProgram = Effect.fnUntraced(function* ({ home }: Machine) {
   yield* installRunnable(runIn(home))
 })
 
-export const serverOfMachine = ({ home, unusualHome }: Machine) => serverOf(runnableIn(runIn(home)), unusualHome)
+export const serverOfMachine = ({ home, unusualHome }: Machine, host?: HookHost) =>
+  serverOf(runnableIn(runIn(home)), unusualHome, host)
+
+export const commandHooksOfMachine = ({ home, unusualHome }: Machine, host: HookHost) =>
+  commandHooks(host, runnableIn(runIn(home)), unusualHome)
 
 const decodeHooks = Schema.decodeUnknownResult(Schema.fromJsonString(PluginHooks))
 

@@ -1,15 +1,17 @@
 /**
  * Hosts beside Claude Code, by the files that they read: measured with Codex CLI 0.171.0, Gemini CLI 0.61.0 and opencode 1.18.33,
- * whose own commands list what is written here; of Cursor by its documentation.
+ * whose own commands list what is written here; of Cursor by its documentation. Codex and Gemini CLI have hooks that are commands, and
+ * these are written with the server. Cursor's hooks give a model nothing, and opencode's are programs that it loads.
  */
 import { existsSync } from "node:fs"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import { Config, Effect, Option } from "effect"
+import { isHookHost } from "../host/OtherHost.ts"
 import { command } from "../Launch.ts"
 import type { Target } from "./ClaudeCode.ts"
 import type { Host } from "./Hosts.ts"
-import { type Machine, placeProgram, serverOfMachine } from "./Machine.ts"
-import { isOurServer, type ServerEntry } from "./OurEntries.ts"
+import { commandHooksOfMachine, type Machine, placeProgram, serverOfMachine } from "./Machine.ts"
+import { hookEntries, isOurServer, type ServerEntry } from "./OurEntries.ts"
 import { carryOut, preview, registering, unregistering } from "./Registering.ts"
 import { differencesOf, pathsWritten } from "./Shown.ts"
 
@@ -61,31 +63,47 @@ const entryOf = (host: Host, server: ServerEntry) => {
   }
 }
 
-export const hostTarget = Effect.fnUntraced(function* (host: Host, machine: Machine) {
+/** The server, and the hooks where the host has some. */
+export const hostTargets = Effect.fnUntraced(function* (host: Host, machine: Machine) {
   const path = yield* hostFile(host, machine)
-  return { path, entries: [entryOf(host, serverOfMachine(machine))] } satisfies Target
+  const server = { path, entries: [entryOf(host, serverOfMachine(machine, isHookHost(host) ? host : undefined))] }
+  if (!isHookHost(host)) return [server] satisfies ReadonlyArray<Target>
+  const hooks = hookEntries(commandHooksOfMachine(machine, host))
+  // Codex takes them from its TOML, too, and from both at once with a warning: a file of its own is undone by removing it.
+  return host === "codex"
+    ? [server, { path: join(dirname(path), "hooks.json"), entries: hooks }]
+    : [{ path, entries: [...server.entries, ...hooks] }]
 })
 
 export const installFor = Effect.fnUntraced(function* (machine: Machine, host: Host, dryRun: boolean) {
-  const target = yield* hostTarget(host, machine)
-  const would = yield* preview(machine.home, target.path, registering(target))
-  if (dryRun) return would.after === would.before ? ["Nothing would be changed."] : differencesOf([would])
+  const targets = yield* hostTargets(host, machine)
+  // All of them are looked at before the first is written.
+  const would = yield* Effect.forEach(targets, (target) => preview(machine.home, target.path, registering(target)))
+  const isThere = would.every(({ after, before }) => after === before)
+  if (dryRun) return isThere ? ["Nothing would be changed."] : differencesOf(would)
   yield* placeProgram(machine)
-  const { replaced } = yield* carryOut(machine.home, target.path, registering(target))
+  const changes = yield* Effect.forEach(targets, (target) => carryOut(machine.home, target.path, registering(target)))
+  const what = isHookHost(host) ? "the server and the hooks" : "the server"
+  const paths = targets.map(({ path }) => path).join(" and ")
   return [
-    would.after === would.before
-      ? `${hostNames[host]} has the server already: ${target.path}`
-      : `${hostNames[host]} has the server from its next start on: it is written into ${target.path}.`,
-    ...(replaced.length > 0 ? ["An older entry of claudemesh there is replaced."] : []),
+    isThere
+      ? `${hostNames[host]} has ${what} already: ${paths}`
+      : `${hostNames[host]} has ${what} from its next start on, written into ${paths}.`,
+    ...(changes.some(({ replaced }) => replaced.length > 0) ? ["An older entry of claudemesh there is replaced."] : []),
     ...permissionOf[host],
-    "It tells nobody by itself that messages wait: let the agent call check_messages now and then.",
+    isHookHost(host)
+      ? "Messages come to a session at each prompt, urgent ones after a tool, too, and the rest at the end of a turn. An idle session is not woken."
+      : "It tells nobody by itself that messages wait: let the agent call check_messages now and then.",
     `Undo it with: ${command} uninstall --for ${host}`,
   ]
 })
 
 /** In words: what an agent may do is for its owner to say. */
 const permissionOf: Readonly<Record<Host, ReadonlyArray<string>>> = {
-  codex: ["Codex asks as your approval policy says. See the server with: codex mcp list"],
+  codex: [
+    "Codex runs no hook that you have not reviewed: it asks at its next start, or type /hooks there.",
+    "It asks before a tool as your approval policy says. See the server with: codex mcp list",
+  ],
   gemini: [
     'Gemini CLI asks before each tool; "Always allow" in its question is for all of this server. It starts servers in trusted folders only.',
   ],
@@ -94,7 +112,9 @@ const permissionOf: Readonly<Record<Host, ReadonlyArray<string>>> = {
 }
 
 export const uninstallFor = Effect.fnUntraced(function* (machine: Machine, host: Host, dryRun: boolean) {
-  const target = yield* hostTarget(host, machine)
-  const change = yield* (dryRun ? preview : carryOut)(machine.home, target.path, unregistering(target))
-  return dryRun ? differencesOf([change]) : pathsWritten("Removed from", [change])
+  const targets = yield* hostTargets(host, machine)
+  const changes = yield* Effect.forEach(targets, (target) =>
+    (dryRun ? preview : carryOut)(machine.home, target.path, unregistering(target)),
+  )
+  return dryRun ? differencesOf(changes) : pathsWritten("Removed from", changes)
 })

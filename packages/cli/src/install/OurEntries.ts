@@ -1,8 +1,10 @@
 /** What of ours a host is told: how the server is started, and the hooks. And how to know again what we wrote, of any version. */
 import { Option, Schema } from "effect"
+import type { HookHost } from "../host/OtherHost.ts"
 import type { Runnable } from "../Runnable.ts"
 import type { Entry } from "./Registration.ts"
 import { Group, Handler, type PluginHooks } from "./PluginHooks.ts"
+import { isCommandHook } from "./CommandHooks.ts"
 import { isWakeHook } from "./WakeHooks.ts"
 
 export interface ServerEntry {
@@ -11,11 +13,18 @@ export interface ServerEntry {
   readonly env?: Readonly<Record<string, string>>
 }
 
-/** `home`: only where it is not the usual one, so that a host's own environment may still name another. */
-export const serverOf = (runnable: Runnable, home: string | undefined): ServerEntry => ({
+/**
+ * `home`: only where it is not the usual one, so that a host's own environment may still name another. `host`: one whose hooks are
+ * commands, which the server has to hear.
+ */
+export const serverOf = (runnable: Runnable, home: string | undefined, host?: HookHost): ServerEntry => ({
   command: runnable.bun,
   args: [...runnable.flags, runnable.entry, "mcp"],
-  env: { ...runnable.environment, ...(home !== undefined && { CLAUDEMESH_HOME: home }) },
+  env: {
+    ...runnable.environment,
+    ...(home !== undefined && { CLAUDEMESH_HOME: home }),
+    ...(host !== undefined && { CLAUDEMESH_HOST: host }),
+  },
 })
 
 /** `alwaysLoad`: the tools are in each request, instead of only their names. */
@@ -64,7 +73,7 @@ const decodeGroup = Schema.decodeUnknownOption(Group)
 const serverNames: ReadonlySet<unknown> = new Set(["plugin:claudemesh:claudemesh", "claudemesh"])
 
 const isOurHandler = ({ command, server, type }: typeof Handler.Type): boolean =>
-  type === "mcp_tool" ? serverNames.has(server) : isWakeHook(command)
+  type === "mcp_tool" ? serverNames.has(server) : isWakeHook(command) || isCommandHook(command)
 
 const isOurGroup = (value: unknown): boolean =>
   Option.exists(decodeGroup(value), ({ hooks }) => hooks.length > 0 && hooks.every(isOurHandler))

@@ -9,6 +9,8 @@ import { CallToolRequestSchema, ListToolsRequestSchema } from "@modelcontextprot
 import type { jsonSchemaValidator } from "@modelcontextprotocol/sdk/validation/types.js"
 import { type Crypto, Deferred, Effect, Fiber } from "effect"
 import type { Failed } from "../Failed.ts"
+import { otherHost } from "../host/ClaudeCode.ts"
+import { listenForHooks } from "../host/HookSocket.ts"
 import type { HostState } from "../host/HostState.ts"
 import { wake } from "../host/Wake.ts"
 import { capabilities, serverInfo } from "./About.ts"
@@ -97,9 +99,15 @@ export const serveMcp = Effect.fnUntraced(function* (
     }),
   })
   const notices = makeNotices(reading)
-  const hook = hookTool(state)
+  const hook = hookTool(state, yield* otherHost)
   const waking = Effect.flatMap(loaded, (ready) => wake({ manager: ready.manager, reading, state }))
   yield* Effect.forkScoped(Effect.ignore(waking))
+  const hooks = {
+    call: (input: unknown, id: RequestId) => hook.call(input, callFor(id)),
+    leaving: reading.leaving,
+    cancelled: reading.cancelled,
+  }
+  yield* Effect.forkScoped(listenForHooks(hooks))
 
   const cancel = Effect.fnUntraced(function* (id: RequestId) {
     const fiber = calls.get(id)

@@ -39,6 +39,14 @@ export interface Given {
   readonly cursor: string | undefined
 }
 
+/** What an answer has room for, by what a host counts. */
+export interface Room {
+  readonly max: number
+  readonly measure: (text: string) => number
+}
+
+const inCharacters = (max: number): Room => ({ max, measure: (text) => text.length })
+
 export interface Reading {
   /** The next messages, oldest first, as the answer to this request. `only`: no others are leased or given. */
   readonly next: (
@@ -47,12 +55,13 @@ export interface Reading {
     max: number,
     only?: (message: HeldMessage) => boolean,
   ) => Effect.Effect<Given>
-  /** The same, as the answer to a hook: less of it, and confirmed by what the host does next. */
+  /** The same, as the answer to a hook: less of it, as its host measures that, and confirmed by what the host does next. */
   readonly hand: (
     inboxes: Inboxes,
     requestId: RequestId,
     moment: HookMoment,
     only: (message: HeldMessage) => boolean,
+    room?: Room,
   ) => Effect.Effect<Given>
   /** The host went on: what it has of earlier hooks is confirmed, and what it has not is unread again. */
   readonly wentOn: (moment: HookMoment) => Effect.Effect<void>
@@ -132,9 +141,9 @@ export const makeReading = Effect.fnUntraced(function* (host: Host) {
     )
 
   const next: Reading["next"] = (inboxes, requestId, max, only = () => true) =>
-    give(inboxes, requestId, { max, only, charactersMax: messagesCharactersMax })
-  const hand: Reading["hand"] = (inboxes, requestId, moment, only) =>
-    give(inboxes, requestId, { max: handedMax, only, charactersMax: handedCharactersMax }, moment)
+    give(inboxes, requestId, { max, only, room: inCharacters(messagesCharactersMax) })
+  const hand: Reading["hand"] = (inboxes, requestId, moment, only, room = inCharacters(handedCharactersMax)) =>
+    give(inboxes, requestId, { max: handedMax, only, room }, moment)
 
   return {
     next,
@@ -162,22 +171,22 @@ export const makeReading = Effect.fnUntraced(function* (host: Host) {
 /** What an answer may hold. */
 interface Asked {
   readonly max: number
-  readonly charactersMax: number
+  readonly room: Room
   readonly only: (message: HeldMessage) => boolean
 }
 
 /** As many as fit, from the first. The first always does: no part is longer than an answer. */
-const fit = (pieces: ReadonlyArray<Piece>, { charactersMax, max }: Asked): ReadonlyArray<Piece> => {
+const fit = (pieces: ReadonlyArray<Piece>, { max, room }: Asked): ReadonlyArray<Piece> => {
   let used = -separator.length
   const end = pieces.findIndex((piece, index) => {
-    used += separator.length + lengthOf(piece)
-    return index > 0 && (used > charactersMax || index >= max)
+    used += separator.length + lengthOf(piece, room)
+    return index > 0 && (used > room.max || index >= max)
   })
   return end === -1 ? pieces : pieces.slice(0, end)
 }
 
 /** All boundaries are of one length. */
-const lengthOf = ({ text }: Piece): number => text(someBoundary).length
+const lengthOf = ({ text }: Piece, { measure }: Room): number => measure(text(someBoundary))
 
 /** Between the messages of an answer. */
 export const separator = "\n\n"
@@ -189,18 +198,18 @@ const nameCharacters = 64
 const choose = (
   unread: ReadonlyArray<Piece>,
   waiting: ReadonlyArray<HeldMessage>,
-  { charactersMax, max }: Pick<Asked, "charactersMax" | "max">,
+  { max, room }: Pick<Asked, "max" | "room">,
 ) => {
-  let left = charactersMax
-  for (const piece of unread) left -= lengthOf(piece) + separator.length
-  let room = max - unread.length
+  let left = room.max
+  for (const piece of unread) left -= lengthOf(piece, room) + separator.length
+  let count = max - unread.length
   const chosen: Array<HeldMessage> = []
   for (const message of oldestFirst(waiting)) {
-    if (room <= 0) break
-    const size = sizeOf(message)
+    if (count <= 0) break
+    const size = sizeOf(message, room)
     if (size > left && (chosen.length > 0 || unread.length > 0)) break
     left -= size
-    room -= 1
+    count -= 1
     chosen.push(message)
   }
   return chosen
@@ -208,9 +217,16 @@ const choose = (
 
 const notAsked = MemberStanding.Uncertified({ doubt: "not_asked" })
 
-/** Of a message in parts: more than fits, since nothing comes in the same answer as its first part. */
-const sizeOf = (message: HeldMessage): number => {
+/** As they will be shown. */
+const piecesOf = (message: HeldMessage, { measure }: Room): ReadonlyArray<number> => {
   const shown = { ...message, sender: { name: undefined, standing: notAsked } }
-  const extra = nameCharacters + separator.length
-  return bodiesOf(shown).reduce((sum, body) => sum + wrapped(shown, body, someBoundary).length, extra)
+  return bodiesOf(shown).map((body) => measure(wrapped(shown, body, someBoundary)))
 }
+
+/** Of a message in parts: more than fits, since nothing comes in the same answer as its first part. */
+const sizeOf = (message: HeldMessage, room: Room): number =>
+  piecesOf(message, room).reduce((sum, size) => sum + size, nameCharacters + separator.length)
+
+/** Whether each part of it fits into one answer. */
+export const hasRoomFor = (message: HeldMessage, room: Room): boolean =>
+  piecesOf(message, room).every((size) => size <= room.max)

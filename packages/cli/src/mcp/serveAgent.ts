@@ -6,6 +6,7 @@ import { supervised } from "@claudemesh/client/connection/Supervised"
 import { type Label, SessionId } from "@claudemesh/domain/Ids"
 import { Config, Deferred, Effect, Layer, Option, Schema } from "effect"
 import { type Failed, failed } from "../Failed.ts"
+import { otherHost } from "../host/ClaudeCode.ts"
 import { HostState } from "../host/HostState.ts"
 import type { Joined } from "./Joined.ts"
 import { goodbyeMillis, initializedMillis } from "./Limits.ts"
@@ -22,6 +23,7 @@ const isSessionId = Schema.is(SessionId)
 
 /** Claude Code names its session; any other host gets a name that lasts as long as the process. */
 const claudeCodeSession = Effect.gen(function* () {
+  if ((yield* otherHost) !== undefined) return undefined
   const named = Option.getOrUndefined(yield* Config.option(Config.String("CLAUDE_CODE_SESSION_ID")))
   return isSessionId(named) ? named : undefined
 })
@@ -31,6 +33,7 @@ const claudeCodeSession = Effect.gen(function* () {
  * messaging socket: no mesh is joined for that, since a session would come and go that nobody is behind.
  */
 const isProbe = Effect.gen(function* () {
+  if ((yield* otherHost) !== undefined) return false
   const inClaudeCode = yield* Config.option(Config.String("CLAUDECODE"))
   const socket = yield* Config.option(Config.String("CLAUDE_CODE_MESSAGING_SOCKET"))
   return Option.isSome(inClaudeCode) && Option.isNone(socket)
