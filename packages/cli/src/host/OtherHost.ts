@@ -46,7 +46,7 @@ export const handedWords = "claudemesh hands over"
 export const hookInput = (host: HookHost, fields: unknown): HookInput | undefined => {
   if (typeof fields !== "object" || fields === null) return undefined
   const { agent_id: agent, hook_event_name: name, prompt, session_id: session } = { ...noFields, ...fields }
-  const event = typeof name === "string" ? hookEvents[host][name] : undefined
+  const event = typeof name === "string" ? eventOf(host, name) : undefined
   if (event === undefined || typeof session !== "string") return undefined
   // What is said to a subagent is not said to its session.
   if (typeof agent === "string" && agent !== "") return undefined
@@ -54,6 +54,9 @@ export const hookInput = (host: HookHost, fields: unknown): HookInput | undefine
   if (event === "UserPromptSubmit" && typeof prompt === "string" && prompt.startsWith(handedWords)) return undefined
   return { event, session_id: session }
 }
+
+const eventOf = (host: HookHost, name: string): HookEvent | undefined =>
+  Object.hasOwn(hookEvents[host], name) ? hookEvents[host][name] : undefined
 
 const noFields: Readonly<Record<"agent_id" | "hook_event_name" | "prompt" | "session_id", unknown>> = {
   agent_id: undefined,
@@ -70,7 +73,7 @@ export const hookOutput = (host: HookHost, name: string, answer: string): string
   const text = contextIn(answer)
   if (text === undefined) return silence
   const output =
-    hookEvents[host][name] === "Stop"
+    eventOf(host, name) === "Stop"
       ? { decision: host === "codex" ? "block" : "deny", reason: text }
       : { hookSpecificOutput: { hookEventName: name, additionalContext: text } }
   return JSON.stringify(output)

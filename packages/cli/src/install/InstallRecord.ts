@@ -15,6 +15,8 @@ const Path = Schema.Array(Schema.String)
 export const FileRecord = Schema.Struct({
   /** Whether the file was there before. */
   existed: Schema.Boolean,
+  /** The outermost folder that was made for it. */
+  madeFolder: Schema.optionalKey(Schema.String),
   /** Of the content that we wrote. */
   digest: Schema.String,
   /** None where it was changed by others, too: what was found is not known then. */

@@ -8,7 +8,7 @@ import type { Target } from "./ClaudeCode.ts"
 import { digestOf, type FileRecord, readRecord, writeRecord } from "./InstallRecord.ts"
 import type { JsonUnusable } from "./JsonEdit.ts"
 import { merge, type Replaced, undone, unmerge } from "./Registration.ts"
-import { changeSettings, readSettings } from "./SettingsFile.ts"
+import { changeSettings, readSettings, removeEmptyFolders } from "./SettingsFile.ts"
 import { mergeToml, unmergeToml } from "./TomlEdit.ts"
 
 export interface Change {
@@ -81,13 +81,19 @@ export const preview = Effect.fnUntraced(function* (home: string, path: string, 
 export const carryOut = Effect.fnUntraced(function* (home: string, path: string, plan: Plan) {
   const record = (yield* readRecord(home))[path]
   let last: Step | undefined
-  const { after, before } = yield* changeSettings(path, (text) =>
+  const { after, before, madeFolder } = yield* changeSettings(path, (text) =>
     Result.map(plan(text, record), (step) => {
       last = step
       return step.after
     }),
   )
-  if (last !== undefined && last.record !== record) yield* asFailed(writeRecord(home, path, last.record))
+  if (last !== undefined && last.record !== record) {
+    const made = record?.madeFolder ?? madeFolder
+    const kept =
+      last.record === undefined ? undefined : { ...last.record, ...(made !== undefined && { madeFolder: made }) }
+    yield* asFailed(writeRecord(home, path, kept))
+  }
+  if (after === undefined && record?.madeFolder !== undefined) removeEmptyFolders(path, record.madeFolder)
   return { path, before, after, replaced: last?.replaced ?? [] } satisfies Change
 })
 

@@ -33,17 +33,45 @@ const nothingChanged = "Nothing was changed"
 export const readSettings = (path: string): Effect.Effect<string | undefined, Failed> =>
   Effect.try({ try: () => contentOf(path)?.text, catch: (error) => unusable(path, error) })
 
-/** `change` is pure: it is asked again where another program wrote the file meanwhile. Undefined takes the file away. */
+/** The outermost folder on the way to a file that is not there. */
+const missingFolder = (path: string): string | undefined => {
+  let missing: string | undefined
+  for (
+    let folder = dirname(path);
+    lstatSync(folder, { throwIfNoEntry: false }) === undefined;
+    folder = dirname(folder)
+  ) {
+    missing = folder
+  }
+  return missing
+}
+
+/** From the file's folder up to one that was made for it, as far as they are empty. */
+export const removeEmptyFolders = (path: string, outermost: string): void => {
+  try {
+    for (let folder = dirname(path); folder.startsWith(outermost); folder = dirname(folder)) rmdirSync(folder)
+  } catch {
+    // Somebody has put something there, or has removed it.
+  }
+}
+
+/**
+ * `change` is pure: it is asked again where another program wrote the file meanwhile. Undefined takes the file away. Gives the folder
+ * that was made for it, too.
+ */
 export const changeSettings = Effect.fnUntraced(function* (
   path: string,
   change: (text: string | undefined) => Result.Result<string | undefined, Failed>,
 ) {
+  const madeFolder = missingFolder(path)
   for (let writes = 0; writes < settingsWritesMax; writes++) {
     const before = yield* readSettings(path)
     const after = yield* Effect.fromResult(change(before))
-    if (after === before) return { before, after }
+    if (after === before) return { before, after, madeFolder: undefined }
     const ending = yield* randomHex(6)
-    if (yield* Effect.scoped(Effect.andThen(locked(path), put(path, before, after, ending)))) return { before, after }
+    if (yield* Effect.scoped(Effect.andThen(locked(path), put(path, before, after, ending)))) {
+      return { before, after, madeFolder }
+    }
   }
   return yield* new Failed({
     reason: `${path} is written by another program all the time. ${nothingChanged}. Try again.`,

@@ -10,6 +10,7 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js"
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js"
 import { Context, Effect, Layer } from "effect"
 import { temporaryFolder } from "../../../broker/test/support/TestBroker.ts"
+import { hookEvents } from "../../src/host/OtherHost.ts"
 import { complaint, done, type Ran } from "../support/Agent.ts"
 import { builtProgram, type BuiltProgram } from "../support/BuiltProgram.ts"
 import { claudeIn, isRealClaude } from "../support/FakeClaude.ts"
@@ -69,6 +70,9 @@ const toolsOf = async ({ args, command }: Server, cwd: string): Promise<Readonly
 }
 
 const tabbed = '{\n\t"model": "opus",\n\t"permissions": { "allow": ["Bash(ls)"] } }'
+
+const ownHooks =
+  '{ "hooks": {\n  "Stop": [{ "hooks": [{ "type": "command", "command": "say done" }] }],\n  "PreCompact": [] } }\n'
 
 layer(Program.layer, { timeout: "30 seconds" })("claudemesh install", (it) => {
   it.effect(
@@ -213,14 +217,36 @@ layer(Program.layer, { timeout: "30 seconds" })("claudemesh install", (it) => {
     withMachine(async ({ file, run, user }) => {
       await mkdir(join(user, ".codex"))
       await writeFile(join(user, ".codex/config.toml"), '# mine\nmodel = "o5"\n')
+      await writeFile(join(user, ".codex/hooks.json"), ownHooks)
+      const written = [".codex/config.toml", ".codex/hooks.json", ".gemini/settings.json"]
       for (const host of ["codex", "gemini", "cursor", "opencode"]) {
+        assert.include(done(await run("install", "--for", host, "--dry-run")), "+", host)
         assert.match(done(await run("install", "--for", host)), new RegExp(`uninstall --for ${host}`))
+        const texts = () => Promise.all(written.map((path) => file(path).catch(() => "")))
+        const before = await texts()
+        assert.match(done(await run("install", "--for", host)), /already/)
+        assert.deepStrictEqual(await texts(), before, "twice gives the same bytes")
+        assert.strictEqual(done(await run("install", "--for", host, "--dry-run")), "Nothing would be changed.\n")
       }
       const toml = Bun.TOML.parse(await file(".codex/config.toml")) as {
         readonly mcp_servers: { readonly claudemesh: Server }
       }
-      const { claudemesh: server } = toml.mcp_servers
-      assert.deepStrictEqual(JSON.parse(await file(".gemini/settings.json")), { mcpServers: { claudemesh: server } })
+      const { CLAUDEMESH_HOST: codex, ...env } = toml.mcp_servers.claudemesh.env ?? {}
+      assert.strictEqual(codex, "codex")
+      const server = { ...toml.mcp_servers.claudemesh, env }
+      const { hooks, mcpServers } = JSON.parse(await file(".gemini/settings.json"))
+      assert.deepStrictEqual(mcpServers, {
+        claudemesh: { ...server, env: { ...env, CLAUDEMESH_HOST: "gemini" } },
+      })
+      assert.sameMembers(Object.keys(hooks), Object.keys(hookEvents.gemini))
+      const { hooks: ofCodex } = JSON.parse(await file(".codex/hooks.json"))
+      assert.sameMembers(Object.keys(ofCodex), [...Object.keys(hookEvents.codex), "PreCompact"])
+      assert.lengthOf(ofCodex.Stop, 2, "somebody's own, and ours behind it")
+      const [{ command: commandLine }] = ofCodex.Stop[1].hooks
+      const hooked = Bun.spawn(["sh", "-c", commandLine], {
+        stdin: Buffer.from('{"session_id":"s","hook_event_name":"Stop"}'),
+      })
+      assert.strictEqual(await new Response(hooked.stdout).text(), "{}\n")
       assert.deepStrictEqual(JSON.parse(await file(".cursor/mcp.json")), { mcpServers: { claudemesh: server } })
       assert.deepStrictEqual(JSON.parse(await file(".config/opencode/opencode.json")), {
         mcp: {
@@ -233,16 +259,24 @@ layer(Program.layer, { timeout: "30 seconds" })("claudemesh install", (it) => {
         },
       })
       assert.include(await toolsOf(server, user), "list_peers")
+      done(await run("uninstall", "--for", "codex"))
+      assert.strictEqual(await file(".codex/hooks.json"), ownHooks)
+      done(await run("install", "--for", "codex"))
       done(await run("uninstall"))
       assert.strictEqual(await file(".codex/config.toml"), '# mine\nmodel = "o5"\n')
+      assert.strictEqual(await file(".codex/hooks.json"), ownHooks)
       for (const path of [
         ".gemini/settings.json",
         ".cursor/mcp.json",
         ".config/opencode/opencode.json",
         ".claudemesh/run",
+        ".gemini",
+        ".cursor",
+        ".config",
       ]) {
         assert.isFalse(existsSync(join(user, path)), path)
       }
+      assert.isTrue(existsSync(join(user, ".codex")), "that was there before")
     }, false),
   )
 
@@ -257,8 +291,7 @@ layer(Program.layer, { timeout: "30 seconds" })("claudemesh install", (it) => {
       assert.notInclude(JSON.stringify(args), user)
       assert.notInclude(await file("project/.claude/settings.json"), user)
       done(await runIn(project, "uninstall", "--settings", "project"))
-      assert.deepStrictEqual(await readdir(join(project, ".claude")), [])
-      assert.isFalse(existsSync(join(project, ".mcp.json")))
+      assert.deepStrictEqual(await readdir(project), [])
     }, false),
   )
 })
