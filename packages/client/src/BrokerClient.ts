@@ -8,7 +8,8 @@ import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import type { Revocation } from "@claudemesh/domain/trust/Revocation"
 import type { BrokerFrame, Channel } from "@claudemesh/domain/wire/BrokerFrame"
 import type { InviteState } from "@claudemesh/domain/wire/HttpApi"
-import { type Crypto, type Duration, Effect, Latch, Random, type Stream, SubscriptionRef } from "effect"
+import type { Target } from "@claudemesh/domain/routing/Target"
+import { type Crypto, type Duration, Effect, Latch, Random, Result, type Stream, SubscriptionRef } from "effect"
 import { clockNotice } from "./connection/BrokerClock.ts"
 import { type BrokerLog, makeBrokerLog } from "./connection/BrokerLog.ts"
 import { type ConnectionLoop, type ConnectionUse, makeConnectionLoop } from "./connection/ConnectionLoop.ts"
@@ -19,7 +20,7 @@ import { makeReceiving, type Receiving } from "./inbox/Receiving.ts"
 import { type PublicMembership, withoutSecrets } from "./keys/Membership.ts"
 import { randomHex } from "./keys/RandomBytes.ts"
 import type { Sodium } from "./keys/Sodium.ts"
-import { endTimeoutMillis, resealSpreadMillis } from "./Limits.ts"
+import { endTimeoutMillis, reachTimeoutMillis, resealSpreadMillis } from "./Limits.ts"
 import { adoptions } from "./outbox/Adoption.ts"
 import { makeOutbox, type Outbox } from "./outbox/Outbox.ts"
 import { makeSending, type Sending } from "./outbox/Sending.ts"
@@ -28,6 +29,7 @@ import { tooLate } from "./outbox/TooLate.ts"
 import type { MemberView, PeerView } from "./roster/Roster.ts"
 import { judgeInvites, type InviteView } from "./roster/Invites.ts"
 import { type ResolveError, type Resolved, resolveMember } from "./roster/ResolveMember.ts"
+import { resolveTarget } from "./roster/ResolveTarget.ts"
 import { makeRosterKeeper, type PresenceEvent, type RosterKeeper } from "./roster/RosterKeeper.ts"
 import type { SummaryTooLong } from "./seal/SealProfile.ts"
 import type { TooManyReaders } from "./seal/SealToMany.ts"
@@ -63,6 +65,8 @@ export interface BrokerClient
   readonly presence: Stream.Stream<PresenceEvent>
   /** Who is meant by a name, a key or its beginning: by what is certified, and never by what the broker says. */
   readonly resolve: (who: string) => Effect.Effect<Resolved, ResolveError | RequestError>
+  /** The same for anything that a message can be addressed to, by who is known where the broker does not answer soon. */
+  readonly lookUp: (to: string) => Effect.Effect<Result.Result<Target, ResolveError>>
   /** What the broker lists of invites, and what is known here without it. */
   readonly judgeInvites: (listed: ReadonlyArray<InviteState>) => Effect.Effect<ReadonlyArray<InviteView>, RequestError>
   /** As its certificate says. */
@@ -223,6 +227,20 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
       trust.recall.pipe(
         Effect.andThen(roster.refresh),
         Effect.flatMap(() => Effect.fromResult(resolveMember(who, roster.directory()))),
+      ),
+    lookUp: (to) =>
+      trust.recall.pipe(
+        Effect.andThen(Effect.ignore(loop.awaitConnected(reachTimeoutMillis))),
+        Effect.andThen(Effect.timeoutOption(Effect.ignore(roster.current), reachTimeoutMillis)),
+        Effect.andThen(
+          Effect.suspend(() => {
+            const found = resolveTarget(to, roster.directory())
+            return Result.isFailure(found) && found.failure._tag === "UnknownTarget"
+              ? Effect.as(Effect.timeoutOption(Effect.ignore(roster.refresh), reachTimeoutMillis), undefined)
+              : Effect.succeed(found)
+          }),
+        ),
+        Effect.map((found) => found ?? resolveTarget(to, roster.directory())),
       ),
     judgeInvites: (listed) =>
       trust.recall.pipe(

@@ -4,7 +4,8 @@
  */
 import type { Slug } from "@claudemesh/domain/Ids"
 import type { Status } from "@claudemesh/domain/routing/Status"
-import { Clock, type Crypto, Data, Effect, Equal, Exit, Latch, Schema, Scope } from "effect"
+import { isDirect, type Target } from "@claudemesh/domain/routing/Target"
+import { Clock, type Crypto, Data, Effect, Equal, Exit, Latch, Scope } from "effect"
 import { type BrokerClient, makeBrokerClient } from "./BrokerClient.ts"
 import type { Dialer } from "./connection/Dialer.ts"
 import type { Identity } from "./connection/Handshake.ts"
@@ -17,22 +18,8 @@ import { statusEverywhereTimeoutMillis } from "./Limits.ts"
 import { Line } from "./outbox/Line.ts"
 import type { StatusOptions } from "./session/OwnSession.ts"
 import type { OutboxStore } from "./outbox/OutboxStore.ts"
+import { noSuchMesh, saidMesh, type UnknownMesh, whichMesh } from "./roster/WhichMesh.ts"
 import type { KnownMembers } from "./trust/KnownMembers.ts"
-
-/** No joined mesh is meant, or it is not clear which. */
-export class UnknownMesh extends Schema.TaggedError<UnknownMesh>()("UnknownMesh", {
-  asked: Schema.String,
-  as: Schema.Literals(["slug", "target"]),
-  slugs: Schema.Array(Schema.String),
-}) {
-  override get message() {
-    if (this.slugs.length === 0) return "No mesh is joined. A person joins one with the claudemesh command."
-    const joined = `Joined meshes: ${this.slugs.join(", ")}.`
-    return this.as === "slug"
-      ? `No mesh ${JSON.stringify(this.asked)} is joined. ${joined}`
-      : `Several meshes are joined, and ${JSON.stringify(this.asked)} does not say which one is meant. Write slug:target. ${joined}`
-  }
-}
 
 export type StatusOutcome = Data.TaggedEnum<{
   Taken: { readonly slug: Slug }
@@ -52,7 +39,7 @@ export interface MeshManager {
   /** As it is at this moment. */
   readonly all: ReadonlyArray<BrokerClient>
   readonly get: (slug: string) => Effect.Effect<BrokerClient, UnknownMesh>
-  /** `slug:target`, or the target alone where one mesh is joined. */
+  /** `slug:target`, or the target alone where one mesh is joined, or where in one of them alone somebody is called so. */
   readonly route: (to: string) => Effect.Effect<{ readonly client: BrokerClient; readonly to: string }, UnknownMesh>
   /** These are joined now: the rest ends, and what is as before goes on untouched. */
   readonly sync: (memberships: ReadonlyArray<Membership>) => Effect.Effect<Synced>
@@ -134,22 +121,30 @@ export const makeMeshManager = Effect.fnUntraced(function* (
   const get = (slug: string) =>
     Effect.suspend(() => {
       const client = named(slug)
-      return client === undefined
-        ? Effect.fail(new UnknownMesh({ asked: slug, as: "slug", slugs: slugs() }))
-        : Effect.succeed(client)
+      return client === undefined ? Effect.fail(noSuchMesh(slug, slugs())) : Effect.succeed(client)
     })
 
-  const route = (to: string) =>
-    Effect.suspend(() => {
-      const colon = to.indexOf(":")
-      const client = colon === -1 ? undefined : named(to.slice(0, colon))
-      if (client !== undefined) return Effect.succeed({ client, to: to.slice(colon + 1) })
-      // No slug before the colon: a tag, or a name or session that has a colon in it.
-      const [only, ...others] = all()
-      return only !== undefined && others.length === 0
-        ? Effect.succeed({ client: only, to })
-        : Effect.fail(new UnknownMesh({ asked: to, as: "target", slugs: slugs() }))
-    })
+  const route = Effect.fnUntraced(function* (to: string) {
+    const said = yield* Effect.fromResult(saidMesh(to, slugs()))
+    const slug =
+      said.slug ?? (yield* Effect.flatMap(lookedUp(to), (looked) => Effect.fromResult(whichMesh(to, looked))))
+    return { client: yield* get(slug), to: said.to }
+  })
+
+  const lookedUp = (to: string) =>
+    Effect.forEach(
+      all(),
+      (client) =>
+        Effect.map(client.lookUp(to), (found) => ({
+          slug: client.membership.slug,
+          found,
+          nameOf: (target: Target) => {
+            const name = isDirect(target) ? client.nameOf(target.key) : undefined
+            return isDirect(target) && name !== undefined ? { key: target.key, name } : undefined
+          },
+        })),
+      { concurrency: "unbounded" },
+    )
 
   const look = Effect.suspend(() =>
     Effect.map(

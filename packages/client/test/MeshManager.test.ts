@@ -148,7 +148,28 @@ layer(testLayer)("the mesh manager", (it) => {
       assert.deepEqual(yield* routeIn(["one", "two"], "tag:backend"), ["UnknownMesh", "one", "two"])
       assert.deepEqual(yield* routeIn(["one", "two"], "Bob"), ["UnknownMesh", "one", "two"])
       assert.deepEqual(yield* routeIn(["one", "two"], "three:Bob"), ["UnknownMesh", "one", "two"])
+      assert.deepEqual(yield* routeIn(["one", "tag"], "TAG:Bob"), ["tag", "Bob"])
+      assert.deepEqual(yield* routeIn(["one", "tag"], "tag:backend"), ["UnknownMesh", "one", "tag"])
+      assert.deepEqual(yield* routeIn(["one", "tag"], "tag:tag:backend"), ["tag", "tag:backend"])
+      assert.deepEqual(yield* routeIn(["tag"], "tag:backend"), ["tag", "tag:backend"])
       assert.deepEqual(yield* routeIn([], "Bob"), ["UnknownMesh"])
+    }),
+  )
+
+  it.effect("needs no slug for a name that one mesh alone has, and says who was near", () =>
+    Effect.gen(function* () {
+      const { broker, manager } = yield* start("one", "two")
+      const carol = yield* person("Carol")
+      broker("two").members = [...broker("two").members, memberOf(carol)]
+      const { certificates, ...trust } = broker("two").trust
+      broker("two").trust = { ...trust, certificates: [...certificates, certified(carol, "two").certificate] }
+      const { client, to } = yield* manager.route("@carol")
+      assert.deepEqual([client.membership.slug, to], ["two", "@carol"])
+      assert.match((yield* Effect.flip(manager.route("Carrol"))).message, /Did you mean two:Carol \([0-9a-f]{8}\)\?$/)
+      assert.match(
+        (yield* Effect.flip(manager.route("Bob"))).message,
+        /in more than one mesh\. Write one:Bob \([0-9a-f]{8}\) or two:Bob \([0-9a-f]{8}\)\.$/,
+      )
     }),
   )
 

@@ -49,6 +49,8 @@ const named: Readonly<Record<string, string>> = {
   s5: "Hidden",
   s6: "bbbbbbbb1",
 }
+const zoe = member("Zoë", "33333333")
+const strauss = member("Strauß", "22222222")
 const longSessions = [
   peer(rob, "1f3a9c2e-0001"),
   peer(rob, "2b2b2b2b-0001"),
@@ -57,7 +59,7 @@ const longSessions = [
   peer(team, "7e7e7e7e-0001"),
 ]
 const roster = {
-  members: [alice, bob, bobby, team, hidden, rex, oldBob, rob, oldRob],
+  members: [alice, bob, bobby, team, hidden, rex, oldBob, rob, oldRob, zoe, strauss],
   strangers: [dora, bobToo],
   peers: [
     peer(alice, "s1"),
@@ -75,7 +77,7 @@ const roster = {
   isMemberName: (name: string) => ["Alice", "Hidden"].includes(name),
   standingOf: () => MemberStanding.Uncertified({ doubt: "not_asked" }),
 }
-const believed = [alice, bob, bobby, team, hidden, rob]
+const believed = [alice, bob, bobby, team, hidden, rob, zoe, strauss]
 
 const resolved = (to: string) => {
   const result = resolveTarget(to, roster)
@@ -106,6 +108,23 @@ it.effect.each([
   ["a session's whole id, though others begin so", "rob/2b2b2b2b-00", `${rob.pubkey}/2b2b2b2b-00`],
   ["too short a beginning of a session's id as an id", "rob/1f3a9c2", `${rob.pubkey}/1f3a9c2`],
   ["the beginning of another member's session as an id", "rob/7e7e7e7e", `${rob.pubkey}/7e7e7e7e`],
+  ["a name between quotation marks", '"Alice"', alice.pubkey],
+  ["a name as other programs call it", "@alice", alice.pubkey],
+  ["a name between typographic quotation marks", " „Alice“ ", alice.pubkey],
+  ["a name and a key, as lists print them", "Bob (bbbbbbbb1)", bob.pubkey],
+  ["a name in another case with its key", "BOB (bbbbbbbb2)", bobby.pubkey],
+  ["a name, a key and what lists say of it", '"Bob" (BBBBBBBB1, verified)', bob.pubkey],
+  ["a name and a key, and a session", "Alice (aaaaaaaa)/s1", `${alice.pubkey}/s1`],
+  ["the beginning of a key in capitals", "AAAAAAAA", alice.pubkey],
+  ["a shortened key with its dots", "aaaaaaaa…", alice.pubkey],
+  ["a key in capitals", alice.pubkey.toUpperCase(), alice.pubkey],
+  ["a decomposed name", "Zoe\u0308", zoe.pubkey],
+  ["a name with a sharp s in capitals", "STRAUSS", strauss.pubkey],
+  ["the beginning of a session's id alone", "1f3a9c2e", `${rob.pubkey}/1f3a9c2e-0001`],
+  ["a session's whole id alone", "2b2b2b2b-0001", `${rob.pubkey}/2b2b2b2b-0001`],
+  ["a session between quotation marks", '"rob/1f3a9c2e"', `${rob.pubkey}/1f3a9c2e-0001`],
+  ["a channel between quotation marks", '"#general"', "#general"],
+  ["a channel in capitals", "#General", "#general"],
   ["a channel", "#general", "#general"],
   ["a tag", "tag:backend", "tag:backend"],
   ["everyone", "*", "*"],
@@ -127,6 +146,8 @@ it.effect.each([
     "Rob",
     { tag: "UntrustedTarget", keys: [] },
   ],
+  ["a name with the key of another", "Alice (bbbbbbbb1)", { tag: "UnknownTarget", keys: everyone }],
+  ["the beginning of two sessions' ids", "2b2b2b2b", { tag: "AmbiguousTarget", keys: [rob.pubkey] }],
   ["no text", "", { tag: "UnknownTarget", keys: everyone }],
 ] as const)("refuses %s", ([, to, expected]) => Effect.sync(() => assert.deepEqual<unknown>(resolved(to), expected)))
 
@@ -140,6 +161,32 @@ it.effect("lists the sessions of candidates", () =>
       sessions: ["s1", "s2", "s6"],
     })
     assert.include(result.failure.message, "Alice (aaaaaaaa)")
+  }),
+)
+
+it.effect.each([
+  ["a swapped letter", "Ailce", "Alice (aaaaaaaa)"],
+  ["a missing accent", "zoe", "Zoë (33333333)"],
+  ["a longer name", "Bobby", "Bob (bbbbbbbb1) or bob (bbbbbbbb2)"],
+  ["a part of a name", "Team", '"Team A/B" (cccccccc)'],
+  ["a wrong key behind a name", "Alice (bbbbbbbb1)", "Alice (aaaaaaaa)"],
+] as const)("asks whether the near one was meant after %s", ([, to, near]) =>
+  Effect.sync(() => {
+    const result = resolveTarget(to, roster)
+    if (Result.isSuccess(result)) return assert.fail(`${to} was found`)
+    assert.include(result.failure.message, near)
+    assert.notInclude(result.failure.message, "Hidden")
+  }),
+)
+
+it.effect("names five of forty members where none is near", () =>
+  Effect.sync(() => {
+    const many = Array.from({ length: 40 }, (_, index) =>
+      member(`Person ${index}`, (index + 16).toString(16).repeat(4)),
+    )
+    const result = resolveTarget("Xenia", { ...roster, members: many })
+    if (Result.isSuccess(result)) return assert.fail("Xenia was found")
+    assert.match(result.failure.message, /Person 4 \([0-9a-f]+\), and 35 more\.$/)
   }),
 )
 
@@ -175,6 +222,6 @@ it("sets a name that could pass for our own words apart in what a sender is told
   ]
   assert.strictEqual(
     new AmbiguousTarget({ target: "b", candidates }).message,
-    '"b" may be any of: "bob (07f54fd7), verified" (bbbbbbbb), Ann (aaaaaaaa). Write the key instead.',
+    '"b" may be any of: "bob (07f54fd7), verified" (bbbbbbbb), Ann (aaaaaaaa). Write one of them so, or its key.',
   )
 })

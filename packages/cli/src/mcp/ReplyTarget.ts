@@ -4,7 +4,7 @@
  */
 import type { BrokerClient } from "@claudemesh/client/BrokerClient"
 import type { ShownMessage } from "@claudemesh/client/inbox/History"
-import type { UnknownMesh } from "@claudemesh/client/MeshManager"
+import type { UnknownMesh } from "@claudemesh/client/roster/WhichMesh"
 import { MessageId } from "@claudemesh/domain/Ids"
 import { isDirect, parseTarget, Target } from "@claudemesh/domain/routing/Target"
 import { Effect, Option, Result, Schema } from "effect"

@@ -1,8 +1,10 @@
 /**
  * The one rule by which what a person types finds a key among named ones: members, and invites. All 64 digits are that
- * key and nothing else; 8 or more may be its beginning; else it is a name, as it is written or else in another case.
+ * key and nothing else; 8 or more may be its beginning; else it is a name, as it is written or else in another case. What our
+ * own lists put around a name, or a person does, is taken off where the text as it stands finds nobody.
  */
 import { PublicKey } from "@claudemesh/domain/Ids"
+import { foldedName } from "@claudemesh/domain/trust/NameSkeleton"
 import { Schema } from "effect"
 
 export interface Named {
@@ -17,19 +19,118 @@ export const isPublicKey = Schema.is(PublicKey)
 /** No session is found by such a name: it would stand in for a member's key. */
 export const looksLikeKey = (text: string): boolean => /^[0-9a-f]{8,64}$/.test(text)
 
-const folded = (text: string): string => text.normalize("NFKC").toLowerCase()
+export const isSameName = (asked: string, name: string): boolean => foldedName(asked) === foldedName(name)
 
-export const isSameName = (asked: string, name: string): boolean => folded(asked) === folded(name)
+/** Digits of a key as they are copied: in capitals, or with the dots of a shortened one behind them. */
+export const keyDigits = (asked: string): string => {
+  const digits = asked
+    .trim()
+    .replace(/(?:…|\.\.\.)$/, "")
+    .toLowerCase()
+  return looksLikeKey(digits) ? digits : asked
+}
+
+const quotes = /^(?:"(.*)"|'(.*)'|`(.*)`|“(.*)”|„(.*)[“”]|«(.*)»|‘(.*)’|‚(.*)[‘’]|‹(.*)›)$/su
+/** As our lists write a member whose name needs it. */
+const escapes: Readonly<Record<string, string>> = { "&quot;": '"', "&lt;": "<", "&amp;": "&", '\\"': '"', "\\\\": "\\" }
+
+const unquoted = (text: string): string => {
+  const inner = quotes
+    .exec(text)
+    ?.slice(1)
+    .find((found) => found !== undefined)
+  return inner === undefined
+    ? text
+    : inner.replaceAll(/&quot;|&lt;|&amp;|\\["\\]/g, (found) => escapes[found] ?? found).trim()
+}
+
+/** The same without what may stand around it: spaces, quotation marks, the `@` of other programs. */
+export const bare = (asked: string): string => {
+  const text = unquoted(asked.trim())
+  return unquoted(text.replace(/^@(?=.)/u, "").trim())
+}
+
+/** `Bob (3fa9c1d2)`, as lists print a member: both must be right. */
+const nameAndKey = /^(.*\S)\s*\(\s*([0-9a-f]{8,64})(?:…|\.\.\.)?(?:\s*,[^()]*)?\)$/isu
+
+/** The name in a text that may have its key behind it. */
+export const namePart = (asked: string): string => bare(nameAndKey.exec(bare(asked))?.[1] ?? asked)
 
 /** Those that fit: more than one is for the person to decide. */
 export const findNamed = <A>(asked: string, all: ReadonlyArray<A>, of: (one: A) => Named): ReadonlyArray<A> => {
-  if (isPublicKey(asked)) return all.filter((one) => of(one).key === asked)
-  const byKey = looksLikeKey(asked) ? all.filter((one) => of(one).key.startsWith(asked)) : []
+  const asTyped = found(asked, all, of)
+  if (asTyped.length > 0) return asTyped
+  const text = bare(asked)
+  const byText = text === asked ? [] : found(text, all, of)
+  if (byText.length > 0) return byText
+  const [, name, digits] = nameAndKey.exec(text) ?? []
+  if (name === undefined || digits === undefined) return []
+  const key = digits.toLowerCase()
+  return found(
+    bare(name),
+    all.filter((one) => of(one).key.startsWith(key)),
+    of,
+  )
+}
+
+const found = <A>(asked: string, all: ReadonlyArray<A>, of: (one: A) => Named): ReadonlyArray<A> => {
+  const digits = keyDigits(asked)
+  if (isPublicKey(digits)) return all.filter((one) => of(one).key === digits)
+  const byKey = looksLikeKey(digits) ? all.filter((one) => of(one).key.startsWith(digits)) : []
   const inAnyCase = all.filter((one) => isSameName(asked, of(one).name))
   const asWritten = inAnyCase.filter((one) => of(one).name === asked)
-  const found = [...new Set([...byKey, ...(asWritten.length > 0 ? asWritten : inAnyCase)])]
-  const current = found.filter((one) => !of(one).isEnded)
-  return current.length > 0 ? current : found
+  const fit = [...new Set([...byKey, ...(asWritten.length > 0 ? asWritten : inAnyCase)])]
+  const current = fit.filter((one) => !of(one).isEnded)
+  return current.length > 0 ? current : fit
+}
+
+const nearMax = 3
+
+/** Whom a person may have meant: the nearest first, of those that are a slip of the finger or a part of the name away. */
+export const nearest = <A>(asked: string, all: ReadonlyArray<A>, nameOf: (one: A) => string): ReadonlyArray<A> => {
+  const wanted = foldedName(namePart(asked))
+  if (wanted.length === 0 || wanted.length > 64) return []
+  const near = all.flatMap((one) => {
+    const distance = farFrom(wanted, foldedName(nameOf(one)))
+    return distance === undefined ? [] : [{ one, distance }]
+  })
+  return near
+    .toSorted((a, b) => a.distance - b.distance)
+    .slice(0, nearMax)
+    .map(({ one }) => one)
+}
+
+const partCharactersMin = 3
+
+/** Undefined where it is too far for a slip. */
+const farFrom = (wanted: string, name: string): number | undefined => {
+  const slips = slipsBetween(wanted, name)
+  const longer = Math.max(wanted.length, name.length)
+  if (slips <= (longer <= 3 ? 1 : longer <= 8 ? 2 : 3) && slips < longer) return slips
+  const [short, long] = wanted.length < name.length ? [wanted, name] : [name, wanted]
+  return short.length >= partCharactersMin && (long.startsWith(short) || long.split(/[\s._-]+/).includes(short))
+    ? long.length
+    : undefined
+}
+
+/** Letters that were left out, added, taken for another, or swapped with the next (optimal string alignment). */
+const slipsBetween = (one: string, other: string): number => {
+  const [a, b] = [Array.from(one), Array.from(other)]
+  const far = a.length > b.length + 3 || b.length > a.length + 3
+  if (far) return Number.POSITIVE_INFINITY
+  let before: ReadonlyArray<number> = []
+  let last: ReadonlyArray<number> = Array.from({ length: b.length + 1 }, (_, column) => column)
+  for (const [row, letter] of a.entries()) {
+    const now = [row + 1]
+    for (const [column, there] of b.entries()) {
+      const replaced = (last[column] ?? 0) + (letter === there ? 0 : 1)
+      const swapped = letter === b[column - 1] && a[row - 1] === there ? (before[column - 1] ?? 0) + 1 : replaced
+      now.push(Math.min((last[column + 1] ?? 0) + 1, (now[column] ?? 0) + 1, replaced, swapped))
+    }
+    before = last
+    last = now
+  }
+  return last[b.length] ?? 0
 }
 
 /** Digits of a key, or characters of a session's id, that may stand for all of it. */

@@ -9,7 +9,19 @@ import { Result, Schema } from "effect"
 import { candidatesMax } from "../Limits.ts"
 import { MemberStanding, whyNot } from "../trust/MemberStanding.ts"
 import type { TrustStore } from "../trust/TrustStore.ts"
-import { beginning, findNamed, isPlainName, isPublicKey, isSameName, looksLikeKey, type Named } from "./FindNamed.ts"
+import {
+  bare,
+  beginning,
+  findNamed,
+  isPlainName,
+  isPublicKey,
+  isSameName,
+  keyDigits,
+  looksLikeKey,
+  type Named,
+  namePart,
+  nearest,
+} from "./FindNamed.ts"
 import { type CertifiedView, everyone, type Roster, type UncertifiedView } from "./Roster.ts"
 
 export type Session = Pick<Peer, "pubkey" | "sessionId">
@@ -43,6 +55,8 @@ export const Candidate = Schema.Struct({
   name: DisplayName,
   key: PublicKey,
   sessions: Schema.Array(SessionId),
+  /** Somebody on this machine compared its key by voice. */
+  verified: Schema.optionalKey(Schema.Literal(true)),
 })
 export type Candidate = typeof Candidate.Type
 
@@ -51,8 +65,28 @@ const nameAmongWords = (name: string): string => (isPlainName(name) ? name : JSO
 
 const listed = (candidates: ReadonlyArray<Candidate>, more = 0): string => {
   const keys = candidates.map(({ key }) => key)
-  const names = candidates.map(({ key, name }) => `${nameAmongWords(name)} (${beginning(key, keys)})`).join(", ")
+  const names = candidates
+    .map(
+      ({ key, name, verified }) => `${nameAmongWords(name)} (${beginning(key, keys)}${verified ? ", verified" : ""})`,
+    )
+    .join(", ")
   return more === 0 ? names : `${names}, and ${more} more`
+}
+
+/** Of a long list the first ones: who is not near to what was asked for is not the one that was meant. */
+const namedMax = 5
+
+const membersAmong = (candidates: ReadonlyArray<Candidate>, more: number): string => {
+  if (candidates.length === 0) return "Nobody is certified here."
+  const others = candidates.length - namedMax + more
+  return `Members: ${others > 0 ? listed(candidates.slice(0, namedMax), others) : listed(candidates)}.`
+}
+
+/** "Did you mean …?", where somebody is near. */
+export const didYouMean = (near: ReadonlyArray<Candidate>, prefix = ""): string => {
+  const keys = near.map(({ key }) => key)
+  const names = near.map(({ key, name }) => `${prefix}${nameAmongWords(name)} (${beginning(key, keys)})`)
+  return `Did you mean ${names.join(" or ")}?`
 }
 
 /** What begins as a group and is none was meant as one, most likely. */
@@ -66,10 +100,11 @@ export class UnknownTarget extends Schema.TaggedError<UnknownTarget>()("UnknownT
   candidates: Schema.Array(Candidate),
   /** That are not among the candidates. */
   more: Schema.Int,
+  /** Whose name is much like what was asked for, the nearest first. */
+  near: Schema.Array(Candidate),
 }) {
   override get message() {
-    const members =
-      this.candidates.length === 0 ? "Nobody is certified here." : `Members: ${listed(this.candidates, this.more)}.`
+    const members = this.near.length > 0 ? didYouMean(this.near) : membersAmong(this.candidates, this.more)
     return `Nobody here is ${JSON.stringify(this.target)}. ${members}${groupHint(this.target)}`
   }
 }
@@ -86,7 +121,7 @@ export class AmbiguousTarget extends Schema.TaggedError<AmbiguousTarget>()("Ambi
       const ids = only.sessions.map((id) => beginning(id, only.sessions)).join(", ")
       return `${asked} may be any of these sessions of ${nameAmongWords(only.name)}: ${ids}. Write more of its id.`
     }
-    return `${asked} may be any of: ${listed(this.candidates)}. Write the key instead.`
+    return `${asked} may be any of: ${listed(this.candidates)}. Write one of them so, or its key.`
   }
 }
 
@@ -130,12 +165,14 @@ export const resolveMember = (asked: string, directory: Directory): Result.Resul
   if (only !== undefined) {
     return Result.fail(new AmbiguousTarget({ target: asked, candidates: [only, ...others].map(candidate(directory)) }))
   }
-  if (isPublicKey(asked)) {
-    const stranger = directory.strangers.find(({ pubkey }) => pubkey === asked)
-    return Result.succeed(stranger ?? { pubkey: asked, displayName: undefined, standing: directory.standingOf(asked) })
+  const key = keyDigits(bare(asked))
+  if (isPublicKey(key)) {
+    const stranger = directory.strangers.find(({ pubkey }) => pubkey === key)
+    return Result.succeed(stranger ?? { pubkey: key, displayName: undefined, standing: directory.standingOf(key) })
   }
+  const name = namePart(asked)
   const called = directory.strangers.find(
-    ({ brokerSays, pubkey }) => isSameName(asked, brokerSays) || (looksLikeKey(asked) && pubkey.startsWith(asked)),
+    ({ brokerSays, pubkey }) => isSameName(name, brokerSays) || (looksLikeKey(key) && pubkey.startsWith(key)),
   )
   return Result.fail(called === undefined ? unknown(asked, directory) : untrusted(asked, called, called.brokerSays))
 }
@@ -166,10 +203,11 @@ export const untrusted = (
 
 export const candidate =
   ({ peers }: Pick<Directory, "peers">) =>
-  ({ displayName, pubkey }: CertifiedView): Candidate => ({
+  ({ displayName, pubkey, standing }: CertifiedView): Candidate => ({
     name: displayName,
     key: pubkey,
     sessions: peers.filter((peer) => peer.pubkey === pubkey).map(({ sessionId }) => sessionId),
+    ...(standing._tag === "Certified" && standing.byVoiceAt !== undefined && { verified: true as const }),
   })
 
 export const unknown = (target: string, directory: Directory): UnknownTarget => {
@@ -178,5 +216,6 @@ export const unknown = (target: string, directory: Directory): UnknownTarget => 
     target,
     candidates: members.slice(0, candidatesMax).map(candidate(directory)),
     more: Math.max(0, members.length - candidatesMax),
+    near: nearest(target, members, ({ displayName }) => displayName).map(candidate(directory)),
   })
 }

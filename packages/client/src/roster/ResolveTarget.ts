@@ -2,18 +2,44 @@
 import { SessionId } from "@claudemesh/domain/Ids"
 import { parseTarget, Target } from "@claudemesh/domain/routing/Target"
 import { Option, Result, Schema } from "effect"
-import { isSameName, looksLikeKey, shortestBeginning } from "./FindNamed.ts"
-import { AmbiguousTarget, type Directory, type ResolveError, resolveCertified, unknown } from "./ResolveMember.ts"
+import { bare, isSameName, keyDigits, looksLikeKey, shortestBeginning } from "./FindNamed.ts"
+import {
+  AmbiguousTarget,
+  type Candidate,
+  type Directory,
+  type ResolveError,
+  resolveCertified,
+  unknown,
+} from "./ResolveMember.ts"
 import type { CertifiedView } from "./Roster.ts"
 
 export const resolveTarget = (to: string, directory: Directory): Result.Result<Target, ResolveError> => {
-  const spec = parseTarget(to)
+  const spec = specOf(to)
   if (Option.isSome(spec)) return knownTarget(to, spec.value, directory)
   const member = resolveCertified(to, directory)
   if (Result.isSuccess(member)) return Result.map(member, ({ pubkey }) => Target.make({ _tag: "Member", key: pubkey }))
-  if (member.failure._tag === "AmbiguousTarget") return Result.fail(member.failure)
-  return sessionOf(to, directory) ?? sessionNamed(to, directory) ?? Result.fail(member.failure)
+  if (member.failure._tag !== "UnknownTarget") return Result.fail(member.failure)
+  const text = bare(to)
+  return (
+    sessionOf(text, directory) ??
+    sessionNamed(to, directory) ??
+    (text === to ? undefined : sessionNamed(text, directory)) ??
+    sessionBegun(text, directory) ??
+    Result.fail(member.failure)
+  )
 }
+
+/** A group or a whole key, also between quotation marks. Labels are of small letters, so a capital is no other one. */
+export const specOf = (to: string): Option.Option<Target> => {
+  const text = bare(to)
+  const spec = Option.orElse(parseTarget(to), () => parseTarget(text))
+  if (Option.isSome(spec)) return spec
+  return /^(?:#|tag:)/i.test(text) ? parseTarget(text.toLowerCase()) : parseTarget(keyDigits(text))
+}
+
+/** What names a group is for no member or mesh to be called. */
+export const isGroup = (to: string): boolean =>
+  Option.exists(specOf(to), ({ _tag }) => _tag !== "Member" && _tag !== "Session")
 
 /** The whole key is there already. One that nobody has heard of is nobody's here. */
 const knownTarget = (to: string, target: Target, directory: Directory): Result.Result<Target, ResolveError> => {
@@ -30,7 +56,7 @@ const isSessionId = Schema.is(SessionId)
 /** `<name, key or its beginning>/<session or its beginning>`. */
 const sessionOf = (to: string, directory: Directory): Result.Result<Target, ResolveError> | undefined => {
   const slash = to.lastIndexOf("/")
-  const session = to.slice(slash + 1)
+  const session = to.slice(slash + 1).replace(/(?:…|\.\.\.)$/, "")
   if (slash === -1 || !isSessionId(session)) return undefined
   const member = resolveCertified(to.slice(0, slash), directory)
   if (Result.isFailure(member) && member.failure._tag === "UnknownTarget") return undefined
@@ -54,6 +80,46 @@ const sessionOfMember = (
 }
 
 /**
+ * The beginning of a session's id alone, as lists print it. It is looked for last, and not where a key begins so that the broker lists:
+ * nobody's session stands in for a member.
+ */
+const sessionBegun = (to: string, directory: Directory): Result.Result<Target, ResolveError> | undefined => {
+  const asked = to.replace(/(?:…|\.\.\.)$/, "")
+  if (asked.length < shortestBeginning || !isSessionId(asked)) return undefined
+  if (directory.strangers.some(({ pubkey }) => pubkey.startsWith(asked))) return undefined
+  const certified = directory.members.filter(({ standing }) => standing._tag === "Certified")
+  const found = directory.peers.flatMap((peer) => {
+    const member = certified.find(({ pubkey }) => pubkey === peer.pubkey)
+    return member === undefined || !peer.sessionId.startsWith(asked) ? [] : [{ ...peer, name: member.displayName }]
+  })
+  const whole = found.filter(({ sessionId }) => sessionId === asked)
+  return theSession(to, whole.length > 0 ? whole : found)
+}
+
+interface SessionFound {
+  readonly name: Candidate["name"]
+  readonly pubkey: Candidate["key"]
+  readonly sessionId: SessionId
+}
+
+const theSession = (
+  to: string,
+  found: ReadonlyArray<SessionFound>,
+): Result.Result<Target, ResolveError> | undefined => {
+  const [first, ...others] = found
+  if (first === undefined) return undefined
+  if (others.length === 0) {
+    return Result.succeed(Target.make({ _tag: "Session", key: first.pubkey, session: first.sessionId }))
+  }
+  const members = new Map<Candidate["key"], Candidate>()
+  for (const { name, pubkey: key, sessionId } of found) {
+    const known = members.get(key)
+    members.set(key, { name, key, sessions: [...(known?.sessions ?? []), sessionId] })
+  }
+  return Result.fail(new AmbiguousTarget({ target: to, candidates: [...members.values()] }))
+}
+
+/**
  * A session may have a name of its own, but no member's: not even of one whom the broker does not show. Nor is it found
  * where a key's beginning is meant.
  */
@@ -67,12 +133,5 @@ const sessionNamed = (to: string, directory: Directory): Result.Result<Target, R
     return name === undefined || !isSameName(to, name) || directory.isMemberName(name) ? [] : [{ ...peer, name }]
   })
   const exact = named.filter(({ name }) => name === to)
-  const found = exact.length > 0 ? exact : named
-  const [first, ...others] = found
-  if (first === undefined) return undefined
-  if (others.length === 0) {
-    return Result.succeed(Target.make({ _tag: "Session", key: first.pubkey, session: first.sessionId }))
-  }
-  const candidates = found.map(({ name, pubkey, sessionId }) => ({ name, key: pubkey, sessions: [sessionId] }))
-  return Result.fail(new AmbiguousTarget({ target: to, candidates }))
+  return theSession(to, exact.length > 0 ? exact : named)
 }

@@ -12,6 +12,7 @@ import { isoFromMillis, type IsoTime } from "@claudemesh/domain/IsoTime"
 import type { Certificate } from "@claudemesh/domain/trust/Certificate"
 import type { Invite, Role } from "@claudemesh/domain/trust/Invite"
 import { type Revocation, revocationHash } from "@claudemesh/domain/trust/Revocation"
+import { foldedName } from "@claudemesh/domain/trust/NameSkeleton"
 import { type Doubt, ChainVerifier } from "@claudemesh/domain/trust/ChainVerifier"
 import type { Trust } from "@claudemesh/domain/wire/BrokerFrame"
 import { Result } from "effect"
@@ -291,10 +292,8 @@ export class TrustStore {
 
   /** Whether it is the name of anybody who was ever proved, however it is written. */
   isMemberName(name: DisplayName): boolean {
-    const folded = name.normalize("NFKC").toLowerCase()
-    return [...this.#pins.values()].some(
-      ({ certificate: { displayName } }) => displayName.normalize("NFKC").toLowerCase() === folded,
-    )
+    const folded = foldedName(name)
+    return [...this.#pins.values()].some(({ certificate }) => foldedName(certificate.displayName) === folded)
   }
 
   confirmByVoice(publicKey: PublicKey, at: IsoTime): Known {
