@@ -207,6 +207,28 @@ describe("who joins", () => {
     )
   })
 
+  it("needs a name that no member has, nor one that looks the same, while it is committed and after", () => {
+    const story = withDoor(9)
+    const asBob = (who: Keys, name: string) => joining(who, door, { displayName: DisplayName.make(name) })
+    story.ask(asBob(dave, "Bob"))
+    story.ask(asBob(erin, "bob"))
+    story.settle()
+    assert.deepStrictEqual(
+      story.answers.map((answer) => (answer._tag === "Refused" ? answer.code : answer._tag)).slice(-2),
+      ["name_taken", "Joined"],
+    )
+    for (const name of ["Bob", "BOB", "B0b", "Воb", "Ｂｏｂ"]) {
+      assert.strictEqual(story.code(asBob(erin, name)), "name_taken", name)
+    }
+    const answer = story.answers.at(-1)
+    assert.include(answer?._tag === "Refused" ? answer.message : "", `"Bob" (${dave.key.slice(0, 8)})`)
+    // The same again is the same, and whoever is gone has no name any more.
+    assert.strictEqual(story.code(asBob(dave, "Bob")), "Joined")
+    assert.strictEqual(story.revokes(dave), "Revoked")
+    assert.strictEqual(story.code(asBob(erin, "bob")), "Joined")
+    assert.strictEqual(story.code(asBob(mallory, "Robert")), "Joined")
+  })
+
   it("is one of fifty by one use, while all of them are under way (I28)", () => {
     const story = withDoor(1)
     const people = Array.from({ length: 50 }, (_, n) => keysOf(`person ${n}`))
@@ -446,11 +468,12 @@ describe("a revocation", () => {
     const story = together()
     const sender = story.attach(story.record(dave))
     const messageId = story.send(sender, erin.key, { id: "last-words" })
+    const senderName = story.record(dave).displayName
     story.settle()
     story.revokes(dave)
     for (const _ of ["now", "after a restart"]) {
       const reader = story.attach(story.record(erin))
-      assert.deepInclude(reader.of("push")[0] ?? {}, { messageId, senderPubkey: dave.key, senderName: "Bob" })
+      assert.deepInclude(reader.of("push")[0] ?? {}, { messageId, senderPubkey: dave.key, senderName })
       story.restart()
     }
   })

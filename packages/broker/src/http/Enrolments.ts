@@ -90,6 +90,7 @@ const statuses = {
   expired: 410,
   revoked: 410,
   conflict: 409,
+  name_taken: 409,
   full: 409,
   unavailable: 503,
 } as const satisfies Record<Extract<EnrolmentAnswer, { readonly _tag: "Refused" }>["code"], number>

@@ -7,6 +7,7 @@ import type { PublicKey } from "@claudemesh/domain/Ids"
 import type { Certificate } from "@claudemesh/domain/trust/Certificate"
 import type { BrokerFrame } from "@claudemesh/domain/wire/BrokerFrame"
 import type { InviteState } from "@claudemesh/domain/wire/HttpApi"
+import { looksTheSame } from "@claudemesh/domain/trust/NameSkeleton"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { Equal, Exit, Result } from "effect"
 import { type InviteRecord, type MemberRecord, reasonOf, Write } from "../store/MessageStore.ts"
@@ -215,9 +216,32 @@ const joinRefusal = (state: MeshState, certificate: Certificate, nowMillis: numb
   if (isTaken || joining.some((one) => one.memberId === memberId)) {
     return refused("conflict", "another member has this id")
   }
+  const namesake = namesakeOf(state, certificate, joining)
+  if (namesake !== undefined) return nameTaken(certificate.displayName, namesake)
   const most = state.rules.limits.membersPerMeshMax
   return state.members.size + joining.length >= most ? refused("full", `a mesh has ${most} members at most`) : undefined
 }
+
+type Called = Pick<Certificate, "displayName" | "publicKey">
+
+/**
+ * Who is called so already, or so that a reader takes one for the other, or will be once it is committed. Whoever was revoked or has
+ * left is no member any more: the same person comes back under the same name. A mesh may have two from before this was looked at.
+ */
+const namesakeOf = (
+  { members }: MeshState,
+  { displayName }: Called,
+  joining: ReadonlyArray<Certificate>,
+): Called | undefined => {
+  const called = [...[...members.values()].map(({ record }): Called => record), ...joining]
+  return called.find((one) => looksTheSame(one.displayName, displayName))
+}
+
+const nameTaken = (asked: string, { displayName, publicKey }: Called): EnrolmentAnswer =>
+  refused(
+    "name_taken",
+    `${JSON.stringify(asked)} is taken: a member is called ${JSON.stringify(displayName)} (${publicKey.slice(0, 8)}), which is the same, or looks the same`,
+  )
 
 const revoke = (
   state: MeshState,

@@ -26,7 +26,7 @@ export type EnrolmentAnswer = Data.TaggedEnum<{
   /**
    * `unknown_mesh`: to this key there is no mesh. `forbidden`: not by this key. `bad_invite`, `bad_certificate`: it proves nothing here. `used_up`, `expired`,
    * `revoked`: of the invite. `conflict`: another one is there under this key or id, or the list of revocations has grown.
-   * `full`: the mesh takes no more. `unavailable`: not stored, try again.
+   * `name_taken`: a member is called so, or so that it looks the same. `full`: the mesh takes no more. `unavailable`: not stored, try again.
    */
   Refused: {
     readonly code:
@@ -38,6 +38,7 @@ export type EnrolmentAnswer = Data.TaggedEnum<{
       | "expired"
       | "revoked"
       | "conflict"
+      | "name_taken"
       | "full"
       | "unavailable"
     readonly message: string

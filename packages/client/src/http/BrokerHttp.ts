@@ -50,6 +50,8 @@ const remedies: Readonly<Record<string, string>> = {
   expired: "ask for another link",
   revoked: "ask the mesh's owner",
   unknown_mesh: "is this the broker that the mesh was made on? If it is, ask for another link",
+  name_taken:
+    "join under another name with --as. If that member is you on another machine, export your identity there and import it here; if its key is lost, have it revoked first",
   rate_limited: "wait a moment and do it again",
   unavailable: "do it again later",
 }

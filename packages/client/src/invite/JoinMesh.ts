@@ -47,8 +47,11 @@ export const membershipBy = (
   ...(invite.allowUnsealed && { allowUnsealed: true }),
 })
 
-/** Neither of these invites will ever be good again, so a key that waits for it is of no use. */
-const isOver: ReadonlySet<string> = new Set(["used_up", "expired", "revoked"])
+/**
+ * Neither of these invites will ever be good again, so a key that waits for it is of no use; nor is one that is certified under a name
+ * that somebody has.
+ */
+const isOver: ReadonlySet<string> = new Set(["used_up", "expired", "revoked", "name_taken"])
 
 /** What shows that a key is a member's. */
 export type MemberProof = Required<Pick<Membership, "certificate" | "invite">>

@@ -52,12 +52,17 @@ export const inviteFrom = (invite: Keys, changes: Partial<Invite> = {}, by: Keys
   return { ...unsigned, signature: sign(inviteStatement(unsigned), by) }
 }
 
+/** In letters: digits look like some of them. */
+const nameLetters = (key: string): string =>
+  key.slice(0, 8).replaceAll(/\d/g, (digit) => "ghjkmprtwz".charAt(Number(digit)))
+
 export const certificateFor = (member: Keys, invite: Keys, changes: Partial<Certificate> = {}): Certificate => {
   const unsigned = {
     invite: invite.key,
     memberId: MemberId.make(`id-${member.key.slice(0, 8)}`),
     publicKey: member.key,
-    displayName: DisplayName.make("Bob"),
+    // No two members of a mesh are called alike.
+    displayName: DisplayName.make(`Bob ${nameLetters(member.key)}`),
     allowV1: false,
     joinedAt: noon,
     ...changes,

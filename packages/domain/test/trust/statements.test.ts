@@ -91,7 +91,9 @@ describe("the statement of an invite", () => {
 
 describe("the statement of a certificate", () => {
   it("is the mesh, and a line for each of its fields", () => {
-    const certificate = certificateFor(keysOf("bob"), keysOf("invite"))
+    const certificate = certificateFor(keysOf("bob"), keysOf("invite"), {
+      displayName: DisplayName.make("Bob"),
+    })
     const lines = [
       "claudemesh-certificate-v1",
       "m1",
