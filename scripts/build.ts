@@ -8,7 +8,9 @@ import { chmod, copyFile, cp, mkdir, readdir, readFile, rm, writeFile } from "no
 import { join, resolve } from "node:path"
 import { parseArgs } from "node:util"
 import type { BunPlugin } from "bun"
+import { Option } from "effect"
 import { helpFiles } from "../packages/cli/src/HelpPage.ts"
+import { commitFile, headCommit } from "../packages/cli/src/usage/ProgramVersion.ts"
 
 const root = join(import.meta.dirname, "..")
 const cli = join(root, "packages/cli")
@@ -54,12 +56,16 @@ export const build = async (directory: string) => {
   const plugin = join(root, "packages/plugin")
   if (existsSync(plugin)) await cp(plugin, join(directory, "plugin"), { recursive: true })
   await writeFile(join(directory, "LICENSES.txt"), await licenses(Object.keys(metafile?.inputs ?? {})))
+  await writeFile(join(directory, commitFile), `${Option.getOrElse(commit(root), () => "")}\n`)
   // Both before one is written: what is there is printed.
   const [plain, coloured] = await Promise.all([help(directory, false), help(directory, true)])
   await writeFile(join(directory, helpFiles.plain), plain)
   await writeFile(join(directory, helpFiles.coloured), coloured)
   return metafile
 }
+
+/** None in a folder that was not checked out. */
+const commit = Option.liftThrowable(headCommit)
 
 /** Of every package that is in it, as each of them asks for. */
 const licenses = async (inputs: ReadonlyArray<string>): Promise<string> => {
@@ -84,7 +90,8 @@ const help = async (directory: string, coloured: boolean): Promise<string> => {
     env: { PATH: process.env["PATH"] ?? "", HOME: directory },
   })
   const page = await new Response(child.stdout).text()
-  if ((await child.exited) !== 0 || !page.includes("SUBCOMMANDS")) throw new Error(`no help is printed: ${page}`)
+  if ((await child.exited) !== 0 || !page.includes("FLAGS OF EVERY COMMAND"))
+    throw new Error(`no help is printed: ${page}`)
   return page
 }
 

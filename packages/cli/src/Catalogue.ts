@@ -3,11 +3,20 @@
  * wait for no other. What it does is said here as well, for the list of them all (a test holds the two together).
  */
 import * as BunServices from "@effect/platform-bun/BunServices"
-import { Effect, Layer } from "effect"
-import { Command } from "effect/unstable/cli"
-import manifest from "../package.json" with { type: "json" }
+import { Console, Effect, Layer } from "effect"
+import { CliError, CliOutput, Command, type HelpDoc } from "effect/unstable/cli"
+import { coloured } from "./Coloured.ts"
+import { Misused } from "./Failed.ts"
+import { groupNames, placeOf } from "./usage/Groups.ts"
+import { colours, helpText } from "./usage/HelpText.ts"
+import { programVersion } from "./usage/ProgramVersion.ts"
+import { patience, Timeout } from "./usage/Timeout.ts"
+import { waits } from "./usage/Waits.ts"
 
-const services = Layer.unwrap(Effect.promise(async () => (await import("./Services.ts")).services))
+const services = Layer.unwrap(Effect.promise(async () => (await import("./Services.ts")).services)).pipe(
+  Layer.merge(patience),
+  Layer.merge(waits),
+)
 
 const entry = <Name extends string, Input, Context, E, R>(
   name: Name,
@@ -115,6 +124,7 @@ export const catalogue = [
     "Run the broker; its settings are environment variables, see README.md",
     async () => (await import("./commands/broker.ts")).broker,
   ),
+  entry("help", "Show how a command is called, with examples", async () => (await import("./commands/help.ts")).help),
   entry(
     "demo",
     "Show two peers exchanging a message through a broker of their own, then what it stored",
@@ -130,20 +140,110 @@ export const catalogue = [
 /** What asks for every flag of every command. */
 const needsAll = (word: string): boolean => word.startsWith("--completions") || word === "--wizard"
 
-/**
- * The program that a line asks for, in which those commands are whole that it may call. A word of a message may be a
- * command's name, too: then one is loaded that is not called.
- */
-export const run = async (line: ReadonlyArray<string>) => {
+/** Those are there for programs, and would be more than half of the page. */
+const hidden: ReadonlySet<string> = new Set(["completions", "wizard"])
+
+const rootFor = async (line: ReadonlyArray<string>) => {
   const all = line.some(needsAll)
   const commands = await Promise.all(
     catalogue.map(async ({ does, load, name }) =>
       all || line.includes(name) ? await load() : Command.make(name).pipe(Command.withDescription(does)),
     ),
   )
-  const root = Command.make("claudemesh").pipe(
+  const inGroup = (group: string) =>
+    commands
+      .filter(({ name }) => placeOf(name)?.group === group)
+      .toSorted((one, other) => (placeOf(one.name)?.at ?? 0) - (placeOf(other.name)?.at ?? 0))
+  return Command.make("claudemesh").pipe(
     Command.withDescription("End-to-end encrypted messages between people's coding agents"),
-    Command.withSubcommands(commands),
+    Command.withSubcommands(
+      groupNames.flatMap((group) => {
+        const [first, ...more] = inGroup(group)
+        return first === undefined ? [] : [{ group, commands: [first, ...more] as const }]
+      }),
+    ),
+    Command.withGlobalFlags([Timeout]),
   )
-  return Effect.provide(Command.runWith(root, { version: manifest.version })(line), BunServices.layer)
 }
+
+/** `help send` is `send --help`. */
+const asFlags = (line: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const [first, ...about] = line
+  return first === "help" ? ["--help", ...about] : line
+}
+
+const unknownTopic = (line: ReadonlyArray<string>): string | undefined => {
+  const [first, about] = line
+  if (first !== "help" || about === undefined || about.startsWith("-")) return undefined
+  return catalogue.some(({ name }) => name === about) ? undefined : about
+}
+
+/** Where the framework prints a page of help, this stands in its place until it is known what the page is for. */
+const page = "\u0000help"
+
+/**
+ * The program that a line asks for, in which those commands are whole that it may call. A word of a message may be a
+ * command's name, too: then one is loaded that is not called. Help that was asked for goes to stdout; nothing else does.
+ */
+export const run = async (asked: ReadonlyArray<string>) => {
+  const topic = unknownTopic(asked)
+  const line = asFlags(asked)
+  const root = await rootFor(line)
+  return Effect.gen(function* () {
+    if (topic !== undefined) return yield* new Misused({ reason: `There is no command "${topic}" to help with.` })
+    const console = yield* Console.Console
+    let help: string | undefined
+    const program = Command.runWith(root, { version: programVersion(), renderErrors: false })(line).pipe(
+      Effect.provideService(
+        CliOutput.Formatter,
+        formatter((doc) => void (help = helpText(withoutHidden(doc), coloured ? colours : undefined))),
+      ),
+      Effect.provideService(Console.Console, withoutPage(console)),
+    )
+    yield* Effect.tapError(program, (error) =>
+      isAskedFor(error) ? Effect.sync(() => console.log(help ?? "")) : Effect.void,
+    )
+    if (help !== undefined) console.log(help)
+  }).pipe(Effect.provide(BunServices.layer))
+}
+
+const formatter = (take: (doc: HelpDoc.HelpDoc) => void): CliOutput.Formatter =>
+  Object.assign(CliOutput.defaultFormatter({ colors: false }), {
+    formatVersion: (name: string, version: string) => `${name} v${version}`,
+    formatHelpDoc: (doc: HelpDoc.HelpDoc) => {
+      take(doc)
+      return page
+    },
+  })
+
+/** No command at all is a wish for help. */
+const isAskedFor = (error: unknown): boolean =>
+  CliError.isCliError(error) && error._tag === "ShowHelp" && error.errors.length === 0
+
+const withoutPage = (console: Console.Console): Console.Console =>
+  Object.assign(Object.create(console), {
+    log: (...texts: ReadonlyArray<unknown>) => (texts[0] === page ? undefined : console.log(...texts)),
+  })
+
+const withoutHidden = (doc: HelpDoc.HelpDoc): HelpDoc.HelpDoc => ({
+  ...doc,
+  globalFlags: (doc.globalFlags ?? []).filter(({ name }) => !hidden.has(name)),
+})
+
+/** The help of the command that a line calls, whatever is wrong with the line. */
+export const helpOf = (line: ReadonlyArray<string>): Effect.Effect<HelpDoc.HelpDoc | undefined> =>
+  Effect.gen(function* () {
+    const called = line.slice(0, line.includes("--") ? line.indexOf("--") : undefined)
+    const root = yield* Effect.promise(() => rootFor(called))
+    let found: HelpDoc.HelpDoc | undefined
+    yield* Command.runWith(root, { version: "", renderErrors: false })(["--help", ...called]).pipe(
+      Effect.provideService(
+        CliOutput.Formatter,
+        formatter((doc) => void (found = withoutHidden(doc))),
+      ),
+      Effect.updateService(Console.Console, withoutPage),
+      Effect.provide(BunServices.layer),
+      Effect.ignore,
+    )
+    return found
+  })

@@ -1,48 +1,93 @@
 /** A command that could not do what it was asked: one line for a person, and exit code 1. */
+import type { Unreached } from "@claudemesh/client/connection/Unreached"
+import { isLoopbackName } from "@claudemesh/client/keys/BrokerUrl"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { PlatformError, Schema } from "effect"
 import { command } from "./Launch.ts"
 
-export class Failed extends Schema.TaggedError<Failed>()("Failed", { reason: Schema.String }) {
+export class Failed extends Schema.TaggedError<Failed>()("Failed", {
+  /** All of it, as a person reads it. */
+  reason: Schema.String,
+  /** Which failure it is, for scripts. */
+  code: Schema.optionalKey(Schema.String),
+  /** What to do about it: the end of the reason. */
+  hint: Schema.optionalKey(Schema.String),
+}) {
   override get message() {
     return this.reason
   }
+  /** The reason without the hint. */
+  get words(): string {
+    const { hint, reason } = this
+    return hint !== undefined && reason.endsWith(hint) ? reason.slice(0, -hint.length).trimEnd() : reason
+  }
 }
 
-/** What was asked for makes no sense, whatever the state of the world: one line, and exit code 2. */
+/** What was asked for makes no sense, whatever the state of the world: three lines, and exit code 2. */
 export class Misused extends Failed {}
 
-/** What a person can do about an error, where its own words do not say so. */
-const remedies: Readonly<Record<string, string>> = {
-  NotConnected: `is the broker running? Start one here with: ${command} broker`,
-  BrokerUnreachable: `is the broker running? Start one here with: ${command} broker`,
+/** What a person can do about an error, by the code that a broker refused with, where its own words do not say so. */
+const hintsByCode: Readonly<Record<string, string>> = {
+  bad_signature:
+    "The key is not this member's, or the broker does not list the dialled URL in its BROKER_PUBLIC_URL. Ask its operator.",
+  unauthorized: "Is this the right broker, and its admin token right? Give it with --admin-token",
+  closed: "Give the broker's admin token with --admin-token, once its operator has set one.",
+  unsupported: "Ask the broker's operator which version it has, or install a newer claudemesh.",
+  capacity: "Try again later, or tell the broker's operator.",
 }
 
-/** The same by the code that a broker refused with. */
-const remediesByCode: Readonly<Record<string, string>> = {
-  bad_signature: "the key is not this member's, or the broker does not list the dialled URL in its BROKER_PUBLIC_URL",
-  unauthorized: "is this the right broker, and its admin token right? Give it with --admin-token",
-  closed: "give the broker's admin token with --admin-token, once its operator has set one",
+const startOne = `Is the broker running? Start one here with: ${command} broker`
+
+/** And by why no connection came to be. A broker is to be started here only if it would be reached where it was dialled. */
+const hintsByCause: Readonly<Record<Unreached["cause"], string>> = {
+  refused: "Are host and port right, and is the broker running there? Ask its operator.",
+  unknown_host: "Look for a slip in the address.",
+  no_dns: "Is this machine connected to a network?",
+  no_route: "Is this machine connected to that network, or to its VPN?",
+  timed_out: "Try again. To wait longer: --timeout 2m",
+  cut: "Try again. If it stays like this, ask the broker's operator.",
+  tls: "Nothing was sent. Tell the broker's operator.",
+  not_up_yet: "Try again in a moment. To wait for it: --timeout 2m",
+  http_status: "Is this the address of the broker? Ask its operator.",
+  no_broker: "Is this the address of the broker? Ask its operator.",
+  proxy: "Look at HTTPS_PROXY, HTTP_PROXY and NO_PROXY. Brokers of this machine are never dialled through a proxy.",
+  redirect: "Dial the broker's own address. Ask its operator.",
+  unknown: "Try again. If it stays like this, run: " + `${command} doctor`,
 }
 
-const codeOf = (error: object): string => {
+const isHere = (url: string): boolean => URL.canParse(url) && isLoopbackName(new URL(url).hostname)
+
+const unreachedOf = (error: object): Unreached | undefined =>
+  "unreached" in error && isUnreached(error.unreached) ? error.unreached : undefined
+
+const isUnreached = (value: unknown): value is Unreached =>
+  typeof value === "object" && value !== null && "cause" in value && "url" in value
+
+const refusalOf = (error: object): string => {
   if ("code" in error && typeof error.code === "string") return error.code
   return "error" in error && typeof error.error === "string" ? error.error : ""
 }
 
-const wasPutOut = (error: { readonly _tag: string }): boolean =>
+const wasRevoked = (error: { readonly _tag: string }): boolean =>
   error._tag === "ClientStopped" && "code" in error && error.code === CloseCode.revoked.code
 
-/** This machine cannot do its part, and the error says what to do about it: no broker could help. */
-const isOwnFault = (error: { readonly _tag: string }): boolean =>
-  error._tag === "NotConnected" && codeOf(error) === "unusable"
-
 export const remedyOf = (error: { readonly _tag: string }): string | undefined => {
-  if (isOwnFault(error)) return undefined
-  return wasPutOut(error)
-    ? `your key was revoked there. Forget the mesh here with: ${command} leave <mesh>; to come back you need a new invite`
-    : (remediesByCode[codeOf(error)] ?? remedies[error._tag])
+  if (wasRevoked(error)) {
+    return `Your key was revoked there. Forget the mesh here with: ${command} leave <mesh>; to come back you need a new invite.`
+  }
+  const unreached = unreachedOf(error)
+  if (unreached?.cause === "refused" && isHere(unreached.url)) return startOne
+  return unreached === undefined ? hintsByCode[refusalOf(error)] : hintsByCause[unreached.cause]
 }
+
+/** For scripts: one word for each cause, the same in all commands. */
+export const codeOf = (error: { readonly _tag: string }): string => {
+  if (wasRevoked(error)) return "revoked"
+  const refusal = refusalOf(error)
+  return unreachedOf(error)?.cause ?? (refusal === "" ? snakeCase(error._tag) : refusal)
+}
+
+const snakeCase = (tag: string): string => tag.replaceAll(/(?<=[a-z0-9])[A-Z]/g, (letter) => `_${letter}`).toLowerCase()
 
 /** What the system says about a file, in words. */
 const fileProblems: Readonly<Record<string, string>> = {
@@ -50,17 +95,40 @@ const fileProblems: Readonly<Record<string, string>> = {
   PermissionDenied: "permission denied",
   BadResource: "it is not a regular file",
   AlreadyExists: "it is there already",
+  Busy: "another program uses it",
+  WriteZero: "nothing can be written to it. Is the disk full?",
+}
+
+/** And by the error of the system, of which the above knows less. */
+const systemProblems: Readonly<Record<string, string>> = {
+  ENOSPC: "no space is left on the disk",
+  EROFS: "it is on a disk that can only be read",
+  EDQUOT: "your quota of the disk is used up",
+  ENOTDIR: "something above it is not a folder",
+  EISDIR: "it is a folder and not a file",
+  EMFILE: "too many files are open",
+  ENAMETOOLONG: "the name is too long",
+  ELOOP: "its links lead in a circle",
+  EIO: "the disk cannot be read or written",
+}
+
+const systemCodeOf = (error: PlatformError.SystemError): string => {
+  const { cause } = error
+  return typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : ""
 }
 
 const wordsOf = (error: { readonly message: string }): string => {
   if (!(error instanceof PlatformError.PlatformError) || error.reason._tag === "BadArgument") return error.message
   const { _tag, pathOrDescriptor } = error.reason
-  const problem = fileProblems[_tag]
-  return problem === undefined || pathOrDescriptor === undefined ? error.message : `${pathOrDescriptor}: ${problem}`
+  const problem = systemProblems[systemCodeOf(error.reason)] ?? fileProblems[_tag] ?? `it cannot be used (${_tag})`
+  return `${pathOrDescriptor ?? "a file"}: ${problem}`
 }
 
+/** What happened, and behind it what to do. */
 export const failed = (error: { readonly _tag: string; readonly message: string }): Failed => {
   if (error instanceof Failed) return error
-  const remedy = remedyOf(error)
-  return new Failed({ reason: remedy === undefined ? wordsOf(error) : `${wordsOf(error)}; ${remedy}` })
+  const [words, hint, code] = [wordsOf(error), remedyOf(error), codeOf(error)]
+  return hint === undefined
+    ? new Failed({ reason: words, code })
+    : new Failed({ reason: `${words.replace(/[.;]$/, "")}. ${hint}`, code, hint })
 }

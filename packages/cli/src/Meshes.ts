@@ -1,6 +1,7 @@
 /** The joined meshes as a command uses them: read from the config file, connected under a session of its own. */
 import { layerWebSocket } from "@claudemesh/client/connection/WebSocketDialer"
 import type { BrokerClient } from "@claudemesh/client/BrokerClient"
+import { BrokerPatience } from "@claudemesh/client/connection/Patience"
 import { historyBounds } from "@claudemesh/client/inbox/History"
 import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
 import type { Membership } from "@claudemesh/client/keys/Membership"
@@ -76,13 +77,15 @@ export const connect = Effect.fnUntraced(function* (
   return manager
 })
 
-const connectWaitMillis = 5_000
+/** Waits until a mesh is connected, for as long as the person wants to: a broker may have to be woken. */
+export const reached = (client: BrokerClient) =>
+  Effect.flatMap(BrokerPatience, ({ millis }) => client.awaitConnected(millis))
 
 /** One client that only asks, once it is connected. */
 export const connectedTo = Effect.fnUntraced(function* (membership: Membership) {
   const [client] = (yield* connect([membership], "command")).all
   if (client === undefined) return yield* Effect.die("one membership is one client")
-  yield* client.awaitConnected(connectWaitMillis)
+  yield* reached(client)
   return client
 })
 
@@ -94,7 +97,7 @@ export const askAll = Effect.fnUntraced(function* <A, E extends { readonly _tag:
   const results = yield* Effect.forEach(
     clients,
     (client) =>
-      client.awaitConnected(connectWaitMillis).pipe(
+      reached(client).pipe(
         Effect.andThen(ask(client)),
         Effect.mapError((error) => `${client.membership.slug}: ${failed(error).reason}`),
         Effect.result,

@@ -6,7 +6,7 @@ import { builtIn } from "./Launch.ts"
 import { helpPage, printAll } from "./HelpPage.ts"
 
 const [only, ...more] = process.argv.slice(2)
-const asksForHelp = more.length === 0 && (only === undefined || only === "--help" || only === "-h")
+const asksForHelp = more.length === 0 && (only === undefined || only === "--help" || only === "-h" || only === "help")
 const page = asksForHelp && builtIn !== undefined ? helpPage(builtIn) : undefined
 
 // Hosts start the server by this one word, and wait for its first answer.

@@ -126,6 +126,10 @@ export const brokerLogLinesMax = 5
 export const brokerLogMillis = 60_000
 
 export const httpTimeoutMillis = 10_000
+/** Who waits longer than this for a broker is told so. */
+export const waitNoticeMillis = 500
+/** Between two requests to a broker that is starting. */
+export const httpRetryMillis = 1_000
 
 /** How long a new mesh's first invite is good: its members are certified in the same moment. */
 export const firstInviteMillis = 60 * 60_000

@@ -6,7 +6,7 @@ import { Sodium } from "@claudemesh/client/keys/Sodium"
 import { Slug } from "@claudemesh/domain/Ids"
 import { Config, Console, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/unstable/cli"
-import { Failed, failed } from "../Failed.ts"
+import { Failed, failed, Misused } from "../Failed.ts"
 import { bold, printJson } from "../Output.ts"
 import { warnIfInClear } from "./AdminToken.ts"
 import * as Flags from "./Flags.ts"
@@ -16,7 +16,7 @@ export const brokerUrl = (typed: string): Effect.Effect<BrokerUrl, Failed> =>
   Option.match(brokerUrlOf(typed), {
     onNone: () =>
       Effect.fail(
-        new Failed({
+        new Misused({
           reason: `${typed === "" ? "An empty text" : typed} is not a broker's URL; write it like wss://mesh.example.com/ws`,
         }),
       ),

@@ -7,14 +7,13 @@ import { Console, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/unstable/cli"
 import { failed, Misused } from "../Failed.ts"
 import { command } from "../Launch.ts"
-import { chosenMeshes, clientLayer, connect } from "../Meshes.ts"
+import { chosenMeshes, clientLayer, connect, reached } from "../Meshes.ts"
 import { addressee, outcomeOf, outcomeWords } from "../Outcome.ts"
 import { aside, printable, printJson } from "../Output.ts"
 import * as Flags from "./Flags.ts"
 
 const remedied = (error: Parameters<typeof failed>[0]): string => failed(error).reason
 
-const connectWaitMillis = 5_000
 const ackWaitMillis = 10_000
 
 export const send = Command.make(
@@ -43,7 +42,7 @@ export const send = Command.make(
       const manager = yield* connect(yield* chosenMeshes(Option.none()), "command")
       const { client, to } = yield* manager.route(target)
       const { slug } = client.membership
-      const away = yield* client.awaitConnected(connectWaitMillis).pipe(
+      const away = yield* reached(client).pipe(
         Effect.as(undefined),
         // A broker that refuses us is not away: waiting would change nothing.
         Effect.catchTag("NotConnected", (error) => (error.code === undefined ? Effect.succeed(error) : error)),

@@ -7,13 +7,11 @@ import { Clock, Console, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/unstable/cli"
 import { Failed, failed, Misused } from "../Failed.ts"
 import { command } from "../Launch.ts"
-import { chosenMeshes, clientLayer, connect } from "../Meshes.ts"
+import { chosenMeshes, clientLayer, connect, reached } from "../Meshes.ts"
 import { green, printable, printJson, table, yellow } from "../Output.ts"
 import { live, type View } from "../watch/Live.ts"
 import * as Flags from "./Flags.ts"
 import { lifetimeFlag } from "./Lifetime.ts"
-
-const connectWaitMillis = 5_000
 
 export const status = Command.make(
   "status",
@@ -117,7 +115,7 @@ const awayRow = ({ membership: { displayName, slug } }: BrokerClient, problem: s
 })
 
 const statusOf = (client: BrokerClient) =>
-  client.awaitConnected(connectWaitMillis).pipe(
+  reached(client).pipe(
     Effect.andThen(rowOf(client)),
     Effect.map((row) => ({ row, failure: Option.getOrUndefined(Option.none<Failed>()) })),
     Effect.catch((error) => Effect.succeed({ row: awayRow(client, error.message), failure: failed(error) })),

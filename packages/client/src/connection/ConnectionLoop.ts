@@ -7,18 +7,7 @@ import { backOff, delaysOf, longDelays, resetAfter } from "@claudemesh/domain/Ba
 import { RequestId, SessionId } from "@claudemesh/domain/Ids"
 import { type BrokerFrame, decodeBrokerFrame } from "@claudemesh/domain/wire/BrokerFrame"
 import { type ClientFrame, encodeClientFrame } from "@claudemesh/domain/wire/ClientFrame"
-import {
-  Clock,
-  Deferred,
-  type Duration,
-  Effect,
-  Latch,
-  Option,
-  Queue,
-  type Scope,
-  Stream,
-  SubscriptionRef,
-} from "effect"
+import { Clock, Deferred, Duration, Effect, Latch, Option, Queue, type Scope, Stream, SubscriptionRef } from "effect"
 import { randomHex } from "../keys/RandomBytes.ts"
 import {
   dialEveryMillis,
@@ -31,8 +20,10 @@ import {
 } from "../Limits.ts"
 import { BrokerClock } from "./BrokerClock.ts"
 import { ClientStopped, ConnectionState, NotConnected, whyNotConnected } from "./ConnectionState.ts"
-import { type Connection, Dialer } from "./Dialer.ts"
+import { type Connection, Dialer, DialFailed } from "./Dialer.ts"
 import { ConnectionLost, greet, type Identity, lost, lostBy } from "./Handshake.ts"
+import { noticed } from "./Patience.ts"
+import { maySoonBeReached, notInTime } from "./Unreached.ts"
 import { type Reply, type ReplyType, type Request, type RequestError, Requests } from "./Requests.ts"
 
 /** The close code of a client that is done, and not expected back. */
@@ -191,9 +182,7 @@ export const makeConnectionLoop = Effect.fnUntraced(function* (identity: Identit
   const connect = ({ begin, during, lost: isLost, prepare, receive }: ConnectionUse): Effect.Effect<ConnectionLost> =>
     Effect.gen(function* () {
       yield* Effect.mapError(prepare, ({ message }) => unusable(message))
-      const connection = yield* dialer
-        .dial(membership.brokerUrl)
-        .pipe(Effect.mapError((error) => lost(error.reason, error.message)))
+      const connection = yield* Effect.mapError(dialer.dial(membership.brokerUrl), notDialled)
       const { limits } = yield* greet(connection, { ...identity, sessionId, instance }, clock)
       const requests = new Requests(connection.send)
       const made = { connection, requests, window: limits.maxInFlight, maxMessageBytes: limits.maxMessageBytes }
@@ -262,6 +251,7 @@ export const makeConnectionLoop = Effect.fnUntraced(function* (identity: Identit
           attempt,
           lastError: end.again === "seldom" && end.code !== undefined ? refusalWords(end) : end.detail,
           code: end.again === "seldom" ? end.reason : undefined,
+          unreached: end.unreached,
         }),
       )
       yield* endAttempt
@@ -285,11 +275,15 @@ export const makeConnectionLoop = Effect.fnUntraced(function* (identity: Identit
         Stream.filter(isDecided),
         Stream.runHead,
         Effect.timeoutOption(within),
+        noticed(`Waiting for the broker of ${membership.slug} at ${membership.brokerUrl}.`),
         Effect.flatMap((): Effect.Effect<void, NotConnected | ClientStopped> => {
           const now = current()
           if (now._tag === "Connected") return Effect.void
           if (now._tag === "Stopped") return Effect.fail(new ClientStopped({ reason: now.reason, code: now.code }))
-          return Effect.fail(whyNotConnected(now))
+          if (now._tag !== "Connecting") return Effect.fail(whyNotConnected(now))
+          const unreached = notInTime(membership.brokerUrl, Duration.toMillis(within))
+          const reason = new DialFailed({ url: unreached.url, reason: unreached.words }).message
+          return Effect.fail(new NotConnected({ reason, unreached }))
         }),
       )
     })
@@ -316,9 +310,20 @@ export const makeConnectionLoop = Effect.fnUntraced(function* (identity: Identit
 const unusable = (detail: string): ConnectionLost =>
   new ConnectionLost({ reason: "unusable", detail, code: undefined, again: "seldom" })
 
-/** A refusal is not over by itself in a second: who waits for a connection is told of it. */
-const isDecided = (state: ConnectionState): boolean =>
-  state._tag === "Connected" || state._tag === "Stopped" || (state._tag === "Waiting" && state.code !== undefined)
+const notDialled = ({ message, reason, unreached }: DialFailed): ConnectionLost =>
+  new ConnectionLost({
+    reason,
+    detail: message,
+    code: undefined,
+    again: "soon",
+    ...(unreached !== undefined && { unreached }),
+  })
+
+/** A refusal, or a port on which nothing listens, is not over by itself in a second: who waits for a connection is told of it. */
+const isDecided = (state: ConnectionState): boolean => {
+  if (state._tag !== "Waiting") return state._tag !== "Connecting"
+  return state.code !== undefined || (state.unreached !== undefined && !maySoonBeReached(state.unreached))
+}
 
 const refusalWords = ({ detail, reason }: ConnectionLost): string =>
   `the broker refuses this client (${reason}): ${detail}`

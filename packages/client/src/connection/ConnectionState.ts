@@ -1,5 +1,6 @@
 /** How a client stands with its broker, for its callers to read and to watch, and what they are told where it is not connected. */
 import { Data, Schema } from "effect"
+import { Unreached } from "./Unreached.ts"
 
 export type ConnectionState = Data.TaggedEnum<{
   Connecting: { readonly attempt: number }
@@ -13,6 +14,8 @@ export type ConnectionState = Data.TaggedEnum<{
     readonly attempt: number
     readonly lastError: string
     readonly code: string | undefined
+    /** Why there was no connection at all. */
+    readonly unreached?: Unreached | undefined
   }
   /** For good: this member was revoked (`code` is the close code), or the client has ended. */
   Stopped: { readonly reason: string; readonly detail: string; readonly code: number | undefined }
@@ -23,6 +26,8 @@ export class NotConnected extends Schema.TaggedError<NotConnected>()("NotConnect
   reason: Schema.String,
   /** The error code that the broker refused us with. */
   code: Schema.optionalKey(Schema.String),
+  /** Why there is no connection at all. */
+  unreached: Schema.optionalKey(Unreached),
 }) {
   override get message() {
     return `not connected: ${this.reason}`
@@ -42,7 +47,11 @@ export class ClientStopped extends Schema.TaggedError<ClientStopped>()("ClientSt
 export const whyNotConnected = (state: ConnectionState): NotConnected => {
   switch (state._tag) {
     case "Waiting":
-      return new NotConnected({ reason: state.lastError, ...(state.code !== undefined && { code: state.code }) })
+      return new NotConnected({
+        reason: state.lastError,
+        ...(state.code !== undefined && { code: state.code }),
+        ...(state.unreached !== undefined && { unreached: state.unreached }),
+      })
     case "Stopped":
       return new NotConnected({ reason: state.detail, code: state.reason })
     case "Connecting":

@@ -3,10 +3,13 @@
  * and the tests see nothing else of a socket.
  */
 import { Context, type Effect, type Queue, Schema, type Scope } from "effect"
+import { Unreached } from "./Unreached.ts"
 
 export class DialFailed extends Schema.TaggedError<DialFailed>()("DialFailed", {
   url: Schema.String,
   reason: Schema.String,
+  /** Absent where nothing is known but that it failed. */
+  unreached: Schema.optionalKey(Unreached),
 }) {
   override get message() {
     return `cannot reach ${this.url}: ${this.reason}`

@@ -15,6 +15,7 @@ import { challengeTimeoutMillis, helloAckTimeoutMillis } from "../Limits.ts"
 import type { BrokerClock } from "./BrokerClock.ts"
 import { brokerWords } from "./BrokerWords.ts"
 import type { Connection, ConnectionClosed } from "./Dialer.ts"
+import { Unreached } from "./Unreached.ts"
 
 export interface Identity {
   readonly membership: Membership
@@ -46,6 +47,8 @@ export class ConnectionLost extends Schema.TaggedError<ConnectionLost>()("Connec
   detail: Schema.String,
   code: Schema.UndefinedOr(Schema.Int),
   again: Schema.Literals(["soon", "seldom", "renamed", "never"]),
+  /** Where there never was a connection. */
+  unreached: Schema.optionalKey(Unreached),
 }) {}
 
 export const lost = (reason: string, detail = reason): ConnectionLost =>

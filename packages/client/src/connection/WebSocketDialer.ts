@@ -6,6 +6,8 @@ import { Cause, Effect, Layer, Queue } from "effect"
 import { dialTimeoutMillis, incomingCharactersMax, incomingFramesMax } from "../Limits.ts"
 import { brokerWords } from "./BrokerWords.ts"
 import { type Connection, ConnectionClosed, Dialer, DialFailed } from "./Dialer.ts"
+import { proxyFor, proxySettings } from "./Proxy.ts"
+import { notInTime, type Unreached, unreachedBy, unreachedFrom } from "./Unreached.ts"
 
 /** Given up, and not done: the broker expects the session back. */
 const givenUp = 4000
@@ -15,8 +17,9 @@ export const layerWebSocket = Layer.succeed(
   Dialer.of({
     dial: Effect.fnUntraced(function* (url) {
       const incoming = yield* Queue.dropping<string, ConnectionClosed>(incomingFramesMax)
+      const proxy = proxyFor(url, yield* proxySettings)
       const { connection } = yield* Effect.acquireRelease(
-        open(url, incoming),
+        open(url, proxy, incoming),
         ({ socket }) => Effect.sync(() => socket.close(givenUp)),
         { interruptible: true },
       )
@@ -30,25 +33,31 @@ interface Opened {
   readonly connection: Connection
 }
 
-const open = (url: string, incoming: Queue.Queue<string, ConnectionClosed>) =>
+const open = (url: string, proxy: string | undefined, incoming: Queue.Queue<string, ConnectionClosed>) =>
   Effect.callback<Opened, DialFailed>((resume) => {
-    const socket = new WebSocket(url)
+    const socket = new WebSocket(url, proxy === undefined ? {} : { proxy })
     // Before it is open: the broker speaks first.
     const connection = listen(socket, incoming)
+    let why: Unreached | undefined
     socket.addEventListener("open", () => resume(Effect.succeed({ socket, connection })), { once: true })
+    // Only this says why; the close that comes next says 1006, whatever it was.
+    socket.addEventListener("error", (event) => {
+      why ??= unreachedFrom("error" in event && event.error !== undefined ? event.error : event, url, proxy)
+    })
     socket.addEventListener("close", ({ code, reason }) => {
-      resume(Effect.fail(new DialFailed({ url, reason: reason === "" ? closedBeforeOpen(code) : brokerWords(reason) })))
+      const words = reason === "" ? `closed with ${code}` : brokerWords(reason)
+      resume(Effect.fail(dialFailed(why ?? unreachedBy("cut", url, words))))
     })
     return Effect.sync(() => socket.close())
   }).pipe(
     Effect.timeoutOrElse({
       duration: dialTimeoutMillis,
-      orElse: () => Effect.fail(new DialFailed({ url, reason: `no answer in ${dialTimeoutMillis / 1000} s` })),
+      orElse: () => Effect.fail(dialFailed(notInTime(url, dialTimeoutMillis))),
     }),
   )
 
-/** 1006 is all that the runtime says of a refused connection, and of a host that is not there. */
-const closedBeforeOpen = (code: number): string => (code === 1006 ? "no broker answers there" : `closed with ${code}`)
+const dialFailed = (unreached: Unreached): DialFailed =>
+  new DialFailed({ url: unreached.url, reason: unreached.words, unreached })
 
 const listen = (socket: WebSocket, incoming: Queue.Queue<string, ConnectionClosed>): Connection => {
   const end = (code: number, reason: string): void => {

@@ -18,13 +18,23 @@ import {
   MeshCreated,
   Revoked,
 } from "@claudemesh/domain/wire/HttpApi"
-import { Effect, Option, type Redacted, Schema, Stream } from "effect"
+import { Clock, Effect, Option, type Redacted, Schema, Stream } from "effect"
 import * as FetchHttpClient from "effect/unstable/http/FetchHttpClient"
 import * as HttpClient from "effect/unstable/http/HttpClient"
 import * as HttpClientRequest from "effect/unstable/http/HttpClientRequest"
 import { brokerWords } from "../connection/BrokerWords.ts"
+import { BrokerPatience, noticed } from "../connection/Patience.ts"
+import { proxyFor, proxySettings } from "../connection/Proxy.ts"
+import {
+  byStatus,
+  maySoonBeReached,
+  notInTime,
+  Unreached,
+  unreachedBy,
+  unreachedFrom,
+} from "../connection/Unreached.ts"
 import type { KeyPair } from "../keys/Sodium.ts"
-import { httpAnswerBytesMax, httpTimeoutMillis } from "../Limits.ts"
+import { httpAnswerBytesMax, httpRetryMillis } from "../Limits.ts"
 import { type BrokerUrl, httpOriginOf } from "../keys/BrokerUrl.ts"
 import { signRequest } from "./SignRequest.ts"
 
@@ -34,6 +44,7 @@ export class BrokerUnreachable extends Schema.TaggedError<BrokerUnreachable>()("
   reason: Schema.String,
   /** No connection came to be, so nothing of the request has arrived anywhere. Absent where that is not certain. */
   neverSent: Schema.optionalKey(Schema.Boolean),
+  unreached: Unreached,
 }) {
   override get message() {
     return `no broker answers at ${this.url}: ${this.reason}`
@@ -142,7 +153,8 @@ export const revoke = Effect.fn("BrokerHttp.revoke")(function* (
 
 /** `origin` as `httpOriginOf` gives it. Also of a broker that answers 503 since its database is away. */
 export const health = Effect.fn("BrokerHttp.health")(function* (origin: string) {
-  return yield* exchange(HttpClientRequest.get(`${origin}/health`), decodeHealth)
+  const { millis } = yield* BrokerPatience
+  return yield* exchangeOnce(HttpClientRequest.get(`${origin}/health`), decodeHealth, millis)
 })
 
 const signedExchange = <A>(
@@ -160,20 +172,35 @@ const signedExchange = <A>(
       ? HttpClientRequest.get(url)
       : HttpClientRequest.bodyText(HttpClientRequest.post(url), body, "application/json"),
   )
-  const attempt = Effect.flatMap(signRequest(brokerUrl, facts, mesh, signer), (proof) =>
-    exchange(HttpClientRequest.setHeader(unsigned, signatureHeader, proof), decode),
+  const signed = Effect.map(signRequest(brokerUrl, facts, mesh, signer), (proof) =>
+    HttpClientRequest.setHeader(unsigned, signatureHeader, proof),
   )
+  const attempt = noticed(`Waiting for the broker at ${brokerUrl} to answer.`)(exchange(signed, decode))
   // A broker that has just been started takes nothing that was signed before.
   return Effect.catchTag(attempt, "BrokerRefused", (refused) =>
     refused.status === 401 && refused.error === "stale" ? attempt : Effect.fail(refused),
   )
 }
 
-const isNoConnection = (cause: unknown): boolean =>
-  cause instanceof Error && "code" in cause && (cause.code === "ECONNREFUSED" || cause.code === "ENOTFOUND")
+/** Nothing of the request has left: whoever answers at all may have done what it asks. */
+const neverSent: ReadonlySet<Unreached["cause"]> = new Set(["refused", "unknown_host", "no_dns", "no_route", "tls"])
 
-const exchange = <A>(request: HttpClientRequest.HttpClientRequest, decode: (text: string) => Option.Option<A>) =>
-  Effect.gen(function* () {
+const unreachable = (unreached: Unreached) =>
+  new BrokerUnreachable({
+    url: unreached.url,
+    reason: unreached.words,
+    unreached,
+    neverSent: neverSent.has(unreached.cause),
+  })
+
+const exchangeOnce = Effect.fnUntraced(function* <A>(
+  request: HttpClientRequest.HttpClientRequest,
+  decode: (text: string) => Option.Option<A>,
+  millis: number,
+) {
+  const { url } = request
+  const proxy = proxyFor(url, yield* proxySettings)
+  return yield* Effect.gen(function* () {
     const response = yield* HttpClient.execute(request)
     const bytes = Stream.limitBytes(response.stream, httpAnswerBytesMax, () => Stream.empty)
     const text = yield* Stream.mkString(Stream.decodeText(bytes))
@@ -188,24 +215,50 @@ const exchange = <A>(request: HttpClientRequest.HttpClientRequest, decode: (text
         explanation: brokerWords(message),
       })
     }
-    return yield* new BrokerUnreachable({
-      url: request.url,
-      reason: `status ${response.status}, and no broker's answer`,
-    })
+    return yield* unreachable(
+      response.status === 407 && proxy !== undefined
+        ? unreachedFrom({ message: "proxy: 407" }, url, proxy)
+        : response.status < 400
+          ? unreachedBy("no_broker", url, "something answers there that is not a broker")
+          : byStatus(url, response.status),
+    )
   }).pipe(
     // What is signed is for this broker, and no broker sends us on to another host, or to one of this machine's ports.
-    Effect.provideService(FetchHttpClient.RequestInit, { redirect: "error" }),
-    Effect.catchTag("HttpClientError", ({ message, reason }) =>
-      Effect.fail(
-        new BrokerUnreachable({
-          url: request.url,
-          reason: reason._tag === "TransportError" ? "it cannot be reached" : message,
-          neverSent: isNoConnection(reason.cause),
-        }),
-      ),
+    Effect.provideService(FetchHttpClient.RequestInit, { redirect: "error", ...throughProxy(proxy) }),
+    Effect.catchTag("HttpClientError", ({ reason }) =>
+      Effect.fail(unreachable(unreachedFrom(reason.cause ?? reason, url, proxy))),
     ),
-    Effect.timeoutOrElse({
-      duration: httpTimeoutMillis,
-      orElse: () => Effect.fail(new BrokerUnreachable({ url: request.url, reason: "no answer in time" })),
-    }),
+    Effect.timeoutOrElse({ duration: millis, orElse: () => Effect.fail(unreachable(notInTime(url, millis))) }),
   )
+})
+
+/** Bun would read the environment by itself, and send what is for this machine to a proxy as well. */
+const throughProxy = (proxy: string | undefined): RequestInit => {
+  const init: BunFetchRequestInit = { proxy: proxy ?? false }
+  return init
+}
+
+/** `makeRequest`: anew for each try, since a proof is good for one. A broker that is starting is asked again until it is up. */
+const exchange = <A, R>(
+  makeRequest: Effect.Effect<HttpClientRequest.HttpClientRequest, never, R>,
+  decode: (text: string) => Option.Option<A>,
+) =>
+  Effect.gen(function* () {
+    const { millis } = yield* BrokerPatience
+    const endMillis = (yield* Clock.currentTimeMillis) + millis
+    const attempt: Effect.Effect<A, BrokerRefused | BrokerUnreachable, R | HttpClient.HttpClient> = Effect.gen(
+      function* () {
+        const leftMillis = endMillis - (yield* Clock.currentTimeMillis)
+        return yield* exchangeOnce(yield* makeRequest, decode, Math.max(1, leftMillis))
+      },
+    ).pipe(
+      Effect.catchTag("BrokerUnreachable", (error) =>
+        Effect.flatMap(Clock.currentTimeMillis, (nowMillis) =>
+          maySoonBeReached(error.unreached) && nowMillis + httpRetryMillis < endMillis
+            ? Effect.andThen(Effect.sleep(httpRetryMillis), attempt)
+            : Effect.fail(error),
+        ),
+      ),
+    )
+    return yield* attempt
+  })

@@ -31,10 +31,11 @@ export const brokerUrlOf = (typed: string): Option.Option<BrokerUrl> => {
 }
 
 /** The same machine, by the names and addresses that mean nothing else. */
-export const isLoopback = (brokerUrl: BrokerUrl): boolean => {
-  const { hostname } = new URL(brokerUrl)
-  return /^(localhost|.+\.localhost|127(\.\d+){3}|\[::1\]|\[::ffff:7f[0-9a-f]{2}:[0-9a-f]{1,4}\])$/.test(hostname)
-}
+export const isLoopback = (brokerUrl: BrokerUrl): boolean => isLoopbackName(new URL(brokerUrl).hostname)
+
+/** As a URL has it. */
+export const isLoopbackName = (hostname: string): boolean =>
+  /^(localhost|.+\.localhost|127(\.\d+){3}|\[::1\]|\[::ffff:7f[0-9a-f]{2}:[0-9a-f]{1,4}\])$/.test(hostname)
 
 /** Without TLS, over a network. */
 export const isSentInClear = (brokerUrl: BrokerUrl): boolean => brokerUrl.startsWith("ws:") && !isLoopback(brokerUrl)

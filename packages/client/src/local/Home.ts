@@ -9,13 +9,18 @@ import { basename, dirname, join, resolve } from "node:path"
 import { Config, Effect, Layer, Schema } from "effect"
 import { quoted } from "./SecretFile.ts"
 
+/** A service manager may start us without `HOME`: the system knows the account's folder, too. */
+const accountHome = Config.NonEmptyString("HOME").pipe(Config.withDefault(homedir()))
+
+/** A file of settings, such as a service manager's, knows no `~` as a shell does; who writes one there means their own folder. */
+export const expanded = (path: string, account: string): string =>
+  path === "~" || path.startsWith("~/") ? join(account, path.slice(1)) : path
+
 /** For what has files of its own there, such as `wake`. */
-export const home = Config.NonEmptyString("CLAUDEMESH_HOME").pipe(
-  // A service manager may start us without `HOME`: the system knows the user's folder, too.
-  Config.orElse(() =>
-    Config.map(Config.NonEmptyString("HOME").pipe(Config.withDefault(homedir())), (user) => join(user, ".claudemesh")),
-  ),
-)
+export const home = Config.all([
+  Config.NonEmptyString("CLAUDEMESH_HOME").pipe(Config.withDefault("~/.claudemesh")),
+  accountHome,
+]).pipe(Config.map(([path, account]) => expanded(path, account)))
 
 /** What is kept there, as a layer. */
 export const layerAtHome = <A, E, R>(layerIn: (directory: string) => Layer.Layer<A, E, R>) =>
@@ -57,8 +62,10 @@ const codeOf = (error: unknown): string =>
 
 const looked = (path: string): "absent" | "ours" | HomeUnusable => {
   // Else a folder of this name would be made wherever one is, with the keys in it.
-  if (path.startsWith("~"))
-    return unusable(path, "only a shell knows what ~ is", "Set CLAUDEMESH_HOME to the whole path")
+  if (path.startsWith("~")) {
+    const todo = "Set CLAUDEMESH_HOME to the whole path, or to one in ~/"
+    return unusable(path, "only a shell knows the folders of other users by ~", todo)
+  }
   try {
     const stats = statSync(path, { throwIfNoEntry: false })
     if (stats !== undefined) return problemWith(path, stats) ?? "ours"
