@@ -99,7 +99,7 @@ describe("a mesh", () => {
         assert.deepStrictEqual(recipient.pushed, [])
         yield* told
         yield* pass(800)
-        yield* pass(1_000)
+        yield* pass(2_000)
         assert.strictEqual(failures, 0)
         assert.deepStrictEqual(recipient.pushed, idsOf(sender, "m1"))
       }),

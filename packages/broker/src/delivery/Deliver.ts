@@ -12,14 +12,16 @@ import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import { gateAdmits, type Priority } from "@claudemesh/domain/routing/Status"
 import type { Push, RecipientState } from "@claudemesh/domain/wire/BrokerFrame"
 import { Exit } from "effect"
-import type { StoredMessage, WaitingMessage } from "../store/MessageStore.ts"
-import { Write } from "../store/MessageStore.ts"
+import { reasonOf, type StoreError, type StoredMessage, type WaitingMessage, Write } from "../store/MessageStore.ts"
 import type { Decision } from "../state/Decision.ts"
 import { Inbox, type Unacked } from "../state/Inbox.ts"
 import { type Completion, Completion as Completions, Action, priorities } from "../state/MeshCommand.ts"
 import { type Connection, inboxesOf, inboxOf, type MeshState, statusOf, wakeBy } from "../state/MeshState.ts"
 import { leasesLost } from "./MessageLease.ts"
 import { settlePull } from "./Remaining.ts"
+
+/** Of a mesh whose inboxes cannot be read the log says so once in so long. */
+const warnAgainMillis = 60_000
 
 const gateOpen = (state: MeshState, connection: Connection, priority: Priority, nowMillis: number): boolean => {
   if (connection.pull !== undefined && connection.pull.budget > 0) return true
@@ -121,6 +123,11 @@ export const pump = (decision: Decision, inbox: Inbox): void => {
     const open = candidates(state, inbox, priority, nowMillis).filter(hasRoom(priority))
     const isAble = open.some(canOpen)
     if (open.length === 0 || !inbox.wantsPage(priority, isAble)) continue
+    const notBeforeMillis = inbox.notBeforeMillis(priority)
+    if (notBeforeMillis > nowMillis) {
+      if (Number.isFinite(notBeforeMillis)) wakeBy(state, notBeforeMillis)
+      continue
+    }
     const places = open.reduce((sum, { window }) => sum + window.room(priority), 0)
     actions.push(
       Action.ReadPage({
@@ -141,17 +148,40 @@ export const pageRead = (
   decision: Decision,
   { request, rows }: Extract<Completion, { readonly _tag: "PageRead" }>,
 ): void => {
-  const { nowMillis, state } = decision
+  const { state } = decision
   const { limit, priority } = request
   const inbox = inboxOf(state, request.inbox)
   if (inbox === undefined) return
-  if (Exit.isFailure(rows)) return wakeBy(state, inbox.pageFailed(priority, nowMillis))
+  if (Exit.isFailure(rows)) return pageNotRead(decision, inbox, priority, reasonOf(rows.cause))
   const isUseful = inbox.endPage(priority)
   const all = !isUseful || pushPage(decision, inbox, rows.value)
   if (isUseful && all && rows.value.length < limit) inbox.pageWasLast(priority)
   // A row that found no connection waits for what opens gate or window again, which pumps.
   if (all) pump(decision, inbox)
   for (const connection of inbox.member.connections) settlePull(decision, connection)
+}
+
+/** The pull of whoever waits for it is answered after a second try. */
+const pageNotRead = (decision: Decision, inbox: Inbox, priority: Priority, reason: StoreError["reason"]): void => {
+  const { actions, nowMillis, state } = decision
+  const failures = inbox.pageFailed(priority, reason !== "unavailable", nowMillis)
+  const isGivenUp = inbox.notBeforeMillis(priority) === Number.POSITIVE_INFINITY
+  if (isGivenUp || nowMillis - state.pagesWarnedAtMillis >= warnAgainMillis) {
+    state.pagesWarnedAtMillis = nowMillis
+    const { memberId, session } = inbox.address
+    const about = { memberId, ...(session !== undefined && { session }), priority, failures, reason }
+    actions.push(
+      isGivenUp
+        ? Action.Log({
+            level: "error",
+            message: "an inbox cannot be read and is left alone until somebody asks",
+            about,
+          })
+        : Action.Log({ level: "warning", message: "an inbox could not be read and is read again", about }),
+    )
+  }
+  if (!isGivenUp) wakeBy(state, inbox.notBeforeMillis(priority))
+  if (failures > 1) for (const connection of inbox.member.connections) settlePull(decision, connection)
 }
 
 /** Whether every row found a connection, or is passed over. */

@@ -124,6 +124,11 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
         case "ReadFate":
           yield* Effect.forkScoped(readFate(action, ofLife))
           break
+        case "Log":
+          yield* (action.level === "error" ? Effect.logError : Effect.logWarning)(action.message).pipe(
+            Effect.annotateLogs({ meshId, ...action.about }),
+          )
+          break
         case "Fenced":
           return yield* Effect.die(new Fenced({ meshId }))
       }

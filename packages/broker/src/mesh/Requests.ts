@@ -62,6 +62,7 @@ const pull = (decision: Decision, connection: Connection, frame: Pull): void => 
   connection.pull = { id: frame.id, budget: Math.min(frame.max ?? connection.window.max, connection.window.max) }
   // Before it is ready nothing can be pushed to it: then it is recalled later.
   const left = connection.ready ? recall(decision, connection) : []
+  for (const inbox of inboxesOf(connection)) inbox.readSoon()
   for (const inbox of [connection, ...left].flatMap(inboxesOf)) pump(decision, inbox)
   settlePull(decision, connection)
 }

@@ -205,6 +205,7 @@ export const sessionRecorded = (
   if (connection === undefined) return
   connection.ready = true
   const left = recall(decision, connection)
+  for (const inbox of inboxesOf(connection)) inbox.readSoon()
   for (const inbox of [connection, ...left].flatMap(inboxesOf)) pump(decision, inbox)
   settlePull(decision, connection)
 }

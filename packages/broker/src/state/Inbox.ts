@@ -101,6 +101,9 @@ interface Cursor {
   grown: boolean
   /** While a page was read the cursor went back, or what lies beyond it was consumed: the page is of no use. */
   outdated: boolean
+  /** How many pages have failed, one after the other, and when the next one may be read. */
+  failures: number
+  notBeforeMillis: number
 }
 
 const newCursor = (): Cursor => ({
@@ -110,13 +113,18 @@ const newCursor = (): Cursor => ({
   reading: false,
   grown: false,
   outdated: false,
+  failures: 0,
+  notBeforeMillis: 0,
 })
 
 /** A full inbox is counted once in so long. */
 const recountMillis = 10_000
 
-/** How long after a page could not be read it is tried again. */
-const rereadMillis = 1_000
+/** When a page that could not be read is tried again: after the first, then twice as long each time, up to the most. */
+const rereadMillis = { first: 1_000, most: 30_000 }
+
+/** So often a page is tried that the database answers and that cannot be read all the same. */
+export const pageTriesMax = 8
 
 export class Inbox {
   readonly #cursors: Readonly<Record<Priority, Cursor>> = { now: newCursor(), next: newCursor(), low: newCursor() }
@@ -215,6 +223,11 @@ export class Inbox {
     return !reading && (behind || (canOpen && passedOver !== undefined))
   }
 
+  /** Before then no page is read, since the last one could not be. */
+  notBeforeMillis(priority: Priority): number {
+    return this.#cursors[priority].notBeforeMillis
+  }
+
   /** A page is read from now on; gives after which sequence number. */
   beginPage(priority: Priority, canOpen: boolean): number {
     const cursor = this.#cursors[priority]
@@ -229,6 +242,7 @@ export class Inbox {
   endPage(priority: Priority): boolean {
     const cursor = this.#cursors[priority]
     cursor.reading = false
+    cursor.failures = 0
     return !cursor.outdated
   }
 
@@ -238,10 +252,23 @@ export class Inbox {
     if (!cursor.grown && !cursor.outdated) cursor.behind = false
   }
 
-  /** The page could not be read; gives when it may be tried again. */
-  pageFailed(priority: Priority, nowMillis: number): number {
-    this.#cursors[priority].reading = false
-    return nowMillis + rereadMillis
+  /**
+   * The page could not be read; gives how many in a row could not. `isLasting`: the database was there, and will most
+   * likely say the same again. After some of those none is read until somebody asks.
+   */
+  pageFailed(priority: Priority, isLasting: boolean, nowMillis: number): number {
+    const cursor = this.#cursors[priority]
+    cursor.reading = false
+    cursor.failures += 1
+    const delayMillis = Math.min(rereadMillis.most, rereadMillis.first * 2 ** (cursor.failures - 1))
+    const isGivenUp = isLasting && cursor.failures >= pageTriesMax
+    cursor.notBeforeMillis = isGivenUp ? Number.POSITIVE_INFINITY : nowMillis + delayMillis
+    return cursor.failures
+  }
+
+  /** Somebody asks for what waits: what could not be read is tried at once. */
+  readSoon(): void {
+    for (const cursor of Object.values(this.#cursors)) cursor.notBeforeMillis = 0
   }
 
   /** The next one goes out, into this window. */

@@ -245,6 +245,12 @@ export type Action = Data.TaggedEnum<{
     readonly messageId: MessageId
     readonly completion: (fate: Exit.Exit<Option.Option<MessageFate>, StoreError>) => Completion
   }
+  /** For whoever runs the broker. */
+  Log: {
+    readonly level: "warning" | "error"
+    readonly message: string
+    readonly about: Readonly<Record<string, string | number>>
+  }
   /** Another owner of this mesh has written: this one must begin again from the store. */
   Fenced: {}
 }>

@@ -227,6 +227,8 @@ export interface MeshState {
   lastSeq: number
   /** Up to here every message that was accepted is known to be stored, or not to be. */
   committedSeq: number
+  /** When it was last logged that an inbox cannot be read. */
+  pagesWarnedAtMillis: number
   /** When something happens by itself. */
   wakeAtMillis: number | undefined
 }
@@ -278,6 +280,7 @@ export const loadState = (snapshot: MeshSnapshot, rules: MeshRules, verifier: Ve
     sessionCount: 0,
     lastSeq: snapshot.lastSeq,
     committedSeq: snapshot.lastSeq,
+    pagesWarnedAtMillis: Number.NEGATIVE_INFINITY,
     wakeAtMillis: undefined,
   }
   const orphans: Array<Session> = []

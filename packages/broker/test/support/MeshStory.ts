@@ -203,6 +203,7 @@ export class MeshStory {
   writes: Array<PendingWrite> = []
   reads: Array<PageRequest> = []
   counts: Array<Extract<Action, { readonly _tag: "Count" | "CountWaiting" }>> = []
+  readonly logged: Array<Extract<Action, { readonly _tag: "Log" }>> = []
   fenced = false
   private readonly peers = new Map<PeerHandle, Peer>()
   private presences = 0
@@ -263,6 +264,9 @@ export class MeshStory {
           this.do(effect.completion(Exit.succeed(fate)))
           break
         }
+        case "Log":
+          this.logged.push(effect)
+          break
         case "Fenced":
           this.fenced = true
           break
