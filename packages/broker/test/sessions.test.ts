@@ -344,3 +344,23 @@ describe("a send for another session of its member", () => {
     assert.deepStrictEqual(recipient.of("push")[0]?.senderSessionId, "1-1")
   })
 })
+
+describe("a session that is forgotten after a month", () => {
+  it("leaves what waits for it to its member, whoever of it comes: another session, or the same again (I8, I17)", () => {
+    for (const session of ["s2", "s1"]) {
+      const story = new MeshStory()
+      const sender = story.attach(alice)
+      story.detach(story.attach(bob, { session: "s1" }))
+      story.settle()
+      story.pass(rulesWith().limits.sessionRetentionMillis - 1)
+      const late = story.send(sender, `${bob.publicKey}/s1`, { id: "late" })
+      story.settle()
+      story.pass(1)
+      assert.deepStrictEqual(story.attach(bob, { session }).pushed, [late])
+      assert.deepStrictEqual(
+        [...story.store.sessions.keys()].filter((key) => key.startsWith(bob.memberId)),
+        [`${bob.memberId}/${session}`],
+      )
+    }
+  })
+})

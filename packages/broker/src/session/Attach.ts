@@ -36,7 +36,7 @@ export const attach = (decision: Decision, command: Attach): void => {
     actions.push(Action.Reply({ reply, outcome }))
     return
   }
-  forgetOldSessions(state, member, nowMillis)
+  forgetOldSessions(decision, member)
   const known = member.sessions.get(hello.sessionId)
   // A connection of the same command takes the place of one whose end the broker has not heard of.
   const transient = isTransient(hello) && (known === undefined || known.connection?.transient === true)

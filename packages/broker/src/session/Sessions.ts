@@ -32,19 +32,21 @@ export const placeRefusal = (state: MeshState, member: Member): HelloRefusal | u
 
 /** The sessions that are away longest are forgotten, and what waits for them is their member's. Live ones stay. */
 export const makeRoom = (decision: Decision, member: Member): void => {
-  const { actions, state } = decision
+  const { state } = decision
   const places = remembered(member)
   const tooMany = places.length + 1 - state.rules.limits.sessionsPerMemberMax
   if (tooMany <= 0) return
   const oldest = places.filter(isIdle).sort((left, right) => left.seenAtMillis - right.seenAtMillis)
-  const { memberId } = member.record
-  for (const session of oldest.slice(0, tooMany)) {
-    forget(state, session)
-    const where = { meshId: state.mesh.meshId, memberId, session: session.sessionId }
-    // Also when nothing waits that is known of: it may be on its way into the store.
-    actions.push(moveToMember(state, memberId, session.sessionId, "all"))
-    actions.push(Action.Write({ write: Write.SessionForgotten(where), completion: () => undefined }))
-  }
+  for (const session of oldest.slice(0, tooMany)) forgetForGood(decision, session)
+}
+
+/** What waits for it is its member's, also when nothing waits that is known of: it may be on its way into the store. */
+const forgetForGood = ({ actions, state }: Decision, session: Session): void => {
+  forget(state, session)
+  const { memberId } = session.member.record
+  const where = { meshId: state.mesh.meshId, memberId, session: session.sessionId }
+  actions.push(moveToMember(state, memberId, session.sessionId, "all"))
+  actions.push(Action.Write({ write: Write.SessionForgotten(where), completion: () => undefined }))
 }
 
 export const newSession = (state: MeshState, member: Member, sessionId: SessionId, nowMillis: number): Session => {
@@ -55,10 +57,11 @@ export const newSession = (state: MeshState, member: Member, sessionId: SessionI
 }
 
 /** Those whose rows are retired: see `sessionRetentionMillis`. */
-export const forgetOldSessions = (state: MeshState, member: Member, nowMillis: number): void => {
+export const forgetOldSessions = (decision: Decision, member: Member): void => {
+  const { nowMillis, state } = decision
   for (const session of member.sessions.values()) {
     const old = session.seenAtMillis <= nowMillis - state.rules.limits.sessionRetentionMillis
-    if (old && isIdle(session)) forget(state, session)
+    if (old && isIdle(session)) forgetForGood(decision, session)
   }
 }
 
