@@ -2,25 +2,25 @@
 import { accessSync, constants, existsSync, readdirSync } from "node:fs"
 import { join } from "node:path"
 import { Processes } from "@claudemesh/client/local/Processes"
-import { Effect, Option, Result, Schema } from "effect"
-import { claudePlaces, foldersWithServer, pluginId } from "../install/ClaudeCode.ts"
+import { Clock, Effect } from "effect"
+import { readWakeOutcome } from "../host/WakeOutcome.ts"
+import { pluginId } from "../install/ClaudeCode.ts"
 import { hostCommand, runHost } from "../install/HostCommand.ts"
 import { hosts } from "../install/Hosts.ts"
-import { JsonText } from "../install/JsonEdit.ts"
 import { checkMillis } from "../install/Limits.ts"
 import type { Machine } from "../install/Machine.ts"
 import { hostFile, hostNames, hostTargets } from "../install/OtherHosts.ts"
-import { isOurServer } from "../install/OurEntries.ts"
 import { pluginIn, runIn } from "../install/Places.ts"
 import { preview, registering } from "../install/Registering.ts"
 import { readSettings } from "../install/SettingsFile.ts"
-import { command } from "../Launch.ts"
+import { command, quoted } from "../Launch.ts"
 import { counted, type Finding, failedCheck, ok, skipped, warning, within } from "./Finding.ts"
 import { serverAnswers } from "./ServerAnswers.ts"
+import { type Seen, whatClaudeHas } from "./WhatClaudeHas.ts"
 
 export const checkHosts = Effect.fnUntraced(function* (machine: Machine) {
   const claude = yield* hostCommand("claude")
-  const seen = yield* Effect.orElseSucceed(whatClaudeHas(machine, claude), () => undefined)
+  const seen = yield* Effect.orElseSucceed(whatClaudeHas(machine, claude, process.cwd()), () => undefined)
   const found: Array<Finding> = [
     yield* within("Claude Code", checkMillis, versionOf(machine, claude)),
     yield* within("plugin", checkMillis, Effect.succeed(pluginFinding(machine, claude, seen))),
@@ -51,63 +51,6 @@ const versionOf = Effect.fnUntraced(function* ({ user }: Machine, claude: string
     : ok("Claude Code", `${version}, ${claude}`)
 })
 
-interface Seen {
-  /** Undefined where the host does not say. */
-  readonly plugin: "enabled" | "disabled" | "absent" | undefined
-  readonly folder: string | undefined
-  readonly userServer: unknown
-  readonly foldersWithServer: ReadonlyArray<string>
-  readonly hooksInSettings: boolean
-  readonly hooksOff: boolean
-  readonly userSettings: string
-  readonly userServers: string
-}
-
-const PluginList = Schema.Array(
-  Schema.Struct({
-    id: Schema.String,
-    enabled: Schema.optional(Schema.Boolean),
-    readFromFolder: Schema.optional(Schema.String),
-    installPath: Schema.optional(Schema.String),
-  }),
-)
-const decodeList = Schema.decodeUnknownOption(Schema.fromJsonString(PluginList))
-
-const jsonAt = (path: string) =>
-  Effect.map(readSettings(path), (text = "") =>
-    Option.getOrUndefined(Result.getSuccess(JsonText.parse(text.replace(/^\uFEFF/, "")))),
-  )
-
-const whatClaudeHas = Effect.fnUntraced(function* ({ user }: Machine, claude: string | undefined) {
-  const places = yield* claudePlaces
-  const settings = yield* Effect.orElseSucceed(jsonAt(places.userSettings), () => undefined)
-  const servers = yield* Effect.orElseSucceed(jsonAt(places.userServers), () => undefined)
-  const folder = existsSync(user) ? user : "/"
-  const list =
-    claude === undefined
-      ? undefined
-      : Option.getOrUndefined(
-          decodeList((yield* runHost(claude, ["plugin", "list", "--json"], folder, checkMillis)).stdout),
-        )
-  const plugin = list?.find(({ id }) => id === pluginId)
-  return {
-    plugin:
-      list === undefined
-        ? undefined
-        : plugin === undefined
-          ? "absent"
-          : plugin.enabled === false
-            ? "disabled"
-            : "enabled",
-    folder: plugin?.readFromFolder ?? plugin?.installPath,
-    userServer: servers?.valueAt(["mcpServers", "claudemesh"]),
-    foldersWithServer: foldersWithServer(servers?.text ?? ""),
-    hooksInSettings: /"server":\s*"claudemesh"/.test(JSON.stringify(settings?.valueAt(["hooks"]) ?? {})),
-    hooksOff: settings?.valueAt(["disableAllHooks"]) === true,
-    ...places,
-  } satisfies Seen
-})
-
 const installIt = `Run: ${command} install`
 
 const pluginFinding = ({ home }: Machine, claude: string | undefined, seen: Seen | undefined): Finding => {
@@ -116,9 +59,10 @@ const pluginFinding = ({ home }: Machine, claude: string | undefined, seen: Seen
   if (seen.plugin === "disabled")
     return failedCheck("plugin", "it is installed and switched off", `Run: claude plugin enable ${pluginId}`)
   if (seen.plugin === "absent") {
-    return isOurServer(seen.userServer)
-      ? skipped("plugin", "not used: server and hooks are in the settings")
-      : warning("plugin", "Claude Code has no plugin of claudemesh", installIt)
+    const [server] = seen.servers
+    return server === undefined
+      ? warning("plugin", "Claude Code has no plugin of claudemesh", installIt)
+      : skipped("plugin", `not used: the server is in ${server.path}`)
   }
   if (seen.folder !== undefined && !existsSync(join(seen.folder, ".claude-plugin/plugin.json"))) {
     return failedCheck("plugin", `it is enabled, and its folder ${seen.folder} is gone`, installIt)
@@ -139,21 +83,39 @@ const isExecutable = (path: string): boolean => {
 
 const serverFinding = Effect.fnUntraced(function* ({ home }: Machine, seen: Seen | undefined) {
   const hasPlugin = seen?.plugin === "enabled"
-  const inSettings = isOurServer(seen?.userServer)
-  if (!hasPlugin && !inSettings) return skipped("server", "no host was found that starts it")
-  if (hasPlugin && inSettings) {
+  const servers = seen?.servers ?? []
+  const other = servers.find((server) => server.home !== undefined && server.home !== home)
+  if (other?.home !== undefined) {
     return failedCheck(
       "server",
-      `it is there twice: by the plugin, and in ${seen.userServers}`,
-      "Run: claude mcp remove claudemesh --scope user",
+      `the one in ${other.path} uses the keys in ${other.home}, and this is about those in ${home}`,
+      `To look at those: CLAUDEMESH_HOME=${quoted(other.home)} ${command} doctor. To give it up: claude mcp remove claudemesh --scope ${other.scope}`,
     )
   }
-  const [twice] = seen?.foldersWithServer ?? []
-  if (hasPlugin && twice !== undefined) {
+  const [first, second] = servers
+  if (first === undefined && !hasPlugin) return skipped("server", "no host was found that starts it")
+  const twice = hasPlugin ? first : second
+  if (twice !== undefined) {
+    const beside = hasPlugin ? "by the plugin" : `in ${first?.path ?? ""}`
+    return failedCheck(
+      "server",
+      `it is there twice: ${beside}, and in ${twice.path}`,
+      `Run: claude mcp remove claudemesh --scope ${twice.scope}`,
+    )
+  }
+  const [elsewhere] = seen?.foldersWithServer ?? []
+  if (hasPlugin && elsewhere !== undefined) {
     return warning(
       "server",
-      `in ${twice} it is there twice: by the plugin, and added by hand`,
+      `in ${elsewhere} it is there twice: by the plugin, and added by hand`,
       "Run there: claude mcp remove claudemesh --scope local",
+    )
+  }
+  if (first?.scope === "project" && seen?.isRefused === true) {
+    return failedCheck(
+      "server",
+      `you have told Claude Code not to start the one in ${first.path}`,
+      "Run: claude mcp reset-project-choices",
     )
   }
   if (!isExecutable(join(runIn(home), "bun"))) {
@@ -163,10 +125,10 @@ const serverFinding = Effect.fnUntraced(function* ({ home }: Machine, seen: Seen
 })
 
 const hooksFinding = ({ home }: Machine, seen: Seen | undefined): Finding => {
-  if (seen?.hooksOff === true) {
+  if (seen?.hooksOffIn !== undefined) {
     return failedCheck(
       "hooks",
-      `disableAllHooks is set in ${seen.userSettings}: messages are shown by check_messages alone`,
+      `disableAllHooks is set in ${seen.hooksOffIn}: messages are shown by check_messages alone`,
       "Remove it there",
     )
   }
@@ -175,13 +137,13 @@ const hooksFinding = ({ home }: Machine, seen: Seen | undefined): Finding => {
       ? ok("hooks", "of the plugin: messages come at the next step, and at the end of a turn")
       : failedCheck("hooks", "the plugin has none", installIt)
   }
-  if (seen?.hooksInSettings === true) return ok("hooks", `in ${seen.userSettings}`)
-  return isOurServer(seen?.userServer)
+  if (seen?.hooksIn !== undefined) return ok("hooks", `in ${seen.hooksIn}`)
+  return (seen?.servers.length ?? 0) > 0
     ? warning("hooks", "none: messages are shown only when the agent calls check_messages", installIt)
     : skipped("hooks", "no host was found that has them")
 }
 
-/** Each live session of a host has a file that is named by its process. */
+/** Each live session of a host has a file that is named by its process. Whether its monitor runs is seen by what follows a wake. */
 const wakeFinding = Effect.fnUntraced(function* ({ home }: Machine, seen: Seen | undefined) {
   const folder = join(home, "wake")
   const { hasEnded, own } = yield* Processes
@@ -191,12 +153,38 @@ const wakeFinding = Effect.fnUntraced(function* ({ home }: Machine, seen: Seen |
     live.length === 0
       ? "no session is open now"
       : `${counted(live.length, "session")} ${live.length === 1 ? "is" : "are"} open now`
-  if (seen?.plugin === "enabled" && existsSync(join(pluginIn(home), "monitors/monitors.json"))) {
-    return ok("wake", `by the plugin's monitor; ${sessions}`)
+  const by =
+    seen?.plugin === "enabled" && existsSync(join(pluginIn(home), "monitors/monitors.json"))
+      ? "by the plugin's monitor"
+      : seen?.hooksIn !== undefined
+        ? `by hooks in ${seen.hooksIn}`
+        : undefined
+  if (by === undefined) return skipped("wake", "nothing wakes an idle session")
+  const outcome = readWakeOutcome(home)
+  if (outcome === undefined) return ok("wake", `${by}; ${sessions}; none was woken yet`)
+  const nowMillis = yield* Clock.currentTimeMillis
+  const woken = agoWords(nowMillis - outcome.wokenAtMillis)
+  if (outcome.followedAtMillis === outcome.wokenAtMillis) {
+    return ok("wake", `${by}; ${sessions}; the last one began a turn, ${woken}`)
   }
-  if (seen?.hooksInSettings === true) return ok("wake", `by hooks in the settings; ${sessions}`)
-  return skipped("wake", "nothing wakes an idle session")
+  const ever =
+    outcome.followedAtMillis === null
+      ? "none ever did"
+      : `the last that did was ${agoWords(nowMillis - outcome.followedAtMillis)}`
+  return warning(
+    "wake",
+    `${by}; ${sessions}; the last one began no turn, ${woken}, and ${ever}`,
+    "Start the sessions anew that were open before the installation, and look in one of them at /plugin",
+  )
 })
+
+const agoWords = (millis: number): string => {
+  const minutes = Math.max(0, Math.round(millis / 60_000))
+  if (minutes < 120) return `${counted(minutes, "minute")} ago`
+  return minutes < 2_880
+    ? `${counted(Math.round(minutes / 60), "hour")} ago`
+    : `${counted(Math.round(minutes / 1_440), "day")} ago`
+}
 
 const otherHost = Effect.fnUntraced(function* (machine: Machine, host: (typeof hosts)[number]) {
   const path = yield* hostFile(host, machine)

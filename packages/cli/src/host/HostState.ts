@@ -11,6 +11,7 @@ export class HostState {
   /** Turns in a row that messages have prolonged. */
   #stopsInARow = 0
   #looks = 0
+  #prompts = 0
   #wokenAtMillis: number | undefined
 
   saw(moment: HookMoment, atMillis: number): void {
@@ -20,6 +21,7 @@ export class HostState {
     const isWake = this.#wokenAtMillis !== undefined && Math.abs(atMillis - this.#wokenAtMillis) < wakePromptMillis
     if (moment.event === "UserPromptSubmit" && !isWake) this.#stopsInARow = 0
     if (handingOver.has(moment.event)) this.#looks += 1
+    if (moment.event === "UserPromptSubmit") this.#prompts += 1
   }
 
   /** Messages were handed over at the end of a turn, which goes on with them. */
@@ -40,6 +42,11 @@ export class HostState {
   /** How often a hook could have handed something over. */
   get looks(): number {
     return this.#looks
+  }
+
+  /** How many turns have begun. A wake begins one. */
+  get prompts(): number {
+    return this.#prompts
   }
 
   /** A hook came: the plugin, or our hooks in the settings, are there and work. */

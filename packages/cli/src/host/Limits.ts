@@ -32,6 +32,9 @@ export const busyMillisMax = 900_000
 /** Between two looks at what waits, while something waits. */
 export const wakeLookMillis = 250
 
+/** How long a turn may take to follow a wake, for the wake to count as one that works. A wake of a plugin's monitor takes 0.3 s. */
+export const wakeFollowedMillis = 15_000
+
 /** Of a wake file: it is emptied before it grows larger. */
 export const wakeFileBytesMax = 4_096
 

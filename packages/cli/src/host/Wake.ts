@@ -9,7 +9,7 @@ import { Clock, Effect } from "effect"
 import type { Reading } from "../mcp/Reading.ts"
 import { hostPid, wakesPerHourOf } from "./ClaudeCode.ts"
 import type { HostState } from "./HostState.ts"
-import { wakeLookMillis, wakesPerHour } from "./Limits.ts"
+import { wakeFollowedMillis, wakeLookMillis, wakesPerHour } from "./Limits.ts"
 import { openWakeFile, removeDeadWakeFiles, type WakeFile } from "./WakeFile.ts"
 import { neverWoken, whenToWake } from "./WhenToWake.ts"
 
@@ -35,7 +35,7 @@ export const wake = (waking: Waking) =>
 
 export const keepAwake = Effect.fnUntraced(function* (
   { manager, reading, state }: Waking,
-  file: Pick<WakeFile, "write">,
+  file: Pick<WakeFile, "note" | "write">,
   perHour: number,
 ) {
   let before = neverWoken
@@ -59,10 +59,26 @@ export const keepAwake = Effect.fnUntraced(function* (
       before = after
       if (line !== undefined) {
         // Before it is written: the host may be quick.
-        state.woke(yield* Clock.currentTimeMillis)
+        const nowMillis = yield* Clock.currentTimeMillis
+        const prompts = state.prompts
+        state.woke(nowMillis)
+        // Of a busy host the line joins a request that is made anyway.
+        if (!state.isBusy(nowMillis)) yield* Effect.forkChild(noted(state, file, prompts))
         yield* Effect.sync(() => file.write(line))
       }
     }
     yield* Effect.sleep(wakeLookMillis)
   }
 })
+
+/** Whether a turn follows. That it cannot be written down is no reason not to wake. */
+const noted = (state: HostState, { note }: Pick<WakeFile, "note">, prompts: number) =>
+  Effect.gen(function* () {
+    const wokenAtMillis = yield* Clock.currentTimeMillis
+    yield* Effect.sync(() => note({ wokenAtMillis }))
+    for (let waited = 0; waited < wakeFollowedMillis; waited += wakeLookMillis) {
+      yield* Effect.sleep(wakeLookMillis)
+      if (state.prompts === prompts) continue
+      return yield* Effect.sync(() => note({ followedAtMillis: wokenAtMillis }))
+    }
+  }).pipe(Effect.ignoreCause)

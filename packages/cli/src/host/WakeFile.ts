@@ -17,10 +17,13 @@ import {
 import { join } from "node:path"
 import type { ProcessName } from "@claudemesh/client/local/Processes"
 import { wakeFileBytesMax, wakeFilesMax } from "./Limits.ts"
+import { noteWakeOutcome, type WakeOutcome } from "./WakeOutcome.ts"
 
 export interface WakeFile {
   readonly path: string
   readonly write: (line: string) => void
+  /** What became of a wake of an idle host. */
+  readonly note: (noted: Partial<WakeOutcome>) => void
 }
 
 /** Makes the file, empty, so that whoever watches it need not wait for the first line. */
@@ -38,6 +41,7 @@ export const openWakeFile = (home: string, hostPid: number): WakeFile => {
       if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) + line.length >= wakeFileBytesMax) truncateSync(path)
       appendFileSync(path, `${line}\n`, { mode: 0o600 })
     },
+    note: (noted) => noteWakeOutcome(home, noted),
   }
 }
 

@@ -8,6 +8,7 @@ import { Effect } from "effect"
 import { wakeFileBytesMax } from "../../src/host/Limits.ts"
 import { settingsWakeHooks } from "../../src/host/SettingsHooks.ts"
 import { openWakeFile, removeDeadWakeFiles } from "../../src/host/WakeFile.ts"
+import { readWakeOutcome } from "../../src/host/WakeOutcome.ts"
 
 let home = ""
 beforeEach(() => (home = mkdtempSync(join(tmpdir(), "claudemesh-wake-"))))
@@ -34,6 +35,19 @@ describe("a wake file", () => {
       assert.isAtMost(statSync(path).size, wakeFileBytesMax)
     }
     assert.isTrue(readFileSync(path, "utf8").endsWith("500 messages wait on the mesh\n"))
+  })
+
+  it("notes for the doctor when a wake was written, and when one was followed by a turn", () => {
+    const { note } = openWakeFile(home, 4_711)
+    assert.isUndefined(readWakeOutcome(home))
+    note({ wokenAtMillis: 1 })
+    assert.deepStrictEqual(readWakeOutcome(home), { wokenAtMillis: 1, followedAtMillis: null })
+    note({ followedAtMillis: 1 })
+    note({ wokenAtMillis: 2 })
+    assert.deepStrictEqual(readWakeOutcome(home), { wokenAtMillis: 2, followedAtMillis: 1 })
+    assert.strictEqual(mode(join(home, "wake/last.json")), "600")
+    writeFileSync(join(home, "wake/last.json"), "{")
+    assert.isUndefined(readWakeOutcome(home))
   })
 
   it.effect("goes when its host is dead, and never while it lives", () =>

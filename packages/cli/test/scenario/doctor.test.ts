@@ -95,6 +95,58 @@ describe.concurrent("claudemesh doctor", () => {
     }),
   )
 
+  it.live("sees a server of other keys, the files of a project, and whether a wake ever began a turn", () =>
+    withFolder(async (folder) => {
+      const user = join(folder, "user")
+      const project = join(folder, "project")
+      const home = join(user, ".claudemesh")
+      await mkdir(join(home, "wake"), { recursive: true, mode: 0o700 })
+      await mkdir(join(project, ".claude"), { recursive: true })
+      const looked = async () => {
+        const environment = { HOME: user, CLAUDEMESH_HOME: home, PATH: "/nonexistent", CLAUDEMESH_STARTED_IN: project }
+        const findings = findingsOf(await claudemesh(["doctor", "--json"], environment))
+        return (name: string) => {
+          const { state = "", text = "", todo = "" } = findings.find(({ check }) => check === name) ?? {}
+          return `${state}: ${text}. ${todo}`
+        }
+      }
+      const server = { command: "/x/run/bun", args: ["/x/run/claudemesh.js", "mcp"] }
+      const hooks = { Stop: [{ hooks: [{ type: "mcp_tool", server: "claudemesh", tool: "hook" }] }] }
+      const write = (path: string, value: object) => writeFile(path, JSON.stringify(value))
+
+      await write(join(project, ".mcp.json"), { mcpServers: { claudemesh: server } })
+      await write(join(project, ".claude/settings.json"), { hooks })
+      const ofProject = await looked()
+      assert.match(ofProject("server"), /^failed: its runtime .* is gone or cannot be run/)
+      assert.include(ofProject("hooks"), `ok: in ${join(project, ".claude/settings.json")}`)
+      assert.match(ofProject("wake"), /^ok: by hooks in .*none was woken yet/)
+
+      await write(join(home, "wake/last.json"), { wokenAtMillis: 1_000, followedAtMillis: null })
+      await write(join(user, ".claude.json"), {
+        mcpServers: { claudemesh: server },
+        projects: { [project]: { disabledMcpjsonServers: ["claudemesh"] } },
+      })
+      const twice = await looked()
+      assert.match(
+        twice("server"),
+        /^failed: it is there twice: in .*\.claude\.json, and in .*\.mcp\.json\. .*--scope project/,
+      )
+      assert.match(twice("wake"), /^warning: .*the last one began no turn, \d+ days ago, and none ever did/)
+
+      await write(join(home, "wake/last.json"), { wokenAtMillis: 1_000, followedAtMillis: 1_000 })
+      await write(join(user, ".claude.json"), {
+        mcpServers: { claudemesh: { ...server, env: { CLAUDEMESH_HOME: "/another's home" } } },
+      })
+      const other = await looked()
+      assert.match(
+        other("server"),
+        /^failed: the one in .* uses the keys in \/another's home, and this is about those in/,
+      )
+      assert.match(other("server"), /CLAUDEMESH_HOME='\/another'\\''s home' \S*claudemesh doctor/)
+      assert.match(other("wake"), /^ok: .*the last one began a turn, \d+ days ago/)
+    }),
+  )
+
   it.live("says what is wrong with a config that is broken, and with one that others may read", () =>
     withFolder(async (folder) => {
       await mkdir(join(folder, "a"), { mode: 0o700 })
