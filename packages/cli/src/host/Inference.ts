@@ -5,7 +5,7 @@
 import type { BrokerClient } from "@claudemesh/client/BrokerClient"
 import type { MeshManager } from "@claudemesh/client/MeshManager"
 import { Clock, Effect, Option } from "effect"
-import { inferredAgainMillis, inferredWorkingMillis, transcriptLookMillis } from "../mcp/Limits.ts"
+import { inferredAgainMillis, inferredWorkingMillis, transcriptLookMillis } from "./Limits.ts"
 import { activityOf } from "./Transcript.ts"
 import { type Tail, tailReader } from "./TranscriptFile.ts"
 

@@ -50,3 +50,17 @@ export const hookConnectionsMax = 32
  * parts, in other letters than ASCII, comes by check_messages.
  */
 export const handedBytesMax = 8_200
+
+/** Of a transcript's end that is read: what is inferred stands in its last lines. */
+export const transcriptBytesMax = 65_536
+
+/** Between two looks at a transcript. One that has not changed is not opened. */
+export const transcriptLookMillis = 2_000
+
+/** Projects of the host that are searched for a transcript, and how long one that was not found is not looked for again. */
+export const projectsMax = 2_000
+export const transcriptSearchMillis = 30_000
+
+/** A `working` ends by itself at the broker, so it is said again, as long as the transcript grew within the last while. */
+export const inferredAgainMillis = 30_000
+export const inferredWorkingMillis = 600_000

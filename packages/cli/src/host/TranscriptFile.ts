@@ -7,7 +7,7 @@ import { open, readdir, stat } from "node:fs/promises"
 import { homedir } from "node:os"
 import { join } from "node:path"
 import { Clock, Config, Effect, Option } from "effect"
-import { projectsMax, transcriptBytesMax, transcriptSearchMillis } from "../mcp/Limits.ts"
+import { projectsMax, transcriptBytesMax, transcriptSearchMillis } from "./Limits.ts"
 
 /** As it is in a file's name; whatever else is in the environment leads nowhere. */
 const isFileName = (sessionId: string): boolean => /^[\w-]{1,128}$/.test(sessionId)

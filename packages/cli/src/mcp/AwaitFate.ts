@@ -1,6 +1,6 @@
 /**
- * The wait behind a message that was sent: until its recipients were shown it, or until the reply to it is here. It looks
- * and takes nothing: what ends it is read by the caller, so a wait that is given up has no message in its hands. It ends
+ * The wait behind a message that was sent: until its recipients were shown it, or until the reply to it is here. A broker tells a sender
+ * nothing by itself (decision 0039), so it is asked, ever more seldom. The wait looks and takes nothing: what ends it is read by the caller, so a wait that is given up has no message in its hands. It ends
  * as well when something urgent waits for this agent, which is told nothing else while a call of its lasts.
  */
 import type { BrokerClient, Enqueued } from "@claudemesh/client/BrokerClient"
@@ -8,7 +8,7 @@ import type { HeldMessage } from "@claudemesh/client/inbox/Inbox"
 import { isDirect } from "@claudemesh/domain/routing/Target"
 import { Clock, Effect, Option } from "effect"
 import { type Fate, knownFateIn } from "../Fate.ts"
-import { askMillis, askTimeoutMillis, lookMillis } from "./Limits.ts"
+import { askMillis, askMillisMax, askSlower, askTimeoutMillis, lookMillis } from "./Limits.ts"
 import { whatWaits } from "./Notices.ts"
 import type { Reading } from "./Reading.ts"
 import type { ToolCall } from "./Tool.ts"
@@ -68,9 +68,14 @@ export const awaitFate = Effect.fnUntraced(function* (
   const urgentWaits = Effect.map(whatWaits(manager.all, reading), ({ urgent }) => urgent > 0)
 
   const watch = Effect.gen(function* () {
-    for (let looks = 0; ; looks += 1) {
+    let [askAtMillis, pauseMillis] = [sinceMillis, askMillis]
+    while (true) {
       if (waitFor === "reply" && (yield* replyIsHere)) return "reply" as const
-      if (looks % (askMillis / lookMillis) === 0) yield* ask
+      if ((yield* Clock.currentTimeMillis) >= askAtMillis) {
+        yield* ask
+        askAtMillis = (yield* Clock.currentTimeMillis) + pauseMillis
+        pauseMillis = Math.min(askMillisMax, pauseMillis * askSlower)
+      }
       if (waitFor === "reply" && (yield* replyIsHere)) return "reply" as const
       if (waitFor === "shown" && fate?.state === "consumed") return "shown" as const
       if (fate?.state === "expired") return "expired" as const

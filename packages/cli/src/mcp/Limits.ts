@@ -61,9 +61,12 @@ export const noticesSaidMax = 1_000
 /** How long `send_message` may wait for what becomes of its message. Hosts move a call over 120 s to the background. */
 export const waitSecondsMax = 110
 export const waitSecondsDefault = 60
-/** Between two looks at what waits here while it does, and between two questions to the broker. */
+/** Between two looks at what waits here while it does. */
 export const lookMillis = 250
-export const askMillis = 2_000
+/** Between the first two questions to the broker, by how much the next pause is longer, and the longest: 27 questions at most. */
+export const askMillis = 1_000
+export const askSlower = 1.5
+export const askMillisMax = 5_000
 /** How long one of these questions may take. */
 export const askTimeoutMillis = 2_000
 /** And the question which sessions are there. */
@@ -86,20 +89,6 @@ export const completionMillis = 1_500
 export const watchMillis = 2_000
 /** Alarms that a host's log is told of: a client keeps fewer of each mesh. */
 export const alarmsLoggedMax = 1_000
-
-/** Of a transcript's end that is read: what is inferred stands in its last lines. */
-export const transcriptBytesMax = 65_536
-
-/** Between two looks at a transcript. One that has not changed is not opened. */
-export const transcriptLookMillis = 2_000
-
-/** Projects of the host that are searched for a transcript, and how long one that was not found is not looked for again. */
-export const projectsMax = 2_000
-export const transcriptSearchMillis = 30_000
-
-/** A `working` ends by itself at the broker, so it is said again, as long as the transcript grew within the last while. */
-export const inferredAgainMillis = 30_000
-export const inferredWorkingMillis = 600_000
 
 /** Between two looks at what the person said at a terminal. */
 export const personLookMillis = 2_000

@@ -9,7 +9,7 @@ import fc from "fast-check"
 import { type Inferred, Inferring, Told } from "../../src/host/Inference.ts"
 import { activityOf } from "../../src/host/Transcript.ts"
 import { tailReader, transcriptFinder } from "../../src/host/TranscriptFile.ts"
-import { inferredAgainMillis, inferredWorkingMillis, transcriptBytesMax } from "../../src/mcp/Limits.ts"
+import { inferredAgainMillis, inferredWorkingMillis, transcriptBytesMax } from "../../src/host/Limits.ts"
 
 /** As Claude Code 2.1.332 writes them, without what is not read. */
 const line = {

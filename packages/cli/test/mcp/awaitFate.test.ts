@@ -54,13 +54,16 @@ const waiting = Effect.fnUntraced(function* (waitFor: WaitFor, millis = 60_000) 
 })
 
 describe("a wait for what becomes of a message", () => {
-  it.effect("ends when it was shown, and says how far it is meanwhile, with a question every 2 s", () =>
+  it.effect("ends when it was shown, and says how far it is meanwhile, and asks ever more seldom", () =>
     Effect.gen(function* () {
       const { fiber, said, world } = yield* waiting("shown")
-      yield* TestClock.adjust(9_900)
-      assert.strictEqual(world.asked, 5)
+      // At 0, 1, 2.5, 4.75, 8.25 and 13.25 s, by looks of a quarter of a second, and every 5 s from then on.
+      yield* TestClock.adjust(14_000)
+      assert.strictEqual(world.asked, 6)
+      yield* TestClock.adjust(30_000)
+      assert.strictEqual(world.asked, 12)
       world.state = "consumed"
-      yield* TestClock.adjust(2_000)
+      yield* TestClock.adjust(5_000)
       assert.strictEqual((yield* Fiber.join(fiber)).end, "shown")
       assert.deepStrictEqual(new Set(said), new Set(["Waits until their session takes it.", "Shown. No reply yet."]))
     }),
@@ -73,7 +76,7 @@ describe("a wait for what becomes of a message", () => {
       assert.strictEqual((yield* Fiber.join(late.fiber)).end, "time")
       const expired = yield* waiting("reply")
       expired.world.state = "expired"
-      yield* TestClock.adjust(2_000)
+      yield* TestClock.adjust(1_000)
       assert.strictEqual((yield* Fiber.join(expired.fiber)).end, "expired")
       const urgent = yield* waiting("reply")
       urgent.world.urgent = 1
