@@ -1,88 +1,11 @@
 /** Who is let into a mesh and who is put out of it, step by step: what counts, and from when on. */
 import { DisplayName, MemberId, RequestId } from "@claudemesh/domain/Ids"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
-import type { Invite } from "@claudemesh/domain/trust/Invite"
-import type { Revocation } from "@claudemesh/domain/trust/Revocation"
 import { assert, describe, it } from "@effect/vitest"
-import {
-  certificateFor,
-  inviteFrom,
-  type Keys,
-  keysOf,
-  owner,
-  revocationIn,
-  team,
-} from "../../domain/test/support/Trust.ts"
-import { Enrolment, type EnrolmentAnswer } from "../src/state/Enrolment.ts"
-import { Command } from "../src/state/MeshCommand.ts"
-import { type MemberRecord, Write } from "../src/store/MessageStore.ts"
-import { meshRecord, MeshStory, rulesWith, storeFailure } from "./support/MeshStory.ts"
-
-const door = keysOf("door")
-const dave = keysOf("dave")
-const erin = keysOf("erin")
-const mallory = keysOf("mallory")
-
-class Enrolments extends MeshStory {
-  readonly answers: Array<EnrolmentAnswer> = []
-
-  constructor(limits: Parameters<typeof rulesWith>[0] = {}) {
-    super(rulesWith(limits), [], {
-      ...meshRecord,
-      meshId: team,
-      ownerPublicKey: owner.key,
-      name: DisplayName.make("The Team"),
-    })
-    // The certificates of these stories are of this minute.
-    this.nowMillis = Date.parse("2026-11-24T12:00:00.000Z")
-  }
-
-  /** The answer may come later. */
-  ask(enrolment: Enrolment): void {
-    this.do(Command.Enrol({ enrolment, reply: (answer) => void this.answers.push(answer) }))
-  }
-
-  /** What it is answered once everything under way has come to its end. */
-  told(enrolment: Enrolment): EnrolmentAnswer | undefined {
-    this.ask(enrolment)
-    this.settle()
-    return this.answers.at(-1)
-  }
-
-  code(enrolment: Enrolment): string | undefined {
-    const answer = this.told(enrolment)
-    return answer?._tag === "Refused" ? answer.code : answer?._tag
-  }
-
-  adds(invite: Invite, by: Keys = owner) {
-    return this.code(Enrolment.AddInvite({ by: by.key, invite }))
-  }
-
-  joins(who: Keys, by: Keys = door, changes: Parameters<typeof certificateFor>[2] = {}) {
-    return this.code(joining(who, by, changes))
-  }
-
-  revokes(subject: Keys, by: Keys = owner, changes: Partial<Revocation> = {}) {
-    const revocation = revocationIn(this.state.register, subject.key, by, changes)
-    return this.code(Enrolment.Revoke({ by: by.key, revocation }))
-  }
-
-  record({ key }: Keys): MemberRecord {
-    const member = this.state.members.get(key)
-    if (member === undefined) throw new Error("no member")
-    return member.record
-  }
-}
-
-const joining = (who: Keys, by: Keys = door, changes: Parameters<typeof certificateFor>[2] = {}) =>
-  Enrolment.Join({ by: who.key, certificate: certificateFor(who, by, changes) })
-
-/** A mesh with an invite of so many uses. */
-const withDoor = (uses = 5, limits: Parameters<typeof rulesWith>[0] = {}): Enrolments => {
-  const story = new Enrolments(limits)
-  assert.strictEqual(story.adds(inviteFrom(door, { uses })), "InviteAdded")
-  return story
-}
+import { certificateFor, inviteFrom, type Keys, keysOf, owner, revocationIn } from "../../domain/test/support/Trust.ts"
+import { Enrolment } from "../src/state/Enrolment.ts"
+import { dave, door, Enrolments, erin, joining, mallory, withDoor } from "./support/Enrolments.ts"
+import { storeFailure } from "./support/MeshStory.ts"
 
 describe("an invite", () => {
   it("counts once it is committed, and the same again is the same", () => {
@@ -502,79 +425,6 @@ describe("a revocation", () => {
       ["conflict", "Revoked"],
     )
     assert.strictEqual(story.revokes(dave, dave), "Revoked")
-  })
-})
-
-describe("who comes in and who is put out at once", () => {
-  const other = keysOf("other")
-  const byOwner = inviteFrom(other, { role: "owner" })
-
-  /** Dave is an admin. */
-  const withAdmin = (): Enrolments => {
-    const story = new Enrolments()
-    story.adds(inviteFrom(door, { role: "admin" }))
-    story.joins(dave)
-    return story
-  }
-
-  const revoking = (story: Enrolments, subject: Keys) =>
-    Enrolment.Revoke({ by: dave.key, revocation: revocationIn(story.state.register, subject.key, dave) })
-
-  const lastCodes = (story: Enrolments) =>
-    story.answers.slice(-2).map((answer) => (answer._tag === "Refused" ? answer.code : answer._tag))
-
-  it("are decided one after the other: an admin puts out no owner, whatever the order of the two (I27)", () => {
-    for (const joinsFirst of [true, false]) {
-      const story = withAdmin()
-      story.adds(byOwner)
-      const both = [joining(erin, other), revoking(story, erin)]
-      for (const enrolment of joinsFirst ? both : both.toReversed()) story.ask(enrolment)
-      story.settle()
-      assert.deepStrictEqual(lastCodes(story), joinsFirst ? ["Joined", "forbidden"] : ["Revoked", "revoked"])
-      for (const _ of ["now", "after a restart"]) {
-        assert.strictEqual(story.state.members.has(erin.key), joinsFirst)
-        story.restart()
-      }
-    }
-  })
-
-  it("are decided one after the other also when it is an invite that is brought (I27)", () => {
-    for (const addedFirst of [true, false]) {
-      const story = withAdmin()
-      const both = [Enrolment.AddInvite({ by: owner.key, invite: byOwner }), revoking(story, other)]
-      for (const enrolment of addedFirst ? both : both.toReversed()) story.ask(enrolment)
-      story.settle()
-      assert.deepStrictEqual(lastCodes(story), addedFirst ? ["InviteAdded", "forbidden"] : ["Revoked", "bad_invite"])
-      for (const _ of ["now", "after a restart"]) {
-        assert.strictEqual(story.joins(erin, other), addedFirst ? "Joined" : "unknown_mesh")
-        story.restart()
-      }
-    }
-  })
-
-  it("are told that nothing is stored when what they wait for is not", () => {
-    const story = withAdmin()
-    story.adds(byOwner)
-    for (const enrolment of [revoking(story, erin), joining(erin, other)]) story.ask(enrolment)
-    story.commitOne(storeFailure("unavailable"))
-    assert.deepStrictEqual(lastCodes(story), ["unavailable", "unavailable"])
-  })
-
-  it("do not keep a mesh from loading, in whatever order an earlier broker has stored them (I27)", () => {
-    const story = withAdmin()
-    story.adds(byOwner)
-    const { key: publicKey } = erin
-    const certificate = certificateFor(erin, other)
-    const revocation = revocationIn(story.state.register, publicKey, dave)
-    story.store.apply(Write.KeyRevoked({ seq: 8, revocation, atMillis: 8 }))
-    story.store.apply(Write.MemberJoined({ meshId: team, seq: 9, certificate, atMillis: 9 }))
-    story.restart()
-    assert.isTrue(story.state.members.has(publicKey))
-    assert.strictEqual(story.state.register.version, 1)
-    // And the list goes on from there.
-    assert.strictEqual(story.revokes(erin), "Revoked")
-    story.restart()
-    assert.isFalse(story.state.members.has(publicKey))
   })
 })
 

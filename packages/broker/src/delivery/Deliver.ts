@@ -283,10 +283,3 @@ export const reclaim = (decision: Decision, connection: Connection): void => {
   leasesLost(decision, window.messages)
   for (const [messageId] of window.entries) Inbox.takeBack(window, messageId)
 }
-
-/** A session's messages became its member's: where they stand in the member's order is not known. */
-export const inboxMoved = (decision: Decision, from: Inbox | undefined, to: Inbox): void => {
-  from?.lostSome()
-  to.gotSome()
-  pump(decision, to)
-}

@@ -7,7 +7,7 @@ import type { MessageFate } from "../store/MessageStore.ts"
 import { pump } from "./Deliver.ts"
 import type { Decision } from "../state/Decision.ts"
 import { inboxOf } from "../state/MeshState.ts"
-import { moveToMember } from "../session/SessionLease.ts"
+import { moveToMember } from "./InboxMove.ts"
 
 /** Asks nothing of the store where each delivery is in flight, or still ahead of its inbox's cursor. */
 export const lookFor = (decision: Decision, fate: MessageFate): void => {

@@ -16,7 +16,7 @@ import type { Decision } from "../state/Decision.ts"
 import { Enrolment, EnrolmentAnswer, unknownMesh } from "../state/Enrolment.ts"
 import { type Command, type Completion, Completion as Completions, Action } from "../state/MeshCommand.ts"
 import { Member, type MeshState, type UnderWay } from "../state/MeshState.ts"
-import { entryOf } from "../mesh/Requests.ts"
+import { entryOf } from "./MemberEntry.ts"
 import { detached, dropSessionLease } from "../session/SessionLease.ts"
 import { SharedFrame } from "../state/SharedFrame.ts"
 

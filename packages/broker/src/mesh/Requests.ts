@@ -1,13 +1,12 @@
 /** The small requests of an attached session: acks, pulls, its profile and the lists. */
 import type { Base64 } from "@claudemesh/domain/Base64"
-import type { Member as MemberEntry } from "@claudemesh/domain/wire/BrokerFrame"
 import type { ListMembers, Pull, SetProfile } from "@claudemesh/domain/wire/ClientFrame"
 import { joinChannel, leaveChannel, listChannels } from "../session/Channels.ts"
 import { acked, pump } from "../delivery/Deliver.ts"
 import type { Decision } from "../state/Decision.ts"
 import { errorFrame } from "../state/ErrorReply.ts"
 import { Action, type MeshRequest } from "../state/MeshCommand.ts"
-import { type Connection, inboxesOf, type Member } from "../state/MeshState.ts"
+import { type Connection, inboxesOf } from "../state/MeshState.ts"
 import { lease, release } from "../delivery/MessageLease.ts"
 import { messageStatus } from "../delivery/MessageStatus.ts"
 import { list } from "../presence/Presence.ts"
@@ -15,6 +14,7 @@ import { recall } from "../delivery/Recall.ts"
 import { settlePull } from "../delivery/Remaining.ts"
 import { touch } from "../presence/Roster.ts"
 import { setStatus } from "../presence/StatusReports.ts"
+import { entryOf } from "../membership/MemberEntry.ts"
 import { getTrust } from "../membership/Trust.ts"
 
 export const request = (decision: Decision, connection: Connection, frame: MeshRequest): void => {
@@ -95,10 +95,3 @@ const listMembers = (decision: Decision, connection: Connection, frame: ListMemb
     }),
   )
 }
-
-export const entryOf = ({ key, lastProtocol, record: { displayName, memberId } }: Member): MemberEntry => ({
-  memberId,
-  pubkey: key,
-  displayName,
-  ...(lastProtocol && { protocol: lastProtocol }),
-})

@@ -19,7 +19,7 @@ import { request } from "./Requests.ts"
 import { scheduleTelling } from "../presence/Roster.ts"
 import { report } from "../presence/StatusReports.ts"
 import { tick } from "./Tick.ts"
-import { inboxWasMoved } from "../session/SessionLease.ts"
+import { inboxWasMoved } from "../delivery/InboxMove.ts"
 
 export const decide = (state: MeshState, input: Command | Completion, nowMillis: number): ReadonlyArray<Action> => {
   const decision = decisionOf(state, nowMillis)

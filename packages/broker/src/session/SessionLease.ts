@@ -3,14 +3,12 @@
  * is expected back, and what becomes of its inbox when it is not (I2, I4). Also what a new owner of the mesh finds
  * unfinished.
  */
-import type { MemberId, SessionId } from "@claudemesh/domain/Ids"
 import { type SessionRecord, Write } from "../store/MessageStore.ts"
-import { countOf } from "../delivery/Backlog.ts"
-import { inboxMoved } from "../delivery/Deliver.ts"
+import { moveToMember } from "../delivery/InboxMove.ts"
 import { beginRoster, touch } from "../presence/Roster.ts"
 import { type Decision, decisionOf } from "../state/Decision.ts"
-import { type Completion, Completion as Completions, Action } from "../state/MeshCommand.ts"
-import { inboxOf, type LoadedMesh, type MeshState, type Session, wakeBy } from "../state/MeshState.ts"
+import { Action } from "../state/MeshCommand.ts"
+import { type LoadedMesh, type MeshState, type Session, wakeBy } from "../state/MeshState.ts"
 
 export const detached = (state: MeshState, { member, sessionId }: Session, nowMillis: number): Action =>
   recordDetached(state, { memberId: member.record.memberId, session: sessionId }, nowMillis)
@@ -60,30 +58,6 @@ export const endSessionLease = (decision: Decision, session: Session): void => {
   const { actions, state } = decision
   dropSessionLease(state, session)
   actions.push(moveToMember(state, session.member.record.memberId, session.sessionId, "groups"))
-}
-
-export const moveToMember = (
-  state: MeshState,
-  memberId: MemberId,
-  session: SessionId,
-  what: "all" | "groups",
-): Action =>
-  Action.Write({
-    write: Write.InboxMoved({ meshId: state.mesh.meshId, memberId, session, what }),
-    completion: () => Completions.InboxMoved({ memberId, session }),
-  })
-
-export const inboxWasMoved = (
-  decision: Decision,
-  { memberId, session }: Extract<Completion, { readonly _tag: "InboxMoved" }>,
-): void => {
-  const { actions, state } = decision
-  const to = inboxOf(state, { memberId, session: undefined })
-  if (to === undefined) return
-  const from = inboxOf(state, { memberId, session })
-  if (from !== undefined) actions.push(countOf(from))
-  actions.push(countOf(to))
-  inboxMoved(decision, from, to)
 }
 
 /** What the last owner could not finish: sessions it never saw leave, leases, inboxes nobody will come back for. */

@@ -9,7 +9,7 @@ import type { Decision } from "../state/Decision.ts"
 import { Action } from "../state/MeshCommand.ts"
 import { type Member, type MeshState, Session } from "../state/MeshState.ts"
 import { touch } from "../presence/Roster.ts"
-import { moveToMember } from "./SessionLease.ts"
+import { moveToMember } from "../delivery/InboxMove.ts"
 
 const remembered = ({ sessions }: Member): ReadonlyArray<Session> =>
   [...sessions.values()].filter(({ connection }) => connection?.transient !== true)
