@@ -136,6 +136,8 @@ export const firstInviteMillis = 60 * 60_000
 
 /** Of an invite link. An admin's, with the longest names, is shorter than this. */
 export const linkCharactersMax = 8_192
+/** Of the text that a link is looked for in: a whole mail. */
+export const linkTextBytesMax = 262_144
 
 /** Of an exported identity: a few hundred meshes with their proofs. */
 export const exportCharactersMax = 2_097_152

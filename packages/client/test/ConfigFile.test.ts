@@ -344,4 +344,40 @@ layer(live, { excludeTestServices: true })("the config file", (it) => {
       assert.strictEqual(yield* pathWith({}), join(homedir(), ".claudemesh/config.json"))
     }),
   )
+
+  it.effect("says of what cannot be read where it stands, by line and column, and of a mesh that is in it twice", () =>
+    inDirectory(({ file, path }) =>
+      Effect.gen(function* () {
+        yield* add("red")
+        const text = readFileSync(path, "utf8")
+        const [entry] = JSON.parse(text).meshes
+        const problemOf = (content: unknown) =>
+          Effect.gen(function* () {
+            write(path, typeof content === "string" ? content : JSON.stringify(content, undefined, 2))
+            const { message } = yield* Effect.flip(file.read)
+            assert.notInclude(message, entry.secretKey)
+            return message
+          })
+        assert.include(
+          yield* problemOf(text.replace('"version": 2,', '"version": 2')),
+          "line 3, column 3: a comma is missing",
+        )
+        assert.match(yield* problemOf({ version: 3, meshes: [] }), /line 2, column 14: version: expected 1 \| 2/)
+        const bad = { version: 2, meshes: [{ ...entry, slug: "No Slug" }] }
+        assert.match(yield* problemOf(bad), /line \d+, column \d+: meshes\[0\]\.slug: expected a slug/)
+        const twice = { version: 2, meshes: [entry, { ...entry, slug: "blue" }] }
+        assert.match(yield* problemOf(twice), /line \d+, column 5: this is the same mesh as at line 4, column 5/)
+        const named = { version: 2, meshes: [entry, { ...entry, meshId: "elsewhere" }] }
+        assert.match(yield* problemOf(named), /another mesh is called red, too, at line 4, column 5/)
+
+        writeFileSync(path, Buffer.from(`\ufeff${text}`, "utf16le"))
+        assert.include((yield* Effect.flip(file.read)).message, "it is written as UTF-16. Save it as UTF-8")
+        // A mark at its beginning, as some editors write it, is passed by, and the file can be written.
+        write(path, `\ufeff${text}`)
+        assert.lengthOf(yield* file.read, 1)
+        yield* add("green")
+        assert.lengthOf(yield* file.read, 2)
+      }),
+    ),
+  )
 })

@@ -11,6 +11,7 @@ import { HttpRouter, HttpServerResponse } from "effect/unstable/http"
 import { Enrolment, EnrolmentAnswer, unknownMesh } from "../state/Enrolment.ts"
 import { MeshHost } from "../mesh/MeshHost.ts"
 import { type Guard, proved } from "./Guard.ts"
+import { joinPage } from "./JoinPage.ts"
 import { refusal, unavailable } from "./Refusal.ts"
 import type { ProvedRequest } from "./SignedRequests.ts"
 
@@ -41,7 +42,7 @@ export const enrolmentRoutes = (guard: Guard) =>
         enrolment: Enrolment.Revoke({ by, revocation }),
       })),
     ),
-    HttpRouter.add("GET", "/join", joinPage),
+    joinPage,
   )
 
 interface Asked {
@@ -104,10 +105,3 @@ const responseTo = EnrolmentAnswer.$match({
   Revoked: ({ version }) => json<typeof Revoked.Type>({ version }, true),
   Refused: ({ code, message }) => refusal(statuses[code], code, message),
 })
-
-/** For a person who opens a link in a browser. The secret is behind the `#`, which no browser sends. */
-const joinPage = HttpServerResponse.text(
-  "This link is an invitation to a claudemesh mesh. It is for the claudemesh command, not for a browser:\n" +
-    "claudemesh join '<the link>'\n",
-  { headers: { "referrer-policy": "no-referrer", "cache-control": "no-store" } },
-)

@@ -22,6 +22,25 @@ describe("health and readiness", () => {
   )
 })
 
+describe("GET /join", () => {
+  it.live("is a page that says what to do, loads nothing, and has no script that could read the link's secret", () =>
+    withBroker(async ({ origin }) => {
+      const page = await fetch(`${origin}/join`)
+      const text = await page.text()
+      assert.strictEqual(page.status, 200)
+      assert.strictEqual(page.headers.get("content-type"), "text/html; charset=utf-8")
+      assert.match(page.headers.get("content-security-policy") ?? "", /^default-src 'none'; style-src 'sha256-/)
+      assert.strictEqual(page.headers.get("referrer-policy"), "no-referrer")
+      assert.strictEqual(page.headers.get("cache-control"), "no-store")
+      for (const line of ["npm install -g ", "claudemesh join '&lt;the address&gt;'", "claudemesh install"]) {
+        assert.include(text, line)
+      }
+      assert.notMatch(text, /<script|<link|<img|https?:|\son\w+=/)
+      assert.isBelow(text.length, 4_096)
+    }),
+  )
+})
+
 describe("POST /meshes", () => {
   it.live("makes a mesh once: the same again is the same, anything else under its id is a conflict", () =>
     withBroker(async ({ origin }) => {
@@ -184,21 +203,6 @@ describe("a body", () => {
         }),
       })
       assert.deepInclude(await answer(response), { status: 413, error: "too_large" })
-    }),
-  )
-})
-
-describe("GET /join", () => {
-  it.live("tells a person with a browser what the link is for, and that it is kept nowhere", () =>
-    withBroker(async ({ origin }) => {
-      const response = await fetch(`${origin}/join`)
-      assert.strictEqual(response.status, 200)
-      assert.match(response.headers.get("content-type") ?? "", /^text\/plain/)
-      assert.strictEqual(response.headers.get("referrer-policy"), "no-referrer")
-      assert.strictEqual(response.headers.get("cache-control"), "no-store")
-      const lines = (await response.text()).trimEnd().split("\n")
-      assert.lengthOf(lines, 2)
-      assert.strictEqual(lines[1], "claudemesh join '<the link>'")
     }),
   )
 })

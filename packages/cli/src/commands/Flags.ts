@@ -23,7 +23,7 @@ export const who = Argument.String("who").pipe(
 )
 
 export const as = Flag.String("as").pipe(
-  Flag.withDescription("Your name in the mesh (default: your account's)"),
+  Flag.withDescription("Your name in the mesh (default: what git calls you, else it is asked for)"),
   Flag.withSchema(MemberName),
   Flag.optional,
 )

@@ -1,9 +1,10 @@
 /** A passphrase, from `CLAUDEMESH_PASSPHRASE` or typed at the terminal; never an argument, which others can see. */
 import { PassphraseTooShort } from "@claudemesh/client/keys/IdentityExport"
 import { passphraseCharactersMin } from "@claudemesh/client/Limits"
-import { Config, Effect, Option, Redacted, Stdio, Terminal } from "effect"
+import { Config, Effect, Option, Redacted } from "effect"
 import { Prompt } from "effect/unstable/cli"
 import { Failed } from "../Failed.ts"
+import { asked, canAsk } from "./Ask.ts"
 
 const variable = "CLAUDEMESH_PASSPHRASE"
 
@@ -11,14 +12,14 @@ const variable = "CLAUDEMESH_PASSPHRASE"
 export const passphrase = Effect.fnUntraced(function* (twice: boolean) {
   const given = yield* Effect.orDie(Config.option(Config.Redacted(variable)))
   if (Option.isSome(given)) return given.value
-  if (!(yield* (yield* Stdio.Stdio).stdinIsTerminal)) {
+  if (!(yield* canAsk)) {
     return yield* new Failed({ reason: `a passphrase is needed: run this in a terminal, or set ${variable}` })
   }
-  if (!twice) return yield* asked("The file's passphrase")
-  const typed = yield* asked("A passphrase for the file", longEnough)
-  const again = yield* asked("The same again")
-  return Redacted.value(typed) === Redacted.value(again)
-    ? typed
+  if (!twice) return yield* typed("The file's passphrase")
+  const first = yield* typed("A passphrase for the file", longEnough)
+  const again = yield* typed("The same again")
+  return Redacted.value(first) === Redacted.value(again)
+    ? first
     : yield* new Failed({ reason: "the two passphrases differ; nothing was written" })
 })
 
@@ -27,12 +28,5 @@ const longEnough = (text: string) =>
     ? Effect.fail(new PassphraseTooShort().message)
     : Effect.succeed(text)
 
-/** On stderr: stdout is for data alone, and may be a file. */
-const asked = (message: string, validate?: (text: string) => Effect.Effect<string, string>) =>
-  Prompt.Password({ message, ...(validate !== undefined && { validate }) }).pipe(
-    Effect.updateService(Terminal.Terminal, (terminal) => ({
-      ...terminal,
-      display: (text: string) => Effect.sync(() => void process.stderr.write(text)),
-    })),
-    Effect.catchTag("QuitError", () => Effect.interrupt),
-  )
+const typed = (message: string, validate?: (text: string) => Effect.Effect<string, string>) =>
+  asked(Prompt.Password({ message, ...(validate !== undefined && { validate }) }))

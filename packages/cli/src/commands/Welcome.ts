@@ -1,19 +1,11 @@
 /** What a person brings into a mesh, and what they are told once they are in it. */
 import { existsSync } from "node:fs"
-import { homedir, hostname, userInfo } from "node:os"
+import { homedir } from "node:os"
 import { dirname, join, resolve } from "node:path"
 import type { DisplayName } from "@claudemesh/domain/Ids"
-import { MemberName } from "@claudemesh/domain/trust/MemberName"
-import { Option, Schema } from "effect"
+import { Option } from "effect"
 import { runIn } from "../install/Places.ts"
 import { command, quoted } from "../Launch.ts"
-
-const isMemberName = Schema.is(MemberName)
-
-/** The name of the account, else of the machine. */
-export const ownName = (): DisplayName =>
-  [userInfo().username, hostname()].filter((name) => name !== "unknown").filter(isMemberName)[0] ??
-  MemberName.make("me")
 
 /** Where a name was asked for that is another one's than what was begun with. */
 export const nameNote = (asked: Option.Option<DisplayName>, displayName: DisplayName): ReadonlyArray<string> =>

@@ -10,7 +10,8 @@ import { Failed, failed, Misused } from "../Failed.ts"
 import { bold, printJson } from "../Output.ts"
 import { warnIfInClear } from "./AdminToken.ts"
 import * as Flags from "./Flags.ts"
-import { nameNote, nextSteps, ownName } from "./Welcome.ts"
+import { nameFrom } from "./OwnName.ts"
+import { nameNote, nextSteps } from "./Welcome.ts"
 
 export const brokerUrl = (typed: string): Effect.Effect<BrokerUrl, Failed> =>
   Option.match(brokerUrlOf(typed), {
@@ -43,33 +44,36 @@ export const create = Command.make(
     function* ({ adminToken, as, broker, json, slug }) {
       const url = yield* brokerUrl(broker)
       const file = yield* ConfigFile
+      const here = (yield* file.read).find((mesh) => mesh.slug === slug)
+      // Nobody is asked for a name where there can be no new mesh.
+      const displayName = here === undefined ? yield* nameFrom(as) : here.displayName
       yield* warnIfInClear(adminToken, url)
       const made = yield* createMesh({
         slug,
         brokerUrl: url,
-        displayName: Option.getOrElse(as, ownName),
+        displayName,
         adminToken: Option.getOrUndefined(adminToken),
       }).pipe(
         Effect.catchTag("AlreadyJoined", ({ message }) =>
           Effect.fail(new Failed({ reason: `${message}; give the new one another slug` })),
         ),
       )
-      const { displayName, memberId, meshId, ownerPublicKey, pubkey } = made
+      const { memberId, meshId, ownerPublicKey, pubkey } = made
       if (json) {
         return yield* printJson({
           meshId,
           slug,
           brokerUrl: url,
           memberId,
-          displayName,
+          displayName: made.displayName,
           publicKey: pubkey,
           ownerPublicKey,
         })
       }
       yield* Console.log(
         [
-          `Made the mesh ${bold(slug)} on ${url}. You are ${bold(displayName)}.`,
-          ...nameNote(as, displayName),
+          `Made the mesh ${bold(slug)} on ${url}. You are ${bold(made.displayName)}.`,
+          ...nameNote(as, made.displayName),
           ...nextSteps(file.path),
         ].join("\n"),
       )

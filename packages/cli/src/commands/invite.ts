@@ -2,6 +2,7 @@
 import { KnownMembers, nothingKnown } from "@claudemesh/client/trust/KnownMembers"
 import { addInvite } from "@claudemesh/client/http/BrokerHttp"
 import { newInvite } from "@claudemesh/client/invite/NewInvite"
+import { isLoopback } from "@claudemesh/client/keys/BrokerUrl"
 import { Sodium } from "@claudemesh/client/keys/Sodium"
 import { type Invite, inviteUsesMax } from "@claudemesh/domain/trust/Invite"
 import { DisplayName, type MeshId } from "@claudemesh/domain/Ids"
@@ -36,10 +37,14 @@ export const invite = Command.make(
       Flag.withSchema(DisplayName),
       Flag.optional,
     ),
+    qr: Flag.Boolean("qr").pipe(
+      Flag.withDescription("Draw the link as a code for a camera, too, on a terminal"),
+      Flag.withDefault(false),
+    ),
     json: Flags.json,
   },
   Effect.fn(
-    function* ({ expires, json, mesh, name, role, uses }) {
+    function* ({ expires, json, mesh, name, qr, role, uses }) {
       const membership = yield* theMesh(mesh)
       const label = Option.getOrElse(name, () => DisplayName.make(`for ${uses} ${role}${uses === 1 ? "" : "s"}`))
       const made = yield* newInvite(membership, { role, uses, validMillis: expires, label })
@@ -52,8 +57,15 @@ export const invite = Command.make(
       yield* aside(
         [
           `Whoever has this link joins ${membership.slug} as ${role}, ${uses === 1 ? "once" : `${uses} times`}, until ${expiresAt}:`,
-          `send it over a channel you trust. They run:  claudemesh join '<link>'`,
-          ...scannable(made.link),
+          ...(isLoopback(membership.brokerUrl)
+            ? [
+                `the broker is at ${new URL(membership.brokerUrl).host}, so the link works on this machine only. For others, use a broker that they can reach.`,
+                ...(qr ? ["No code is drawn of it: no other machine could use it."] : []),
+              ]
+            : [
+                `send it over a channel you trust. They run:  claudemesh join '<link>'`,
+                ...(qr ? scannable(made.link) : []),
+              ]),
         ].join("\n"),
       )
       yield* Console.log(made.link)
@@ -66,6 +78,7 @@ export const invite = Command.make(
   Command.withExamples([
     { command: "claudemesh invite", description: "For one person, good for a week" },
     { command: "claudemesh invite --uses 20 --expires 12h --name standup", description: "For a whole team, today" },
+    { command: "claudemesh invite --qr", description: "For a camera, too" },
     { command: "claudemesh invite --role admin", description: "For somebody who may invite and revoke" },
   ]),
 )

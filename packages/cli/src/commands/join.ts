@@ -1,27 +1,35 @@
 /** `join`: into a mesh, by an invite link. Nothing is sent before the link was found to be the owner's word. */
+import { findLink } from "@claudemesh/client/invite/FindLink"
+import { type InviteLink, verifyInviteLink } from "@claudemesh/client/invite/InviteLink"
 import { joinMesh } from "@claudemesh/client/invite/JoinMesh"
+import { decodedText } from "@claudemesh/client/invite/LinkText"
+import { isLoopback } from "@claudemesh/client/keys/BrokerUrl"
 import { mayUseFirstClients } from "@claudemesh/client/keys/FirstClients"
-import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
+import { type AlreadyJoined, ConfigFile } from "@claudemesh/client/keys/ConfigFile"
 import type { Membership, PublicMembership } from "@claudemesh/client/keys/Membership"
+import { linkTextBytesMax } from "@claudemesh/client/Limits"
 import { SeenMessages } from "@claudemesh/client/inbox/SeenMessages"
 import { KnownMembers } from "@claudemesh/client/trust/KnownMembers"
 import { Slug } from "@claudemesh/domain/Ids"
 import { Console, Effect, Option, Stdio, Stream } from "effect"
-import { Argument, Command, Flag } from "effect/unstable/cli"
+import { Argument, Command, Flag, Prompt } from "effect/unstable/cli"
 import { Failed, failed } from "../Failed.ts"
 import { command } from "../Launch.ts"
 import { clientLayer, connectedTo } from "../Meshes.ts"
-import { bold, printable, printJson } from "../Output.ts"
+import { aside, bold, printable, printJson } from "../Output.ts"
+import { asked, canAsk, confirmed } from "./Ask.ts"
 import * as Flags from "./Flags.ts"
-import { nameNote, nextSteps, ownName } from "./Welcome.ts"
+import { nameFrom } from "./OwnName.ts"
+import { nameNote, nextSteps } from "./Welcome.ts"
 
 export const join = Command.make(
   "join",
   {
     link: Argument.String("link").pipe(
       Argument.withDescription(
-        "The invite link, in quotes; - reads it from stdin, where no list of processes shows it",
+        "The invite link, in quotes, also with text around it; - reads it from stdin, where no list of processes shows it",
       ),
+      Argument.variadic(),
     ),
     as: Flags.as,
     slug: Flag.String("slug").pipe(
@@ -35,23 +43,30 @@ export const join = Command.make(
       ),
       Flag.withDefault(false),
     ),
+    yes: Flag.Boolean("yes").pipe(
+      Flag.withAlias("y"),
+      Flag.withDescription("Join without asking, on a terminal, too"),
+      Flag.withDefault(false),
+    ),
     json: Flags.json,
   },
   Effect.fn(
-    function* ({ allowFirstClients, as, json, link, slug }) {
+    function* ({ allowFirstClients, as, json, link, slug, yes }) {
       const file = yield* ConfigFile
+      const found = yield* theLink(link)
+      const { invite } = yield* verifyInviteLink(found)
+      const taken = Option.getOrElse(slug, () => invite.slug)
+      const here = (yield* file.read).find((mesh) => mesh.meshId === invite.meshId || mesh.slug === taken)
+      // Nobody is asked for a name that would not be used.
+      const asName = here !== undefined && Option.isNone(as) ? here.displayName : yield* nameFrom(as)
       const joined = yield* joinMesh({
-        link: (link === "-" ? yield* wholeStdin : link).replaceAll(/\s+/g, ""),
-        displayName: Option.getOrElse(as, ownName),
+        link: found,
+        displayName: asName,
         allowV1: allowFirstClients,
         ...(Option.isSome(slug) && { slug: slug.value }),
         proofOf,
-      }).pipe(
-        Effect.catchIf(
-          (error) => error._tag === "AlreadyJoined" && error.taken === "slug",
-          (error) => Effect.fail(new Failed({ reason: `${error.message}; call this one otherwise with --slug` })),
-        ),
-      )
+        ...(!yes && !json && (yield* canAsk) && { agree: (seen) => agreed(seen, asName) }),
+      }).pipe(Effect.catchTag("AlreadyJoined", (error) => Effect.fail(inAlready(error))))
       const { brokerUrl, displayName, memberId, meshId, name, ownerPublicKey, pubkey } = joined
       if (json) {
         const role = joined.invite?.role
@@ -91,7 +106,60 @@ export const join = Command.make(
   ]),
 )
 
-const wholeStdin = Effect.flatMap(Stdio.Stdio, ({ stdin }) => Stream.mkString(Stream.decodeText(stdin)))
+/** From the line, from stdin, or pasted at the terminal. */
+const theLink = Effect.fnUntraced(function* (words: ReadonlyArray<string>) {
+  const line = words.join(" ")
+  const isTyped = line === "" && (yield* canAsk)
+  const text = isTyped
+    ? yield* asked(Prompt.String({ message: "The invite link" }))
+    : line === "" || line === "-"
+      ? yield* wholeStdin
+      : line
+  const { count, link } = findLink(text)
+  return count < 2
+    ? link
+    : yield* new Failed({
+        reason: `The text has ${count} different invite links in it. Nothing was sent. Give one of them.`,
+        code: "several_links",
+      })
+})
+
+const wholeStdin = Effect.flatMap(Stdio.Stdio, ({ stdin }) =>
+  Effect.map(Stream.runCollect(Stream.limitBytes(stdin, linkTextBytesMax, () => Stream.empty)), (chunks) =>
+    decodedText(Buffer.concat([...chunks])),
+  ),
+)
+
+const groupsOf = (key: string): string => (key.slice(0, 32).match(/.{4}/g) ?? []).join(" ")
+
+/** The mesh as its owner signed it: whoever compares the fingerprint knows that it is that owner's. */
+const agreed = Effect.fnUntraced(function* ({ brokerUrl, invite }: InviteLink, displayName: string) {
+  const { expiresAt, meshName, ownerPublicKey, role, slug } = invite
+  const name = String(meshName)
+  yield* aside(
+    printable(
+      [
+        `Mesh    ${slug}${name === String(slug) ? "" : ` (${name})`}`,
+        `Owner   ${groupsOf(ownerPublicKey)}`,
+        `Broker  ${brokerUrl}${isLoopback(brokerUrl) ? " (on this machine)" : ""}`,
+        `Role    ${role}, with a link that is good until ${expiresAt.slice(0, 16).replace("T", " ")} UTC`,
+        `You     ${displayName}`,
+      ].join("\n"),
+    ),
+  )
+  if (!(yield* confirmed("Join this mesh?"))) {
+    return yield* new Failed({ reason: "You have not joined. Nothing was sent.", code: "not_agreed" })
+  }
+})
+
+const inAlready = ({ message, slug, taken }: AlreadyJoined): Failed => {
+  if (taken === "slug") {
+    const hint = "Call this one otherwise with --slug"
+    return new Failed({ reason: `${message}. ${hint}`, code: "already_joined", hint })
+  }
+  const hint = `See who is there with: ${command} peers --mesh ${slug}; to join as somebody else, set CLAUDEMESH_HOME to another folder`
+  return new Failed({ reason: `${message}. Nothing was sent. ${hint}`, code: "already_joined", hint })
+}
 
 /** What the broker holds for a key that a first client made. It remembers nothing here: nobody has been believed yet. */
 const proofOf = (membership: Membership) =>

@@ -13,7 +13,7 @@ import { Effect } from "effect"
 import { Client } from "@modelcontextprotocol/sdk/client/index.js"
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js"
 import { freePort } from "../../../broker/test/support/BrokerProcess.ts"
-import { done, type Ran, ranOf } from "../support/Agent.ts"
+import { done, person, type Ran, ranOf } from "../support/Agent.ts"
 import { type HostileFolder, layHostile, path, planted } from "../support/HostileFolder.ts"
 
 const root = join(import.meta.dirname, "../../../..")
@@ -52,7 +52,7 @@ const inHostileFolder = (program: (folder: string) => Promise<Program>) => {
   const base = mkdtempSync(join(tmpdir(), "claudemesh-test-"))
   const hostile: HostileFolder = layHostile(base)
   const bin = join(base, "bin")
-  const own = { PATH: `${bin}:${path}`, HOME: join(base, "home") }
+  const own = { PATH: `${bin}:${path}`, HOME: join(base, "home"), GIT_CONFIG_GLOBAL: person }
   let broker: ReturnType<typeof start> | undefined
   let url = ""
   let launcher = ""

@@ -66,7 +66,7 @@ describe.concurrent("claudemesh invite and join", () => {
       )
       assert.match(complaint(await dora("join", link, "--as", "Dora")), /used_up.*ask for another link/)
       done(await dora("create", "team", "--as", "Dora"))
-      assert.match(complaint(await dora("join", link)), /already called team; call this one otherwise with --slug/)
+      assert.match(complaint(await dora("join", link)), /already called team\. Call this one otherwise with --slug/)
 
       const peers = json(await person("carl")("peers", "--json")) as ReadonlyArray<Record<string, unknown>>
       assert.deepStrictEqual(
@@ -125,7 +125,7 @@ describe.concurrent("admins, by the commands", () => {
         // Who was put out can forget the mesh, and come back by a new invite, also one that lost its lines on the way.
         assert.match(
           complaint(await bob("inbox")),
-          /your key was revoked there\. Forget the mesh here with: claudemesh leave/,
+          /Your key was revoked there\. Forget the mesh here with: claudemesh leave/,
         )
         assert.match(done(await bob("leave", "team")), /^Your key in team was revoked before/)
         const link = done(await ann("invite")).trim()

@@ -128,13 +128,22 @@ export interface Ran {
   readonly stderr: string
 }
 
+/** Somebody whom git calls Tess. */
+export const person = join(import.meta.dirname, "person.gitconfig")
+
 /** Runs the command as a person would, in a home of its own. */
 export const claudemesh = async (
   args: ReadonlyArray<string>,
   environment: Readonly<Record<string, string>> = {},
 ): Promise<Ran> => {
   const child = Bun.spawn([process.execPath, main, ...args], {
-    env: { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent", CLAUDEMESH_STARTED_AS: "claudemesh", ...environment },
+    env: {
+      PATH: process.env["PATH"] ?? "",
+      HOME: "/nonexistent",
+      GIT_CONFIG_GLOBAL: person,
+      CLAUDEMESH_STARTED_AS: "claudemesh",
+      ...environment,
+    },
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
@@ -149,8 +158,11 @@ export const ranOf = async (child: Bun.Subprocess<"ignore", "pipe", "pipe">): Pr
     new Response(child.stderr).text(),
     child.exited,
   ])
-  return { code, stdout, stderr }
+  return { code, stdout, stderr: stderr.replaceAll(waitNotice, "") }
 }
+
+/** On a busy machine half a second is over soon. */
+const waitNotice = /^claudemesh: Waiting for the broker .*\n/gm
 
 /** Did what it was asked. */
 export const done = ({ code, stderr, stdout }: Ran): string => {

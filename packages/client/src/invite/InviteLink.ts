@@ -72,6 +72,12 @@ const toTime = (field: string | undefined): string =>
 const checksumOf = (text: string): string =>
   Buffer.from(hash("sha256", `claudemesh-invite-link\n${text}`, "hex").slice(0, 12), "hex").toString("base64url")
 
+/** Whether a text is a link with nothing changed, cut off or added by mistake. */
+export const checksumMatches = (text: string): boolean => {
+  const end = text.lastIndexOf(".")
+  return text.length <= linkCharactersMax && text.slice(end + 1) === checksumOf(text.slice(0, end))
+}
+
 export const formatInviteLink = ({ invite, issuer, secretKey }: InviteLink): string => {
   const fields = [
     version,
@@ -145,8 +151,7 @@ const read = Effect.fnUntraced(function* (text: string, sodium: typeof Sodium.Se
   const [, address = "", fragment] = /^(https?:\/\/[!-"$-~]+\/)join#([A-Za-z0-9._-]+)$/.exec(text) ?? []
   if (text.length > linkCharactersMax || fragment === undefined)
     return yield* broken("it does not look like an invite link")
-  const end = text.lastIndexOf(".")
-  if (text.slice(end + 1) !== checksumOf(text.slice(0, end))) return yield* broken("a part of it is changed or missing")
+  if (!checksumMatches(text)) return yield* broken("a part of it is changed or missing")
   const fields = fragment.split(".").slice(0, -1)
   if (fields[0] !== version) return yield* broken("another version of claudemesh made it")
   const link =

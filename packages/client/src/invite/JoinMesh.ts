@@ -60,7 +60,7 @@ export type MemberProof = Required<Pick<Membership, "certificate" | "invite">>
  * The key is written down before it is sent, and forgotten once the membership is in the config file. A second try takes
  * the key and the name of the first, since the broker may have them already; also one that comes when all was done.
  */
-export const joinMesh = Effect.fn("JoinMesh")(function* <E = never, R = never>(options: {
+export const joinMesh = Effect.fn("JoinMesh")(function* <E = never, R = never, E2 = never, R2 = never>(options: {
   readonly link: string
   readonly displayName: DisplayName
   /** One's own clients may be of v1, see `Certificate`. */
@@ -69,12 +69,18 @@ export const joinMesh = Effect.fn("JoinMesh")(function* <E = never, R = never>(o
   readonly slug?: Slug
   /** Asks the broker of a mesh that a first client joined whether the key has been certified there since. */
   readonly proofOf?: (membership: Membership) => Effect.Effect<MemberProof | undefined, E, R>
+  /** Asks the person, who sees what the link says, before anything is sent. It fails where they do not want to. */
+  readonly agree?: (link: InviteLink) => Effect.Effect<void, E2, R2>
 }) {
-  const { allowV1 = false, displayName, proofOf = () => Effect.undefined } = options
+  const { agree = () => Effect.void, allowV1 = false, displayName, proofOf = () => Effect.undefined } = options
   const link = yield* verifyInviteLink(options.link)
   const { brokerUrl, invite } = link
   const { meshId, ownerPublicKey, publicKey: key } = invite
   const config = yield* ConfigFile
+  const isIn = (yield* config.read).some((mesh) => mesh.meshId === meshId && mesh.ownerPublicKey !== undefined)
+  const isGood = yield* Effect.isSuccess(isStillGood(link))
+  // Of what fails anyway nobody is asked.
+  if (!isIn && isGood) yield* agree(link)
   // A first client was here: its key is kept, and proved by the owner that the link names.
   const earlier = (yield* config.read).find((mesh) => mesh.meshId === meshId && mesh.ownerPublicKey === undefined)
   const slug = options.slug ?? earlier?.slug

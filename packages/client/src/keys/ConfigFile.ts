@@ -17,6 +17,7 @@ import {
   writeSecretFile,
 } from "../local/SecretFile.ts"
 import { StateDb, type StateDbError } from "../local/StateDb.ts"
+import { type JsonPath, jsonProblem, placeOfValue, placeWords } from "./JsonPlace.ts"
 import type { KeychainUnusable } from "./Keychain.ts"
 import { Membership } from "./Membership.ts"
 import { concealed, reachable, removed, revealed, secretPlace, type SecretStoreUnknown } from "./SecretStore.ts"
@@ -96,11 +97,14 @@ const open = Effect.gen(function* () {
       yield* reachable(place, [])
       return { ...emptyFile, place }
     }
-    const { entries, raw } = yield* Effect.fromResult(Result.mapError(parse(text), broken))
+    const json = withoutMark(text)
+    const { entries, raw } = yield* Effect.fromResult(Result.mapError(parse(json), broken))
     yield* reachable(place, entries)
     const shown = yield* Effect.forEach(entries, revealed)
-    const decoded = Result.mapError(decodeMemberships(shown), ({ message }) => broken(message))
+    const decoded = Result.mapError(decodeMemberships(shown), ({ message }) => broken(inMeshes(json, message)))
     const meshes = yield* Effect.fromResult(decoded)
+    const twice = twiceIn(meshes)
+    if (twice !== undefined) return yield* broken(twiceWords(json, twice))
     return { meshes, raw, entries, text, place }
   })
 
@@ -174,11 +178,58 @@ const Shape = Schema.fromJsonString(
 const decodeShape = Schema.decodeUnknownResult(Shape)
 const decodeMemberships = Schema.decodeUnknownResult(Schema.Array(Membership))
 
+/** Some editors put one in front of a text. */
+const withoutMark = (text: string): string => text.replace(/^\ufeff/, "")
+
 const parse = (text: string): Result.Result<Pick<LoadedFile, "entries" | "raw">, string> =>
   Result.map(
-    Result.mapError(decodeShape(text), (error) => (text.trim() === "" ? "it is empty" : error.message)),
+    Result.mapError(decodeShape(text), ({ message }) => shapeProblem(text, message)),
     (raw) => ({ raw, entries: raw.version === 1 ? raw.meshes.map(upgraded) : raw.meshes }),
   )
+
+const shapeProblem = (text: string, message: string): string => {
+  if (text.trim() === "") return "it is empty"
+  // What a decoder of UTF-8 makes of it.
+  if (text.includes("\0")) return "it is written as UTF-16. Save it as UTF-8"
+  const found = jsonProblem(text)
+  return found === undefined ? wordsWithPlace(text, message, []) : `${placeWords(found.place)}: ${found.problem}`
+}
+
+const inMeshes = (text: string, message: string): string => wordsWithPlace(text, message, ["meshes"])
+
+/** From `Expected X` and, in a second line, `at [0]["slug"]`; and never a value of the file, which may be a key. */
+const wordsWithPlace = (text: string, message: string, above: JsonPath): string => {
+  const [, words = "", steps = ""] = /^([^\n]*)(?:\n\s*at (\S.*))?/.exec(message) ?? []
+  const below = [...steps.matchAll(/\[(?:(\d+)|"((?:[^"\\]|\\.)*)")\]/g)].map(([, index, name = ""]) =>
+    index === undefined ? name : Number(index),
+  )
+  const path = [...above, ...below]
+  const what = words.replace(/, (?:actual|got) .*$/, "").replace(/^Missing key$/, "it is missing")
+  const named = path
+    .map((step) => (typeof step === "number" ? `[${step}]` : `.${step}`))
+    .join("")
+    .replace(/^\./, "")
+  return `${placeWords(placeOfValue(text, path))}: ${named === "" ? "" : `${named}: `}${what.replace(/^Expected/, "expected")}`
+}
+
+/** The two entries that are of the same mesh, or of the same slug. */
+const twiceIn = (meshes: Memberships) => {
+  for (const [second, mesh] of meshes.entries()) {
+    const first = meshes.findIndex(({ meshId, slug }) => meshId === mesh.meshId || slug === mesh.slug)
+    if (first !== second) return { first, second, isMesh: meshes[first]?.meshId === mesh.meshId, slug: mesh.slug }
+  }
+  return undefined
+}
+
+const twiceWords = (
+  text: string,
+  { first, isMesh, second, slug }: Exclude<ReturnType<typeof twiceIn>, undefined>,
+): string => {
+  const [one, other] = [first, second].map((index) => placeWords(placeOfValue(text, ["meshes", index])))
+  return isMesh
+    ? `${other}: this is the same mesh as at ${one}. Remove one of the two entries`
+    : `${other}: another mesh is called ${slug}, too, at ${one}. Give one of them another slug`
+}
 
 const isDisplayName = Schema.is(DisplayName)
 

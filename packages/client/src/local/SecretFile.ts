@@ -126,8 +126,11 @@ export const writeSecretFile = (path: string, content: string) =>
 const unwritable = (path: string, error: unknown): FileUnusable =>
   new FileUnusable({ path, doing: "write", reason: error instanceof Error ? error.message : String(error) })
 
+/** As `readSecretFile` gives it: without the mark that some editors put in front. */
 const textAt = (path: string): string | undefined =>
-  statSync(path, { throwIfNoEntry: false }) === undefined ? undefined : readFileSync(path, "utf8")
+  statSync(path, { throwIfNoEntry: false }) === undefined
+    ? undefined
+    : readFileSync(path, "utf8").replace(/^\ufeff/, "")
 
 const linksMax = 40
 
