@@ -1,6 +1,7 @@
 /** A command that could not do what it was asked: one line for a person, and exit code 1. */
 import type { Unreached } from "@claudemesh/client/connection/Unreached"
 import { isLoopbackName } from "@claudemesh/client/keys/BrokerUrl"
+import { platformWords } from "@claudemesh/client/local/SystemWords"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { PlatformError, Schema } from "effect"
 import { command } from "./Launch.ts"
@@ -89,39 +90,11 @@ export const codeOf = (error: { readonly _tag: string }): string => {
 
 const snakeCase = (tag: string): string => tag.replaceAll(/(?<=[a-z0-9])[A-Z]/g, (letter) => `_${letter}`).toLowerCase()
 
-/** What the system says about a file, in words. */
-const fileProblems: Readonly<Record<string, string>> = {
-  NotFound: "there is no such file or folder",
-  PermissionDenied: "permission denied",
-  BadResource: "it is not a regular file",
-  AlreadyExists: "it is there already",
-  Busy: "another program uses it",
-  WriteZero: "nothing can be written to it. Is the disk full?",
-}
-
-/** And by the error of the system, of which the above knows less. */
-const systemProblems: Readonly<Record<string, string>> = {
-  ENOSPC: "no space is left on the disk",
-  EROFS: "it is on a disk that can only be read",
-  EDQUOT: "your quota of the disk is used up",
-  ENOTDIR: "something above it is not a folder",
-  EISDIR: "it is a folder and not a file",
-  EMFILE: "too many files are open",
-  ENAMETOOLONG: "the name is too long",
-  ELOOP: "its links lead in a circle",
-  EIO: "the disk cannot be read or written",
-}
-
-const systemCodeOf = (error: PlatformError.SystemError): string => {
-  const { cause } = error
-  return typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : ""
-}
-
 const wordsOf = (error: { readonly message: string }): string => {
-  if (!(error instanceof PlatformError.PlatformError) || error.reason._tag === "BadArgument") return error.message
-  const { _tag, pathOrDescriptor } = error.reason
-  const problem = systemProblems[systemCodeOf(error.reason)] ?? fileProblems[_tag] ?? `it cannot be used (${_tag})`
-  return `${pathOrDescriptor ?? "a file"}: ${problem}`
+  if (!(error instanceof PlatformError.PlatformError)) return error.message
+  const { reason } = error
+  const path = reason._tag === "BadArgument" ? undefined : reason.pathOrDescriptor
+  return `${path ?? "a file"}: ${platformWords(error)}`
 }
 
 /** What happened, and behind it what to do. */

@@ -20,6 +20,16 @@ try {
   process.exit(1)
 }
 
+// Nobody can go back to a folder that was deleted: what is named from there would be found beside this program.
+const isLost = as !== undefined && as !== "" && (folder === undefined || folder === "")
+const { CLAUDEMESH_HOME: home } = process.env
+if (isLost && home !== undefined && home !== "" && !/^[/~]/.test(home)) {
+  process.stderr.write(
+    `claudemesh: the folder that this was started in is gone, and CLAUDEMESH_HOME is named from there: ${home}. Give the whole path.\n`,
+  )
+  process.exit(1)
+}
+
 /** As a word of a shell's line: a folder may be called anything. */
 export const quoted = (word: string): string =>
   /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`

@@ -3,9 +3,9 @@
  * account's name is taken only where nobody can be asked, and `root` never: others could not tell who that is.
  */
 import { readFileSync, statSync } from "node:fs"
-import { homedir, userInfo } from "node:os"
+import { userInfo } from "node:os"
 import { join, resolve } from "node:path"
-import { expanded } from "@claudemesh/client/local/Home"
+import { accountHome, expanded } from "@claudemesh/client/local/Home"
 import type { DisplayName } from "@claudemesh/domain/Ids"
 import { MemberName } from "@claudemesh/domain/trust/MemberName"
 import { Config, Effect, Option, Schema } from "effect"
@@ -54,7 +54,7 @@ const accountName = (): Option.Option<DisplayName> => {
 const gitName = Effect.gen(function* () {
   const setting = (name: string, otherwise: string) =>
     Effect.orDie(Config.String(name).pipe(Config.withDefault(otherwise)))
-  const home = yield* setting("HOME", homedir())
+  const home = yield* Effect.orDie(accountHome)
   const global = yield* setting("GIT_CONFIG_GLOBAL", "")
   const ownFolder = yield* setting("XDG_CONFIG_HOME", join(home, ".config"))
   const files = global === "" ? [join(home, ".gitconfig"), join(ownFolder, "git/config")] : [expanded(global, home)]

@@ -1,7 +1,7 @@
 /** What a person brings into a mesh, and what they are told once they are in it. */
 import { existsSync } from "node:fs"
-import { homedir } from "node:os"
 import { dirname, join, resolve } from "node:path"
+import { systemHome } from "@claudemesh/client/local/Home"
 import type { DisplayName } from "@claudemesh/domain/Ids"
 import { Option } from "effect"
 import { runIn } from "../install/Places.ts"
@@ -14,7 +14,7 @@ export const nameNote = (asked: Option.Option<DisplayName>, displayName: Display
 /** Where the keys are, and the one command by which an agent comes to use them, unless that was done before. */
 export const nextSteps = (configPath: string): ReadonlyArray<string> => {
   const home = dirname(resolve(configPath))
-  const usual = home === join(homedir(), ".claudemesh")
+  const usual = home === join(systemHome(), ".claudemesh")
   return [
     `Your keys are in ${resolve(configPath)}; keep that file to yourself.`,
     ...(existsSync(runIn(home))

@@ -2,9 +2,9 @@
  * The file of one session's transcript: where it is, and its end, as far as that has changed. The host appends to it, replaces it and
  * removes it as it likes. Nothing else of the folder is opened.
  */
+import { systemHome } from "@claudemesh/client/local/Home"
 import { constants } from "node:fs"
 import { open, readdir, stat } from "node:fs/promises"
-import { homedir } from "node:os"
 import { join } from "node:path"
 import { Clock, Config, Effect, Option } from "effect"
 import { projectsMax, transcriptBytesMax, transcriptSearchMillis } from "./Limits.ts"
@@ -24,7 +24,7 @@ const isThere = (path: string) =>
 export const transcriptFinder = Effect.fnUntraced(function* (sessionId: string, project: string) {
   const own = Option.getOrUndefined(yield* Effect.orDie(Config.option(Config.NonEmptyString("CLAUDE_CONFIG_DIR"))))
   const home = Option.getOrUndefined(yield* Effect.orDie(Config.option(Config.NonEmptyString("HOME"))))
-  const projects = join(own ?? join(home ?? homedir(), ".claude"), "projects")
+  const projects = join(own ?? join(home ?? systemHome(), ".claude"), "projects")
   const name = `${sessionId}.jsonl`
   let searchedAtMillis = Number.NEGATIVE_INFINITY
   let found: string | undefined

@@ -3,8 +3,8 @@
  * project in `.mcp.json` and `.claude/settings.json`. `CLAUDE_CONFIG_DIR` moves the first two. Here is what of ours goes where,
  * as a plugin and without one.
  */
-import { homedir } from "node:os"
 import { join } from "node:path"
+import { accountHome } from "@claudemesh/client/local/Home"
 import { Config, Effect, Schema } from "effect"
 import { hookEntries, isOurServer, serverEntry, type ServerEntry } from "./OurEntries.ts"
 import type { PluginHooks } from "./PluginHooks.ts"
@@ -20,7 +20,7 @@ export interface ClaudePlaces {
   readonly userServers: string
 }
 
-export const userHome = Config.NonEmptyString("HOME").pipe(Config.withDefault(homedir()))
+export const userHome = accountHome
 
 export const claudePlaces = Effect.gen(function* () {
   const user = yield* userHome

@@ -3,18 +3,22 @@
  * this user's alone. What we make is made so; the mode of a folder that we did not make is never changed: it may be
  * `/tmp`. Such a folder is refused, with the command that mends it.
  */
-import { lstatSync, mkdirSync, readdirSync, type Stats, statSync } from "node:fs"
+import { lstatSync, mkdirSync, readdirSync, rmSync, statfsSync, type Stats, statSync } from "node:fs"
 import { homedir } from "node:os"
 import { basename, dirname, join, resolve } from "node:path"
-import { Config, Effect, Layer, Schema } from "effect"
+import { Config, Effect, Layer, Option, Schema } from "effect"
 import { quoted } from "./SecretFile.ts"
+import { systemWords } from "./SystemWords.ts"
 
 /** A service manager may start us without `HOME`: the system knows the account's folder, too. */
-const accountHome = Config.NonEmptyString("HOME").pipe(Config.withDefault(homedir()))
+export const accountHome = Config.NonEmptyString("HOME").pipe(Config.orElse(() => Config.succeed(systemHome())))
+
+/** Empty for an account that the system does not know, such as a container's: nothing is made for it wherever one is. */
+export const systemHome = (): string => Option.getOrElse(Option.liftThrowable(homedir)(), () => "")
 
 /** A file of settings, such as a service manager's, knows no `~` as a shell does; who writes one there means their own folder. */
 export const expanded = (path: string, account: string): string =>
-  path === "~" || path.startsWith("~/") ? join(account, path.slice(1)) : path
+  account !== "" && (path === "~" || path.startsWith("~/")) ? join(account, path.slice(1)) : path
 
 /** For what has files of its own there, such as `wake`. */
 export const home = Config.all([
@@ -47,21 +51,37 @@ export const checkHome = (path: string): Effect.Effect<boolean, HomeUnusable> =>
 export const makeHome = (path: string): Effect.Effect<void, HomeUnusable> =>
   Effect.gen(function* () {
     if (yield* checkHome(path)) return
-    yield* Effect.try({
+    const made = yield* Effect.try({
       try: () => mkdirSync(path, { recursive: true, mode: 0o700 }),
-      catch: (error) => unusable(path, `it cannot be made (${codeOf(error)})`, anotherFolder),
+      catch: (error) => unusable(path, `it cannot be made: ${systemWords(error)}`, anotherFolder),
     })
+    // What was just made for us alone, and is open to all, is on a disk that cannot do that: nothing is left on it.
+    if (made !== undefined && (statSync(path).mode & 0o077) !== 0) {
+      yield* Effect.sync(() => rmSync(made, { recursive: true, force: true }))
+      return yield* unusable(path, keepsNoModes, onAnotherDisk)
+    }
     // Somebody else may have made it in between.
     yield* checkHome(path)
   })
 
 const unusable = (path: string, problem: string, todo: string) => new HomeUnusable({ path, problem, todo })
 const anotherFolder = "Set CLAUDEMESH_HOME to a folder of your own"
-const codeOf = (error: unknown): string =>
-  error instanceof Error && "code" in error ? String(error.code) : String(error)
+const keepsNoModes = "its disk keeps no permissions, so other users could read your keys"
+const onAnotherDisk = "Set CLAUDEMESH_HOME to a folder on another disk"
+
+/** File systems of other systems' disks and of networks, by the number that the system calls them by: a mode says nothing there. */
+const withoutModes: ReadonlySet<number> = new Set([
+  0x4d44, 0x2011bab0, 0x5346544e, 0x65735546, 0x01021997, 0xff534d42, 0xfe534d42,
+])
+
+const canKeepModes = (path: string): boolean =>
+  !withoutModes.has(Option.getOrElse(Option.liftThrowable(() => statfsSync(path).type >>> 0)(), () => 0))
 
 const looked = (path: string): "absent" | "ours" | HomeUnusable => {
   // Else a folder of this name would be made wherever one is, with the keys in it.
+  if (path === "~" || path.startsWith("~/")) {
+    return unusable(path, "this account has no home folder", "Set HOME, or CLAUDEMESH_HOME to a folder of your own")
+  }
   if (path.startsWith("~")) {
     const todo = "Set CLAUDEMESH_HOME to the whole path, or to one in ~/"
     return unusable(path, "only a shell knows the folders of other users by ~", todo)
@@ -73,7 +93,7 @@ const looked = (path: string): "absent" | "ours" | HomeUnusable => {
       ? "absent"
       : unusable(path, "it is a link to a folder that is not there", "Make that folder, or remove the link")
   } catch (error) {
-    return unusable(path, `it cannot be looked at (${codeOf(error)})`, anotherFolder)
+    return unusable(path, `it cannot be looked at: ${systemWords(error)}`, anotherFolder)
   }
 }
 
@@ -84,6 +104,7 @@ const problemWith = (path: string, stats: Stats): HomeUnusable | undefined => {
     return unusable(path, `it belongs to another user (uid ${stats.uid}, and you are uid ${us})`, anotherFolder)
   }
   if ((stats.mode & 0o077) === 0) return undefined
+  if (!canKeepModes(path)) return unusable(path, keepsNoModes, onAnotherDisk)
   const mode = (stats.mode & 0o7777).toString(8).padStart(4, "0")
   const problem = `other users can look into it (mode ${mode}), and claudemesh changes no folder that it did not make`
   const command = isForUsAlone(path, stats)

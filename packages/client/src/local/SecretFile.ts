@@ -9,6 +9,7 @@ import { Clock, Effect, FileSystem, Option, type PlatformError, Result, Schema }
 import { randomHex } from "../keys/RandomBytes.ts"
 import { secretFileTemporaryMillis } from "../Limits.ts"
 import { notAFile } from "./NotAFile.ts"
+import { platformWords, systemWords } from "./SystemWords.ts"
 
 /** Others than its owner may read or write the file: it is not used until `command` was run. */
 export class SecretExposed extends Schema.TaggedError<SecretExposed>()("SecretExposed", {
@@ -37,7 +38,7 @@ const failedTo = (doing: FileUnusable["doing"], path: string) =>
   )
 
 const reasonOf = (path: string, error: PlatformError.PlatformError): string => {
-  if (error.reason._tag !== "PermissionDenied") return error.message
+  if (error.reason._tag !== "PermissionDenied") return platformWords(error)
   const uid = Option.getOrUndefined(Option.liftThrowable(() => statSync(path).uid)())
   const us = process.getuid?.()
   if (uid === undefined) return "permission denied"
@@ -124,7 +125,7 @@ export const writeSecretFile = (path: string, content: string) =>
   Effect.scoped(Effect.flatMap(prepareSecretFile(path, content), ({ put }) => put))
 
 const unwritable = (path: string, error: unknown): FileUnusable =>
-  new FileUnusable({ path, doing: "write", reason: error instanceof Error ? error.message : String(error) })
+  new FileUnusable({ path, doing: "write", reason: systemWords(error) })
 
 /** As `readSecretFile` gives it: without the mark that some editors put in front. */
 const textAt = (path: string): string | undefined =>
