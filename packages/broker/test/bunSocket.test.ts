@@ -3,10 +3,11 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { BunSocket } from "../src/http/BunSocket.ts"
 import { brokerLimits } from "../src/Limits.ts"
+import { PeerId } from "../src/state/PeerId.ts"
 
 /** One whose other side reads nothing. */
 const unread = Effect.map(
-  BunSocket.make(1, "127.0.0.1", { ...brokerLimits, outboundBacklogBytesMax: 100 }, 1_000),
+  BunSocket.make(PeerId.make(1), "127.0.0.1", { ...brokerLimits, outboundBacklogBytesMax: 100 }, 1_000),
   (socket) => {
     const seen = { sent: 0, ended: false }
     const nothing = () => {}

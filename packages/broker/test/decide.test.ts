@@ -462,7 +462,7 @@ describe("a command of a connection that is not attached", () => {
     const before = gone.frames.length
     story.send(gone, bob.publicKey)
     story.status(gone, "dnd")
-    assert.deepStrictEqual(story.do(Command.Detach({ peer: gone.handle, saidGoodbye: false })), [])
+    assert.deepStrictEqual(story.do(Command.Detach({ peer: gone.id, saidGoodbye: false })), [])
     assert.strictEqual(gone.frames.length, before)
     assert.deepStrictEqual(story.writes, [])
   })

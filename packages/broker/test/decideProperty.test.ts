@@ -240,8 +240,8 @@ class Chaos {
   private write(): void {
     const next = this.story.writes.shift()
     if (next === undefined) return
-    const end = next.completion(Exit.succeed(this.story.store.apply(next.write)))
-    if (end !== undefined) this.writeEnds.push(end)
+    const outcome = Exit.succeed(this.story.store.apply(next.write))
+    if (next.next !== undefined) this.writeEnds.push({ ...next.next, outcome })
   }
 
   /** The connection to the database breaks under a commit: it took effect, or not. */
@@ -252,8 +252,7 @@ class Chaos {
     this.story.writes.shift()
     this.names += 1
     if (this.names % 2 === 0) this.story.store.apply(next.write)
-    const end = next.completion(storeFailure("unavailable"))
-    if (end !== undefined) this.writeEnds.push(end)
+    if (next.next !== undefined) this.writeEnds.push({ ...next.next, outcome: storeFailure("unavailable") })
   }
 
   private read(which: number): void {

@@ -108,8 +108,8 @@ describe("a lease", () => {
       story.lease(peer, id, ...ids)
       const index = story.writes.findIndex(({ write }) => write._tag === "Lease")
       const [lease] = story.writes.splice(index, 1)
-      const end = lease?.completion(storeFailure("unavailable"))
-      if (end) story.do(end)
+      assert.ok(lease)
+      story.end(lease, storeFailure("unavailable"))
     }
     assert.deepStrictEqual(
       story.writes.map(({ write }) => write._tag),

@@ -53,7 +53,7 @@ describe("a mesh", () => {
         const mesh = yield* enter
         const [sender, first] = [yield* attach(mesh, alice), yield* attach(mesh, bob)]
         yield* send(mesh, sender, bob.publicKey, "m1")
-        yield* mesh.detach(first.handle, false)
+        yield* mesh.detach(first.id, false)
         const second = yield* attach(mesh, bob)
         assert.deepStrictEqual(second.pushed, first.pushed)
         assert.deepStrictEqual(
@@ -71,7 +71,7 @@ describe("a mesh", () => {
       Effect.gen(function* () {
         const mesh = yield* enter
         const [sender, recipient] = [yield* attach(mesh, alice), yield* attach(mesh, bob)]
-        const working = Command.Request({ peer: recipient.handle, frame: { type: "set_status", status: "working" } })
+        const working = Command.Request({ peer: recipient.id, frame: { type: "set_status", status: "working" } })
         yield* told
         yield* mesh.offer(working)
         yield* told
@@ -126,10 +126,8 @@ describe("a mesh", () => {
             Effect.gen(function* () {
               yield* Effect.yieldNow
               const messageIds = recipient.pushed.slice(-1)
-              yield* mesh.offer(Command.Request({ peer: recipient.handle, frame: { type: "client_ack", messageIds } }))
-              yield* mesh.offer(
-                Command.Request({ peer: recipient.handle, frame: { type: "set_status", status: "idle" } }),
-              )
+              yield* mesh.offer(Command.Request({ peer: recipient.id, frame: { type: "client_ack", messageIds } }))
+              yield* mesh.offer(Command.Request({ peer: recipient.id, frame: { type: "set_status", status: "idle" } }))
             }),
           ),
         )
@@ -409,7 +407,7 @@ describe("a commit that takes effect after its error", () => {
           if (again === "resend") yield* send(mesh, sender, bob.publicKey, "late")
           else if (messageId !== undefined) {
             const frame = { type: "message_status", id: RequestId.make("ask"), messageId } as const
-            yield* mesh.offer(Command.Request({ peer: sender.handle, frame }))
+            yield* mesh.offer(Command.Request({ peer: sender.id, frame }))
             yield* settled
           }
           assert.deepStrictEqual(recipient.pushed, idsOf(sender, "later", "late"))
@@ -479,7 +477,7 @@ describe("the host", () => {
             Effect.gen(function* () {
               const mesh = yield* enter
               const peer = yield* attach(mesh, alice)
-              yield* mesh.detach(peer.handle, false)
+              yield* mesh.detach(peer.id, false)
               yield* settled
               return peer
             }),
@@ -553,7 +551,7 @@ describe("a hello that is given up while it waits", () => {
           [fibers[2], outside],
         ] as const) {
           if (fiber) yield* Fiber.interrupt(fiber)
-          yield* mesh.detach(peer.handle, false)
+          yield* mesh.detach(peer.id, false)
         }
         yield* Deferred.succeed(gate, undefined)
         yield* settled

@@ -217,7 +217,7 @@ describe("a pull", () => {
     story.ack(idle, ...first)
     story.settle()
     assert.deepStrictEqual(idle.pushed, [...first, ...own])
-    story.do(counting.completion(Exit.succeed(counted)))
+    story.do({ ...counting.next, counts: Exit.succeed(counted) })
     // Of the two that were counted the first is shown since, which nobody counts again.
     const { elsewhere, remaining } = asks.of("ok").at(-1) ?? {}
     assert.deepStrictEqual([remaining, elsewhere], [1, [{ sessionId: SessionId.make("idle"), messages: 1 }]])

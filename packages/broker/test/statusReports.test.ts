@@ -9,7 +9,10 @@ import { alice, bob, MeshStory, type Peer, rulesWith } from "./support/MeshStory
 const hook = (story: MeshStory, session: string, status: Status, atMillis = story.nowMillis, by = bob.publicKey) => {
   const answers: Array<ReportAnswer> = []
   const whose = { by, sessionId: SessionId.make(session), cwd: undefined, pid: undefined }
-  story.do(Command.Report({ whose, status, atMillis, reply: (answer) => void answers.push(answer) }))
+  const replyTo = story.awaitAnswer((answer) => {
+    if (answer._tag === "Report") answers.push(answer.answer)
+  })
+  story.do(Command.Report({ whose, status, atMillis, replyTo }))
   return answers
 }
 
@@ -107,7 +110,12 @@ describe("a hook's report", () => {
     const unsigned = { by: undefined, sessionId: SessionId.make("of-the-host"), cwd: "/home/one" }
     const early = (pid: number | undefined) =>
       story.do(
-        Command.Report({ whose: { ...unsigned, pid }, status: "working", atMillis: story.nowMillis, reply: () => {} }),
+        Command.Report({
+          whose: { ...unsigned, pid },
+          status: "working",
+          atMillis: story.nowMillis,
+          replyTo: story.awaitAnswer(() => {}),
+        }),
       )
     const first = (session: string, pid: number) =>
       seen(story, story.attach(alice, { protocol: 1, session, signature: String(pid), cwd: "/home/one", pid }))

@@ -7,6 +7,7 @@ import { runPeerConnection } from "@claudemesh/broker/connection/PeerConnection"
 import type { ServerSocket } from "@claudemesh/broker/connection/ServerSocket"
 import { MeshHost } from "@claudemesh/broker/mesh/MeshHost"
 import type { MeshRules } from "@claudemesh/broker/state/MeshState"
+import { PeerId } from "@claudemesh/broker/state/PeerId"
 import { CommitLanes } from "@claudemesh/broker/store/CommitLane"
 import { withDeadlines } from "@claudemesh/broker/store/Deadlines"
 import { Janitor } from "@claudemesh/broker/store/Janitor"
@@ -110,7 +111,7 @@ export const startBroker = Effect.fnUntraced(function* (options: BrokerOptions) 
       })
       windows.add(window)
       const guarded: ServerSocket = {
-        number: ++taken,
+        id: PeerId.make(++taken),
         receive: socket.receive.pipe(
           Effect.tap((received) =>
             Effect.sync(() => window.received(typeof received === "object" ? undefined : received)),

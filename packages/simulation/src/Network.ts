@@ -5,6 +5,7 @@
  */
 import { type Connection, ConnectionClosed, DialFailed, Dialer } from "@claudemesh/client/connection/Dialer"
 import type { ServerSocket } from "@claudemesh/broker/connection/ServerSocket"
+import { PeerId } from "@claudemesh/broker/state/PeerId"
 import { Cause, Effect, Queue, type Scope } from "effect"
 import type { Chance } from "./Chance.ts"
 import type { Gate } from "./Gate.ts"
@@ -179,7 +180,7 @@ const serverEnd = (link: Link, down: (deliver: () => void) => void): ServerSocke
   let closed = false
   let unreadBytes = 0
   return {
-    number: 0,
+    id: PeerId.make(0),
     unreadBytes: () => unreadBytes,
     receive: Queue.take(link.fromClient),
     isOpen: () => link.open && !closed,

@@ -146,8 +146,8 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "late hello replaces a newer connection",
     file: `${broker}/session/Attach.ts`,
-    find: "older.peer.number > peer.number",
-    put: "older.peer.number < 0",
+    find: "older.peer > peer",
+    put: "older.peer < 0",
   },
   {
     name: "unread messages kept over a lost connection",
@@ -356,8 +356,8 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a session is given to a second process",
     file: `${broker}/session/Attach.ts`,
-    find: "return nowMillis - holder.peer.heardAtMillis() < rules.limits.instanceSilentMillis",
-    put: "return nowMillis - holder.peer.heardAtMillis() < 0 * rules.limits.instanceSilentMillis",
+    find: "return nowMillis - sockets.heardAtMillis(holder.peer) < state.rules.limits.instanceSilentMillis",
+    put: "return nowMillis - sockets.heardAtMillis(holder.peer) < 0 * state.rules.limits.instanceSilentMillis",
   },
   {
     name: "the second process of a session does not come back",

@@ -21,7 +21,8 @@ import { decodedBytes } from "@claudemesh/domain/Base64"
 import { Clock, Crypto, Effect, Option, Result, Semaphore } from "effect"
 import { errorFrame } from "../state/ErrorReply.ts"
 import type { MeshActor } from "../mesh/MeshActor.ts"
-import { Command, type PeerHandle } from "../state/MeshCommand.ts"
+import { Command } from "../state/MeshCommand.ts"
+import type { PeerHandle } from "../mesh/Peers.ts"
 import { MeshHost } from "../mesh/MeshHost.ts"
 import type { MeshRules } from "../state/MeshState.ts"
 import { TokenBucket } from "../TokenBucket.ts"
@@ -157,15 +158,15 @@ export const runPeerConnection = (
     )
     const sendsUnderWay = yield* Semaphore.make(rules.limits.sendsUnderWayMax)
     const peer: PeerHandle = {
-      number: socket.number,
+      id: socket.id,
       send,
       tell: (shared) => socket.send(shared.text),
       unreadBytes: () => socket.unreadBytes(),
       close: (reason) => socket.close(reason),
       heardAtMillis: () => heardAtMillis,
-      settled: sendsUnderWay.release(1),
+      settle: () => Effect.runFork(sendsUnderWay.release(1)),
     }
-    yield* Effect.addFinalizer(() => mesh.detach(peer, socket.saidGoodbye()))
+    yield* Effect.addFinalizer(() => mesh.detach(peer.id, socket.saidGoodbye()))
     const presenceId = PresenceId.make(yield* (yield* Crypto.Crypto).randomUUIDv7)
     const attached = yield* mesh
       .attach(proof, peer, presenceId)
@@ -198,9 +199,9 @@ export const runPeerConnection = (
       case "lease":
         // It is answered after a commit, like a send, and counts like one.
         yield* sendsUnderWay.take(1)
-        return yield* mesh.offer(Command.Request({ peer, frame }))
+        return yield* mesh.offer(Command.Request({ peer: peer.id, frame }))
       default:
-        return yield* mesh.offer(Command.Request({ peer, frame }))
+        return yield* mesh.offer(Command.Request({ peer: peer.id, frame }))
     }
   })
 
@@ -212,7 +213,7 @@ export const runPeerConnection = (
     const messageId = yield* messageIdFor(proof.hello, frame)
     // Waits for an earlier send's commit when too many are under way: the socket is then not read.
     yield* sendsUnderWay.take(1)
-    yield* mesh.offer(Command.Send({ peer, frame, messageId, contentHash: contentHashOf(frame) }))
+    yield* mesh.offer(Command.Send({ peer: peer.id, frame, messageId, contentHash: contentHashOf(frame) }))
   })
 
   /** Nothing more comes in. If the socket is open the broker drains: what is under way is acked first. */

@@ -3,6 +3,7 @@
  * The live adapter is `http/BunSocket.ts`.
  */
 import type { CloseCode } from "@claudemesh/domain/wire/CloseCode"
+import type { PeerId } from "../state/PeerId.ts"
 import type { Cause, Effect } from "effect"
 
 /** A text that is longer than a frame may be: it is not kept, but for what its sender can settle it by. */
@@ -13,7 +14,7 @@ export interface OversizedFrame {
 
 export interface ServerSocket {
   /** In the order in which the broker took its sockets: of two, the higher is the newer. */
-  readonly number: number
+  readonly id: PeerId
   /**
    * The next text received; a binary message comes as `undefined`, and one that is too long without its text. Ends when the socket has closed, and also,
    * with the socket still open, when the broker drains: nothing more is read then.

@@ -24,16 +24,9 @@ import { deliverCommitted, mayWait } from "./Deliver.ts"
 import type { Decision } from "../state/Decision.ts"
 import { errorFrame } from "../state/ErrorReply.ts"
 import { lookFor } from "./LateCommit.ts"
-import {
-  type Command,
-  type Completion,
-  Completion as Completions,
-  Action,
-  type PeerHandle,
-  type Resolved,
-  type SendRefusal,
-} from "../state/MeshCommand.ts"
+import { type Command, type Completion, Action, type Resolved, type SendRefusal } from "../state/MeshCommand.ts"
 import type { Inbox } from "../state/Inbox.ts"
+import type { PeerId } from "../state/PeerId.ts"
 import { type Connection, inboxOf, type Member, type MeshState } from "../state/MeshState.ts"
 
 type Send = Extract<Command, { readonly _tag: "Send" }>
@@ -80,7 +73,7 @@ export const send = (decision: Decision, connection: Connection, command: Send):
   actions.push(
     Action.Write({
       write: Write.Accept({ message, recipients: resolved.recipients }),
-      completion: (outcome) => Completions.Accepted({ message, resolved, peer, id: frame.id ?? "", outcome }),
+      next: { _tag: "Accepted", message, resolved, peer, id: frame.id ?? "" },
     }),
   )
 }
@@ -184,7 +177,7 @@ const refusedUnlessKnown = (
     : [
         Action.ReadFate({
           messageId,
-          completion: (fate) => Completions.RefusalChecked({ peer, id, messageId, refusal, fate }),
+          next: { _tag: "RefusalChecked", peer, id, messageId, refusal },
         }),
       ]
 
@@ -214,7 +207,7 @@ const databaseAway: SendRefusal = {
 
 const refused = (
   connection: Connection | undefined,
-  peer: PeerHandle,
+  peer: PeerId,
   id: string | undefined,
   { code, message }: SendRefusal,
 ): ReadonlyArray<Action> => [
@@ -252,7 +245,7 @@ interface RecipientStates {
 interface Answering {
   readonly id: string
   readonly messageId: MessageId
-  readonly peer: PeerHandle
+  readonly peer: PeerId
   readonly unsealed: ReadonlyArray<PublicKey>
 }
 

@@ -5,7 +5,7 @@
  */
 import { Exit } from "effect"
 import type { Decision } from "../state/Decision.ts"
-import { type Completion, Completion as Completions, Action } from "../state/MeshCommand.ts"
+import { type Completion, Action } from "../state/MeshCommand.ts"
 import type { Inbox } from "../state/Inbox.ts"
 import { inboxOf, type MeshState } from "../state/MeshState.ts"
 
@@ -21,7 +21,7 @@ export const recount = (decision: Decision, inbox: Inbox): void => {
 
 /** For an inbox that grew or shrank in the store by a number that is not known here. */
 export const countOf = ({ address }: Inbox): Action =>
-  Action.Count({ inboxes: [address], completion: (backlog) => Completions.Counted({ inbox: address, backlog }) })
+  Action.Count({ inboxes: [address], next: { _tag: "Counted", inbox: address } })
 
 export const counted = (
   state: MeshState,

@@ -15,7 +15,7 @@ import { Exit } from "effect"
 import { reasonOf, type StoreError, type StoredMessage, type WaitingMessage, Write } from "../store/MessageStore.ts"
 import type { Decision } from "../state/Decision.ts"
 import { Inbox, type Unacked } from "../state/Inbox.ts"
-import { type Completion, Completion as Completions, Action, priorities } from "../state/MeshCommand.ts"
+import { type Completion, Action, priorities } from "../state/MeshCommand.ts"
 import { type Connection, inboxesOf, inboxOf, type MeshState, statusOf, wakeBy } from "../state/MeshState.ts"
 import { leasesLost } from "./MessageLease.ts"
 import { settlePull } from "./Remaining.ts"
@@ -249,8 +249,15 @@ const consume = (
   actions.push(
     Action.Write({
       write: Write.Consume({ meshId: state.mesh.meshId, inbox: inbox.address, seq, atMillis: nowMillis }),
-      completion: () =>
-        Completions.Consumed({ inbox: inbox.address, seq, priority, characters, messageId, peer: connection.peer }),
+      next: {
+        _tag: "Consumed",
+        inbox: inbox.address,
+        seq,
+        priority,
+        characters,
+        messageId,
+        peer: connection.peer,
+      },
     }),
   )
 }

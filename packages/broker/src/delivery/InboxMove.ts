@@ -5,7 +5,7 @@
 import type { MemberId, SessionId } from "@claudemesh/domain/Ids"
 import { Write } from "../store/MessageStore.ts"
 import type { Decision } from "../state/Decision.ts"
-import { Action, type Completion, Completion as Completions } from "../state/MeshCommand.ts"
+import { Action, type Completion } from "../state/MeshCommand.ts"
 import { inboxOf, type MeshState } from "../state/MeshState.ts"
 import { countOf } from "./Backlog.ts"
 import { pump } from "./Deliver.ts"
@@ -18,7 +18,7 @@ export const moveToMember = (
 ): Action =>
   Action.Write({
     write: Write.InboxMoved({ meshId: state.mesh.meshId, memberId, session, what }),
-    completion: () => Completions.InboxMoved({ memberId, session }),
+    next: { _tag: "InboxMoved", memberId, session },
   })
 
 /** Where its messages stand in the order of the member's is not known. */

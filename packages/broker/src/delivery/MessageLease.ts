@@ -10,7 +10,7 @@ import { Exit } from "effect"
 import { reasonOf, Write } from "../store/MessageStore.ts"
 import type { Decision } from "../state/Decision.ts"
 import { errorFrame } from "../state/ErrorReply.ts"
-import { type AskedLease, type Completion, Completion as Completions, Action } from "../state/MeshCommand.ts"
+import { type AskedLease, type Completion, Action } from "../state/MeshCommand.ts"
 import type { Unacked } from "../state/Inbox.ts"
 import { type Connection, inboxOf, type MeshState } from "../state/MeshState.ts"
 
@@ -31,7 +31,7 @@ export const lease = (decision: Decision, connection: Connection, { id, messageI
   actions.push(
     Action.Write({
       write: Write.Lease({ meshId: state.mesh.meshId, deliveries, atMillis: nowMillis }),
-      completion: (outcome) => Completions.LeaseRecorded({ peer, id, asked, outcome }),
+      next: { _tag: "LeaseRecorded", peer, id, asked },
     }),
   )
 }
@@ -110,7 +110,7 @@ const clear = (decision: Decision, messages: ReadonlyArray<Unacked>): void => {
   actions.push(
     Action.Write({
       write: Write.Release({ meshId: state.mesh.meshId, deliveries }),
-      completion: () => Completions.LeaseCleared({ deliveries }),
+      next: { _tag: "LeaseCleared", deliveries },
     }),
   )
 }

@@ -11,14 +11,12 @@ import type { MessageFate } from "../store/MessageStore.ts"
 import type { Decision } from "../state/Decision.ts"
 import { errorFrame } from "../state/ErrorReply.ts"
 import { lookFor } from "./LateCommit.ts"
-import { type Completion, Completion as Completions, Action } from "../state/MeshCommand.ts"
+import { type Completion, Action } from "../state/MeshCommand.ts"
 import { type Connection, inboxOf, type MeshState } from "../state/MeshState.ts"
 
 export const messageStatus = (decision: Decision, { peer }: Connection, { id, messageId }: MessageStatus): void => {
   const { actions } = decision
-  actions.push(
-    Action.ReadFate({ messageId, completion: (fate) => Completions.FateRead({ peer, id, messageId, fate }) }),
-  )
+  actions.push(Action.ReadFate({ messageId, next: { _tag: "FateRead", peer, id, messageId } }))
 }
 
 export const fateRead = (

@@ -8,7 +8,7 @@ import { Exit } from "effect"
 import type { DeliveryKey } from "../store/MessageStore.ts"
 import type { Decision } from "../state/Decision.ts"
 import { errorFrame } from "../state/ErrorReply.ts"
-import { type Completion, Completion as Completions, Action, priorities } from "../state/MeshCommand.ts"
+import { type Completion, Action, priorities } from "../state/MeshCommand.ts"
 import type { Inbox, Unacked } from "../state/Inbox.ts"
 import { type Connection, inboxesOf, type Session } from "../state/MeshState.ts"
 import { isRecallable } from "./Recall.ts"
@@ -31,7 +31,7 @@ export const settlePull = (decision: Decision, connection: Connection): void => 
     Action.CountWaiting({
       inboxes: counted.map(({ address }) => address),
       except,
-      completion: (counts) => Completions.Pulled({ peer, id: pull.id, except, upToSeq, counts }),
+      next: { _tag: "Pulled", peer, id: pull.id, except, upToSeq },
     }),
   )
 }

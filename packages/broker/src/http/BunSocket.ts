@@ -9,6 +9,7 @@ import type { ServerWebSocket } from "bun"
 import { type Cause, Effect, Queue } from "effect"
 import type { OversizedFrame, ServerSocket } from "../connection/ServerSocket.ts"
 import type { BrokerLimits } from "../Limits.ts"
+import type { PeerId } from "../state/PeerId.ts"
 
 const normalClose = 1000
 
@@ -27,7 +28,7 @@ export class BunSocket implements ServerSocket {
   #goodbye = false
 
   private constructor(
-    readonly number: number,
+    readonly id: PeerId,
     /** Whom it counts for, see `Address.ts`. */
     readonly address: string,
     readonly limits: BrokerLimits,
@@ -40,7 +41,7 @@ export class BunSocket implements ServerSocket {
   }
 
   static readonly make = (
-    number: number,
+    id: PeerId,
     address: string,
     limits: BrokerLimits,
     frameBytesMax: number,
@@ -48,7 +49,7 @@ export class BunSocket implements ServerSocket {
     Effect.map(
       // Bounded by pausing the socket, not by the queue: what the kernel already gave us must not be dropped.
       Queue.unbounded<string | OversizedFrame | undefined, Cause.Done>(),
-      (incoming) => new BunSocket(number, address, limits, frameBytesMax, incoming),
+      (incoming) => new BunSocket(id, address, limits, frameBytesMax, incoming),
     )
 
   opened(ws: Socket): void {

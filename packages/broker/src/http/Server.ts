@@ -13,6 +13,7 @@ import { type Admission, runPeerConnection } from "../connection/PeerConnection.
 import type { BrokerLimits } from "../Limits.ts"
 import type { MeshHost } from "../mesh/MeshHost.ts"
 import type { MeshRules } from "../state/MeshState.ts"
+import { PeerId } from "../state/PeerId.ts"
 import type { MessageStore } from "../store/MessageStore.ts"
 import type { Ed25519 } from "../trust/Ed25519.ts"
 import { addressOf } from "./Address.ts"
@@ -116,7 +117,9 @@ const listen = Effect.fnUntraced(function* (config: BrokerConfig, rules: MeshRul
     if (rate !== undefined) return rated(request, server, rate)
     if (pathname !== "/ws") return tooLarge(request, limits) ?? handler(request)
     if (lifecycle.draining) return new Response("draining", { status: 503 })
-    const socket = Effect.runSync(BunSocket.make(++taken, addressOfCaller(request, server), limits, frameBytes))
+    const socket = Effect.runSync(
+      BunSocket.make(PeerId.make(++taken), addressOfCaller(request, server), limits, frameBytes),
+    )
     return server.upgrade(request, { data: socket })
       ? undefined
       : new Response("this is a WebSocket endpoint", { status: 426, headers: { upgrade: "websocket" } })

@@ -14,16 +14,18 @@ import { type InviteRecord, type MemberRecord, reasonOf, Write } from "../store/
 import { drop } from "../session/Attach.ts"
 import type { Decision } from "../state/Decision.ts"
 import { Enrolment, EnrolmentAnswer, unknownMesh } from "../state/Enrolment.ts"
-import { type Command, type Completion, Completion as Completions, Action } from "../state/MeshCommand.ts"
+import { Action, Answer, type Command, type Completion, type CorrelationId } from "../state/MeshCommand.ts"
 import { Member, type MeshState, type UnderWay } from "../state/MeshState.ts"
 import { entryOf } from "./MemberEntry.ts"
 import { detached, dropSessionLease } from "../session/SessionLease.ts"
 import { SharedFrame } from "../state/SharedFrame.ts"
 
-type Reply = (answer: EnrolmentAnswer) => void
 type Enrol = Extract<Command, { readonly _tag: "Enrol" }>
 type Enrolled = Extract<Completion, { readonly _tag: "Enrolled" }>
 type Refusal = Extract<EnrolmentAnswer, { readonly _tag: "Refused" }>
+
+const replyWith = (to: CorrelationId, answer: EnrolmentAnswer): Action =>
+  Action.Reply({ to, answer: Answer.Enrol({ answer }) })
 
 /** How far a certificate's time may be from ours. */
 const joinedSkewMillis = 10 * 60_000
@@ -32,7 +34,7 @@ const refused = (code: Refusal["code"], message: string): EnrolmentAnswer => Enr
 
 export const enrol = (decision: Decision, command: Enrol): void => {
   const { actions, nowMillis, state } = decision
-  const { enrolment, reply } = command
+  const { enrolment, replyTo } = command
   const before = decidedBefore(state, enrolment)
   if (before !== undefined) {
     before.after.push(command)
@@ -41,19 +43,19 @@ export const enrol = (decision: Decision, command: Enrol): void => {
   const answer: Verdict = isStranger(state, enrolment)
     ? unknownMesh
     : Enrolment.$match(enrolment, {
-        AddInvite: (asked) => addInvite(state, asked, reply, nowMillis),
+        AddInvite: (asked) => addInvite(state, asked, replyTo, nowMillis),
         ListInvites: (asked) => listInvites(state, asked.by, nowMillis),
-        Join: (asked) => join(state, asked, reply, nowMillis),
-        Revoke: (asked) => revoke(state, asked, reply),
+        Join: (asked) => join(state, asked, replyTo, nowMillis),
+        Revoke: (asked) => revoke(state, asked, replyTo),
       })
   if (answer === "waits") return
   if (answer !== "write") {
-    actions.push(Action.Answer({ reply, answer }))
+    actions.push(replyWith(replyTo, answer))
     return
   }
   const write = writeOf(state, enrolment, nowMillis)
   if (write === undefined) return
-  actions.push(Action.Write({ write, completion: (outcome) => Completions.Enrolled({ enrolment, reply, outcome }) }))
+  actions.push(Action.Write({ write, next: { _tag: "Enrolled", enrolment, replyTo } }))
 }
 
 /**
@@ -110,7 +112,7 @@ type Verdict = EnrolmentAnswer | "write" | "waits"
 const addInvite = (
   state: MeshState,
   { by, invite }: Extract<Enrolment, { readonly _tag: "AddInvite" }>,
-  reply: Reply,
+  replyTo: CorrelationId,
   nowMillis: number,
 ): Verdict => {
   const { limits } = state.rules
@@ -123,7 +125,7 @@ const addInvite = (
       : refused("conflict", "another invite has this key")
   }
   const same = state.enrolling.invites.get(invite.publicKey)
-  if (same !== undefined) return waitFor(same, invite, reply, "another invite has this key")
+  if (same !== undefined) return waitFor(same, invite, replyTo, "another invite has this key")
   if (invite.slug !== slug || invite.meshName !== name || invite.allowUnsealed !== allowUnsealed) {
     return refused("bad_invite", "it says something else of the mesh than its owner")
   }
@@ -142,9 +144,9 @@ const addInvite = (
 const underWay = <A>(record: A): UnderWay<A> => ({ record, others: [], after: [] })
 
 /** The very same that is being committed has its answer; any other one stands in its way. */
-const waitFor = <A>({ others, record }: UnderWay<A>, asked: A, reply: Reply, conflict: string): Verdict => {
+const waitFor = <A>({ others, record }: UnderWay<A>, asked: A, replyTo: CorrelationId, conflict: string): Verdict => {
   if (!Equal.equals(record, asked)) return refused("conflict", conflict)
-  others.push(reply)
+  others.push(replyTo)
   return "waits"
 }
 
@@ -177,7 +179,7 @@ const listInvites = (state: MeshState, by: PublicKey, nowMillis: number): Verdic
 const join = (
   state: MeshState,
   { by, certificate }: Extract<Enrolment, { readonly _tag: "Join" }>,
-  reply: Reply,
+  replyTo: CorrelationId,
   nowMillis: number,
 ): Verdict => {
   const { memberId, publicKey } = certificate
@@ -190,7 +192,7 @@ const join = (
       : refused("conflict", "this key has joined already, in another way")
   }
   const same = state.enrolling.joins.get(publicKey)
-  if (same !== undefined) return waitFor(same, certificate, reply, "this key is joining")
+  if (same !== undefined) return waitFor(same, certificate, replyTo, "this key is joining")
   const refusal = joinRefusal(state, certificate, nowMillis)
   if (refusal !== undefined) return refusal
   state.enrolling.joins.set(publicKey, underWay(certificate))
@@ -246,7 +248,7 @@ const nameTaken = (asked: string, { displayName, publicKey }: Called): Enrolment
 const revoke = (
   state: MeshState,
   { by, revocation }: Extract<Enrolment, { readonly _tag: "Revoke" }>,
-  reply: Reply,
+  replyTo: CorrelationId,
 ): Verdict => {
   const { version } = revocation
   // It proves itself, so any member may bring it: also one that this broker had once, and lost with its database.
@@ -256,7 +258,7 @@ const revoke = (
   // Its answer was lost: whoever left cannot sign another one.
   if (Equal.equals(state.register.revocations[version - 1], revocation)) return EnrolmentAnswer.Revoked({ version })
   const { revoking } = state.enrolling
-  if (revoking !== undefined) return waitFor(revoking, revocation, reply, "another revocation is under way")
+  if (revoking !== undefined) return waitFor(revoking, revocation, replyTo, "another revocation is under way")
   switch (state.register.refusalOf(revocation)) {
     case "not_next":
       return refused("conflict", "the list of revocations has grown meanwhile; look at it and sign again")
@@ -276,11 +278,11 @@ const revoke = (
 /** The outcome is known: only now it counts, and what waited for it is decided. */
 export const enrolled = (decision: Decision, completion: Enrolled): void => {
   const { actions, state } = decision
-  const { enrolment, outcome, reply } = completion
+  const { enrolment, outcome, replyTo } = completion
   const { after, others } = settle(state, enrolment)
   const replyAll = (answer: EnrolmentAnswer, toOthers = answer) => {
-    actions.push(Action.Answer({ reply, answer }))
-    for (const other of others) actions.push(Action.Answer({ reply: other, answer: toOthers }))
+    actions.push(replyWith(replyTo, answer))
+    for (const other of others) actions.push(replyWith(other, toOthers))
   }
   if (Exit.isFailure(outcome)) {
     const reason = reasonOf(outcome.cause)
@@ -289,7 +291,7 @@ export const enrolled = (decision: Decision, completion: Enrolled): void => {
     )
     if (reason === "fenced") actions.push(Action.Fenced())
     if (reason !== "rejected") {
-      for (const one of after) actions.push(Action.Answer({ reply: one.reply, answer: notStored }))
+      for (const one of after) actions.push(replyWith(one.replyTo, notStored))
       return
     }
   } else written(decision, enrolment, replyAll)

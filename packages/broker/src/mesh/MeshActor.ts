@@ -9,26 +9,27 @@
 import { backOff, resetAfter } from "@claudemesh/domain/BackOff"
 import type { MeshId, PresenceId } from "@claudemesh/domain/Ids"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
-import { Cause, Clock, Deferred, Effect, Fiber, Option, Queue, Schema, Semaphore } from "effect"
+import { Cause, Clock, Effect, Fiber, Option, Queue, Schema, Semaphore } from "effect"
 import type { HelloProof } from "../trust/HelloProof.ts"
 import { CommitLanes } from "../store/CommitLane.ts"
 import { MessageStore, type PageRequest } from "../store/MessageStore.ts"
 import { Ed25519 } from "../trust/Ed25519.ts"
+import { Askers, MeshUnavailable } from "./Askers.ts"
 import { decide } from "./decide.ts"
+import { type PeerHandle, Peers } from "./Peers.ts"
 import type { Enrolment, EnrolmentAnswer } from "../state/Enrolment.ts"
 import {
   type Attached,
   Command,
   Completion,
   type Action,
-  type PeerHandle,
+  type Answer,
+  type CorrelationId,
   type ReportAnswer,
 } from "../state/MeshCommand.ts"
 import { loadState, type LoadedMesh, type MeshRules, type MeshState, nextWakeMillis } from "../state/MeshState.ts"
+import type { PeerId } from "../state/PeerId.ts"
 import { takeOver } from "../session/SessionLease.ts"
-
-/** The mesh is being restarted, or the broker stops. */
-export class MeshUnavailable extends Schema.TaggedError<MeshUnavailable>()("MeshUnavailable", {}) {}
 
 class Fenced extends Schema.TaggedError<Fenced>()("Fenced", { meshId: Schema.String }) {
   override get message() {
@@ -47,12 +48,12 @@ export interface MeshActor {
   readonly enrol: (enrolment: Enrolment) => Effect.Effect<EnrolmentAnswer, MeshUnavailable>
   /** Waits for a place in the mailbox, and for the actor to have taken it. */
   readonly report: (
-    report: Omit<Extract<Command, { readonly _tag: "Report" }>, "_tag" | "reply">,
+    report: Omit<Extract<Command, { readonly _tag: "Report" }>, "_tag" | "replyTo">,
   ) => Effect.Effect<ReportAnswer, MeshUnavailable>
   /** Waits for a place in the mailbox only: the answer is a frame. */
   readonly offer: (command: Extract<Command, { readonly _tag: "Send" | "Request" }>) => Effect.Effect<void>
   /** Never waits: there is one for each connection. */
-  readonly detach: (peer: PeerHandle, saidGoodbye: boolean) => Effect.Effect<void>
+  readonly detach: (peer: PeerId, saidGoodbye: boolean) => Effect.Effect<void>
 }
 
 /** Between restarts. Many meshes that failed together do not all read the store at once. */
@@ -64,9 +65,8 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
   const lane = (yield* CommitLanes).laneOf(meshId)
   const mailbox = yield* Queue.unbounded<Command | Completion>()
   const credits = yield* Semaphore.make(rules.limits.meshMailboxMax)
-  const peers = new Set<PeerHandle>()
-  /** Who waits for an answer of this life. */
-  const asking = new Set<Deferred.Deferred<never, MeshUnavailable>>()
+  const peers = new Peers()
+  const askers = new Askers()
   let life = 0
   /** False from a failure until the state is loaded again. A first load that is under way counts as up. */
   let up = true
@@ -88,26 +88,20 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
     for (const action of actions) {
       switch (action._tag) {
         case "Send":
-          action.peer.send(action.frame)
+          peers.get(action.peer)?.send(action.frame)
           break
         case "Tell":
-          action.peer.tell(action.frame)
+          peers.get(action.peer)?.tell(action.frame)
           break
         case "Settle":
-          yield* action.peer.settled
+          peers.get(action.peer)?.settle()
           break
         case "Close":
-          peers.delete(action.peer)
-          action.peer.close(action.reason)
+          peers.get(action.peer)?.close(action.reason)
+          peers.remove(action.peer)
           break
         case "Reply":
-          action.reply(action.outcome)
-          break
-        case "ReportTaken":
-          action.reply(action.answer)
-          break
-        case "Answer":
-          action.reply(action.answer)
+          askers.reply(action.to, action.answer)
           break
         case "Write":
           submit(action, ofLife)
@@ -135,10 +129,9 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
     }
   })
 
-  const submit = ({ completion, write }: Extract<Action, { readonly _tag: "Write" }>, ofLife: number): void => {
+  const submit = ({ next, write }: Extract<Action, { readonly _tag: "Write" }>, ofLife: number): void => {
     lane.submit(write, (outcome) => {
-      const ended = completion(outcome)
-      if (ended !== undefined) complete(ofLife, ended)
+      if (next !== undefined) complete(ofLife, { ...next, outcome })
     })
   }
 
@@ -146,35 +139,36 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
     Effect.map(Effect.exit(store.page(request)), (rows) => complete(ofLife, Completion.PageRead({ request, rows })))
 
   const count = Effect.fnUntraced(function* (
-    { completion, inboxes }: Extract<Action, { readonly _tag: "Count" }>,
+    { inboxes, next }: Extract<Action, { readonly _tag: "Count" }>,
     ofLife: number,
   ) {
     const backlog = yield* Effect.exit(store.backlog(meshId, inboxes, yield* Clock.currentTimeMillis))
-    complete(ofLife, completion(backlog))
+    complete(ofLife, { ...next, backlog })
   })
 
   const countWaiting = Effect.fnUntraced(function* (
-    { completion, except, inboxes }: Extract<Action, { readonly _tag: "CountWaiting" }>,
+    { except, inboxes, next }: Extract<Action, { readonly _tag: "CountWaiting" }>,
     ofLife: number,
   ) {
     const nowMillis = yield* Clock.currentTimeMillis
-    complete(ofLife, completion(yield* Effect.exit(store.countWaiting(meshId, inboxes, except, nowMillis))))
+    const counts = yield* Effect.exit(store.countWaiting(meshId, inboxes, except, nowMillis))
+    complete(ofLife, { ...next, counts })
   })
 
-  const readFate = ({ completion, messageId }: Extract<Action, { readonly _tag: "ReadFate" }>, ofLife: number) =>
-    Effect.map(Effect.exit(store.fateOf(meshId, messageId)), (fate) => complete(ofLife, completion(fate)))
+  const readFate = ({ messageId, next }: Extract<Action, { readonly _tag: "ReadFate" }>, ofLife: number) =>
+    Effect.map(Effect.exit(store.fateOf(meshId, messageId)), (fate) => complete(ofLife, { ...next, fate }))
 
   /** One life: from a loaded state until it fails. Its alarm and its reads end with it. */
   const live = Effect.fnUntraced(function* (loaded: LoadedMesh, ofLife: number) {
     const { state } = loaded
     const alarm = makeAlarm(state, () => complete(ofLife, Completion.Tick()))
-    yield* perform(takeOver(loaded, yield* Clock.currentTimeMillis), ofLife)
+    yield* perform(takeOver(loaded, yield* Clock.currentTimeMillis, peers), ofLife)
     while (true) {
       const inputs = yield* Queue.takeAll(mailbox)
       yield* credits.release(inputs.filter(isAdmitted).length)
       const nowMillis = yield* Clock.currentTimeMillis
       for (const input of inputs) {
-        yield* perform(decide(state, input, nowMillis), ofLife)
+        yield* perform(decide(state, input, nowMillis, peers), ofLife)
       }
       yield* alarm.arm(nowMillis)
     }
@@ -184,10 +178,8 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
   const cutOff = Effect.gen(function* () {
     up = false
     life += 1
-    for (const peer of peers) peer.close(CloseCode.goingAway)
-    peers.clear()
-    for (const waiting of asking) yield* Deferred.fail(waiting, new MeshUnavailable())
-    asking.clear()
+    peers.closeAll(CloseCode.goingAway)
+    askers.failAll()
     const dropped = yield* Queue.clear(mailbox)
     yield* credits.release(dropped.filter(isAdmitted).length)
   })
@@ -217,29 +209,32 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
     )
 
   /** A command with an answer: of the life that takes it, or none. */
-  const ask = Effect.fnUntraced(function* <A>(command: (reply: (answer: A) => void) => Command) {
-    if (!up) return yield* new MeshUnavailable()
-    const answer = yield* Deferred.make<A>()
-    const lost = yield* Deferred.make<never, MeshUnavailable>()
-    asking.add(lost)
-    return yield* admit(command((given) => void Deferred.doneUnsafe(answer, Effect.succeed(given)))).pipe(
-      Effect.andThen(Effect.raceFirst(Deferred.await(answer), Deferred.await(lost))),
-      Effect.ensuring(Effect.sync(() => asking.delete(lost))),
-    )
-  })
+  const ask = <Tag extends Answer["_tag"]>(tag: Tag, command: (replyTo: CorrelationId) => Command) =>
+    Effect.suspend(() => (up ? askers.ask(tag, (replyTo) => admit(command(replyTo))) : new MeshUnavailable()))
 
   const actor: MeshActor = {
-    attach: (proof, peer, presenceId) =>
+    attach: (proof, handle, presenceId) =>
       Effect.suspend(() => {
-        peers.add(peer)
-        return ask<Attached>((reply) => Command.Attach({ proof, peer, presenceId, reply }))
+        peers.add(handle)
+        return Effect.map(
+          ask("Attach", (replyTo) => Command.Attach({ proof, peer: handle.id, presenceId, replyTo })),
+          ({ outcome }) => outcome,
+        )
       }),
-    enrol: (enrolment) => ask<EnrolmentAnswer>((reply) => Command.Enrol({ enrolment, reply })),
-    report: (report) => ask<ReportAnswer>((reply) => Command.Report({ ...report, reply })),
+    enrol: (enrolment) =>
+      Effect.map(
+        ask("Enrol", (replyTo) => Command.Enrol({ enrolment, replyTo })),
+        ({ answer }) => answer,
+      ),
+    report: (report) =>
+      Effect.map(
+        ask("Report", (replyTo) => Command.Report({ ...report, replyTo })),
+        ({ answer }) => answer,
+      ),
     offer: admit,
     detach: (peer, saidGoodbye) =>
       Effect.sync(() => {
-        peers.delete(peer)
+        peers.remove(peer)
         Queue.offerUnsafe(mailbox, Command.Detach({ peer, saidGoodbye }))
       }),
   }

@@ -9,7 +9,7 @@ import { counted } from "../delivery/Backlog.ts"
 import { channelRecorded } from "../session/Channels.ts"
 import { consumed, pageRead } from "../delivery/Deliver.ts"
 import { enrol, enrolled } from "../membership/Enrol.ts"
-import { type Decision, decisionOf } from "../state/Decision.ts"
+import { type Decision, decisionOf, type Sockets } from "../state/Decision.ts"
 import type { Command, Completion, Action } from "../state/MeshCommand.ts"
 import type { MeshState } from "../state/MeshState.ts"
 import { leaseCleared, leaseRecorded } from "../delivery/MessageLease.ts"
@@ -21,8 +21,13 @@ import { report } from "../presence/StatusReports.ts"
 import { tick } from "./Tick.ts"
 import { inboxWasMoved } from "../delivery/InboxMove.ts"
 
-export const decide = (state: MeshState, input: Command | Completion, nowMillis: number): ReadonlyArray<Action> => {
-  const decision = decisionOf(state, nowMillis)
+export const decide = (
+  state: MeshState,
+  input: Command | Completion,
+  nowMillis: number,
+  sockets: Sockets,
+): ReadonlyArray<Action> => {
+  const decision = decisionOf(state, nowMillis, sockets)
   handle(decision, input)
   scheduleTelling(state, nowMillis)
   return decision.actions

@@ -106,7 +106,7 @@ const tell = (decision: Decision, edges: ReadonlyArray<Edge>): void => {
   for (const connection of state.connections.values()) {
     const { peer, session, subscription } = connection
     if (subscription === undefined) continue
-    if (isSlow(state, connection, subscription)) {
+    if (isSlow(decision, connection, subscription)) {
       keepFor(state, subscription, edges)
       continue
     }
@@ -158,8 +158,8 @@ const changeFor = (
   return { event, peer: reader === undefined ? after.peer : shownTo(reader, after) }
 }
 
-const isSlow = ({ rules }: MeshState, { peer }: Connection, { behind, needsList }: Subscription): boolean =>
-  needsList || behind.size > 0 || peer.unreadBytes() > rules.limits.presenceUnreadBytesMax
+const isSlow = ({ sockets, state }: Decision, { peer }: Connection, { behind, needsList }: Subscription): boolean =>
+  needsList || behind.size > 0 || sockets.unreadBytes(peer) > state.rules.limits.presenceUnreadBytesMax
 
 const keepFor = (state: MeshState, subscription: Subscription, edges: ReadonlyArray<Edge>): void => {
   if (subscription.needsList) return
@@ -173,12 +173,12 @@ const keepFor = (state: MeshState, subscription: Subscription, edges: ReadonlyAr
 
 /** Those who were slow, and have read by now what they were sent. */
 const catchUp = (decision: Decision): void => {
-  const { actions, nowMillis, state } = decision
+  const { actions, nowMillis, sockets, state } = decision
   const { presenceRetryMillis, presenceUnreadBytesMax } = state.rules.limits
   for (const connection of state.connections.values()) {
     const { peer, subscription } = connection
     if (subscription === undefined || (subscription.behind.size === 0 && !subscription.needsList)) continue
-    if (peer.unreadBytes() > presenceUnreadBytesMax) {
+    if (sockets.unreadBytes(peer) > presenceUnreadBytesMax) {
       state.roster.dueAtMillis ??= nowMillis + presenceRetryMillis
       continue
     }

@@ -8,7 +8,7 @@ import type { SetStatus } from "@claudemesh/domain/wire/ClientFrame"
 import { pump } from "../delivery/Deliver.ts"
 import type { Decision } from "../state/Decision.ts"
 import { errorFrame } from "../state/ErrorReply.ts"
-import { type Command, Action, type ReportAnswer, type ReportedSession } from "../state/MeshCommand.ts"
+import { Action, Answer, type Command, type ReportAnswer, type ReportedSession } from "../state/MeshCommand.ts"
 import { type Connection, type EarlyReport, inboxesOf, type MeshState, type Session } from "../state/MeshState.ts"
 import { touch, watchStatus } from "./Roster.ts"
 
@@ -34,11 +34,11 @@ export const setStatus = (
 /** A hook's. Who signed may speak for the sessions of that member alone. */
 export const report = (
   decision: Decision,
-  { atMillis, reply, status, whose }: Extract<Command, { readonly _tag: "Report" }>,
+  { atMillis, replyTo, status, whose }: Extract<Command, { readonly _tag: "Report" }>,
 ): void => {
   const { actions, nowMillis, state } = decision
   const answer = answerTo(state, whose)
-  actions.push(Action.ReportTaken({ reply, answer }))
+  actions.push(Action.Reply({ to: replyTo, answer: Answer.Report({ answer }) }))
   if (answer !== "taken") return
   // What is signed by a clock ahead of ours is of now: else nothing would be newer for a while.
   const made: StatusReport = { source: "hook", status, atMillis: Math.min(atMillis, nowMillis) }

@@ -13,7 +13,7 @@ import { Write } from "../store/MessageStore.ts"
 import { pump, reclaim } from "../delivery/Deliver.ts"
 import { keepStatus, restoreStatus } from "../presence/FirstClientStatus.ts"
 import type { Decision } from "../state/Decision.ts"
-import { type Command, type Completion, Completion as Completions, Action } from "../state/MeshCommand.ts"
+import { Action, Answer, type Attached, type Command, type Completion } from "../state/MeshCommand.ts"
 import { Window } from "../state/Inbox.ts"
 import { type Connection, inboxesOf, type Member, type MeshState, type Session } from "../state/MeshState.ts"
 import { moveToMember } from "../delivery/InboxMove.ts"
@@ -28,13 +28,14 @@ type Attach = Extract<Command, { readonly _tag: "Attach" }>
 
 export const attach = (decision: Decision, command: Attach): void => {
   const { actions, nowMillis, state } = decision
-  const { peer, proof, reply } = command
+  const { peer, proof, replyTo } = command
   const { hello } = proof
+  const replyWith = (outcome: Attached) => Action.Reply({ to: replyTo, answer: Answer.Attach({ outcome }) })
   const member = state.members.get(hello.pubkey)
-  const refusal = refusalOf(state, member, hello, nowMillis)
+  const refusal = refusalOf(decision, member, hello)
   if (member === undefined || refusal !== undefined) {
     const outcome = { _tag: "Refused", refusal: refusal ?? unauthorized } as const
-    actions.push(Action.Reply({ reply, outcome }))
+    actions.push(replyWith(outcome))
     return
   }
   forgetOldSessions(decision, member)
@@ -45,9 +46,9 @@ export const attach = (decision: Decision, command: Attach): void => {
   const session = known ?? newSession(state, member, hello.sessionId, nowMillis)
   const older = session.connection
   // A hello that was long in coming here: its client has given it up and come back since.
-  if (older !== undefined && older.peer.number > peer.number) {
+  if (older !== undefined && older.peer > peer) {
     const outcome = { _tag: "Refused", refusal: overtaken } as const
-    actions.push(Action.Close({ peer, reason: CloseCode.replaced }), Action.Reply({ reply, outcome }))
+    actions.push(Action.Close({ peer, reason: CloseCode.replaced }), replyWith(outcome))
     return
   }
   if (older !== undefined) {
@@ -57,7 +58,7 @@ export const attach = (decision: Decision, command: Attach): void => {
   const connection = connect(state, session, command, transient, nowMillis)
   actions.push(
     Action.Send({ peer, frame: helloAck(state, connection, known !== undefined, nowMillis) }),
-    Action.Reply({ reply, outcome: { _tag: "Attached" } }),
+    replyWith({ _tag: "Attached" }),
   )
   if (connection.transient) return
   actions.push(
@@ -69,7 +70,7 @@ export const attach = (decision: Decision, command: Attach): void => {
         protocol: proof.protocol,
         atMillis: nowMillis,
       }),
-      completion: () => Completions.SessionRecorded({ peer }),
+      next: { _tag: "SessionRecorded", peer },
     }),
   )
 }
@@ -89,12 +90,8 @@ const notForFirstClients: HelloRefusal = {
     "this member's certificate does not allow clients of protocol 1, so others seal what such a client cannot read; use the claudemesh command, or join again as a member that may",
 }
 
-const refusalOf = (
-  state: MeshState,
-  member: Member | undefined,
-  hello: Hello,
-  nowMillis: number,
-): HelloRefusal | undefined => {
+const refusalOf = (decision: Decision, member: Member | undefined, hello: Hello): HelloRefusal | undefined => {
+  const { nowMillis, state } = decision
   if (state.register.isRevoked(hello.pubkey)) return { code: "revoked", message: "this member was revoked" }
   if (member === undefined || member.record.memberId !== hello.memberId) return unauthorized
   const known = member.sessions.get(hello.sessionId)
@@ -102,21 +99,20 @@ const refusalOf = (
     const refusal = placeRefusal(state, member)
     if (refusal !== undefined) return refusal
   }
-  if (isHelloV2(hello)) return isOthers(state, known, hello, nowMillis) ? inUse : undefined
+  if (isHelloV2(hello)) return isOthers(decision, known, hello) ? inUse : undefined
   if (member.record.certificate?.allowV1 === false) return notForFirstClients
   return replayRefusal(state, hello, nowMillis)
 }
 
 /** Two processes were given one session id, and the first one lives: it is no reconnect. */
 const isOthers = (
-  { rules }: MeshState,
+  { nowMillis, sockets, state }: Decision,
   session: Session | undefined,
   { instance }: HelloV2,
-  nowMillis: number,
 ): boolean => {
   const holder = session?.connection
   if (holder?.instance === undefined || instance === undefined || holder.instance === instance) return false
-  return nowMillis - holder.peer.heardAtMillis() < rules.limits.instanceSilentMillis
+  return nowMillis - sockets.heardAtMillis(holder.peer) < state.rules.limits.instanceSilentMillis
 }
 
 /** Of a session that is not remembered. */

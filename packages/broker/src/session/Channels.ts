@@ -10,7 +10,7 @@ import { Exit } from "effect"
 import { Write } from "../store/MessageStore.ts"
 import type { Decision } from "../state/Decision.ts"
 import { errorFrame } from "../state/ErrorReply.ts"
-import { type Completion, Completion as Completions, Action } from "../state/MeshCommand.ts"
+import { type Completion, Action } from "../state/MeshCommand.ts"
 import type { Connection, Session } from "../state/MeshState.ts"
 
 export const joinChannel = (decision: Decision, connection: Connection, { channel, id }: JoinChannel): void => {
@@ -48,16 +48,15 @@ const put = (session: Session, channel: Label, joined: boolean): void => {
 const record = ({ peer, session }: Connection, id: string, channel: Label, write: Write, joined: boolean) =>
   Action.Write({
     write,
-    completion: (outcome) =>
-      Completions.ChannelRecorded({
-        peer,
-        id,
-        memberId: session.member.record.memberId,
-        session: session.sessionId,
-        channel,
-        joined,
-        outcome,
-      }),
+    next: {
+      _tag: "ChannelRecorded",
+      peer,
+      id,
+      memberId: session.member.record.memberId,
+      session: session.sessionId,
+      channel,
+      joined,
+    },
   })
 
 export const channelRecorded = (

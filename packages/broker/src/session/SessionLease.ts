@@ -6,7 +6,7 @@
 import { type SessionRecord, Write } from "../store/MessageStore.ts"
 import { moveToMember } from "../delivery/InboxMove.ts"
 import { beginRoster, touch } from "../presence/Roster.ts"
-import { type Decision, decisionOf } from "../state/Decision.ts"
+import { type Decision, decisionOf, type Sockets } from "../state/Decision.ts"
 import { Action } from "../state/MeshCommand.ts"
 import { type LoadedMesh, type MeshState, type Session, wakeBy } from "../state/MeshState.ts"
 
@@ -32,7 +32,7 @@ const recordDetached = (
 ): Action =>
   Action.Write({
     write: Write.SessionDetached({ meshId: state.mesh.meshId, memberId, session, atMillis, sinceMillis }),
-    completion: () => undefined,
+    next: undefined,
   })
 
 /** It is expected back, and live all the while (I4). */
@@ -61,9 +61,9 @@ export const endSessionLease = (decision: Decision, session: Session): void => {
 }
 
 /** What the last owner could not finish: sessions it never saw leave, leases, inboxes nobody will come back for. */
-export const takeOver = (loaded: LoadedMesh, nowMillis: number): ReadonlyArray<Action> => {
+export const takeOver = (loaded: LoadedMesh, nowMillis: number, sockets: Sockets): ReadonlyArray<Action> => {
   const { away, ended, orphans, state, stranded } = loaded
-  const decision = decisionOf(state, nowMillis)
+  const decision = decisionOf(state, nowMillis, sockets)
   const { actions } = decision
   actions.push(...ended.map((session) => recordDetached(state, session, nowMillis)))
   for (const session of orphans) {

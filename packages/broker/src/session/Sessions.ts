@@ -46,7 +46,7 @@ const forgetForGood = ({ actions, state }: Decision, session: Session): void => 
   const { memberId } = session.member.record
   const where = { meshId: state.mesh.meshId, memberId, session: session.sessionId }
   actions.push(moveToMember(state, memberId, session.sessionId, "all"))
-  actions.push(Action.Write({ write: Write.SessionForgotten(where), completion: () => undefined }))
+  actions.push(Action.Write({ write: Write.SessionForgotten(where), next: undefined }))
 }
 
 export const newSession = (state: MeshState, member: Member, sessionId: SessionId, nowMillis: number): Session => {

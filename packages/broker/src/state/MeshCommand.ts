@@ -1,5 +1,6 @@
 /**
- * What a mesh's actor is told, and what it wants done. Commands come from connections and, as completions, from
+ * What a mesh's actor is told, and what it wants done, all of it plain data: nothing here can be called, and whoever
+ * waits for an answer is a number, so that a mesh may live in another process than its connections. Commands come from connections and, as completions, from
  * what the actor itself had begun; actions are carried out by its loop after each decision.
  */
 import type { Base64 } from "@claudemesh/domain/Base64"
@@ -24,9 +25,10 @@ import type {
 } from "@claudemesh/domain/wire/ClientFrame"
 import type { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import type { ErrorCode } from "@claudemesh/domain/wire/ErrorCode"
-import { Data, type Effect, type Exit, type Option } from "effect"
+import { Data, type Exit, type Option, Schema } from "effect"
 import type { Enrolment, EnrolmentAnswer } from "./Enrolment.ts"
 import type { HelloProof, HelloRefusal } from "../trust/HelloProof.ts"
+import type { PeerId } from "./PeerId.ts"
 import type { SharedFrame } from "./SharedFrame.ts"
 import type { Outcome } from "../store/CommitLane.ts"
 import type {
@@ -43,22 +45,9 @@ import type {
   Write,
 } from "../store/MessageStore.ts"
 
-/** A connection as its mesh sees it: where frames go, in order. It is compared by identity. */
-export interface PeerHandle {
-  /** Of two connections, the higher is the newer, whichever hello was handled first. */
-  readonly number: number
-  /** False: its socket has closed, so nobody will get the frame. */
-  readonly send: (frame: BrokerFrame) => boolean
-  /** The same for what goes to many. */
-  readonly tell: (shared: SharedFrame) => boolean
-  /** What it was sent and has not read yet. */
-  readonly unreadBytes: () => number
-  readonly close: (reason: CloseCode) => void
-  /** When its last frame came. */
-  readonly heardAtMillis: () => number
-  /** One of its sends or leases was answered: the connection may take another one. */
-  readonly settled: Effect.Effect<unknown>
-}
+/** A question that somebody waits for the answer of. Who that is, the mesh's actor knows alone. */
+export const CorrelationId = Schema.Int.pipe(Schema.brand("claudemesh/broker/CorrelationId"))
+export type CorrelationId = typeof CorrelationId.Type
 
 export type Attached = { readonly _tag: "Attached" } | { readonly _tag: "Refused"; readonly refusal: HelloRefusal }
 
@@ -120,28 +109,36 @@ export interface ReportedSession {
 /** `taken`: for a session that is there, or may be soon. */
 export type ReportAnswer = "taken" | "unknown_mesh" | "revoked"
 
+/** What somebody who asked is answered. */
+export type Answer = Data.TaggedEnum<{
+  Attach: { readonly outcome: Attached }
+  Enrol: { readonly answer: EnrolmentAnswer }
+  Report: { readonly answer: ReportAnswer }
+}>
+export const Answer = Data.taggedEnum<Answer>()
+
 export type Command = Data.TaggedEnum<{
   Attach: {
     readonly proof: HelloProof
-    readonly peer: PeerHandle
+    readonly peer: PeerId
     readonly presenceId: PresenceId
-    readonly reply: (outcome: Attached) => void
+    readonly replyTo: CorrelationId
   }
-  Detach: { readonly peer: PeerHandle; readonly saidGoodbye: boolean }
+  Detach: { readonly peer: PeerId; readonly saidGoodbye: boolean }
   Send: {
-    readonly peer: PeerHandle
+    readonly peer: PeerId
     readonly frame: Send
     readonly messageId: MessageId
     readonly contentHash: string
   }
-  Request: { readonly peer: PeerHandle; readonly frame: MeshRequest }
-  Enrol: { readonly enrolment: Enrolment; readonly reply: (answer: EnrolmentAnswer) => void }
+  Request: { readonly peer: PeerId; readonly frame: MeshRequest }
+  Enrol: { readonly enrolment: Enrolment; readonly replyTo: CorrelationId }
   /** By a hook, over HTTP. */
   Report: {
     readonly whose: ReportedSession
     readonly status: Status
     readonly atMillis: number
-    readonly reply: (answer: ReportAnswer) => void
+    readonly replyTo: CorrelationId
   }
 }>
 export const Command = Data.taggedEnum<Command>()
@@ -151,7 +148,7 @@ export type Completion = Data.TaggedEnum<{
   Accepted: {
     readonly message: StoredMessage
     readonly resolved: Resolved
-    readonly peer: PeerHandle
+    readonly peer: PeerId
     /** The id of the send, `""` if it had none. */
     readonly id: string
     readonly outcome: Outcome
@@ -162,22 +159,23 @@ export type Completion = Data.TaggedEnum<{
     readonly priority: Priority
     readonly characters: number
     readonly messageId: MessageId
-    readonly peer: PeerHandle
+    readonly peer: PeerId
+    readonly outcome: Outcome
   }
   /** The leases are written down, or not. */
   LeaseRecorded: {
-    readonly peer: PeerHandle
+    readonly peer: PeerId
     readonly id: string
     readonly asked: ReadonlyArray<AskedLease>
     readonly outcome: Outcome
   }
   /** A delivery is not marked as leased any more. */
-  LeaseCleared: { readonly deliveries: ReadonlyArray<ClearedLease> }
-  SessionRecorded: { readonly peer: PeerHandle }
+  LeaseCleared: { readonly deliveries: ReadonlyArray<ClearedLease>; readonly outcome: Outcome }
+  SessionRecorded: { readonly peer: PeerId; readonly outcome: Outcome }
   /** What waited in the session's inbox is its member's. */
-  InboxMoved: { readonly memberId: MemberId; readonly session: SessionId }
+  InboxMoved: { readonly memberId: MemberId; readonly session: SessionId; readonly outcome: Outcome }
   ChannelRecorded: {
-    readonly peer: PeerHandle
+    readonly peer: PeerId
     readonly id: string
     readonly memberId: MemberId
     readonly session: SessionId
@@ -188,7 +186,7 @@ export type Completion = Data.TaggedEnum<{
   PageRead: { readonly request: PageRequest; readonly rows: Exit.Exit<ReadonlyArray<WaitingMessage>, StoreError> }
   /** The answer to a pull. */
   Pulled: {
-    readonly peer: PeerHandle
+    readonly peer: PeerId
     readonly id: string
     /** What was not counted, and up to which message all that waited was. */
     readonly except: ReadonlyArray<DeliveryKey>
@@ -197,14 +195,14 @@ export type Completion = Data.TaggedEnum<{
   }
   Counted: { readonly inbox: InboxAddress; readonly backlog: Exit.Exit<Backlog, StoreError> }
   FateRead: {
-    readonly peer: PeerHandle
+    readonly peer: PeerId
     readonly id: string
     readonly messageId: MessageId
     readonly fate: Exit.Exit<Option.Option<MessageFate>, StoreError>
   }
   /** A send is to be refused: whether its message was accepted before, and this is a resend. */
   RefusalChecked: {
-    readonly peer: PeerHandle
+    readonly peer: PeerId
     readonly id: string
     readonly messageId: MessageId
     readonly refusal: SendRefusal
@@ -212,7 +210,7 @@ export type Completion = Data.TaggedEnum<{
   }
   Enrolled: {
     readonly enrolment: Enrolment
-    readonly reply: (answer: EnrolmentAnswer) => void
+    readonly replyTo: CorrelationId
     readonly outcome: Outcome
   }
   /** The time that the state had asked to be woken at has come. */
@@ -220,30 +218,38 @@ export type Completion = Data.TaggedEnum<{
 }>
 export const Completion = Data.taggedEnum<Completion>()
 
+type CompletionOf<Tag extends Completion["_tag"]> = Extract<Completion, { readonly _tag: Tag }>
+type Without<A, Key extends PropertyKey> = A extends unknown ? Omit<A, Key> : never
+
+/** A completion, but for what is not known before the write is done. */
+export type AfterWrite = Without<Extract<Completion, { readonly outcome: Outcome }>, "outcome">
+
+/** The same for what became of a message. */
+export type AfterFate = Without<CompletionOf<"FateRead" | "RefusalChecked">, "fate">
+
 export type Action = Data.TaggedEnum<{
-  Send: { readonly peer: PeerHandle; readonly frame: BrokerFrame }
-  Tell: { readonly peer: PeerHandle; readonly frame: SharedFrame }
-  Close: { readonly peer: PeerHandle; readonly reason: CloseCode }
-  Settle: { readonly peer: PeerHandle }
-  Reply: { readonly reply: (outcome: Attached) => void; readonly outcome: Attached }
-  ReportTaken: { readonly reply: (answer: ReportAnswer) => void; readonly answer: ReportAnswer }
-  Answer: { readonly reply: (answer: EnrolmentAnswer) => void; readonly answer: EnrolmentAnswer }
-  Write: { readonly write: Write; readonly completion: (outcome: Outcome) => Completion | undefined }
+  Send: { readonly peer: PeerId; readonly frame: BrokerFrame }
+  Tell: { readonly peer: PeerId; readonly frame: SharedFrame }
+  Close: { readonly peer: PeerId; readonly reason: CloseCode }
+  Settle: { readonly peer: PeerId }
+  Reply: { readonly to: CorrelationId; readonly answer: Answer }
+  /** `next`: what its outcome makes a completion of; without it nobody wants to know. */
+  Write: { readonly write: Write; readonly next: AfterWrite | undefined }
   ReadPage: { readonly request: PageRequest }
   /** Counts what waits in the inboxes together. */
   Count: {
     readonly inboxes: ReadonlyArray<InboxAddress>
-    readonly completion: (backlog: Exit.Exit<Backlog, StoreError>) => Completion
+    readonly next: Without<CompletionOf<"Counted">, "backlog">
   }
   /** Counts what waits in each of the inboxes, but for some deliveries. */
   CountWaiting: {
     readonly inboxes: ReadonlyArray<InboxAddress>
     readonly except: ReadonlyArray<DeliveryKey>
-    readonly completion: (counts: Exit.Exit<ReadonlyArray<WaitingCount>, StoreError>) => Completion
+    readonly next: Without<CompletionOf<"Pulled">, "counts">
   }
   ReadFate: {
     readonly messageId: MessageId
-    readonly completion: (fate: Exit.Exit<Option.Option<MessageFate>, StoreError>) => Completion
+    readonly next: AfterFate
   }
   /** For whoever runs the broker. */
   Log: {

@@ -33,9 +33,9 @@ import type {
   SessionRecord,
 } from "../store/MessageStore.ts"
 import { TokenBucket } from "../TokenBucket.ts"
-import type { EnrolmentAnswer } from "./Enrolment.ts"
 import { Inbox, type Window } from "./Inbox.ts"
-import type { Command, PeerHandle, ReportedSession, SealedProfile } from "./MeshCommand.ts"
+import type { Command, CorrelationId, ReportedSession, SealedProfile } from "./MeshCommand.ts"
+import type { PeerId } from "./PeerId.ts"
 
 export interface MeshRules extends StatusRules {
   readonly limits: BrokerLimits
@@ -50,7 +50,7 @@ export interface PullUnderWay {
 
 /** One live socket of one session. */
 export interface Connection {
-  readonly peer: PeerHandle
+  readonly peer: PeerId
   readonly session: Session
   readonly protocol: 1 | 2
   readonly presenceId: PresenceId
@@ -184,7 +184,7 @@ export interface EarlyReport {
 export interface UnderWay<A> {
   readonly record: A
   /** Who asked for the same meanwhile. */
-  readonly others: Array<(answer: EnrolmentAnswer) => void>
+  readonly others: Array<CorrelationId>
   /** What is decided only when it has its outcome. */
   readonly after: Array<Extract<Command, { readonly _tag: "Enrol" }>>
 }
@@ -201,7 +201,7 @@ export interface Enrolling {
 export interface BeingAccepted {
   readonly seq: number
   readonly contentHash: string
-  readonly resends: Array<{ readonly id: string; readonly peer: PeerHandle }>
+  readonly resends: Array<{ readonly id: string; readonly peer: PeerId }>
 }
 
 export interface MeshState {
@@ -216,7 +216,7 @@ export interface MeshState {
   readonly invites: Map<PublicKey, InviteRecord>
   readonly enrolling: Enrolling
   readonly beingAccepted: Map<MessageId, BeingAccepted>
-  readonly connections: Map<PeerHandle, Connection>
+  readonly connections: Map<PeerId, Connection>
   /** Sessions that are away and expected back. */
   readonly expectedBack: Set<Session>
   readonly roster: RosterState

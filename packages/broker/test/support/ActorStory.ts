@@ -99,7 +99,7 @@ export const poisonous = (who: Peer["member"], type: BrokerFrame["type"] = "hell
 export const offer = (mesh: MeshActor, from: Peer, to: string, choices: SendChoices) => {
   const frame = sendOf(to, choices)
   const messageId = messageIdOf(meshId, from.member.publicKey, choices.id ?? "")
-  return mesh.offer(Command.Send({ peer: from.handle, frame, messageId, contentHash: contentHashOf(frame) }))
+  return mesh.offer(Command.Send({ peer: from.id, frame, messageId, contentHash: contentHashOf(frame) }))
 }
 
 export const send = (mesh: MeshActor, from: Peer, to: string, id: string, choices: SendChoices = {}) =>
@@ -107,7 +107,7 @@ export const send = (mesh: MeshActor, from: Peer, to: string, id: string, choice
 
 export const ack = (mesh: MeshActor, peer: Peer) =>
   Effect.andThen(
-    mesh.offer(Command.Request({ peer: peer.handle, frame: { type: "client_ack", messageIds: peer.pushed } })),
+    mesh.offer(Command.Request({ peer: peer.id, frame: { type: "client_ack", messageIds: peer.pushed } })),
     settled,
   )
 
@@ -115,7 +115,7 @@ export const lease = (mesh: MeshActor, peer: Peer) =>
   Effect.andThen(
     mesh.offer(
       Command.Request({
-        peer: peer.handle,
+        peer: peer.id,
         frame: { type: "lease", id: RequestId.make("lease"), messageIds: peer.pushed },
       }),
     ),
@@ -130,7 +130,7 @@ export const idsOf = (from: Peer, ...ids: ReadonlyArray<string>) =>
   ids.map((id) => messageIdOf(meshId, from.member.publicKey, id))
 
 export const peersSeenBy = Effect.fnUntraced(function* (mesh: MeshActor, peer: Peer) {
-  yield* mesh.offer(Command.Request({ peer: peer.handle, frame: { type: "list_peers", id: RequestId.make("list") } }))
+  yield* mesh.offer(Command.Request({ peer: peer.id, frame: { type: "list_peers", id: RequestId.make("list") } }))
   yield* settled
   const attached = (peer.of("peers").at(-1)?.peers ?? []).filter((one) => one.attached)
   return attached.map((one) => `${one.memberId}/${one.sessionId}`)

@@ -38,7 +38,10 @@ export class Enrolments extends MeshStory {
 
   /** The answer may come later. */
   ask(enrolment: Enrolment): void {
-    this.do(Command.Enrol({ enrolment, reply: (answer) => void this.answers.push(answer) }))
+    const replyTo = this.awaitAnswer((answer) => {
+      if (answer._tag === "Enrol") this.answers.push(answer.answer)
+    })
+    this.do(Command.Enrol({ enrolment, replyTo }))
   }
 
   /** What it is answered once everything under way has come to its end. */

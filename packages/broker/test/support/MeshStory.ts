@@ -11,22 +11,26 @@ import { messageIdOf } from "@claudemesh/domain/trust/MessageIdentity"
 import type { BrokerFrame, Push } from "@claudemesh/domain/wire/BrokerFrame"
 import type { Hello, Send, SetStatus } from "@claudemesh/domain/wire/ClientFrame"
 import type { CloseCode } from "@claudemesh/domain/wire/CloseCode"
-import { Effect, Exit, Option, Result } from "effect"
+import { Exit, Option, Result } from "effect"
 import { verifier } from "../../../domain/test/support/Trust.ts"
 import { HelloProof } from "../../src/trust/HelloProof.ts"
 import { contentHashOf } from "../../src/connection/SendIdentity.ts"
 import { brokerLimits, type BrokerLimits } from "../../src/Limits.ts"
 import { decide } from "../../src/mesh/decide.ts"
 import {
+  type Answer,
   type Attached,
   Command,
+  CorrelationId,
   Completion,
   type Action,
   type MeshRequest,
-  type PeerHandle,
 } from "../../src/state/MeshCommand.ts"
 import { loadState, type MeshRules, type MeshState, nextWakeMillis } from "../../src/state/MeshState.ts"
 import type { SharedFrame } from "../../src/state/SharedFrame.ts"
+import { PeerId } from "../../src/state/PeerId.ts"
+import type { Sockets } from "../../src/state/Decision.ts"
+import type { PeerHandle } from "../../src/mesh/Peers.ts"
 import { takeOver } from "../../src/session/SessionLease.ts"
 import type { Outcome } from "../../src/store/CommitLane.ts"
 import { type MemberRecord, type MeshRecord, type PageRequest, StoreError } from "../../src/store/MessageStore.ts"
@@ -151,7 +155,7 @@ export class Peer {
   /** May be replaced, to look at each frame as it comes. */
   heard: (peer: Peer, frame: BrokerFrame) => void = () => {}
   readonly handle: PeerHandle = {
-    number: ++peersMade,
+    id: PeerId.make(++peersMade),
     send: (frame) => {
       if (!this.takes) return false
       this.frames.push(frame)
@@ -168,13 +172,17 @@ export class Peer {
     unreadBytes: () => this.unreadBytes,
     close: (reason) => void this.closed.push(reason),
     heardAtMillis: () => this.heardAtMillis,
-    settled: Effect.sync(() => (this.settled += 1)),
+    settle: () => void (this.settled += 1),
   }
 
   constructor(
     readonly member: MemberRecord,
     readonly session: string,
   ) {}
+
+  get id(): PeerId {
+    return this.handle.id
+  }
 
   of<Type extends BrokerFrame["type"]>(type: Type) {
     return this.frames.filter((frame): frame is Extract<BrokerFrame, { readonly type: Type }> => frame.type === type)
@@ -205,7 +213,13 @@ export class MeshStory {
   counts: Array<Extract<Action, { readonly _tag: "Count" | "CountWaiting" }>> = []
   readonly logged: Array<Extract<Action, { readonly _tag: "Log" }>> = []
   fenced = false
-  private readonly peers = new Map<PeerHandle, Peer>()
+  private readonly peers = new Map<PeerId, Peer>()
+  private readonly asking = new Map<CorrelationId, (answer: Answer) => void>()
+  private asked = 0
+  private readonly sockets: Sockets = {
+    unreadBytes: (peer) => this.peers.get(peer)?.unreadBytes ?? 0,
+    heardAtMillis: (peer) => this.peers.get(peer)?.heardAtMillis ?? 0,
+  }
   private presences = 0
 
   constructor(
@@ -218,7 +232,7 @@ export class MeshStory {
   }
 
   do(input: Command | Completion): ReadonlyArray<Action> {
-    const actions = decide(this.state, input, this.nowMillis)
+    const actions = decide(this.state, input, this.nowMillis, this.sockets)
     this.perform(actions)
     return actions
   }
@@ -227,13 +241,13 @@ export class MeshStory {
     for (const effect of actions) {
       switch (effect._tag) {
         case "Send":
-          effect.peer.send(effect.frame)
+          this.peers.get(effect.peer)?.handle.send(effect.frame)
           break
         case "Tell":
-          effect.peer.tell(effect.frame)
+          this.peers.get(effect.peer)?.handle.tell(effect.frame)
           break
         case "Close":
-          effect.peer.close(effect.reason)
+          this.peers.get(effect.peer)?.handle.close(effect.reason)
           break
         case "Settle": {
           const peer = this.peers.get(effect.peer)
@@ -241,13 +255,8 @@ export class MeshStory {
           break
         }
         case "Reply":
-          effect.reply(effect.outcome)
-          break
-        case "Answer":
-          effect.reply(effect.answer)
-          break
-        case "ReportTaken":
-          effect.reply(effect.answer)
+          this.asking.get(effect.to)?.(effect.answer)
+          this.asking.delete(effect.to)
           break
         case "Write":
           this.writes.push(effect)
@@ -261,7 +270,7 @@ export class MeshStory {
           break
         case "ReadFate": {
           const fate = Option.fromUndefinedOr(this.store.fateOf(effect.messageId))
-          this.do(effect.completion(Exit.succeed(fate)))
+          this.do({ ...effect.next, fate: Exit.succeed(fate) })
           break
         }
         case "Log":
@@ -284,12 +293,14 @@ export class MeshStory {
   /** Says hello on a connection that was made before. */
   greet(peer: Peer, choices: HelloChoices = {}): Peer {
     const who = peer.member
-    this.peers.set(peer.handle, peer)
+    this.peers.set(peer.id, peer)
     peer.heardAtMillis = this.nowMillis
     this.presences += 1
     const presenceId = PresenceId.make(`presence-${this.presences}`)
-    const reply = (outcome: Attached) => void peer.answers.push(outcome)
-    this.do(Command.Attach({ proof: proofOf(helloOf(who, choices)), peer: peer.handle, presenceId, reply }))
+    const replyTo = this.awaitAnswer((answer) => {
+      if (answer._tag === "Attach") peer.answers.push(answer.outcome)
+    })
+    this.do(Command.Attach({ proof: proofOf(helloOf(who, choices)), peer: peer.id, presenceId, replyTo }))
     return peer
   }
 
@@ -301,20 +312,20 @@ export class MeshStory {
   }
 
   detach(peer: Peer, saidGoodbye = false): void {
-    this.do(Command.Detach({ peer: peer.handle, saidGoodbye }))
+    this.do(Command.Detach({ peer: peer.id, saidGoodbye }))
   }
 
   /** Sends; the commit is not known yet. */
   send(from: Peer, target: string, choices: SendChoices = {}): MessageId {
     const frame = sendOf(target, choices)
     const messageId = messageIdOf(meshId, from.member.publicKey, frame.id ?? `none-${this.state.lastSeq}`)
-    this.do(Command.Send({ peer: from.handle, frame, messageId, contentHash: contentHashOf(frame) }))
+    this.do(Command.Send({ peer: from.id, frame, messageId, contentHash: contentHashOf(frame) }))
     return messageId
   }
 
   request(peer: Peer, frame: MeshRequest): void {
     peer.heardAtMillis = this.nowMillis
-    this.do(Command.Request({ peer: peer.handle, frame }))
+    this.do(Command.Request({ peer: peer.id, frame }))
   }
 
   ack(peer: Peer, ...messageIds: ReadonlyArray<MessageId>): void {
@@ -352,8 +363,19 @@ export class MeshStory {
   commitOne(outcome?: Outcome): void {
     const next = this.writes.shift()
     if (next === undefined) throw new Error("nothing is being written")
-    const completion = next.completion(outcome ?? Exit.succeed(this.store.apply(next.write)))
-    if (completion !== undefined) this.do(completion)
+    this.end(next, outcome ?? Exit.succeed(this.store.apply(next.write)))
+  }
+
+  /** What became of a write comes back, where somebody wants to know. */
+  end({ next }: PendingWrite, outcome: Outcome): void {
+    if (next !== undefined) this.do({ ...next, outcome })
+  }
+
+  /** Each answer comes once. */
+  awaitAnswer(answered: (answer: Answer) => void): CorrelationId {
+    const replyTo = CorrelationId.make(++this.asked)
+    this.asking.set(replyTo, answered)
+    return replyTo
   }
 
   readOne(rows?: Extract<Completion, { readonly _tag: "PageRead" }>["rows"]): void {
@@ -366,10 +388,10 @@ export class MeshStory {
     const count = this.counts.shift()
     if (count === undefined) throw new Error("nothing is being counted")
     if (count._tag === "Count") {
-      this.do(count.completion(Exit.succeed(this.store.backlog(count.inboxes, this.nowMillis))))
+      this.do({ ...count.next, backlog: Exit.succeed(this.store.backlog(count.inboxes, this.nowMillis)) })
     } else {
-      const { completion, except, inboxes } = count
-      this.do(completion(Exit.succeed(this.store.countWaiting(inboxes, except, this.nowMillis))))
+      const { except, inboxes, next } = count
+      this.do({ ...next, counts: Exit.succeed(this.store.countWaiting(inboxes, except, this.nowMillis)) })
     }
   }
 
@@ -401,7 +423,7 @@ export class MeshStory {
     this.counts = []
     const loaded = loadState(this.store.snapshot(), this.rules, verifier)
     this.state = loaded.state
-    this.perform(takeOver(loaded, this.nowMillis))
+    this.perform(takeOver(loaded, this.nowMillis, this.sockets))
   }
 
   /** What memory holds for messages: empty when everything was consumed. */
