@@ -18,7 +18,7 @@ import {
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import type { ErrorCode } from "@claudemesh/domain/wire/ErrorCode"
 import { decodedBytes } from "@claudemesh/domain/Base64"
-import { Clock, Crypto, Effect, Option, Result, Semaphore } from "effect"
+import { Clock, Crypto, Effect, Option, Result } from "effect"
 import { errorFrame } from "../state/ErrorReply.ts"
 import type { MeshActor } from "../mesh/MeshActor.ts"
 import { Command } from "../state/MeshCommand.ts"
@@ -29,6 +29,7 @@ import { TokenBucket } from "../TokenBucket.ts"
 import { Ed25519 } from "../trust/Ed25519.ts"
 import { HelloProof, type HelloRefusal } from "../trust/HelloProof.ts"
 import { contentHashOf, messageIdFor } from "./SendIdentity.ts"
+import { SendPermits } from "./SendPermits.ts"
 import type { OversizedFrame, ServerSocket } from "./ServerSocket.ts"
 
 /** The session is attached: what a frame after the hello is handled with. */
@@ -36,7 +37,7 @@ interface Greeted {
   readonly proof: HelloProof
   readonly mesh: MeshActor
   readonly peer: PeerHandle
-  readonly sendsUnderWay: Semaphore.Semaphore
+  readonly permits: SendPermits
 }
 
 /** Why what was received is not a frame that can be handled. */
@@ -156,7 +157,7 @@ export const runPeerConnection = (
         StoreError: () => tryLater(protocol),
       }),
     )
-    const sendsUnderWay = yield* Semaphore.make(rules.limits.sendsUnderWayMax)
+    const permits = new SendPermits(rules.limits.sendsUnderWayMax)
     const peer: PeerHandle = {
       id: socket.id,
       send,
@@ -164,7 +165,7 @@ export const runPeerConnection = (
       unreadBytes: () => socket.unreadBytes(),
       close: (reason) => socket.close(reason),
       heardAtMillis: () => heardAtMillis,
-      settle: () => Effect.runFork(sendsUnderWay.release(1)),
+      settle: () => permits.return(),
     }
     yield* Effect.addFinalizer(() => mesh.detach(peer.id, socket.saidGoodbye()))
     const presenceId = PresenceId.make(yield* (yield* Crypto.Crypto).randomUUIDv7)
@@ -172,11 +173,11 @@ export const runPeerConnection = (
       .attach(proof, peer, presenceId)
       .pipe(Effect.catchTag("MeshUnavailable", () => tryLater(protocol)))
     if (attached._tag === "Refused") return yield* refuseHello(protocol, attached.refusal)
-    return { proof, mesh, peer, sendsUnderWay }
+    return { proof, mesh, peer, permits }
   })
 
   const handle = Effect.fnUntraced(function* (greeted: Greeted, received: string | OversizedFrame | undefined) {
-    const { mesh, peer, proof, sendsUnderWay } = greeted
+    const { mesh, peer, proof, permits } = greeted
     handling = undefined
     const decoded = frameOf(received)
     if (Result.isFailure(decoded)) {
@@ -198,28 +199,28 @@ export const runPeerConnection = (
         return yield* handleSend(greeted, frame)
       case "lease":
         // It is answered after a commit, like a send, and counts like one.
-        yield* sendsUnderWay.take(1)
+        yield* permits.take
         return yield* mesh.offer(Command.Request({ peer: peer.id, frame }))
       default:
         return yield* mesh.offer(Command.Request({ peer: peer.id, frame }))
     }
   })
 
-  const handleSend = Effect.fnUntraced(function* ({ mesh, peer, proof, sendsUnderWay }: Greeted, frame: Send) {
+  const handleSend = Effect.fnUntraced(function* ({ mesh, peer, proof, permits }: Greeted, frame: Send) {
     if (decodedBytes(frame.ciphertext) > rules.messageBytesMax) {
       const message = `a message holds ${rules.messageBytesMax} bytes of ciphertext at most`
       return yield* refuse(proof.protocol, "too_large", message, frame.id)
     }
     const messageId = yield* messageIdFor(proof.hello, frame)
     // Waits for an earlier send's commit when too many are under way: the socket is then not read.
-    yield* sendsUnderWay.take(1)
+    yield* permits.take
     yield* mesh.offer(Command.Send({ peer: peer.id, frame, messageId, contentHash: contentHashOf(frame) }))
   })
 
   /** Nothing more comes in. If the socket is open the broker drains: what is under way is acked first. */
-  const finish = Effect.fnUntraced(function* ({ sendsUnderWay }: Greeted) {
+  const finish = Effect.fnUntraced(function* ({ permits }: Greeted) {
     if (!socket.isOpen()) return
-    yield* sendsUnderWay.take(rules.limits.sendsUnderWayMax)
+    yield* permits.allReturned
     socket.close(CloseCode.goingAway)
   })
 

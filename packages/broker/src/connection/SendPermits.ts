@@ -1,0 +1,49 @@
+/**
+ * How many sends and leases of one connection may be under way: each takes a permit, and its answer returns it. The
+ * permits end with the socket: whoever waits for one then waits no longer, for nobody would hear an answer.
+ */
+import { Cause, Effect } from "effect"
+
+export class SendPermits {
+  #free: number
+  #ended = false
+  /** The connection handles one frame at a time, so there is one who waits at most, for so many. */
+  #waiting: { readonly permits: number; readonly go: (effect: Effect.Effect<void, Cause.Done>) => void } | undefined
+
+  constructor(readonly max: number) {
+    this.#free = max
+  }
+
+  /** Waits while too many are under way. */
+  readonly take: Effect.Effect<void, Cause.Done> = Effect.suspend(() => this.#take(1))
+
+  /** Waits until all that was sent is answered. */
+  readonly allReturned: Effect.Effect<void, Cause.Done> = Effect.suspend(() => this.#take(this.max))
+
+  return(): void {
+    this.#free = Math.min(this.max, this.#free + 1)
+    const waiting = this.#waiting
+    if (waiting === undefined || waiting.permits > this.#free) return
+    this.#waiting = undefined
+    this.#free -= waiting.permits
+    waiting.go(Effect.void)
+  }
+
+  end(): void {
+    this.#ended = true
+    this.#waiting?.go(Cause.done())
+    this.#waiting = undefined
+  }
+
+  #take(permits: number): Effect.Effect<void, Cause.Done> {
+    if (this.#ended) return Cause.done()
+    if (this.#free < permits) {
+      return Effect.callback((go) => {
+        this.#waiting = { permits, go }
+        return Effect.sync(() => (this.#waiting = undefined))
+      })
+    }
+    this.#free -= permits
+    return Effect.void
+  }
+}
