@@ -120,6 +120,7 @@ export const startBroker = Effect.fnUntraced(function* (options: BrokerOptions) 
         ),
         isOpen: () => alive && socket.isOpen(),
         saidGoodbye: socket.saidGoodbye,
+        onClosed: socket.onClosed,
         unreadBytes: socket.unreadBytes,
         send: (text) => {
           if (!alive) return false

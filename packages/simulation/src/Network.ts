@@ -26,6 +26,7 @@ export class Link {
   goodbye = false
   /** The broker's side has heard that it is over. */
   serverEnded = false
+  readonly whenServerEnds: Array<() => void> = []
   /** What it said first. */
   hello: string | undefined
   /** Puts a text on the way to the broker, as if the client had sent it. */
@@ -48,6 +49,7 @@ export class Link {
   endServer(): void {
     this.serverEnded = true
     Queue.endUnsafe(this.fromClient)
+    for (const then of this.whenServerEnds.splice(0)) then()
   }
 
   endClient(code: number, reason: string): void {
@@ -182,9 +184,13 @@ const serverEnd = (link: Link, down: (deliver: () => void) => void): ServerSocke
   return {
     id: PeerId.make(0),
     unreadBytes: () => unreadBytes,
-    receive: Queue.take(link.fromClient),
+    receive: Effect.suspend(() => (closed ? Cause.done() : Queue.take(link.fromClient))),
     isOpen: () => link.open && !closed,
     saidGoodbye: () => link.goodbye,
+    onClosed: (then) => {
+      if (link.serverEnded) then()
+      else link.whenServerEnds.push(then)
+    },
     send: (text) => {
       if (closed || link.serverEnded) return false
       unreadBytes += text.length

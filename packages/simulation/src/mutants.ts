@@ -193,9 +193,9 @@ const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "second hello accepted",
-    file: `${broker}/connection/PeerConnection.ts`,
-    find: '        return yield* end(CloseCode.protocolError, "already_greeted")',
-    put: "        return",
+    file: `${broker}/connection/FrameLoop.ts`,
+    find: '      return yield* new ConnectionEnds({ reason: CloseCode.protocolError, code: "already_greeted" })',
+    put: "      return",
   },
   {
     name: "lease ended at once",

@@ -4,7 +4,7 @@
  */
 import type { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import type { PeerId } from "../state/PeerId.ts"
-import type { Cause, Effect } from "effect"
+import { Cause, Effect } from "effect"
 
 /** A text that is longer than a frame may be: it is not kept, but for what its sender can settle it by. */
 export interface OversizedFrame {
@@ -30,6 +30,18 @@ export interface ServerSocket {
   /** `reason`: a code for machines, as v1 clients read it. */
   readonly close: (code: CloseCode, reason?: string) => void
   readonly isOpen: () => boolean
+  /** Calls it once when the socket has closed, whichever side did it: at once if it has. It must not throw. */
+  readonly onClosed: (then: () => void) => void
   /** The other side closed it with 1000: it is done, and not merely lost. */
   readonly saidGoodbye: () => boolean
 }
+
+/** Nobody hears an answer any more: whatever is waited for, it is waited for no longer than the socket is open. */
+export const untilClosed = <A, E, R>(
+  socket: ServerSocket,
+  effect: Effect.Effect<A, E, R>,
+): Effect.Effect<A, E | Cause.Done, R> =>
+  Effect.raceFirst(
+    effect,
+    Effect.callback<never, Cause.Done>((resume) => socket.onClosed(() => resume(Cause.done()))),
+  )

@@ -6,7 +6,7 @@
 import { idIn } from "@claudemesh/domain/wire/ClientFrame"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import type { ServerWebSocket } from "bun"
-import { type Cause, Effect, Queue } from "effect"
+import { Cause, Effect, Queue } from "effect"
 import type { OversizedFrame, ServerSocket } from "../connection/ServerSocket.ts"
 import type { BrokerLimits } from "../Limits.ts"
 import type { PeerId } from "../state/PeerId.ts"
@@ -24,6 +24,9 @@ export class BunSocket implements ServerSocket {
   readonly #incoming: Queue.Queue<string | OversizedFrame | undefined, Cause.Done>
   #ws: Socket | undefined
   #open = true
+  /** What came before and was not looked at is not looked at any more. */
+  #closedHere = false
+  readonly #whenClosed: Array<() => void> = []
   #paused = false
   #goodbye = false
 
@@ -37,7 +40,8 @@ export class BunSocket implements ServerSocket {
     incoming: Queue.Queue<string | OversizedFrame | undefined, Cause.Done>,
   ) {
     this.#incoming = incoming
-    this.receive = Effect.tap(Queue.take(incoming), () => Effect.sync(() => this.#taken()))
+    const take = Effect.tap(Queue.take(incoming), () => Effect.sync(() => this.#taken()))
+    this.receive = Effect.suspend(() => (this.#closedHere ? Cause.done() : take))
   }
 
   static readonly make = (
@@ -76,9 +80,19 @@ export class BunSocket implements ServerSocket {
   }
 
   closed(code: number): void {
-    this.#open = false
     this.#goodbye = code === normalClose
+    this.#end()
+  }
+
+  #end(): void {
+    this.#open = false
     Queue.endUnsafe(this.#incoming)
+    for (const then of this.#whenClosed.splice(0)) then()
+  }
+
+  onClosed(then: () => void): void {
+    if (this.#open) this.#whenClosed.push(then)
+    else then()
   }
 
   /** Nothing more is read; the connection ends when it has handled what came. */
@@ -110,7 +124,8 @@ export class BunSocket implements ServerSocket {
 
   close(code: CloseCode, reason?: string): void {
     if (!this.#open) return
-    this.#open = false
+    this.#closedHere = true
     this.#ws?.close(code.code, reason ?? code.meaning)
+    this.#end()
   }
 }

@@ -1,0 +1,94 @@
+/**
+ * From the broker's challenge to an authenticated client: its key is proved, and nothing is asked of a mesh or a store
+ * before that (I3). Whatever comes before the hello is refused and forgotten.
+ */
+import type { PublicKey } from "@claudemesh/domain/Ids"
+import { isoFromMillis } from "@claudemesh/domain/IsoTime"
+import { type Hello, isHelloV2 } from "@claudemesh/domain/wire/ClientFrame"
+import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
+import { Clock, Crypto, Effect, Option, Result } from "effect"
+import { Ed25519 } from "../trust/Ed25519.ts"
+import { HelloProof, type HelloRefusal } from "../trust/HelloProof.ts"
+import { idOf, type Incoming } from "./Incoming.ts"
+import { ConnectionEnds, type Outgoing } from "./Outgoing.ts"
+
+/** Who is let in at all, whatever their mesh says. */
+export interface Admission {
+  readonly allowV1: boolean
+  /** Asked once the key is proved, so that nobody can use up another one's rate. */
+  readonly mayGreet: (key: PublicKey, nowMillis: number) => boolean
+}
+export const everyone: Admission = { allowV1: true, mayGreet: () => true }
+
+export const authenticate = Effect.fnUntraced(function* (
+  incoming: Incoming,
+  outgoing: Outgoing,
+  admission: Admission,
+  audiences: ReadonlyArray<string>,
+) {
+  const nonce = yield* challenge(outgoing, admission)
+  const hello = yield* Effect.timeoutOption(awaitHello(incoming, outgoing), incoming.rules.limits.helloTimeoutMillis)
+  if (Option.isNone(hello)) return yield* new ConnectionEnds({ reason: CloseCode.noHello, code: "no_hello" })
+  return yield* prove(hello.value, nonce, outgoing, admission, audiences)
+})
+
+const challenge = Effect.fnUntraced(function* (outgoing: Outgoing, { allowV1 }: Admission) {
+  const nonce = Buffer.from(yield* (yield* Crypto.Crypto).randomBytes(32)).toString("hex")
+  const brokerTime = isoFromMillis(yield* Clock.currentTimeMillis)
+  outgoing.send({ type: "challenge", nonce, protocols: allowV1 ? [1, 2] : [2], brokerTime })
+  return nonce
+})
+
+/** The time-out goes on, whatever comes. */
+const awaitHello = Effect.fnUntraced(function* (incoming: Incoming, outgoing: Outgoing) {
+  while (true) {
+    const decoded = yield* incoming.next
+    if (Result.isFailure(decoded)) {
+      const { code, id, isHello, message } = decoded.failure
+      outgoing.refuse(code, message, id)
+      if (isHello) return yield* new ConnectionEnds({ reason: CloseCode.notAdmitted, code: "malformed" })
+      continue
+    }
+    if (decoded.success.type === "hello") return decoded.success
+    outgoing.refuse("no_hello", "say hello first", idOf(decoded.success))
+  }
+})
+
+const prove = Effect.fnUntraced(function* (
+  hello: Hello,
+  nonce: string,
+  outgoing: Outgoing,
+  admission: Admission,
+  audiences: ReadonlyArray<string>,
+) {
+  outgoing.protocol = isHelloV2(hello) ? 2 : 1
+  if (outgoing.protocol === 1 && !admission.allowV1) {
+    return yield* refuseHello(outgoing, {
+      code: "unsupported",
+      message: "this broker takes protocol 2 only; update",
+    })
+  }
+  const nowMillis = yield* Clock.currentTimeMillis
+  const verified = HelloProof.verify(hello, { nonce, audiences, nowMillis }, yield* Ed25519)
+  if (Result.isFailure(verified)) return yield* refuseHello(outgoing, verified.failure)
+  if (!admission.mayGreet(hello.pubkey, nowMillis)) {
+    return yield* refuseHello(outgoing, { code: "rate_limited", message: "too many hellos; come back slower" })
+  }
+  return verified.success
+})
+
+export const refuseHello = (outgoing: Outgoing, refusal: HelloRefusal): Effect.Effect<never, ConnectionEnds> =>
+  Effect.suspend(() => {
+    const { protocol } = outgoing
+    // A v1 client knows no other word for it.
+    const code = refusal.code === "revoked" && protocol === 1 ? "unauthorized" : refusal.code
+    outgoing.refuse(code, refusal.message)
+    return Effect.fail(new ConnectionEnds({ reason: closeCodeOf(code, protocol), code }))
+  })
+
+/** A v1 client reads the reason and comes back after any code; a v2 client would take 1008 for final. */
+const closeCodeOf = (code: HelloRefusal["code"], protocol: 1 | 2): CloseCode => {
+  if (code === "rate_limited") return CloseCode.flooding
+  if (code === "revoked") return CloseCode.revoked
+  return code === "capacity" && protocol === 2 ? CloseCode.atCapacity : CloseCode.notAdmitted
+}

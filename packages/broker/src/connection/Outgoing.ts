@@ -1,0 +1,31 @@
+/** What a connection says, in the version of the protocol that its client speaks, and how it ends. */
+import { type BrokerFrame, encodeBrokerFrame } from "@claudemesh/domain/wire/BrokerFrame"
+import type { CloseCode } from "@claudemesh/domain/wire/CloseCode"
+import type { ErrorCode } from "@claudemesh/domain/wire/ErrorCode"
+import { Data } from "effect"
+import { errorFrame } from "../state/ErrorReply.ts"
+import type { ServerSocket } from "./ServerSocket.ts"
+
+/** There is nothing more to say: the socket is closed over it. */
+export class ConnectionEnds extends Data.TaggedError("ConnectionEnds")<{
+  readonly reason: CloseCode
+  /** For machines, where the reason alone does not say it. */
+  readonly code?: string
+}> {}
+
+export class Outgoing {
+  /** Of a client that has not said hello, v1 is expected: it understands least. */
+  protocol: 1 | 2 = 1
+  /** The id of the frame that is being handled. */
+  handling: string | undefined
+
+  constructor(readonly socket: ServerSocket) {}
+
+  send(frame: BrokerFrame): boolean {
+    return this.socket.send(encodeBrokerFrame(frame))
+  }
+
+  refuse(code: ErrorCode, message: string, id?: string): void {
+    this.send(errorFrame(this.protocol, code, message, id))
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * Carries out what a mesh has decided. Nothing here waits: writes go to the commit lane, reads to fibers of their own, and
+ * how they end comes back to the mailbox. There is no span for a frame: on this path it would cost more than the frame.
+ */
+import type { MeshId } from "@claudemesh/domain/Ids"
+import { Clock, Effect, Schema, type Scope } from "effect"
+import type { Action, Completion } from "../state/MeshCommand.ts"
+import type { CommitLane } from "../store/CommitLane.ts"
+import type { MessageStore } from "../store/MessageStore.ts"
+import type { Askers } from "./Askers.ts"
+import type { Peers } from "./Peers.ts"
+
+export class Fenced extends Schema.TaggedError<Fenced>()("Fenced", { meshId: Schema.String }) {
+  override get message() {
+    return `mesh ${this.meshId} has another owner: its sequence was used`
+  }
+}
+
+/** Whatever a mesh can reach. */
+export interface Reach {
+  readonly meshId: MeshId
+  readonly store: MessageStore["Service"]
+  readonly lane: CommitLane
+  readonly peers: Peers
+  readonly askers: Askers
+}
+
+type Of<Tag extends Action["_tag"]> = Extract<Action, { readonly _tag: Tag }>
+type Reading = Of<"ReadPage"> | Of<"Count"> | Of<"CountWaiting"> | Of<"ReadFate">
+
+/** For one incarnation: its reads end with its scope. */
+export const makePerform = (reach: Reach, complete: (completion: Completion) => void) => {
+  const { askers, lane, meshId, peers } = reach
+
+  const write = ({ next, write }: Of<"Write">): void => {
+    lane.submit(write, (outcome) => {
+      if (next !== undefined) complete({ ...next, outcome })
+    })
+  }
+
+  return Effect.fnUntraced(function* (actions: ReadonlyArray<Action>): Effect.fn.Return<void, never, Scope.Scope> {
+    for (const action of actions) {
+      switch (action._tag) {
+        case "Send":
+          peers.get(action.peer)?.send(action.frame)
+          break
+        case "Tell":
+          peers.get(action.peer)?.tell(action.frame)
+          break
+        case "Settle":
+          peers.get(action.peer)?.settle()
+          break
+        case "Close":
+          peers.get(action.peer)?.close(action.reason)
+          peers.remove(action.peer)
+          break
+        case "Reply":
+          askers.reply(action.to, action.answer)
+          break
+        case "Write":
+          write(action)
+          break
+        case "Log":
+          yield* log(meshId, action)
+          break
+        case "Fenced":
+          return yield* Effect.die(new Fenced({ meshId }))
+        default:
+          yield* Effect.forkScoped(Effect.map(read(reach, action), complete))
+      }
+    }
+  })
+}
+
+const log = (meshId: MeshId, { about, level, message }: Of<"Log">): Effect.Effect<void> =>
+  (level === "error" ? Effect.logError : Effect.logWarning)(message).pipe(Effect.annotateLogs({ meshId, ...about }))
+
+const read = Effect.fnUntraced(function* ({ meshId, store }: Reach, reading: Reading) {
+  switch (reading._tag) {
+    case "ReadPage": {
+      const { request } = reading
+      return { _tag: "PageRead", request, rows: yield* Effect.exit(store.page(request)) } as const
+    }
+    case "Count": {
+      const { inboxes, next } = reading
+      const backlog = yield* Effect.exit(store.backlog(meshId, inboxes, yield* Clock.currentTimeMillis))
+      return { ...next, backlog }
+    }
+    case "CountWaiting": {
+      const { except, inboxes, next } = reading
+      const nowMillis = yield* Clock.currentTimeMillis
+      return { ...next, counts: yield* Effect.exit(store.countWaiting(meshId, inboxes, except, nowMillis)) }
+    }
+    case "ReadFate": {
+      const { messageId, next } = reading
+      return { ...next, fate: yield* Effect.exit(store.fateOf(meshId, messageId)) }
+    }
+  }
+})
