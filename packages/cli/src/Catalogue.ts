@@ -94,6 +94,11 @@ export const catalogue = [
     async () => (await import("./commands/status.ts")).status,
   ),
   entry(
+    "privacy",
+    "Show or change what your sessions tell a mesh about where they run",
+    async () => (await import("./commands/privacy.ts")).privacy,
+  ),
+  entry(
     "export",
     "Write your identity and its keys to a file, encrypted with a passphrase",
     async () => (await import("./commands/exportIdentity.ts")).exportIdentity,

@@ -86,6 +86,10 @@ export interface BrokerClient
   readonly remember: (revocation: Revocation) => Effect.Effect<void, RevocationRefused>
   /** The safety number was compared, and is the same. */
   readonly confirmByVoice: (key: PublicKey) => Effect.Effect<void>
+  /** Where the session runs, when that has changed. */
+  readonly setProfile: (
+    profile: NonNullable<Identity["profile"]>,
+  ) => Effect.Effect<void, RequestError | SummaryTooLong | TooManyReaders>
   readonly setSummary: (summary: string) => Effect.Effect<void, RequestError | SummaryTooLong | TooManyReaders>
   readonly channels: Effect.Effect<ReadonlyArray<Channel>, RequestError>
   /** Of a message that this member sent. */
@@ -210,6 +214,7 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
     peek: receiving.peek,
     take: receiving.take,
     setStatus: session.setStatus,
+    setProfile: (profile) => Effect.provide(session.setProfile(profile), context),
     setSummary: (summary) => Effect.provide(session.setSummary(summary), context),
     joinChannel: session.joinChannel,
     leaveChannel: session.leaveChannel,

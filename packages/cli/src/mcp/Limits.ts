@@ -92,3 +92,6 @@ export const alarmsLoggedMax = 1_000
 
 /** Between two looks at what the person said at a terminal. */
 export const personLookMillis = 2_000
+
+/** How often a session looks whether its folder is on another branch: two small files. */
+export const workplaceLookMillis = 5_000

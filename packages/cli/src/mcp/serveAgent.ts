@@ -11,7 +11,7 @@ import { HostState } from "../host/HostState.ts"
 import type { Joined } from "./Joined.ts"
 import { goodbyeMillis, initializedMillis } from "./Limits.ts"
 import { serveMcp } from "./McpServer.ts"
-import { workplace } from "./Workplace.ts"
+import { followed, workplace } from "./Workplace.ts"
 
 /** How this session is called by who starts it. */
 export interface AgentOptions {
@@ -81,6 +81,7 @@ export const serveAgent = Effect.fn(
       loaded = manager
       if (probe) return
       yield* statusKept(manager, state)
+      yield* Effect.forkScoped(Effect.ignore(followed(manager, process.cwd())))
       yield* now
     }).pipe(Effect.catch(warn), Effect.forkScoped)
     const now = Effect.andThen(

@@ -23,6 +23,8 @@ export const PublicMembership = Schema.Struct({
   ownerPublicKey: Schema.optionalKey(PublicKey),
   /** The mesh takes group messages in clear, as the first clients send them. Without it such a message is not shown. */
   allowUnsealed: Schema.optionalKey(Schema.Boolean),
+  /** Sessions tell its members nothing of where they run. */
+  tells: Schema.optionalKey(Schema.Literal("nothing")),
   /** Our proof, and the invite that it stands on. Who joined with one of the first clients has none. */
   certificate: Schema.optionalKey(Certificate),
   invite: Schema.optionalKey(Invite),

@@ -25,6 +25,10 @@ export interface StatusOptions {
 export interface OwnSession {
   /** Remembered where it is `dnd`, or the end of it, and set again after each reconnect, also when this fails. */
   readonly setStatus: (status: Status, options?: StatusOptions) => Effect.Effect<void, RequestError>
+  /** Told where it is another one than before, and the mesh is told of it at all. */
+  readonly setProfile: (
+    profile: NonNullable<Identity["profile"]>,
+  ) => Effect.Effect<void, RequestError | SummaryTooLong | TooManyReaders, Sodium | Crypto.Crypto>
   readonly setSummary: (
     summary: string,
   ) => Effect.Effect<void, RequestError | SummaryTooLong | TooManyReaders, Sodium | Crypto.Crypto>
@@ -53,7 +57,11 @@ export const makeOwnSession = (options: {
   const { addsKeys, identity, loop, roster, trust } = options
   const { membership, profile, sessionName } = identity
   const isStatusRestored = Latch.makeUnsafe()
-  const facts = { ...fitFacts(profile ?? {}), ...(sessionName && { name: sessionName }) }
+  const factsOf = (place: NonNullable<Identity["profile"]>) => ({
+    ...(membership.tells === "nothing" ? {} : fitFacts(place)),
+    ...(sessionName && { name: sessionName }),
+  })
+  let facts = factsOf(profile ?? {})
   const channels = new Set<Label>()
   /** Not known to be what the broker has. `idle`: it may still hold that we are not to be disturbed. */
   let wanted: { readonly status: "dnd" | "idle"; readonly untilMillis: number | undefined } | undefined
@@ -115,7 +123,10 @@ export const makeOwnSession = (options: {
   /** A session that only sends and asks is not a peer: nobody could read its profile. */
   const hasProfile = () =>
     summary !== undefined ||
-    (Object.keys(facts).length > 0 && identity.maxInFlight !== 0 && identity.transient !== true)
+    // What was told before that was switched off is taken back.
+    ((Object.keys(facts).length > 0 || membership.tells === "nothing") &&
+      identity.maxInFlight !== 0 &&
+      identity.transient !== true)
 
   const sendJoin = (channel: Label) =>
     Effect.asVoid(loop.request((id): Request => ({ type: "join_channel", channel, id }), "ok"))
@@ -127,6 +138,12 @@ export const makeOwnSession = (options: {
 
   return {
     setStatus,
+    setProfile: (next) =>
+      Effect.suspend(() => {
+        const before = JSON.stringify(facts)
+        facts = factsOf(next)
+        return JSON.stringify(facts) === before ? Effect.void : sendProfile()
+      }),
     setSummary: (next: string) =>
       Effect.suspend(() => {
         summary = next

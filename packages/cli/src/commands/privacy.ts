@@ -1,0 +1,70 @@
+/** `privacy`: what a session tells the members of a mesh about where it runs, and an end to that. */
+import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
+import type { Membership } from "@claudemesh/client/keys/Membership"
+import { Console, Effect, Option, Result } from "effect"
+import { Argument, Command } from "effect/unstable/cli"
+import { failed } from "../Failed.ts"
+import { toldOf, toldWords } from "../mcp/Workplace.ts"
+import { chosenMeshes } from "../Meshes.ts"
+import { printable, printJson, table } from "../Output.ts"
+import * as Flags from "./Flags.ts"
+
+export const privacy = Command.make(
+  "privacy",
+  {
+    word: Argument.Literals("what", ["all", "nothing"]).pipe(
+      Argument.withDescription("all: folder, host and branch; nothing: none of them (default: show what is told)"),
+      Argument.optional,
+    ),
+    mesh: Flags.mesh,
+    json: Flags.json,
+  },
+  Effect.fn(function* ({ json, mesh, word }) {
+    const chosen = yield* chosenMeshes(mesh)
+    const ids = new Set(chosen.map(({ meshId }) => meshId))
+    const changed = ({ tells: _, ...membership }: Membership): Membership =>
+      Option.isSome(word) && word.value === "nothing" ? { ...membership, tells: "nothing" } : membership
+    const meshes = Option.isNone(word)
+      ? chosen
+      : (yield* (yield* ConfigFile).update((all) =>
+          Result.succeed(all.map((one) => (ids.has(one.meshId) ? changed(one) : one))),
+        )).filter(({ meshId }) => ids.has(meshId))
+    const rows = yield* Effect.forEach(meshes, (membership) =>
+      Effect.map(toldOf(membership, process.cwd()), ({ branch = null, cwd = null, host = null }) => ({
+        mesh: membership.slug,
+        cwd,
+        host,
+        branch,
+      })),
+    )
+    if (json) return yield* printJson(rows)
+    yield* Console.log(
+      table(
+        ["MESH", "A SESSION HERE TELLS ITS MEMBERS"],
+        rows.map(({ branch, cwd, host, mesh }) => [
+          mesh,
+          printable(
+            toldWords({
+              ...(cwd !== null && { cwd }),
+              ...(host !== null && { host }),
+              ...(branch !== null && { branch }),
+            }),
+          ),
+        ]),
+      ),
+    )
+  }, Effect.mapError(failed)),
+).pipe(
+  Command.withDescription("Show or change what your sessions tell a mesh about where they run"),
+  Command.withExamples([
+    {
+      command: "claudemesh privacy",
+      description: "What a session in this folder tells the members; a broker never sees it",
+    },
+    { command: "claudemesh privacy nothing --mesh my-team", description: "No folder, host and branch for one mesh" },
+    {
+      command: "CLAUDEMESH_PROFILE=none claudemesh mcp",
+      description: "For all meshes, also those that you join later",
+    },
+  ]),
+)
