@@ -6,6 +6,7 @@ import * as BunServices from "@effect/platform-bun/BunServices"
 import { Console, Effect, Layer } from "effect"
 import { CliError, CliOutput, Command, type HelpDoc } from "effect/unstable/cli"
 import { coloured } from "./Coloured.ts"
+import { withDashedWords } from "./DashedWords.ts"
 import { Misused } from "./Failed.ts"
 import { groupNames, placeOf } from "./usage/Groups.ts"
 import { colours, helpText } from "./usage/HelpText.ts"
@@ -73,6 +74,11 @@ export const catalogue = [
     async () => (await import("./commands/channels.ts")).channels,
   ),
   entry("send", "Send a message, end-to-end encrypted", async () => (await import("./commands/send.ts")).send),
+  entry(
+    "reply",
+    "Answer a message that was shown on this machine",
+    async () => (await import("./commands/reply.ts")).reply,
+  ),
   entry(
     "message-status",
     "Show what became of a message you sent",
@@ -198,7 +204,9 @@ export const run = async (asked: ReadonlyArray<string>) => {
     if (topic !== undefined) return yield* new Misused({ reason: `There is no command "${topic}" to help with.` })
     const console = yield* Console.Console
     let help: string | undefined
-    const program = Command.runWith(root, { version: programVersion(), renderErrors: false })(line).pipe(
+    const program = Command.runWith(root, { version: programVersion(), renderErrors: false })(
+      withDashedWords(line),
+    ).pipe(
       Effect.provideService(
         CliOutput.Formatter,
         formatter((doc) => void (help = helpText(withoutHidden(doc), coloured ? colours : undefined))),
@@ -241,7 +249,7 @@ export const helpOf = (line: ReadonlyArray<string>): Effect.Effect<HelpDoc.HelpD
     const called = line.slice(0, line.includes("--") ? line.indexOf("--") : undefined)
     const root = yield* Effect.promise(() => rootFor(called))
     let found: HelpDoc.HelpDoc | undefined
-    yield* Command.runWith(root, { version: "", renderErrors: false })(["--help", ...called]).pipe(
+    yield* Command.runWith(root, { version: "", renderErrors: false })(["--help", ...withDashedWords(called)]).pipe(
       Effect.provideService(
         CliOutput.Formatter,
         formatter((doc) => void (found = withoutHidden(doc))),

@@ -3,6 +3,7 @@ import type { BrokerClient } from "@claudemesh/client/BrokerClient"
 import type { MessageId } from "@claudemesh/domain/Ids"
 import type { DeliveryState } from "@claudemesh/domain/wire/BrokerFrame"
 import { Effect } from "effect"
+import { called, type Names } from "./Outcome.ts"
 
 export interface Fate {
   readonly mesh: string
@@ -12,6 +13,8 @@ export interface Fate {
   readonly at: string | null
   readonly recipients: ReadonlyArray<{
     readonly name: string | null
+    /** In a sentence: as much as tells them from another of that name. */
+    readonly called: string
     readonly publicKey: string
     readonly session: string | null
     readonly state: DeliveryState
@@ -35,9 +38,10 @@ export const fateIn = Effect.fnUntraced(function* (client: BrokerClient, message
 
 /** The same by the names that are known. */
 export const knownFateIn = Effect.fnUntraced(function* (
-  client: Pick<BrokerClient, "messageStatus" | "nameOf"> & {
-    readonly membership: Pick<BrokerClient["membership"], "slug">
-  },
+  client: Names &
+    Pick<BrokerClient, "messageStatus"> & {
+      readonly membership: Pick<BrokerClient["membership"], "slug">
+    },
   messageId: MessageId,
 ) {
   const known = yield* client.messageStatus(messageId).pipe(
@@ -53,6 +57,7 @@ export const knownFateIn = Effect.fnUntraced(function* (
     at: at ?? null,
     recipients: recipients.map((recipient) => ({
       name: client.nameOf(recipient.pubkey) ?? null,
+      called: called(client, recipient.pubkey),
       publicKey: recipient.pubkey,
       session: recipient.sessionId ?? null,
       state: recipient.state,

@@ -7,6 +7,7 @@ import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
 import type { Membership } from "@claudemesh/client/keys/Membership"
 import { Sodium } from "@claudemesh/client/keys/Sodium"
 import { makeMeshManager } from "@claudemesh/client/MeshManager"
+import { saidMesh } from "@claudemesh/client/roster/WhichMesh"
 import { SessionId } from "@claudemesh/domain/Ids"
 import { Crypto, Effect, Layer, Option, Result } from "effect"
 import manifest from "../package.json" with { type: "json" }
@@ -80,6 +81,41 @@ export const connect = Effect.fnUntraced(function* (
 /** Waits until a mesh is connected, for as long as the person wants to: a broker may have to be woken. */
 export const reached = (client: BrokerClient) =>
   Effect.flatMap(BrokerPatience, ({ millis }) => client.awaitConnected(millis))
+
+/** As one of one's own sessions that is away: to have what was sent to it alone. */
+export const connectAs = Effect.fnUntraced(function* (memberships: ReadonlyArray<Membership>, sessionId: SessionId) {
+  return yield* makeMeshManager(memberships, { sessionId, client: clientIdentity, presence: false })
+})
+
+/**
+ * Where a message is addressed to, as `slug:target` or by --mesh. Only the mesh that is meant is connected; all of them where a name
+ * does not say which one it is in.
+ */
+export const meantIn = Effect.fnUntraced(function* (target: string, mesh: Option.Option<string>) {
+  const chosen = yield* chosenMeshes(mesh)
+  const said = yield* Effect.fromResult(
+    saidMesh(
+      target,
+      chosen.map(({ slug }) => slug),
+    ),
+  )
+  const meshes = said.slug === undefined ? chosen : chosen.filter(({ slug }) => slug === said.slug)
+  return { meshes, to: said.to }
+})
+
+/** One client that only asks, of the mesh in which this member is. */
+export const connectedToWhose = Effect.fnUntraced(function* (who: string, mesh: Option.Option<string>) {
+  const { meshes, to } = yield* meantIn(who, mesh)
+  const [only, ...others] = meshes
+  if (only !== undefined && others.length === 0) {
+    return { client: yield* connectedTo(only), membership: only, who: to }
+  }
+  const { client } = yield* (yield* connect(meshes, "command")).route(to)
+  const membership = meshes.find(({ meshId }) => meshId === client.membership.meshId)
+  if (membership === undefined) return yield* Effect.die("a client is of a membership")
+  yield* reached(client)
+  return { client, membership, who: to }
+})
 
 /** One client that only asks, once it is connected. */
 export const connectedTo = Effect.fnUntraced(function* (membership: Membership) {

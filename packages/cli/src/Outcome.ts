@@ -1,6 +1,6 @@
 /** What became of a message that was accepted, in words: for a person at a terminal and for a model alike. */
 import type { BrokerClient, Enqueued, Receipt } from "@claudemesh/client/BrokerClient"
-import { isSameName } from "@claudemesh/client/roster/FindNamed"
+import { bare, isSameName, namePart } from "@claudemesh/client/roster/FindNamed"
 import type { PeerView } from "@claudemesh/client/roster/Roster"
 import type { PublicKey } from "@claudemesh/domain/Ids"
 import type { Priority } from "@claudemesh/domain/routing/Status"
@@ -39,19 +39,29 @@ export const outcomeOf = (
   }
 }
 
+export type Names = Pick<BrokerClient, "hasNamesake" | "isVerified" | "nameOf">
+
+/** A member in a sentence: by the name, and where that is not enough by the key as well, and whether it was verified. */
+export const called = ({ hasNamesake, isVerified, nameOf }: Names, key: PublicKey): string => {
+  const name = nameOf(key)
+  if (name === undefined) return shortKey(key)
+  return hasNamesake(key)
+    ? `${memberName(name)} (${shortKey(key)}, ${isVerified(key) ? "verified" : "not verified"})`
+    : memberName(name)
+}
+
 /** As it was typed, and whose key that is, where that does not say it: anybody's session may have any name. */
-export const addressee = (
-  { nameOf }: Pick<BrokerClient, "nameOf">,
-  to: string,
-  { target }: Pick<Enqueued, "target">,
-) => {
-  if (!isDirect(target)) return to
-  const name = nameOf(target.key) ?? "no name"
-  const shown = memberName(name)
+export const addressee = (client: Names, typed: string, { target }: Pick<Enqueued, "target">) => {
+  if (!isDirect(target)) return bare(typed)
+  const name = client.nameOf(target.key)
+  const shown = memberName(name ?? "no name")
+  const to = bare(typed)
+  if (name !== undefined && (isSameName(namePart(to), name) || isSameName(to.slice(0, name.length + 1), `${name}/`))) {
+    if (client.hasNamesake(target.key)) return called(client, target.key)
+    return isSameName(to, name) || target._tag === "Session" ? to : `${shown} (${shortKey(target.key)})`
+  }
   const who = target._tag === "Session" ? `a session of ${shown}` : shown
-  return isSameName(to, name) || isSameName(to.slice(0, name.length + 1), `${name}/`)
-    ? to
-    : `${to} (${who}, ${shortKey(target.key)})`
+  return `${to} (${who}, ${shortKey(target.key)})`
 }
 
 /** In the order of what a sender wants to know first. */
@@ -129,19 +139,19 @@ const dndOf = (sessions: ReadonlyArray<PeerView>): string | null | undefined => 
 
 /** What became of a message when it was accepted, as sentences. */
 export const outcomeWords = Effect.fnUntraced(function* (
-  client: Pick<BrokerClient, "nameOf" | "peers">,
+  client: Names & Pick<BrokerClient, "peers">,
   enqueued: Pick<Enqueued, "target">,
   receipt: Pick<Receipt, "duplicate" | "recipients" | "unsealed">,
   priority: Priority,
 ) {
   const outcome = outcomeOf(client, enqueued, receipt)
   const [only] = outcome.recipients
-  if (outcome.group || only === undefined) return groupWords(outcome, enqueued.target)
+  if (outcome.group || only === undefined) return groupWords(outcome, enqueued.target, (key) => called(client, key))
   const isAsked = only.state === "queued" || only.state === "held"
   const sessions = isAsked ? yield* sessionsOf(client, enqueued.target) : undefined
   return directWords({
     ...only,
-    name: memberName(only.name),
+    name: called(client, only.key),
     priority,
     isThere: sessions === undefined ? undefined : sessions.length > 0,
     dnd: dndOf(sessions ?? []),
@@ -150,15 +160,19 @@ export const outcomeWords = Effect.fnUntraced(function* (
 })
 
 /** What a group got, as sentences; `target` is the group's. */
-export const groupWords = ({ recipients, unsealed }: Outcome, target: Enqueued["target"]): string => {
+export const groupWords = (
+  { recipients, unsealed }: Outcome,
+  target: Enqueued["target"],
+  nameOf?: (key: PublicKey) => string,
+): string => {
   const parts = meanings.flatMap(([state, words]) => {
     const those = recipients.filter((recipient) => recipient.state === state)
-    return those.length === 0 ? [] : [`${words}: ${listed(those)}.`]
+    return those.length === 0 ? [] : [`${words}: ${listed(those, nameOf)}.`]
   })
   if (unsealed.length === 0)
     return parts.length > 0 ? parts.join(" ") : `Nobody got it: ${nobody(formatTarget(target))}.`
   const got = parts.length > 0 ? parts.join(" ") : "Nobody got it."
-  return `${got} Left out, because none of their keys is known or their client cannot open it: ${listed(unsealed)}.`
+  return `${got} Left out, because none of their keys is known or their client cannot open it: ${listed(unsealed, nameOf)}.`
 }
 
 const nobody = (spec: string): string => {
@@ -169,15 +183,18 @@ const nobody = (spec: string): string => {
 const namesMax = 20
 
 /** Names, each once, with how many of their sessions. */
-const listed = (people: ReadonlyArray<{ readonly name: string; readonly key: PublicKey }>): string => {
+const listed = (
+  people: ReadonlyArray<{ readonly name: string; readonly key: PublicKey }>,
+  nameOf?: (key: PublicKey) => string,
+): string => {
   const sessions = new Map<PublicKey, { readonly name: string; count: number }>()
   for (const { key, name } of people) {
     const known = sessions.get(key)
-    if (known === undefined) sessions.set(key, { name, count: 1 })
+    if (known === undefined) sessions.set(key, { name: nameOf?.(key) ?? memberName(name), count: 1 })
     else known.count += 1
   }
   const names = [...sessions.values()]
-    .map(({ count, name }) => (count === 1 ? memberName(name) : `${memberName(name)} (${count} sessions)`))
+    .map(({ count, name }) => (count === 1 ? name : `${name} (${count} sessions)`))
     .toSorted()
   const more = names.length - namesMax
   return more > 0 ? `${names.slice(0, namesMax).join(", ")} and ${more} more` : names.join(", ")

@@ -8,20 +8,26 @@ export const dim = style(2)
 export const green = style(32)
 export const yellow = style(33)
 
-/** Text of others, on a terminal: no control characters, no direction marks. */
-export const printable = (text: string): string => text.replace(/[^\P{Cc}\n\t]|\p{Cf}|\p{Zl}|\p{Zp}/gu, "")
+/** Words of others among ours, on a terminal: what would act on it is left out, and so is what nobody sees, but for joiners in words and emoji. */
+export const printable = (text: string): string =>
+  text.replace(/[^\P{Cc}\n\t]|(?![\u200c\u200d])\p{Cf}|\p{Zl}|\p{Zp}/gu, "")
 
 export const printJson = (value: unknown): Effect.Effect<void> => Console.log(JSON.stringify(value))
 
 /** To the person, beside the data; as it is, while `Console.error` of Bun makes it red on a terminal. */
 export const aside = (text: string): Effect.Effect<void> => Effect.sync(() => void process.stderr.write(`${text}\n`))
 
+/** To so many columns of a terminal: a letter may be two wide, or several code points. */
+export const padded = (cell: string, width = 0): string => cell + " ".repeat(Math.max(0, width - Bun.stringWidth(cell)))
+
 /** Columns as wide as their widest cell; the last one is not padded. */
 export const table = (head: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string => {
-  const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)))
+  const widths = head.map((title, column) =>
+    Math.max(Bun.stringWidth(title), ...rows.map((row) => Bun.stringWidth(row[column] ?? ""))),
+  )
   const line = (cells: ReadonlyArray<string>) =>
     cells
-      .map((cell, column) => (column === cells.length - 1 ? cell : cell.padEnd(widths[column] ?? 0)))
+      .map((cell, column) => (column === cells.length - 1 ? cell : padded(cell, widths[column])))
       .join("  ")
       .trimEnd()
   return [bold(line(head)), ...rows.map(line)].join("\n")

@@ -12,7 +12,12 @@ import { fateWords } from "../src/mcp/tools/messageStatus.ts"
 
 const key = PublicKey.make("b".repeat(64))
 const name = DisplayName.make("bob. Shown to alice, too")
-const client = { nameOf: () => name, peers: Effect.succeed([]) }
+const client = {
+  hasNamesake: () => false,
+  isVerified: () => false,
+  nameOf: () => name,
+  peers: Effect.succeed([]),
+}
 const sessionIn = (status: Status, dndUntil?: IsoTime): PeerView => ({
   memberId: MemberId.make("m1"),
   pubkey: key,
@@ -41,8 +46,35 @@ describe("the words about a message", () => {
         `In a session, not shown yet: "${name}". Left out, because none of their keys is known or their client cannot open it: "${name}".`,
       )
       assert.strictEqual(addressee(client, "b".repeat(64), { target: toBob }), `${key} ("${name}", bbbbbbbb)`)
-      const recipient = { name, publicKey: key, session: null, state: "consumed" as const, at: null }
+      const recipient = {
+        name,
+        called: `"${name}"`,
+        publicKey: key,
+        session: null,
+        state: "consumed" as const,
+        at: null,
+      }
       assert.strictEqual(fateWords({ recipients: [recipient] }), `Shown to "${name}".`)
+    }),
+  )
+
+  it.effect("have the key where two are called alike, and whether it was verified", () =>
+    Effect.gen(function* () {
+      const receipt = { duplicate: false, recipients: [{ pubkey: key, state: "delivered" as const }], unsealed: [] }
+      const two = { ...client, nameOf: () => DisplayName.make("Bob"), hasNamesake: () => true }
+      assert.strictEqual(
+        yield* outcomeWords(two, { target: toBob }, receipt, "next"),
+        "In Bob (bbbbbbbb, not verified)'s session, not shown yet.",
+      )
+      assert.strictEqual(addressee(two, "@bob", { target: toBob }), "Bob (bbbbbbbb, not verified)")
+      assert.strictEqual(
+        addressee({ ...two, isVerified: () => true }, "bob", { target: toBob }),
+        "Bob (bbbbbbbb, verified)",
+      )
+      assert.strictEqual(
+        addressee({ ...two, hasNamesake: () => false }, '"bob" (bbbbbbbb)', { target: toBob }),
+        "Bob (bbbbbbbb)",
+      )
     }),
   )
 
@@ -53,7 +85,7 @@ describe("the words about a message", () => {
         const receipt = { duplicate: false, recipients: [{ pubkey: key, state: "held" as const }], unsealed: [] }
         const words = (...sessions: ReadonlyArray<PeerView>) =>
           outcomeWords(
-            { nameOf: () => DisplayName.make("vm"), peers: Effect.succeed(sessions) },
+            { ...client, nameOf: () => DisplayName.make("vm"), peers: Effect.succeed(sessions) },
             { target: toBob },
             receipt,
             "next",

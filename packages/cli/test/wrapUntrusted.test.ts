@@ -6,16 +6,8 @@ import { DisplayName, MessageId, SessionId } from "@claudemesh/domain/Ids"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { messagesCharactersMax, partCharactersMax } from "../src/mcp/Limits.ts"
-import {
-  betweenTags,
-  bodiesOf,
-  harmless,
-  memberName,
-  quoted,
-  shortSession,
-  visible,
-  wrapped,
-} from "../src/mcp/WrapUntrusted.ts"
+import { betweenTags, bodiesOf, harmless, memberName, quoted, shortSession, wrapped } from "../src/mcp/WrapUntrusted.ts"
+import { visible } from "../src/Visible.ts"
 import { authenticatedOf } from "../src/Received.ts"
 import { message } from "./support/Messages.ts"
 

@@ -71,6 +71,10 @@ export interface BrokerClient
   readonly judgeInvites: (listed: ReadonlyArray<InviteState>) => Effect.Effect<ReadonlyArray<InviteView>, RequestError>
   /** As its certificate says. */
   readonly nameOf: (key: PublicKey) => DisplayName | undefined
+  /** Whether its name alone does not say who it is: somebody else has or had one like it. */
+  readonly hasNamesake: (key: PublicKey) => boolean
+  /** Whether somebody on this machine compared its key by voice. */
+  readonly isVerified: (key: PublicKey) => boolean
   /** Asks the broker for the proof where nothing is known of the key. */
   readonly standingOf: (key: PublicKey) => Effect.Effect<MemberStanding>
   /** What the broker did that an honest one does not, since the start. */
@@ -253,6 +257,11 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
         Effect.map(() => judgeInvites(listed, trust.store)),
       ),
     nameOf: (key) => trust.store.certificateOf(key)?.displayName,
+    hasNamesake: (key) => trust.store.hasNamesake(key),
+    isVerified: (key) => {
+      const standing = trust.store.standingOf(key)
+      return standing._tag === "Certified" && standing.byVoiceAt !== undefined
+    },
     standingOf: (key) => Effect.andThen(trust.recall, trust.standingOf(key)),
     alarms: Effect.sync(() => [...trust.alarms()]),
     withheldRevocations: Effect.sync(trust.withheld),

@@ -2,42 +2,112 @@
 import type { BrokerClient } from "@claudemesh/client/BrokerClient"
 import { ClientStopped, type ConnectionState } from "@claudemesh/client/connection/ConnectionState"
 import type { MeshManager } from "@claudemesh/client/MeshManager"
-import { Effect, Stream, SubscriptionRef } from "effect"
+import type { Membership } from "@claudemesh/client/keys/Membership"
+import { beginning } from "@claudemesh/client/roster/FindNamed"
+import { Effect, Semaphore, Stream, SubscriptionRef } from "effect"
 import { failed } from "../Failed.ts"
+import { connect } from "../Meshes.ts"
 import { aside, printable } from "../Output.ts"
+import { awaitChange } from "../watch/AwaitChange.ts"
 
-/** Until every mesh is over, which is a failure. `showAll` shows what can be had now. */
-export const followed = <E, R>(manager: MeshManager, showAll: Effect.Effect<number, E, R>) =>
-  Effect.raceFirst(
-    Effect.forever(Effect.andThen(Effect.tap(showAll, idle), manager.awaitAvailable)),
-    Effect.flatMap(
-      Effect.forEach(manager.all, watched, { concurrency: "unbounded" }),
-      ([first]) => first ?? Effect.never,
-    ),
+/**
+ * Until every mesh is over, which is a failure. `showAll` shows what can be had now. While an agent of ours is connected in a mesh,
+ * what comes there is its, unless it is taken: a second connection is only had where there is none, so that the broker pushes nothing
+ * here that an agent waits for.
+ */
+export const followed = Effect.fnUntraced(function* <E, R>(
+  meshes: ReadonlyArray<Membership>,
+  take: boolean,
+  showAll: (manager: MeshManager) => Effect.Effect<number, E, R>,
+) {
+  const looking = yield* connect(meshes, take ? "inbox" : "command", { presence: !take })
+  const reading = take ? looking : yield* connect([], "inbox")
+  yield* aside(`claudemesh: Following ${meshes.map(({ slug }) => slug).join(", ")}. Ctrl-C ends this.`)
+  const pulled = (client: BrokerClient) => Effect.forkChild(Effect.ignore(client.pull()))
+  const shown = Effect.forever(Effect.andThen(Effect.tap(showAll(reading), idle), reading.awaitAvailable))
+  const over = Effect.flatMap(
+    Effect.forEach(looking.all, (client) => watched(client, take ? pulled(client) : Effect.void), {
+      concurrency: "unbounded",
+    }),
+    ([first]) => first ?? Effect.never,
+  )
+  const parts = take ? [shown, over] : [shown, over, leftToAgents(looking, reading, meshes)]
+  return yield* Effect.onInterrupt(Effect.raceAllFirst(parts), () => aside("claudemesh: Ended: it was told to stop."))
+})
+
+/** Reads where no agent of ours is, and says where it does not. */
+const leftToAgents = Effect.fnUntraced(function* (
+  looking: MeshManager,
+  reading: MeshManager,
+  meshes: ReadonlyArray<Membership>,
+) {
+  const free = new Set<string>()
+  const said = new Map<string, boolean>()
+  const inTurn = yield* Semaphore.make(1)
+  const become = Effect.fnUntraced(function* ({ membership: { slug } }: BrokerClient, agents: ReadonlyArray<string>) {
+    const isFree = agents.length === 0
+    if (said.get(slug) === isFree) return
+    if (!isFree) {
+      yield* aside(
+        `claudemesh: ${slug}: your agent is connected (session ${agents.map((id) => beginning(id, agents)).join(", ")}), so what comes is its. With --take it is printed here instead.`,
+      )
+    } else if (said.has(slug)) {
+      yield* aside(`claudemesh: ${slug}: no agent of yours is connected any more: what comes is printed here.`)
+    }
+    said.set(slug, isFree)
+    if (isFree) free.add(slug)
+    else free.delete(slug)
+    yield* reading.sync(meshes.filter((mesh) => free.has(mesh.slug)))
+    const now = reading.all.find(({ membership }) => membership.slug === slug)
+    if (now !== undefined) yield* Effect.forkScoped(pulledAtEach(now))
+  }, Semaphore.withPermit(inTurn))
+  const look = Effect.fnUntraced(function* (client: BrokerClient) {
+    const changed = yield* awaitChange(client)
+    while (true) {
+      yield* client.awaitConnected("10 seconds").pipe(
+        Effect.andThen(client.peers),
+        Effect.flatMap((peers) => {
+          const own = peers.filter(({ attached, pubkey }) => attached && pubkey === client.membership.pubkey)
+          return become(
+            client,
+            own.map(({ sessionId }) => sessionId),
+          )
+        }),
+        Effect.ignore,
+      )
+      yield* changed
+    }
+  }, Effect.scoped)
+  return yield* Effect.forEach(looking.all, look, { concurrency: "unbounded", discard: true })
+}, Effect.scoped)
+
+/** What is held back for others, or was pushed to another session, is asked for at each connection. */
+const pulledAtEach = (client: BrokerClient) =>
+  SubscriptionRef.changes(client.states).pipe(
+    Stream.filter(({ _tag }) => _tag === "Connected"),
+    Stream.runForEach(() => Effect.ignore(client.pull())),
   )
 
 /** What waits and may not be shown yet, such as until the clock is right, is not looked at all the time. */
 const idle = (shown: number) => (shown === 0 ? Effect.sleep("500 millis") : Effect.void)
 
 /** What is told of a connection. */
-export interface Told {
+export interface Told<E = never, R = never> {
   readonly lost: (text: string) => Effect.Effect<void>
   /** At every connection; with words where it was said to be lost. */
-  readonly back: (text: string | undefined) => Effect.Effect<void>
+  readonly back: (text: string | undefined) => Effect.Effect<unknown, E, R>
 }
 
-const watched = (client: BrokerClient) => {
+const watched = <A, E, R>(client: BrokerClient, pull: Effect.Effect<A, E, R>) => {
   const say = (text: string) => aside(printable(`claudemesh: ${client.membership.slug}: ${text}`))
   return saidOfConnection(client, {
     lost: say,
-    // What is held back for others, or was pushed to another session, is asked for as well.
-    back: (text) =>
-      Effect.andThen(text === undefined ? Effect.void : say(text), Effect.forkChild(Effect.ignore(client.pull()))),
+    back: (text) => Effect.andThen(text === undefined ? Effect.void : say(text), pull),
   })
 }
 
 /** Says what becomes of the connection; ends with what it is over by. */
-export const saidOfConnection = Effect.fnUntraced(function* (client: BrokerClient, { back, lost }: Told) {
+export const saidOfConnection = Effect.fnUntraced(function* <E, R>(client: BrokerClient, { back, lost }: Told<E, R>) {
   let before: ConnectionState["_tag"] | "Lost" = "Connecting"
   const over = yield* SubscriptionRef.changes(client.states).pipe(
     Stream.filterEffect((state) =>

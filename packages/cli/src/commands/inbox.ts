@@ -6,12 +6,16 @@ import type { BrokerClient } from "@claudemesh/client/BrokerClient"
 import { type InboxMessage, oldestFirst } from "@claudemesh/client/inbox/Inbox"
 import { History } from "@claudemesh/client/inbox/History"
 import type { MeshManager } from "@claudemesh/client/MeshManager"
-import { Effect, type Option } from "effect"
+import { beginning } from "@claudemesh/client/roster/FindNamed"
+import type { SessionId } from "@claudemesh/domain/Ids"
+import { Clock, Effect, type Option } from "effect"
 import { Command, Flag } from "effect/unstable/cli"
+import { ago, onClock } from "../Ago.ts"
 import { Failed, failed, Misused } from "../Failed.ts"
-import { askAll, chosenMeshes, clientLayer, connect } from "../Meshes.ts"
+import { command } from "../Launch.ts"
+import { askAll, chosenMeshes, clientLayer, connect, connectAs } from "../Meshes.ts"
 import { messagesWait } from "../Notices.ts"
-import { aside, printable } from "../Output.ts"
+import { aside } from "../Output.ts"
 import { asJson, forPeople } from "../ShownMessage.ts"
 import { type Ends, writeTaken } from "../Stdout.ts"
 import * as Flags from "./Flags.ts"
@@ -24,7 +28,7 @@ export const inbox = Command.make(
   {
     follow: Flag.Boolean("follow").pipe(
       Flag.withAlias("f"),
-      Flag.withDescription("Stay, and print messages as they come"),
+      Flag.withDescription("Stay, and print messages as they come; while an agent of yours is connected they are its"),
       Flag.withDefault(false),
     ),
     peek: Flag.Boolean("peek").pipe(
@@ -35,24 +39,36 @@ export const inbox = Command.make(
       Flag.withDescription("Print again what was shown on this machine lately"),
       Flag.withDefault(false),
     ),
+    take: Flag.Boolean("take").pipe(
+      Flag.withDescription(
+        "Also what was sent to a session of yours alone that is away; with --follow also what comes while an agent is connected",
+      ),
+      Flag.withDefault(false),
+    ),
     mesh: Flags.mesh,
     json: Flags.json,
   },
   Effect.fn(
-    function* ({ follow, history, json, mesh, peek }) {
+    function* ({ follow, history, json, mesh, peek, take }) {
       if (Number(follow) + Number(peek) + Number(history) > 1) {
         return yield* new Misused({ reason: "Give only one of --follow, --peek and --history." })
       }
-      const print: Print = (message, ends) =>
-        writeTaken(`${json ? JSON.stringify(asJson(message)) : forPeople(message)}\n`, ends)
+      if (take && (peek || history)) {
+        return yield* new Misused({ reason: "--take takes messages: it goes with neither --peek nor --history." })
+      }
       if (history) return yield* shownLately(mesh, json)
-      const manager = yield* connect(yield* chosenMeshes(mesh), "inbox")
-      if (follow) return yield* followed(manager, showAll(manager, print))
+      const chosen = yield* chosenMeshes(mesh)
+      // What scrolls by is read later: then it says when it came, and not how long ago that was.
+      const print = printing(json, follow ? onClock : ago)
+      if (follow) return yield* followed(chosen, take, (manager) => showAll(manager, print))
+      const manager = yield* connect(chosen, "inbox")
       const { answers, away } = yield* askAll(manager.all, (client) => client.pull())
       if (away !== undefined && answers.length === 0) return yield* away
       const shown = yield* peek ? peekedAt(manager, print) : showAll(manager, print)
-      if (!json && shown === 0) yield* writeTaken("No messages.\n")
-      yield* sayWhatWaits(manager)
+      const taken = take ? yield* takenFromSessions(manager, chosen, print) : 0
+      if (!json && shown + taken === 0) yield* writeTaken("No messages.\n")
+      if (!peek || json) yield* sayWhatWaits(manager)
+      else yield* Effect.andThen(sayWhatWaits(manager), sayThatItWaits(shown))
       return yield* away ?? Effect.void
     },
     // `head` has what it wanted: nothing has failed, and the rest waits.
@@ -69,12 +85,23 @@ export const inbox = Command.make(
 ).pipe(
   Command.withDescription("Read the messages that wait for you; each is shown once"),
   Command.withExamples([
-    { command: "claudemesh inbox", description: "What waits now" },
+    { command: "claudemesh inbox", description: "What waits now; answer with: claudemesh reply <id> <text>" },
     { command: "claudemesh inbox --follow --json", description: "One JSON object a line, as they come" },
     { command: "claudemesh inbox --peek", description: "What waits, without taking it" },
     { command: "claudemesh inbox --history", description: "What was shown on this machine in the last days" },
+    { command: "claudemesh inbox --take", description: "Also what waits in a session of yours that is away" },
   ]),
 )
+
+const printing =
+  (json: boolean, when: (iso: string, nowMillis: number) => string): Print =>
+  (message, ends) =>
+    Effect.flatMap(Clock.currentTimeMillis, (nowMillis) =>
+      writeTaken(
+        `${json ? JSON.stringify(asJson(message)) : forPeople(message, (iso) => when(iso, nowMillis))}\n`,
+        ends,
+      ),
+    )
 
 /** Everything that can be had, until nothing waits or nothing more comes. Gives how many were shown. */
 const showAll = Effect.fnUntraced(function* (manager: MeshManager, print: Print) {
@@ -117,31 +144,91 @@ const peekedAt = Effect.fnUntraced(function* (manager: MeshManager, print: Print
   return messages.length
 })
 
+/**
+ * What was addressed to one session alone, and that session is away: under its id it is had here. A session that is connected is read
+ * by its agent.
+ */
+const takenFromSessions = Effect.fnUntraced(function* (
+  manager: MeshManager,
+  memberships: Parameters<typeof connect>[0],
+  print: Print,
+) {
+  let shown = 0
+  for (const client of manager.all) {
+    const membership = memberships.find(({ meshId }) => meshId === client.membership.meshId)
+    const away = (yield* waitingElsewhere(client)).filter(({ isThere }) => !isThere)
+    for (const { sessionId } of membership === undefined ? [] : away) {
+      shown += yield* Effect.scoped(
+        Effect.flatMap(connectAs(membership === undefined ? [] : [membership], sessionId), (as) =>
+          Effect.andThen(
+            askAll(as.all, (one) => one.pull()),
+            showAll(as, print),
+          ),
+        ),
+      )
+    }
+    // What waits is said as it is now.
+    if (away.length > 0) yield* Effect.ignore(client.pull())
+  }
+  return shown
+})
+
+interface Elsewhere {
+  readonly sessionId: SessionId
+  readonly messages: number
+  readonly isThere: boolean
+}
+
+const waitingElsewhere = Effect.fnUntraced(function* (client: BrokerClient) {
+  const { elsewhere } = yield* client.waits
+  if (elsewhere.length === 0) return []
+  const peers = yield* Effect.orElseSucceed(client.peers, () => [])
+  const there = peers.flatMap(({ attached, pubkey, sessionId }) =>
+    attached && pubkey === client.membership.pubkey ? [sessionId] : [],
+  )
+  return elsewhere.map(({ messages, sessionId }): Elsewhere => ({
+    sessionId,
+    messages,
+    isThere: there.includes(sessionId),
+  }))
+})
+
 /** What this command did not show, and where it is to be had. */
 const sayWhatWaits = (manager: MeshManager) =>
   Effect.forEach(manager.all, (client) => Effect.flatMap(waitingWords(client), Effect.forEach(aside)), {
     discard: true,
   })
 
-const waitingWords = ({ membership: { slug }, waits }: BrokerClient) =>
-  Effect.map(waits, ({ atBroker, elsewhere, forClock }) => [
+const sayThatItWaits = (shown: number) =>
+  shown === 0 ? Effect.void : aside(`claudemesh: ${shown === 1 ? "It waits" : "They wait"} on: --peek takes nothing.`)
+
+const waitingWords = Effect.fnUntraced(function* (client: BrokerClient) {
+  const { atBroker, forClock } = yield* client.waits
+  const elsewhere = yield* waitingElsewhere(client)
+  const ids = elsewhere.map(({ sessionId }) => sessionId)
+  const { slug } = client.membership
+  return [
     ...(atBroker > 0 ? [`claudemesh: ${slug}: ${messagesWait(atBroker)} more.`] : []),
     ...(forClock > 0 ? [`claudemesh: ${slug}: ${messagesWait(forClock)} until this machine's clock is right.`] : []),
-    ...elsewhere.map(
-      ({ messages: count, sessionId }) =>
-        `claudemesh: ${slug}: ${messagesWait(count)} in your session ${sessionId}: sent to that session alone, or being read there.`,
-    ),
-  ])
+    ...elsewhere.map(({ isThere, messages: count, sessionId }) => {
+      const where = `claudemesh: ${slug}: ${messagesWait(count)} in your session ${beginning(sessionId, ids)}`
+      return isThere
+        ? `${where}: sent to that session alone, or being read there. It is connected: its agent gets them.`
+        : `${where}, which is away: sent to that session alone. To read them here: ${command} inbox --take`
+    }),
+  ]
+})
 
 const shownLately = Effect.fnUntraced(function* (mesh: Option.Option<string>, json: boolean) {
   const chosen = new Set((yield* chosenMeshes(mesh)).map(({ meshId }) => meshId))
   const all = (yield* (yield* History).list).filter(({ message }) => chosen.has(message.meshId))
   if (!json && all.length === 0) return yield* writeTaken("Nothing was shown on this machine lately.\n")
+  const nowMillis = yield* Clock.currentTimeMillis
   for (const { message, shownAt } of all) {
     yield* writeTaken(
       json
         ? `${JSON.stringify({ ...asJson(message), shownAt })}\n`
-        : printable(`${message.messageId.slice(0, 8)} `) + `${forPeople(message)}\n`,
+        : `${forPeople(message, (iso) => ago(iso, nowMillis))}\n`,
     )
   }
 })

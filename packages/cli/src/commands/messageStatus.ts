@@ -33,7 +33,10 @@ export const messageStatus = Command.make(
           })
         )
       }
-      yield* json ? printJson(found) : Console.log(asText(found))
+      const { recipients, ...fate } = found
+      yield* json
+        ? printJson({ ...fate, recipients: recipients.map(({ called: _, ...recipient }) => recipient) })
+        : Console.log(asText(found))
     },
     Effect.scoped,
     Effect.provide(clientLayer),

@@ -8,6 +8,7 @@ import type { HeldMessage } from "@claudemesh/client/inbox/Inbox"
 import { isDirect } from "@claudemesh/domain/routing/Target"
 import { Clock, Effect, Option } from "effect"
 import { type Fate, knownFateIn } from "../Fate.ts"
+import type { Names } from "../Outcome.ts"
 import { askMillis, askMillisMax, askSlower, askTimeoutMillis, lookMillis } from "./Limits.ts"
 import { whatWaits } from "./Notices.ts"
 import type { Reading } from "./Reading.ts"
@@ -31,7 +32,7 @@ export const isReplyTo =
     meshId === membership.meshId && replyTo === messageId && (!isDirect(target) || senderKey === target.key)
 
 export interface Awaited {
-  readonly client: Pick<BrokerClient, "look" | "messageStatus" | "nameOf" | "pull"> & { readonly membership: InMesh }
+  readonly client: Names & Pick<BrokerClient, "look" | "messageStatus" | "pull"> & { readonly membership: InMesh }
   readonly enqueued: Pick<Enqueued, "messageId" | "target">
   readonly waitFor: WaitFor
   readonly millis: number

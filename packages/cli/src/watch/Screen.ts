@@ -4,7 +4,7 @@
  */
 import { writeSync } from "node:fs"
 import { Effect } from "effect"
-import { bold } from "../Output.ts"
+import { bold, padded } from "../Output.ts"
 
 export interface Picture {
   readonly head: ReadonlyArray<string>
@@ -113,8 +113,6 @@ export const linesOf = ({ foot, head, rows }: Picture, { columns, rows: height }
     ...beneath.map((text) => cut(text, columns)),
   ].slice(0, height)
 }
-
-const padded = (cell: string, width = 0): string => cell + " ".repeat(Math.max(0, width - Bun.stringWidth(cell)))
 
 const graphemes = new Intl.Segmenter()
 

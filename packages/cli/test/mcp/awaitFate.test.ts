@@ -28,6 +28,8 @@ const waiting = Effect.fnUntraced(function* (waitFor: WaitFor, millis = 60_000) 
   const client = {
     membership,
     look: Effect.sync(() => world.messages),
+    hasNamesake: () => false,
+    isVerified: () => false,
     nameOf: () => DisplayName.make("bob"),
     pull: () => Effect.succeed({ remaining: 0, elsewhere: [] }),
     messageStatus: () =>

@@ -10,13 +10,24 @@ const hours = outboxMillis / (60 * 60_000)
 
 export const tooLate =
   (clock: BrokerClock) =>
-  ({ sealedAtMillis }: Pick<OutboxEntry, "sealedAtMillis">, nowMillis: number): SendRefused | undefined => {
+  (
+    { frame, sealedAtMillis }: Pick<OutboxEntry, "frame" | "sealedAtMillis">,
+    nowMillis: number,
+  ): SendRefused | undefined => {
     const brokerMillis = clock.brokerMillis(nowMillis)
     const aheadMillis = sealedAtMillis - brokerMillis
     if (clock.skewMillis !== undefined && aheadMillis > clockSkewRefusedMillis) {
       return new SendRefused({
         code: "clock",
         explanation: `${clockWords(aheadMillis)} It was sealed with that time and could not be read. Set the clock, then send it again.`,
+        candidates: [],
+      })
+    }
+    if (frame.ttlSeconds !== undefined && nowMillis - sealedAtMillis > frame.ttlSeconds * 1_000) {
+      return new SendRefused({
+        code: "expired",
+        explanation:
+          "The broker was not reached within the time that it was to wait for. Send it again if it still matters.",
         candidates: [],
       })
     }

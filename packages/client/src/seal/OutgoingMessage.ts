@@ -28,6 +28,8 @@ export interface OutgoingMessage {
   readonly text: string
   readonly priority: Priority
   readonly replyTo?: MessageId
+  /** After so long it is erased where it still waits. */
+  readonly ttlSeconds?: number
 }
 
 /** The frame is made once: a resend says the same, under the same id (I7). */
@@ -41,7 +43,7 @@ export const composeSend = Effect.fnUntraced(function* (
     readonly maxMessageBytes: number
   },
 ) {
-  const { priority, replyTo, target, text } = message
+  const { priority, replyTo, target, text, ttlSeconds } = message
   const id = ClientMessageId.make(yield* Effect.orDie((yield* Crypto.Crypto).randomUUIDv7))
   const { store, maxMessageBytes: maxBytes, roster } = mesh
   const readersOf = (group: Target) => {
@@ -58,7 +60,15 @@ export const composeSend = Effect.fnUntraced(function* (
         sealMessage({ ...unsealed, target }, { recipient, bare: recipientSpeaksV1(target, recipient, roster) }),
       )
     : yield* Effect.flatMap(readersOf(target), (readers) => sealGroupMessage({ ...unsealed, target }, readers))
-  const frame: Send = { type: "send", id, targetSpec: target, priority, ...sealed, ...(replyTo && { replyTo }) }
+  const frame: Send = {
+    type: "send",
+    id,
+    targetSpec: target,
+    priority,
+    ...sealed,
+    ...(replyTo && { replyTo }),
+    ...(ttlSeconds !== undefined && { ttlSeconds }),
+  }
   return { id, frame, sealedAtMillis }
 })
 

@@ -12,7 +12,7 @@ import { isoFromMillis, type IsoTime } from "@claudemesh/domain/IsoTime"
 import type { Certificate } from "@claudemesh/domain/trust/Certificate"
 import type { Invite, Role } from "@claudemesh/domain/trust/Invite"
 import { type Revocation, revocationHash } from "@claudemesh/domain/trust/Revocation"
-import { foldedName } from "@claudemesh/domain/trust/NameSkeleton"
+import { foldedName, readings } from "@claudemesh/domain/trust/NameSkeleton"
 import { type Doubt, ChainVerifier } from "@claudemesh/domain/trust/ChainVerifier"
 import type { Trust } from "@claudemesh/domain/wire/BrokerFrame"
 import { Result } from "effect"
@@ -71,6 +71,8 @@ export class TrustStore {
   readonly #sodium: typeof Sodium.Service
   readonly #pins = new Map<PublicKey, Pin>()
   readonly #keyOf = new Map<MemberId, PublicKey>()
+  /** How many were ever called so, by what a reader makes of a name. */
+  readonly #called = new Map<string, number>()
   /** A pinned member came by them, or they were made on this machine: they stay as they are. */
   readonly #provenInvites = new Set<PublicKey>()
   readonly #asked = new Set<PublicKey>()
@@ -215,6 +217,11 @@ export class TrustStore {
 
   #pin(pin: Pin, verifier: ChainVerifier): void {
     const { invite, memberId, publicKey } = pin.certificate
+    if (!this.#pins.has(publicKey)) {
+      for (const reading of readings(pin.certificate.displayName)) {
+        this.#called.set(reading, (this.#called.get(reading) ?? 0) + 1)
+      }
+    }
     this.#pins.set(publicKey, pin)
     if (!this.#keyOf.has(memberId)) this.#keyOf.set(memberId, publicKey)
     this.#provenInvites.add(invite)
@@ -288,6 +295,12 @@ export class TrustStore {
   /** Of a key that was proved once, also when it was revoked since. */
   certificateOf(key: PublicKey): Certificate | undefined {
     return this.#pins.get(key)?.certificate
+  }
+
+  /** Whether somebody else is or was called so that a reader takes one for the other. */
+  hasNamesake(key: PublicKey): boolean {
+    const name = this.certificateOf(key)?.displayName
+    return name !== undefined && readings(name).some((reading) => (this.#called.get(reading) ?? 0) > 1)
   }
 
   /** Whether it is the name of anybody who was ever proved, however it is written. */

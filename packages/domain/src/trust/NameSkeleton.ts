@@ -75,8 +75,16 @@ const skeleton = (name: string): string =>
     .replaceAll(/\s+/g, " ")
 
 /**
- * Whether a reader could take one for the other. By their letters as written, since a capital I looks like a small l, and by the same
- * in one case: not by both at once, or Ian would be Lan.
+ * By its letters as written, since a capital I looks like a small l, and by the same in one case: not by both at once, or Ian would be
+ * Lan. Two names that share one of them are one for a reader.
  */
-export const looksTheSame = (one: string, other: string): boolean =>
-  skeleton(one) === skeleton(other) || skeleton(foldedName(one)) === skeleton(foldedName(other))
+export const readings = (name: string): ReadonlyArray<string> => [
+  `written ${skeleton(name)}`,
+  `folded ${skeleton(foldedName(name))}`,
+]
+
+/** Whether a reader could take one for the other. */
+export const looksTheSame = (one: string, other: string): boolean => {
+  const others = readings(other)
+  return readings(one).some((reading) => others.includes(reading))
+}

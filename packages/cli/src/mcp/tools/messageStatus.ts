@@ -7,7 +7,7 @@ import { type Fate, fateIn, stateWords } from "../../Fate.ts"
 import { shortKey } from "../../Output.ts"
 import { askTimeoutMillis } from "../Limits.ts"
 import { failure, noMesh, tool } from "../Tool.ts"
-import { harmless, memberName, shortSession } from "../WrapUntrusted.ts"
+import { harmless, shortSession } from "../WrapUntrusted.ts"
 
 /** Of a message to a large group the first ones; the words count all. */
 const listedMax = 50
@@ -90,9 +90,7 @@ export const fateWords = ({ recipients }: Pick<Fate, "recipients">): string => {
   return stateOrder
     .flatMap(([state, words]) => {
       const those = recipients.filter((recipient) => recipient.state === state)
-      const names = [
-        ...new Set(those.map(({ name, publicKey }) => (name === null ? shortKey(publicKey) : memberName(name)))),
-      ]
+      const names = [...new Set(those.map(({ called }) => called))]
       const listed = names.slice(0, namesMax).join(", ")
       const more = names.length > namesMax ? ` and ${names.length - namesMax} more` : ""
       const since = those.length === 1 && those[0]?.at ? ` at ${those[0].at}` : ""

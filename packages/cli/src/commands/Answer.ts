@@ -1,0 +1,72 @@
+/** The message that an answer is to, by its id or the beginning of that, and where its answer goes. */
+import { History } from "@claudemesh/client/inbox/History"
+import { Effect, Option } from "effect"
+import { Flag } from "effect/unstable/cli"
+import { Failed, failed, Misused } from "../Failed.ts"
+import { command } from "../Launch.ts"
+import { chosenMeshes, connect, meantIn, reached } from "../Meshes.ts"
+import { addressed, type NoReplyTarget } from "../mcp/ReplyTarget.ts"
+
+export const replyToFlag = Flag.String("reply-to").pipe(
+  Flag.withDescription("The message that this answers, by its id or the first 8 characters or more of that"),
+  Flag.optional,
+)
+
+/** What lists print, also with the dots of a shortened id behind it, or in brackets. */
+const idIn = (typed: string): string =>
+  typed
+    .trim()
+    .toLowerCase()
+    .replace(/^[([]|[)\]]$/g, "")
+    .replace(/(?:…|\.\.\.)$/, "")
+
+export const shortIdOf = (typed: string) => {
+  const id = idIn(typed)
+  return /^[0-9a-f]{8,32}$/.test(id)
+    ? Effect.succeed(id)
+    : Effect.fail(
+        new Misused({
+          reason: `${JSON.stringify(typed)} is not a message's id, which has 8 to 32 of the digits 0 to 9 and a to f.`,
+        }),
+      )
+}
+
+export const answerTo = Effect.fnUntraced(function* (
+  typed: string,
+  { mesh, target }: { readonly target?: string; readonly mesh: Option.Option<string> },
+) {
+  const id = yield* shortIdOf(typed)
+  const history = yield* History
+  const [found] = yield* Effect.orElseSucceed(history.find(id), () => [])
+  const joined = yield* chosenMeshes(mesh)
+  const own = joined.filter(({ meshId }) => meshId === found?.message.meshId)
+  const meant = target === undefined ? undefined : yield* meantIn(target, mesh)
+  // Only the mesh of the message is connected, where it is known.
+  const meshes = meant === undefined || meant.meshes.length > 1 ? (own.length > 0 ? own : joined) : meant.meshes
+  const manager = yield* connect(meshes, "command")
+  // Whether the session that asked is there is known once the broker has been asked.
+  yield* Effect.forEach(manager.all, (one) => Effect.ignore(reached(one)), {
+    concurrency: "unbounded",
+  })
+  const { client, note, replyTo, to } = yield* addressed({ history, manager }, meant?.to, id).pipe(
+    Effect.mapError((error) => (error._tag === "NoReplyTarget" ? inWords(error) : failed(error))),
+  )
+  if (replyTo === undefined) return yield* new Failed({ reason: `There is no message ${id}.` })
+  return { client, to, id: replyTo, note, message: found?.message }
+})
+
+const inWords = ({ id, message, why }: NoReplyTarget): Failed => {
+  switch (why) {
+    case "not_kept":
+      return new Failed({
+        reason: `No message ${id} was shown on this machine lately, so it is not known who asked. Nothing was sent. The ids: ${command} inbox --history`,
+      })
+    case "not_authenticated":
+      return new Failed({
+        reason: `It is not proved who wrote message ${id}. Nothing was sent. Say who gets the answer: ${command} send <who> <text> --reply-to ${id}`,
+      })
+    case "several":
+    case "mesh_left":
+      return new Failed({ reason: message })
+  }
+}

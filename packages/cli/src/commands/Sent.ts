@@ -1,0 +1,111 @@
+/** One message sent for a person, and what became of it: what `send` and `reply` share. */
+import type { BrokerClient } from "@claudemesh/client/BrokerClient"
+import type { OutgoingMessage } from "@claudemesh/client/seal/OutgoingMessage"
+import { formatTarget } from "@claudemesh/domain/routing/Target"
+import { Console, Effect, Option } from "effect"
+import { Flag } from "effect/unstable/cli"
+import { Failed, failed } from "../Failed.ts"
+import { type Fate, knownFateIn } from "../Fate.ts"
+import { command } from "../Launch.ts"
+import { reached } from "../Meshes.ts"
+import { addressee, outcomeOf, outcomeWords } from "../Outcome.ts"
+import { aside, printable, printJson } from "../Output.ts"
+import { fateWords } from "../mcp/tools/messageStatus.ts"
+import { lifetimeFlag } from "./Lifetime.ts"
+
+export const priorityFlag = Flag.Literals("priority", ["now", "next", "low"]).pipe(
+  Flag.withAlias("p"),
+  Flag.withDescription(
+    "now: at once, also when they are busy; next: when they are idle; low: when they look (default next). In dnd nothing is handed over until they look, or it ends",
+  ),
+  Flag.withDefault("next"),
+)
+
+export const ttlFlag = lifetimeFlag("ttl").pipe(
+  Flag.withDescription(
+    "How long it waits for them before it is erased: 30m, 12h, 2d (default: as long as the broker keeps it)",
+  ),
+  Flag.optional,
+)
+
+export const waitFlag = Flag.Boolean("wait").pipe(
+  Flag.withDescription("Wait until it was shown to them, for 2 minutes at most; exit code 1 if it was not"),
+  Flag.withDefault(false),
+)
+
+const ackWaitMillis = 10_000
+const shownWaitMillis = 120_000
+const lookMillis = 1_000
+
+export interface Asked {
+  readonly message: OutgoingMessage
+  /** As the person wrote it, or would. */
+  readonly to: string
+  /** What else they are told of where it went. */
+  readonly note?: string
+  readonly json: boolean
+  readonly wait: boolean
+}
+
+export const sent = Effect.fnUntraced(function* (client: BrokerClient, asked: Asked) {
+  const { json, message, note = "", to, wait } = asked
+  const { slug } = client.membership
+  const away = yield* reached(client).pipe(
+    Effect.as(undefined),
+    // A broker that refuses us is not away: waiting would change nothing.
+    Effect.catchTag("NotConnected", (error) => (error.code === undefined ? Effect.succeed(error) : error)),
+  )
+  const enqueued = yield* client.enqueue(message)
+  const answered = away === undefined ? yield* Effect.timeoutOption(enqueued.ack, ackWaitMillis) : Option.none()
+  if (Option.isNone(answered)) {
+    const { messageId } = enqueued
+    const common = { mesh: slug, target: formatTarget(enqueued.target), messageId }
+    yield* json
+      ? printJson({ ...common, state: "waiting" })
+      : Console.log(printable(`waiting: the message to ${to} on ${slug} is on this machine (${messageId})`))
+    const why = away === undefined ? "The broker did not answer" : failed(away).reason
+    yield* aside(
+      printable(
+        `claudemesh: ${why}. The next command or agent of yours that reaches it sends the message. To see it or cancel it: ${command} outbox`,
+      ),
+    )
+    if (wait) return yield* new Failed({ reason: "It was not shown yet: it has not left this machine." })
+    return
+  }
+  const receipt = answered.value
+  const { group, ...data } = outcomeOf(client, enqueued, receipt)
+  const common = { mesh: slug, target: formatTarget(enqueued.target), messageId: receipt.messageId }
+  const isRefused = receipt.recipients.length === 1 && receipt.recipients[0]?.state === "full"
+  const fate = wait && !isRefused ? yield* shownOrNot(client, enqueued.messageId) : undefined
+  if (json) {
+    const state = fate?.state ?? receipt.recipients[0]?.state ?? "queued"
+    yield* printJson(group ? { ...common, ...data, ...(fate && { state }) } : { ...common, state })
+  } else {
+    const words =
+      fate === undefined ? yield* outcomeWords(client, enqueued, receipt, message.priority) : fateWords(fate)
+    const line = `${addressee(client, to, enqueued)} on ${slug}: ${words} (${receipt.messageId})`
+    yield* Console.log(printable(note === "" ? line : `${line} ${note}`))
+  }
+  if (wait && !isRefused && fate?.state !== "consumed") {
+    return yield* new Failed({
+      reason:
+        fate?.state === "expired"
+          ? "It expired and was never shown."
+          : `It was not shown within ${shownWaitMillis / 60_000} minutes, and waits on. See: ${command} message-status ${receipt.messageId.slice(0, 8)}`,
+    })
+  }
+})
+
+/** As the broker says it last, once it was shown or cannot be any more, or the time is over. */
+const shownOrNot = Effect.fnUntraced(function* (client: BrokerClient, messageId: Fate["messageId"]) {
+  let fate: Fate | undefined
+  const looking = Effect.gen(function* () {
+    while (fate?.state !== "consumed" && fate?.state !== "expired") {
+      fate = (yield* Effect.orElseSucceed(knownFateIn(client, messageId), () => []))[0] ?? fate
+      if (fate?.recipients.length === 0) return
+      if (fate?.state !== "consumed") yield* Effect.sleep(lookMillis)
+    }
+  })
+  yield* Effect.timeoutOption(looking, shownWaitMillis)
+  return fate
+})

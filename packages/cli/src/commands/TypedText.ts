@@ -1,0 +1,108 @@
+/**
+ * The text of a message, as a person gives it: as words, from a file, or from stdin. What is no text, or none at all, is one clear line
+ * before anything is sent.
+ */
+import { fstatSync } from "node:fs"
+import { homedir } from "node:os"
+import { join } from "node:path"
+import { FileSystem, Effect, Option, Stdio, Stream } from "effect"
+import { Flag } from "effect/unstable/cli"
+import { failed, Failed, Misused } from "../Failed.ts"
+import { unmarked } from "../DashedWords.ts"
+import { aside } from "../Output.ts"
+
+/** Far more than any broker takes; so much is read to say so, and no more. */
+const inputBytesMax = 4_194_304
+
+export const fileFlag = Flag.String("file").pipe(
+  Flag.withDescription("The message is in this file; - for stdin"),
+  Flag.optional,
+)
+
+/** Somebody types there, and nothing is piped. */
+const isTerminal = (): boolean => {
+  try {
+    return fstatSync(0).isCharacterDevice() && process.stdin.isTTY
+  } catch {
+    return true
+  }
+}
+
+export const typedText = Effect.fnUntraced(function* (typed: ReadonlyArray<string>, file: Option.Option<string>) {
+  const words = typed.map(unmarked)
+  if (Option.isSome(file) && words.length > 0) {
+    return yield* new Misused({ reason: "Give a text or --file, and not both. Nothing was sent." })
+  }
+  if (Option.isSome(file) && file.value !== "-") return yield* notEmpty(yield* inFile(file.value))
+  const isStdin = Option.isSome(file) || words.length === 0 || (words.length === 1 && words[0] === "-")
+  if (!isStdin) return yield* notEmpty(yield* asTyped(words.join(" ")))
+  if (isTerminal()) {
+    if (words.length === 0 && Option.isNone(file)) {
+      return yield* new Misused({ reason: "There is no text. Give one, or pipe one in. Nothing was sent." })
+    }
+    yield* aside("claudemesh: Type the message; Ctrl-D on an empty line ends it.")
+  }
+  return yield* notEmpty(yield* textOf(yield* wholeStdin, "stdin"))
+})
+
+const notEmpty = (text: string) =>
+  text.trim() === ""
+    ? Effect.fail(new Misused({ reason: "The text is empty. Nothing was sent. Give a text." }))
+    : Effect.succeed(text)
+
+/** What was no UTF-8 in the line is a sign of its own in it by now. */
+const asTyped = (text: string) =>
+  text.includes("\ufffd")
+    ? Effect.fail(
+        new Failed({ reason: "The text is not UTF-8. Nothing was sent. Convert it first, such as with iconv." }),
+      )
+    : Effect.succeed(text)
+
+const wholeStdin = Effect.gen(function* () {
+  const { stdin } = yield* Stdio.Stdio
+  let bytes = 0
+  const chunks = yield* stdin.pipe(
+    Stream.takeWhile((chunk) => {
+      const had = bytes
+      bytes += chunk.length
+      return had <= inputBytesMax
+    }),
+    Stream.runCollect,
+    Effect.mapError((error) => new Failed({ reason: `stdin cannot be read: ${error.message}. Nothing was sent.` })),
+  )
+  return Buffer.concat([...chunks])
+})
+
+const inFile = Effect.fnUntraced(function* (typed: string) {
+  const path = typed === "~" || typed.startsWith("~/") ? join(homedir(), typed.slice(1)) : typed
+  const files = yield* FileSystem.FileSystem
+  const { size, type } = yield* Effect.mapError(files.stat(path), (error) => unreadable(failed(error)))
+  if (type === "Directory") return yield* new Failed({ reason: `${path}: it is a folder. Nothing was sent.` })
+  if (size > BigInt(inputBytesMax)) return yield* tooLong(path)
+  return yield* textOf(yield* Effect.mapError(files.readFile(path), (error) => unreadable(failed(error))), path)
+})
+
+const unreadable = ({ reason }: Failed) => new Failed({ reason: `${reason}. Nothing was sent.` })
+
+const tooLong = (where: string) =>
+  new Failed({
+    reason: `${where} has more than ${inputBytesMax / 1_048_576} MiB, and a message is much smaller. Nothing was sent. Send a part of it, or say where it is.`,
+  })
+
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+
+const byteOrderMarks: ReadonlyArray<readonly [string, ReadonlyArray<number>]> = [
+  ["UTF-16", [0xff, 0xfe]],
+  ["UTF-16", [0xfe, 0xff]],
+]
+
+const textOf = (bytes: Uint8Array, where: string) => {
+  if (bytes.length > inputBytesMax) return Effect.fail(tooLong(where))
+  const other = byteOrderMarks.find(([, mark]) => mark.every((byte, at) => bytes[at] === byte))?.[0]
+  const isWhat = other === undefined ? "not UTF-8 text" : `${other} and not UTF-8`
+  return Effect.try({
+    try: () => decoder.decode(bytes),
+    catch: () =>
+      new Failed({ reason: `${where} is ${isWhat}. Nothing was sent. Convert it first, such as with iconv.` }),
+  })
+}
