@@ -37,3 +37,10 @@ export const onClock = (iso: string, nowMillis: number): string => {
   const date = dateOf(millis, nowMillis)
   return date === dateOf(nowMillis, nowMillis) ? clock(millis) : `${date} ${clock(millis)}`
 }
+
+/** Until when: a minute that has begun counts, so that it is not over before it is said to be. */
+export const untilClock = (iso: string, nowMillis: number): string => {
+  const millis = Math.ceil(Date.parse(iso) / minute) * minute
+  const date = dateOf(millis, nowMillis)
+  return date === dateOf(nowMillis, nowMillis) ? clock(millis) : `${date} ${clock(millis)}`
+}

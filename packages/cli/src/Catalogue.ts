@@ -62,6 +62,11 @@ export const catalogue = [
     "Compare keys with a member by voice, and remember that you did",
     async () => (await import("./commands/verify.ts")).verify,
   ),
+  entry(
+    "whoami",
+    "Show who you are in each mesh: name, key, fingerprint, role and broker",
+    async () => (await import("./commands/whoami.ts")).whoami,
+  ),
   entry("list", "List the meshes you have joined", async () => (await import("./commands/list.ts")).list),
   entry(
     "peers",

@@ -1,5 +1,5 @@
 /**
- * The `claudemesh` command. Exit codes: 0 done, 1 failed, 2 the command was not understood, 130 interrupted.
+ * The `claudemesh` command. Exit codes: 0 done, 1 failed, 2 the command was not understood, 130 interrupted, 143 ended by SIGTERM.
  * Data goes to stdout, everything else to stderr.
  */
 import "./Launch.ts"
@@ -15,9 +15,15 @@ const line = process.argv.slice(2)
 /** These run until they are told to stop: that is no failure of theirs. */
 const runsUntilStopped = ["broker", "mcp"].includes(line[0] ?? "")
 
+/** Both signals interrupt; a script that ends a command wants to see by which. */
+let isTerminated = false
+process.once("SIGTERM", () => {
+  isTerminated = true
+})
+
 const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {
   if (Exit.isSuccess(exit)) return 0
-  if (Cause.hasInterruptsOnly(exit.cause)) return runsUntilStopped ? 0 : 130
+  if (Cause.hasInterruptsOnly(exit.cause)) return runsUntilStopped ? 0 : isTerminated ? 143 : 130
   if (isMisuse(exit.cause)) return 2
   return showsHelp(exit.cause) ? 0 : 1
 }

@@ -2,8 +2,11 @@
 import type { BrokerClient } from "@claudemesh/client/BrokerClient"
 import { whyNot } from "@claudemesh/client/trust/MemberStanding"
 import { beginning } from "@claudemesh/client/roster/FindNamed"
-import { Console, Effect } from "effect"
+import { foldedName } from "@claudemesh/domain/trust/NameSkeleton"
+import type { MemberView } from "@claudemesh/client/roster/Roster"
+import { Clock, Console, Effect } from "effect"
 import { Command } from "effect/unstable/cli"
+import { untilClock } from "../Ago.ts"
 import { failed } from "../Failed.ts"
 import { askAll, chosenMeshes, clientLayer, connect } from "../Meshes.ts"
 import { memberName } from "../mcp/WrapUntrusted.ts"
@@ -18,13 +21,14 @@ export const peers = Command.make(
   Effect.fn(
     function* ({ json, mesh, watch }) {
       const manager = yield* connect(yield* chosenMeshes(mesh), "command", { presence: watch })
-      if (watch) return yield* live(manager, view, json)
+      if (watch) return yield* live(manager, view(yield* Clock.Clock), json)
+      const nowMillis = yield* Clock.currentTimeMillis
       const { answers, away } = yield* askAll(manager.all, rowsIn)
       if (away !== undefined && answers.length === 0) return yield* away
       const rows = answers.flat()
       yield* warn(manager.all)
       yield* warnOfKeys(rows)
-      const shown = json ? printJson(rows) : Console.log(asTable(rows))
+      const shown = json ? printJson(rows) : Console.log(asTable(rows, nowMillis))
       yield* away === undefined ? shown : Effect.andThen(shown, away)
     },
     Effect.catchTag("ReaderGone", () => Effect.void),
@@ -40,9 +44,15 @@ export const peers = Command.make(
   ]),
 )
 
+/** By name, so that the eye finds one; keys that nobody certified come last. */
+const inOrder = (one: MemberView, other: MemberView): number =>
+  Number(one.displayName === undefined) - Number(other.displayName === undefined) ||
+  foldedName(one.displayName ?? "").localeCompare(foldedName(other.displayName ?? ""), "en") ||
+  (one.pubkey < other.pubkey ? -1 : 1)
+
 const rowsIn = (client: BrokerClient) =>
   Effect.map(Effect.all([client.roster, client.peers], { concurrency: 2 }), ([members, sessions]): ReadonlyArray<Row> =>
-    members.map((member) => ({
+    members.toSorted(inOrder).map((member) => ({
       mesh: client.membership.slug,
       memberId: member.memberId,
       displayName: member.displayName ?? null,
@@ -136,11 +146,13 @@ const linesOf = (all: ReadonlyArray<Row>): ReadonlyArray<Line> => {
   const leftOut = new Set(uncertified.slice(uncertifiedMax))
   return all
     .filter((row) => !leftOut.has(row))
-    .flatMap(({ sessions, ...row }): ReadonlyArray<Line> =>
-      sessions.length === 0
+    .flatMap(({ sessions, ...row }): ReadonlyArray<Line> => {
+      // One that was cut off may come back, and nobody is there until it does.
+      const live = sessions.filter(({ attached }) => attached)
+      return live.length === 0
         ? [{ ...row, session: undefined }]
-        : sessions.map((session) => ({ ...row, session: { ...session, short: shortIn(sessions)(session) } })),
-    )
+        : live.map((session) => ({ ...row, session: { ...session, short: shortIn(sessions)(session) } }))
+    })
 }
 
 const shortIn = (sessions: Row["sessions"]) => {
@@ -150,32 +162,39 @@ const shortIn = (sessions: Row["sessions"]) => {
 
 const head = ["MESH", "NAME", "KEY", "MEMBER", "STATUS", "SESSION", "SUMMARY"]
 
-const statusWords = ({ dndUntil, status }: Row["sessions"][number]): string =>
-  dndUntil === undefined ? status : `${status} until ${dndUntil.slice(11, 16)}Z`
+const statusWords = ({ dndUntil, status }: Row["sessions"][number], nowMillis: number): string =>
+  dndUntil === undefined ? status : `${status} until ${untilClock(dndUntil, nowMillis)}`
 
-const cellsOf = ({ displayName, listed = true, member, mesh, publicKey, role, session }: Line) => [
+const cellsOf = ({ displayName, listed = true, member, mesh, publicKey, role, session }: Line, nowMillis: number) => [
   mesh,
   displayName === null ? "-" : memberName(displayName),
   shortKey(publicKey),
   member === "certified" || member === "verified" ? `${role}${member === "verified" ? ", verified" : ""}` : member,
-  session?.attached === true ? statusWords(session) : listed ? "away" : "not listed",
+  session?.attached === true ? statusWords(session, nowMillis) : listed ? "away" : "not listed",
   session === undefined ? "-" : session.short,
   printable(session?.summary ?? "").replaceAll("\n", " "),
 ]
 
-const asTable = (all: ReadonlyArray<Row>): string => table(head, linesOf(all).map(cellsOf))
+const asTable = (all: ReadonlyArray<Row>, nowMillis: number): string =>
+  table(
+    head,
+    linesOf(all).map((line) => cellsOf(line, nowMillis)),
+  )
 
-const view: View<Line> = {
+const view = (clock: Clock.Clock): View<Line> => ({
   keyOf: ({ mesh, publicKey, session }) => `${mesh} ${publicKey} ${session?.sessionId ?? ""}`,
-  // A session that is cut off for a moment has not changed: it is expected back, and its status is what it was.
-  shownOf: ({ member, session }) => JSON.stringify([member, session && statusWords(session), session?.summary]),
+  shownOf: ({ member, session }) =>
+    JSON.stringify([member, session && [session.status, session.dndUntil], session?.summary]),
   rowsOf: (client) => Effect.map(rowsIn(client), linesOf),
   warningsOf: (client, lines) => Effect.map(client.alarms, (alarms) => [...alarms, ...lines.flatMap(keyWarnings)]),
-  pictureOf: (lines) => ({ head, rows: lines.map(cellsOf) }),
+  pictureOf: (lines) => ({ head, rows: lines.map((line) => cellsOf(line, clock.currentTimeMillisUnsafe())) }),
   lineOf: ({ event, row }) => {
-    if (row.session === undefined) return undefined
-    const [mesh = "", name = "", key = "", , status = "", session = "", summary = ""] = cellsOf(row)
-    return `${event.padEnd(7)}  ${mesh}  ${name} (${key})  ${session}  ${event === "left" ? "" : status}  ${summary}`.trimEnd()
+    // Who is away is in the list that it begins with; later only sessions come and go.
+    if (row.session === undefined && event !== "here") return undefined
+    const cells = cellsOf(row, clock.currentTimeMillisUnsafe())
+    const [mesh = "", name = "", key = "", , status = "", session = "", summary = ""] = cells
+    const where = row.session === undefined ? "" : `  ${session}`
+    return `${event.padEnd(7)}  ${mesh}  ${name} (${key})${where}  ${event === "left" ? "" : status}  ${summary}`.trimEnd()
   },
   dataOf: ({ session, ...member }) => ({ ...member, ...session }),
-}
+})

@@ -1,6 +1,8 @@
 /** `status`: for each joined mesh, whether its broker is reached, what waits, and one's own sessions there. */
 import type { BrokerClient } from "@claudemesh/client/BrokerClient"
-import { sayPersonStatus } from "@claudemesh/client/local/PersonStatus"
+import { personStatus, sayPersonStatus } from "@claudemesh/client/local/PersonStatus"
+import type { StateDb } from "@claudemesh/client/local/StateDb"
+import { OutboxStore } from "@claudemesh/client/outbox/OutboxStore"
 import { beginning } from "@claudemesh/client/roster/FindNamed"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import { Clock, Console, Effect, Option } from "effect"
@@ -8,6 +10,8 @@ import { Argument, Command, Flag } from "effect/unstable/cli"
 import { Failed, failed, Misused } from "../Failed.ts"
 import { command } from "../Launch.ts"
 import { chosenMeshes, clientLayer, connect, reached } from "../Meshes.ts"
+import { untilClock } from "../Ago.ts"
+import { messagesWait } from "../Notices.ts"
 import { green, printable, printJson, table, yellow } from "../Output.ts"
 import { live, type View } from "../watch/Live.ts"
 import * as Flags from "./Flags.ts"
@@ -42,7 +46,9 @@ export const status = Command.make(
       if (watch) return yield* live(manager, view, json)
       const results = yield* Effect.forEach(manager.all, statusOf, { concurrency: "unbounded" })
       const rows = results.map(({ row }) => row)
-      yield* json ? printJson(rows) : Console.log(table(head, rows.map(cellsOf)))
+      yield* json
+        ? printJson(rows)
+        : Console.log([table(head, rows.map(cellsOf)), ...(yield* beneath(rows))].join("\n"))
       const away = results.flatMap(({ failure, row }) =>
         failure === undefined ? [] : [`${row.mesh}: ${failure.reason}`],
       )
@@ -75,8 +81,41 @@ const sayStatus = Effect.fnUntraced(function* (word: "dnd" | "idle", forMillis: 
   if (json) return yield* printJson({ status: word, until })
   if (word === "idle") return yield* Console.log("Your agents on this machine may be disturbed again.")
   yield* Console.log(
-    `Your agents on this machine are not to be disturbed ${until === null ? "until you say otherwise" : `until ${until.slice(0, 16)}Z`}. Nothing wakes them or is handed to them meanwhile, urgent messages neither: they get what waits when they look for messages, or when this ends. To end it: ${command} status idle`,
+    `${yield* dndWords(until)} Nothing wakes them or is handed to them meanwhile, urgent messages neither: they get what waits when they look for messages, or when this ends. To end it: ${command} status idle`,
   )
+})
+
+const dndWords = (until: string | null) =>
+  Effect.map(
+    Clock.currentTimeMillis,
+    (nowMillis) =>
+      `Your agents on this machine are not to be disturbed ${until === null ? "until you say otherwise" : `until ${untilClock(until, nowMillis)}`}.`,
+  )
+
+/** What was said at a terminal for all agents of this machine, whether one runs or not. */
+const saidDnd = Effect.gen(function* () {
+  const said = Option.getOrUndefined(yield* Effect.option(personStatus))
+  const nowMillis = yield* Clock.currentTimeMillis
+  if (said?.status !== "dnd" || (said.untilMillis !== null && said.untilMillis <= nowMillis)) return null
+  return { until: said.untilMillis === null ? null : isoFromMillis(said.untilMillis) }
+})
+
+/** What the table has no column for. */
+const beneath = Effect.fnUntraced(function* (rows: ReadonlyArray<Row>) {
+  const unsent = rows.reduce((sum, row) => sum + row.unsent, 0)
+  const dnd = rows[0]?.dnd ?? null
+  const elsewhere = rows.flatMap(({ elsewhere, mesh }) => elsewhere.map((one) => ({ ...one, mesh })))
+  const ids = elsewhere.map(({ sessionId }) => sessionId)
+  return [
+    ...elsewhere.map(
+      ({ mesh, messages, sessionId }) =>
+        `${mesh}: of these, ${messagesWait(messages)} in your session ${printable(beginning(sessionId, ids))} alone.`,
+    ),
+    ...(unsent === 0
+      ? []
+      : [`${unsent === 1 ? "1 message waits" : `${unsent} messages wait`} to be sent: ${command} outbox`]),
+    ...(dnd === null ? [] : [`${yield* dndWords(dnd.until)} To end it: ${command} status idle`]),
+  ]
 })
 
 interface Row {
@@ -84,7 +123,14 @@ interface Row {
   readonly displayName: string
   readonly connected: boolean
   readonly problem: string | null
+  /** Unread, in whichever session of mine. */
   readonly waiting: number | null
+  /** Of those, what only one session can show: it was sent to that one alone, or is being read there. */
+  readonly elsewhere: ReadonlyArray<{ readonly sessionId: string; readonly messages: number }>
+  /** On this machine, still to be sent. */
+  readonly unsent: number
+  /** What was said for all agents of this machine; null where they may be disturbed. */
+  readonly dnd: { readonly until: string | null } | null
   readonly sessions: ReadonlyArray<{
     readonly sessionId: string
     /** False: cut off, and expected back. */
@@ -93,32 +139,48 @@ interface Row {
   }>
 }
 
-const rowOf = (client: BrokerClient) =>
-  Effect.map(Effect.all([client.pull(), client.peers], { concurrency: 2 }), ([{ remaining: waiting }, peers]): Row => ({
-    mesh: client.membership.slug,
-    displayName: client.membership.displayName,
+const rowOf = Effect.fnUntraced(function* (client: BrokerClient) {
+  const [{ elsewhere, remaining }, peers, own] = yield* Effect.all([client.pull(), client.peers, ownRow(client)], {
+    concurrency: "unbounded",
+  })
+  return {
+    ...own,
     connected: true,
     problem: null,
-    waiting,
+    waiting: elsewhere.reduce((sum, { messages }) => sum + messages, remaining),
+    elsewhere,
     sessions: peers
       .filter((peer) => peer.pubkey === client.membership.pubkey)
       .map(({ attached, sessionId, status }) => ({ sessionId, attached, status })),
-  }))
-
-const awayRow = ({ membership: { displayName, slug } }: BrokerClient, problem: string): Row => ({
-  mesh: slug,
-  displayName,
-  connected: false,
-  problem,
-  waiting: null,
-  sessions: [],
+  } satisfies Row
 })
+
+/** What this machine knows without the broker. */
+const ownRow = Effect.fnUntraced(function* ({ membership: { displayName, meshId, slug } }: BrokerClient) {
+  const waiting = yield* Effect.orElseSucceed((yield* OutboxStore).list, () => [])
+  return {
+    mesh: slug,
+    displayName,
+    unsent: waiting.filter((entry) => entry.meshId === meshId).length,
+    dnd: yield* saidDnd,
+  }
+})
+
+const awayRow = (client: BrokerClient, problem: string) =>
+  Effect.map(ownRow(client), (own): Row => ({
+    ...own,
+    connected: false,
+    problem,
+    waiting: null,
+    elsewhere: [],
+    sessions: [],
+  }))
 
 const statusOf = (client: BrokerClient) =>
   reached(client).pipe(
     Effect.andThen(rowOf(client)),
     Effect.map((row) => ({ row, failure: Option.getOrUndefined(Option.none<Failed>()) })),
-    Effect.catch((error) => Effect.succeed({ row: awayRow(client, error.message), failure: failed(error) })),
+    Effect.catch((error) => Effect.map(awayRow(client, error.message), (row) => ({ row, failure: failed(error) }))),
   )
 
 const head = ["MESH", "BROKER", "WAITING", "YOUR SESSIONS"]
@@ -144,11 +206,11 @@ const shortCells = (row: Row): ReadonlyArray<string> => {
   return [mesh, row.connected ? "connected" : "away", ...rest]
 }
 
-const view: View<Row> = {
+const view: View<Row, OutboxStore | StateDb> = {
   keyOf: ({ mesh }) => mesh,
   shownOf: (row) => JSON.stringify(shortCells(row)),
   rowsOf: (client) => Effect.map(rowOf(client), (row) => [row]),
-  awayRowsOf: (client, problem) => [awayRow(client, problem)],
+  awayRowsOf: (client, problem) => Effect.map(awayRow(client, problem), (row) => [row]),
   pictureOf: (rows) => ({ head, rows: rows.map(shortCells) }),
   lineOf: ({ row }) => {
     const [mesh = "", broker = "", waiting = "", sessions = ""] = shortCells(row)

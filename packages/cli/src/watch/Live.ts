@@ -16,11 +16,11 @@ import { type Change, changesBetween, type Watched } from "./Changes.ts"
 import { openScreen, type Picture, type Screen } from "./Screen.ts"
 import { awaitChange } from "./AwaitChange.ts"
 
-export interface View<Row> extends Watched<Row> {
+export interface View<Row, R = never> extends Watched<Row> {
   /** Of one mesh that is connected. */
-  readonly rowsOf: (client: BrokerClient) => Effect.Effect<ReadonlyArray<Row>, RequestError>
+  readonly rowsOf: (client: BrokerClient) => Effect.Effect<ReadonlyArray<Row>, RequestError, R>
   /** Of one that is not, where that is a row of its own. */
-  readonly awayRowsOf?: (client: BrokerClient, problem: string) => ReadonlyArray<Row>
+  readonly awayRowsOf?: (client: BrokerClient, problem: string) => Effect.Effect<ReadonlyArray<Row>, never, R>
   /** What must be known besides; each is said once. */
   readonly warningsOf?: (client: BrokerClient, rows: ReadonlyArray<Row>) => Effect.Effect<ReadonlyArray<string>>
   readonly pictureOf: (rows: ReadonlyArray<Row>) => Omit<Picture, "foot">
@@ -40,7 +40,8 @@ interface Show<Row> {
 const warningsMax = 20
 
 /** Until every mesh is over, which is a failure, or nobody reads any more. */
-export const live = Effect.fnUntraced(function* <Row>(manager: MeshManager, view: View<Row>, json: boolean) {
+export const live = Effect.fnUntraced(function* <Row, R>(manager: MeshManager, view: View<Row, R>, json: boolean) {
+  const context = yield* Effect.context<R>()
   const rows = new Map<Slug, ReadonlyArray<Row>>()
   const all = () => manager.all.flatMap(({ membership }) => rows.get(membership.slug) ?? [])
   const show = process.stdout.isTTY && !json ? onScreen(yield* openScreen, view, all) : asLines(view, json)
@@ -82,7 +83,12 @@ export const live = Effect.fnUntraced(function* <Row>(manager: MeshManager, view
   }, Effect.scoped)
 
   const away = (client: BrokerClient, problem: string) =>
-    view.awayRowsOf === undefined ? Effect.void : Effect.ignore(become(client, view.awayRowsOf(client, problem)))
+    view.awayRowsOf === undefined
+      ? Effect.void
+      : Effect.provide(
+          Effect.ignore(Effect.flatMap(view.awayRowsOf(client, problem), (rows) => become(client, rows))),
+          context,
+        )
 
   const over = Effect.forEach(
     manager.all,
@@ -105,7 +111,7 @@ const untilReaderGone: Effect.Effect<never, ReaderGone> = Effect.suspend(() =>
   isReaderGone() ? Effect.fail(new ReaderGone()) : Effect.andThen(Effect.sleep("1 second"), untilReaderGone),
 )
 
-const asLines = <Row>({ dataOf, lineOf }: View<Row>, json: boolean): Show<Row> => ({
+const asLines = <Row, R>({ dataOf, lineOf }: View<Row, R>, json: boolean): Show<Row> => ({
   looked: Effect.fnUntraced(function* (changes) {
     const at = isoFromMillis(yield* Clock.currentTimeMillis)
     for (const change of changes) {
@@ -129,7 +135,7 @@ const saidAside = ({ membership: { slug } }: BrokerClient, text: string | undefi
 const saidElsewhere = (client: BrokerClient, text: string | undefined) =>
   process.stderr.isTTY ? Effect.void : saidAside(client, text)
 
-const onScreen = <Row>(screen: Screen, { pictureOf }: View<Row>, all: () => ReadonlyArray<Row>): Show<Row> => {
+const onScreen = <Row, R>(screen: Screen, { pictureOf }: View<Row, R>, all: () => ReadonlyArray<Row>): Show<Row> => {
   const troubles = new Map<Slug, string>()
   const warnings = new Set<string>()
   const draw = () => {

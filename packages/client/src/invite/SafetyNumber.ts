@@ -28,6 +28,9 @@ const digitsOf = (meshId: MeshId, publicKey: PublicKey): ReadonlyArray<string> =
   )
 }
 
+/** One member's own part of every safety number in this mesh: six groups of five digits. */
+export const fingerprint = (meshId: MeshId, publicKey: PublicKey): string => digitsOf(meshId, publicKey).join(" ")
+
 /** Twelve groups of five digits. */
 export const safetyNumber = (meshId: MeshId, ours: PublicKey, theirs: PublicKey): string =>
   [ours, theirs]

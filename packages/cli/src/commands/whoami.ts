@@ -1,0 +1,53 @@
+/** `whoami`: who one is in each mesh, from the config file alone: name, key, fingerprint, role and broker. */
+import { fingerprint } from "@claudemesh/client/invite/SafetyNumber"
+import type { Membership } from "@claudemesh/client/keys/Membership"
+import { Console, Effect } from "effect"
+import { Command } from "effect/unstable/cli"
+import { failed } from "../Failed.ts"
+import { memberName } from "../mcp/WrapUntrusted.ts"
+import { chosenMeshes } from "../Meshes.ts"
+import { bold, printJson } from "../Output.ts"
+import * as Flags from "./Flags.ts"
+
+export const whoami = Command.make(
+  "whoami",
+  { mesh: Flags.mesh, json: Flags.json },
+  Effect.fn(function* ({ json, mesh }) {
+    const meshes = yield* chosenMeshes(mesh)
+    if (json) return yield* printJson(meshes.map(asData))
+    yield* Console.log(meshes.map(asText).join("\n\n"))
+  }, Effect.mapError(failed)),
+).pipe(
+  Command.withDescription("Show who you are in each mesh: name, key, fingerprint, role and broker"),
+  Command.withExamples([
+    { command: "claudemesh whoami", description: "What others see, and the digits that are yours in a safety number" },
+    { command: "claudemesh whoami --json", description: "For a script" },
+  ]),
+)
+
+const roleOf = ({ invite, ownerSecretKey }: Membership): string => {
+  if (ownerSecretKey !== undefined) return "owner"
+  return invite?.role ?? "member"
+}
+
+const asData = (membership: Membership) => ({
+  mesh: membership.slug,
+  meshId: membership.meshId,
+  memberId: membership.memberId,
+  displayName: membership.displayName,
+  publicKey: membership.pubkey,
+  fingerprint: fingerprint(membership.meshId, membership.pubkey),
+  role: roleOf(membership),
+  brokerUrl: membership.brokerUrl,
+  joinedAt: membership.joinedAt,
+})
+
+const asText = (membership: Membership): string => {
+  const { brokerUrl, displayName, fingerprint, mesh, publicKey, role } = asData(membership)
+  return [
+    `${bold(mesh)}: you are ${bold(memberName(displayName))}, ${role}`,
+    `  key          ${publicKey}`,
+    `  fingerprint  ${fingerprint}`,
+    `  broker       ${brokerUrl}`,
+  ].join("\n")
+}
