@@ -1,8 +1,9 @@
 /** What became of a message that was sent, as its broker knows it: as data, and in words for a person and for a model. */
 import type { BrokerClient } from "@claudemesh/client/BrokerClient"
-import type { MessageId } from "@claudemesh/domain/Ids"
+import { OutboxStore } from "@claudemesh/client/outbox/OutboxStore"
+import { MessageId } from "@claudemesh/domain/Ids"
 import type { DeliveryState } from "@claudemesh/domain/wire/BrokerFrame"
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
 import { called, type Names } from "./Outcome.ts"
 
 export interface Fate {
@@ -65,3 +66,12 @@ export const knownFateIn = Effect.fnUntraced(function* (
     })),
   }))
 })
+
+/** A message id in full, from as much of it as lists show: of what was sent from this machine, else as it stands. */
+export const sentAs = Effect.fnUntraced(function* (typed: string) {
+  if (isMessageId(typed)) return { ids: [typed], meshId: undefined }
+  const found = yield* Effect.orElseSucceed((yield* OutboxStore).sent(typed), () => [])
+  return { ids: found.map(({ messageId }) => messageId), meshId: found.length === 1 ? found[0]?.meshId : undefined }
+})
+
+const isMessageId = Schema.is(MessageId)

@@ -23,6 +23,7 @@ import type { Sodium } from "./keys/Sodium.ts"
 import { endTimeoutMillis, reachTimeoutMillis, resealSpreadMillis } from "./Limits.ts"
 import { adoptions } from "./outbox/Adoption.ts"
 import { makeOutbox, type Outbox } from "./outbox/Outbox.ts"
+import { OutboxStore } from "./outbox/OutboxStore.ts"
 import { makeSending, type Sending } from "./outbox/Sending.ts"
 import { makeProblems, type Problems } from "./outbox/Problems.ts"
 import { tooLate } from "./outbox/TooLate.ts"
@@ -98,6 +99,8 @@ export interface BrokerClient
   readonly channels: Effect.Effect<ReadonlyArray<Channel>, RequestError>
   /** Of a message that this member sent. */
   readonly messageStatus: (messageId: MessageId) => Effect.Effect<Reply<"message_state">, RequestError>
+  /** Ids of messages that were written on this machine for this mesh lately, by how they begin. */
+  readonly sentIds: (begins: string) => Effect.Effect<ReadonlyArray<MessageId>>
   readonly ping: Effect.Effect<void, RequestError>
 }
 
@@ -130,6 +133,7 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
   const newReaders = Latch.makeUnsafe()
   const of = { meshId, member: pubkey }
   const sender = yield* randomHex(8)
+  const outboxStore = yield* OutboxStore
   const outbox = yield* makeOutbox({ of, slug, sender, tooLate: tooLate(loop.clock) })
   const sending = yield* makeSending({ membership, loop, trust, roster, outbox })
   const receiving = yield* makeReceiving({
@@ -275,6 +279,11 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
     ),
     messageStatus: (messageId) =>
       loop.request((id): Request => ({ type: "message_status", messageId, id }), "message_state"),
+    sentIds: (begins) =>
+      Effect.map(
+        Effect.orElseSucceed(outboxStore.sent(begins), () => []),
+        (all) => all.flatMap((sent) => (sent.meshId === meshId ? [sent.messageId] : [])),
+      ),
     ping: loop.ping,
   }
   return client

@@ -10,6 +10,8 @@ export const outboxMemberCharactersMax = 33_554_432
 export const outboxMillis = 24 * 60 * 60_000
 /** What is to be told of messages that were not sent; the oldest makes room. */
 export const outboxProblemsMax = 100
+/** Ids of sent messages that this machine knows again by their first characters. */
+export const sentMessagesMax = 2_000
 /** How often a process with messages in its outbox says that it lives. */
 export const outboxBeatMillis = 5_000
 /** How often a connected process looks for what others have left in theirs. */

@@ -5,6 +5,12 @@ import { Config } from "effect"
 
 export const json = Flag.Boolean("json").pipe(Flag.withDescription("Print JSON"), Flag.withDefault(false))
 
+export const yes = Flag.Boolean("yes").pipe(
+  Flag.withAlias("y"),
+  Flag.withDescription("Do it without asking"),
+  Flag.withDefault(false),
+)
+
 export const watch = Flag.Boolean("watch").pipe(
   Flag.withAlias("w"),
   Flag.withDescription("Stay: a table in place on a terminal, elsewhere a line for each change"),

@@ -9,6 +9,7 @@ import { command } from "../Launch.ts"
 import { clientLayer, connectedTo, theMesh } from "../Meshes.ts"
 import { bold, printJson } from "../Output.ts"
 import { revokeKey } from "../Revoking.ts"
+import { agreed } from "./Agreed.ts"
 import * as Flags from "./Flags.ts"
 
 export const leave = Command.make(
@@ -19,10 +20,11 @@ export const leave = Command.make(
       Flag.withDescription("Of a mesh that you own: its owner's key is lost, unless you have exported it"),
       Flag.withDefault(false),
     ),
+    yes: Flags.yes,
     json: Flags.json,
   },
   Effect.fn(
-    function* ({ giveUpOwnerKey, json, slug }) {
+    function* ({ giveUpOwnerKey, json, slug, yes }) {
       const membership = yield* theMesh(Option.some(slug))
       const { meshId, ownerPublicKey, ownerSecretKey, pubkey, secretKey } = membership
       if (ownerSecretKey !== undefined && !giveUpOwnerKey) {
@@ -30,6 +32,14 @@ export const leave = Command.make(
           reason: `you own ${slug}: nobody could make its admins any more. Keep the key with: ${command} export ${slug}.json --mesh ${slug}; then leave with --give-up-owner-key`,
         })
       }
+      yield* agreed(yes, `Leave ${slug}?`, [
+        `Your key there is revoked and forgotten: nobody encrypts to you any more, and your sessions in ${slug} end.`,
+        "What waits for you and was not read is lost, and so is what this machine has kept of the mesh.",
+        "To come back you need a new invite, and others have to compare your new key.",
+        ...(ownerSecretKey === undefined
+          ? []
+          : ["You own it: unless you have exported its owner's key, nobody can make admins there any more."]),
+      ])
       // Its key can be revoked by who knows the list of revocations, which begins with the owner's key.
       const isOfFirstClients = ownerPublicKey === undefined
       const leaving = Effect.gen(function* () {

@@ -1,28 +1,43 @@
 /** `message-status`: what became of a message that one sent, for each who was to get it. */
 import { beginning } from "@claudemesh/client/roster/FindNamed"
-import { MessageId } from "@claudemesh/domain/Ids"
-import { Console, Effect } from "effect"
+import { Clock, Console, Effect } from "effect"
 import { Argument, Command } from "effect/unstable/cli"
+import { ago } from "../Ago.ts"
 import { Failed } from "../Failed.ts"
-import { type Fate, fateIn, stateWords } from "../Fate.ts"
+import { type Fate, fateIn, sentAs, stateWords } from "../Fate.ts"
 import { askAll, chosenMeshes, clientLayer, connect } from "../Meshes.ts"
 import { memberName } from "../mcp/WrapUntrusted.ts"
 import { printJson, shortKey, table } from "../Output.ts"
+import { shortIdOf } from "./Answer.ts"
 import * as Flags from "./Flags.ts"
 
 export const messageStatus = Command.make(
   "message-status",
   {
     messageId: Argument.String("message-id").pipe(
-      Argument.withDescription("What send said in brackets"),
-      Argument.withSchema(MessageId),
+      Argument.withDescription("What send said in brackets, or the first 8 characters or more of it"),
     ),
     mesh: Flags.mesh,
     json: Flags.json,
   },
   Effect.fn(
-    function* ({ json, mesh, messageId }) {
-      const { all } = yield* connect(yield* chosenMeshes(mesh), "command")
+    function* ({ json, mesh, messageId: typed }) {
+      const id = yield* shortIdOf(typed)
+      const { ids, meshId } = yield* sentAs(id)
+      const [messageId, ...others] = ids
+      if (messageId === undefined) {
+        return yield* new Failed({
+          reason: `No message of this machine begins with ${id}. Write the whole id to ask for one that was sent from another.`,
+        })
+      }
+      if (others.length > 0) {
+        return yield* new Failed({
+          reason: `Several messages begin with ${id}: ${ids.join(", ")}. Write more of the id.`,
+        })
+      }
+      const chosen = yield* chosenMeshes(mesh)
+      const own = chosen.filter((one) => one.meshId === meshId)
+      const { all } = yield* connect(own.length > 0 ? own : chosen, "command")
       const { answers, away } = yield* askAll(all, (client) => fateIn(client, messageId))
       const [found] = answers.flat()
       if (found === undefined) {
@@ -34,9 +49,10 @@ export const messageStatus = Command.make(
         )
       }
       const { recipients, ...fate } = found
+      const nowMillis = yield* Clock.currentTimeMillis
       yield* json
         ? printJson({ ...fate, recipients: recipients.map(({ called: _, ...recipient }) => recipient) })
-        : Console.log(asText(found))
+        : Console.log(asText(found, nowMillis))
     },
     Effect.scoped,
     Effect.provide(clientLayer),
@@ -45,14 +61,14 @@ export const messageStatus = Command.make(
   Command.withDescription("Show what became of a message you sent"),
   Command.withExamples([
     {
-      command: "claudemesh message-status 857bd4dd31af31dd017478b97513b150",
+      command: "claudemesh message-status 857bd4dd",
       description: "whether it waits, is in a session, was shown or is expired, for each who was to get it",
     },
   ]),
 )
 
-const asText = ({ at, mesh, recipients, state }: Fate): string => {
-  const head = `${stateWords[state]} on ${mesh}${at === null ? "" : ` since ${at}`}`
+const asText = ({ at, mesh, recipients, state }: Fate, nowMillis: number): string => {
+  const head = `${stateWords[state]} on ${mesh}${at === null ? "" : `, ${ago(at, nowMillis)}`}`
   if (recipients.length === 0) return `${head}: nobody was there to get it`
   const sessions = recipients.flatMap(({ session }) => session ?? [])
   const rows = recipients.map(({ at, name, publicKey, session, state }) => [
@@ -60,7 +76,7 @@ const asText = ({ at, mesh, recipients, state }: Fate): string => {
     shortKey(publicKey),
     session === null ? "-" : beginning(session, sessions),
     stateWords[state],
-    at ?? "",
+    at === null ? "" : ago(at, nowMillis),
   ])
   return `${head}\n${table(["NAME", "KEY", "SESSION", "STATE", "SINCE"], rows)}`
 }

@@ -1,14 +1,17 @@
 /** `outbox`: the messages of this machine that wait to be sent, and an end to one of them. It asks no broker. */
 import type { OutboxEntry, SendProblem } from "@claudemesh/client/outbox/OutboxEntry"
 import { OutboxStore } from "@claudemesh/client/outbox/OutboxStore"
-import { formatTarget } from "@claudemesh/domain/routing/Target"
+import { formatTarget, parseTarget } from "@claudemesh/domain/routing/Target"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
-import { Console, Effect } from "effect"
+import { Clock, Console, Effect, Option } from "effect"
 import { Argument, Command } from "effect/unstable/cli"
+import { ago } from "../Ago.ts"
 import { Failed, failed } from "../Failed.ts"
 import { command } from "../Launch.ts"
 import { chosenMeshes } from "../Meshes.ts"
+import { memberName } from "../mcp/WrapUntrusted.ts"
 import { bold, printable, printJson, table } from "../Output.ts"
+import { shortIdOf } from "./Answer.ts"
 import * as Flags from "./Flags.ts"
 
 /** Of the joined meshes, or one of them: what waits, and what is not sent and was told to nobody yet. */
@@ -39,7 +42,8 @@ const cancel = Command.make(
   },
   Effect.fn(function* ({ id, json, mesh }) {
     const { waiting } = yield* held(mesh)
-    const found = /^[0-9a-f]{8,32}$/.test(id) ? waiting.filter(({ messageId }) => messageId.startsWith(id)) : []
+    const begins = yield* shortIdOf(id)
+    const found = waiting.filter(({ messageId }) => messageId.startsWith(begins))
     const [entry, ...others] = found
     if (entry === undefined) {
       return yield* new Failed({
@@ -51,15 +55,15 @@ const cancel = Command.make(
     const became = yield* (yield* OutboxStore).cancel(entry.messageId)
     if (became === "left") {
       return yield* new Failed({
-        reason: `The message to ${entry.to} has left this machine and may have arrived. It cannot be cancelled any more.`,
+        reason: `The message to ${shownTo(entry)} has left this machine and may have arrived. It cannot be cancelled any more.`,
       })
     }
     if (became === "unknown") {
-      return yield* new Failed({ reason: `The message to ${entry.to} was sent a moment ago.` })
+      return yield* new Failed({ reason: `The message to ${shownTo(entry)} was sent a moment ago.` })
     }
     yield* json
       ? printJson({ messageId: entry.messageId, cancelled: true })
-      : Console.log(printable(`Cancelled: the message to ${entry.to} is not sent.`))
+      : Console.log(printable(`Cancelled: the message to ${shownTo(entry)} is not sent.`))
   }, Effect.mapError(failed)),
 ).pipe(
   Command.withDescription("Cancel a message that has not left this machine"),
@@ -92,13 +96,21 @@ export const outbox = Command.make(
       ])
     }
     if (waiting.length + problems.length === 0) return yield* Console.log("Nothing waits to be sent.")
+    const nowMillis = yield* Clock.currentTimeMillis
     yield* Console.log(
       table(
         ["ID", "MESH", "TO", "SINCE", "STATE"],
         [
-          ...waiting.map((entry) => row(entry, slugOf, entry.sealedAtMillis, asWords[waitingState(entry)])),
+          ...waiting.map((entry) =>
+            row(entry, slugOf, ago(isoFromMillis(entry.sealedAtMillis), nowMillis), asWords[waitingState(entry)]),
+          ),
           ...problems.map((problem) =>
-            row(problem, slugOf, problem.atMillis, bold(`not sent: ${printable(problem.explanation)}`)),
+            row(
+              problem,
+              slugOf,
+              ago(isoFromMillis(problem.atMillis), nowMillis),
+              bold(`not sent: ${printable(problem.explanation)}`),
+            ),
           ),
         ],
       ),
@@ -118,10 +130,14 @@ type SlugOf = (meshId: OutboxEntry["meshId"]) => string
 
 const common = ({ meshId, messageId, to }: Listed, slugOf: SlugOf) => ({ messageId, mesh: slugOf(meshId), to })
 
-const row = ({ meshId, messageId, to }: Listed, slugOf: SlugOf, atMillis: number, state: string) => [
+const row = ({ meshId, messageId, to }: Listed, slugOf: SlugOf, since: string, state: string) => [
   messageId.slice(0, 8),
   slugOf(meshId),
-  printable(to),
-  isoFromMillis(atMillis),
+  shownTo({ to }),
+  since,
   state,
 ]
+
+/** As it was typed: a group or a key as it stands, and a name like in every other list. */
+const shownTo = ({ to }: Pick<Listed, "to">): string =>
+  Option.isSome(parseTarget(to)) ? printable(to) : memberName(to)

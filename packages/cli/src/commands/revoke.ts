@@ -6,24 +6,26 @@ import { Console, Effect } from "effect"
 import { Command } from "effect/unstable/cli"
 import { Failed, failed } from "../Failed.ts"
 import { command } from "../Launch.ts"
-import { clientLayer, connectedTo, theMesh } from "../Meshes.ts"
+import { memberName } from "../mcp/WrapUntrusted.ts"
+import { clientLayer, connectedToWhose } from "../Meshes.ts"
 import { bold, printable, printJson, shortKey } from "../Output.ts"
 import { bringWithheld, keptNames, revokeKey } from "../Revoking.ts"
+import { agreed } from "./Agreed.ts"
 import * as Flags from "./Flags.ts"
 
 export const revoke = Command.make(
   "revoke",
   {
     who: Flags.who,
+    yes: Flags.yes,
     mesh: Flags.mesh,
     json: Flags.json,
   },
   Effect.fn(
-    function* ({ json, mesh, who }) {
-      const membership = yield* theMesh(mesh)
+    function* ({ json, mesh, who: typed, yes }) {
+      const { client, membership, who } = yield* connectedToWhose(typed, mesh)
       const { slug } = membership
       const { signer } = yield* authorityIn(membership)
-      const client = yield* connectedTo(membership)
       const member = yield* client.resolve(who)
       const { displayName, pubkey, standing } = member
       if (pubkey === membership.pubkey) {
@@ -42,6 +44,13 @@ export const revoke = Command.make(
           ? printJson({ ...data, already: true, at: standing.at, by: standing.by })
           : Console.log(`${shown(member)} is out of ${slug} already: ${whyNot(standing)}.`)
       }
+      yield* agreed(yes, `Revoke ${shown(member)} in ${slug}?`, [
+        displayName === undefined
+          ? "The key is not certified, so this machine does not know whose it is. It cannot become a member any more."
+          : "Their sessions end at once, and nobody encrypts to them any more.",
+        "It is for good and for everybody: to come back they need a new invite, and get a new key.",
+        "What they were sent before stays with them. Members who joined by their invites stay.",
+      ])
       const revocation = yield* revokeKey(client, pubkey, signer)
       if (json) return yield* printJson({ ...data, already: false, ...revocation })
       const kept = keptNames(client, revocation)
@@ -61,7 +70,8 @@ export const revoke = Command.make(
 ).pipe(
   Command.withDescription("Remove a member from a mesh for good; only its owner and its admins can"),
   Command.withExamples([
-    { command: "claudemesh revoke bob", description: "By the name in his certificate" },
+    { command: "claudemesh revoke bob", description: "By the name in his certificate; it asks first" },
+    { command: "claudemesh revoke bob --yes", description: "Without asking" },
     {
       command: "claudemesh revoke 3fa9c1d2 --mesh my-team",
       description: "By the beginning of the key, where names are alike",
@@ -70,4 +80,4 @@ export const revoke = Command.make(
 )
 
 const shown = ({ displayName, pubkey }: Pick<Resolved, "displayName" | "pubkey">): string =>
-  displayName === undefined ? `The key ${pubkey}` : `${bold(printable(displayName))} (${shortKey(pubkey)})`
+  displayName === undefined ? `The key ${pubkey}` : `${bold(memberName(displayName))} (${shortKey(pubkey)})`

@@ -4,8 +4,9 @@ import { believed } from "@claudemesh/client/roster/ResolveMember"
 import { Console, Effect, Option } from "effect"
 import { Command, Flag } from "effect/unstable/cli"
 import { Failed, failed } from "../Failed.ts"
-import { command } from "../Launch.ts"
-import { clientLayer, connectedTo, theMesh } from "../Meshes.ts"
+import { command, quoted as shellWord } from "../Launch.ts"
+import { memberName } from "../mcp/WrapUntrusted.ts"
+import { chosenMeshes, clientLayer, connectedToWhose } from "../Meshes.ts"
 import { bold, printable, printJson, shortKey } from "../Output.ts"
 import * as Flags from "./Flags.ts"
 
@@ -21,9 +22,8 @@ export const verify = Command.make(
     json: Flags.json,
   },
   Effect.fn(
-    function* ({ json, matches, mesh, who }) {
-      const membership = yield* theMesh(mesh)
-      const client = yield* connectedTo(membership)
+    function* ({ json, matches, mesh, who: typed }) {
+      const { client, membership, who } = yield* connectedToWhose(typed, mesh)
       const found = yield* client.resolve(who)
       const { displayName, pubkey, standing } = yield* Effect.fromResult(believed(who, found))
       if (pubkey === membership.pubkey) {
@@ -38,13 +38,14 @@ export const verify = Command.make(
       yield* Console.log(
         printable(
           verified
-            ? `You have compared this number with ${displayName} (${shortKey(pubkey)}), and it was the same:`
-            : `Read this number to ${displayName} (${shortKey(pubkey)}), who sees it with: claudemesh verify ${membership.displayName}`,
+            ? `You have compared this number with ${memberName(displayName)} (${shortKey(pubkey)}), and it was the same:`
+            : `Read this number to ${memberName(displayName)} (${shortKey(pubkey)}), who sees it with: claudemesh verify ${shellWord(membership.displayName)}`,
         ),
       )
       yield* Console.log(lines.join("\n"))
+      const isOnly = (yield* chosenMeshes(Option.none())).length === 1
       // By the key: by the name a broker could show another member next time, and that one's number nobody compared.
-      const same = `${command} verify ${pubkey} --matches${Option.isSome(mesh) ? ` --mesh ${mesh.value}` : ""}`
+      const same = `${command} verify ${pubkey} --matches${isOnly ? "" : ` --mesh ${membership.slug}`}`
       if (!verified) yield* Console.log(`If it is the same for both of you: ${same}`)
     },
     Effect.scoped,

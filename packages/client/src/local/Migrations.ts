@@ -100,4 +100,18 @@ export const migrations: ReadonlyArray<string> = [
     until INTEGER
   ) STRICT;
   `,
+  `
+  CREATE TABLE sent_message (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    mesh_id TEXT NOT NULL,
+    message_id TEXT NOT NULL UNIQUE
+  ) STRICT;
+
+  CREATE TABLE local_name (
+    mesh_id TEXT NOT NULL,
+    public_key TEXT NOT NULL,
+    name TEXT NOT NULL,
+    PRIMARY KEY (mesh_id, public_key)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ]

@@ -6,10 +6,16 @@
 import { ClientMessageId, MeshId, MessageId, PublicKey, SessionId } from "@claudemesh/domain/Ids"
 import { formatTarget } from "@claudemesh/domain/routing/Target"
 import { decodeClientFrame, encodeClientFrame, type Send } from "@claudemesh/domain/wire/ClientFrame"
-import { Context, Effect, Layer, Result, Schema } from "effect"
+import { Context, Effect, Layer, Option, Result, Schema } from "effect"
 import type { ProcessName } from "../local/Processes.ts"
 import { type Database, StateDb, type StateDbError } from "../local/StateDb.ts"
-import { outboxMemberCharactersMax, outboxMemberMax, outboxProblemsMax, problemClaimMillis } from "../Limits.ts"
+import {
+  outboxMemberCharactersMax,
+  outboxMemberMax,
+  outboxProblemsMax,
+  problemClaimMillis,
+  sentMessagesMax,
+} from "../Limits.ts"
 import { type NewEntry, type OutboxEntry, OutboxFull, type SendProblem } from "./OutboxEntry.ts"
 
 /** Which member of ours. */
@@ -30,6 +36,11 @@ export interface Leaving {
   readonly now: ReadonlySet<MessageId>
   /** Those before which another sender has to send what the same session wrote earlier to the same target. */
   readonly later: ReadonlySet<MessageId>
+}
+
+export interface SentMessage {
+  readonly meshId: MeshId
+  readonly messageId: MessageId
 }
 
 export type Cancelled = "cancelled" | "left" | "unknown"
@@ -64,6 +75,8 @@ export class OutboxStore extends Context.Service<
     readonly retire: (sender: string) => Effect.Effect<void, StateDbError>
     /** In the order in which they were asked for. */
     readonly list: Effect.Effect<ReadonlyArray<OutboxEntry>, StateDbError>
+    /** Of what was written on this machine lately, sent or not: the messages whose id begins so. */
+    readonly sent: (begins: string) => Effect.Effect<ReadonlyArray<SentMessage>, StateDbError>
     readonly problems: (of: Member) => Effect.Effect<ReadonlyArray<SendProblem>, StateDbError>
     /** Those that this sender may tell now: no other is about to. */
     readonly claimProblems: (
@@ -115,6 +128,7 @@ const ProblemRow = Schema.Struct({
 })
 const SenderRow = Schema.Struct({ sender: Schema.String, pid: Schema.Int, host: Schema.String, beat: Schema.Int })
 
+const decodeSent = Schema.decodeUnknownOption(Schema.Struct({ mesh_id: MeshId, message_id: MessageId }))
 const decodeRow = Schema.decodeUnknownResult(Row)
 const decodeProblem = Schema.decodeUnknownResult(ProblemRow)
 const decodeSender = Schema.decodeUnknownResult(SenderRow)
@@ -183,6 +197,8 @@ const add = (db: Database, entry: NewEntry, { host, pid, sender }: Omit<Sender, 
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)`,
     )
     .run(meshId, member, id, messageId, sessionId, to, targetOf(entry), text, sealedAtMillis, sender)
+  const sent = db.query("INSERT OR IGNORE INTO sent_message (mesh_id, message_id) VALUES (?, ?)").run(meshId, messageId)
+  db.query("DELETE FROM sent_message WHERE seq <= ?").run(Number(sent.lastInsertRowid) - sentMessagesMax)
   return Number(lastInsertRowid)
 }
 
@@ -297,6 +313,22 @@ const onDatabase = (state: typeof StateDb.Service): typeof OutboxStore.Service =
       db.query("DELETE FROM outbox_sender WHERE sender = ?").run(sender)
     }),
   list: state.read((db) => db.query("SELECT * FROM outbox ORDER BY seq").all().flatMap(entryOf)),
+  sent: (begins) =>
+    /^[0-9a-f]{1,32}$/.test(begins)
+      ? state.read((db) =>
+          db
+            .query("SELECT mesh_id, message_id FROM sent_message WHERE message_id GLOB ? ORDER BY seq DESC")
+            .all(`${begins}*`)
+            .flatMap((row) =>
+              Option.match(decodeSent(row), {
+                onNone: () => [],
+                onSome: ({ mesh_id: meshId, message_id: messageId }): ReadonlyArray<SentMessage> => [
+                  { meshId, messageId },
+                ],
+              }),
+            ),
+        )
+      : Effect.succeed([]),
   problems: ({ member, meshId }) =>
     state.read((db) =>
       db

@@ -7,7 +7,7 @@ import { DisplayName, PublicKey, SessionId } from "@claudemesh/domain/Ids"
 import type { Peer } from "@claudemesh/domain/wire/BrokerFrame"
 import { Result, Schema } from "effect"
 import { candidatesMax } from "../Limits.ts"
-import { MemberStanding, whyNot } from "../trust/MemberStanding.ts"
+import { MemberStanding, whatToDo, whyNot } from "../trust/MemberStanding.ts"
 import type { TrustStore } from "../trust/TrustStore.ts"
 import {
   bare,
@@ -139,11 +139,11 @@ export class UntrustedTarget extends Schema.TaggedError<UntrustedTarget>()("Untr
 }) {
   override get message() {
     if (this.brokerSays !== undefined) {
-      return `No certified member is ${JSON.stringify(this.target)}. The broker lists the key ${this.key} as ${JSON.stringify(this.brokerSays)}, and ${this.why}.`
+      return `No certified member is ${JSON.stringify(this.target)}. The broker lists the key ${this.key} as ${JSON.stringify(this.brokerSays)}, and ${this.why}. ${whatToDo(this.standing)}`
     }
     const who =
       this.displayName === undefined ? this.key : `${nameAmongWords(this.displayName)} (${this.key.slice(0, 8)})`
-    return `${who} is not a member: ${this.why}.`
+    return `${who} is not a member${this.standing === "Revoked" ? " any more" : ""}: ${this.why}. ${whatToDo(this.standing)}`
   }
 }
 

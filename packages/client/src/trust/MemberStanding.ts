@@ -46,3 +46,15 @@ export const whyNot = (standing: Exclude<MemberStanding, { readonly _tag: "Certi
       return `its key was ${standing.pinned.slice(0, 8)} and is said to be ${standing.shown.slice(0, 8)} now`
   }
 }
+
+/** What whoever wanted to write to it can do about that. */
+export const whatToDo = (standing: "Revoked" | "Uncertified" | "KeyChanged"): string => {
+  switch (standing) {
+    case "Revoked":
+      return "Nothing is sent to them any more. To come back they join by a new invite link."
+    case "Uncertified":
+      return "Nothing is sent to it. If you know whose key it is, ask them to join by an invite link."
+    case "KeyChanged":
+      return "Nothing is sent to it. Ask them by voice whether they have a new key; then have the old one revoked, and let them join again."
+  }
+}

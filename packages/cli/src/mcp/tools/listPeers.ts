@@ -1,6 +1,6 @@
 /** `list_peers`: who is there, what they say of themselves, and how to address them. */
 import type { BrokerClient } from "@claudemesh/client/BrokerClient"
-import { beginning, isSameName, looksLikeKey } from "@claudemesh/client/roster/FindNamed"
+import { bare, beginning, findNamed, nearest, shortestBeginning } from "@claudemesh/client/roster/FindNamed"
 import type { MemberView, PeerView } from "@claudemesh/client/roster/Roster"
 import { whyNot } from "@claudemesh/client/trust/MemberStanding"
 import type { Profile } from "@claudemesh/domain/trust/Plaintext"
@@ -66,7 +66,7 @@ export const listed = (
         .toSorted(inOrder)
       const last = after === undefined ? undefined : lastOf(places, after)
       if (after !== undefined && last === undefined) return undefined
-      const asked = who === undefined ? places : places.filter(({ member }) => isMeant(who, member))
+      const asked = who === undefined ? places : meantBy(who, places)
       const rest = last === undefined ? asked : asked.filter((place) => inOrder(last, place) < 0)
       const keys = places.map(({ member }) => member.pubkey)
       const certified = places.filter(({ member }) => member.displayName !== undefined)
@@ -77,7 +77,9 @@ export const listed = (
         words: [
           `${certified.length} ${certified.length === 1 ? "member" : "members"}, ${connected} connected.`,
           ...(others === 0 ? [] : [`The broker lists ${others} more that nobody certified.`]),
-          ...(who !== undefined && asked.length === 0 ? [`Nobody is ${quoted(who, nameCharactersMax)}.`] : []),
+          ...(who !== undefined && asked.length === 0
+            ? [`Nobody is ${quoted(who, nameCharactersMax)}.${near(who, certified)}`]
+            : []),
         ].join(" "),
         entries: rest.map((place): Entry => ({
           place: placeOf(place),
@@ -121,9 +123,28 @@ const lastOf = (places: ReadonlyArray<Placed>, place: string): Placed | undefine
   return now === undefined ? undefined : { ...now, isAway: state === "away" }
 }
 
-const isMeant = (who: string, { displayName, pubkey }: MemberView): boolean =>
-  (displayName !== undefined && isSameName(who.trim(), displayName)) ||
-  (looksLikeKey(who.trim()) && pubkey.startsWith(who.trim()))
+const nameOf = ({ member }: Placed): string => member.displayName ?? ""
+
+/** By the one rule for all names; a key that nobody certified by its key alone. */
+const meantBy = (who: string, places: ReadonlyArray<Placed>): ReadonlyArray<Placed> => {
+  const meant = findNamed(who, places, (place) => ({
+    key: place.member.pubkey,
+    name: nameOf(place),
+    isEnded: false,
+  }))
+  if (meant.length > 0) return meant
+  const session = bare(who)
+  return session.length < shortestBeginning
+    ? []
+    : places.filter(({ sessions }) => sessions.some(({ sessionId }) => sessionId.startsWith(session)))
+}
+
+const near = (who: string, places: ReadonlyArray<Placed>): string => {
+  const names = nearest(who, places, nameOf).map(
+    (place) => `${memberName(nameOf(place))} (${place.member.pubkey.slice(0, 8)})`,
+  )
+  return names.length === 0 ? "" : ` Did you mean ${names.join(" or ")}?`
+}
 
 interface Style {
   readonly own: string

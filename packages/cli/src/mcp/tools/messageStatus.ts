@@ -40,10 +40,17 @@ export const messageStatus = tool({
   description: "How far a message came that you sent: waits, in session, shown; for each recipient.",
   readOnly: true,
   output,
-  input: Schema.Struct({ id: MessageId }),
-  run: ({ id }, { manager: { all } }) =>
+  input: Schema.Struct({
+    id: Schema.String.check(
+      Schema.isPattern(/^[0-9a-f]{8,32}$/, { expected: "a message id, or at least the first 8 characters of one" }),
+    ),
+  }),
+  run: ({ id: typed }, { manager: { all } }) =>
     Effect.gen(function* () {
       if (all.length === 0) return { text: noMesh }
+      const [id, ...others] = isMessageId(typed) ? [typed] : yield* sentBy(all, typed)
+      if (id === undefined) return failure(`No message that was sent from this machine lately begins with ${typed}.`)
+      if (others.length > 0) return failure(`Several messages begin with ${typed}. Write more of its id.`)
       const answers = yield* Effect.forEach(all, (client) => asked(client, id), { concurrency: "unbounded" })
       const found = answers.flatMap(({ fates }) => fates)[0]
       if (found !== undefined) return { text: harmless(`${fateWords(found)} Mesh ${found.mesh}.`), data: asData(found) }
@@ -58,6 +65,14 @@ export const messageStatus = tool({
       )
     }),
 })
+
+const isMessageId = Schema.is(MessageId)
+
+const sentBy = (all: ReadonlyArray<BrokerClient>, begins: string) =>
+  Effect.map(
+    Effect.forEach(all, ({ sentIds }) => sentIds(begins)),
+    (ids) => ids.flat(),
+  )
 
 const asked = (client: BrokerClient, id: MessageId) => {
   const { slug } = client.membership
