@@ -233,13 +233,13 @@ describe.concurrent("a key that the database lists under the name of a member wh
       const [compared] = jsonLines(await ann("verify", "Bob", "--json"))
       assert.strictEqual(compared?.["publicKey"], key("Bob"))
       assert.match(complaint(await ann("verify", eve)), /not certified/)
-      assert.match(complaint(await ann("revoke", eve.slice(0, 12))), /No certified member is/)
+      assert.match(complaint(await ann("revoke", eve.slice(0, 12), "--yes")), /No certified member is/)
       // Carl has never seen the real one: he is told so, and no other is taken for him.
       assert.match(complaint(await carl("verify", "Bob")), /No certified member is "Bob"\. The broker lists the key/)
 
-      assert.match(done(await ann("revoke", "Bob")), new RegExp(`^Bob \\(${key("Bob").slice(0, 8)}\\) is out of team`))
-      assert.match(done(await ann("revoke", "Bob")), /^Bob \([0-9a-f]{8}\) is out of team already: it was revoked at/)
-      const [other] = jsonLines(await ann("revoke", eve, "--json"))
+      assert.match(done(await ann("revoke", "Bob", "--yes")), new RegExp(`^Bob \\(${key("Bob").slice(0, 8)}\\) is out of team`))
+      assert.match(done(await ann("revoke", "Bob", "--yes")), /^Bob \([0-9a-f]{8}\) is out of team already: it was revoked at/)
+      const [other] = jsonLines(await ann("revoke", eve, "--json", "--yes"))
       assert.deepInclude(other, { displayName: null, publicKey: eve, certified: false, already: false })
       const subjects = (await rows("SELECT subject FROM revocation ORDER BY version")).map(({ subject }) => subject)
       assert.deepStrictEqual(subjects, [key("Bob"), eve])
@@ -484,7 +484,7 @@ describe.concurrent("a waiting message that the database changed", () => {
 describe.concurrent("a revocation that the database", () => {
   it.live("deleted stays in force for who knows of it, who says that the broker hides it", () =>
     story(async ({ ann, bob, changed, key, rows, id }) => {
-      done(await ann("revoke", "Bob"))
+      done(await ann("revoke", "Bob", "--yes"))
       assert.match(complaint(await bob("peers")), /revoked/)
       await changed((database) => database.run("DELETE FROM revocation"))
       const looked = await ann("peers", "--json")
@@ -500,7 +500,7 @@ describe.concurrent("a revocation that the database", () => {
       assert.strictEqual(done(await bob("inbox")), "No messages.\n")
       assert.match(done(await ann("inbox")), /Bob \(team, .*revoked: not a member any more\)\n {2}I am back\n/)
       // With the next revocation the broker gets back the one it had lost.
-      done(await ann("revoke", "Carl"))
+      done(await ann("revoke", "Carl", "--yes"))
       assert.match(complaint(await bob("peers")), /revoked/)
       assert.deepStrictEqual(await rows(`SELECT * FROM delivery WHERE member_id = '${id("Bob")}'`), [])
     }),
@@ -508,7 +508,7 @@ describe.concurrent("a revocation that the database", () => {
 
   it.live("turned against somebody else lets nobody back in: the mesh is not served", () =>
     story(async ({ ann, bob, carl, changed, key }) => {
-      done(await ann("revoke", "Bob"))
+      done(await ann("revoke", "Bob", "--yes"))
       await changed((database) => database.run("UPDATE revocation SET subject = ?", [key("Carl")]))
       const looks = await Promise.all([ann, bob, carl].map((person) => person("peers")))
       for (const { code, stdout } of looks) assert.deepStrictEqual({ code, stdout }, { code: 1, stdout: "" })

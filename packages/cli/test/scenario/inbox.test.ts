@@ -210,7 +210,7 @@ describe("claudemesh inbox", () => {
           assert.strictEqual(await next(), "after")
           assert.strictEqual(done(await ann("outbox")), "Nothing waits to be sent.\n")
 
-          done(await ann("revoke", "Bob"))
+          done(await ann("revoke", "Bob", "--yes"))
           assert.strictEqual(await child.exited, 1)
           const said = await new Response(child.stderr).text()
           assert.match(said, /^claudemesh: team: The connection is lost: .* It is tried again\.$/m)

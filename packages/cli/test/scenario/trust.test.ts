@@ -99,16 +99,16 @@ describe.concurrent("admins, by the commands", () => {
         done(await carl("join", done(await bob("invite")).trim(), "--as", "Carl"))
         assert.match(complaint(await bob("invite", "--role", "admin")), /an admin can invite members only/)
         assert.match(complaint(await carl("invite")), /only the owner of team and its admins may invite and revoke/)
-        assert.match(complaint(await carl("revoke", "Bob")), /only the owner of team and its admins/)
-        assert.match(complaint(await bob("revoke", "Ann")), /forbidden/)
-        assert.match(complaint(await ann("revoke", "Ann")), /That is you\. To leave the mesh: /)
+        assert.match(complaint(await carl("revoke", "Bob", "--yes")), /only the owner of team and its admins/)
+        assert.match(complaint(await bob("revoke", "Ann", "--yes")), /forbidden/)
+        assert.match(complaint(await ann("revoke", "Ann", "--yes")), /That is you\. To leave the mesh: /)
         assert.match(
-          complaint(await ann("revoke", "Dora")),
+          complaint(await ann("revoke", "Dora", "--yes")),
           /Nobody here is "Dora"\. Members: Ann \([0-9a-f]{8}\), Bob/,
         )
 
         done(await bob("send", "Ann", "last words"))
-        const revoked = done(await ann("revoke", "Bob"))
+        const revoked = done(await ann("revoke", "Bob", "--yes"))
         assert.match(
           revoked,
           /^Bob \([0-9a-f]{8}\) is out of team.*\nMembers who joined by their invites stay: Carl\.\n$/,
@@ -127,7 +127,7 @@ describe.concurrent("admins, by the commands", () => {
           complaint(await bob("inbox")),
           /Your key was revoked there\. Forget the mesh here with: claudemesh leave/,
         )
-        assert.match(done(await bob("leave", "team")), /^Your key in team was revoked before/)
+        assert.match(done(await bob("leave", "team", "--yes")), /^Your key in team was revoked before/)
         const link = done(await ann("invite")).trim()
         done(await bob("join", ` ${link.slice(0, 99)}\n ${link.slice(99)}\n`, "--as", "Bob"))
         done(await bob("send", "Ann", "back again"))
@@ -164,8 +164,8 @@ describe.concurrent("members, by the commands", () => {
       assert.match(complaint(await person("carl")("join", link, "--as", "Carl")), /revoked/)
       assert.match(done(await ann("send", "Bob", "hello")), /^Bob on .*: Waits until Bob's session connects/)
 
-      assert.match(complaint(await ann("leave", "team")), /you own team.*export.*--give-up-owner-key/)
-      assert.match(done(await bob("leave", "team")), /^You have left team/)
+      assert.match(complaint(await ann("leave", "team", "--yes")), /you own team.*export.*--give-up-owner-key/)
+      assert.match(done(await bob("leave", "team", "--yes")), /^You have left team/)
       assert.notInclude(await readFile(join(folder, "bob", "config.json"), "utf8"), "secretKey")
       assert.match(complaint(await bob("peers")), /no mesh is joined/)
       assert.notInclude(done(await ann("peers")), "Bob")
@@ -214,7 +214,7 @@ describe.concurrent("claudemesh export and import", () => {
       done(await ann("create", "other", "--as", "Ann"))
       const file = join(folder, "both.json")
       done(await ann("export", file))
-      done(await ann("leave", "other", "--give-up-owner-key"))
+      done(await ann("leave", "other", "--give-up-owner-key", "--yes"))
       assert.match(done(await ann("import", file)), /^You are in other on .*\nYou were in team here already\.\n/)
       assert.match(complaint(await ann("import", file)), /nothing to take over: you are in team, other here already/)
       assert.match(complaint(await ann("import", join(folder, "none.json"))), /none\.json: there is no such file/)

@@ -7,6 +7,7 @@ import { messageBytesDefault } from "@claudemesh/domain/Limits"
 import type { ClientMessageId, MessageId, PublicKey } from "@claudemesh/domain/Ids"
 import { formatTarget, isDirect, type Target } from "@claudemesh/domain/routing/Target"
 import { messageIdOf } from "@claudemesh/domain/trust/MessageIdentity"
+import type { Member } from "@claudemesh/domain/wire/BrokerFrame"
 import { Clock, type Crypto, Effect, Fiber, Result, SubscriptionRef } from "effect"
 import { ClockOff } from "../connection/BrokerClock.ts"
 import type { ConnectionLoop } from "../connection/ConnectionLoop.ts"
@@ -112,8 +113,18 @@ export const makeSending = Effect.fnUntraced(function* (options: {
   const isForV2 = (target: Target): boolean =>
     isDirect(target) && trust.store.certificateOf(target.key)?.allowV1 === false
 
-  /** Whom a group is sealed to, and whether somebody's client is of v1, only a roster says. */
-  const isEnough = (target: Target): boolean => roster.isKnown() || isForV2(target)
+  /** Who else was a member when this machine heard of it last, for a group while the broker is away. */
+  const remembered = (): ReadonlyArray<Member> =>
+    trust.store.members.flatMap(({ displayName, memberId, publicKey }) =>
+      trust.store.standingOf(publicKey)._tag === "Certified" ? [{ memberId, pubkey: publicKey, displayName }] : [],
+    )
+
+  /**
+   * Whether somebody's client is of v1 only a roster says. A group is sealed to those who are remembered: the broker says in its answer
+   * who has joined since, and is left out.
+   */
+  const isEnough = (target: Target): boolean =>
+    roster.isKnown() || (isDirect(target) ? isForV2(target) : remembered().some((member) => member.pubkey !== pubkey))
 
   /** By which name a session goes, what its id begins with, and which client it is, is asked for where the broker does not tell it. */
   const needsSessions = (to: string | Target, target: Target): boolean => {
@@ -163,7 +174,7 @@ export const makeSending = Effect.fnUntraced(function* (options: {
       { ...message, target },
       { ...membership, sessionId },
       {
-        roster: roster.known(),
+        roster: roster.isKnown() ? roster.known() : { members: remembered(), peers: [] },
         directory: roster.directory(),
         store: trust.store,
         maxMessageBytes: loop.live()?.maxMessageBytes ?? messageBytesDefault,

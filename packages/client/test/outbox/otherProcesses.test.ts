@@ -76,6 +76,53 @@ layer(testLayer)("an outbox that outlives its process", (it) => {
     }),
   )
 
+  it.effect(
+    "keeps what is said to a group, sealed to those who are remembered, where the broker was not reached yet",
+    () =>
+      Effect.gen(function* () {
+        const { start, store } = yield* machine
+        yield* (yield* start("before")).end
+        const { broker, client, end } = yield* start("laptop", down)
+        yield* waitsFor(client.enqueue({ ...message("standup"), to: "*" }))
+        const [waiting] = yield* store.list
+        assert.deepStrictEqual([waiting?.to, waiting?.frame.sealedKeys?.length], ["*", 2])
+        broker.mode = "up"
+        yield* TestClock.adjust("30 seconds")
+        assert.deepStrictEqual(
+          broker.sends.map(({ id }) => id),
+          [waiting?.id],
+        )
+        yield* end
+      }),
+  )
+
+  it.effect("has nothing for a group of whom nobody is remembered", () =>
+    Effect.gen(function* () {
+      const { start, store } = yield* machine
+      const { client, end } = yield* start("laptop", down)
+      const failed = yield* waitsFor(Effect.flip(client.enqueue({ ...message("standup"), to: "*" })))
+      assert.strictEqual(failed._tag, "NotConnected")
+      assert.deepStrictEqual(yield* store.list, [])
+      yield* end
+    }),
+  )
+
+  it.effect("is not sent after the time that its sender gave it", () =>
+    Effect.gen(function* () {
+      const { first, store } = yield* offline("laptop")
+      const { messageId } = yield* waitsFor(first.client.enqueue({ ...message("soon"), ttlSeconds: 60 }))
+      assert.deepStrictEqual(yield* store.sent(messageId.slice(0, 8)), [
+        { meshId: first.client.membership.meshId, messageId },
+      ])
+      yield* TestClock.adjust("61 seconds")
+      first.broker.mode = "up"
+      yield* TestClock.adjust("90 seconds")
+      assert.deepStrictEqual(first.broker.sends, [])
+      assert.match((yield* first.client.problems)[0]?.explanation ?? "", /within the time that it was to wait/)
+      yield* first.end
+    }),
+  )
+
   it.effect("is sent by the next process of the member, in order, as of the session that wrote it (I7)", () =>
     Effect.gen(function* () {
       const { first, start, store } = yield* offline("laptop")
