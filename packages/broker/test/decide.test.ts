@@ -454,7 +454,7 @@ describe("a send", () => {
 })
 
 describe("a command of a connection that is not attached", () => {
-  it("does nothing", () => {
+  it("does nothing, and gives back what a send or a lease had taken (I23)", () => {
     const story = new MeshStory()
     const gone = story.attach(alice)
     story.detach(gone)
@@ -462,6 +462,8 @@ describe("a command of a connection that is not attached", () => {
     const before = gone.frames.length
     story.send(gone, bob.publicKey)
     story.status(gone, "dnd")
+    story.lease(gone, "l1")
+    assert.strictEqual(gone.settled, 2)
     assert.deepStrictEqual(story.do(Command.Detach({ peer: gone.id, saidGoodbye: false })), [])
     assert.strictEqual(gone.frames.length, before)
     assert.deepStrictEqual(story.writes, [])

@@ -57,6 +57,14 @@ describe("a lease", () => {
     assert.deepStrictEqual(leasedTo(peer), [ids.slice(1)])
   })
 
+  it("that is written down when its connection is lost gives back what it had taken (I23)", () => {
+    const { ids, peer, story } = pushedTo(1)
+    story.lease(peer, "l1", ...ids)
+    story.detach(peer)
+    story.settle()
+    assert.deepStrictEqual([leasedTo(peer), peer.settled], [[], 1])
+  })
+
   it("that is asked for again is granted again, with nothing written when it was granted before", () => {
     const { ids, peer, story } = pushedTo(1)
     story.lease(peer, "l1", ...ids)

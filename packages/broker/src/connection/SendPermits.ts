@@ -36,14 +36,14 @@ export class SendPermits {
   }
 
   #take(permits: number): Effect.Effect<void, Cause.Done> {
-    if (this.#ended) return Cause.done()
-    if (this.#free < permits) {
-      return Effect.callback((go) => {
-        this.#waiting = { permits, go }
-        return Effect.sync(() => (this.#waiting = undefined))
-      })
+    if (this.#free >= permits) {
+      this.#free -= permits
+      return Effect.void
     }
-    this.#free -= permits
-    return Effect.void
+    if (this.#ended) return Cause.done()
+    return Effect.callback((go) => {
+      this.#waiting = { permits, go }
+      return Effect.sync(() => (this.#waiting = undefined))
+    })
   }
 }

@@ -43,8 +43,11 @@ export const leaseRecorded = (
 ): void => {
   const { actions, state } = decision
   const connection = state.connections.get(peer)
-  // Its socket is closing, which is its answer.
-  if (connection === undefined) return
+  if (connection === undefined) {
+    // Its socket is closing, which is its answer.
+    decision.actions.push(Action.Settle({ peer }))
+    return
+  }
   if (Exit.isSuccess(outcome)) return grant(decision, connection, id, asked)
   const ended = asked.flatMap(({ lease, messageId }) => {
     const unacked = connection.window.get(messageId)

@@ -1,7 +1,6 @@
 /**
  * What a mesh does about a command: a function of its state, the command and the time, without any I/O. It
- * changes the state that the actor owns and returns what is to be done, in order. A command of a connection that
- * is no longer attached is dropped: its socket is closing, which is its answer.
+ * changes the state that the actor owns and returns what is to be done, in order.
  */
 import { accepted, refusalChecked, send } from "../delivery/Accept.ts"
 import { attach, detach, sessionRecorded } from "../session/Attach.ts"
@@ -10,7 +9,7 @@ import { channelRecorded } from "../session/Channels.ts"
 import { consumed, pageRead } from "../delivery/Deliver.ts"
 import { enrol, enrolled } from "../membership/Enrol.ts"
 import { type Decision, decisionOf, type Sockets } from "../state/Decision.ts"
-import type { Command, Completion, Action } from "../state/MeshCommand.ts"
+import { Action, type Command, type Completion } from "../state/MeshCommand.ts"
 import type { MeshState } from "../state/MeshState.ts"
 import { leaseCleared, leaseRecorded } from "../delivery/MessageLease.ts"
 import { fateRead } from "../delivery/MessageStatus.ts"
@@ -42,11 +41,11 @@ const handle = (decision: Decision, input: Command | Completion): void => {
       return detach(decision, input)
     case "Send": {
       const connection = connections.get(input.peer)
-      return connection === undefined ? undefined : send(decision, connection, input)
+      return connection === undefined ? dropped(decision, input) : send(decision, connection, input)
     }
     case "Request": {
       const connection = connections.get(input.peer)
-      return connection === undefined ? undefined : request(decision, connection, input.frame)
+      return connection === undefined ? dropped(decision, input) : request(decision, connection, input.frame)
     }
     case "Report":
       return report(decision, input)
@@ -81,4 +80,12 @@ const handle = (decision: Decision, input: Command | Completion): void => {
     case "Tick":
       return tick(decision)
   }
+}
+
+/** Its connection is not attached any more: its socket is closing, which is its answer. What it had taken is given back. */
+const dropped = (
+  { actions }: Decision,
+  { frame, peer }: Extract<Command, { readonly _tag: "Send" | "Request" }>,
+): void => {
+  if (frame.type === "send" || frame.type === "lease") actions.push(Action.Settle({ peer }))
 }
