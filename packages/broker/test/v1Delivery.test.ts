@@ -1,7 +1,7 @@
 /** What a first client is pushed: it can neither ack nor open what is sealed to several, and holds up nobody by that. */
 import { Base64 } from "@claudemesh/domain/Base64"
 import { assert, describe, it } from "@effect/vitest"
-import { alice, bob, MeshStory, rulesWith, type SendChoices } from "./support/MeshStory.ts"
+import { alice, bob, MeshStory, nothingRemembered, rulesWith, type SendChoices } from "./support/MeshStory.ts"
 
 const { sessionLeaseMillis } = rulesWith().limits
 
@@ -11,6 +11,37 @@ const sealed = (id: string): SendChoices => ({
 })
 
 const v1 = { session: "1-1", protocol: 1 } as const
+
+describe("a message that is pushed to a first client whose socket had closed", () => {
+  it("is not consumed: another session gets it, whether or not the broker has heard that the first one left (I8)", () => {
+    for (const heardFirst of [false, true]) {
+      const story = new MeshStory()
+      const sender = story.attach(alice)
+      const first = story.attach(bob, v1)
+      first.takes = false
+      const sent = [bob.publicKey, `${bob.publicKey}/1-1`].map((to, n) => story.send(sender, to, { id: `m${n}` }))
+      story.commit()
+      if (heardFirst) story.detach(first)
+      story.settle()
+      if (!heardFirst) story.detach(first)
+      story.settle()
+      assert.deepStrictEqual(story.attach(bob, { session: "s2" }).pushed, sent)
+      assert.isTrue(story.store.deliveries.every(({ consumedAtMillis }) => consumedAtMillis === undefined))
+    }
+  })
+
+  it("is not pushed to it over and over", () => {
+    const story = new MeshStory()
+    const sender = story.attach(alice)
+    const first = story.attach(bob, v1)
+    first.takes = false
+    story.send(sender, bob.publicKey, { id: "m1" })
+    story.commit()
+    for (let n = 0; n < 10; n++) if (story.reads.length > 0) story.readOne()
+    assert.deepStrictEqual([story.reads, story.writes], [[], []])
+    assert.deepStrictEqual(story.remembered, nothingRemembered)
+  })
+})
 
 describe("a sealed group message that fell to an inbox which a first client takes from", () => {
   /** Bob's session of protocol 2 is gone for good, and what was said to everyone is his. */

@@ -205,9 +205,16 @@ const push = (decision: Decision, connection: Connection, inbox: Inbox, waiting:
   const { actions, nowMillis, state } = decision
   const unacked = inbox.push(connection.window, waiting, senderIn(inbox, waiting.message), nowMillis)
   if (connection.pull !== undefined) connection.pull.budget -= 1
-  actions.push(Action.Send({ peer: connection.peer, frame: pushFrame(state, connection, waiting, unacked) }))
-  // A v1 client cannot ack. Its window opens again once the push is recorded as consumed.
-  if (connection.protocol === 1) consume(decision, connection, waiting.message.messageId, unacked)
+  const { peer } = connection
+  const frame = pushFrame(state, connection, waiting, unacked)
+  if (connection.protocol === 2) {
+    actions.push(Action.Send({ peer, frame }))
+    return
+  }
+  // A v1 client cannot ack: what its socket takes is consumed. Its window opens again once that is written.
+  const { messageId, priority, seq } = waiting.message
+  const otherwise = { _tag: "NotTaken", inbox: inbox.address, seq, priority, messageId, peer } as const
+  actions.push(Action.HandOver({ peer, frame, ...consumption(decision, connection, messageId, unacked), otherwise }))
 }
 
 const pushFrame = (
@@ -239,34 +246,22 @@ const pushFrame = (
   }
 }
 
-const consume = (
-  decision: Decision,
-  connection: Connection,
+const consumption = (
+  { nowMillis, state }: Decision,
+  { peer }: Connection,
   messageId: MessageId,
-  { characters, inbox, priority, seq }: Unacked,
-): void => {
-  const { actions, nowMillis, state } = decision
-  actions.push(
-    Action.Write({
-      write: Write.Consume({ meshId: state.mesh.meshId, inbox: inbox.address, seq, atMillis: nowMillis }),
-      next: {
-        _tag: "Consumed",
-        inbox: inbox.address,
-        seq,
-        priority,
-        characters,
-        messageId,
-        peer: connection.peer,
-      },
-    }),
-  )
-}
+  { characters, inbox: { address: inbox }, priority, seq }: Unacked,
+) => ({
+  write: Write.Consume({ meshId: state.mesh.meshId, inbox, seq, atMillis: nowMillis }),
+  next: { _tag: "Consumed", inbox, seq, priority, characters, messageId, peer } as const,
+})
 
 /** The recipient has these. What this connection was not pushed says nothing: it will be, and acked again. */
 export const acked = (decision: Decision, connection: Connection, messageIds: ReadonlyArray<MessageId>): void => {
   for (const messageId of messageIds) {
     const unacked = Inbox.leaveWindow(connection.window, messageId)
-    if (unacked !== undefined) consume(decision, connection, messageId, unacked)
+    if (unacked !== undefined)
+      decision.actions.push(Action.Write(consumption(decision, connection, messageId, unacked)))
   }
   for (const inbox of inboxesOf(connection)) pump(decision, inbox)
 }
@@ -281,6 +276,23 @@ export const consumed = (
   if (connection === undefined || connection.protocol === 2) return
   Inbox.leaveWindow(connection.window, messageId)
   for (const served of inboxesOf(connection)) pump(decision, served)
+}
+
+/** It is pending again, and that client gets no more: the end of its connection is on its way here, or has been. */
+export const notTaken = (
+  decision: Decision,
+  { inbox: address, messageId, peer, priority, seq }: Extract<Completion, { readonly _tag: "NotTaken" }>,
+): void => {
+  const { state } = decision
+  const connection = state.connections.get(peer)
+  if (connection !== undefined) {
+    connection.ready = false
+    Inbox.leaveWindow(connection.window, messageId)
+  }
+  const inbox = inboxOf(state, address)
+  if (inbox === undefined) return
+  inbox.notPushed(priority, seq)
+  pump(decision, inbox)
 }
 
 /** A connection is lost: what it had not acked is pending again at once (I8). The caller pumps. */

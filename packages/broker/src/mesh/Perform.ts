@@ -32,7 +32,7 @@ type Reading = Of<"ReadPage"> | Of<"Count"> | Of<"CountWaiting"> | Of<"ReadFate"
 export const makePerform = (reach: Reach, complete: (completion: Completion) => void) => {
   const { askers, lane, meshId, peers } = reach
 
-  const write = ({ next, write }: Of<"Write">): void => {
+  const write = ({ next, write }: Pick<Of<"Write">, "next" | "write">): void => {
     lane.submit(write, (outcome) => {
       if (next !== undefined) complete({ ...next, outcome })
     })
@@ -46,6 +46,10 @@ export const makePerform = (reach: Reach, complete: (completion: Completion) => 
           break
         case "Tell":
           peers.get(action.peer)?.tell(action.frame)
+          break
+        case "HandOver":
+          if (peers.get(action.peer)?.send(action.frame) === true) write(action)
+          else complete(action.otherwise)
           break
         case "Settle":
           peers.get(action.peer)?.settle()

@@ -6,7 +6,7 @@ import { accepted, refusalChecked, send } from "../delivery/Accept.ts"
 import { attach, detach, sessionRecorded } from "../session/Attach.ts"
 import { counted } from "../delivery/Backlog.ts"
 import { channelRecorded } from "../session/Channels.ts"
-import { consumed, pageRead } from "../delivery/Deliver.ts"
+import { consumed, notTaken, pageRead } from "../delivery/Deliver.ts"
 import { enrol, enrolled } from "../membership/Enrol.ts"
 import { type Decision, decisionOf, type Sockets } from "../state/Decision.ts"
 import { Action, type Command, type Completion } from "../state/MeshCommand.ts"
@@ -57,6 +57,9 @@ const handle = (decision: Decision, input: Command | Completion): void => {
       return accepted(decision, input)
     case "Consumed":
       return consumed(decision, input)
+    case "NotTaken":
+      notTaken(decision, input)
+      break
     case "LeaseRecorded":
       return leaseRecorded(decision, input)
     case "LeaseCleared":

@@ -162,6 +162,14 @@ export type Completion = Data.TaggedEnum<{
     readonly peer: PeerId
     readonly outcome: Outcome
   }
+  /** What was pushed to a first client did not even reach its socket. */
+  NotTaken: {
+    readonly inbox: InboxAddress
+    readonly seq: number
+    readonly priority: Priority
+    readonly messageId: MessageId
+    readonly peer: PeerId
+  }
   /** The leases are written down, or not. */
   LeaseRecorded: {
     readonly peer: PeerId
@@ -230,6 +238,14 @@ export type AfterFate = Without<CompletionOf<"FateRead" | "RefusalChecked">, "fa
 export type Action = Data.TaggedEnum<{
   Send: { readonly peer: PeerId; readonly frame: BrokerFrame }
   Tell: { readonly peer: PeerId; readonly frame: SharedFrame }
+  /** Sends, and writes once the socket has taken it. Where it has closed, `otherwise` comes back instead. */
+  HandOver: {
+    readonly peer: PeerId
+    readonly frame: BrokerFrame
+    readonly write: Write
+    readonly next: AfterWrite
+    readonly otherwise: CompletionOf<"NotTaken">
+  }
   Close: { readonly peer: PeerId; readonly reason: CloseCode }
   Settle: { readonly peer: PeerId }
   Reply: { readonly to: CorrelationId; readonly answer: Answer }

@@ -60,7 +60,10 @@ export interface Connection {
   readonly transient: boolean
   /** The client process, where it says so. */
   readonly instance: RequestId | undefined
-  /** False until the attachment is committed: then nothing is moved out of its inbox any more. */
+  /**
+   * It may be pushed to. Not before the attachment is committed: then nothing is moved out of its inbox any more. And not
+   * once its socket took no more.
+   */
   ready: boolean
   lastActiveMillis: number
   pull: PullUnderWay | undefined

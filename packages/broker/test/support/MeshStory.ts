@@ -249,6 +249,11 @@ export class MeshStory {
         case "Close":
           this.peers.get(effect.peer)?.handle.close(effect.reason)
           break
+        case "HandOver":
+          if (this.peers.get(effect.peer)?.handle.send(effect.frame) === true) {
+            this.writes.push({ _tag: "Write", write: effect.write, next: effect.next })
+          } else this.do(effect.otherwise)
+          break
         case "Settle": {
           const peer = this.peers.get(effect.peer)
           if (peer !== undefined) peer.settled += 1
