@@ -80,7 +80,7 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "consumption not recorded",
     file: `${broker}/delivery/Deliver.ts`,
-    find: "if (unacked !== undefined) decision.actions.push(Action.Write(consumption(decision, connection, messageId, unacked)))",
+    find: "decision.actions.push(Action.Write(consumption(decision, connection, messageId, unacked)))",
     put: "void unacked",
   },
   {
