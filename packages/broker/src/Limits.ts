@@ -56,9 +56,21 @@ export interface BrokerLimits {
   readonly backlogMessagesMax: number
   /** Ciphertext characters waiting in one inbox. */
   readonly backlogCharactersMax: number
-  /** Sends of one member, in any of its sessions: so many a second for ever, and so many at once. */
+  /** Deliveries of what one member sends, in any of its sessions: so many a second for ever, and so many at once. */
   readonly sendsPerSecond: number
   readonly sendsBurst: number
+  /** Characters of ciphertexts and sealed keys of one member that are being stored; a send beyond it is refused. */
+  readonly sendCharactersUnderWayMax: number
+  /** Lists, pulls, leases and questions of one member: so many a second for ever, and so many at once. */
+  readonly asksPerSecond: number
+  readonly asksBurst: number
+  /** Entries of an answer, and messages of a lease, that cost as much as one more. */
+  readonly entriesPerAsk: number
+  readonly leasesPerAsk: number
+  /** Channels that one member joins and leaves, in any of its sessions, and those that are not written yet. */
+  readonly channelChangesPerSecond: number
+  readonly channelChangesBurst: number
+  readonly channelChangesUnderWayMax: number
   /** Frames of one connection, of any kind; beyond it is flooding, and closed with 4029. */
   readonly framesPerSecond: number
   readonly framesBurst: number
@@ -165,6 +177,14 @@ export const brokerLimits: BrokerLimits = {
   backlogCharactersMax: 67_108_864,
   sendsPerSecond: 500,
   sendsBurst: 2_000,
+  sendCharactersUnderWayMax: 33_554_432,
+  asksPerSecond: 100,
+  asksBurst: 2_000,
+  entriesPerAsk: 250,
+  leasesPerAsk: 25,
+  channelChangesPerSecond: 20,
+  channelChangesBurst: 500,
+  channelChangesUnderWayMax: 500,
   framesPerSecond: 2_000,
   framesBurst: 10_000,
   sealedKeysMax: 500,

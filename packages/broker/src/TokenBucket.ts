@@ -24,4 +24,12 @@ export class TokenBucket {
     this.#tokens -= 1
     return true
   }
+
+  /**
+   * For what turned out to cost more than the one that was taken. It may leave a debt, which has to be paid off before the
+   * next is taken: so what costs more than a burst is possible, and no rate is higher for it.
+   */
+  charge(tokens: number): void {
+    this.#tokens -= tokens
+  }
 }

@@ -278,7 +278,7 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "anybody is told what became of a message",
     file: `${broker}/delivery/MessageStatus.ts`,
-    find: "senderMemberId === asker",
+    find: "senderMemberId === member.record.memberId",
     put: "senderMemberId !== undefined",
   },
   {

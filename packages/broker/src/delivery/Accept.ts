@@ -21,6 +21,7 @@ import {
 } from "../store/MessageStore.ts"
 import { isFull, recount } from "./Backlog.ts"
 import { deliverCommitted, mayWait } from "./Deliver.ts"
+import type { Allowance } from "../state/Allowance.ts"
 import type { Decision } from "../state/Decision.ts"
 import { errorFrame } from "../state/ErrorReply.ts"
 import { lookFor } from "./LateCommit.ts"
@@ -41,13 +42,14 @@ export const send = (decision: Decision, connection: Connection, command: Send):
     first.resends.push({ id: frame.id ?? "", peer })
     return
   }
-  const resolved = connection.session.member.sends.take(nowMillis)
-    ? resolve(decision, connection, frame)
-    : ({ code: "rate_limited", message: "this member sends too fast; send it again in a second" } as const)
+  const { allowance } = connection.session.member
+  const resolved = haste(allowance, nowMillis) ?? resolve(decision, connection, frame)
   if ("code" in resolved) {
     actions.push(...refusedUnlessKnown(connection, command, resolved))
     return
   }
+  // The first is paid for. To a group it is as many writes, and as many pushes, as it has recipients.
+  allowance.sends.charge(Math.max(0, resolved.recipients.length - 1))
   connection.lastActiveMillis = nowMillis
   state.lastSeq += 1
   const ttlMillis = Math.min((frame.ttlSeconds ?? Number.POSITIVE_INFINITY) * 1000, state.rules.limits.messageTtlMillis)
@@ -66,6 +68,7 @@ export const send = (decision: Decision, connection: Connection, command: Send):
     expiresAtMillis: nowMillis + ttlMillis,
     contentHash: command.contentHash,
   }
+  allowance.holdCharacters(charactersOf(message, resolved))
   if (first === undefined) {
     const { contentHash, messageId } = command
     state.beingAccepted.set(messageId, { seq: message.seq, contentHash, resends: [] })
@@ -77,6 +80,23 @@ export const send = (decision: Decision, connection: Connection, command: Send):
     }),
   )
 }
+
+/** Why it may not send now. Nothing of it is stored, and later it may. */
+const haste = (allowance: Allowance, nowMillis: number): SendRefusal | undefined => {
+  if (!allowance.sends.take(nowMillis)) {
+    return { code: "rate_limited", message: "this member sends too fast; send it again in a second" }
+  }
+  return allowance.holdsTooMuch
+    ? {
+        code: "rate_limited",
+        message: "too much that this member sent is still being stored; send it again in a second",
+      }
+    : undefined
+}
+
+/** What is held of it until it is stored. */
+const charactersOf = ({ ciphertext }: StoredMessage, { recipients }: Resolved): number =>
+  recipients.reduce((sum, { sealedKey }) => sum + (sealedKey?.length ?? 0), ciphertext.length)
 
 /** Whose inboxes the message goes to, now and for good: a resend gets the first answer. */
 const resolve = (decision: Decision, connection: Connection, frame: SendFrame): Resolved | SendRefusal => {
@@ -218,13 +238,13 @@ const refused = (
 /** The commit's outcome is known: this is where a message is acked, whatever became of its sender meanwhile. */
 export const accepted = (decision: Decision, completion: Accepted): void => {
   const { actions, state } = decision
-  const { outcome } = completion
-  state.committedSeq = completion.message.seq
+  const { message, outcome, resolved } = completion
+  state.committedSeq = message.seq
+  state.membersById.get(message.senderMemberId)?.allowance.holdCharacters(-charactersOf(message, resolved))
   const askers = askersOf(state, completion)
   if (Exit.isFailure(outcome)) return notAccepted(decision, completion, askers, outcome.cause)
   const written = outcome.value
   if (written._tag === "Duplicate") return duplicate(decision, completion, askers, written)
-  const { message, resolved } = completion
   const pushes: Array<Action> = []
   const states: Array<RecipientStates> = []
   for (const recipient of resolved.recipients) {

@@ -17,8 +17,9 @@ import { type Connection, inboxOf, type MeshState } from "../state/MeshState.ts"
 /** What is not in flight on this connection, or not any more, is passed over: the answer does not name it. */
 export const lease = (decision: Decision, connection: Connection, { id, messageIds }: LeaseFrame): void => {
   const { actions, nowMillis, state } = decision
-  const { peer, window } = connection
+  const { peer, session, window } = connection
   connection.lastActiveMillis = nowMillis
+  session.member.allowance.chargeLeases(messageIds.length)
   const asked: Array<AskedLease> = []
   const deliveries = [...new Set(messageIds)].flatMap((messageId) => {
     const unacked = window.get(messageId)

@@ -24,15 +24,16 @@ export const fateRead = (
   { fate, id, messageId, peer }: Extract<Completion, { readonly _tag: "FateRead" }>,
 ): void => {
   const { actions, nowMillis, state } = decision
-  const asker = state.connections.get(peer)?.session.member.record.memberId
-  if (asker === undefined) return
+  const member = state.connections.get(peer)?.session.member
+  if (member === undefined) return
   if (Exit.isFailure(fate)) {
     const unavailable = errorFrame(2, "unavailable", "the broker cannot reach its database; ask again", id)
     actions.push(Action.Send({ peer, frame: unavailable }))
     return
   }
   // What others sent is as unknown as what nobody sent.
-  const known = Option.filter(fate.value, ({ senderMemberId }) => senderMemberId === asker)
+  const known = Option.filter(fate.value, ({ senderMemberId }) => senderMemberId === member.record.memberId)
+  if (Option.isSome(fate.value)) member.allowance.chargeEntries(fate.value.value.deliveries.length)
   const frame = Option.match(known, {
     onNone: () => errorFrame(2, "unknown_message", "this member sent no such message, or long ago", id),
     onSome: (found) => ({ type: "message_state", id, messageId, ...stateOf(state, found, nowMillis) }) as const,

@@ -19,6 +19,9 @@ import { getTrust } from "../membership/Trust.ts"
 
 export const request = (decision: Decision, connection: Connection, frame: MeshRequest): void => {
   const { actions, nowMillis, state } = decision
+  if (isAsk(frame) && !connection.session.member.allowance.asks.take(nowMillis)) {
+    return refuseAsk(decision, connection, frame)
+  }
   switch (frame.type) {
     case "client_ack":
       connection.lastActiveMillis = nowMillis
@@ -49,6 +52,26 @@ export const request = (decision: Decision, connection: Connection, frame: MeshR
     case "message_status":
       return messageStatus(decision, connection, frame)
   }
+}
+
+/** What is answered from the store, or with much. */
+type Ask = Extract<MeshRequest, { readonly type: `list_${string}` | "lease" | "pull" | "get_trust" | "message_status" }>
+const askTypes: ReadonlySet<MeshRequest["type"]> = new Set<Ask["type"]>([
+  "lease",
+  "pull",
+  "list_peers",
+  "list_members",
+  "list_channels",
+  "get_trust",
+  "message_status",
+])
+const isAsk = (frame: MeshRequest): frame is Ask => askTypes.has(frame.type)
+
+const refuseAsk = ({ actions }: Decision, { peer, protocol }: Connection, { id, type }: Ask): void => {
+  const message = "this member asks too much at once; ask again in a second"
+  actions.push(Action.Send({ peer, frame: errorFrame(protocol, "rate_limited", message, id) }))
+  // It counts like a send against what may be under way.
+  if (type === "lease") actions.push(Action.Settle({ peer }))
 }
 
 const pull = (decision: Decision, connection: Connection, frame: Pull): void => {
@@ -88,6 +111,7 @@ const setProfile = (decision: Decision, connection: Connection, frame: SetProfil
 const listMembers = (decision: Decision, connection: Connection, frame: ListMembers): void => {
   const { actions, state } = decision
   const members = [...state.members.values()].map(entryOf)
+  connection.session.member.allowance.chargeEntries(members.length)
   actions.push(
     Action.Send({
       peer: connection.peer,

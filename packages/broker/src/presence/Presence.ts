@@ -24,7 +24,9 @@ export const list = (state: MeshState, connection: Connection, id: string, nowMi
     listWasGiven(state, nowMillis)
     connection.subscription = { version: state.roster.version, behind: new Map(), needsList: false }
   }
-  return Action.Send({ peer, frame: listFor(state, session.member.key, id, nowMillis) })
+  const frame = listFor(state, session.member.key, id, nowMillis)
+  session.member.allowance.chargeEntries(frame.peers.length)
+  return Action.Send({ peer, frame })
 }
 
 /** What has changed since the last time, if it is time for that. */

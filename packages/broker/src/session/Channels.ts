@@ -6,6 +6,7 @@
 import type { Label } from "@claudemesh/domain/Ids"
 import type { Channel } from "@claudemesh/domain/wire/BrokerFrame"
 import type { JoinChannel, LeaveChannel, ListChannels } from "@claudemesh/domain/wire/ClientFrame"
+import type { ErrorCode } from "@claudemesh/domain/wire/ErrorCode"
 import { Exit } from "effect"
 import { Write } from "../store/MessageStore.ts"
 import type { Decision } from "../state/Decision.ts"
@@ -16,7 +17,7 @@ import type { Connection, Session } from "../state/MeshState.ts"
 export const joinChannel = (decision: Decision, connection: Connection, { channel, id }: JoinChannel): void => {
   const { actions, nowMillis, state } = decision
   const { peer, session } = connection
-  const refuse = (code: "unsupported" | "capacity", message: string): void => {
+  const refuse = (code: ErrorCode, message: string): void => {
     actions.push(Action.Send({ peer, frame: errorFrame(connection.protocol, code, message, id) }))
   }
   if (connection.window.max === 0 || connection.transient) {
@@ -25,6 +26,8 @@ export const joinChannel = (decision: Decision, connection: Connection, { channe
   if (!session.channels.has(channel) && session.channels.size >= state.rules.limits.channelsPerSessionMax) {
     return refuse("capacity", `a session can be in ${state.rules.limits.channelsPerSessionMax} channels; leave one`)
   }
+  const haste = hasteOf(connection, nowMillis)
+  if (haste !== undefined) return refuse(...haste)
   put(session, channel, true)
   const where = { meshId: state.mesh.meshId, memberId: session.member.record.memberId, session: session.sessionId }
   actions.push(record(connection, id, channel, Write.ChannelJoined({ ...where, channel, atMillis: nowMillis }), true))
@@ -32,11 +35,28 @@ export const joinChannel = (decision: Decision, connection: Connection, { channe
 
 /** Also of a channel that the session is not in: the answer is the same. */
 export const leaveChannel = (decision: Decision, connection: Connection, { channel, id }: LeaveChannel): void => {
-  const { actions, state } = decision
-  const { session } = connection
+  const { actions, nowMillis, state } = decision
+  const { peer, session } = connection
+  const haste = hasteOf(connection, nowMillis)
+  if (haste !== undefined) {
+    actions.push(Action.Send({ peer, frame: errorFrame(connection.protocol, ...haste, id) }))
+    return
+  }
   put(session, channel, false)
   const where = { meshId: state.mesh.meshId, memberId: session.member.record.memberId, session: session.sessionId }
   actions.push(record(connection, id, channel, Write.ChannelLeft({ ...where, channel }), false))
+}
+
+/**
+ * Why the member may join or leave no channel now. What is written is kept while the database is away, so the rate alone
+ * would let it pile up for as long as that lasts.
+ */
+const hasteOf = ({ session }: Connection, nowMillis: number): readonly [ErrorCode, string] | undefined => {
+  const { allowance } = session.member
+  if (allowance.changesTooMuch) return ["unavailable", "earlier changes of channels are not stored yet; try again"]
+  return allowance.channelChanges.take(nowMillis)
+    ? undefined
+    : ["rate_limited", "this member joins and leaves channels too fast; try again in a second"]
 }
 
 const put = (session: Session, channel: Label, joined: boolean): void => {
@@ -45,8 +65,9 @@ const put = (session: Session, channel: Label, joined: boolean): void => {
   session.member.channelsChanged()
 }
 
-const record = ({ peer, session }: Connection, id: string, channel: Label, write: Write, joined: boolean) =>
-  Action.Write({
+const record = ({ peer, session }: Connection, id: string, channel: Label, write: Write, joined: boolean) => {
+  session.member.allowance.holdChanges(1)
+  return Action.Write({
     write,
     next: {
       _tag: "ChannelRecorded",
@@ -58,17 +79,20 @@ const record = ({ peer, session }: Connection, id: string, channel: Label, write
       joined,
     },
   })
+}
 
 export const channelRecorded = (
   decision: Decision,
   { channel, id, joined, memberId, outcome, peer, session }: Extract<Completion, { readonly _tag: "ChannelRecorded" }>,
 ): void => {
   const { actions, state } = decision
+  const member = state.membersById.get(memberId)
+  member?.allowance.holdChanges(-1)
   if (Exit.isSuccess(outcome)) {
     actions.push(Action.Send({ peer, frame: { type: "ok", id } }))
     return
   }
-  const found = state.membersById.get(memberId)?.sessions.get(session)
+  const found = member?.sessions.get(session)
   if (found !== undefined) put(found, channel, !joined)
   const failed = errorFrame(2, "internal", "the broker failed to store this; try again", id)
   actions.push(Action.Send({ peer, frame: failed }))
@@ -95,5 +119,6 @@ export const listChannels = (decision: Decision, { peer, session }: Connection, 
     .toSorted((left, right) => Number(right.joined) - Number(left.joined) || right.members - left.members)
     .slice(0, state.rules.limits.channelsListedMax)
     .toSorted((left, right) => (left.channel < right.channel ? -1 : 1))
+  session.member.allowance.chargeEntries(listed.length)
   actions.push(Action.Send({ peer, frame: { type: "channels", id, channels: listed } }))
 }

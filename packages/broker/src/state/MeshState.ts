@@ -32,7 +32,7 @@ import type {
   MeshSnapshot,
   SessionRecord,
 } from "../store/MessageStore.ts"
-import { TokenBucket } from "../TokenBucket.ts"
+import { Allowance } from "./Allowance.ts"
 import { Inbox, type Window } from "./Inbox.ts"
 import type { Command, CorrelationId, ReportedSession, SealedProfile } from "./MeshCommand.ts"
 import type { PeerId } from "./PeerId.ts"
@@ -119,7 +119,7 @@ export class Member implements RosterMember {
   readonly sessions = new Map<SessionId, Session>()
   readonly connections = new Set<Connection>()
   readonly inbox: Inbox
-  readonly sends: TokenBucket
+  readonly allowance: Allowance
   /** What first clients had reported that have left, by their process: one that reconnects has another session id. */
   readonly leftStatuses = new Map<string, LeftStatus>()
   subscriptions: ReadonlySet<Label> = new Set()
@@ -127,10 +127,10 @@ export class Member implements RosterMember {
 
   constructor(
     readonly record: MemberRecord,
-    { sendsBurst, sendsPerSecond }: BrokerLimits,
+    limits: BrokerLimits,
   ) {
     this.inbox = new Inbox({ memberId: record.memberId, session: undefined }, this, undefined)
-    this.sends = new TokenBucket(sendsPerSecond, sendsBurst, 0)
+    this.allowance = new Allowance(limits)
   }
 
   get key(): PublicKey {
