@@ -83,7 +83,7 @@ export const makeCluster = Effect.fnUntraced(function* (
     limits: {
       ...limits,
       ...(tightBacklog && { backlogMessagesMax: 5 }),
-      ...(tightRate && { sendsPerSecond: 2, sendsBurst: 4 }),
+      ...(tightRate && { sendsPerSecond: 10, sendsBurst: 8, asksPerSecond: 20, asksBurst: 100 }),
     },
     messageBytesMax: 65_536,
     workingTtlMillis: 10_000,

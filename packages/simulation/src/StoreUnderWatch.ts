@@ -188,7 +188,13 @@ export const storeUnderWatch = (
     backlog: (meshId, inboxes, nowMillis) => call(store.backlog(meshId, inboxes, nowMillis)),
     countWaiting: (meshId, inboxes, except, nowMillis) =>
       call(store.countWaiting(meshId, inboxes, except, nowMillis), 4),
-    fateOf: (meshId, messageId) => call(store.fateOf(meshId, messageId)),
+    fateOf: (meshId, messageId) =>
+      call(
+        Effect.suspend(() => {
+          history.fateReads += 1
+          return store.fateOf(meshId, messageId)
+        }),
+      ),
     retire: (retention, rowsMax, nowMillis) => call(store.retire(retention, rowsMax, nowMillis)),
     createMesh: store.createMesh,
     ping: call(store.ping),

@@ -276,6 +276,18 @@ const mutants: ReadonlyArray<Mutant> = [
     put: "if (expiresAtMillis > nowMillis)",
   },
   {
+    name: "a message to everyone counts as one send",
+    file: `${broker}/delivery/Accept.ts`,
+    find: "  allowance.sends.charge(Math.max(0, resolved.recipients.length - 1))\n",
+    put: "",
+  },
+  {
+    name: "a member asks as often as it likes",
+    file: `${broker}/mesh/Requests.ts`,
+    find: "if (isAsk(frame) && !connection",
+    put: "if (isAsk(frame) && frame.id === undefined && !connection",
+  },
+  {
     name: "anybody is told what became of a message",
     file: `${broker}/delivery/MessageStatus.ts`,
     find: "senderMemberId === member.record.memberId",
