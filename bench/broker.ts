@@ -15,6 +15,8 @@ BunRuntime.runMain(
           ...config.limits,
           sendsPerSecond: unlimited,
           sendsBurst: unlimited,
+          inboundCharactersPerSecond: unlimited,
+          inboundCharactersBurst: unlimited,
           framesPerSecond: unlimited,
           framesBurst: unlimited,
         },

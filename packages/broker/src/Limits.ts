@@ -11,6 +11,11 @@ export interface BrokerLimits {
   readonly helloTimeoutMillis: number
   /** Frames received and not yet handled; beyond it the socket is not read. */
   readonly inboundFramesMax: number
+  /** The same in characters. One frame is always taken. */
+  readonly inboundCharactersMax: number
+  /** What a socket may say, for ever and at once; what is above is handled later, and the socket not read meanwhile. */
+  readonly inboundCharactersPerSecond: number
+  readonly inboundCharactersBurst: number
   /** Bytes a socket may leave unread before it is dropped; what it had not acked is pending again. */
   readonly outboundBacklogBytesMax: number
   /** Sends and leases of one connection that are not yet answered; beyond it its next frame waits. */
@@ -152,6 +157,9 @@ export const brokerLimits: BrokerLimits = {
   connectionsMax: 10_000,
   helloTimeoutMillis: 5_000,
   inboundFramesMax: 256,
+  inboundCharactersMax: 1_048_576,
+  inboundCharactersPerSecond: 8_388_608,
+  inboundCharactersBurst: 33_554_432,
   outboundBacklogBytesMax: 4_194_304,
   sendsUnderWayMax: 64,
   meshMailboxMax: 1_024,

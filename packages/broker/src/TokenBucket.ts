@@ -17,12 +17,22 @@ export class TokenBucket {
 
   /** False: too fast, and nothing was taken. */
   take(nowMillis: number): boolean {
-    const passed = Math.max(0, nowMillis - this.#atMillis)
-    this.#tokens = Math.min(this.burst, this.#tokens + (passed * this.perSecond) / 1_000)
-    this.#atMillis = nowMillis
+    this.#refill(nowMillis)
     if (this.#tokens < 1) return false
     this.#tokens -= 1
     return true
+  }
+
+  /** After so long what was charged too much is paid off. */
+  debtMillis(nowMillis: number): number {
+    this.#refill(nowMillis)
+    return this.#tokens >= 0 ? 0 : Math.ceil((-this.#tokens * 1_000) / this.perSecond)
+  }
+
+  #refill(nowMillis: number): void {
+    const passed = Math.max(0, nowMillis - this.#atMillis)
+    this.#tokens = Math.min(this.burst, this.#tokens + (passed * this.perSecond) / 1_000)
+    this.#atMillis = nowMillis
   }
 
   /**

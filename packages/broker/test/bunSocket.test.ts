@@ -1,8 +1,9 @@
-/** What ends the socket of who does not read. */
+/** What ends the socket of who does not read, and when a socket that says much is read no more. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
 import { BunSocket } from "../src/http/BunSocket.ts"
-import { brokerLimits } from "../src/Limits.ts"
+import { brokerLimits, type BrokerLimits } from "../src/Limits.ts"
 import { PeerId } from "../src/state/PeerId.ts"
 
 /** One whose other side reads nothing. */
@@ -48,6 +49,62 @@ describe("a socket that is not read", () => {
       const taken = ["x".repeat(101), "x"].map((text) => socket.send(text))
       socket.closed(1006)
       assert.deepStrictEqual([...taken, socket.send("x")], [true, false, false])
+    }),
+  )
+})
+
+/** One that is spoken to: whether it is read at the moment. */
+const spokenTo = (limits: Partial<BrokerLimits>) =>
+  Effect.map(BunSocket.make(PeerId.make(1), "127.0.0.1", { ...brokerLimits, ...limits }, 1_000), (socket) => {
+    const seen = { isRead: true }
+    const nothing = () => {}
+    socket.opened({
+      send: () => 1,
+      getBufferedAmount: () => 0,
+      terminate: nothing,
+      close: nothing,
+      pause: () => void (seen.isRead = false),
+      resume: () => void (seen.isRead = true),
+    })
+    return { socket, seen }
+  })
+
+describe("a socket that says much", () => {
+  for (const [what, limits, frame] of [
+    ["frames", { inboundFramesMax: 4 }, "x"],
+    ["characters", { inboundCharactersMax: 400 }, "x".repeat(100)],
+    ["characters of frames that are too long", { inboundCharactersMax: 8_000 }, "x".repeat(2_000)],
+    ["bytes that are no text", { inboundCharactersMax: 400 }, Buffer.alloc(100)],
+  ] as const) {
+    it.effect(`is not read while too many ${what} wait to be handled, and again once half of them are (I23)`, () =>
+      Effect.gen(function* () {
+        const { seen, socket } = yield* spokenTo(limits)
+        for (let n = 0; n < 3; n++) socket.received(frame)
+        assert.isTrue(seen.isRead)
+        socket.received(frame)
+        // The kernel had given it one more.
+        socket.received(frame)
+        assert.isFalse(seen.isRead)
+        yield* socket.receive
+        yield* socket.receive
+        assert.isFalse(seen.isRead)
+        yield* socket.receive
+        assert.isTrue(seen.isRead)
+      }),
+    )
+  }
+
+  it.effect("is heard at its pace: what is above a burst waits, in order, and is not lost (I23)", () =>
+    Effect.gen(function* () {
+      const { socket } = yield* spokenTo({ inboundCharactersPerSecond: 100, inboundCharactersBurst: 200 })
+      for (const digit of ["1", "2", "3", "4"]) socket.received(digit.repeat(100))
+      assert.strictEqual(yield* socket.receive, "1".repeat(100))
+      assert.strictEqual(yield* socket.receive, "2".repeat(100))
+      const rest = yield* Effect.forkChild(Effect.all([socket.receive, socket.receive]))
+      yield* TestClock.adjust(1_999)
+      assert.isUndefined(rest.pollUnsafe())
+      yield* TestClock.adjust(1)
+      assert.deepStrictEqual(yield* Fiber.join(rest), ["3".repeat(100), "4".repeat(100)])
     }),
   )
 })

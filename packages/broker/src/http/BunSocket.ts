@@ -1,15 +1,16 @@
 /**
- * Bun's WebSocket as a `ServerSocket`. It holds the two bounds of a socket: what was received and not yet handled
- * (the socket is then not read) and what was sent and not yet taken by the other side (the socket is then
- * dropped). Bun's own handlers call it; nothing here waits.
+ * Bun's WebSocket as a `ServerSocket`. It holds the bounds of a socket: what was received and not yet handled, in frames
+ * and in characters (the socket is then not read), how much it may say in a second (it is then read later), and what was
+ * sent and not yet taken by the other side (the socket is then dropped). Bun's own handlers call it.
  */
 import { idIn } from "@claudemesh/domain/wire/ClientFrame"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import type { ServerWebSocket } from "bun"
-import { Cause, Effect, Queue } from "effect"
+import { Cause, Clock, Effect, Queue } from "effect"
 import type { OversizedFrame, ServerSocket } from "../connection/ServerSocket.ts"
 import type { BrokerLimits } from "../Limits.ts"
 import type { PeerId } from "../state/PeerId.ts"
+import { TokenBucket } from "../TokenBucket.ts"
 
 const normalClose = 1000
 
@@ -19,9 +20,16 @@ type Socket = Pick<
   "close" | "getBufferedAmount" | "pause" | "resume" | "send" | "terminate"
 >
 
+interface Received {
+  readonly frame: string | OversizedFrame | undefined
+  readonly characters: number
+}
+
 export class BunSocket implements ServerSocket {
   readonly receive: ServerSocket["receive"]
-  readonly #incoming: Queue.Queue<string | OversizedFrame | undefined, Cause.Done>
+  readonly #incoming: Queue.Queue<Received, Cause.Done>
+  readonly #pace: TokenBucket
+  #waitingCharacters = 0
   #ws: Socket | undefined
   #open = true
   /** What came before and was not looked at is not looked at any more. */
@@ -37,10 +45,13 @@ export class BunSocket implements ServerSocket {
     readonly limits: BrokerLimits,
     /** A longer text is not kept. */
     readonly frameBytesMax: number,
-    incoming: Queue.Queue<string | OversizedFrame | undefined, Cause.Done>,
+    incoming: Queue.Queue<Received, Cause.Done>,
   ) {
     this.#incoming = incoming
-    const take = Effect.tap(Queue.take(incoming), () => Effect.sync(() => this.#taken()))
+    this.#pace = new TokenBucket(limits.inboundCharactersPerSecond, limits.inboundCharactersBurst, 0)
+    const take = Effect.flatMap(Queue.take(incoming), (received) =>
+      Clock.clockWith((clock) => this.#taken(received, clock.currentTimeMillisUnsafe())),
+    )
     this.receive = Effect.suspend(() => (this.#closedHere ? Cause.done() : take))
   }
 
@@ -52,7 +63,7 @@ export class BunSocket implements ServerSocket {
   ): Effect.Effect<BunSocket> =>
     Effect.map(
       // Bounded by pausing the socket, not by the queue: what the kernel already gave us must not be dropped.
-      Queue.unbounded<string | OversizedFrame | undefined, Cause.Done>(),
+      Queue.unbounded<Received, Cause.Done>(),
       (incoming) => new BunSocket(id, address, limits, frameBytesMax, incoming),
     )
 
@@ -61,11 +72,19 @@ export class BunSocket implements ServerSocket {
   }
 
   received(message: string | Buffer): void {
-    Queue.offerUnsafe(this.#incoming, typeof message === "string" ? this.#frameOf(message) : undefined)
-    if (!this.#paused && Queue.sizeUnsafe(this.#incoming) >= this.limits.inboundFramesMax) {
+    const frame = typeof message === "string" ? this.#frameOf(message) : undefined
+    Queue.offerUnsafe(this.#incoming, { frame, characters: message.length })
+    this.#waitingCharacters += message.length
+    if (!this.#paused && this.#share() >= 1) {
       this.#paused = true
       this.#ws?.pause()
     }
+  }
+
+  /** Of what may wait to be handled. */
+  #share(): number {
+    const { inboundCharactersMax, inboundFramesMax } = this.limits
+    return Math.max(Queue.sizeUnsafe(this.#incoming) / inboundFramesMax, this.#waitingCharacters / inboundCharactersMax)
   }
 
   #frameOf(text: string): string | OversizedFrame {
@@ -73,10 +92,17 @@ export class BunSocket implements ServerSocket {
     return isShort ? text : { _tag: "OversizedFrame", id: idIn(text) }
   }
 
-  #taken(): void {
-    if (!this.#paused || Queue.sizeUnsafe(this.#incoming) > this.limits.inboundFramesMax / 2) return
-    this.#paused = false
-    this.#ws?.resume()
+  /** Who says more than its pace is heard later, and no sooner read again: so it waits, and nobody else does. */
+  #taken({ characters, frame }: Received, nowMillis: number): Effect.Effect<Received["frame"], Cause.Done> {
+    this.#waitingCharacters -= characters
+    if (this.#paused && this.#share() <= 0.5) {
+      this.#paused = false
+      this.#ws?.resume()
+    }
+    this.#pace.charge(characters)
+    const waitMillis = this.#pace.debtMillis(nowMillis)
+    const given = Effect.suspend(() => (this.#closedHere ? Cause.done() : Effect.succeed(frame)))
+    return waitMillis === 0 ? Effect.succeed(frame) : Effect.andThen(Effect.sleep(waitMillis), given)
   }
 
   closed(code: number): void {
