@@ -38,6 +38,10 @@ export interface BrokerLimits {
   readonly sessionLeaseMillis: number
   /** Changes of the roster within so long are told together. */
   readonly presenceWindowMillis: number
+  /** Sessions in one list of them, for who does not ask in pages: the one that each member used last, then the second of each. */
+  readonly peersListedMax: number
+  /** Sessions, or members, in one page. */
+  readonly listPageMax: number
   /** Changes that one `presence` tells; more are told by several. */
   readonly presenceChangesMax: number
   /** A connection that has more unread than this is told later, and what changes meanwhile is merged. */
@@ -171,6 +175,8 @@ export const brokerLimits: BrokerLimits = {
   oversizedFrameFactor: 4,
   sessionLeaseMillis: 90_000,
   presenceWindowMillis: 200,
+  peersListedMax: 5_000,
+  listPageMax: 500,
   presenceChangesMax: 256,
   presenceUnreadBytesMax: 65_536,
   presenceRetryMillis: 1_000,

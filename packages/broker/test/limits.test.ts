@@ -22,6 +22,8 @@ describe("the broker's limits", () => {
       oversizedFrameFactor: 4,
       sessionLeaseMillis: 90_000,
       presenceWindowMillis: 200,
+      peersListedMax: 5_000,
+      listPageMax: 500,
       presenceChangesMax: 256,
       presenceUnreadBytesMax: 64 * 1024,
       presenceRetryMillis: 1_000,

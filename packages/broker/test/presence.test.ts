@@ -324,7 +324,7 @@ describe("many profiles", () => {
     frames.reduce((sum, { profile }) => sum + (profile?.ciphertext.length ?? 0), 0)
 
   it("of one member fit into a list that a socket may leave unread, and hide no profile of another (I23)", () => {
-    const story = new MeshStory()
+    const story = new MeshStory(rulesWith({ liveSessionsPerMemberMax: 2_000 }))
     const other = story.attach(carol)
     profile(story, other, "C".repeat(8_192), alice)
     story.pass(1)
@@ -415,15 +415,27 @@ describe("a connection that does not read", () => {
 })
 
 type Step =
-  | { readonly do: "attach"; readonly who: number; readonly session: number; readonly watches: boolean }
-  | { readonly do: "leave" | "cut" | "list" | "profile" | "slow" | "reads"; readonly peer: number }
+  | {
+      readonly do: "attach"
+      readonly who: number
+      readonly session: number
+      readonly watches: boolean
+      readonly inPages: boolean
+    }
+  | { readonly do: "leave" | "cut" | "list" | "page" | "profile" | "slow" | "reads"; readonly peer: number }
   | { readonly do: "status"; readonly peer: number; readonly status: "idle" | "working" | "dnd" }
   | { readonly do: "pass"; readonly millis: number }
 
 const nat = fc.nat({ max: 30 })
 const step: fc.Arbitrary<Step> = fc.oneof(
-  fc.record({ do: fc.constant("attach" as const), who: nat, session: fc.nat({ max: 2 }), watches: fc.boolean() }),
-  fc.record({ do: fc.constantFrom("leave", "cut", "list", "profile", "slow", "reads"), peer: nat }),
+  fc.record({
+    do: fc.constant("attach" as const),
+    who: nat,
+    session: fc.nat({ max: 2 }),
+    watches: fc.boolean(),
+    inPages: fc.boolean(),
+  }),
+  fc.record({ do: fc.constantFrom("leave", "cut", "list", "page", "profile", "slow", "reads"), peer: nat }),
   fc.record({ do: fc.constant("status" as const), peer: nat, status: fc.constantFrom("idle", "working", "dnd") }),
   fc.record({ do: fc.constant("pass" as const), millis: fc.constantFrom(1, 50, 200, 1_000, 30_000, 60_000, 90_000) }),
 )
@@ -432,7 +444,9 @@ it("whatever happens, who is told has in the end the list that the broker has (I
   const people = [alice, bob, carol]
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-      const story = new MeshStory(rulesWith({ presenceBehindMax: 2, presenceChangesMax: 2 }))
+      const story = new MeshStory(rulesWith({ presenceBehindMax: 2, presenceChangesMax: 2, listPageMax: 2 }))
+      const asksPage = (peer: Peer, after: string) =>
+        story.request(peer, { type: "list_peers", id: RequestId.make("page"), after, limit: 3 })
       let peers: Array<{ readonly peer: Peer; readonly roster: ToldRoster; readonly watches: boolean }> = []
       let profiles = 0
       for (const one of steps) {
@@ -447,12 +461,14 @@ it("whatever happens, who is told has in the end the list that the broker has (I
           const peer = story.arrive(who, choices, heard)
           story.settle()
           peers.push({ peer, roster, watches: one.watches })
-          if (one.watches) lists(story, peer)
+          if (one.watches && one.inPages) asksPage(peer, "")
+          else if (one.watches) lists(story, peer)
         } else if (found === undefined) continue
         else if (one.do === "leave" || one.do === "cut") {
           story.detach(found.peer, one.do === "leave")
           peers = peers.filter((other) => other !== found)
         } else if (one.do === "list") lists(story, found.peer)
+        else if (one.do === "page") asksPage(found.peer, found.roster.more ?? "")
         else if (one.do === "slow") found.peer.unreadBytes = 1_000_000
         else if (one.do === "reads") found.peer.unreadBytes = 0
         else if (one.do === "status") story.status(found.peer, one.status)
@@ -463,6 +479,10 @@ it("whatever happens, who is told has in the end the list that the broker has (I
       story.pass(window)
       story.pass(2_000)
       story.pass(1_000)
+      for (const { peer, roster, watches } of peers) {
+        while (watches && roster.more !== undefined) asksPage(peer, roster.more)
+      }
+      story.pass(window)
       for (const { peer, roster, watches } of peers) {
         if (!watches) continue
         assert.deepStrictEqual(roster.problems, [])

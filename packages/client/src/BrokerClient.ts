@@ -337,9 +337,10 @@ const handler =
       case "presence":
         return roster.changed(frame)
       case "peers":
-        roster.toldPeers(frame)
-        settle(frame)
-        return Effect.void
+        return Effect.andThen(
+          roster.toldPeers(frame),
+          Effect.sync(() => void settle(frame)),
+        )
       case "leased":
       case "ok":
       case "pong":

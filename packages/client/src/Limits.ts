@@ -96,6 +96,9 @@ export const trustGossipMax = 100
 
 /** Sessions of a mesh that are told one by one; a broker that has more is asked when somebody wants to know. */
 export const rosterSessionsMax = 50_000
+/** Members or sessions that are asked for at once, and how many pages of them; what a broker has beyond is not known. */
+export const listPageMax = 200
+export const listPagesMax = 500
 /** Who joined can read our profile after this at the latest: the sessions of a mesh do not all seal at once. */
 export const resealSpreadMillis = 5_000
 

@@ -50,6 +50,7 @@ const limits = {
   presenceUnreadBytesMax: 2_000,
   presenceBehindMax: 3,
   presenceChangesMax: 4,
+  listPageMax: 2,
 }
 
 /** What may go wrong at the moment. */

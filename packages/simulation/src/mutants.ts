@@ -464,9 +464,21 @@ const mutants: ReadonlyArray<Mutant> = [
     put: "viewOf(state, session, nowMillis))) return",
   },
   {
+    name: "a page takes the place of those before it",
+    file: `${client}/roster/ToldPeers.ts`,
+    find: "new Map([...(before?.known ?? []), ...peers",
+    put: "new Map([...peers",
+  },
+  {
+    name: "a page goes on where the last one began",
+    file: `${broker}/presence/PeerList.ts`,
+    find: "member.key > key || session.sessionId > sessionId",
+    put: "member.key > key",
+  },
+  {
     name: "a client keeps who has left",
     file: `${client}/roster/ToldPeers.ts`,
-    find: 'if (event === "left") known.delete(keyOf(peer))',
+    find: 'if (event === "left") next.delete(keyOf(peer))',
     put: 'if (event === "left") continue',
   },
   {

@@ -9,7 +9,7 @@ import { Action, type MeshRequest } from "../state/MeshCommand.ts"
 import { type Connection, inboxesOf } from "../state/MeshState.ts"
 import { lease, release } from "../delivery/MessageLease.ts"
 import { messageStatus } from "../delivery/MessageStatus.ts"
-import { list } from "../presence/Presence.ts"
+import { listPeers } from "../presence/Presence.ts"
 import { recall } from "../delivery/Recall.ts"
 import { settlePull } from "../delivery/Remaining.ts"
 import { touch } from "../presence/Roster.ts"
@@ -18,7 +18,7 @@ import { entryOf } from "../membership/MemberEntry.ts"
 import { getTrust } from "../membership/Trust.ts"
 
 export const request = (decision: Decision, connection: Connection, frame: MeshRequest): void => {
-  const { actions, nowMillis, state } = decision
+  const { nowMillis } = decision
   if (isAsk(frame) && !connection.session.member.allowance.asks.take(nowMillis)) {
     return refuseAsk(decision, connection, frame)
   }
@@ -37,8 +37,7 @@ export const request = (decision: Decision, connection: Connection, frame: MeshR
     case "set_profile":
       return setProfile(decision, connection, frame)
     case "list_peers":
-      actions.push(list(state, connection, frame.id, nowMillis))
-      return
+      return listPeers(decision, connection, frame)
     case "list_members":
       return listMembers(decision, connection, frame)
     case "get_trust":
@@ -108,14 +107,26 @@ const setProfile = (decision: Decision, connection: Connection, frame: SetProfil
   actions.push(Action.Send({ peer: connection.peer, frame: { type: "ok", id } }))
 }
 
-const listMembers = (decision: Decision, connection: Connection, frame: ListMembers): void => {
+/** All of them, or a page, in the order of their keys. There are no more than one answer has room for. */
+const listMembers = (decision: Decision, connection: Connection, { after, id, limit }: ListMembers): void => {
   const { actions, state } = decision
-  const members = [...state.members.values()].map(entryOf)
-  connection.session.member.allowance.chargeEntries(members.length)
-  actions.push(
-    Action.Send({
-      peer: connection.peer,
-      frame: { type: "members", id: frame.id, members, revocations: state.register.version },
-    }),
-  )
+  const { listPageMax } = state.rules.limits
+  const behind = [...state.members.values()].filter(({ key }) => after === undefined || key > after)
+  const isPage = limit !== undefined || after !== undefined
+  const listed = isPage
+    ? behind
+        .toSorted((left, right) => (left.key < right.key ? -1 : 1))
+        .slice(0, Math.min(limit ?? listPageMax, listPageMax))
+    : behind
+  const more = listed.length < behind.length ? listed.at(-1)?.key : undefined
+  connection.session.member.allowance.chargeEntries(listed.length)
+  const answer = {
+    type: "members",
+    id,
+    members: listed.map(entryOf),
+    revocations: state.register.version,
+    ...(after !== undefined && { after }),
+    ...(more !== undefined && { more }),
+  } as const
+  actions.push(Action.Send({ peer: connection.peer, frame: answer }))
 }

@@ -4,11 +4,13 @@
  * until it does: what came and went meanwhile is not told, and beyond a bound the whole list takes their place (I23).
  */
 import type { PublicKey } from "@claudemesh/domain/Ids"
-import type { PeerChange } from "@claudemesh/domain/wire/BrokerFrame"
+import type { PeerChange, Peers } from "@claudemesh/domain/wire/BrokerFrame"
+import type { ListPeers } from "@claudemesh/domain/wire/ClientFrame"
 import type { Decision } from "../state/Decision.ts"
 import { Action } from "../state/MeshCommand.ts"
 import type { Connection, KnownView, MeshState, PeerView, Session, Subscription } from "../state/MeshState.ts"
-import { listFor, listWasGiven, looksTheSame, peerOf, shownTo, touch, viewOf } from "./Roster.ts"
+import { pageOf, wholeListOf } from "./PeerList.ts"
+import { listWasGiven, looksTheSame, peerOf, shownTo, touch, viewOf } from "./Roster.ts"
 import { SharedFrame } from "../state/SharedFrame.ts"
 
 interface Edge {
@@ -17,16 +19,43 @@ interface Edge {
   readonly after: PeerView | undefined
 }
 
-/** The answer to a list; who asked for it in the hello is told from then on how it changes. */
-export const list = (state: MeshState, connection: Connection, id: string, nowMillis: number): Action => {
-  const { peer, session, wantsPresence } = connection
-  if (wantsPresence) {
-    listWasGiven(state, nowMillis)
-    connection.subscription = { version: state.roster.version, behind: new Map(), needsList: false }
+/**
+ * The answer to a list, or to a page of it; who asked for it in the hello is told from its beginning on how it changes. Pages
+ * behind the first show what is there by then, so with the changes that were told meanwhile they are the whole.
+ */
+export const list = (
+  state: MeshState,
+  connection: Connection,
+  { after, id, limit }: Pick<ListPeers, "after" | "limit"> & { readonly id: string },
+  nowMillis: number,
+): Peers => {
+  const reader = connection.session.member.key
+  const { version } = state.roster
+  const isFirst = after === undefined || after === ""
+  const { more, peers, sessions } =
+    limit === undefined && isFirst
+      ? wholeListOf(state, reader, nowMillis)
+      : pageOf(state, reader, { after: after ?? "", limit: limit ?? Number.POSITIVE_INFINITY }, nowMillis)
+  if (connection.wantsPresence) {
+    listWasGiven(state, sessions, nowMillis)
+    if (isFirst) connection.subscription = { version, behind: new Map(), needsList: false }
   }
-  const frame = listFor(state, session.member.key, id, nowMillis)
-  session.member.allowance.chargeEntries(frame.peers.length)
-  return Action.Send({ peer, frame })
+  return {
+    type: "peers",
+    id,
+    version,
+    peers,
+    ...(!isFirst && { after }),
+    ...(more !== undefined && { more }),
+  }
+}
+
+/** One who asks for much asks less often. */
+export const listPeers = (decision: Decision, connection: Connection, frame: ListPeers): void => {
+  const { actions, nowMillis, state } = decision
+  const answer = list(state, connection, frame, nowMillis)
+  connection.session.member.allowance.chargeEntries(answer.peers.length)
+  actions.push(Action.Send({ peer: connection.peer, frame: answer }))
 }
 
 /** What has changed since the last time, if it is time for that. */
@@ -186,7 +215,7 @@ const catchUp = (decision: Decision): void => {
     }
     actions.push(
       subscription.needsList
-        ? list(state, connection, "", nowMillis)
+        ? Action.Send({ peer, frame: list(state, connection, { id: "" }, nowMillis) })
         : merged(state, connection, subscription, nowMillis),
     )
   }

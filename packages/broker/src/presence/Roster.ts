@@ -5,8 +5,8 @@
  */
 import type { PublicKey } from "@claudemesh/domain/Ids"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
-import type { Peer, Peers } from "@claudemesh/domain/wire/BrokerFrame"
-import { type Member, type MeshState, type PeerView, type Session, statusOf, wakeBy } from "../state/MeshState.ts"
+import type { Peer } from "@claudemesh/domain/wire/BrokerFrame"
+import { type MeshState, type PeerView, type Session, statusOf, wakeBy } from "../state/MeshState.ts"
 
 export const touch = ({ roster }: MeshState, session: Session): void => {
   if (!roster.touched.has(session)) roster.touched.set(session, false)
@@ -60,7 +60,7 @@ export const looksTheSame = (left: PeerView | undefined, right: PeerView | undef
       left.peer.protocol === right.peer.protocol
 
 /** What of a profile a reader is shown, where it was sealed to that reader. */
-const profileFor = (reader: PublicKey, { profile }: PeerView): Peer["profile"] => {
+export const profileFor = (reader: PublicKey, { profile }: PeerView): Peer["profile"] => {
   const sealedKey = profile?.keys.get(reader)
   return profile === undefined || sealedKey === undefined
     ? undefined
@@ -73,64 +73,14 @@ export const shownTo = (reader: PublicKey, view: PeerView): Peer => {
   return profile === undefined ? view.peer : { ...view.peer, profile }
 }
 
-/** Of the profile that the reader is shown. */
-const charactersOf = (reader: PublicKey, view: PeerView): number => {
-  const profile = profileFor(reader, view)
-  return profile === undefined ? 0 : profile.nonce.length + profile.ciphertext.length + profile.sealedKey.length
-}
-
-/** As it is now, which may be ahead of its version. */
-export const listFor = (state: MeshState, reader: PublicKey, id: string, nowMillis: number): Peers => {
-  const listed: Array<Listed> = []
-  for (const session of liveSessions(state)) {
-    const view = viewOf(state, session, nowMillis)
-    if (view !== undefined) listed.push({ session, view, characters: charactersOf(reader, view) })
-  }
-  const hidden = withoutProfile(listed, state.rules.limits.profileCharactersAtOnceMax)
-  const peers = listed.map(({ session, view }) => (hidden.has(session) ? view.peer : shownTo(reader, view)))
-  return { type: "peers", id, version: state.roster.version, peers }
-}
-
-interface Listed {
-  readonly session: Session
-  readonly view: PeerView
-  /** Of its profile. */
-  readonly characters: number
-}
-
 /**
- * Those whose profile one list has no room for: a list that is longer than a socket may leave unread would end the socket of
- * whoever asks. The session that each member used last comes first, then the second of each: many sessions of one member
- * hide its own profiles, and nobody else's.
+ * Somebody was given a list of these, so whatever it shows that was not told yet is told next, also if it is over by then;
+ * and so is whatever it does not show.
  */
-const withoutProfile = (listed: ReadonlyArray<Listed>, charactersMax: number): ReadonlySet<Session> => {
-  const hidden = new Set<Session>()
-  if (listed.reduce((sum, { characters }) => sum + characters, 0) <= charactersMax) return hidden
-  const seen = new Map<Member, number>()
-  const ranked = listed
-    .filter(({ characters }) => characters > 0)
-    .toSorted((left, right) => lastActiveMillis(right.session) - lastActiveMillis(left.session))
-    .map((one) => {
-      const rank = seen.get(one.session.member) ?? 0
-      seen.set(one.session.member, rank + 1)
-      return { ...one, rank }
-    })
-    .toSorted((left, right) => left.rank - right.rank)
-  let room = charactersMax
-  for (const { characters, session } of ranked) {
-    if (characters <= room) room -= characters
-    else hidden.add(session)
-  }
-  return hidden
-}
-
-const lastActiveMillis = ({ connection, seenAtMillis }: Session): number => connection?.lastActiveMillis ?? seenAtMillis
-
-/** Somebody was given a list, so whatever it shows that was not told yet is told next, also if it is over by then. */
-export const listWasGiven = (state: MeshState, nowMillis: number): void => {
+export const listWasGiven = (state: MeshState, listed: Iterable<Session>, nowMillis: number): void => {
   const { told, touched } = state.roster
   for (const session of touched.keys()) touched.set(session, true)
-  for (const session of liveSessions(state)) {
+  for (const session of listed) {
     if (!looksTheSame(told.get(session), viewOf(state, session, nowMillis))) touched.set(session, true)
   }
 }

@@ -6,6 +6,8 @@ export class ToldRoster {
   readonly #peers = new Map<string, Peer>()
   /** What the broker said that does not follow from what it had said before. */
   readonly problems: Array<string> = []
+  /** Where the next page begins, while the list is not whole. */
+  more: string | undefined
 
   get isTold(): boolean {
     return this.#version !== undefined
@@ -22,8 +24,11 @@ export class ToldRoster {
 
   heard(frame: BrokerFrame): void {
     if (frame.type === "peers") {
-      this.#version = frame.version
-      this.#peers.clear()
+      if (frame.after === undefined) {
+        this.#version = frame.version
+        this.#peers.clear()
+      }
+      this.more = frame.more
       for (const peer of frame.peers) this.#peers.set(nameOf(peer), peer)
     }
     if (frame.type !== "presence") return

@@ -7,16 +7,18 @@ import { backOff } from "@claudemesh/domain/BackOff"
 import type { DisplayName, PublicKey } from "@claudemesh/domain/Ids"
 import type { Profile } from "@claudemesh/domain/trust/Plaintext"
 import type { Member, Members, Peer, Peers, Presence } from "@claudemesh/domain/wire/BrokerFrame"
-import { type Data, Deferred, Effect, Latch, Option, type Scope, Stream } from "effect"
+import type { PeersCursor } from "@claudemesh/domain/wire/PeersCursor"
+import { type Data, Deferred, Effect, Latch, Option, type Scope, Semaphore, Stream } from "effect"
 import type { ConnectionLoop } from "../connection/ConnectionLoop.ts"
 import type { Request, RequestError } from "../connection/Requests.ts"
 import type { Membership } from "../keys/Membership.ts"
 import { Sodium } from "../keys/Sodium.ts"
-import { pinnedMembersMax, retryFirstMillis, retryMaxMillis } from "../Limits.ts"
+import { listPageMax, listPagesMax, retryFirstMillis, retryMaxMillis } from "../Limits.ts"
 import { openProfile } from "../seal/SealProfile.ts"
 import type { TrustSync } from "../trust/TrustSync.ts"
 import { type Directory, directoryOf } from "./ResolveMember.ts"
 import { listOf, type MemberView, namedBy, type PeerView, type Roster } from "./Roster.ts"
+import { ToldMembers } from "./ToldMembers.ts"
 import { edgesBetween, ToldPeers } from "./ToldPeers.ts"
 
 /** Somebody came, went or changed. What was over before anybody looked is not told. */
@@ -41,7 +43,7 @@ export interface RosterKeeper {
   readonly connected: () => void
   readonly lost: () => void
   /** What the broker says, as it comes: a change may be right behind the list that it changes. */
-  readonly toldPeers: (frame: Peers) => void
+  readonly toldPeers: (frame: Peers) => Effect.Effect<void>
   readonly toldMembers: (frame: Members) => void
   readonly changed: (frame: Presence) => Effect.Effect<void>
   readonly joined: (member: Member | undefined) => void
@@ -57,6 +59,22 @@ export interface RosterKeeper {
 
 const retries = backOff(retryFirstMillis, retryMaxMillis)
 
+/** The broker asks its members to ask slower: so the next page comes later. */
+const isTooFast = (error: RequestError): boolean => error._tag === "RequestRefused" && error.code === "rate_limited"
+
+/** Asks for page after page, whose frames are kept as they come. An older broker answers the first with all there is. */
+const inPages = <Cursor extends string>(
+  ask: (after: Cursor | undefined) => Effect.Effect<{ readonly more?: Cursor }, RequestError>,
+): Effect.Effect<void, RequestError> =>
+  Effect.gen(function* () {
+    let after: Cursor | undefined
+    for (let pages = 0; pages < listPagesMax; pages++) {
+      const { more } = yield* Effect.retry(ask(after), { schedule: retries, times: 4, while: isTooFast })
+      if (more === undefined) return
+      after = more
+    }
+  })
+
 export const makeRosterKeeper = Effect.fnUntraced(function* (options: {
   readonly membership: Membership
   readonly loop: Pick<ConnectionLoop, "ask" | "reach">
@@ -68,7 +86,7 @@ export const makeRosterKeeper = Effect.fnUntraced(function* (options: {
   const sodium = yield* Sodium
   const scope: Scope.Scope = yield* Effect.scope
   const told = new ToldPeers(options.isSubscribed)
-  let members: ReadonlyArray<Member> = []
+  const toldMembers = new ToldMembers()
   /** Who joined, and is not known to be proved or not. */
   const unproved = new Set<PublicKey>()
   /** Counts what was heard; what is known shows what was heard until `shown`. */
@@ -79,10 +97,25 @@ export const makeRosterKeeper = Effect.fnUntraced(function* (options: {
   const listeners = new Set<Latch.Latch>()
   const profiles = new WeakMap<object, { readonly profile: Profile | undefined }>()
 
-  const listMembers = loop.ask((id): Request => ({ type: "list_members", id }), "members")
-  const listPeers = loop.ask((id): Request => ({ type: "list_peers", id }), "peers")
+  const listMembers = inPages<PublicKey>((after) =>
+    loop.ask((id): Request => ({ type: "list_members", id, limit: listPageMax, ...(after && { after }) }), "members"),
+  )
+  // Two at a time would each give up what the other has gathered.
+  const oneList = yield* Semaphore.make(1)
+  const listPeers = oneList.withPermits(1)(
+    Effect.suspend(() =>
+      told.isTold
+        ? Effect.void
+        : inPages<PeersCursor>((after) =>
+            loop.ask(
+              (id): Request => ({ type: "list_peers", id, limit: listPageMax, ...(after && { after }) }),
+              "peers",
+            ),
+          ),
+    ),
+  )
 
-  const known = (): Roster => ({ members, peers: told.all })
+  const known = (): Roster => ({ members: toldMembers.all, peers: told.all })
   const isKnown = () => shown > 0
   const isCurrent = () => isKnown() && shown === heard && unproved.size === 0
 
@@ -96,8 +129,8 @@ export const makeRosterKeeper = Effect.fnUntraced(function* (options: {
   /** It counts as known once all in it are verified or doubted: what goes to a group is else sealed to fewer than it could be. */
   const download = Effect.suspend(() => {
     const until = heard
-    return Effect.all([listMembers, told.isTold ? Effect.void : listPeers], { concurrency: 2 }).pipe(
-      Effect.andThen(Effect.suspend(() => proveAll([...members, ...told.all].map(({ pubkey }) => pubkey)))),
+    return Effect.all([listMembers, listPeers], { concurrency: 2 }).pipe(
+      Effect.andThen(Effect.suspend(() => proveAll([...toldMembers.all, ...told.all].map(({ pubkey }) => pubkey)))),
       Effect.map((): Roster => {
         shown = Math.max(shown, until)
         return known()
@@ -151,17 +184,10 @@ export const makeRosterKeeper = Effect.fnUntraced(function* (options: {
     return peer === undefined ? undefined : profileOf(peer)?.name
   }
 
-  /** What a session speaks is what its member's last session spoke. */
-  const learnProtocols = ({ changes }: Presence): void => {
-    const spoken = new Map(
-      changes.flatMap(({ event, peer }) => (event === "left" ? [] : [[peer.pubkey, peer.protocol]])),
+  const learnProtocols = ({ changes }: Presence): void =>
+    toldMembers.spoke(
+      new Map(changes.flatMap(({ event, peer }) => (event === "left" ? [] : [[peer.pubkey, peer.protocol] as const]))),
     )
-    if (members.every(({ protocol, pubkey }) => (spoken.get(pubkey) ?? protocol) === protocol)) return
-    members = members.map((member) => {
-      const protocol = spoken.get(member.pubkey)
-      return protocol === undefined ? member : { ...member, protocol }
-    })
-  }
 
   const wakeListeners = (): void => {
     for (const listener of listeners) listener.openUnsafe()
@@ -200,6 +226,11 @@ export const makeRosterKeeper = Effect.fnUntraced(function* (options: {
     }),
   )
 
+  const lost = (): void => {
+    told.lost()
+    toldMembers.lost()
+  }
+
   const keeper: RosterKeeper = {
     known,
     directory: () => directoryOf(trust.store, known(), sessionName),
@@ -210,19 +241,20 @@ export const makeRosterKeeper = Effect.fnUntraced(function* (options: {
       heard += 1
     },
     connected: () => {
-      told.lost()
+      lost()
       heard += 1
     },
-    lost: () => told.lost(),
-    toldPeers: (frame) => {
-      told.list(frame)
-      // In the place of changes that would have said what those who came speak.
-      if (frame.id === "") heard += 1
-      wakeListeners()
-    },
-    toldMembers: (frame) => {
-      ;({ members } = frame)
-    },
+    lost,
+    toldPeers: (frame) =>
+      Effect.suspend(() => {
+        const isWhole = told.list(frame)
+        wakeListeners()
+        if (frame.id !== "") return Effect.void
+        // In the place of changes that would have said what those who came speak.
+        heard += 1
+        return isWhole ? Effect.void : askAgain
+      }),
+    toldMembers: (frame) => toldMembers.list(frame),
     changed: (frame) =>
       Effect.suspend(() => {
         if (!told.changed(frame)) {
@@ -234,20 +266,16 @@ export const makeRosterKeeper = Effect.fnUntraced(function* (options: {
         return Effect.void
       }),
     joined: (member) => {
-      if (member === undefined || !isKnown() || members.length >= pinnedMembersMax) {
+      if (member === undefined || !isKnown() || !toldMembers.joined(member)) {
         heard += 1
         return
       }
-      members = [...members.filter(({ pubkey }) => pubkey !== member.pubkey), member]
       unproved.add(member.pubkey)
     },
     refresh,
     current,
     members: Effect.map(refresh, (roster) => listOf(trust.store, roster)),
-    peers: Effect.andThen(
-      loop.reach,
-      Effect.suspend(() => (told.isTold ? Effect.void : listPeers)),
-    ).pipe(
+    peers: Effect.andThen(loop.reach, listPeers).pipe(
       Effect.andThen(Effect.suspend(() => trust.sync(told.all.map(({ pubkey }) => pubkey)))),
       Effect.map(() => told.all.map(peerView)),
     ),

@@ -1,9 +1,10 @@
 /**
- * The sessions that are there, as the broker tells them on one connection after the other: a list, and from then on what
- * changes. Each change names the version that it makes of the one before, so what was missed is seen, and a list is needed.
+ * The sessions that are there, as the broker tells them on one connection after the other: a list, page by page, and from its
+ * first page on what changes. What is known is replaced once the last page is there. Each change names the version that it makes of the one before, so what was missed is seen, and a list is needed.
  * What is known outlives the connection: a list after it says what has changed meanwhile.
  */
 import type { Peer, Peers, Presence } from "@claudemesh/domain/wire/BrokerFrame"
+import type { PeersCursor } from "@claudemesh/domain/wire/PeersCursor"
 import { Data, Equal } from "effect"
 import { rosterSessionsMax } from "../Limits.ts"
 
@@ -17,12 +18,21 @@ export const PeerEdge = Data.taggedEnum<PeerEdge>()
 
 type Known = ReadonlyMap<string, Peer>
 
+/** A list whose last page is not there yet, with what has changed since its first. */
+interface Gathered {
+  known: Known
+  version: number | undefined
+  /** Behind which the next page begins. */
+  readonly more: PeersCursor
+}
+
 const keyOf = ({ pubkey, sessionId }: Peer): string => `${pubkey}/${sessionId}`
 
 export class ToldPeers {
   /** Replaced with each change, so that whoever holds an older one can compare. */
   #known: Known | undefined
   #version: number | undefined
+  #gathered: Gathered | undefined
 
   constructor(
     /** Whether the connections ask to be told. Without that, and by an older broker, there are only lists. */
@@ -46,30 +56,60 @@ export class ToldPeers {
   /** There is no connection, or another one: nothing is told before there is a list. */
   lost(): void {
     this.#version = undefined
+    this.#gathered = undefined
   }
 
-  list({ peers, version }: Peers): void {
-    this.#known = new Map(peers.map((peer) => [keyOf(peer), peer]))
-    this.#version = this.isSubscribed ? version : undefined
+  /** A list, or a page of one. False: it is not whole yet. */
+  list({ after, more, peers, version }: Peers): boolean {
+    const before = after === undefined ? undefined : this.#gathered
+    // Of a list that was given up for another one.
+    if (after !== undefined && before?.more !== after) return this.isTold
+    const known = new Map([...(before?.known ?? []), ...peers.map((peer) => [keyOf(peer), peer] as const)])
+    const upTo = after === undefined ? version : before?.version
+    if (more !== undefined && known.size <= rosterSessionsMax) {
+      this.#version = undefined
+      this.#gathered = { known, version: this.isSubscribed ? upTo : undefined, more }
+      return false
+    }
+    this.#gathered = undefined
+    this.#known = known
+    this.#version = this.isSubscribed ? upTo : undefined
+    return true
   }
 
   /** False: something was missed, and a list has to be asked for. */
-  changed({ after, changes, version }: Presence): boolean {
-    if (this.#version === undefined || version < this.#version) return true
-    const known = new Map(this.#known)
-    for (const { event, peer, sameProfile } of changes) {
-      const before = known.get(keyOf(peer))
-      if (event === "left") known.delete(keyOf(peer))
-      else known.set(keyOf(peer), sameProfile === true ? withProfileOf(before, peer) : peer)
+  changed(frame: Presence): boolean {
+    if (this.#gathered !== undefined) {
+      const { known, more, version } = this.#gathered
+      const changed = changedBy(known, version, frame)
+      this.#gathered = changed === "missed" ? undefined : { ...changed, more }
+      return changed !== "missed"
     }
-    if (after > this.#version || known.size > rosterSessionsMax) {
+    const changed = changedBy(this.#known ?? new Map(), this.#version, frame)
+    if (changed === "missed") {
       this.#version = undefined
       return false
     }
-    this.#known = known
-    this.#version = version
+    if (this.#known !== undefined || changed.known.size > 0) this.#known = changed.known
+    this.#version = changed.version
     return true
   }
+}
+
+const changedBy = (
+  known: Known,
+  version: number | undefined,
+  frame: Presence,
+): Pick<Gathered, "known" | "version"> | "missed" => {
+  if (version === undefined || frame.version < version) return { known, version }
+  if (frame.after > version) return "missed"
+  const next = new Map(known)
+  for (const { event, peer, sameProfile } of frame.changes) {
+    const before = next.get(keyOf(peer))
+    if (event === "left") next.delete(keyOf(peer))
+    else next.set(keyOf(peer), sameProfile === true ? withProfileOf(before, peer) : peer)
+  }
+  return next.size > rosterSessionsMax ? "missed" : { known: next, version: frame.version }
 }
 
 const withProfileOf = (before: Peer | undefined, peer: Peer): Peer =>

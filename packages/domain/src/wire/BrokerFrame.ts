@@ -11,6 +11,7 @@ import { Priority, Status, StatusSource } from "../routing/Status.ts"
 import { Certificate } from "../trust/Certificate.ts"
 import { Invite } from "../trust/Invite.ts"
 import { Revocation } from "../trust/Revocation.ts"
+import { PeersCursor } from "./PeersCursor.ts"
 
 /** The first frame on every socket; a v1 client ignores it. `nonce`: 32 random bytes in hex. */
 export const Challenge = Schema.Struct({
@@ -115,13 +116,16 @@ export type Presence = typeof Presence.Type
 
 /**
  * Answers `list_peers`. With the id `""` nobody asked: so much has changed while the connection was slow that this is said
- * in the place of `presence`. `version`: which changes are in it; absent from a broker that does not tell them.
+ * in the place of `presence`. `version`: which changes are in it; absent from a broker that does not tell them. `after`: it
+ * is the page behind that one. `more`: there are more, behind this; it stands in the next `list_peers` as `after`.
  */
 export const Peers = Schema.Struct({
   type: Schema.tag("peers"),
   id: Schema.String,
   version: Schema.optionalKey(Schema.Int),
   peers: Schema.Array(Peer),
+  after: Schema.optionalKey(PeersCursor),
+  more: Schema.optionalKey(PeersCursor),
 })
 export type Peers = typeof Peers.Type
 
@@ -140,6 +144,9 @@ export const Members = Schema.Struct({
   id: Schema.String,
   members: Schema.Array(Member),
   revocations: Schema.Int,
+  /** As of `peers`. */
+  after: Schema.optionalKey(PublicKey),
+  more: Schema.optionalKey(PublicKey),
 })
 
 export type Members = typeof Members.Type

@@ -19,6 +19,7 @@ import {
 import { ackBatchMax, inFlightMax, trustKeysMax } from "../Limits.ts"
 import { Priority, Status, StatusSource } from "../routing/Status.ts"
 import { parseTarget, TargetSpec } from "../routing/Target.ts"
+import { PeersCursor } from "./PeersCursor.ts"
 
 const PositiveInt = Schema.Int.check(Schema.isGreaterThan(0))
 const Seconds = PositiveInt.check(Schema.isLessThanOrEqualTo(31_536_000))
@@ -132,10 +133,25 @@ export const SetProfile = Schema.Struct({
 })
 export type SetProfile = typeof SetProfile.Type
 
-export const ListPeers = Schema.Struct({ type: Schema.tag("list_peers"), id: RequestId })
+/**
+ * `limit`: as a page of so many at most, from behind `after`, which is the `more` of the page before. Without it the answer is
+ * one list, as much as a broker puts in one.
+ */
+export const ListPeers = Schema.Struct({
+  type: Schema.tag("list_peers"),
+  id: RequestId,
+  after: Schema.optionalKey(PeersCursor),
+  limit: Schema.optionalKey(PositiveInt),
+})
 export type ListPeers = typeof ListPeers.Type
 
-export const ListMembers = Schema.Struct({ type: Schema.tag("list_members"), id: RequestId })
+/** In pages as `list_peers`. */
+export const ListMembers = Schema.Struct({
+  type: Schema.tag("list_members"),
+  id: RequestId,
+  after: Schema.optionalKey(PublicKey),
+  limit: Schema.optionalKey(PositiveInt),
+})
 export type ListMembers = typeof ListMembers.Type
 
 /** The signed records behind the members, see `trust/ChainVerifier.ts`: of these keys, and revocations after a version. */

@@ -46,10 +46,13 @@ export class Told {
   }
 
   /** `isForComparison`: when all is well, and nothing can have changed since it was told. */
-  list({ peers, version }: Peers, isForComparison: boolean): void {
+  list({ after, peers, version }: Peers, isForComparison: boolean): void {
     if (isForComparison && this.isTold) differences("presence", peers, this.peers).forEach(this.broken)
-    this.#version = version
-    this.#peers.clear()
+    // A later page adds to the first, and to what was told since.
+    if (after === undefined) {
+      this.#version = version
+      this.#peers.clear()
+    }
     for (const peer of peers) this.#peers.set(keyOf(peer), peer)
   }
 
