@@ -8,6 +8,7 @@ import { errorCharactersMax } from "./Limits.ts"
 import type { Reading } from "./Reading.ts"
 import type { RequestId } from "./Unconfirmed.ts"
 import { harmless } from "./WrapUntrusted.ts"
+import { wrongInput } from "./WrongInput.ts"
 
 /** Text, and data only where a tool says so in its output schema: of a result with both, hosts show a model the data alone. */
 export interface ToolResult {
@@ -55,8 +56,6 @@ export interface Tool extends Hints {
   readonly name: string
   readonly title: string
   readonly description: string
-  /** False: called by the host's hooks, and no model is told of it. */
-  readonly listed?: boolean
   readonly inputSchema: ObjectSchema
   readonly outputSchema?: ObjectSchema | undefined
   readonly call: (input: unknown, call: Effect.Effect<ToolCall, ToolResult>) => Effect.Effect<ToolResult>
@@ -92,7 +91,6 @@ export const tool = <Fields extends Schema.Struct.Fields>(
     readonly name: string
     readonly title: string
     readonly description: string
-    readonly listed?: boolean
     readonly input: Schema.Struct<Fields> & Schema.Decoder<Schema.Struct<Fields>["Type"]>
     readonly output?: Schema.Top
     readonly run: (input: Schema.Struct<Fields>["Type"], call: ToolCall) => Effect.Effect<ToolResult>
@@ -115,7 +113,7 @@ export const tool = <Fields extends Schema.Struct.Fields>(
     call: (value, call) =>
       Effect.fromResult(meant(rest.name, value, inputSchema())).pipe(
         Effect.flatMap(decode),
-        Effect.mapError((error) => failure(`${rest.name}: ${error.message}`)),
+        Effect.mapError((error) => failure(`${rest.name}: ${wrongInput(error)}`)),
         Effect.flatMap((decoded) => Effect.flatMap(call, (ready) => run(decoded, ready))),
         Effect.catch(Effect.succeed),
       ),

@@ -8,7 +8,7 @@ import { settingsWakeHooks } from "../../src/host/SettingsHooks.ts"
 import { type ModelRequest, ScriptedModel } from "./ScriptedModel.ts"
 
 const root = join(import.meta.dirname, "../../../..")
-const main = join(root, "packages/cli/src/main.ts")
+const main = join(root, "packages/cli/src/start.ts")
 
 /** `CLAUDEMESH_TEST_CLAUDE`, or what this checkout has. */
 export const claudePath = (): string | undefined =>

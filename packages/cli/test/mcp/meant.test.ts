@@ -1,6 +1,6 @@
 /** What a model writes into a call, as it was meant; and what it is told that it cannot mean. */
 import { assert, describe, it } from "@effect/vitest"
-import { Result } from "effect"
+import { Effect, Result } from "effect"
 import { describedCharactersMax, instructionsCharactersMax, titleCharactersMax } from "../../src/mcp/Limits.ts"
 import { instructions } from "../../src/mcp/Instructions.ts"
 import { tools } from "../../src/mcp/McpServer.ts"
@@ -22,6 +22,37 @@ describe("the input of a call", () => {
     assert.deepStrictEqual(understood({ id: "x", max: "5", mesh: "  " }), { id: "x", max: 5 })
     assert.deepStrictEqual(understood({ id: "5", max: " -2 " }), { id: "5", max: -2 }, "a text stays one")
   })
+
+  it.effect("that is wrong is refused by the argument's name, in plain words, before anything is done", () =>
+    Effect.gen(function* () {
+      const refused = Effect.fnUntraced(function* (name: string, input: unknown) {
+        const found = tools.find((tool) => tool.name === name) ?? assert.fail(name)
+        const { isError, text } = yield* found.call(input, Effect.die("it was called"))
+        assert.isTrue(isError)
+        return text
+      })
+      const nothing = "Nothing was done: "
+      assert.strictEqual(yield* refused("message_status", {}), `message_status: ${nothing}"id" is missing.`)
+      assert.strictEqual(
+        yield* refused("message_status", { id: 5 }),
+        `message_status: ${nothing}"id" has to be a text.`,
+      )
+      assert.strictEqual(
+        yield* refused("message_status", { id: "zz" }),
+        `message_status: ${nothing}"id" has to be a message id: 32 lower-case hex digits.`,
+      )
+      const message = { target: "bob", message: "hello" }
+      assert.strictEqual(
+        yield* refused("send_message", { ...message, priority: "soon" }),
+        `send_message: ${nothing}"priority" has to be "now", "next" or "low".`,
+      )
+      assert.strictEqual(
+        yield* refused("send_message", { ...message, wait: "shown", seconds: "five" }),
+        `send_message: ${nothing}"seconds" has to be a number.`,
+      )
+      assert.match(yield* refused("send_message", []), /^send_message: Nothing was done: the input has to be/)
+    }),
+  )
 
   it("keeps what is wrong, to be refused for what it is", () => {
     assert.deepStrictEqual(understood({ id: "", max: "five" }), { id: "", max: "five" })

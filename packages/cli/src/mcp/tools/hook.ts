@@ -33,7 +33,6 @@ export const hookTool = (state: HostState, host?: HookHost): Tool => {
     title: "What the host does",
     description: "Called by the hooks of the host.",
     readOnly: false,
-    listed: false,
     input: Input,
     run: (input, call) => (subagent(input) ? Effect.succeed(silence) : answered(input, call, known)),
   })
