@@ -250,7 +250,17 @@ describe.concurrent("claudemesh list, peers and status", () => {
       assert.match(done(await alice("status")), /\nred +connected +1 +-\n/)
       const [status] = jsonLines(done(await alice("status", "--json")))
       assert.deepStrictEqual(status, [
-        { mesh: "red", displayName: "alice", connected: true, problem: null, waiting: 1, sessions: [] },
+        {
+          mesh: "red",
+          displayName: "alice",
+          connected: true,
+          problem: null,
+          waiting: 1,
+          elsewhere: [],
+          unsent: 0,
+          dnd: null,
+          sessions: [],
+        },
       ] as never)
       await bob.close()
 
@@ -335,7 +345,7 @@ describe.concurrent("claudemesh send", () => {
         )
         assert.match(
           complaint(await alice("send", "BOB", "hi")),
-          /"BOB" may be any of: .*Bob \(.*Write the key instead\./,
+          /"BOB" may be any of: .*Bob \(.*Write one of them so, or its key\./,
         )
         for (const group of ["#Not A Label", "tag:X"]) {
           assert.match(
@@ -360,7 +370,7 @@ describe.concurrent("claudemesh send", () => {
       )
       assert.match(
         complaint(await run("send", "bob", "hi")),
-        /"bob" does not say which one is meant\. Write slug:target\. Joined meshes: red, blue\./,
+        /"bob" is in more than one mesh\. Write red:bob \([0-9a-f]{8}\) or blue:bob \([0-9a-f]{8}\)\./,
       )
       assert.match(done(await run("send", "blue:bob", "hi")), /^bob on blue: Waits until bob's session connects\. /)
     }),
@@ -381,7 +391,10 @@ describe.concurrent("claudemesh inbox", () => {
       }
       await say("m1", "red \u001b[31mcolour\u202e and\ntwo lines")
       const shown = done(await alice("inbox"))
-      assert.match(shown, /^bob \(red, .*Z\)\n {2}red \[31mcolour and\n {2}two lines\n/)
+      assert.match(
+        shown,
+        /^[0-9a-f]{8} bob \([0-9a-f]{8}\) on red, just now\n {2}red \[U\+001B\]\[31mcolour\[U\+202E\] and\n {2}two lines\n/,
+      )
       assert.strictEqual(done(await alice("inbox")), "No messages.\n")
       await say("m2", "first")
       await say("m3", "second")
@@ -417,7 +430,10 @@ describe.concurrent("claudemesh inbox", () => {
       }
       child.kill("SIGINT")
       assert.strictEqual(await child.exited, 130)
-      assert.strictEqual(await new Response(child.stderr).text(), "")
+      assert.match(
+        await new Response(child.stderr).text(),
+        /^claudemesh: Following red\. Ctrl-C ends this\.\nclaudemesh: Ended: it was told to stop\.\n$/,
+      )
       assert.strictEqual(done(await alice("inbox")), "No messages.\n")
       await bob.close()
     }),
@@ -431,6 +447,8 @@ describe.concurrent("the command", () => {
     "peers",
     "channels",
     "send",
+    "reply",
+    "whoami",
     "message-status",
     "inbox",
     "outbox",
@@ -459,9 +477,9 @@ describe.concurrent("the command", () => {
         [["nonsense"], /"nonsense" is not a command/],
         [["create"], /<slug> is missing/],
         [["create", "Not A Slug"], /A slug: 1 to 32 lower-case letters/],
-        [["send", "bob"], /<text> is missing/],
+        [["send", "bob"], /The text is empty\. Nothing was sent/],
         [["send", "bob", "hi", "--priority", "soon"], /now.*next.*low/],
-        [["message-status", "m1"], /A message id: 32 lower-case hex digits/],
+        [["message-status", "m1"], /"m1" is not a message's id, which has 8 to 32/],
         [["mcp", "--channel", "#builds"], /A label: 1 to 64 lower-case letters/],
         [["peers", "--nonsense"], /--nonsense is not a flag of claudemesh peers/],
         [["seed-test-mesh", "--members", "501"], /between 1 and 500/],

@@ -161,7 +161,7 @@ describe("claudemesh inbox", () => {
           assert.include(shown.stdout, '"redelivered":false')
           assert.match(
             shown.stderr,
-            /^claudemesh: red: 1 message waits in your session idle-agent: sent to that session alone, or being read there\.\n$/,
+            /^claudemesh: red: 1 message waits in your session idle-agent: sent to that session alone, or being read there\. It is connected: its agent gets them\.\n$/,
           )
 
           const { text } = await idle.call("check_messages")

@@ -30,7 +30,7 @@ it.live(
           await until(has("first", "idle"))
           assert.match(
             done(await say("dnd", "--for", "30m")),
-            /^Your agents on this machine are not to be disturbed until \d{4}-.*Z\. Nothing wakes them or is handed to them meanwhile, urgent messages neither: /,
+            /^Your agents on this machine are not to be disturbed until (?:\d{1,2} \w+ (?:\d{4} )?)?\d{2}:\d{2}\. Nothing wakes them or is handed to them meanwhile, urgent messages neither: /,
           )
           await until((peers) => has("first", "dnd")(peers) && peers.some((peer) => peer.includes("dndUntil")))
         })

@@ -202,7 +202,7 @@ describe.concurrent("send_message", () => {
           const ambiguous = await one.call("send_message", { target: "CAROL", message: "hi" })
           failedWith(
             ambiguous,
-            /^"CAROL" may be any of: .*carol \(.*Carol \(.*Write the key instead\.$|Carol \(.*carol \(/,
+            /^"CAROL" may be any of: .*carol \(.*Carol \(.*Write one of them so, or its key\.$|Carol \(.*carol \(/,
           )
           failedWith(
             await one.call("send_message", { target: "#Not A Label", message: "hi" }),
@@ -253,7 +253,10 @@ describe.concurrent("send_message", () => {
         const blue: Joined = { ...red, slug: "blue", mesh: other }
         const one = yield* join("alice", {}, [red, blue])
         yield* Effect.promise(async () => {
-          failedWith(await one.call("send_message", { target: "bob", message: "hi" }), /Joined meshes: red, blue/)
+          failedWith(
+            await one.call("send_message", { target: "bob", message: "hi" }),
+            /is in more than one mesh\. Write red:bob \([0-9a-f]{8}\) or blue:bob/,
+          )
           const sent = succeeded(await one.call("send_message", { target: "blue:bob", message: "hi" }))
           assert.match(sent.text, /^Waits until bob's session connects\. .*, mesh blue\.$/)
           const meshes = async (input: object) =>
