@@ -67,6 +67,11 @@ export const catalogue = [
     "Show who you are in each mesh: name, key, fingerprint, role and broker",
     async () => (await import("./commands/whoami.ts")).whoami,
   ),
+  entry(
+    "rename",
+    "Call a member otherwise on this machine, such as one of two with one name",
+    async () => (await import("./commands/rename.ts")).rename,
+  ),
   entry("list", "List the meshes you have joined", async () => (await import("./commands/list.ts")).list),
   entry(
     "peers",

@@ -70,8 +70,11 @@ export interface BrokerClient
   readonly lookUp: (to: string) => Effect.Effect<Result.Result<Target, ResolveError>>
   /** What the broker lists of invites, and what is known here without it. */
   readonly judgeInvites: (listed: ReadonlyArray<InviteState>) => Effect.Effect<ReadonlyArray<InviteView>, RequestError>
-  /** As its certificate says. */
+  /** As its certificate says, or as the person of this machine calls it. */
   readonly nameOf: (key: PublicKey) => DisplayName | undefined
+  /** As its certificate says. */
+  readonly ownNameOf: (key: PublicKey) => DisplayName | undefined
+  readonly rename: TrustSync["rename"]
   /** Whether its name alone does not say who it is: somebody else has or had one like it. */
   readonly hasNamesake: (key: PublicKey) => boolean
   /** Whether somebody on this machine compared its key by voice. */
@@ -260,7 +263,9 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
         Effect.andThen(trust.sync(listed.map(({ invite }) => invite.issuer))),
         Effect.map(() => judgeInvites(listed, trust.store)),
       ),
-    nameOf: (key) => trust.store.certificateOf(key)?.displayName,
+    nameOf: (key) => trust.store.nameOf(key),
+    ownNameOf: (key) => trust.store.certificateOf(key)?.displayName,
+    rename: trust.rename,
     hasNamesake: (key) => trust.store.hasNamesake(key),
     isVerified: (key) => {
       const standing = trust.store.standingOf(key)

@@ -23,7 +23,7 @@ export const judgeMessages = Effect.fnUntraced(function* (
     return {
       ...message,
       content: shownContent(message.content, certificate, own, nowMillis),
-      sender: { name: certificate?.displayName, standing: store.standingOf(message.senderKey) },
+      sender: { name: store.nameOf(message.senderKey), standing: store.standingOf(message.senderKey) },
     }
   })
 })

@@ -50,7 +50,7 @@ export const namedBy = (store: TrustStore, { memberId, pubkey }: Pick<Member, "m
   return {
     pubkey,
     memberId: certificate?.memberId ?? memberId,
-    displayName: certificate?.displayName,
+    displayName: store.nameOf(pubkey),
     standing: store.standingOf(pubkey, memberId),
   }
 }

@@ -4,8 +4,8 @@
  * what it learnt to what is there. What cannot be understood is named in the error and never written over.
  */
 import { join } from "node:path"
-import { MeshId } from "@claudemesh/domain/Ids"
-import { Context, Effect, FileSystem, Layer, Result, Schema } from "effect"
+import { DisplayName, MeshId, PublicKey } from "@claudemesh/domain/Ids"
+import { Context, Effect, FileSystem, Layer, Option, Result, Schema } from "effect"
 import { takenOver } from "../local/Legacy.ts"
 import type { FileUnusable, SecretExposed } from "../local/SecretFile.ts"
 import { StateDb, type StateDbError } from "../local/StateDb.ts"
@@ -53,12 +53,22 @@ const firstOf = <A>(all: ReadonlyArray<A>, namesOf: (one: A) => ReadonlyArray<st
   })
 }
 
+export type LocalNames = ReadonlyMap<PublicKey, DisplayName>
+
 export class KnownMembers extends Context.Service<
   KnownMembers,
   {
     /** Nothing where nothing was remembered yet; the very same object for as long as nothing is added, by anybody. */
     readonly read: (meshId: MeshId) => Effect.Effect<Known, KnownMembersError>
     readonly add: (meshId: MeshId, more: Known) => Effect.Effect<void, KnownMembersError>
+    /** What the person of this machine calls members, in the place of the names that they chose. */
+    readonly names: (meshId: MeshId) => Effect.Effect<LocalNames, StateDbError>
+    /** Undefined: by their own name again. */
+    readonly rename: (
+      meshId: MeshId,
+      key: PublicKey,
+      name: DisplayName | undefined,
+    ) => Effect.Effect<void, StateDbError>
   }
 >()("@claudemesh/client/trust/KnownMembers") {
   static readonly layer = Layer.effect(
@@ -73,12 +83,19 @@ export class KnownMembers extends Context.Service<
   /** For as long as the layer lives. */
   static readonly memory = Layer.sync(KnownMembers, () => {
     const meshes = new Map<MeshId, Known>()
+    const names = new Map<MeshId, LocalNames>()
     const of = (meshId: MeshId) => meshes.get(meshId) ?? nothingKnown
     return KnownMembers.of({
       read: (meshId) => Effect.sync(() => of(meshId)),
       add: (meshId, more) =>
         Effect.sync(() => {
           meshes.set(meshId, withMore(of(meshId), more))
+        }),
+      names: (meshId) => Effect.sync(() => names.get(meshId) ?? new Map()),
+      rename: (meshId, key, name) =>
+        Effect.sync(() => {
+          const others = [...(names.get(meshId) ?? [])].filter(([one]) => one !== key)
+          names.set(meshId, new Map(name === undefined ? others : [...others, [key, name]]))
         }),
     })
   })
@@ -116,8 +133,31 @@ const open = Effect.gen(function* () {
       return now.known
     }),
     add: (meshId, more) => Effect.andThen(takeOver(meshId), insert(meshId, more)),
+    names: (meshId) =>
+      read(
+        (db) =>
+          new Map(
+            db
+              .query("SELECT public_key, name FROM local_name WHERE mesh_id = ?")
+              .all(meshId)
+              .flatMap((row) =>
+                Option.match(decodeName(row), {
+                  onNone: () => [],
+                  onSome: ({ name, public_key }) => [[public_key, name] as const],
+                }),
+              ),
+          ),
+      ),
+    rename: (meshId, key, name) =>
+      transaction((db) => {
+        db.query("DELETE FROM local_name WHERE mesh_id = ? AND public_key = ?").run(meshId, key)
+        if (name === undefined) return
+        db.query("INSERT INTO local_name (mesh_id, public_key, name) VALUES (?, ?, ?)").run(meshId, key, name)
+      }),
   })
 })
+
+const decodeName = Schema.decodeUnknownOption(Schema.Struct({ public_key: PublicKey, name: DisplayName }))
 
 /** An earlier version had such a file for each mesh. */
 const File = Schema.Struct({ version: Schema.Literal(1), meshId: MeshId, ...Known.fields })

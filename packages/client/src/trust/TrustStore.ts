@@ -20,7 +20,7 @@ import type { Membership } from "../keys/Membership.ts"
 import { verifierOf } from "../keys/SignRecords.ts"
 import type { Sodium, TrustedKey } from "../keys/Sodium.ts"
 import { pinnedMembersMax } from "../Limits.ts"
-import { type Known, nothingKnown, type Pin } from "./KnownMembers.ts"
+import { type Known, type LocalNames, nothingKnown, type Pin } from "./KnownMembers.ts"
 import { MemberStanding } from "./MemberStanding.ts"
 
 export type NotVerified = Exclude<MemberStanding, { readonly _tag: "Certified" }>
@@ -71,6 +71,7 @@ export class TrustStore {
   readonly #sodium: typeof Sodium.Service
   readonly #pins = new Map<PublicKey, Pin>()
   readonly #keyOf = new Map<MemberId, PublicKey>()
+  #localNames: LocalNames = new Map()
   /** How many were ever called so, by what a reader makes of a name. */
   readonly #called = new Map<string, number>()
   /** A pinned member came by them, or they were made on this machine: they stay as they are. */
@@ -297,16 +298,27 @@ export class TrustStore {
     return this.#pins.get(key)?.certificate
   }
 
+  /** By the name of its certificate, or by what the person of this machine calls it: of who was ever proved. */
+  nameOf(key: PublicKey): DisplayName | undefined {
+    const own = this.certificateOf(key)?.displayName
+    return own === undefined ? undefined : (this.#localNames.get(key) ?? own)
+  }
+
+  callThem(names: LocalNames): void {
+    this.#localNames = names
+  }
+
   /** Whether somebody else is or was called so that a reader takes one for the other. */
   hasNamesake(key: PublicKey): boolean {
-    const name = this.certificateOf(key)?.displayName
+    const name = this.#localNames.has(key) ? undefined : this.certificateOf(key)?.displayName
     return name !== undefined && readings(name).some((reading) => (this.#called.get(reading) ?? 0) > 1)
   }
 
   /** Whether it is the name of anybody who was ever proved, however it is written. */
   isMemberName(name: DisplayName): boolean {
     const folded = foldedName(name)
-    return [...this.#pins.values()].some(({ certificate }) => foldedName(certificate.displayName) === folded)
+    const names = [...this.members.map(({ displayName }) => displayName), ...this.#localNames.values()]
+    return names.some((one) => foldedName(one) === folded)
   }
 
   confirmByVoice(publicKey: PublicKey, at: IsoTime): Known {

@@ -3,7 +3,7 @@
  * writes down what was learnt, and raises an alarm where the broker shows less than is known, or something else. One
  * request at a time. What a broker withholds takes nothing back: what was proved, and what was revoked, stays so.
  */
-import type { PublicKey } from "@claudemesh/domain/Ids"
+import type { DisplayName, PublicKey } from "@claudemesh/domain/Ids"
 import { isoFromMillis, type IsoTime } from "@claudemesh/domain/IsoTime"
 import { trustKeysMax } from "@claudemesh/domain/Limits"
 import type { Revocation } from "@claudemesh/domain/trust/Revocation"
@@ -13,6 +13,7 @@ import type { RequestError } from "../connection/Requests.ts"
 import type { Membership } from "../keys/Membership.ts"
 import { Sodium } from "../keys/Sodium.ts"
 import { alarmsMax, trustGossipMax, unknownKeysMax } from "../Limits.ts"
+import type { StateDbError } from "../local/StateDb.ts"
 import { type Known, KnownMembers } from "./KnownMembers.ts"
 import type { MemberStanding } from "./MemberStanding.ts"
 import { TrustStore } from "./TrustStore.ts"
@@ -63,6 +64,8 @@ export interface TrustSync {
   readonly nextRevocation: (subject: PublicKey, at: IsoTime) => Effect.Effect<UnsignedRevocation, RevocationRefused>
   readonly remember: (revocation: Revocation) => Effect.Effect<void, RevocationRefused>
   readonly confirmByVoice: (key: PublicKey) => Effect.Effect<void>
+  /** What the person of this machine calls a member from now on; undefined for the member's own name. */
+  readonly rename: (key: PublicKey, name: DisplayName | undefined) => Effect.Effect<void, StateDbError>
 }
 
 export const makeTrustSync = Effect.fnUntraced(function* (options: {
@@ -85,6 +88,8 @@ export const makeTrustSync = Effect.fnUntraced(function* (options: {
   let store = new TrustStore(nobodys, sodium)
   let recalled: Known | undefined
 
+  const recallNames = Effect.ignore(Effect.map(memory.names(meshId), (names) => store.callThem(names)))
+
   const load = Effect.gen(function* () {
     if (recalled !== undefined) return
     const known = yield* Effect.mapError(memory.read(meshId), ({ message }) => new MemoryUnusable({ problem: message }))
@@ -92,6 +97,7 @@ export const makeTrustSync = Effect.fnUntraced(function* (options: {
     yield* Effect.mapError(Effect.fromResult(opened.restore(known)), (problem) => new MemoryUnusable({ problem }))
     store = opened
     recalled = known
+    yield* recallNames
   })
 
   const alarm = (text: string) =>
@@ -110,6 +116,7 @@ export const makeTrustSync = Effect.fnUntraced(function* (options: {
    */
   const recall = Effect.gen(function* () {
     yield* load
+    yield* recallNames
     const known = yield* memory.read(meshId)
     if (known === recalled) return
     recalled = known
@@ -257,6 +264,7 @@ export const makeTrustSync = Effect.fnUntraced(function* (options: {
       }),
     confirmByVoice: (key) =>
       Effect.flatMap(Clock.currentTimeMillis, (now) => write(store.confirmByVoice(key, isoFromMillis(now)))),
+    rename: (key, name) => Effect.andThen(memory.rename(meshId, key, name), recallNames),
   }
   return trust
 })

@@ -151,6 +151,8 @@ layer(testLayer)("a revocation", (it) => {
         KnownMembers,
         KnownMembers.of({
           read: () => Effect.succeed(nothingKnown),
+          names: () => Effect.succeed(new Map()),
+          rename: () => Effect.void,
           add: (_, more) =>
             Effect.suspend(() => {
               if (more.revocations.length === 0) return Effect.void

@@ -16,7 +16,12 @@ import { sealedSend } from "../support/SealedSend.ts"
 const shared = () => {
   let known = nothingKnown
   const add = (more: Known) => Effect.sync(() => void (known = withMore(known, more)))
-  const service = KnownMembers.of({ read: () => Effect.sync(() => known), add: (_, more) => add(more) })
+  const service = KnownMembers.of({
+    read: () => Effect.sync(() => known),
+    add: (_, more) => add(more),
+    names: () => Effect.succeed(new Map()),
+    rename: () => Effect.void,
+  })
   return { add, memory: Layer.succeed(KnownMembers, service) }
 }
 
