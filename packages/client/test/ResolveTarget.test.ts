@@ -120,7 +120,7 @@ it.effect.each([
   ["a key in capitals", alice.pubkey.toUpperCase(), alice.pubkey],
   ["a decomposed name", "Zoe\u0308", zoe.pubkey],
   ["a name with a sharp s in capitals", "STRAUSS", strauss.pubkey],
-  ["the beginning of a session's id alone", "1f3a9c2e", `${rob.pubkey}/1f3a9c2e-0001`],
+  ["the beginning of a session's id alone, where no key begins so", "1f3a9c2e-0", `${rob.pubkey}/1f3a9c2e-0001`],
   ["a session's whole id alone", "2b2b2b2b-0001", `${rob.pubkey}/2b2b2b2b-0001`],
   ["a session between quotation marks", '"rob/1f3a9c2e"', `${rob.pubkey}/1f3a9c2e-0001`],
   ["a channel between quotation marks", '"#general"', "#general"],
@@ -147,7 +147,8 @@ it.effect.each([
     { tag: "UntrustedTarget", keys: [] },
   ],
   ["a name with the key of another", "Alice (bbbbbbbb1)", { tag: "UnknownTarget", keys: everyone }],
-  ["the beginning of two sessions' ids", "2b2b2b2b", { tag: "AmbiguousTarget", keys: [rob.pubkey] }],
+  ["the beginning of a session's id that reads as a key's", "1f3a9c2e", { tag: "UnknownTarget", keys: everyone }],
+  ["the beginning of two sessions' ids", "2b2b2b2b-0", { tag: "AmbiguousTarget", keys: [rob.pubkey] }],
   ["no text", "", { tag: "UnknownTarget", keys: everyone }],
 ] as const)("refuses %s", ([, to, expected]) => Effect.sync(() => assert.deepEqual<unknown>(resolved(to), expected)))
 
@@ -169,6 +170,7 @@ it.effect.each([
   ["a missing accent", "zoe", "Zoë (33333333)"],
   ["a longer name", "Bobby", "Bob (bbbbbbbb1) or bob (bbbbbbbb2)"],
   ["a part of a name", "Team", '"Team A/B" (cccccccc)'],
+  ["the beginning of a session's id", "1f3a9c2e", 'the session "rob/1f3a9c2e"'],
   ["a wrong key behind a name", "Alice (bbbbbbbb1)", "Alice (aaaaaaaa)"],
 ] as const)("asks whether the near one was meant after %s", ([, to, near]) =>
   Effect.sync(() => {

@@ -1,16 +1,16 @@
 /** What cannot be taken back is done once the person has read what it does, and said yes: at the terminal, or by `--yes`. */
 import { Effect } from "effect"
-import { Misused } from "../Failed.ts"
+import { Failed } from "../Failed.ts"
 import { aside } from "../Output.ts"
 import { canAsk, confirmed } from "./Ask.ts"
 
 export const agreed = Effect.fnUntraced(function* (yes: boolean, question: string, effects: ReadonlyArray<string>) {
   if (yes) return
   if (!(yield* canAsk)) {
-    return yield* new Misused({
+    return yield* new Failed({
       reason: `${question} ${effects.join(" ")} Nothing was done: nobody is at a terminal to be asked. Add --yes if you mean it.`,
     })
   }
   yield* aside(effects.map((effect) => `  ${effect}`).join("\n"))
-  if (!(yield* confirmed(question))) return yield* new Misused({ reason: "Nothing was done." })
+  if (!(yield* confirmed(question))) return yield* new Failed({ reason: "Nothing was done." })
 })

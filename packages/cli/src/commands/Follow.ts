@@ -3,9 +3,9 @@ import type { BrokerClient } from "@claudemesh/client/BrokerClient"
 import { ClientStopped, type ConnectionState } from "@claudemesh/client/connection/ConnectionState"
 import type { MeshManager } from "@claudemesh/client/MeshManager"
 import type { Membership } from "@claudemesh/client/keys/Membership"
-import { beginning } from "@claudemesh/client/roster/FindNamed"
 import { Effect, Semaphore, Stream, SubscriptionRef } from "effect"
 import { failed } from "../Failed.ts"
+import { shortSession } from "../mcp/WrapUntrusted.ts"
 import { connect } from "../Meshes.ts"
 import { aside, printable } from "../Output.ts"
 import { awaitChange } from "../watch/AwaitChange.ts"
@@ -49,7 +49,7 @@ const leftToAgents = Effect.fnUntraced(function* (
     if (said.get(slug) === isFree) return
     if (!isFree) {
       yield* aside(
-        `claudemesh: ${slug}: your agent is connected (session ${agents.map((id) => beginning(id, agents)).join(", ")}), so what comes is its. With --take it is printed here instead.`,
+        `claudemesh: ${slug}: your agent is connected (session ${agents.map(shortSession).join(", ")}), so what comes is its. With --take it is printed here instead.`,
       )
     } else if (said.has(slug)) {
       yield* aside(`claudemesh: ${slug}: no agent of yours is connected any more: what comes is printed here.`)

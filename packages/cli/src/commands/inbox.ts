@@ -6,7 +6,6 @@ import type { BrokerClient } from "@claudemesh/client/BrokerClient"
 import { type InboxMessage, oldestFirst } from "@claudemesh/client/inbox/Inbox"
 import { History } from "@claudemesh/client/inbox/History"
 import type { MeshManager } from "@claudemesh/client/MeshManager"
-import { beginning } from "@claudemesh/client/roster/FindNamed"
 import type { SessionId } from "@claudemesh/domain/Ids"
 import { Clock, Effect, type Option } from "effect"
 import { Command, Flag } from "effect/unstable/cli"
@@ -14,6 +13,7 @@ import { ago, onClock } from "../Ago.ts"
 import { Failed, failed, Misused } from "../Failed.ts"
 import { command } from "../Launch.ts"
 import { askAll, chosenMeshes, clientLayer, connect, connectAs } from "../Meshes.ts"
+import { shortSession } from "../mcp/WrapUntrusted.ts"
 import { messagesWait } from "../Notices.ts"
 import { aside } from "../Output.ts"
 import { asJson, forPeople } from "../ShownMessage.ts"
@@ -205,13 +205,12 @@ const sayThatItWaits = (shown: number) =>
 const waitingWords = Effect.fnUntraced(function* (client: BrokerClient) {
   const { atBroker, forClock } = yield* client.waits
   const elsewhere = yield* waitingElsewhere(client)
-  const ids = elsewhere.map(({ sessionId }) => sessionId)
   const { slug } = client.membership
   return [
     ...(atBroker > 0 ? [`claudemesh: ${slug}: ${messagesWait(atBroker)} more.`] : []),
     ...(forClock > 0 ? [`claudemesh: ${slug}: ${messagesWait(forClock)} until this machine's clock is right.`] : []),
     ...elsewhere.map(({ isThere, messages: count, sessionId }) => {
-      const where = `claudemesh: ${slug}: ${messagesWait(count)} in your session ${beginning(sessionId, ids)}`
+      const where = `claudemesh: ${slug}: ${messagesWait(count)} in your session ${shortSession(sessionId)}`
       return isThere
         ? `${where}: sent to that session alone, or being read there. It is connected: its agent gets them.`
         : `${where}, which is away: sent to that session alone. To read them here: ${command} inbox --take`

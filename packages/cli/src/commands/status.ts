@@ -11,6 +11,7 @@ import { Failed, failed, Misused } from "../Failed.ts"
 import { command } from "../Launch.ts"
 import { chosenMeshes, clientLayer, connect, reached } from "../Meshes.ts"
 import { untilClock } from "../Ago.ts"
+import { shortSession } from "../mcp/WrapUntrusted.ts"
 import { messagesWait } from "../Notices.ts"
 import { green, printable, printJson, table, yellow } from "../Output.ts"
 import { live, type View } from "../watch/Live.ts"
@@ -105,11 +106,10 @@ const beneath = Effect.fnUntraced(function* (rows: ReadonlyArray<Row>) {
   const unsent = rows.reduce((sum, row) => sum + row.unsent, 0)
   const dnd = rows[0]?.dnd ?? null
   const elsewhere = rows.flatMap(({ elsewhere, mesh }) => elsewhere.map((one) => ({ ...one, mesh })))
-  const ids = elsewhere.map(({ sessionId }) => sessionId)
   return [
     ...elsewhere.map(
       ({ mesh, messages, sessionId }) =>
-        `${mesh}: of these, ${messagesWait(messages)} in your session ${printable(beginning(sessionId, ids))} alone.`,
+        `${mesh}: of these, ${messagesWait(messages)} in your session ${shortSession(sessionId)} alone.`,
     ),
     ...(unsent === 0
       ? []

@@ -347,7 +347,7 @@ describe.concurrent("claudemesh send", () => {
           complaint(await alice("send", "BOB", "hi")),
           /"BOB" may be any of: .*Bob \(.*Write one of them so, or its key\./,
         )
-        for (const group of ["#Not A Label", "tag:X"]) {
+        for (const group of ["#Not A Label", "tag:X Y"]) {
           assert.match(
             complaint(await alice("send", group, "hi")),
             /^claudemesh: Nobody here is .* A group is '#channel'/,
@@ -393,7 +393,7 @@ describe.concurrent("claudemesh inbox", () => {
       const shown = done(await alice("inbox"))
       assert.match(
         shown,
-        /^[0-9a-f]{8} bob \([0-9a-f]{8}\) on red, just now\n {2}red \[U\+001B\]\[31mcolour\[U\+202E\] and\n {2}two lines\n/,
+        /^[0-9a-f]{8} bob \([0-9a-f]{8}\) on red, just now, urgent\n {2}red \[U\+001B\]\[31mcolour\[U\+202E\] and\n {2}two lines\n/,
       )
       assert.strictEqual(done(await alice("inbox")), "No messages.\n")
       await say("m2", "first")

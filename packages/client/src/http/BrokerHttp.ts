@@ -76,7 +76,8 @@ export class BrokerRefused extends Schema.TaggedError<BrokerRefused>()("BrokerRe
     return Object.hasOwn(remedies, this.error) ? remedies[this.error] : undefined
   }
   override get message() {
-    const said = `the broker refused (${this.error}): ${this.explanation}`
+    const isPlain = this.error === "name_taken"
+    const said = isPlain ? `The name ${this.explanation}` : `the broker refused (${this.error}): ${this.explanation}`
     return this.remedy === undefined ? said : `${said}; ${this.remedy}`
   }
 }

@@ -102,8 +102,13 @@ export class UnknownTarget extends Schema.TaggedError<UnknownTarget>()("UnknownT
   more: Schema.Int,
   /** Whose name is much like what was asked for, the nearest first. */
   near: Schema.Array(Candidate),
+  /** A session whose id begins so, as it would be written. */
+  session: Schema.optionalKey(Schema.String),
 }) {
   override get message() {
+    if (this.session !== undefined) {
+      return `Nobody's key begins with ${JSON.stringify(this.target)}. Did you mean the session ${nameAmongWords(this.session)}?`
+    }
     const members = this.near.length > 0 ? didYouMean(this.near) : membersAmong(this.candidates, this.more)
     return `Nobody here is ${JSON.stringify(this.target)}. ${members}${groupHint(this.target)}`
   }
@@ -210,12 +215,13 @@ export const candidate =
     ...(standing._tag === "Certified" && standing.byVoiceAt !== undefined && { verified: true as const }),
   })
 
-export const unknown = (target: string, directory: Directory): UnknownTarget => {
+export const unknown = (target: string, directory: Directory, session?: string): UnknownTarget => {
   const members = directory.members.filter(({ standing }) => standing._tag === "Certified")
   return new UnknownTarget({
     target,
     candidates: members.slice(0, candidatesMax).map(candidate(directory)),
     more: Math.max(0, members.length - candidatesMax),
     near: nearest(target, members, ({ displayName }) => displayName).map(candidate(directory)),
+    ...(session !== undefined && { session }),
   })
 }

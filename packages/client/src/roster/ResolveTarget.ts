@@ -80,18 +80,21 @@ const sessionOfMember = (
 }
 
 /**
- * The beginning of a session's id alone, as lists print it. It is looked for last, and not where a key begins so that the broker lists:
- * nobody's session stands in for a member.
+ * A session's id alone, or the beginning of it as lists print it. It is looked for last. What reads as a key's beginning finds no
+ * session, or a member could name one like the key of another whom the broker hides: it is said how the session is written.
  */
 const sessionBegun = (to: string, directory: Directory): Result.Result<Target, ResolveError> | undefined => {
   const asked = to.replace(/(?:…|\.\.\.)$/, "")
   if (asked.length < shortestBeginning || !isSessionId(asked)) return undefined
-  if (directory.strangers.some(({ pubkey }) => pubkey.startsWith(asked))) return undefined
   const certified = directory.members.filter(({ standing }) => standing._tag === "Certified")
   const found = directory.peers.flatMap((peer) => {
     const member = certified.find(({ pubkey }) => pubkey === peer.pubkey)
     return member === undefined || !peer.sessionId.startsWith(asked) ? [] : [{ ...peer, name: member.displayName }]
   })
+  const [first] = found
+  if (first !== undefined && looksLikeKey(asked)) {
+    return Result.fail(unknown(to, directory, `${first.name}/${asked}`))
+  }
   const whole = found.filter(({ sessionId }) => sessionId === asked)
   return theSession(to, whole.length > 0 ? whole : found)
 }

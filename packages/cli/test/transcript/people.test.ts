@@ -1,0 +1,15 @@
+/** What a person types and reads about names, messages and themselves: one broker, and the homes that the scripts make. */
+import { it } from "@effect/vitest"
+import { Effect } from "effect"
+import { startBroker, temporaryFolder } from "../../../broker/test/support/TestBroker.ts"
+import { playTranscript } from "./Transcript.ts"
+
+it.live("people, names and messages are as the transcript has them", () =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const broker = yield* startBroker()
+      const folder = yield* temporaryFolder
+      yield* Effect.promise(() => playTranscript("people.txt", folder, { CLAUDEMESH_BROKER: broker.url }))
+    }),
+  ),
+)
