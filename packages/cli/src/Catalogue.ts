@@ -110,6 +110,11 @@ export const catalogue = [
     async () => (await import("./commands/status.ts")).status,
   ),
   entry(
+    "move",
+    "Follow a mesh whose broker has another address now",
+    async () => (await import("./commands/move.ts")).move,
+  ),
+  entry(
     "privacy",
     "Show or change what your sessions tell a mesh about where they run",
     async () => (await import("./commands/privacy.ts")).privacy,

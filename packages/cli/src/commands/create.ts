@@ -8,7 +8,7 @@ import { Config, Console, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/unstable/cli"
 import { Failed, failed, Misused } from "../Failed.ts"
 import { bold, printJson } from "../Output.ts"
-import { warnIfInClear } from "./AdminToken.ts"
+import { usableToken, warnIfInClear } from "./AdminToken.ts"
 import * as Flags from "./Flags.ts"
 import { nameFrom } from "./OwnName.ts"
 import { nameNote, nextSteps } from "./Welcome.ts"
@@ -47,12 +47,13 @@ export const create = Command.make(
       const here = (yield* file.read).find((mesh) => mesh.slug === slug)
       // Nobody is asked for a name where there can be no new mesh.
       const displayName = here === undefined ? yield* nameFrom(as) : here.displayName
-      yield* warnIfInClear(adminToken, url)
+      const token = yield* usableToken(adminToken)
+      yield* warnIfInClear(token, url)
       const made = yield* createMesh({
         slug,
         brokerUrl: url,
         displayName,
-        adminToken: Option.getOrUndefined(adminToken),
+        adminToken: Option.getOrUndefined(token),
       }).pipe(
         Effect.catchTag("AlreadyJoined", ({ message }) =>
           Effect.fail(new Failed({ reason: `${message}; give the new one another slug` })),

@@ -3,7 +3,7 @@ import { DisplayName, MemberId } from "@claudemesh/domain/Ids"
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
-import { certificateOf, keysOf } from "../support/Certified.ts"
+import { certificateOf, certified, keysOf } from "../support/Certified.ts"
 import { startClient } from "../support/Clients.ts"
 import { memberOf, peerOf, type Person, person, testLayer } from "../support/FakeBroker.ts"
 
@@ -32,6 +32,37 @@ layer(testLayer)("what a session says of itself", (it) => {
     Effect.gen(function* () {
       const { broker } = yield* startClient(() => {}, { profile: { cwd: "/tmp" }, maxInFlight: 0 })
       assert.deepStrictEqual(broker.sent("set_profile"), [])
+    }),
+  )
+})
+
+layer(testLayer)("where a session runs", (it) => {
+  it.effect("is told again when it has changed, and only then", () =>
+    Effect.gen(function* () {
+      const profile = { cwd: "/home/a", host: "tower", branch: "main" }
+      const { broker, client } = yield* startClient(() => {}, { profile })
+      yield* client.setProfile(profile)
+      assert.lengthOf(broker.sent("set_profile"), 1)
+      yield* client.setProfile({ ...profile, branch: "other" })
+      assert.lengthOf(broker.sent("set_profile"), 2)
+    }),
+  )
+
+  it.effect("is told to nobody in a mesh where that is switched off, and what was told before is taken back", () =>
+    Effect.gen(function* () {
+      const { broker, client } = yield* startClient(() => {}, {
+        profile: { cwd: "/home/a" },
+        membership: { ...certified(yield* person("Alice")), tells: "nothing" },
+      })
+      yield* client.setProfile({ cwd: "/home/b" })
+      const [sent, ...more] = broker.sent("set_profile")
+      assert.lengthOf(more, 0)
+      const { ciphertext, nonce, sealedKeys } = sent ?? assert.fail("it was not taken back")
+      const alice = yield* person("Alice")
+      const sealedKey = sealedKeys.find(({ pubkey }) => pubkey === alice.publicKey)?.key ?? assert.fail("not to Alice")
+      broker.peers = [peerOf(alice, { profile: { ciphertext, nonce, sealedKey } })]
+      const told = (yield* client.peers)[0]?.profile
+      assert.isUndefined(told?.cwd)
     }),
   )
 })
