@@ -91,6 +91,8 @@ export interface BrokerLimits {
   readonly commitRowsMax: number
   /** Ciphertext and sealed-key characters in one transaction. */
   readonly commitCharactersMax: number
+  /** Projections of one mesh that wait for the database, such as acks and sessions; half of them where somebody waits for the answer. */
+  readonly projectionsQueuedMax: number
   /** Rows in one page of a backlog. */
   readonly pageRowsMax: number
   /** How long one call of the store may take before its caller is told that it is not known what became of it. */
@@ -205,6 +207,7 @@ export const brokerLimits: BrokerLimits = {
   commitWritesMax: 256,
   commitRowsMax: 2_048,
   commitCharactersMax: 1_048_576,
+  projectionsQueuedMax: 65_536,
   pageRowsMax: 64,
   storeCallMillis: 5_000,
   storeLoadMillis: 30_000,

@@ -1,6 +1,6 @@
 /** Group commit, with a store that does what the test says: what goes together, in what order, and what survives. */
 import { assert, describe, it } from "@effect/vitest"
-import { MeshId, SessionId } from "@claudemesh/domain/Ids"
+import { Label, MeshId, SessionId } from "@claudemesh/domain/Ids"
 import { Cause, Deferred, Effect, Exit, Layer, Option, References } from "effect"
 import { TestClock } from "effect/testing"
 import { brokerLimits, type BrokerLimits } from "../src/Limits.ts"
@@ -26,10 +26,17 @@ const nameOf = (write: Write): string => {
     case "Lease":
     case "Release":
       return `${write._tag.toLowerCase()} ${write.deliveries.map(({ seq }) => seq).join("+")}`
-    default:
-      return `${write._tag} ${write.session}`
+    case "ChannelJoined":
+    case "ChannelLeft":
+    case "InboxMoved":
+    case "SessionAttached":
+    case "SessionDetached":
+    case "SessionForgotten":
+      return `${write._tag.replace(/Session|Channel|Inbox/, "").toLowerCase()} ${write.session}`
   }
 }
+
+const namesOf = (batch: Parameters<Commit>[0]) => batch.map(({ write }) => nameOf(write))
 
 const duplicate = Written.Duplicate({
   contentHash: "h",
@@ -49,7 +56,7 @@ class Script {
     MessageStore.of({
       commit: (batch) =>
         Effect.suspend(() => {
-          this.batches.push(batch.map(nameOf))
+          this.batches.push(namesOf(batch))
           return this.answer(batch)
         }),
       meshExists: () => notAsked,
@@ -125,6 +132,13 @@ const attached = (name: string) =>
 const detached = (name: string) =>
   Write.SessionDetached({ meshId, memberId: bob.memberId, session: SessionId.make(name), atMillis: 2 })
 
+const ofSession = (name: string) => ({ meshId, memberId: bob.memberId, session: SessionId.make(name) })
+const forgotten = (name: string) => Write.SessionForgotten(ofSession(name))
+const moved = (name: string) => Write.InboxMoved({ ...ofSession(name), what: "all" })
+const channel = Label.make("one")
+const joined = (name: string) => Write.ChannelJoined({ ...ofSession(name), channel, atMillis: 1 })
+const left = (name: string) => Write.ChannelLeft({ ...ofSession(name), channel })
+
 describe("a batch", () => {
   it.effect("is all that waited while the last one was committed, with no timer (I7)", () =>
     story((script) =>
@@ -195,7 +209,7 @@ describe("a batch", () => {
       Effect.gen(function* () {
         const release = yield* busyWith(script, consumed(1))
         script.answer = (batch) =>
-          batch.some((write) => nameOf(write) === "accept 3")
+          namesOf(batch).includes("accept 3")
             ? fails("rejected")(batch)
             : Effect.succeed(batch.map(() => Written.Done()))
         yield* script.submit(acceptOf(messageOf(2)), acceptOf(messageOf(3)), attached("s1"), acceptOf(messageOf(4)))
@@ -203,7 +217,7 @@ describe("a batch", () => {
         assert.deepStrictEqual(script.ends.slice(1), [
           "accept 2: Done",
           "accept 3: rejected",
-          "SessionAttached s1: Done",
+          "attached s1: Done",
           "accept 4: Done",
         ])
       }),
@@ -273,13 +287,11 @@ describe("while the database is away", () => {
         assert.strictEqual(script.batches.length, 2, "nothing is tried before the back-off is over")
         yield* TestClock.adjust("50 millis")
         yield* settled
-        assert.deepStrictEqual(script.batches.slice(2), [
-          ["SessionAttached s1", "consume 3", "SessionDetached s1", "consume 5"],
-        ])
+        assert.deepStrictEqual(script.batches.slice(2), [["attached s1", "consume 3", "detached s1", "consume 5"]])
         assert.deepStrictEqual(script.ends.slice(3), [
-          "SessionAttached s1: Done",
+          "attached s1: Done",
           "consume 3: Done",
-          "SessionDetached s1: Done",
+          "detached s1: Done",
           "consume 5: Done",
         ])
       }),
@@ -350,11 +362,7 @@ describe("while the database is away", () => {
         script.answer = answer
         yield* TestClock.adjust("10 seconds")
         yield* settled
-        assert.deepStrictEqual(script.ends.slice(1), [
-          "SessionAttached s1: Done",
-          "SessionDetached s1: Done",
-          "SessionAttached s2: Done",
-        ])
+        assert.deepStrictEqual(script.ends.slice(1), ["attached s1: Done", "detached s1: Done", "attached s2: Done"])
       }),
     ),
   )
@@ -465,27 +473,195 @@ describe("when the lane's scope closes", () => {
 })
 
 describe("several lanes", () => {
-  it.effect("keep a mesh in one of them, and commit for other meshes meanwhile", () =>
+  const meshes = Array.from({ length: 20 }, (_, n) => MeshId.make(`mesh-${n}`))
+  const submitToAll = (script: Script) =>
+    Effect.map(CommitLanes, (lanes) => {
+      for (const [n, mesh] of meshes.entries()) {
+        const write = Write.Consume({ meshId: mesh, inbox: inboxOf(bob), seq: n, atMillis: 1 })
+        lanes.laneOf(mesh).submit(write, () => script.ends.push(mesh))
+      }
+    })
+
+  it.effect("keep a mesh in one of them, and commit for other meshes meanwhile", () => {
+    const script = new Script()
+    return Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      yield* submitToAll(script)
+      yield* settled
+      const batches = [...script.batches]
+      assert.strictEqual(batches.length, 4)
+      script.answer = (batch) =>
+        Effect.as(
+          namesOf(batch).includes("consume 0") ? Deferred.await(gate) : Effect.void,
+          batch.map(() => Written.Done()),
+        )
+      script.ends.length = 0
+      yield* submitToAll(script)
+      yield* settled
+      assert.sameDeepMembers(script.batches.slice(4), batches)
+      const stuck = batches.find((batch) => batch.includes("consume 0")) ?? []
+      assert.strictEqual(script.ends.length, meshes.length - stuck.length)
+      yield* Deferred.succeed(gate, undefined)
+    }).pipe(Effect.provide(CommitLanes.layer(4, brokerLimits).pipe(Layer.provide(script.store))))
+  })
+})
+
+describe("what a lane keeps", () => {
+  const awayWith = Effect.fnUntraced(function* (script: Script) {
+    const { answer } = script
+    script.answer = fails("unavailable")
+    yield* script.submit(acceptOf(messageOf(1)))
+    yield* settled
+    return Effect.suspend(() => {
+      script.answer = answer
+      script.batches.length = 0
+      return Effect.andThen(TestClock.adjust("10 seconds"), settled)
+    })
+  })
+
+  it.effect("is the last word on each session, inbox and delivery, however often they change in an outage (I23)", () =>
+    story((script) =>
+      Effect.gen(function* () {
+        const back = yield* awayWith(script)
+        for (let round = 0; round < 1_000; round++) {
+          yield* script.submit(attached("s1"), consumed(7), detached("s1"), moved("s1"), attached("s2"))
+        }
+        yield* back
+        assert.deepStrictEqual(script.batches, [["attached s1", "consume 7", "detached s1", "moved s1", "attached s2"]])
+      }),
+    ),
+  )
+
+  it.effect(
+    "is of a session that came and went both, of one that came back the coming alone, of a forgotten one neither",
+    () =>
+      story((script) =>
+        Effect.gen(function* () {
+          const back = yield* awayWith(script)
+          yield* script.submit(attached("gone"), detached("gone"))
+          yield* script.submit(attached("back"), detached("back"), attached("back"))
+          yield* script.submit(attached("old"), detached("old"), forgotten("old"), attached("new"), forgotten("new"))
+          yield* script.submit(attached("new"))
+          yield* back
+          assert.deepStrictEqual(script.batches, [
+            ["attached gone", "detached gone", "attached back", "forgotten old", "forgotten new", "attached new"],
+          ])
+        }),
+      ),
+  )
+
+  it.effect("is the last word on each channel, and all who asked hear what became of it (I12)", () =>
+    story((script) =>
+      Effect.gen(function* () {
+        const back = yield* awayWith(script)
+        yield* script.submit(joined("s1"), consumed(1), left("s1"), joined("s2"), left("s1"))
+        assert.deepStrictEqual(script.ends, ["accept 1: unavailable"])
+        yield* back
+        assert.deepStrictEqual(script.batches, [["consume 1", "joined s2", "left s1"]])
+        assert.deepStrictEqual(script.ends.slice(1), [
+          "consume 1: Done",
+          "joined s2: Done",
+          "joined s1: Done",
+          "left s1: Done",
+          "left s1: Done",
+        ])
+      }),
+    ),
+  )
+
+  it.effect("is not merged with what stands before a barrier", () =>
+    story((script) =>
+      Effect.gen(function* () {
+        const release = yield* busyWith(script, consumed(1))
+        yield* script.submit(consumed(2))
+        const lanes = yield* CommitLanes
+        yield* Effect.forkChild(lanes.laneOf(meshId).settled, { startImmediately: true })
+        yield* script.submit(consumed(2))
+        yield* release
+        assert.deepStrictEqual(script.batches, [["consume 1"], ["consume 2"], ["consume 2"]])
+      }),
+    ),
+  )
+
+  it.effect("is bounded for each mesh, with room for what nobody would ask for again (I23)", () =>
+    story(
+      (script) =>
+        Effect.gen(function* () {
+          const release = yield* busyWith(script, consumed(1))
+          yield* script.submit(joined("s1"), joined("s1"), left("s1"), consumed(2), consumed(3), consumed(4))
+          assert.deepStrictEqual(script.ends, ["left s1: unavailable", "consume 4: unavailable"])
+          const elsewhere = (yield* CommitLanes).laneOf(MeshId.make("mesh-2"))
+          elsewhere.submit(
+            Write.Consume({ meshId: MeshId.make("mesh-2"), inbox: inboxOf(bob), seq: 9, atMillis: 1 }),
+            () => script.ends.push("elsewhere"),
+          )
+          yield* release
+          assert.deepStrictEqual(script.batches[1], ["joined s1", "consume 2", "consume 3", "consume 9"])
+          yield* script.submit(consumed(5))
+          yield* settled
+          assert.deepStrictEqual(script.batches[2], ["consume 5"])
+        }),
+      { projectionsQueuedMax: 4 },
+    ),
+  )
+
+  it("has room for all sessions that a mesh remembers", () => {
+    assert.isAbove(brokerLimits.projectionsQueuedMax, brokerLimits.sessionsPerMeshMax)
+  })
+
+  it.effect(
+    "does not keep senders waiting for what is tried first: they hear at once that the database is away (I12)",
+    () =>
+      story((script) =>
+        Effect.gen(function* () {
+          const back = yield* awayWith(script)
+          yield* script.submit(...Array.from({ length: 300 }, (_, n) => consumed(n + 1)))
+          // From now on it is silent: a try ends after 5 s.
+          script.answer = () =>
+            Effect.andThen(Effect.sleep("5 seconds"), Effect.fail(new StoreError({ reason: "unavailable", cause: "" })))
+          yield* TestClock.adjust(100)
+          yield* settled
+          assert.strictEqual(script.batches.at(-1)?.length, 256)
+          yield* script.submit(acceptOf(messageOf(2)))
+          assert.deepStrictEqual(script.ends.at(-1), "accept 2: unavailable")
+          yield* TestClock.adjust("5 seconds")
+          yield* back
+          yield* script.submit(acceptOf(messageOf(3)))
+          yield* settled
+          assert.strictEqual(script.ends.at(-1), "accept 3: Done")
+          assert.strictEqual(script.ends.filter((end) => end.startsWith("consume") && end.endsWith("Done")).length, 300)
+        }),
+      ),
+  )
+})
+
+describe("a lane", () => {
+  it.effect("goes on when somebody does not take the outcome, and tells the others of the batch (I12, I24)", () =>
+    story((script) =>
+      Effect.gen(function* () {
+        const release = yield* busyWith(script, consumed(1))
+        const lane = (yield* CommitLanes).laneOf(meshId)
+        lane.submit(consumed(2), () => {
+          throw new Error("a defect of who asked")
+        })
+        yield* script.submit(consumed(3))
+        yield* release
+        yield* script.submit(acceptOf(messageOf(4)))
+        yield* settled
+        assert.deepStrictEqual(script.ends, ["consume 1: Done", "consume 3: Done", "accept 4: Done"])
+      }),
+    ),
+  )
+
+  it.effect("says what is submitted to it after its end (I12)", () =>
     Effect.gen(function* () {
       const script = new Script()
-      const gate = yield* Deferred.make<void>()
-      yield* Effect.gen(function* () {
-        const lanes = yield* CommitLanes
-        const meshes = Array.from({ length: 20 }, (_, n) => MeshId.make(`mesh-${n}`))
-        const used = new Set(meshes.map((mesh) => lanes.laneOf(mesh)))
-        assert.strictEqual(used.size, 4)
-        for (const mesh of meshes) assert.strictEqual(lanes.laneOf(mesh), lanes.laneOf(mesh))
-        const [first, second] = used
-        script.answer = () => Effect.as(Deferred.await(gate), [Written.Done()])
-        first?.submit(consumed(1), () => script.ends.push("first"))
-        yield* settled
-        script.answer = () => Effect.succeed([Written.Done()])
-        second?.submit(consumed(2), () => script.ends.push("second"))
-        yield* settled
-        assert.deepStrictEqual(script.ends, ["second"])
-        yield* Deferred.succeed(gate, undefined)
-      }).pipe(Effect.provide(CommitLanes.layer(4, brokerLimits).pipe(Layer.provide(script.store))))
-      assert.deepStrictEqual(script.ends, ["second", "first"])
+      const lanes = yield* Effect.provide(
+        CommitLanes,
+        CommitLanes.layer(1, brokerLimits).pipe(Layer.provide(script.store)),
+      )
+      lanes.laneOf(meshId).submit(consumed(1), (outcome) => script.ends.push(endOf(outcome)))
+      assert.deepStrictEqual(script.ends, ["unavailable"])
     }),
   )
 })

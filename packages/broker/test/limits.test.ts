@@ -52,6 +52,7 @@ describe("the broker's limits", () => {
       commitWritesMax: 256,
       commitRowsMax: 2_048,
       commitCharactersMax: 1024 * 1024,
+      projectionsQueuedMax: 65_536,
       pageRowsMax: 64,
       storeCallMillis: 5_000,
       storeLoadMillis: 30_000,

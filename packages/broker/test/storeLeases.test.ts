@@ -162,8 +162,6 @@ const claims: Readonly<Record<string, Claim>> = {
   "of a database from before there were leases counts as shown what may have been pushed to somebody (I8)": Effect.gen(
     function* () {
       const sql = yield* SqlClient.SqlClient
-      yield* sql`ALTER TABLE mesh.delivery DROP COLUMN leased_at`
-      yield* sql`DELETE FROM mesh.migration WHERE migration_id >= 5`
       // Bob's s1 left before the second message was accepted, and his s2 is there. Carol was there for the first alone.
       const carols = { meshId, memberId: carol.memberId, session: SessionId.make("s1") }
       yield* commit(
@@ -182,6 +180,9 @@ const claims: Readonly<Record<string, Claim>> = {
           ]),
         ),
       )
+      yield* sql`ALTER TABLE mesh.delivery DROP COLUMN leased_at`
+      yield* sql`ALTER TABLE mesh.mesh DROP COLUMN owner_epoch`
+      yield* sql`DELETE FROM mesh.migration WHERE migration_id >= 5`
       yield* Effect.orDie(migrate)
       const marks = yield* Effect.forEach(
         [inboxOf(bob), inboxOf(bob, "s1"), inboxOf(bob, "s2"), inboxOf(carol), inboxOf(alice)],

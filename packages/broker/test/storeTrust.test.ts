@@ -112,9 +112,11 @@ const claims: Readonly<Record<string, Claim>> = {
     const revocation = revocationIn(newRegister(), bob.publicKey, owner, { meshId })
     const revoked = (seq: number) => Write.KeyRevoked({ seq, revocation, atMillis: seq })
     yield* commit(joined(3, dave), revoked(4))
-    const before = [yield* loaded, yield* audit]
+    // Whoever loads it has an epoch of its own.
+    const stored = Effect.map(loaded, (snapshot) => ({ ...snapshot, epoch: 0 }))
+    const before = [yield* stored, yield* audit]
     for (const again of [added(9), joined(9, dave), revoked(9), joined(3, dave)]) yield* commit(again)
-    assert.deepStrictEqual([yield* loaded, yield* audit], before)
+    assert.deepStrictEqual([yield* stored, yield* audit], before)
     // What is new in the same batch is written.
     yield* commit(added(9), joined(10, dave), joined(11, erin), revoked(12))
     const { invites, members, revocations } = yield* loaded

@@ -1,11 +1,11 @@
 /** What happened in a run, in order and in virtual time: what the checkers read, and a person after a failure. */
 import type { MemberId, MeshId, MessageId, PublicKey, SessionId } from "@claudemesh/domain/Ids"
-import type { Write } from "@claudemesh/broker/store/MessageStore"
+import type { OwnedWrite } from "@claudemesh/broker/store/MessageStore"
 import type { Deferred } from "effect"
 
 /** A commit that is on its way: who needs its rows or its mesh waits for it, as behind the locks of a database. */
 export interface LateCommit {
-  readonly batch: ReadonlyArray<Write>
+  readonly batch: ReadonlyArray<OwnedWrite>
   readonly done: Deferred.Deferred<void>
 }
 

@@ -3,7 +3,13 @@
  * silent, and makes a commit visible some time after its error, as Postgres may. The broker can die between any two of
  * those. What a commit really did is written into the history, which is how the checkers know what was promised.
  */
-import { MessageStore, StoreError, type Write, type Written } from "@claudemesh/broker/store/MessageStore"
+import {
+  MessageStore,
+  type OwnedWrite,
+  StoreError,
+  type Write,
+  type Written,
+} from "@claudemesh/broker/store/MessageStore"
 import { Deferred, Effect } from "effect"
 import type { Chance } from "./Chance.ts"
 import { type AcceptedMessage, type History, inboxKey, type LateCommit } from "./History.ts"
@@ -41,11 +47,11 @@ export const storeFaults: StoreFaults = {
   late: 0.02,
 }
 
-const idsIn = (batch: ReadonlyArray<Write>) =>
-  batch.flatMap((write) => (write._tag === "Accept" ? [write.message.messageId] : []))
+const idsIn = (batch: ReadonlyArray<OwnedWrite>) =>
+  batch.flatMap(({ write }) => (write._tag === "Accept" ? [write.message.messageId] : []))
 
-const meshesIn = (batch: ReadonlyArray<Write>) =>
-  batch.flatMap((write) => (write._tag === "Accept" ? [write.message.meshId] : []))
+const meshesIn = (batch: ReadonlyArray<OwnedWrite>) =>
+  batch.flatMap(({ write }) => (write._tag === "Accept" ? [write.message.meshId] : []))
 
 const unavailable = (what: string) => new StoreError({ reason: "unavailable", cause: what })
 
@@ -77,8 +83,8 @@ export const storeUnderWatch = (
       return result
     })
 
-  const commit = (batch: ReadonlyArray<Write>) => {
-    for (const write of batch) {
+  const commit = (batch: ReadonlyArray<OwnedWrite>) => {
+    for (const { write } of batch) {
       if (write._tag !== "Accept") continue
       const { meshId, seq } = write.message
       history.triedSeqs.set(meshId, (history.triedSeqs.get(meshId) ?? new Set()).add(seq))
@@ -86,7 +92,7 @@ export const storeUnderWatch = (
     const taken = (isLate: boolean) =>
       store.commit(batch).pipe(
         Effect.tap((results) =>
-          Effect.sync(() => batch.forEach((write, index) => record(write, results[index], isLate))),
+          Effect.sync(() => batch.forEach(({ write }, index) => record(write, results[index], isLate))),
         ),
         Effect.tapError(({ reason }) =>
           Effect.sync(() => {
@@ -99,7 +105,7 @@ export const storeUnderWatch = (
     const ids = new Set(idsIn(batch))
     return call(
       Effect.suspend(() => {
-        const mayBeLate = batch.every(({ _tag }) => _tag === "Accept")
+        const mayBeLate = batch.every(({ write }) => write._tag === "Accept")
         const after = behind((late) => idsIn(late).some((id) => ids.has(id)))
         return Effect.andThen(
           after,
@@ -109,7 +115,7 @@ export const storeUnderWatch = (
     ).pipe(Effect.onError(() => Effect.sync(() => history.failures.push(history.nextOrder()))))
   }
 
-  const behind = (needs: (batch: ReadonlyArray<Write>) => boolean) =>
+  const behind = (needs: (batch: ReadonlyArray<OwnedWrite>) => boolean) =>
     Effect.forEach(
       [...history.lateCommits].filter(({ batch }) => needs(batch)),
       ({ done }) => Deferred.await(done),
@@ -117,7 +123,10 @@ export const storeUnderWatch = (
     )
 
   /** Its broker does not hear of it, and may be dead by then. */
-  const later = Effect.fnUntraced(function* (batch: ReadonlyArray<Write>, taken: Effect.Effect<unknown, StoreError>) {
+  const later = Effect.fnUntraced(function* (
+    batch: ReadonlyArray<OwnedWrite>,
+    taken: Effect.Effect<unknown, StoreError>,
+  ) {
     const late: LateCommit = { batch, done: yield* Deferred.make<void>() }
     history.lateCommits.add(late)
     const end = Effect.suspend(() => {

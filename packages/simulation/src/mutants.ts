@@ -32,8 +32,8 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "ack before commit",
     file: `${broker}/store/CommitLane.ts`,
-    find: "=> take(Waiting.Job({ write, done })),",
-    put: '=> (done(Exit.succeed({ _tag: "Done" })), take(Waiting.Job({ write, done: () => {} }))),',
+    find: "      lane.take(Waiting.Job({ write, epoch, done: ended }))",
+    put: '      done(Exit.succeed({ _tag: "Done" }))\n      lane.take(Waiting.Job({ write, epoch, done: () => {} }))',
   },
   {
     name: "in-flight kept after detach",
@@ -85,9 +85,9 @@ const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "consumption lost with the database",
-    file: `${broker}/store/CommitLane.ts`,
-    find: "else kept.push(one)",
-    put: "else one.done(failed)",
+    file: `${broker}/store/LaneQueue.ts`,
+    find: "for (const one of all) if (!isAwaited(one)) this.add(one)\n    return all.filter(isAwaited)",
+    put: "return all",
   },
   {
     name: "outbox cleared on reconnect",

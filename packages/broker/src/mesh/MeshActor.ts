@@ -75,17 +75,16 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
     return mailbox.abort
   })
 
-  // What an earlier incarnation, or an actor before this one, has submitted is done before: it would never be looked for.
   const load = Effect.gen(function* () {
-    yield* lane.settled
-    const snapshot = yield* store.loadMesh(meshId)
+    // Behind what an earlier incarnation, or an actor before this one, has submitted: it would never be looked for.
+    const snapshot = yield* lane.takeOver
     if (Option.isNone(snapshot)) return yield* new MeshUnavailable()
     const loaded = loadState(snapshot.value, rules, verifier)
     up = true
     return loaded
   })
 
-  const incarnation = Effect.flatMap(load, (loaded) => live(reach, mailbox, loaded)).pipe(
+  const incarnation = Effect.flatMap(load, (loaded) => Effect.raceFirst(live(reach, mailbox, loaded), lane.lost)).pipe(
     Effect.catchCause((cause) =>
       Cause.hasInterruptsOnly(cause)
         ? Effect.failCause(cause)

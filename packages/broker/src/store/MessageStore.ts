@@ -1,7 +1,7 @@
 /**
  * The port to what is durable. It says what must be atomic: a batch of writes is one transaction. Who may write
- * is not decided here: a mesh's actor is the only one to give sequence numbers, and the database refuses a
- * number given twice, which is how a second owner finds out (fencing).
+ * is not decided here: a mesh's actor is the only one to give sequence numbers. The database refuses what an earlier owner
+ * of the mesh writes, and a number given twice, which is how an owner finds out that it is not alone (fencing).
  */
 import type {
   DisplayName,
@@ -64,9 +64,25 @@ export interface DeliveryKey {
   readonly seq: number
 }
 
-export type Write = Data.TaggedEnum<{
+/** It takes the mesh's next number, is refused where that number is taken, and somebody is answered by its outcome. */
+export type SequencedWrite = Data.TaggedEnum<{
   /** The message, a delivery for each recipient, and the audit row; nothing at all if the id is known (I6, I7). */
   Accept: { readonly message: StoredMessage; readonly recipients: ReadonlyArray<Recipient> }
+  /** The invite, with its audit row. */
+  InviteAdded: { readonly meshId: MeshId; readonly seq: number; readonly invite: Invite; readonly atMillis: number }
+  /** The member, a use of its invite, and the audit row. Rejected when the invite has no use left. */
+  MemberJoined: {
+    readonly meshId: MeshId
+    readonly seq: number
+    readonly certificate: Certificate
+    readonly atMillis: number
+  }
+  /** The revocation, with its audit row. */
+  KeyRevoked: { readonly seq: number; readonly revocation: Revocation; readonly atMillis: number }
+}>
+
+/** What the mesh's owner has in memory, written down: written twice it is the same, and the owner's last word stands. */
+export type ProjectionWrite = Data.TaggedEnum<{
   /** The recipient has the message. With the last of its recipients the ciphertext goes. */
   Consume: { readonly meshId: MeshId; readonly inbox: InboxAddress; readonly seq: number; readonly atMillis: number }
   /** A session is about to show these: from now on they may have been shown. */
@@ -114,26 +130,27 @@ export type Write = Data.TaggedEnum<{
     readonly session: SessionId
     readonly channel: Label
   }
-  /** The invite, with its audit row. */
-  InviteAdded: { readonly meshId: MeshId; readonly seq: number; readonly invite: Invite; readonly atMillis: number }
-  /** The member, a use of its invite, and the audit row. Rejected when the invite has no use left. */
-  MemberJoined: {
-    readonly meshId: MeshId
-    readonly seq: number
-    readonly certificate: Certificate
-    readonly atMillis: number
-  }
-  /** The revocation, with its audit row. */
-  KeyRevoked: { readonly seq: number; readonly revocation: Revocation; readonly atMillis: number }
 }>
+
+export type Write = SequencedWrite | ProjectionWrite
 export const Write = Data.taggedEnum<Write>()
 
-/** It takes the mesh's next sequence number: an owner that is loaded before it is committed would never look for it. */
-export const takesSequence = ({ _tag }: Write): boolean =>
-  _tag === "Accept" || _tag === "InviteAdded" || _tag === "MemberJoined" || _tag === "KeyRevoked"
+export const meshOf = (write: Write): MeshId => {
+  switch (write._tag) {
+    case "Accept":
+      return write.message.meshId
+    case "KeyRevoked":
+      return write.revocation.meshId
+    default:
+      return write.meshId
+  }
+}
 
-/** Somebody waits to hear that it is committed, and can ask again: while the database is away it fails at once. */
-export const isAwaited = (write: Write): boolean => write._tag === "Lease" || takesSequence(write)
+/** A write, and which of the mesh's owners asks for it: each that loads the mesh has a higher epoch than those before. */
+export interface OwnedWrite {
+  readonly write: Write
+  readonly epoch: number
+}
 
 export type Written = Data.TaggedEnum<{
   Done: {}
@@ -144,8 +161,8 @@ export const Written = Data.taggedEnum<Written>()
 
 export class StoreError extends Schema.TaggedError<StoreError>()("StoreError", {
   /**
-   * `unavailable`: may work later, and may even have taken effect. `fenced`: a sequence number was taken, so
-   * the mesh has another owner. `rejected`: the database will never take this.
+   * `unavailable`: may work later, and may even have taken effect. `fenced`: the mesh has a later owner, or a sequence
+   * number was taken, so that it has another one. `rejected`: the database will never take this.
    */
   reason: Schema.Literals(["unavailable", "fenced", "rejected"]),
   cause: Schema.Defect(),
@@ -209,6 +226,8 @@ export interface MeshSnapshot {
   readonly revocations: ReadonlyArray<Revocation>
   readonly sessions: ReadonlyArray<SessionRecord>
   readonly lastSeq: number
+  /** Of the owner that has loaded this: it is higher than that of every owner before. */
+  readonly epoch: number
   readonly subscriptions: ReadonlyArray<SubscriptionRecord>
   readonly waiting: ReadonlyArray<{
     readonly inbox: InboxAddress
@@ -253,9 +272,10 @@ export interface PageRequest {
 export class MessageStore extends Context.Service<
   MessageStore,
   {
-    /** All or nothing, in a fixed number of statements; one result for each write, in order. */
-    readonly commit: (batch: ReadonlyArray<Write>) => Effect.Effect<ReadonlyArray<Written>, StoreError>
+    /** All or nothing, in a fixed number of statements; one result for each write, in order. Fenced by epochs too. */
+    readonly commit: (batch: ReadonlyArray<OwnedWrite>) => Effect.Effect<ReadonlyArray<Written>, StoreError>
     readonly meshExists: (meshId: MeshId) => Effect.Effect<boolean, StoreError>
+    /** Takes the mesh over: what earlier owners write is refused from now on, and what they have begun is waited for. */
     readonly loadMesh: (meshId: MeshId) => Effect.Effect<Option.Option<MeshSnapshot>, StoreError>
     /** What waits in an inbox, in sequence order. Fewer rows than the limit: there was no more. */
     readonly page: (request: PageRequest) => Effect.Effect<ReadonlyArray<WaitingMessage>, StoreError>

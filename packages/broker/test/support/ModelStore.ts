@@ -208,6 +208,7 @@ export class ModelStore {
       revocations: this.revocations,
       sessions: [...this.sessions.values()],
       lastSeq: Math.max(0, ...seqs),
+      epoch: 1,
       subscriptions: [...this.subscriptions.values()],
       waiting: this.deliveries
         .filter((one) => one.consumedAtMillis === undefined)

@@ -32,7 +32,12 @@ export const pageOf = (changes: Partial<PageRequest> = {}) =>
 export const seqsOf = (changes: Partial<PageRequest> = {}) =>
   Effect.map(pageOf(changes), (rows) => rows.map(({ message }) => message.seq))
 
-export const commit = (...batch: ReadonlyArray<Write>) => Effect.flatMap(MessageStore, (store) => store.commit(batch))
+/** As the owner of such an epoch. The first that loads a mesh has 1. */
+export const commitIn = (epoch: number, ...batch: ReadonlyArray<Write>) =>
+  Effect.flatMap(MessageStore, (store) => store.commit(batch.map((write) => ({ write, epoch }))))
+
+/** Whoever owns the mesh. */
+export const commit = (...batch: ReadonlyArray<Write>) => commitIn(Number.MAX_SAFE_INTEGER, ...batch)
 
 export const reasonOf = (effect: Effect.Effect<unknown, StoreError, MessageStore>) =>
   Effect.map(Effect.flip(effect), (error) => error.reason)

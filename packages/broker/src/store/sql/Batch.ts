@@ -17,7 +17,7 @@ import {
   leaseColumns,
   messageColumns,
 } from "./Columns.ts"
-import { insertAudit, insertInto, namesOf, records } from "./Dialect.ts"
+import { insertInto, namesOf, records } from "./Dialect.ts"
 import { enrolWith } from "./EnrolmentWrites.ts"
 import * as Rows from "./Rows.ts"
 
@@ -100,8 +100,9 @@ export const batchWith = (sql: SqlClient.SqlClient) => {
           })),
         ),
       )
-      yield* insertAudit(
+      yield* insertInto(
         sql,
+        "audit_log",
         auditColumns,
         fresh.map(({ message, recipients }) => ({
           mesh_id: message.meshId,

@@ -42,13 +42,6 @@ export const insertInto = (
   return sql`INSERT INTO mesh.${sql.literal(table)} (${names}) SELECT ${names} FROM ${records(sql, rows, columns)}`
 }
 
-/** Each row of the audit log has a sequence number of its mesh. */
-export const insertAudit = (
-  sql: SqlClient.SqlClient,
-  columns: Readonly<Record<string, Column>>,
-  rows: ReadonlyArray<Row>,
-) => sql`${insertInto(sql, "audit_log", columns, rows)} WHERE ${holdsMesh(sql)}`
-
 /** A key that is taken. The classification of SQLite's errors knows unique indexes, and not primary keys. */
 export const isKeyTaken = ({ reason }: SqlError.SqlError): boolean =>
   reason._tag === "UniqueViolation" ||
@@ -69,17 +62,18 @@ export const createIndex = (sql: SqlClient.SqlClient, name: string, table: strin
 const meshLocks = 7_900_002
 
 /**
- * Stands in a WHERE, and is always true: whoever writes a sequence number holds its mesh until the transaction has
- * ended. So a mesh that is loaded waits for a commit that is on its way, also for one whose broker has given it up.
+ * At the end of a SELECT of meshes: nobody takes them over until the transaction has ended, and the rows are those of the
+ * last who has. The advisory lock is the queue: without it many who hold a row could keep somebody waiting who changes it.
+ * In SQLite there is one transaction at a time.
  */
-export const holdsMesh = (sql: SqlClient.SqlClient) =>
+export const heldMeshes = (sql: SqlClient.SqlClient) =>
   sql.onDialectOrElse({
     sqlite: () => sql.literal("true"),
     orElse: () =>
-      sql.literal(`pg_advisory_xact_lock_shared(hashtextextended(r.mesh_id, ${meshLocks}))::text IS NOT NULL`),
+      sql.literal(`pg_advisory_xact_lock_shared(hashtextextended(id, ${meshLocks}))::text IS NOT NULL FOR SHARE`),
   })
 
-/** Until the transaction ends no sequence number of the mesh is written. It may take as long as its caller says. */
+/** Waits for all that hold the mesh, and holds up all that want to, until the transaction has ended. It may take as long as its caller says. */
 export const aloneWith = (sql: SqlClient.SqlClient, meshId: MeshId): Effect.Effect<void, SqlError.SqlError> =>
   sql.onDialectOrElse({
     sqlite: () => Effect.void,

@@ -8,7 +8,7 @@ import { Effect } from "effect"
 import type { SqlClient } from "effect/unstable/sql"
 import type { Write } from "../MessageStore.ts"
 import { enrolmentAuditColumns, inviteColumns, memberColumns, revocationColumns } from "./Columns.ts"
-import { type Column, insertAudit, insertInto, namesOf, records } from "./Dialect.ts"
+import { type Column, insertInto, namesOf, records } from "./Dialect.ts"
 import * as Rows from "./Rows.ts"
 
 type Added = Extract<Write, { readonly _tag: "InviteAdded" }>
@@ -92,7 +92,7 @@ export const enrolWith = (sql: SqlClient.SqlClient) => {
         event: "key_revoked",
       })),
     ]
-    if (audited.length > 0) yield* insertAudit(sql, enrolmentAuditColumns, audited)
+    if (audited.length > 0) yield* insertInto(sql, "audit_log", enrolmentAuditColumns, audited)
   })
 }
 

@@ -162,12 +162,19 @@ const leases = Effect.gen(function* () {
       AND (s.detached_at IS NULL OR s.detached_at >= m.created_at))`
 })
 
+/** Which of its owners, one after the other, may write to a mesh: the last that has loaded it. */
+const owners = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`ALTER TABLE mesh.mesh ADD COLUMN owner_epoch bigint NOT NULL DEFAULT 0`
+})
+
 const loader = Migrator.fromRecord({
   "0001_initial": initial,
   "0002_groups": groups,
   "0003_retention": retention,
   "0004_trust": trust,
   "0005_leases": leases,
+  "0006_owners": owners,
 })
 
 /** Any number: it only has to be the same in every broker, and another than other programs' on the database. */

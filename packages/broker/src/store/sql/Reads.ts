@@ -4,11 +4,14 @@ import { Effect, Option } from "effect"
 import type { SqlClient } from "effect/unstable/sql"
 import type { DeliveryKey, InboxAddress, PageRequest } from "../MessageStore.ts"
 import { inviteColumns, memberColumns, messageColumns, revocationColumns } from "./Columns.ts"
-import { aloneWith, canWrite, namesOf, records } from "./Dialect.ts"
+import { canWrite, namesOf, records } from "./Dialect.ts"
+import { ownersWith } from "./Owners.ts"
 import * as Rows from "./Rows.ts"
 import { storeError, type Transaction } from "./Transaction.ts"
 
 export const readsWith = (sql: SqlClient.SqlClient, transaction: Transaction) => {
+  const owners = ownersWith(sql)
+
   const meshExists = (meshId: MeshId) =>
     sql`SELECT 1 FROM mesh.mesh WHERE id = ${meshId}`.pipe(
       Effect.map((found) => found.length > 0),
@@ -16,8 +19,8 @@ export const readsWith = (sql: SqlClient.SqlClient, transaction: Transaction) =>
     )
 
   /** In one transaction, while nobody else writes to the mesh: all of it is of one moment, and no commit is still on its way. */
-  const loadMesh = Effect.fnUntraced(function* (meshId: MeshId) {
-    yield* aloneWith(sql, meshId)
+  const readMesh = Effect.fnUntraced(function* (meshId: MeshId) {
+    yield* owners.takeOver(meshId)
     const [mesh] = yield* Rows.meshes(
       yield* sql`SELECT id, slug, name, owner_public_key, allow_unsealed FROM mesh.mesh WHERE id = ${meshId}`,
     )
@@ -38,6 +41,7 @@ export const readsWith = (sql: SqlClient.SqlClient, transaction: Transaction) =>
       yield* sql`SELECT member_id, session_id, protocol, attached_at, detached_at FROM mesh.session
         WHERE mesh_id = ${meshId} ORDER BY member_id, session_id`,
     )
+    const epoch = yield* Rows.number(yield* sql`SELECT owner_epoch AS value FROM mesh.mesh WHERE id = ${meshId}`)
     const lastSeq = yield* Rows.number(
       yield* sql`SELECT coalesce(max(seq), 0) AS value FROM mesh.audit_log WHERE mesh_id = ${meshId}`,
     )
@@ -52,8 +56,10 @@ export const readsWith = (sql: SqlClient.SqlClient, transaction: Transaction) =>
       yield* sql`SELECT member_id, session_id, channel FROM mesh.channel_subscription
         WHERE mesh_id = ${meshId} ORDER BY member_id, session_id, channel`,
     )
-    return Option.some({ mesh, members, invites, revocations, sessions, lastSeq, subscriptions, waiting })
+    return Option.some({ mesh, members, invites, revocations, sessions, lastSeq, epoch, subscriptions, waiting })
   }, transaction)
+
+  const loadMesh = (meshId: MeshId) => Effect.andThen(owners.beforeLoad(meshId), readMesh(meshId))
 
   const page = Effect.fnUntraced(function* (request: PageRequest) {
     return yield* Rows.messages(

@@ -110,6 +110,13 @@ export const meshes = (rows: unknown): Effect.Effect<ReadonlyArray<MeshRecord>> 
     })),
   )
 
+const decodeOwners = decoder(Schema.Struct({ id: MeshId, owner_epoch: Int8 }))
+
+export const owners = (
+  rows: unknown,
+): Effect.Effect<ReadonlyArray<{ readonly meshId: MeshId; readonly epoch: number }>> =>
+  Effect.map(decodeOwners(rows), (found) => found.map((row) => ({ meshId: row.id, epoch: row.owner_epoch })))
+
 const decodeMembers = decoder(
   Schema.Struct({
     id: MemberId,

@@ -9,6 +9,7 @@ import { type MemberRecord, type MeshRecord, MessageStore } from "../MessageStor
 import { batchWith } from "./Batch.ts"
 import { inviteColumns, memberColumns } from "./Columns.ts"
 import { insertInto, namesOf } from "./Dialect.ts"
+import { ownersWith } from "./Owners.ts"
 import { readsWith } from "./Reads.ts"
 import { retireWith } from "./Retire.ts"
 import * as Rows from "./Rows.ts"
@@ -19,6 +20,7 @@ export const sqlMessageStore = Layer.effect(
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     const transaction = transactionOn(sql)
+    const owners = ownersWith(sql)
     const writeBatch = batchWith(sql)
 
     const createMesh = Effect.fnUntraced(function* (
@@ -71,7 +73,7 @@ export const sqlMessageStore = Layer.effect(
 
     return MessageStore.of({
       ...readsWith(sql, transaction),
-      commit: (batch) => transaction(writeBatch(batch)),
+      commit: (batch) => transaction(Effect.andThen(owners.hold(batch), writeBatch(batch.map(({ write }) => write)))),
       retire: retireWith(sql, transaction),
       createMesh,
     })

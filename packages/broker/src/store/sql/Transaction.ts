@@ -4,7 +4,8 @@ import { type SqlClient, SqlError } from "effect/unstable/sql"
 import { StoreError } from "../MessageStore.ts"
 import { endFailedTransaction, isKeyTaken } from "./Dialect.ts"
 
-export const storeError = (error: SqlError.SqlError): StoreError => {
+export const storeError = (error: SqlError.SqlError | StoreError): StoreError => {
+  if (error._tag === "StoreError") return error
   const { reason } = error
   if (isKeyTaken(error)) return new StoreError({ reason: "fenced", cause: error })
   // A constraint or a value the database cannot take; everything else may pass by itself.
@@ -12,7 +13,7 @@ export const storeError = (error: SqlError.SqlError): StoreError => {
   return new StoreError({ reason: rejected ? "rejected" : "unavailable", cause: error })
 }
 
-export type Transaction = <A>(body: Effect.Effect<A, SqlError.SqlError>) => Effect.Effect<A, StoreError>
+export type Transaction = <A>(body: Effect.Effect<A, SqlError.SqlError | StoreError>) => Effect.Effect<A, StoreError>
 
 /** A COMMIT or ROLLBACK that fails comes as a defect: what became of the transaction is then not known. */
 export const transactionOn =

@@ -1,0 +1,222 @@
+/**
+ * What waits in a commit lane, in the order in which it was submitted. Projections are merged as they come: of two words on
+ * the same thing the later one stands, so that an outage leaves one word on each session, channel of a session, inbox and
+ * delivery, however long it lasts and however often they change. What a mesh may have waiting is bounded besides.
+ */
+import type { MeshId, SessionId } from "@claudemesh/domain/Ids"
+import { Data, Exit } from "effect"
+import type { BrokerLimits } from "../Limits.ts"
+import { type OwnedWrite, type ProjectionWrite, StoreError, type Write, Written } from "./MessageStore.ts"
+
+export type Outcome = Exit.Exit<Written, StoreError>
+
+export type Waiting = Data.TaggedEnum<{
+  Job: OwnedWrite & {
+    /** Called once: it must only hand the outcome on. */
+    readonly done: (outcome: Outcome) => void
+    /** All whose outcome it is, where later words on the same have been asked for since. */
+    readonly asked?: Array<(outcome: Outcome) => void>
+  }
+  /** Reached when every job before it has its outcome. */
+  Barrier: { readonly done: (outcome: Exit.Exit<void, StoreError>) => void }
+}>
+export const Waiting = Data.taggedEnum<Waiting>()
+export type Job = Extract<Waiting, { readonly _tag: "Job" }>
+export type Barrier = Extract<Waiting, { readonly _tag: "Barrier" }>
+
+/** Somebody waits to hear that it is done before anything else is, and can ask again. */
+export const isAwaited = (one: Waiting): boolean =>
+  one._tag === "Barrier" || one.write._tag === "Lease" || !isProjection(one.write)
+
+const isProjection = (write: Write): write is ProjectionWrite =>
+  write._tag !== "Accept" &&
+  write._tag !== "InviteAdded" &&
+  write._tag !== "MemberJoined" &&
+  write._tag !== "KeyRevoked"
+
+/** A frame asked for it, and its answer is that it is stored. */
+const isAnswered = ({ _tag }: ProjectionWrite): boolean =>
+  _tag === "Lease" || _tag === "ChannelJoined" || _tag === "ChannelLeft"
+
+const superseded: Outcome = Exit.succeed(Written.Done())
+const full: Exit.Exit<never, StoreError> = Exit.fail(
+  new StoreError({ reason: "unavailable", cause: "too much of this mesh waits for the database" }),
+)
+
+type LaneLimits = Pick<
+  BrokerLimits,
+  "commitCharactersMax" | "commitRowsMax" | "commitWritesMax" | "projectionsQueuedMax"
+>
+
+export class LaneQueue {
+  /** Each under what it is about, or under a number of its own. A map keeps the order in which its keys came. */
+  readonly #waiting = new Map<string | number, Waiting>()
+  /** So many at the front are committed one by one: together they were refused. */
+  #alone: Array<Job> = []
+  readonly #projections = new Map<MeshId, number>()
+  #added = 0
+  /** Nothing is merged with what stands before a barrier. */
+  #barriers = 0
+
+  constructor(readonly limits: LaneLimits) {}
+
+  get isEmpty(): boolean {
+    return this.#waiting.size === 0 && this.#alone.length === 0
+  }
+
+  get size(): number {
+    return this.#waiting.size + this.#alone.length
+  }
+
+  /** Answers at once what gets no place, and what gives its place to a later word. */
+  add(one: Waiting): void {
+    this.#added += 1
+    if (one._tag === "Barrier") {
+      this.#barriers += 1
+      this.#waiting.set(this.#added, one)
+    } else if (isProjection(one.write)) this.#addProjection(one, one.write)
+    else this.#waiting.set(this.#added, one)
+  }
+
+  #addProjection(one: Job, write: ProjectionWrite): void {
+    const [about, ...others] = aboutOf(write)
+    for (const other of others) this.#give(`${this.#barriers} ${other}`)
+    const key = about === undefined ? this.#added : `${this.#barriers} ${about}`
+    const answered = isAnswered(write)
+    if (!answered) this.#give(key)
+    const queued = this.#projections.get(write.meshId) ?? 0
+    // What can be asked for again leaves room for what cannot.
+    if (queued >= this.limits.projectionsQueuedMax / (answered ? 2 : 1)) return one.done(full)
+    this.#projections.set(write.meshId, queued + askersOf(one).length)
+    const before = this.#waiting.get(key)
+    // Its place is at the end from now on.
+    this.#waiting.delete(key)
+    this.#waiting.set(key, before?._tag === "Job" ? following(before, one) : one)
+  }
+
+  #give(key: string | number): void {
+    const one = this.#waiting.get(key)
+    if (one?._tag !== "Job") return
+    this.#waiting.delete(key)
+    this.#left(one)
+    one.done(superseded)
+  }
+
+  #left(one: Job): void {
+    if (!isProjection(one.write)) return
+    const { meshId } = one.write
+    const left = (this.#projections.get(meshId) ?? 0) - askersOf(one).length
+    if (left > 0) this.#projections.set(meshId, left)
+    else this.#projections.delete(meshId)
+  }
+
+  /** The jobs at the front that fit in one transaction: at least one, unless a barrier stands before it. */
+  takeBatch(): ReadonlyArray<Job> {
+    const alone = this.#alone.shift()
+    if (alone !== undefined) return [alone]
+    const jobs: Array<Job> = []
+    let characters = 0
+    let rows = 0
+    for (const [key, one] of this.#waiting) {
+      if (one._tag === "Barrier" || jobs.length === this.limits.commitWritesMax) break
+      characters += charactersOf(one.write)
+      rows += rowsOf(one.write)
+      const fits = rows <= this.limits.commitRowsMax && characters <= this.limits.commitCharactersMax
+      if (jobs.length > 0 && !fits) break
+      jobs.push(one)
+      this.#waiting.delete(key)
+      this.#left(one)
+    }
+    return jobs
+  }
+
+  /** Those that stand at the front. */
+  takeBarriers(): ReadonlyArray<Barrier> {
+    const barriers: Array<Barrier> = []
+    if (this.#alone.length > 0) return barriers
+    for (const [key, one] of this.#waiting) {
+      if (one._tag !== "Barrier") break
+      barriers.push(one)
+      this.#waiting.delete(key)
+    }
+    return barriers
+  }
+
+  /** A batch that was refused goes back in line, so that it stays in order whatever happens on the way. */
+  putBackAlone(jobs: ReadonlyArray<Job>): void {
+    this.#alone = [...jobs, ...this.#alone]
+  }
+
+  /** Keeps of the batch that failed and of all that waits what nobody waits to hear of, and gives the rest. */
+  takeAwaited(batch: ReadonlyArray<Job>): ReadonlyArray<Waiting> {
+    const all = [...batch, ...this.takeAll()]
+    for (const one of all) if (!isAwaited(one)) this.add(one)
+    return all.filter(isAwaited)
+  }
+
+  takeAll(): ReadonlyArray<Waiting> {
+    const all = [...this.#alone, ...this.#waiting.values()]
+    this.#alone = []
+    this.#waiting.clear()
+    this.#projections.clear()
+    return all
+  }
+}
+
+const askersOf = ({ asked, done }: Job) => asked ?? [done]
+
+/** The later word, for all who asked for one of the two. */
+const following = (before: Job, one: Job): Job => {
+  const asked = before.asked ?? [before.done]
+  asked.push(...askersOf(one))
+  return {
+    ...one,
+    asked,
+    done: (outcome) => {
+      for (const done of asked) done(outcome)
+    },
+  }
+}
+
+/** What a projection is about, and behind that what else it leaves nothing of. Nothing of what is never merged. */
+const aboutOf = (write: ProjectionWrite): ReadonlyArray<string> => {
+  switch (write._tag) {
+    case "Consume":
+      return [`consumed ${write.meshId}/${write.inbox.memberId}/${write.inbox.session ?? ""}/${write.seq}`]
+    // A session that came and went has a row: the end of it stands beside its beginning.
+    case "SessionAttached":
+      return [`attached ${sessionOf(write)}`, `detached ${sessionOf(write)}`]
+    case "SessionDetached":
+      return [`detached ${sessionOf(write)}`]
+    case "SessionForgotten":
+      return [`forgotten ${sessionOf(write)}`, `attached ${sessionOf(write)}`, `detached ${sessionOf(write)}`]
+    case "InboxMoved":
+      return [`moved ${write.what} ${sessionOf(write)}`]
+    case "ChannelJoined":
+    case "ChannelLeft":
+      return [`channel ${sessionOf(write)}#${write.channel}`]
+    case "Lease":
+    case "Release":
+      return []
+  }
+}
+
+const sessionOf = ({ meshId, memberId, session }: Extract<ProjectionWrite, { readonly session: SessionId }>): string =>
+  `${meshId}/${memberId}/${session}`
+
+const rowsOf = (write: Write): number => {
+  switch (write._tag) {
+    case "Accept":
+      return 1 + write.recipients.length
+    case "Lease":
+    case "Release":
+      return write.deliveries.length
+    default:
+      return 1
+  }
+}
+
+const charactersOf = (write: Write): number =>
+  write._tag === "Accept"
+    ? write.recipients.reduce((sum, { sealedKey }) => sum + (sealedKey?.length ?? 0), write.message.ciphertext.length)
+    : 0
