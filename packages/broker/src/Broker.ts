@@ -12,6 +12,7 @@ import { MeshHost } from "./mesh/MeshHost.ts"
 import type { MeshRules } from "./state/MeshState.ts"
 import { CommitLanes } from "./store/CommitLane.ts"
 import { withDeadlines } from "./store/Deadlines.ts"
+import { withFailuresLogged } from "./store/FailureLog.ts"
 import { Janitor } from "./store/Janitor.ts"
 import { MessageStore } from "./store/MessageStore.ts"
 import { migrate } from "./store/sql/Migrations.ts"
@@ -31,7 +32,7 @@ const database = (
 const storeLayer = (config: BrokerConfig) =>
   Layer.effect(
     MessageStore,
-    Effect.map(MessageStore, (store) => withDeadlines(store, config.limits)),
+    Effect.map(MessageStore, (store) => withFailuresLogged(withDeadlines(store, config.limits))),
   ).pipe(
     Layer.provide(sqlMessageStore),
     Layer.provide(Layer.effectDiscard(migrate)),

@@ -1,7 +1,7 @@
 /** What every database must do for the store: one suite, on SQLite in memory, SQLite in a file, and Postgres. */
 import { assert, layer } from "@effect/vitest"
 import { DisplayName, MeshId, SessionId } from "@claudemesh/domain/Ids"
-import { Effect, Option, Result, Tracer } from "effect"
+import { Deferred, Effect, Fiber, Option, Result, Tracer } from "effect"
 import { SqlClient } from "effect/unstable/sql"
 import { brokerLimits } from "../src/Limits.ts"
 import { CommitLanes, type Outcome } from "../src/store/CommitLane.ts"
@@ -466,6 +466,68 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })("the
       yield* Effect.retry(sql`DROP TRIGGER break ON mesh.delivery`, { times: 3 })
       assert.deepStrictEqual(yield* sizes, nothing)
       assert.deepStrictEqual(yield* commit(acceptOf(messageOf(1))), [Written.Done()])
+    }).pipe(Effect.provide(storeOn(freshPostgres)), Effect.orDie),
+  )
+
+  it.effect(
+    "is spared by the janitor: it passes by what a batch is writing, and holds up nobody who holds it up (I17)",
+    () =>
+      Effect.gen(function* () {
+        yield* commit(...[1, 2, 3].map((seq) => acceptOf(messageOf(seq, { expiresAtMillis: 2_000 }))))
+        const sql = yield* SqlClient.SqlClient
+        const store = yield* MessageStore
+        const isFree = yield* Deferred.make<void>()
+        const isHeld = yield* Deferred.make<void>()
+        const batch = yield* Effect.forkChild(
+          sql.withTransaction(
+            Effect.gen(function* () {
+              yield* sql`UPDATE mesh.delivery SET consumed_at = 5 WHERE seq = 2`
+              yield* sql`UPDATE mesh.message SET ciphertext = 'BBBB' WHERE seq = 2`
+              yield* Deferred.succeed(isHeld, undefined)
+              yield* Deferred.await(isFree)
+            }),
+          ),
+        )
+        yield* Deferred.await(isHeld)
+        const texts = Effect.map(
+          sql<{ readonly text: string }>`SELECT ciphertext AS text FROM mesh.message ORDER BY seq`,
+          (rows) => rows.map(({ text }) => text),
+        )
+        const retention = { messageRowMillis: 1e9, sessionMillis: 1e9, auditMillis: 1e9, inviteMillis: 1e9 }
+        // It would wait for the batch, and the batch for it.
+        const swept = yield* Effect.timeoutOption(store.retire(retention, 100, 3_000), "2 seconds")
+        assert.deepStrictEqual(Option.getOrUndefined(swept), "done")
+        yield* Deferred.succeed(isFree, undefined)
+        yield* Fiber.join(batch)
+        assert.deepStrictEqual(yield* texts, ["", "BBBB", ""])
+        yield* store.retire(retention, 100, 3_000)
+        assert.deepStrictEqual(yield* texts, ["", "", ""])
+      }).pipe(Effect.provide(storeOn(freshPostgres)), Effect.orDie),
+  )
+
+  it.effect("commits a batch that was chosen to end a deadlock, all the same (I7)", () =>
+    Effect.gen(function* () {
+      yield* commit(acceptOf(messageOf(1)), acceptOf(messageOf(2)))
+      const sql = yield* SqlClient.SqlClient
+      const isHeld = yield* Deferred.make<void>()
+      const other = yield* Effect.forkChild(
+        sql.withTransaction(
+          Effect.gen(function* () {
+            yield* sql`UPDATE mesh.message SET nonce = nonce WHERE seq = 1`
+            yield* Deferred.succeed(isHeld, undefined)
+            // The batch has its delivery by then, and waits for the message: it looks first for who waits for whom.
+            yield* Effect.sleep("500 millis")
+            yield* sql`UPDATE mesh.delivery SET priority = priority WHERE seq = 1`
+          }),
+        ),
+      )
+      yield* Deferred.await(isHeld)
+      assert.deepStrictEqual(yield* commit(consumeOf(1, inboxOf(bob)), acceptOf(messageOf(3))), [
+        Written.Done(),
+        Written.Done(),
+      ])
+      yield* Fiber.join(other)
+      assert.deepStrictEqual(yield* seqsOf(), [2, 3])
     }).pipe(Effect.provide(storeOn(freshPostgres)), Effect.orDie),
   )
 })

@@ -243,7 +243,7 @@ export interface LoadedMesh {
   readonly orphans: ReadonlyArray<Session>
   /** Away since a time that the last owner knew. */
   readonly away: ReadonlyArray<Session>
-  /** Of members that were revoked, and never written as gone. */
+  /** Of first clients and of members that were revoked: nobody comes back, and they were never written as gone. */
   readonly ended: ReadonlyArray<Pick<SessionRecord, "memberId" | "session">>
   /** Inboxes of v1 sessions: they never come back, so what waits there is their member's. */
   readonly stranded: ReadonlyArray<{ readonly memberId: MemberId; readonly session: SessionId }>
@@ -318,7 +318,8 @@ export const loadState = (snapshot: MeshSnapshot, rules: MeshRules, verifier: Ve
     else if (session !== undefined) stranded.set(`${memberId}/${session}`, { memberId, session })
   }
   const ended = snapshot.sessions.filter(
-    ({ detachedAtMillis, memberId }) => detachedAtMillis === undefined && state.former.has(memberId),
+    ({ detachedAtMillis, memberId, protocol }) =>
+      detachedAtMillis === undefined && (protocol === 1 || state.former.has(memberId)),
   )
   return { state, orphans, away, ended, stranded: [...stranded.values()] }
 }

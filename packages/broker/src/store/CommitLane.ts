@@ -198,7 +198,6 @@ const makeCommitter = Effect.fnUntraced(function* (store: MessageStore["Service"
 
   /** Senders are told at once and may resend; what nobody would send again is kept and written later. */
   const databaseAway = Effect.fnUntraced(function* (jobs: ReadonlyArray<Job>, cause: Cause.Cause<StoreError>) {
-    yield* Effect.logWarning("a batch could not be committed", cause)
     const told = Exit.failCause(cause)
     // At the end everything is told: another try would only make the process wait for what is away.
     for (const { done } of isEnding() ? [...jobs, ...queue.takeAll()] : queue.takeAwaited(jobs)) done(told)

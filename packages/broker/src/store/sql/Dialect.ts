@@ -73,6 +73,13 @@ export const heldMeshes = (sql: SqlClient.SqlClient) =>
       sql.literal(`pg_advisory_xact_lock_shared(hashtextextended(id, ${meshLocks}))::text IS NOT NULL FOR SHARE`),
   })
 
+/** At the end of a SELECT of rows that go: those that somebody else is writing are passed by, and nobody is waited for. */
+export const passingBy = (sql: SqlClient.SqlClient, alias: string) =>
+  sql.onDialectOrElse({
+    sqlite: () => sql.literal(""),
+    orElse: () => sql.literal(`FOR UPDATE OF ${alias} SKIP LOCKED`),
+  })
+
 /** Waits for all that hold the mesh, and holds up all that want to, until the transaction has ended. It may take as long as its caller says. */
 export const aloneWith = (sql: SqlClient.SqlClient, meshId: MeshId): Effect.Effect<void, SqlError.SqlError> =>
   sql.onDialectOrElse({

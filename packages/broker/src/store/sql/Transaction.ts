@@ -15,11 +15,18 @@ export const storeError = (error: SqlError.SqlError | StoreError): StoreError =>
 
 export type Transaction = <A>(body: Effect.Effect<A, SqlError.SqlError | StoreError>) => Effect.Effect<A, StoreError>
 
+/** Chosen to end a deadlock, or overtaken: it is rolled back, nothing is wrong with it, and it may be tried at once. */
+const isTakenBack = (error: SqlError.SqlError | StoreError): boolean =>
+  error._tag === "SqlError" && (error.reason._tag === "DeadlockError" || error.reason._tag === "SerializationError")
+
+const triesMax = 3
+
 /** A COMMIT or ROLLBACK that fails comes as a defect: what became of the transaction is then not known. */
 export const transactionOn =
   (sql: SqlClient.SqlClient): Transaction =>
   (body) =>
     sql.withTransaction(body).pipe(
+      Effect.retry({ while: isTakenBack, times: triesMax - 1 }),
       Effect.mapError(storeError),
       Effect.catchDefect((defect) =>
         SqlError.isSqlError(defect)
