@@ -11,7 +11,7 @@ describe("a session that was attached when its broker died", () => {
     story.restart()
     story.settle()
     assert.deepStrictEqual(
-      [...story.store.sessions.values()].map(({ detachedAtMillis, session }) => [session, detachedAtMillis]),
+      [...story.store.sessions.values()].map(({ detachedAtMillis, session }) => [String(session), detachedAtMillis]),
       [
         ["1-1", story.nowMillis],
         ["s1", story.nowMillis],
