@@ -27,6 +27,8 @@ export interface BrokerIncarnation {
   readonly accept: (socket: ServerSocket) => void
   /** Its connections, as they are seen from outside. */
   readonly windows: ReadonlySet<Window>
+  /** How many connections are still there though their socket has closed before then, by the time of the run. */
+  readonly outlivingSockets: (beforeMillis: number) => number
   /** From now on nothing of it reaches the store or the network. */
   readonly kill: () => void
   /** Ends its fibers. */
@@ -38,6 +40,8 @@ export interface BrokerOptions {
   readonly ed25519: Layer.Layer<Ed25519>
   readonly rules: MeshRules
   readonly clock: Clock.Clock
+  /** The time of the run, which does not jump. */
+  readonly runMillis: () => number
   readonly chance: Chance
   readonly history: History
   readonly refusals: Refusals
@@ -92,8 +96,11 @@ export const startBroker = Effect.fnUntraced(function* (options: BrokerOptions) 
   const connections = yield* FiberSet.make<void>().pipe(Scope.provide(scope))
   const run = yield* FiberSet.runtime(connections)()
   const windows = new Set<Window>()
+  const closedAtMillis = new Map<Window, number>()
   const incarnation: BrokerIncarnation = {
     windows,
+    outlivingSockets: (beforeMillis) =>
+      [...closedAtMillis.values()].filter((atMillis) => atMillis < beforeMillis).length,
     accept: (socket) => {
       const window = new Window({
         history,
@@ -110,6 +117,7 @@ export const startBroker = Effect.fnUntraced(function* (options: BrokerOptions) 
         others: () => windows,
       })
       windows.add(window)
+      socket.onClosed(() => closedAtMillis.set(window, options.runMillis()))
       const guarded: ServerSocket = {
         id: PeerId.make(++taken),
         receive: socket.receive.pipe(
@@ -140,6 +148,8 @@ export const startBroker = Effect.fnUntraced(function* (options: BrokerOptions) 
           Effect.provideService(Clock.Clock, clock),
           Effect.ensuring(
             Effect.sync(() => {
+              // One that has ended of its own has closed its socket, or does so by this.
+              closedAtMillis.delete(window)
               window.closed()
               if (alive && window.greeted !== undefined) onDetached(window.greeted, socket.saidGoodbye())
             }),

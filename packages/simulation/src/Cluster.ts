@@ -34,6 +34,8 @@ const slowestMillis = 10_000
 const beginMillis = 86_400_000
 /** Between a change and the telling of it. */
 const tellingMillisMax = 1_000
+/** How long a connection may take to end when its socket has. */
+const connectionEndsMillisMax = 100
 /** How long after the broker's clock was set a machine's is right again, by that of its network. */
 const clockFollowsMillisMax = 20_000
 
@@ -44,6 +46,7 @@ const limits = {
   commitWritesMax: 8,
   commitRowsMax: 12,
   sendsUnderWayMax: 4,
+  meshMailboxMax: 3,
   sessionLeaseMillis: 15_000,
   janitorIntervalMillis: 7_000,
   janitorRowsMax: 3,
@@ -158,9 +161,7 @@ export const makeCluster = Effect.fnUntraced(function* (
     const session = sessions.find(mesh, member, id)
     if (session === undefined || session.isTransient) return
     const { attached, attachedSinceMillis = 0, lostAtMillis } = session
-    // A connection whose process has ended may still wait for its last answers from the store.
-    const isAttached = attached > 0 && holderOf(session) !== undefined
-    const isThere = isAttached && time.nowMillis - attachedSinceMillis > tellingMillisMax
+    const isThere = attached > 0 && time.nowMillis - attachedSinceMillis > tellingMillisMax
     const isExpected =
       lostAtMillis !== undefined &&
       lostAtMillis > jumpedAtMillis &&
@@ -183,6 +184,7 @@ export const makeCluster = Effect.fnUntraced(function* (
       ed25519,
       rules,
       clock,
+      runMillis: () => time.nowMillis,
       chance,
       history,
       refusals,
@@ -250,8 +252,19 @@ export const makeCluster = Effect.fnUntraced(function* (
     for (const { machine } of due) machine.offsetMillis = offsetMillis + chance.between(-2_000, 2_000)
   }
 
+  /** Whatever a connection waits for, it ends with its socket. */
+  const checkConnections = () => {
+    const outliving = broker?.outlivingSockets(time.nowMillis - connectionEndsMillisMax) ?? 0
+    if (outliving > 0) broken(`${outliving} connections of the broker are still there, and their sockets have closed`)
+  }
+
+  const afterwards = Effect.sync(() => {
+    setClocks()
+    checkConnections()
+  })
+
   /** Lets time pass. */
-  const pass = (millis: number) => Effect.andThen(time.pass(millis), Effect.andThen(Effect.sync(setClocks), reap))
+  const pass = (millis: number) => Effect.andThen(time.pass(millis), Effect.andThen(afterwards, reap))
 
   const jump = (millis: number) => {
     note(`the broker's clock jumps by ${millis / 1000} s`)

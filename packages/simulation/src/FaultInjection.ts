@@ -13,6 +13,7 @@ import { storeFaults } from "./StoreUnderWatch.ts"
 
 const weights = [
   ["send", 60],
+  ["burst", 1],
   ["look", 40],
   ["status", 8],
   ["pull", 6],
@@ -181,6 +182,21 @@ export const injectFaults = Effect.fnUntraced(function* (cluster: Cluster, { ste
     }
   })
 
+  /** More at once than one connection may have under way, and then its end, or the broker's, or nothing. */
+  const burst = Effect.fnUntraced(function* ({ membership: { meshId } }: Seat, agent: Agent) {
+    const { process } = agent
+    for (let left = 3 * cluster.rules.limits.sendsUnderWayMax; left > 0; left--) {
+      // Each to another target: to one they go one after the other.
+      const message = { ...someMessage(meshId), to: left % 3 === 0 ? someTarget(meshId) : `tag:burst-${left}` }
+      yield* Effect.forkScoped(agent.send(message))
+    }
+    const end = chance.pick(["cut", "crash", "nothing"] as const)
+    yield* pass(chance.between(5, 60))
+    if (end === "crash" && !without.has("crashBroker")) return yield* cluster.crashBroker
+    if (end !== "cut" || without.has("cut")) return
+    for (const link of network.links) if (link.client.number === process.number) link.cut()
+  })
+
   const toAgent = Effect.fnUntraced(function* (action: Action, seat: Seat, agent: Agent) {
     const { client, inside, membership } = agent.process
     switch (action) {
@@ -197,6 +213,8 @@ export const injectFaults = Effect.fnUntraced(function* (cluster: Cluster, { ste
         }
         return
       }
+      case "burst":
+        return yield* burst(seat, agent)
       case "look":
         if (time.nowMillis < seat.drowsyUntilMillis) return
         return chance.happens(0.4) ? agent.host.step() : agent.host.look(chance.happens(0.7))

@@ -48,8 +48,8 @@ export class Link {
 
   endServer(): void {
     this.serverEnded = true
-    Queue.endUnsafe(this.fromClient)
     for (const then of this.whenServerEnds.splice(0)) then()
+    Queue.endUnsafe(this.fromClient)
   }
 
   endClient(code: number, reason: string): void {

@@ -36,6 +36,18 @@ const mutants: ReadonlyArray<Mutant> = [
     put: '      done(Exit.succeed({ _tag: "Done" }))\n      lane.take(Waiting.Job({ write, epoch, done: () => {} }))',
   },
   {
+    name: "a connection waits for answers when its socket has closed",
+    file: `${broker}/connection/PeerConnection.ts`,
+    find: "  socket.onClosed(() => permits.end())\n",
+    put: "",
+  },
+  {
+    name: "an answer gives no permit back",
+    file: `${broker}/delivery/Accept.ts`,
+    find: "  return [Action.Send({ peer, frame }), Action.Settle({ peer })]",
+    put: "  return [Action.Send({ peer, frame })]",
+  },
+  {
     name: "in-flight kept after detach",
     file: `${broker}/session/Attach.ts`,
     find: "  reclaim(decision, connection)\n",
