@@ -103,6 +103,9 @@ export interface BrokerLimits {
   readonly healthTimeoutMillis: number
   /** How old the answer of a health check may be: however often it is asked, the database is asked once in that time. */
   readonly healthProbeMillis: number
+  /** A draining broker closes so many sockets at once, and more where half of its time would not do. */
+  readonly drainBatchSockets: number
+  readonly drainBatchMillis: number
   /** How long a draining broker waits for what is under way. */
   readonly drainTimeoutMillis: number
   /** How long it then waits for what is to be written and that nobody waits for. */
@@ -213,6 +216,8 @@ export const brokerLimits: BrokerLimits = {
   storeLoadMillis: 30_000,
   healthTimeoutMillis: 2_000,
   healthProbeMillis: 2_000,
+  drainBatchSockets: 100,
+  drainBatchMillis: 100,
   drainTimeoutMillis: 5_000,
   commitDrainMillis: 3_000,
   httpBodyBytesMax: 65_536,

@@ -58,6 +58,8 @@ describe("the broker's limits", () => {
       storeLoadMillis: 30_000,
       healthTimeoutMillis: 2_000,
       healthProbeMillis: 2_000,
+      drainBatchSockets: 100,
+      drainBatchMillis: 100,
       drainTimeoutMillis: 5_000,
       commitDrainMillis: 3_000,
       httpBodyBytesMax: 64 * 1024,

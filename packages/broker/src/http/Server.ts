@@ -9,6 +9,7 @@ import type { Server as BunServer } from "bun"
 import { Clock, Context, type Crypto, Effect, FiberSet, Layer, Schema } from "effect"
 import { HttpRouter } from "effect/unstable/http"
 import { type BrokerConfig, isLoopback } from "../Config.ts"
+import { drainConnections } from "../connection/Drain.ts"
 import type { Admission } from "../connection/Handshake.ts"
 import { runPeerConnection } from "../connection/PeerConnection.ts"
 import type { BrokerLimits } from "../Limits.ts"
@@ -173,10 +174,9 @@ const listen = Effect.fnUntraced(function* (config: BrokerConfig, rules: MeshRul
   if (audiences.length === 0) audiences = loopbackOrigins(port)
 
   yield* Effect.addFinalizer(() =>
-    Effect.gen(function* () {
+    Effect.suspend(() => {
       lifecycle.draining = true
-      for (const socket of sockets) socket.drain()
-      yield* Effect.timeoutOption(FiberSet.awaitEmpty(connections), limits.drainTimeoutMillis)
+      return drainConnections(sockets, FiberSet.awaitEmpty(connections), limits)
     }),
   )
   if (!isLoopback(config.host) && config.publicOrigins.length === 0) {
