@@ -1,0 +1,148 @@
+/**
+ * One that floods a broker until it is killed, in a process of its own. Prints once a second what it has said and heard.
+ *
+ *   bun bench/floods/flooder.ts '{"flood":"sends to everyone","port":…,"meshId":…,"flooder":{…},"everyone":[…]}'
+ */
+import { dial, type Frame, greeted, type Person, type Place, request, sealedTo, sendFrame } from "./Member.ts"
+
+interface Job extends Place {
+  readonly flood: string
+  readonly flooder: Person
+  readonly owner: Person
+  /** Of the mesh, with the flooder. */
+  readonly everyone: ReadonlyArray<Person>
+}
+
+const job: Job = JSON.parse(process.argv[2] ?? "{}")
+const address = "192.0.2.1"
+const heard = new Map<string, number>()
+const count = (what: string, by = 1): void => void heard.set(what, (heard.get(what) ?? 0) + by)
+const countFrame = (frame: Frame): void =>
+  count(frame["type"] === "error" ? `refused: ${String(frame["code"])}` : `answered: ${String(frame["type"])}`)
+
+let numbers = 0
+const nextId = (): string => `f${(numbers += 1)}`
+/** What of it is not yet taken by the broker: more would only fill this process. */
+const bufferedMax = 4 * 1024 * 1024
+
+/** As fast as the broker takes it, from so many sessions; one that is closed comes back a moment later. */
+const fromSessions = async (sessions: number, next: () => string): Promise<void> => {
+  const flood = async (number: number): Promise<void> => {
+    while (true) {
+      try {
+        const socket = await greeted(job, job.flooder, `flood-${number}`, address, countFrame)
+        while (socket.readyState === WebSocket.OPEN) {
+          for (let n = 0; n < 50 && socket.bufferedAmount < bufferedMax; n++) {
+            socket.send(next())
+            count("said")
+          }
+          await Bun.sleep(1)
+        }
+      } catch {
+        await Bun.sleep(100)
+      }
+      count("closed")
+    }
+  }
+  await Promise.all(Array.from({ length: sessions }, (_, number) => flood(number)))
+}
+
+/** One after the other, so many at a time. */
+const over = async (atOnce: number, one: () => Promise<unknown>): Promise<void> => {
+  const go = async () => {
+    while (true) {
+      await one().catch(() => Bun.sleep(5))
+      count("said")
+    }
+  }
+  await Promise.all(Array.from({ length: atOnce }, go))
+}
+
+const json = JSON.stringify
+const byHttp = (method: "GET" | "POST", path: string, body: string, who: Person) => async () => {
+  const response = await request(job, method, path, body, who, address)
+  count(`answered: ${response.status}`)
+  await response.text()
+}
+
+const socketsOfAStranger = () =>
+  over(200, async () => {
+    const socket = dial(job, address)
+    const code = await new Promise((resolve) => socket.addEventListener("close", (event) => resolve(event.code)))
+    count(`closed: ${String(code)}`)
+  })
+
+const framesOfAStranger = () =>
+  over(20, async () => {
+    const socket = dial(job, address)
+    await new Promise((resolve) => socket.addEventListener("open", resolve))
+    while (socket.readyState === WebSocket.OPEN) {
+      for (let n = 0; n < 50 && socket.bufferedAmount < bufferedMax; n++) socket.send('{"type":"ping","id":"p"}')
+      await Bun.sleep(1)
+    }
+  })
+
+/** New ones all the time, which stay. */
+const sessionsOfAMember = async () => {
+  const open: Array<WebSocket> = []
+  await over(20, async () => {
+    open.push(await greeted(job, job.flooder, `session-${nextId()}`, address, countFrame))
+    count("greeted")
+  })
+}
+
+const longProfile = () =>
+  json({
+    type: "set_profile",
+    id: nextId(),
+    nonce: "A".repeat(32),
+    ciphertext: Buffer.alloc(6_000, 7).toString("base64"),
+    sealedKeys: sealedTo(Array.from({ length: 500 }, () => job.flooder)),
+  })
+
+let inChannel = 0
+const channelChange = () => {
+  inChannel += 1
+  const type = inChannel % 2 === 1 ? "join_channel" : "leave_channel"
+  return json({ type, id: nextId(), channel: `c${Math.ceil(inChannel / 2) % 50}` })
+}
+
+const floods: Readonly<Record<string, () => Promise<void>>> = {
+  nothing: () => new Promise(() => {}),
+  "sockets of a stranger": socketsOfAStranger,
+  "frames of strangers": framesOfAStranger,
+  "/health and /ready": () =>
+    over(20, async () => {
+      const path = (numbers += 1) % 2 === 0 ? "/health" : "/ready"
+      const response = await fetch(`http://127.0.0.1:${job.port}${path}`, { headers: { "x-forwarded-for": address } })
+      count(`answered: ${response.status}`)
+      await response.text()
+    }),
+  "signed requests": () => over(20, byHttp("GET", "/invites", "", job.owner)),
+  "reports of hooks": () =>
+    over(20, byHttp("POST", "/hook/set-status", json({ session_id: "flood-0", status: "working" }), job.flooder)),
+  "sessions of a member": sessionsOfAMember,
+  pings: () => fromSessions(5, () => json({ type: "ping", id: nextId() })),
+  "long frames": () => fromSessions(5, longProfile),
+  "sends to one who is away": () =>
+    fromSessions(5, () => sendFrame(nextId(), job.owner.publicKey, "A".repeat(32), 1_000)),
+  "sends to everyone": () =>
+    fromSessions(5, () =>
+      sendFrame(nextId(), "*", "A".repeat(32), 1_000, { sealedKeys: sealedTo(job.everyone), priority: "low" }),
+    ),
+  message_status: () =>
+    fromSessions(5, () => json({ type: "message_status", id: nextId(), messageId: "0".repeat(32) })),
+  pulls: () => fromSessions(5, () => json({ type: "pull", id: nextId() })),
+  lists: () => fromSessions(5, () => json({ type: numbers % 2 === 0 ? "list_peers" : "list_members", id: nextId() })),
+  "changes of channels": () => fromSessions(5, channelChange),
+  "changes of status": () =>
+    fromSessions(5, () => json({ type: "set_status", id: nextId(), status: numbers % 2 === 0 ? "idle" : "working" })),
+}
+
+const flood = floods[job.flood]
+if (flood === undefined) {
+  console.log(json(Object.keys(floods)))
+  process.exit(0)
+}
+setInterval(() => console.log(json(Object.fromEntries(heard))), 1_000)
+await flood()
