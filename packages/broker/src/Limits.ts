@@ -13,9 +13,6 @@ export interface BrokerLimits {
   readonly inboundFramesMax: number
   /** The same in characters. One frame is always taken. */
   readonly inboundCharactersMax: number
-  /** What a socket may say, for ever and at once; what is above is handled later, and the socket not read meanwhile. */
-  readonly inboundCharactersPerSecond: number
-  readonly inboundCharactersBurst: number
   /** Bytes a socket may leave unread before it is dropped; what it had not acked is pending again. */
   readonly outboundBacklogBytesMax: number
   /** Sends and leases of one connection that are not yet answered; beyond it its next frame waits. */
@@ -83,6 +80,13 @@ export interface BrokerLimits {
   /** Frames of one connection, of any kind; beyond it is flooding, and closed with 4029. */
   readonly framesPerSecond: number
   readonly framesBurst: number
+  /** Frames that a socket may say until its hello is proved, and one more a second. */
+  readonly framesBeforeHelloMax: number
+  /** Frames of one member, on all its sockets: what is above is handled later, and they are not read meanwhile. */
+  readonly memberFramesPerSecond: number
+  readonly memberFramesBurst: number
+  /** So many characters of a frame count as one more. */
+  readonly charactersPerFrame: number
   /** Members that one profile or message may be sealed to. */
   readonly sealedKeysMax: number
   /** Writes in one transaction. */
@@ -167,8 +171,6 @@ export const brokerLimits: BrokerLimits = {
   helloTimeoutMillis: 5_000,
   inboundFramesMax: 256,
   inboundCharactersMax: 1_048_576,
-  inboundCharactersPerSecond: 8_388_608,
-  inboundCharactersBurst: 33_554_432,
   outboundBacklogBytesMax: 4_194_304,
   sendsUnderWayMax: 64,
   meshMailboxMax: 1_024,
@@ -206,6 +208,10 @@ export const brokerLimits: BrokerLimits = {
   channelChangesUnderWayMax: 500,
   framesPerSecond: 2_000,
   framesBurst: 10_000,
+  framesBeforeHelloMax: 16,
+  memberFramesPerSecond: 4_000,
+  memberFramesBurst: 12_000,
+  charactersPerFrame: 4_096,
   sealedKeysMax: 500,
   commitWritesMax: 256,
   commitRowsMax: 2_048,

@@ -1,7 +1,6 @@
 /** What ends the socket of who does not read, and when a socket that says much is read no more. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
-import { TestClock } from "effect/testing"
+import { Effect } from "effect"
 import { BunSocket } from "../src/http/BunSocket.ts"
 import { brokerLimits, type BrokerLimits } from "../src/Limits.ts"
 import { PeerId } from "../src/state/PeerId.ts"
@@ -93,18 +92,4 @@ describe("a socket that says much", () => {
       }),
     )
   }
-
-  it.effect("is heard at its pace: what is above a burst waits, in order, and is not lost (I23)", () =>
-    Effect.gen(function* () {
-      const { socket } = yield* spokenTo({ inboundCharactersPerSecond: 100, inboundCharactersBurst: 200 })
-      for (const digit of ["1", "2", "3", "4"]) socket.received(digit.repeat(100))
-      assert.strictEqual(yield* socket.receive, "1".repeat(100))
-      assert.strictEqual(yield* socket.receive, "2".repeat(100))
-      const rest = yield* Effect.forkChild(Effect.all([socket.receive, socket.receive]))
-      yield* TestClock.adjust(1_999)
-      assert.isUndefined(rest.pollUnsafe())
-      yield* TestClock.adjust(1)
-      assert.deepStrictEqual(yield* Fiber.join(rest), ["3".repeat(100), "4".repeat(100)])
-    }),
-  )
 })

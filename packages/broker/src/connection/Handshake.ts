@@ -7,6 +7,7 @@ import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import { type Hello, isHelloV2 } from "@claudemesh/domain/wire/ClientFrame"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { Clock, Crypto, Effect, Option, Result } from "effect"
+import { TokenBucket } from "../TokenBucket.ts"
 import { Ed25519 } from "../trust/Ed25519.ts"
 import { HelloProof, type HelloRefusal } from "../trust/HelloProof.ts"
 import { idOf, type Incoming } from "./Incoming.ts"
@@ -17,8 +18,15 @@ export interface Admission {
   readonly allowV1: boolean
   /** Asked once the key is proved, so that nobody can use up another one's rate. */
   readonly mayGreet: (key: PublicKey, nowMillis: number) => boolean
+  /** The pace that all sockets of this key share. */
+  readonly paceOf: (key: PublicKey, nowMillis: number) => TokenBucket
 }
-export const everyone: Admission = { allowV1: true, mayGreet: () => true }
+const unpaced = Number.MAX_SAFE_INTEGER
+export const everyone: Admission = {
+  allowV1: true,
+  mayGreet: () => true,
+  paceOf: (_key, nowMillis) => new TokenBucket(unpaced, unpaced, nowMillis),
+}
 
 export const authenticate = Effect.fnUntraced(function* (
   incoming: Incoming,
@@ -29,7 +37,10 @@ export const authenticate = Effect.fnUntraced(function* (
   const nonce = yield* challenge(outgoing, admission)
   const hello = yield* Effect.timeoutOption(awaitHello(incoming, outgoing), incoming.rules.limits.helloTimeoutMillis)
   if (Option.isNone(hello)) return yield* new ConnectionEnds({ reason: CloseCode.noHello, code: "no_hello" })
-  return yield* prove(hello.value, nonce, outgoing, admission, audiences)
+  const proof = yield* prove(hello.value, nonce, outgoing, admission, audiences)
+  const nowMillis = yield* Clock.currentTimeMillis
+  incoming.authenticated(admission.paceOf(proof.hello.pubkey, nowMillis), nowMillis)
+  return proof
 })
 
 const challenge = Effect.fnUntraced(function* (outgoing: Outgoing, { allowV1 }: Admission) {

@@ -1,6 +1,7 @@
 /**
  * The frames of one socket, in the order in which they came: decoded, and no faster than they may come. What comes too
- * fast is not worth a look (I23).
+ * fast is not worth a look (I23). Before its hello a socket may say a few frames only. After it all sockets of its member
+ * share one pace: beyond that they are read later, so that no member takes the processor from the others.
  */
 import { frameBytesMax } from "@claudemesh/domain/Limits"
 import {
@@ -24,7 +25,8 @@ export class Incoming {
   /** Ends when the socket has closed, or the broker drains. */
   readonly next: Effect.Effect<Result.Result<ClientFrame, FrameRefusal>, Cause.Done | ConnectionEnds>
   #heardAtMillis: number
-  readonly #bucket: TokenBucket
+  #bucket: TokenBucket
+  #pace: TokenBucket | undefined
 
   constructor(
     readonly socket: ServerSocket,
@@ -32,8 +34,7 @@ export class Incoming {
     readonly rules: MeshRules,
     nowMillis: number,
   ) {
-    const { framesBurst, framesPerSecond } = rules.limits
-    this.#bucket = new TokenBucket(framesPerSecond, framesBurst, nowMillis)
+    this.#bucket = new TokenBucket(1, rules.limits.framesBeforeHelloMax, nowMillis)
     this.#heardAtMillis = nowMillis
     this.next = Effect.flatMap(socket.receive, (received) =>
       Clock.clockWith((clock) => this.#take(received, clock.currentTimeMillisUnsafe())),
@@ -45,11 +46,27 @@ export class Incoming {
     return this.#heardAtMillis
   }
 
-  #take(received: string | OversizedFrame | undefined, nowMillis: number) {
+  /** Its hello is proved. `pace`: of its member, whose other sockets share it. */
+  authenticated(pace: TokenBucket, nowMillis: number): void {
+    const { framesBurst, framesPerSecond } = this.rules.limits
+    this.#bucket = new TokenBucket(framesPerSecond, framesBurst, nowMillis)
+    this.#pace = pace
+  }
+
+  #take(
+    received: string | OversizedFrame | undefined,
+    nowMillis: number,
+  ): Effect.Effect<Result.Result<ClientFrame, FrameRefusal>, Cause.Done | ConnectionEnds> {
     this.#heardAtMillis = nowMillis
-    if (this.#bucket.take(nowMillis)) return Effect.succeed(this.#frameOf(received))
-    this.outgoing.refuse("flooding", "too many frames a second; come back slower")
-    return Effect.fail(new ConnectionEnds({ reason: CloseCode.flooding }))
+    if (!this.#bucket.take(nowMillis)) {
+      this.outgoing.refuse("flooding", "too many frames a second; come back slower")
+      return Effect.fail(new ConnectionEnds({ reason: CloseCode.flooding }))
+    }
+    this.#pace?.charge(1 + Math.floor(charactersOf(received) / this.rules.limits.charactersPerFrame))
+    const waitMillis = this.#pace?.debtMillis(nowMillis) ?? 0
+    if (waitMillis === 0) return Effect.succeed(this.#frameOf(received))
+    // It is short, whatever the socket does meanwhile: each that shares the pace owes its one frame at most.
+    return Effect.map(Effect.sleep(waitMillis), () => this.#frameOf(received))
   }
 
   /** What is no frame of any kind has the text of none. */
@@ -59,5 +76,9 @@ export class Incoming {
     return Result.fail({ code: "too_large", message, id: received.id, isHello: false })
   }
 }
+
+/** One that is too long is not kept, and was looked through all the same. */
+const charactersOf = (received: string | OversizedFrame | undefined): number =>
+  typeof received === "string" ? received.length : (received?.characters ?? 0)
 
 export const idOf = (frame: ClientFrame): string | undefined => ("id" in frame ? frame.id : undefined)

@@ -9,6 +9,7 @@ import { Cause, Effect } from "effect"
 /** A text that is longer than a frame may be: it is not kept, but for what its sender can settle it by. */
 export interface OversizedFrame {
   readonly _tag: "OversizedFrame"
+  readonly characters: number
   readonly id: string | undefined
 }
 

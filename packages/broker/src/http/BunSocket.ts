@@ -1,16 +1,15 @@
 /**
  * Bun's WebSocket as a `ServerSocket`. It holds the bounds of a socket: what was received and not yet handled, in frames
- * and in characters (the socket is then not read), how much it may say in a second (it is then read later), and what was
- * sent and not yet taken by the other side (the socket is then dropped). Bun's own handlers call it.
+ * and in characters (the socket is then not read), and what was sent and not yet taken by the other side (the socket is then
+ * dropped). Bun's own handlers call it; nothing here waits.
  */
 import { idIn } from "@claudemesh/domain/wire/ClientFrame"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import type { ServerWebSocket } from "bun"
-import { Cause, Clock, Effect, Queue } from "effect"
+import { Cause, Effect, Queue } from "effect"
 import type { OversizedFrame, ServerSocket } from "../connection/ServerSocket.ts"
 import type { BrokerLimits } from "../Limits.ts"
 import type { PeerId } from "../state/PeerId.ts"
-import { TokenBucket } from "../TokenBucket.ts"
 
 const normalClose = 1000
 
@@ -28,7 +27,6 @@ interface Received {
 export class BunSocket implements ServerSocket {
   readonly receive: ServerSocket["receive"]
   readonly #incoming: Queue.Queue<Received, Cause.Done>
-  readonly #pace: TokenBucket
   #waitingCharacters = 0
   #ws: Socket | undefined
   #open = true
@@ -48,10 +46,7 @@ export class BunSocket implements ServerSocket {
     incoming: Queue.Queue<Received, Cause.Done>,
   ) {
     this.#incoming = incoming
-    this.#pace = new TokenBucket(limits.inboundCharactersPerSecond, limits.inboundCharactersBurst, 0)
-    const take = Effect.flatMap(Queue.take(incoming), (received) =>
-      Clock.clockWith((clock) => this.#taken(received, clock.currentTimeMillisUnsafe())),
-    )
+    const take = Effect.map(Queue.take(incoming), (received) => this.#taken(received))
     this.receive = Effect.suspend(() => (this.#closedHere ? Cause.done() : take))
   }
 
@@ -89,20 +84,16 @@ export class BunSocket implements ServerSocket {
 
   #frameOf(text: string): string | OversizedFrame {
     const isShort = text.length * 3 <= this.frameBytesMax || Buffer.byteLength(text) <= this.frameBytesMax
-    return isShort ? text : { _tag: "OversizedFrame", id: idIn(text) }
+    return isShort ? text : { _tag: "OversizedFrame", id: idIn(text), characters: text.length }
   }
 
-  /** Who says more than its pace is heard later, and no sooner read again: so it waits, and nobody else does. */
-  #taken({ characters, frame }: Received, nowMillis: number): Effect.Effect<Received["frame"], Cause.Done> {
+  #taken({ characters, frame }: Received): Received["frame"] {
     this.#waitingCharacters -= characters
     if (this.#paused && this.#share() <= 0.5) {
       this.#paused = false
       this.#ws?.resume()
     }
-    this.#pace.charge(characters)
-    const waitMillis = this.#pace.debtMillis(nowMillis)
-    const given = Effect.suspend(() => (this.#closedHere ? Cause.done() : Effect.succeed(frame)))
-    return waitMillis === 0 ? Effect.succeed(frame) : Effect.andThen(Effect.sleep(waitMillis), given)
+    return frame
   }
 
   closed(code: number): void {

@@ -28,11 +28,16 @@ export class RateLimit<Key extends string> {
 
   /** False: too fast. */
   take(key: Key, nowMillis: number): boolean {
+    return this.bucketOf(key, nowMillis).take(nowMillis)
+  }
+
+  /** For who takes from it often. */
+  bucketOf(key: Key, nowMillis: number): TokenBucket {
     const bucket = this.#buckets.get(key) ?? new TokenBucket(this.perSecond, this.burst, nowMillis)
     this.#buckets.delete(key)
     if (this.#buckets.size >= this.keysMax) this.#forgetOldest()
     this.#buckets.set(key, bucket)
-    return bucket.take(nowMillis)
+    return bucket
   }
 
   /** It was quiet longest, so it is the one that is most likely full again. */
@@ -47,6 +52,8 @@ export class RateLimit<Key extends string> {
 export interface RateLimits {
   readonly sockets: RateLimit<string>
   readonly hellos: RateLimit<PublicKey>
+  /** Frames of all sockets of a key. */
+  readonly frames: RateLimit<PublicKey>
   readonly requestsByAddress: RateLimit<string>
   readonly requestsByKey: RateLimit<PublicKey>
   /** Reports of hooks have their own. */
@@ -57,6 +64,7 @@ export interface RateLimits {
 export const makeRateLimits = (limits: BrokerLimits): RateLimits => ({
   sockets: new RateLimit(limits.socketsPerAddressPerSecond, limits.socketsPerAddressBurst, limits.rateKeysMax),
   hellos: new RateLimit(limits.hellosPerKeyPerSecond, limits.hellosPerKeyBurst, limits.rateKeysMax),
+  frames: new RateLimit(limits.memberFramesPerSecond, limits.memberFramesBurst, limits.rateKeysMax),
   requestsByAddress: new RateLimit(
     limits.requestsPerAddressPerSecond,
     limits.requestsPerAddressBurst,

@@ -91,6 +91,7 @@ const listen = Effect.fnUntraced(function* (config: BrokerConfig, rules: MeshRul
   const admission: Admission = {
     allowV1: config.allowV1,
     mayGreet: (key, nowMillis) => rates.hellos.take(key, nowMillis),
+    paceOf: (key, nowMillis) => rates.frames.bucketOf(key, nowMillis),
   }
 
   const addressOfCaller = (request: Request, server: BunServer<BunSocket>): string =>
