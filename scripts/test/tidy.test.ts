@@ -15,6 +15,7 @@ const edgeFiles: ReadonlySet<string> = new Set([
   "packages/broker/src/store/sql/PostgresSocket.ts",
   "packages/cli/src/Launch.ts",
   "packages/cli/src/Scannable.ts",
+  "packages/cli/src/host/HookCommand.ts",
 ])
 
 const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {

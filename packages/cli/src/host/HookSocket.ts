@@ -12,9 +12,8 @@ import type { ToolResult } from "../mcp/Tool.ts"
 import type { RequestId } from "../mcp/Unconfirmed.ts"
 import { otherHost } from "./ClaudeCode.ts"
 import { HookEvent } from "./HookMoment.ts"
-import { hookAnswerMillis } from "./HookLimits.ts"
 import { hooksFolderIn, hookSocketIn, hookSocketsIn, otherConversation, socketPathBytesMax } from "./HookSocketPath.ts"
-import { hookConnectionsMax, hookLineBytesMax } from "./Limits.ts"
+import { hookConnectionMillis, hookConnectionsMax, hookLineBytesMax } from "./Limits.ts"
 
 export interface Hooks {
   readonly call: (input: unknown, id: RequestId) => Effect.Effect<ToolResult>
@@ -86,7 +85,13 @@ const listening = Effect.fnUntraced(function* (folder: string, path: string, ans
         const server = createServer((socket) => {
           let line = ""
           socket.setEncoding("utf8")
-          socket.setTimeout(2 * hookAnswerMillis, () => void socket.destroy())
+          const tooLong = run(
+            Effect.andThen(
+              Effect.sleep(hookConnectionMillis),
+              Effect.sync(() => socket.destroy()),
+            ),
+          )
+          socket.once("close", () => tooLong.interruptUnsafe())
           socket.on("error", () => void socket.destroy())
           socket.on("data", (text) => {
             const isWhole = line.includes("\n")

@@ -1,4 +1,5 @@
 /** The bounds of what reaches a host by itself. Characters are UTF-16 code units, as in `mcp/Limits.ts`. */
+import { hookAnswerMillis } from "./HookLimits.ts"
 import { wholeCharactersMax } from "../mcp/Limits.ts"
 
 /** Of what one hook adds to the conversation. Claude Code shows a model the name of a file from 10,000 on. */
@@ -41,9 +42,10 @@ export const wakeFileBytesMax = 4_096
 /** Files of the wake folder that are looked at for those of dead processes. */
 export const wakeFilesMax = 1_000
 
-/** Of what a hook that is a command asks by the socket, and how many ask at a time. */
+/** Of what a hook that is a command asks by the socket, how many ask at a time, and for how long one may: it gives up before. */
 export const hookLineBytesMax = 4_096
 export const hookConnectionsMax = 32
+export const hookConnectionMillis = 2 * hookAnswerMillis
 
 /**
  * Codex CLI shows a model the name of a file where a hook says more than 10,000 bytes. So many are for the messages: what has longer

@@ -7,7 +7,7 @@ import { claudePlaces, foldersWithServer, olderServer, pluginId, pluginName, plu
 import { settingsTargetsOf } from "./ClaudeSettings.ts"
 import { hostCommand, type HostAnswer, lastWords, runHost } from "./HostCommand.ts"
 import { digestOf, readRecord, writeRecord } from "./InstallRecord.ts"
-import { lineOfComment } from "./JsonEdit.ts"
+import { JsonText, lineOfComment } from "./JsonEdit.ts"
 import { type Machine, placeProgram } from "./Machine.ts"
 import { refuseOtherHome, replacedWords } from "./OlderEntry.ts"
 import { installedEntries } from "./OurEntries.ts"
@@ -41,7 +41,12 @@ export const installPlugin = Effect.fnUntraced(function* (machine: Machine, dryR
   // As it is without us, which is what an uninstall gives back.
   const before = yield* readSettings(places.userSettings)
   const registered = Effect.forEach(commands(home), (args) => must(claude, args, home), { discard: true })
-  yield* isFirst ? Effect.tapError(registered, () => withdraw(claude, home)) : registered
+  yield* Effect.tapError(registered, () =>
+    Effect.andThen(
+      isFirst ? withdraw(claude, home) : Effect.void,
+      Effect.ignore(giveBack(places.userSettings, before)),
+    ),
+  )
   yield* keepFormatting(machine, before)
   const { replaced } = yield* carryOut(home, older.path, registering(older))
   yield* checkInstalled(claude, home)
@@ -111,6 +116,22 @@ const withdraw = Effect.fnUntraced(function* (claude: string, home: string) {
   yield* Effect.ignore(runHost(claude, ["plugin", "marketplace", "remove", pluginName], home))
   removePlugin(home)
 })
+
+/** Where the host's command has failed, and has written nothing but its own formatting, and lists of ours that are empty. */
+const giveBack = (path: string, before: string | undefined) =>
+  changeSettings(path, (text) => {
+    if (text === undefined || text === before) return Result.succeed(text)
+    const lists = ["extraKnownMarketplaces", "enabledPlugins"].map((name) => [name])
+    const left = Result.flatMap(JsonText.parse(text), (json) => {
+      for (const list of lists) if (isEmptyObject(json.valueAt(list))) json.remove(list)
+      return json.changed
+    })
+    const isAsBefore = Result.isSuccess(left) && meansTheSame(left.success.text, before ?? "{}")
+    return Result.succeed(isAsBefore ? before : text)
+  })
+
+const isEmptyObject = (value: unknown): boolean =>
+  typeof value === "object" && value !== null && Object.keys(value).length === 0
 
 const whatWouldBe = Effect.fnUntraced(function* (machine: Machine, claude: string) {
   const places = yield* claudePlaces

@@ -1,6 +1,7 @@
 /**
  * `installed.json` beside the config file: what of other programs' files `install` has changed, and how to make each as it was.
- * It keeps edits and a digest, never a copy of a file: there may be secrets of others in it. Where it is lost or cannot be
+ * It keeps edits and a digest, never a copy of a file: there may be secrets of others in it. An older entry of ours that was replaced is in an
+ * edit as it stood, comments within it included, since uninstall puts it back; the file is for this user alone. Where it is lost or cannot be
  * understood, what is ours is still found by what it is.
  */
 import { createHash } from "node:crypto"

@@ -184,6 +184,10 @@ layer(Program.layer, { timeout: "30 seconds" })("claudemesh install", (it) => {
       assert.strictEqual(await file(".claude/settings.json"), '{ "model": "opus", }')
       assert.isFalse(existsSync(join(user, ".claudemesh/plugin")))
       assert.isFalse(existsSync(join(user, ".claudemesh/run")))
+      const refusing = '{\n\t"noPlugins": true, "model": "opus" }'
+      await writeFile(join(user, ".claude/settings.json"), refusing)
+      assert.match(complaint(await run("install")), /claude plugin install .* failed/)
+      assert.strictEqual(await file(".claude/settings.json"), refusing, "also the host's own formatting")
     }),
   )
 
@@ -220,14 +224,13 @@ layer(Program.layer, { timeout: "30 seconds" })("claudemesh install", (it) => {
       await writeFile(join(user, ".codex/hooks.json"), ownHooks)
       const written = [".codex/config.toml", ".codex/hooks.json", ".gemini/settings.json"]
       for (const host of ["codex", "gemini", "cursor", "opencode"]) {
-        assert.include(done(await run("install", "--for", host, "--dry-run")), "+", host)
         assert.match(done(await run("install", "--for", host)), new RegExp(`uninstall --for ${host}`))
-        const texts = () => Promise.all(written.map((path) => file(path).catch(() => "")))
-        const before = await texts()
-        assert.match(done(await run("install", "--for", host)), /already/)
-        assert.deepStrictEqual(await texts(), before, "twice gives the same bytes")
-        assert.strictEqual(done(await run("install", "--for", host, "--dry-run")), "Nothing would be changed.\n")
       }
+      const texts = () => Promise.all(written.map((path) => file(path)))
+      const once = await texts()
+      for (const host of ["codex", "gemini"]) assert.match(done(await run("install", "--for", host)), /already/)
+      assert.deepStrictEqual(await texts(), once, "twice gives the same bytes")
+      assert.match(done(await run("uninstall", "--for", "codex", "--dry-run")), /\n-.*hook codex/)
       const toml = Bun.TOML.parse(await file(".codex/config.toml")) as {
         readonly mcp_servers: { readonly claudemesh: Server }
       }

@@ -31,7 +31,12 @@ else if (verb === "list") {
   console.log(JSON.stringify(settings.enabledPlugins?.[id] === undefined ? [] : [plugin]))
 } else if (verb === "marketplace" && rest[0] === "add") {
   write({ ...settings, extraKnownMarketplaces: { ...settings.extraKnownMarketplaces, claudemesh: { source: { source: "directory", path: rest[1] } } } })
-} else if (verb === "install") write({ ...settings, enabledPlugins: { ...settings.enabledPlugins, [rest[0]]: true } })
+} else if (verb === "marketplace") {
+  if (settings.extraKnownMarketplaces?.claudemesh === undefined) process.exit(1)
+  delete settings.extraKnownMarketplaces.claudemesh
+  write(settings)
+} else if (verb === "install" && settings.noPlugins) process.exit(1)
+else if (verb === "install") write({ ...settings, enabledPlugins: { ...settings.enabledPlugins, [rest[0]]: true } })
 else if (verb === "uninstall") {
   if (settings.enabledPlugins?.[id] === undefined) process.exit(1)
   delete settings.enabledPlugins[id]
