@@ -44,7 +44,8 @@ const leftToAgents = Effect.fnUntraced(function* (
   const free = new Set<string>()
   const said = new Map<string, boolean>()
   const inTurn = yield* Semaphore.make(1)
-  const become = Effect.fnUntraced(function* ({ membership: { slug } }: BrokerClient, agents: ReadonlyArray<string>) {
+  const become = Effect.fnUntraced(function* (client: BrokerClient, agents: ReadonlyArray<string>) {
+    const { slug } = client.membership
     const isFree = agents.length === 0
     if (said.get(slug) === isFree) return
     if (!isFree) {
@@ -59,7 +60,7 @@ const leftToAgents = Effect.fnUntraced(function* (
     else free.delete(slug)
     yield* reading.sync(meshes.filter((mesh) => free.has(mesh.slug)))
     const now = reading.all.find(({ membership }) => membership.slug === slug)
-    if (now !== undefined) yield* Effect.forkScoped(pulledAtEach(now))
+    if (now !== undefined) yield* Effect.forkScoped(pulledAtEach(now, client))
   }, Semaphore.withPermit(inTurn))
   const look = Effect.fnUntraced(function* (client: BrokerClient) {
     const changed = yield* awaitChange(client)
@@ -81,11 +82,19 @@ const leftToAgents = Effect.fnUntraced(function* (
   return yield* Effect.forEach(looking.all, look, { concurrency: "unbounded", discard: true })
 }, Effect.scoped)
 
-/** What is held back for others, or was pushed to another session, is asked for at each connection. */
-const pulledAtEach = (client: BrokerClient) =>
+/**
+ * What is held back for others, or was pushed to another session, is asked for at each connection. The other connection is had at
+ * once then, too: it is the one that is told of.
+ */
+const pulledAtEach = (client: BrokerClient, looking: BrokerClient) =>
   SubscriptionRef.changes(client.states).pipe(
     Stream.filter(({ _tag }) => _tag === "Connected"),
-    Stream.runForEach(() => Effect.ignore(client.pull())),
+    Stream.runForEach(() =>
+      Effect.all([Effect.ignore(client.pull()), Effect.ignore(looking.awaitConnected("5 seconds"))], {
+        concurrency: 2,
+        discard: true,
+      }),
+    ),
   )
 
 /** What waits and may not be shown yet, such as until the clock is right, is not looked at all the time. */

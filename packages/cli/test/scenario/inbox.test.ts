@@ -9,7 +9,7 @@ import { makeMesh, type TestMesh } from "../../../broker/test/support/Meshes.ts"
 import { RawClient, sendFrame } from "../../../broker/test/support/RawClient.ts"
 import { tableSizes } from "../../../broker/test/support/StoredData.ts"
 import { startBroker, temporaryFolder } from "../../../broker/test/support/TestBroker.ts"
-import { agent, claudemesh, done, main, type Ran, ranOf } from "../support/Agent.ts"
+import { agent, claudemesh, done, main, type Ran, ranOf, waitNotice } from "../support/Agent.ts"
 import { writeHome } from "../support/Homes.ts"
 
 const environment = (home: string) => ({
@@ -40,7 +40,7 @@ const intoDescriptor = async (home: string, stdout: number): Promise<Ran> => {
     stderr: "pipe",
   })
   const [stderr, code] = await Promise.all([new Response(child.stderr).text(), child.exited])
-  return { code, stdout: "", stderr }
+  return { code, stdout: "", stderr: stderr.replaceAll(waitNotice, "") }
 }
 
 const sayAll = async (url: string, mesh: TestMesh, texts: ReadonlyArray<string>, to = "alice") => {
@@ -167,6 +167,22 @@ describe("claudemesh inbox", () => {
           const { text } = await idle.call("check_messages")
           assert.include(text, "to the agent alone")
           assert.notInclude(text, "to whoever looks")
+
+          // What was sent to a session alone that is away is said, and had when it is asked for.
+          await (await RawClient.greetedV2(broker.url, mesh.member("alice"), { sessionId: "0a1b2c3d-gone" })).close()
+          const again = await RawClient.greetedV2(broker.url, from)
+          again.send(sendFrame("for-the-gone", `${key}/0a1b2c3d-gone`, "to one that is gone", from.keys))
+          await again.take("ack")
+          await again.close()
+          const said = await shell(home, "inbox")
+          assert.strictEqual(said.stdout, "No messages.\n")
+          assert.match(said.stderr, /red: 1 message waits in your session 0a1b2c3d, which is away: .* inbox --take\n$/)
+          const taken = await shell(home, "inbox --take")
+          assert.match(
+            taken.stdout,
+            /^[0-9a-f]{8} bob \([0-9a-f]{8}\) on red, just now, urgent\n {2}to one that is gone\n\n$/,
+          )
+          assert.notInclude(taken.stderr, "0a1b2c3d")
         })
       }),
     ),

@@ -162,7 +162,7 @@ export const ranOf = async (child: Bun.Subprocess<"ignore", "pipe", "pipe">): Pr
 }
 
 /** On a busy machine half a second is over soon. */
-const waitNotice = /^claudemesh: Waiting for the broker .*\n/gm
+export const waitNotice = /^claudemesh: Waiting for the broker .*\n/gm
 
 /** Did what it was asked. */
 export const done = ({ code, stderr, stdout }: Ran): string => {
