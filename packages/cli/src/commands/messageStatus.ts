@@ -1,6 +1,6 @@
 /** `message-status`: what became of a message that one sent, for each who was to get it. */
 import { beginning } from "@claudemesh/client/roster/FindNamed"
-import { Clock, Console, Effect } from "effect"
+import { Clock, Console, Effect, Struct } from "effect"
 import { Argument, Command } from "effect/unstable/cli"
 import { ago } from "../Ago.ts"
 import { Failed } from "../Failed.ts"
@@ -51,7 +51,7 @@ export const messageStatus = Command.make(
       const { recipients, ...fate } = found
       const nowMillis = yield* Clock.currentTimeMillis
       yield* json
-        ? printJson({ ...fate, recipients: recipients.map(({ called: _, ...recipient }) => recipient) })
+        ? printJson({ ...fate, recipients: recipients.map((recipient) => Struct.omit(recipient, ["called"])) })
         : Console.log(asText(found, nowMillis))
     },
     Effect.scoped,
