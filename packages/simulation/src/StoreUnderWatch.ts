@@ -1,7 +1,7 @@
 /**
  * The store as one incarnation of the broker sees it: it fails and is slow, before and after a commit took effect, falls
  * silent, and makes a commit visible some time after its error, as Postgres may. The broker can die between any two of
- * those. What a commit really did is written into the history, which is how the checkers know what was promised.
+ * those, and what it was writing then can reach the database when the mesh has another owner already. What a commit really did is written into the history, which is how the checkers know what was promised.
  */
 import {
   MessageStore,
@@ -23,8 +23,12 @@ export interface StoreFaults {
   readonly slow: number
   /** It never answers. */
   readonly silent: number
+  /** From this call on no call is answered, for some seconds. */
+  readonly falls: number
   /** A commit fails, and takes effect some seconds later all the same. */
   readonly late: number
+  /** The broker dies over a commit, which reaches the database some seconds later. */
+  readonly outlives: number
 }
 
 export const noStoreFaults: StoreFaults = {
@@ -34,7 +38,9 @@ export const noStoreFaults: StoreFaults = {
   crashesAfter: 0,
   slow: 0,
   silent: 0,
+  falls: 0,
   late: 0,
+  outlives: 0,
 }
 
 export const storeFaults: StoreFaults = {
@@ -44,7 +50,9 @@ export const storeFaults: StoreFaults = {
   crashesAfter: 0.003,
   slow: 0.02,
   silent: 0.003,
+  falls: 0.001,
   late: 0.02,
+  outlives: 0.004,
 }
 
 const idsIn = (batch: ReadonlyArray<OwnedWrite>) =>
@@ -69,10 +77,25 @@ export const storeUnderWatch = (
 ) => {
   const { broken, chance, crash, faults, history, isAlive, onAccepted } = options
 
+  let isSilent = false
+
+  /** Everybody who asks is answered by nobody. */
+  const fallSilent = Effect.suspend(() => {
+    isSilent = true
+    const millis = chance.between(5_000, 30_000)
+    return Effect.forkDetach(
+      Effect.andThen(
+        Effect.sleep(millis),
+        Effect.sync(() => (isSilent = false)),
+      ),
+    )
+  })
+
   const call = <A>(effect: Effect.Effect<A, StoreError>, slowness = 1): Effect.Effect<A, StoreError> =>
     Effect.gen(function* () {
       if (!isAlive()) return yield* unavailable("this broker is dead")
-      if (chance.happens(faults().silent)) return yield* Effect.never
+      if (chance.happens(faults().falls)) yield* fallSilent
+      if (chance.happens(faults().silent) || (isSilent && faults().falls > 0)) return yield* Effect.never
       if (chance.happens(faults().slow * slowness)) yield* Effect.sleep(chance.between(1, 3_000))
       if (chance.happens(faults().crashesBefore)) crash()
       if (!isAlive() || chance.happens(faults().failsBefore)) return yield* unavailable("before it took effect")
@@ -103,6 +126,7 @@ export const storeUnderWatch = (
         ),
       )
     const ids = new Set(idsIn(batch))
+    if (isAlive() && chance.happens(faults().outlives)) return outlived(taken(true))
     return call(
       Effect.suspend(() => {
         const mayBeLate = batch.every(({ write }) => write._tag === "Accept")
@@ -114,6 +138,13 @@ export const storeUnderWatch = (
       }),
     ).pipe(Effect.onError(() => Effect.sync(() => history.failures.push(history.nextOrder()))))
   }
+
+  /** What an owner writes that is not there any more. Nothing waits for it, since the database does not have it yet. */
+  const outlived = Effect.fnUntraced(function* (taken: Effect.Effect<unknown, StoreError>) {
+    crash()
+    yield* Effect.forkDetach(Effect.andThen(Effect.sleep(chance.between(200, 6_000)), Effect.ignore(taken)))
+    return yield* unavailable("its broker dies, and it is on its way")
+  })
 
   const behind = (needs: (batch: ReadonlyArray<OwnedWrite>) => boolean) =>
     Effect.forEach(

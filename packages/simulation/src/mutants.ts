@@ -102,6 +102,18 @@ const mutants: ReadonlyArray<Mutant> = [
     put: "return all",
   },
   {
+    name: "what an earlier owner writes is taken",
+    file: `${broker}/store/sql/Owners.ts`,
+    find: "if (epoch > (epochs.get(meshId) ?? 0)) return",
+    put: "if (epoch < 0) return",
+  },
+  {
+    name: "of two words on one channel the earlier one stands",
+    file: `${broker}/store/LaneQueue.ts`,
+    find: "  return {\n    ...one,\n    asked,",
+    put: "  return {\n    ...before,\n    asked,",
+  },
+  {
     name: "outbox cleared on reconnect",
     file: `${client}/outbox/SendQueue.ts`,
     find: "for (const entry of this.#entries) entry.onWire = false",
