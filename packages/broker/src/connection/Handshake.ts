@@ -28,7 +28,7 @@ export const everyone: Admission = {
   paceOf: (_key, nowMillis) => new TokenBucket(unpaced, unpaced, nowMillis),
 }
 
-export const authenticate = Effect.fnUntraced(function* (
+export const authenticate = Effect.fn("Connection.authenticate")(function* (
   incoming: Incoming,
   outgoing: Outgoing,
   admission: Admission,

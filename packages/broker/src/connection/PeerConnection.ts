@@ -48,7 +48,7 @@ export const runPeerConnection = (
 }
 
 /** For the caller's scope: at its end the mesh is told that the connection has left. */
-const attach = Effect.fnUntraced(function* (proof: HelloProof, incoming: Incoming, outgoing: Outgoing) {
+const attach = Effect.fn("Connection.attach")(function* (proof: HelloProof, incoming: Incoming, outgoing: Outgoing) {
   const { socket } = incoming
   const mesh = yield* (yield* MeshHost).enter(proof.hello.meshId).pipe(
     Effect.catchTags({

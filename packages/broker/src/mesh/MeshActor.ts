@@ -75,7 +75,7 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
     return mailbox.abort
   })
 
-  const load = Effect.gen(function* () {
+  const load = Effect.fn("MeshActor.load")(function* () {
     // Behind what an earlier incarnation, or an actor before this one, has submitted: it would never be looked for.
     const snapshot = yield* lane.takeOver
     if (Option.isNone(snapshot)) return yield* new MeshUnavailable()
@@ -84,7 +84,7 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
     return loaded
   })
 
-  const incarnation = Effect.flatMap(load, (loaded) => Effect.raceFirst(live(reach, mailbox, loaded), lane.lost)).pipe(
+  const incarnation = Effect.flatMap(load(), (loaded) => Effect.raceFirst(live(reach, mailbox, loaded), lane.lost)).pipe(
     Effect.catchCause((cause) =>
       Cause.hasInterruptsOnly(cause)
         ? Effect.failCause(cause)
@@ -108,10 +108,10 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
       const attach = (replyTo: CorrelationId) => Command.Attach({ proof, peer: handle.id, presenceId, replyTo })
       return (yield* ask("Attach", attach)).outcome
     }),
-    enrol: Effect.fnUntraced(function* (enrolment) {
+    enrol: Effect.fn("MeshActor.enrol")(function* (enrolment) {
       return (yield* ask("Enrol", (replyTo) => Command.Enrol({ enrolment, replyTo }))).answer
     }),
-    report: Effect.fnUntraced(function* (report) {
+    report: Effect.fn("MeshActor.report")(function* (report) {
       return (yield* ask("Report", (replyTo) => Command.Report({ ...report, replyTo }))).answer
     }),
     offer: (command) => mailbox.offer(command),

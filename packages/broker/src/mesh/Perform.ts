@@ -1,6 +1,9 @@
 /**
  * Carries out what a mesh has decided. Nothing here waits: writes go to the commit lane, reads to fibers of their own, and
- * how they end comes back to the mailbox. There is no span for a frame: on this path it would cost more than the frame.
+ * how they end comes back to the mailbox.
+ *
+ * Spans begin where a mesh is entered and loaded, a connection authenticates and attaches, and somebody is enrolled. On the
+ * way of a frame there is none, here or in the connection: it would cost more than the frame.
  */
 import type { MeshId } from "@claudemesh/domain/Ids"
 import { Clock, Effect, Schema, type Scope } from "effect"
