@@ -181,6 +181,15 @@ it.effect.each([
   }),
 )
 
+it.effect("finds no session by what reads as the beginning of a key, and says how one is written", () =>
+  Effect.sync(() => {
+    const result = resolveTarget("1f3a9c2e", roster)
+    if (Result.isSuccess(result)) return assert.fail("a session stood in for a key")
+    assert.include(result.failure.message, 'Did you mean the session "rob/1f3a9c2e"?')
+    assert.strictEqual(resolved('"rob/1f3a9c2e"'), `${rob.pubkey}/1f3a9c2e-0001`)
+  }),
+)
+
 it.effect("names five of forty members where none is near", () =>
   Effect.sync(() => {
     const many = Array.from({ length: 40 }, (_, index) =>
