@@ -14,7 +14,6 @@ const edgeFiles: ReadonlySet<string> = new Set([
   "packages/cli/src/Coloured.ts",
   "packages/broker/src/store/sql/PostgresSocket.ts",
   "packages/cli/src/Launch.ts",
-  "packages/cli/src/Scannable.ts",
   "packages/cli/src/host/HookCommand.ts",
 ])
 

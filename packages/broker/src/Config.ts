@@ -2,6 +2,7 @@
  * The environment, read once. The table below is the only list of variables: the README's is tested against it.
  * A wrong value stops the start with one line that names its variable.
  */
+import { homedir } from "node:os"
 import { audienceOf } from "@claudemesh/domain/trust/HelloStatement"
 import { membersPerMeshMax, messageBytesDefault } from "@claudemesh/domain/Limits"
 import { Config, ConfigProvider, Effect, Option, Redacted, Result, Schema } from "effect"
@@ -258,7 +259,9 @@ const database = Effect.gen(function* () {
     const expected = `${variables.DATABASE_URL.expected}, and ${target.failure}`
     return yield* new InvalidVariable({ variable: "DATABASE_URL", expected, value: undefined })
   }
-  const home = Option.getOrElse(yield* raw("HOME"), () => ".")
+  // A service manager may start us without `HOME`: the system knows the account's folder, too.
+  const account = Option.getOrElse(Option.liftThrowable(homedir)(), () => ".")
+  const home = Option.getOrElse(yield* raw("HOME"), () => account)
   const dataDir = yield* read("BROKER_DATA_DIR", (text) => withHome(text, home), `${home}/.claudemesh/broker`)
   return { _tag: "Sqlite", dataDir } as const
 })

@@ -17,7 +17,10 @@ export class CannotStart extends Schema.TaggedError<CannotStart>()("CannotStart"
 }
 
 const banner = (config: BrokerConfig, port: number, command: string): string => {
-  const host = config.host.includes(":") ? `[${config.host}]` : config.host
+  // No client can dial the address that means all of them.
+  const isAll = ["0.0.0.0", "::"].includes(config.host)
+  const named = isAll ? "127.0.0.1" : config.host
+  const host = named.includes(":") ? `[${named}]` : named
   const data = config.database._tag === "Postgres" ? "Postgres (DATABASE_URL)" : config.database.dataDir
   const url = `ws://${host}:${port}/ws`
   const dialled = config.publicOrigins[0] ?? "wss://your-host"
@@ -41,7 +44,7 @@ const banner = (config: BrokerConfig, port: number, command: string): string => 
       : []
   return [
     "claudemesh broker",
-    `  listening  ${url}   (health: http://${host}:${port}/health)`,
+    `  listening  ${url}${isAll ? ", and at every other address of this machine" : ""}   (health: http://${host}:${port}/health)`,
     `  data       ${data}`,
     ...reached,
     ...next.map((line, index) => (index === 0 ? `  next       ${line}` : `             ${line}`)),
@@ -73,8 +76,10 @@ export const serve = Effect.fnUntraced(function* (command: string) {
   )
 })
 
-/** As the main program: 0 after SIGTERM or SIGINT, 1 when it cannot start. */
-export const main = (command: string): void =>
+/** As the main program: 0 after SIGTERM, 130 after Ctrl-C, 1 when it cannot start. */
+export const main = (command: string): void => {
+  let isCtrlC = false
+  process.once("SIGINT", () => (isCtrlC = true))
   BunRuntime.runMain(
     Effect.tapCause(serve(command), (cause) =>
       Option.match(Cause.findErrorOption(cause), {
@@ -84,6 +89,11 @@ export const main = (command: string): void =>
     ),
     {
       disableErrorReporting: true,
-      teardown: (exit, onExit) => onExit(Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause) ? 1 : 0),
+      teardown: (exit, onExit) => {
+        if (Exit.isSuccess(exit)) return onExit(0)
+        if (!Cause.hasInterruptsOnly(exit.cause)) return onExit(1)
+        return onExit(isCtrlC ? 130 : 0)
+      },
     },
   )
+}

@@ -150,6 +150,11 @@ export const catalogue = [
     "Run the broker; its settings are environment variables, see README.md",
     async () => (await import("./commands/broker.ts")).broker,
   ),
+  entry(
+    "completion",
+    "Print a script that completes commands, peers, meshes and channels in your shell",
+    async () => (await import("./commands/completion.ts")).completion,
+  ),
   entry("help", "Show how a command is called, with examples", async () => (await import("./commands/help.ts")).help),
   entry(
     "demo",
@@ -204,6 +209,13 @@ const unknownTopic = (line: ReadonlyArray<string>): string | undefined => {
   return catalogue.some(({ name }) => name === about) ? undefined : about
 }
 
+const printedMan = Effect.gen(function* () {
+  const [{ commandLine }, { manPage }] = yield* Effect.promise(() =>
+    Promise.all([import("./usage/CommandLine.ts"), import("./usage/ManPage.ts")]),
+  )
+  yield* Console.log(manPage(yield* commandLine).trimEnd())
+})
+
 /** Where the framework prints a page of help, this stands in its place until it is known what the page is for. */
 const page = "\u0000help"
 
@@ -216,6 +228,7 @@ export const run = async (asked: ReadonlyArray<string>) => {
   const line = asFlags(asked)
   const root = await rootFor(line)
   return Effect.gen(function* () {
+    if (asked[0] === "help" && asked[1] === "--man") return yield* printedMan
     if (topic !== undefined) return yield* new Misused({ reason: `There is no command "${topic}" to help with.` })
     const console = yield* Console.Console
     let help: string | undefined

@@ -5,7 +5,7 @@
 import type { BrokerClient } from "@claudemesh/client/BrokerClient"
 import type { SendProblem } from "@claudemesh/client/outbox/OutboxEntry"
 import { Effect } from "effect"
-import { printable, yellow } from "./Output.ts"
+import { printable, warned } from "./Output.ts"
 import { saidOnStderr } from "./Stdout.ts"
 
 /** For a person at a terminal and for a model alike. */
@@ -14,7 +14,7 @@ export const notSentWords = ({ explanation, messageId, to }: Pick<SendProblem, "
 
 export const messagesWait = (count: number): string => (count === 1 ? "1 message waits" : `${count} messages wait`)
 
-const said = (line: string) => saidOnStderr(yellow(printable(`claudemesh: ${line}`)))
+const said = (line: string) => saidOnStderr(warned(printable(`claudemesh: ${line}`)))
 
 /** Both brokers of one machine may say the same of its clock. */
 export const tell = (clients: ReadonlyArray<BrokerClient>): Effect.Effect<void> =>

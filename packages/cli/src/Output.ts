@@ -1,12 +1,15 @@
 /** How commands print: data to stdout, as tables for people or as JSON; colours and codes only on a terminal. */
 import { Console, Effect } from "effect"
-import { coloured } from "./Coloured.ts"
+import { coloured, colouredStderr } from "./Coloured.ts"
 
 const style = (code: number) => (text: string) => (coloured ? `\u001b[${code}m${text}\u001b[0m` : text)
 export const bold = style(1)
 export const dim = style(2)
 export const green = style(32)
 export const yellow = style(33)
+
+/** Yellow beside the data, where stderr shows it. */
+export const warned = (text: string): string => (colouredStderr ? `\u001b[33m${text}\u001b[0m` : text)
 
 /** Words of others among ours, on a terminal: what would act on it is left out, and so is what nobody sees, but for joiners in words and emoji. */
 export const printable = (text: string): string =>

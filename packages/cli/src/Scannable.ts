@@ -3,6 +3,7 @@
  * Light on black in any theme, since not every camera reads it the other way round, and whole lines, or none reads it.
  */
 import { renderUnicodeCompact } from "uqr"
+import { colouredStderr } from "./Coloured.ts"
 
 export const scannable = (text: string): ReadonlyArray<string> => {
   const { columns, isTTY } = process.stderr
@@ -10,5 +11,5 @@ export const scannable = (text: string): ReadonlyArray<string> => {
   const rows = renderUnicodeCompact(text, { ecc: "L", border: 2 }).split("\n")
   const width = rows[0]?.length ?? 0
   if (columns > 0 && columns < width) return [`(No code is drawn: the terminal needs ${width} columns for it.)`]
-  return (process.env["NO_COLOR"] ?? "") === "" ? rows.map((row) => `\u001b[97;40m${row}\u001b[0m`) : rows
+  return colouredStderr ? rows.map((row) => `\u001b[97;40m${row}\u001b[0m`) : rows
 }

@@ -15,15 +15,22 @@ const line = process.argv.slice(2)
 /** These run until they are told to stop: that is no failure of theirs. */
 const runsUntilStopped = ["broker", "mcp"].includes(line[0] ?? "")
 
-/** Both signals interrupt; a script that ends a command wants to see by which. */
-let isTerminated = false
+/** Both signals interrupt; a script that ends a command wants to see by which. Ctrl-C is no failure of what runs until it is stopped, either. */
+let [isTerminated, isCtrlC] = [false, false]
 process.once("SIGTERM", () => {
   isTerminated = true
+})
+process.once("SIGINT", () => {
+  isCtrlC = true
 })
 
 const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {
   if (Exit.isSuccess(exit)) return 0
-  if (Cause.hasInterruptsOnly(exit.cause)) return runsUntilStopped ? 0 : isTerminated ? 143 : 130
+  if (Cause.hasInterruptsOnly(exit.cause)) {
+    if (isCtrlC) return 130
+    if (runsUntilStopped) return 0
+    return isTerminated ? 143 : 130
+  }
   if (isMisuse(exit.cause)) return 2
   return showsHelp(exit.cause) ? 0 : 1
 }

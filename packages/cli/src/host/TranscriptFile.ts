@@ -2,7 +2,7 @@
  * The file of one session's transcript: where it is, and its end, as far as that has changed. The host appends to it, replaces it and
  * removes it as it likes. Nothing else of the folder is opened.
  */
-import { systemHome } from "@claudemesh/client/local/Home"
+import { accountHome, expanded } from "@claudemesh/client/local/Home"
 import { constants } from "node:fs"
 import { open, readdir, stat } from "node:fs/promises"
 import { join } from "node:path"
@@ -23,8 +23,7 @@ const isThere = (path: string) =>
 /** Finds it, as long as it is not found; undefined where there is none yet. */
 export const transcriptFinder = Effect.fnUntraced(function* (sessionId: string, project: string) {
   const own = Option.getOrUndefined(yield* Effect.orDie(Config.option(Config.NonEmptyString("CLAUDE_CONFIG_DIR"))))
-  const home = Option.getOrUndefined(yield* Effect.orDie(Config.option(Config.NonEmptyString("HOME"))))
-  const projects = join(own ?? join(home ?? systemHome(), ".claude"), "projects")
+  const projects = join(expanded(own ?? "~/.claude", yield* Effect.orDie(accountHome)), "projects")
   const name = `${sessionId}.jsonl`
   let searchedAtMillis = Number.NEGATIVE_INFINITY
   let found: string | undefined

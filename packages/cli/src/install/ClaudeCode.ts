@@ -4,7 +4,7 @@
  * as a plugin and without one.
  */
 import { join } from "node:path"
-import { accountHome } from "@claudemesh/client/local/Home"
+import { accountHome, expanded } from "@claudemesh/client/local/Home"
 import { Config, Effect, Schema } from "effect"
 import { hookEntries, isOurServer, serverEntry, type ServerEntry } from "./OurEntries.ts"
 import type { PluginHooks } from "./PluginHooks.ts"
@@ -26,7 +26,8 @@ export const claudePlaces = Effect.gen(function* () {
   const user = yield* userHome
   const moved = yield* Config.option(Config.NonEmptyString("CLAUDE_CONFIG_DIR"))
   if (moved._tag === "Some") {
-    return { userSettings: join(moved.value, "settings.json"), userServers: join(moved.value, ".claude.json") }
+    const folder = expanded(moved.value, user)
+    return { userSettings: join(folder, "settings.json"), userServers: join(folder, ".claude.json") }
   }
   return { userSettings: join(user, ".claude/settings.json"), userServers: join(user, ".claude.json") }
 })

@@ -3,6 +3,7 @@
  * whose own commands list what is written here; of Cursor by its documentation. Codex and Gemini CLI have hooks that are commands, and
  * these are written with the server. Cursor's hooks give a model nothing, and opencode's are programs that it loads.
  */
+import { accountHome, expanded } from "@claudemesh/client/local/Home"
 import { existsSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { Config, Effect, Option } from "effect"
@@ -23,7 +24,9 @@ export const hostNames: Readonly<Record<Host, string>> = {
 }
 
 const folderNamed = (variable: string, usual: string) =>
-  Effect.map(Config.option(Config.NonEmptyString(variable)), (found) => Option.getOrElse(found, () => usual))
+  Effect.map(Effect.all([Config.option(Config.NonEmptyString(variable)), accountHome]), ([found, account]) =>
+    Option.match(found, { onNone: () => usual, onSome: (path) => expanded(path, account) }),
+  )
 
 /** The file of the user: what is there counts for every project. */
 export const hostFile = Effect.fnUntraced(function* (host: Host, { user }: Pick<Machine, "user">) {
