@@ -80,8 +80,7 @@ describe.concurrent("a hook that is a command", () => {
           assert.strictEqual(end.decision, "block")
           assert.match(end.reason, /^claudemesh hands over 1 message[^]*\nof next\n/)
           assert.strictEqual(await at("Stop"), "{}")
-          await Bun.sleep(100)
-          for (const id of [now, next]) assert.include(await stateOf(id), "consumed")
+          for (const id of [now, next]) while (!(await stateOf(id)).includes("consumed")) await Bun.sleep(50)
           await close()
         })
       }),
@@ -98,7 +97,9 @@ describe.concurrent("a hook that is a command", () => {
           const { close, send } = await sender(there)
           for (const word of ["an", "bn", "cn"]) await send(`${word} ${"ж".repeat(2_000)}`, "next")
           await send(`too long ${"語".repeat(5_000)}`, "next")
-          await Bun.sleep(200)
+          const inbox = async () =>
+            JSON.stringify(await host.answer(host.request("resources/read", { uri: "claudemesh://inbox" })))
+          while (!(await inbox()).includes("4 messages")) await Bun.sleep(50)
           const at = (name: string) => hook("codex", home, { hook_event_name: name })
           const said = JSON.parse(await at("UserPromptSubmit")).hookSpecificOutput.additionalContext
           assert.match(said, /^claudemesh hands over 1 message\b[^]*2 more wait: call check_messages/)
