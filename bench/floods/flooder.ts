@@ -144,5 +144,10 @@ if (flood === undefined) {
   console.log(json(Object.keys(floods)))
   process.exit(0)
 }
-setInterval(() => console.log(json(Object.fromEntries(heard))), 1_000)
-await flood()
+const report = async () => {
+  while (true) {
+    await Bun.sleep(1_000)
+    console.log(json(Object.fromEntries(heard)))
+  }
+}
+await Promise.all([flood(), report()])

@@ -50,22 +50,26 @@ const talk = async (place: Place, people: ReadonlyArray<Person>) => {
     people.map((one, index) => greeted(place, one, "s1", `198.51.100.${index}`, onFrame)),
   )
   for (const socket of sockets) socket.addEventListener("close", () => (heard.closed += 1))
-  const timers = sockets.slice(0, talkers).map((socket, index) => {
+  let stopped = false
+  const keepSending = async (socket: WebSocket, index: number): Promise<void> => {
     const target = people[(index + 1) % talkers]?.publicKey ?? ""
-    const send = () => {
+    await Bun.sleep((index * betweenSendsMillis) / talkers)
+    while (!stopped) {
       const nonce = `${(numbers += 1)}`.padStart(32, "A")
       sentAt.set(nonce, performance.now())
       heard.sent += 1
       socket.send(sendFrame(`t${numbers}`, target, nonce, bytes))
+      await Bun.sleep(betweenSendsMillis)
     }
-    return setTimeout(() => timers.push(setInterval(send, betweenSendsMillis)), (index * betweenSendsMillis) / talkers)
-  })
+  }
+  const sending = Promise.all(sockets.slice(0, talkers).map(keepSending))
   const begin = () => {
     heard.latencies.length = 0
     heard.sent = 0
   }
-  const stop = () => {
-    for (const timer of timers) clearInterval(timer)
+  const stop = async () => {
+    stopped = true
+    await sending
     return { ...heard, lost: sentAt.size, sorted: heard.latencies.toSorted((left, right) => left - right) }
   }
   return { begin, stop }
@@ -113,7 +117,7 @@ const measure = async (flood: string) => {
       await Bun.sleep(1_000)
       most = Math.max(most, memoryMiB(broker.pid))
     }
-    const { closed, lost, refused, sent, sorted } = others.stop()
+    const { closed, lost, refused, sent, sorted } = await others.stop()
     const said = await flooding.stop()
     console.error(`${flood}: ${said}`)
     return {

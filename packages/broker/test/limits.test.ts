@@ -1,5 +1,7 @@
 /** Pins the broker's bounds: a change of one is a decision, so it changes this table too. */
 import { assert, describe, it } from "@effect/vitest"
+import { existsSync, readFileSync } from "node:fs"
+import { join } from "node:path"
 import { brokerLimits, withMessageTtl } from "../src/Limits.ts"
 
 describe("the broker's limits", () => {
@@ -114,4 +116,34 @@ describe("the broker's limits", () => {
         .map((all) => all.messageRowMillis - all.messageTtlMillis),
       [86_400_000, 86_400_000, 86_400_000],
     ))
+})
+
+describe("the table of what anybody can hold", () => {
+  const page = readFileSync(join(import.meta.dirname, "../../../docs/operations.md"), "utf8")
+  const rows = page
+    .split("\n")
+    .filter((line) => /^\| (an?|the|anybody)\b/.test(line))
+    .map((line) => line.split("|").map((cell) => cell.trim()))
+    .filter((cells) => cells.length === 7)
+
+  it("names each bound with its number (I23)", () => {
+    assert.isAbove(rows.length, 30)
+    const limits: Readonly<Record<string, number>> = { ...brokerLimits }
+    for (const [, , what, bound = ""] of rows) {
+      const named = [...bound.matchAll(/`(\w+)` ([\d,]+)/g)]
+      assert.isAbove(named.length, 0, what)
+      for (const [, name = "", number = ""] of named) {
+        assert.strictEqual(Number(number.replaceAll(",", "")), limits[name], name)
+      }
+    }
+  })
+
+  it("names for each a test that there is (I23)", () => {
+    for (const [, , what, , , test = ""] of rows) {
+      const [, file = "", name = ""] = /^`([\w/]+)`: (.+)$/.exec(test) ?? []
+      const path = join(import.meta.dirname, `${file}.test.ts`)
+      assert.isTrue(existsSync(path), `${what}: ${test}`)
+      assert.include(readFileSync(path, "utf8"), name, what)
+    }
+  })
 })
