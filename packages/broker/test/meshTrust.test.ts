@@ -18,20 +18,15 @@ import { Enrolment } from "../src/state/Enrolment.ts"
 import type { MeshActor } from "../src/mesh/MeshActor.ts"
 import { MeshHost } from "../src/mesh/MeshHost.ts"
 import { CommitLanes } from "../src/store/CommitLane.ts"
-import { MessageStore } from "../src/store/MessageStore.ts"
+import { MessageStore, StoreError } from "../src/store/MessageStore.ts"
 import { attach, codes, crash, enter, greet, pass, send, settled, story } from "./support/ActorStory.ts"
 import { alice, bob, meshId, meshRecord, Peer, rulesWith } from "./support/MeshStory.ts"
+
+const team = { ...meshRecord, meshId: trustedMesh, ownerPublicKey: owner.key, name: DisplayName.make("The Team") }
 
 describe("fifty who join by an invite of one use", () => {
   const door = keysOf("door")
   const people = Array.from({ length: 50 }, (_, n) => keysOf(`person ${n}`))
-  const team = {
-    ...meshRecord,
-    meshId: trustedMesh,
-    ownerPublicKey: owner.key,
-    name: DisplayName.make("The Team"),
-  }
-
   const begun = Effect.gen(function* () {
     yield* TestClock.setTime(Date.parse(noon))
     yield* (yield* MessageStore).createMesh(team, undefined, [], 0)
@@ -130,3 +125,40 @@ describe("a revoked member", () => {
     ),
   )
 })
+
+describe("who joins by a commit that took effect after its error, and asks again", () => {
+  it.effect("is let in, and nobody else's socket is closed", () => {
+    const [door, dave] = [keysOf("door"), keysOf("dave")]
+    let isLost = true
+    return story(
+      Effect.gen(function* () {
+        yield* TestClock.setTime(Date.parse(noon))
+        yield* (yield* MessageStore).createMesh(team, undefined, [alice], 0)
+        const mesh = yield* (yield* MeshHost).enter(trustedMesh)
+        const there = yield* attach(mesh, alice)
+        yield* mesh.enrol(Enrolment.AddInvite({ by: owner.key, invite: inviteFrom(door) }))
+        const certificate = certificateFor(dave, door)
+        const join = Effect.map(mesh.enrol(Enrolment.Join({ by: dave.key, certificate })), (answer) => answer._tag)
+        assert.strictEqual(yield* join, "Refused")
+        yield* pass(100)
+        assert.strictEqual(yield* join, "Joined")
+        yield* pass(1_000)
+        assert.deepStrictEqual(codes(there), [])
+        assert.strictEqual(there.of("members_changed").length, 1)
+      }),
+      {
+        change: (store) => ({
+          commit: (batch) =>
+            isLost && JSON.stringify(batch).includes("MemberJoined")
+              ? Effect.andThen(
+                  store.commit(batch),
+                  Effect.suspend(() => ((isLost = false), Effect.fail(away))),
+                )
+              : store.commit(batch),
+        }),
+      },
+    )
+  })
+})
+
+const away = new StoreError({ reason: "unavailable", cause: "the connection broke" })

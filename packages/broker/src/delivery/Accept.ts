@@ -19,7 +19,7 @@ import {
   Write,
   type Written,
 } from "../store/MessageStore.ts"
-import { isFull, recount } from "./Backlog.ts"
+import { isFull } from "./Backlog.ts"
 import { deliverCommitted, mayWait } from "./Deliver.ts"
 import type { Allowance } from "../state/Allowance.ts"
 import type { Decision } from "../state/Decision.ts"
@@ -144,9 +144,8 @@ const toOne = (decision: Decision, addressees: ReadonlyArray<Addressee>): Resolv
   const { state } = decision
   const inboxes = addressees.flatMap((addressee) => inboxAt(state, addressee))
   for (const inbox of inboxes) {
-    if (!isFull(state, inbox)) continue
-    recount(decision, inbox)
-    return { code: "backlog_full", message: "the recipient's inbox is full; send it again later" }
+    if (isFull(decision, inbox))
+      return { code: "backlog_full", message: "the recipient's inbox is full; send it again later" }
   }
   return {
     recipients: inboxes.map(({ address }) => ({ inbox: address, sealedKey: undefined })),
@@ -166,10 +165,8 @@ const toGroup = (decision: Decision, addressees: ReadonlyArray<Addressee>, { sea
     const { address, member } = inbox
     const sealedKey = keys?.get(member.key)
     if (keys !== undefined && (sealedKey === undefined || speaksV1(inbox))) unsealed.add(member.key)
-    else if (isFull(state, inbox)) {
-      recount(decision, inbox)
-      full.push(member.key)
-    } else recipients.push({ inbox: address, sealedKey })
+    else if (isFull(decision, inbox)) full.push(member.key)
+    else recipients.push({ inbox: address, sealedKey })
   }
   return { recipients, unsealed: [...unsealed], full }
 }
@@ -329,12 +326,10 @@ const notAccepted = (
   askers: ReadonlyArray<Answering>,
   cause: Cause.Cause<StoreError>,
 ): void => {
-  const { actions, state } = decision
+  const { state } = decision
   const reason = reasonOf(cause)
-  if (reason === "fenced") {
-    actions.push(Action.Fenced())
-    return
-  }
+  // The mesh ends: whoever waits hears it from the end of the connection.
+  if (reason === "fenced") return
   const refusal =
     reason === "unavailable"
       ? databaseAway

@@ -9,14 +9,13 @@ import { type Completion, Action } from "../state/MeshCommand.ts"
 import type { Inbox } from "../state/Inbox.ts"
 import { inboxOf, type MeshState } from "../state/MeshState.ts"
 
-export const isFull = (state: MeshState, { backlog }: Inbox): boolean =>
-  backlog.messages >= state.rules.limits.backlogMessagesMax ||
-  backlog.characters >= state.rules.limits.backlogCharactersMax
-
-/** Called for an inbox that was found full, so that it is known when it is not any more. */
-export const recount = (decision: Decision, inbox: Inbox): void => {
-  const { actions, nowMillis } = decision
-  if (inbox.mayBeCounted(nowMillis)) actions.push(countOf(inbox))
+/** Whether it takes no more. Where that may not be so any more, or was never known, it is counted, so that it is known soon. */
+export const isFull = ({ actions, nowMillis, state }: Decision, inbox: Inbox): boolean => {
+  const { backlogCharactersMax, backlogMessagesMax } = state.rules.limits
+  const { characters, messages } = inbox.backlog
+  const full = messages >= backlogMessagesMax || characters >= backlogCharactersMax
+  if ((full || inbox.isMiscounted) && inbox.mayBeCounted(nowMillis)) actions.push(countOf(inbox))
+  return full
 }
 
 /** For an inbox that grew or shrank in the store by a number that is not known here. */
@@ -27,5 +26,7 @@ export const counted = (
   state: MeshState,
   { backlog, inbox: address }: Extract<Completion, { readonly _tag: "Counted" }>,
 ): void => {
-  if (Exit.isSuccess(backlog)) inboxOf(state, address)?.counted(backlog.value)
+  const inbox = inboxOf(state, address)
+  if (Exit.isSuccess(backlog)) inbox?.counted(backlog.value)
+  else inbox?.miscounted()
 }

@@ -15,10 +15,11 @@ import { Exit } from "effect"
 import { reasonOf, type StoreError, type StoredMessage, type WaitingMessage, Write } from "../store/MessageStore.ts"
 import type { Decision } from "../state/Decision.ts"
 import { Inbox, type Unacked } from "../state/Inbox.ts"
-import { type Completion, Action, priorities } from "../state/MeshCommand.ts"
+import { type Completion, Action, priorities, type Unwritten } from "../state/MeshCommand.ts"
 import { type Connection, inboxesOf, inboxOf, type MeshState, statusOf, wakeBy } from "../state/MeshState.ts"
 import { leasesLost } from "./MessageLease.ts"
 import { settlePull } from "./Remaining.ts"
+import { tryLater } from "./Unwritten.ts"
 
 /** Of a mesh whose inboxes cannot be read the log says so once in so long. */
 const warnAgainMillis = 60_000
@@ -268,14 +269,27 @@ export const acked = (decision: Decision, connection: Connection, messageIds: Re
 
 export const consumed = (
   decision: Decision,
-  { characters, inbox: address, messageId, peer, priority, seq }: Extract<Completion, { readonly _tag: "Consumed" }>,
+  { outcome, ...unwritten }: Extract<Completion, { readonly _tag: "Consumed" }>,
 ): void => {
+  // Until it is written the message is not pushed again.
+  if (Exit.isFailure(outcome) && tryLater(decision, unwritten, outcome.cause)) return
+  const { characters, inbox: address, messageId, peer, priority, seq } = unwritten
   const { state } = decision
   inboxOf(state, address)?.consumed(priority, seq, characters)
   const connection = state.connections.get(peer)
   if (connection === undefined || connection.protocol === 2) return
   Inbox.leaveWindow(connection.window, messageId)
   for (const served of inboxesOf(connection)) pump(decision, served)
+}
+
+export const consumeAgain = (
+  { actions, nowMillis, state }: Decision,
+  next: Extract<Unwritten, { readonly _tag: "Consumed" }>,
+): void => {
+  const { inbox, seq } = next
+  actions.push(
+    Action.Write({ write: Write.Consume({ meshId: state.mesh.meshId, inbox, seq, atMillis: nowMillis }), next }),
+  )
 }
 
 /** It is pending again, and that client gets no more: the end of its connection is on its way here, or has been. */

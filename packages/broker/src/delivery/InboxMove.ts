@@ -3,12 +3,14 @@
  * to die with it (I8). The store moves it in one write, in its place behind all that was accepted before.
  */
 import type { MemberId, SessionId } from "@claudemesh/domain/Ids"
+import { Exit } from "effect"
 import { Write } from "../store/MessageStore.ts"
 import type { Decision } from "../state/Decision.ts"
-import { Action, type Completion } from "../state/MeshCommand.ts"
+import { Action, type Completion, type Unwritten } from "../state/MeshCommand.ts"
 import { inboxOf, type MeshState } from "../state/MeshState.ts"
 import { countOf } from "./Backlog.ts"
 import { pump } from "./Deliver.ts"
+import { tryLater } from "./Unwritten.ts"
 
 export const moveToMember = (
   state: MeshState,
@@ -18,14 +20,16 @@ export const moveToMember = (
 ): Action =>
   Action.Write({
     write: Write.InboxMoved({ meshId: state.mesh.meshId, memberId, session, what }),
-    next: { _tag: "InboxMoved", memberId, session },
+    next: { _tag: "InboxMoved", memberId, session, what },
   })
 
 /** Where its messages stand in the order of the member's is not known. */
 export const inboxWasMoved = (
   decision: Decision,
-  { memberId, session }: Extract<Completion, { readonly _tag: "InboxMoved" }>,
+  { outcome, ...unwritten }: Extract<Completion, { readonly _tag: "InboxMoved" }>,
 ): void => {
+  if (Exit.isFailure(outcome) && tryLater(decision, unwritten, outcome.cause)) return
+  const { memberId, session } = unwritten
   const { actions, state } = decision
   const to = inboxOf(state, { memberId, session: undefined })
   if (to === undefined) return
@@ -35,4 +39,17 @@ export const inboxWasMoved = (
   from?.lostSome()
   to.gotSome()
   pump(decision, to)
+}
+
+/** A session that has come back meanwhile takes what is left in its inbox itself: nothing is moved away under it. */
+export const moveAgain = (decision: Decision, next: Extract<Unwritten, { readonly _tag: "InboxMoved" }>): void => {
+  const { actions, state } = decision
+  const { memberId, session, what } = next
+  const back = state.membersById.get(memberId)?.sessions.get(session)
+  if (back !== undefined && (back.live || back.connection !== undefined)) {
+    back.inbox.gotSome()
+    pump(decision, back.inbox)
+    return
+  }
+  actions.push(Action.Write({ write: Write.InboxMoved({ meshId: state.mesh.meshId, memberId, session, what }), next }))
 }

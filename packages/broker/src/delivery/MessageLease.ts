@@ -8,11 +8,12 @@ import type { MessageId } from "@claudemesh/domain/Ids"
 import type { Lease as LeaseFrame, Release } from "@claudemesh/domain/wire/ClientFrame"
 import { Exit } from "effect"
 import { reasonOf, Write } from "../store/MessageStore.ts"
+import { tryLater } from "./Unwritten.ts"
 import type { Decision } from "../state/Decision.ts"
 import { errorFrame } from "../state/ErrorReply.ts"
-import { type AskedLease, type Completion, Action } from "../state/MeshCommand.ts"
+import { type AskedLease, type Completion, Action, type Unwritten } from "../state/MeshCommand.ts"
 import type { Unacked } from "../state/Inbox.ts"
-import { type Connection, inboxOf, type MeshState } from "../state/MeshState.ts"
+import { type Connection, inboxOf } from "../state/MeshState.ts"
 
 /** What is not in flight on this connection, or not any more, is passed over: the answer does not name it. */
 export const lease = (decision: Decision, connection: Connection, { id, messageIds }: LeaseFrame): void => {
@@ -120,10 +121,22 @@ const clear = (decision: Decision, messages: ReadonlyArray<Unacked>): void => {
 }
 
 export const leaseCleared = (
-  state: MeshState,
-  { deliveries }: Extract<Completion, { readonly _tag: "LeaseCleared" }>,
+  decision: Decision,
+  { outcome, ...unwritten }: Extract<Completion, { readonly _tag: "LeaseCleared" }>,
 ): void => {
+  // Until it is written a page may show the mark, which says what is not so.
+  if (Exit.isFailure(outcome) && tryLater(decision, unwritten, outcome.cause)) return
+  const { deliveries } = unwritten
+  const { state } = decision
   for (const { inbox: address, priority, seq } of deliveries) {
     inboxOf(state, address)?.cleared(priority, seq)
   }
+}
+
+export const clearAgain = (
+  { actions, state }: Decision,
+  next: Extract<Unwritten, { readonly _tag: "LeaseCleared" }>,
+): void => {
+  const { deliveries } = next
+  actions.push(Action.Write({ write: Write.Release({ meshId: state.mesh.meshId, deliveries }), next }))
 }

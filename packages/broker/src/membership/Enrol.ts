@@ -11,10 +11,11 @@ import { looksTheSame } from "@claudemesh/domain/trust/NameSkeleton"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { Equal, Exit, Result } from "effect"
 import { type InviteRecord, type MemberRecord, reasonOf, Write } from "../store/MessageStore.ts"
+import { delayAfter } from "../delivery/Unwritten.ts"
 import { drop } from "../session/Attach.ts"
 import type { Decision } from "../state/Decision.ts"
 import { Enrolment, EnrolmentAnswer, unknownMesh } from "../state/Enrolment.ts"
-import { Action, Answer, type Command, type Completion, type CorrelationId } from "../state/MeshCommand.ts"
+import { Action, Answer, type Command, Completion, type CorrelationId, type Unwritten } from "../state/MeshCommand.ts"
 import { Member, type MeshState, type UnderWay } from "../state/MeshState.ts"
 import { entryOf } from "./MemberEntry.ts"
 import { detached, dropSessionLease } from "../session/SessionLease.ts"
@@ -38,6 +39,7 @@ export const enrol = (decision: Decision, command: Enrol): void => {
   const before = decidedBefore(state, enrolment)
   if (before !== undefined) {
     before.after.push(command)
+    hurry(decision, before)
     return
   }
   const answer: Verdict = isStranger(state, enrolment)
@@ -48,14 +50,22 @@ export const enrol = (decision: Decision, command: Enrol): void => {
         Join: (asked) => join(state, asked, replyTo, nowMillis),
         Revoke: (asked) => revoke(state, asked, replyTo),
       })
-  if (answer === "waits") return
-  if (answer !== "write") {
-    actions.push(replyWith(replyTo, answer))
-    return
-  }
+  if (answer === "write") submit(decision, enrolment, replyTo)
+  else if (answer !== "waits") actions.push(replyWith(replyTo, answer))
+  const same = underWayOf(state, enrolment)
+  if (same !== undefined) hurry(decision, same)
+}
+
+const submit = ({ actions, nowMillis, state }: Decision, enrolment: Enrolment, replyTo: CorrelationId | undefined) => {
   const write = writeOf(state, enrolment, nowMillis)
-  if (write === undefined) return
-  actions.push(Action.Write({ write, next: { _tag: "Enrolled", enrolment, replyTo } }))
+  if (write !== undefined) actions.push(Action.Write({ write, next: { _tag: "Enrolled", enrolment, replyTo } }))
+}
+
+/** Somebody wants to know. Where its outcome is in doubt it is written again now, and not after a while. */
+const hurry = (decision: Decision, one: UnderWay<unknown>): void => {
+  if (one.isWriting) return
+  one.isWriting = true
+  submit(decision, one.enrolment, undefined)
 }
 
 /**
@@ -73,10 +83,7 @@ const isStranger = ({ invites, members, mesh, register }: MeshState, enrolment: 
  * Who comes in and who is put out is decided one after the other, since whether a revocation is good depends on what is
  * proved of its subject: two that pass each other in the store could not be read again in any order.
  */
-const decidedBefore = (
-  { enrolling }: MeshState,
-  enrolment: Enrolment,
-): Pick<UnderWay<unknown>, "after"> | undefined => {
+const decidedBefore = ({ enrolling }: MeshState, enrolment: Enrolment): UnderWay<unknown> | undefined => {
   switch (enrolment._tag) {
     case "ListInvites":
       return undefined
@@ -111,10 +118,11 @@ type Verdict = EnrolmentAnswer | "write" | "waits"
 
 const addInvite = (
   state: MeshState,
-  { by, invite }: Extract<Enrolment, { readonly _tag: "AddInvite" }>,
+  asked: Extract<Enrolment, { readonly _tag: "AddInvite" }>,
   replyTo: CorrelationId,
   nowMillis: number,
 ): Verdict => {
+  const { by, invite } = asked
   const { limits } = state.rules
   const { allowUnsealed, name, slug } = state.mesh
   if (by !== invite.issuer) return refused("forbidden", "an invite is brought by who signed it")
@@ -137,11 +145,32 @@ const addInvite = (
   if (open.length + state.enrolling.invites.size >= limits.invitesPerMeshMax) {
     return refused("full", `a mesh has ${limits.invitesPerMeshMax} open invites at most; revoke some`)
   }
-  state.enrolling.invites.set(invite.publicKey, underWay(invite))
+  state.enrolling.invites.set(invite.publicKey, underWay(asked, invite))
   return "write"
 }
 
-const underWay = <A>(record: A): UnderWay<A> => ({ record, others: [], after: [] })
+const underWay = <A>(enrolment: Enrolment, record: A): UnderWay<A> => ({
+  enrolment,
+  record,
+  others: [],
+  after: [],
+  isWriting: true,
+  failures: 0,
+  isTriedLater: false,
+})
+
+const underWayOf = ({ enrolling }: MeshState, enrolment: Enrolment): UnderWay<unknown> | undefined => {
+  switch (enrolment._tag) {
+    case "ListInvites":
+      return undefined
+    case "AddInvite":
+      return enrolling.invites.get(enrolment.invite.publicKey)
+    case "Join":
+      return enrolling.joins.get(enrolment.certificate.publicKey)
+    case "Revoke":
+      return enrolling.revoking
+  }
+}
 
 /** The very same that is being committed has its answer; any other one stands in its way. */
 const waitFor = <A>({ others, record }: UnderWay<A>, asked: A, replyTo: CorrelationId, conflict: string): Verdict => {
@@ -178,10 +207,11 @@ const listInvites = (state: MeshState, by: PublicKey, nowMillis: number): Verdic
 
 const join = (
   state: MeshState,
-  { by, certificate }: Extract<Enrolment, { readonly _tag: "Join" }>,
+  asked: Extract<Enrolment, { readonly _tag: "Join" }>,
   replyTo: CorrelationId,
   nowMillis: number,
 ): Verdict => {
+  const { by, certificate } = asked
   const { memberId, publicKey } = certificate
   if (by !== publicKey) return refused("forbidden", "whoever joins signs the request with the key that joins")
   if (state.register.isRevoked(publicKey)) return refused("revoked", "this key was revoked")
@@ -195,7 +225,7 @@ const join = (
   if (same !== undefined) return waitFor(same, certificate, replyTo, "this key is joining")
   const refusal = joinRefusal(state, certificate, nowMillis)
   if (refusal !== undefined) return refusal
-  state.enrolling.joins.set(publicKey, underWay(certificate))
+  state.enrolling.joins.set(publicKey, underWay(asked, certificate))
   return "write"
 }
 
@@ -247,9 +277,10 @@ const nameTaken = (asked: string, { displayName, publicKey }: Called): Enrolment
 
 const revoke = (
   state: MeshState,
-  { by, revocation }: Extract<Enrolment, { readonly _tag: "Revoke" }>,
+  asked: Extract<Enrolment, { readonly _tag: "Revoke" }>,
   replyTo: CorrelationId,
 ): Verdict => {
+  const { by, revocation } = asked
   const { version } = revocation
   // It proves itself, so any member may bring it: also one that this broker had once, and lost with its database.
   const isMember = state.register.isAdmin(by) || state.register.standingOf(by)._tag === "Certified"
@@ -270,32 +301,60 @@ const revoke = (
     case "bad_signature":
       return refused("forbidden", "the signature is not that key's")
     case undefined:
-      state.enrolling.revoking = underWay(revocation)
+      state.enrolling.revoking = underWay(asked, revocation)
       return "write"
   }
 }
 
-/** The outcome is known: only now it counts, and what waited for it is decided. */
+/** Only what is stored counts, and what waited for it is decided then. */
 export const enrolled = (decision: Decision, completion: Enrolled): void => {
   const { actions, state } = decision
   const { enrolment, outcome, replyTo } = completion
+  const reason = Exit.isFailure(outcome) ? reasonOf(outcome.cause) : undefined
+  if (reason === "unavailable") return inDoubt(decision, completion)
   const { after, others } = settle(state, enrolment)
   const replyAll = (answer: EnrolmentAnswer, toOthers = answer) => {
-    actions.push(replyWith(replyTo, answer))
+    if (replyTo !== undefined) actions.push(replyWith(replyTo, answer))
     for (const other of others) actions.push(replyWith(other, toOthers))
   }
-  if (Exit.isFailure(outcome)) {
-    const reason = reasonOf(outcome.cause)
-    replyAll(
-      reason === "rejected" && enrolment._tag === "Join" ? refused("used_up", "the invite has no use left") : notStored,
-    )
-    if (reason === "fenced") actions.push(Action.Fenced())
-    if (reason !== "rejected") {
-      for (const one of after) actions.push(replyWith(one.replyTo, notStored))
-      return
-    }
-  } else written(decision, enrolment, replyAll)
-  for (const one of after) enrol(decision, one)
+  if (reason === undefined) written(decision, enrolment, replyAll)
+  else {
+    const isFull = reason === "rejected" && enrolment._tag === "Join"
+    replyAll(isFull ? refused("used_up", "the invite has no use left") : notStored)
+  }
+  for (const one of after) {
+    if (reason === "fenced") actions.push(replyWith(one.replyTo, notStored))
+    else enrol(decision, one)
+  }
+}
+
+/**
+ * It may have been stored, and may still be: nothing else is known of whoever is let in or put out by it. All who wait are
+ * told to ask again, and it is written again by the mesh itself until it is known.
+ */
+const inDoubt = ({ actions, state }: Decision, { enrolment, replyTo }: Enrolled): void => {
+  if (replyTo !== undefined) actions.push(replyWith(replyTo, notStored))
+  const one = underWayOf(state, enrolment)
+  if (one === undefined) return
+  for (const other of one.others.splice(0)) actions.push(replyWith(other, notStored))
+  for (const command of one.after.splice(0)) actions.push(replyWith(command.replyTo, notStored))
+  one.isWriting = false
+  one.failures += 1
+  if (one.isTriedLater) return
+  one.isTriedLater = true
+  const unwritten = { _tag: "Enrolled", enrolment, replyTo: undefined } as const
+  actions.push(Action.Later({ millis: delayAfter(one.failures), completion: Completion.WriteAgain({ unwritten }) }))
+}
+
+export const enrolAgain = (
+  decision: Decision,
+  { enrolment }: Extract<Unwritten, { readonly _tag: "Enrolled" }>,
+): void => {
+  const one = underWayOf(decision.state, enrolment)
+  // Its outcome has been heard since, and there may be another one by its key.
+  if (one === undefined || one.enrolment !== enrolment) return
+  one.isTriedLater = false
+  hurry(decision, one)
 }
 
 const notStored = refused("unavailable", "it could not be stored; try again")

@@ -84,7 +84,9 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
     return loaded
   })
 
-  const incarnation = Effect.flatMap(load(), (loaded) => Effect.raceFirst(live(reach, mailbox, loaded), lane.lost)).pipe(
+  const incarnation = Effect.flatMap(load(), (loaded) =>
+    Effect.raceFirst(live(reach, mailbox, loaded), lane.lost),
+  ).pipe(
     Effect.catchCause((cause) =>
       Cause.hasInterruptsOnly(cause)
         ? Effect.failCause(cause)

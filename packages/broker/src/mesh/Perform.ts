@@ -67,6 +67,14 @@ export const makePerform = (reach: Reach, complete: (completion: Completion) => 
         case "Write":
           write(action)
           break
+        case "Later":
+          yield* Effect.forkScoped(
+            Effect.andThen(
+              Effect.sleep(action.millis),
+              Effect.sync(() => complete(action.completion)),
+            ),
+          )
+          break
         case "Log":
           yield* log(meshId, action)
           break

@@ -7,6 +7,8 @@ import { attach, detach, sessionRecorded } from "../session/Attach.ts"
 import { counted } from "../delivery/Backlog.ts"
 import { channelRecorded } from "../session/Channels.ts"
 import { consumed, notTaken, pageRead } from "../delivery/Deliver.ts"
+import { Exit } from "effect"
+import { reasonOf } from "../store/MessageStore.ts"
 import { enrol, enrolled } from "../membership/Enrol.ts"
 import { type Decision, decisionOf, type Sockets } from "../state/Decision.ts"
 import { Action, type Command, type Completion } from "../state/MeshCommand.ts"
@@ -18,6 +20,7 @@ import { request } from "./Requests.ts"
 import { scheduleTelling } from "../presence/Roster.ts"
 import { report } from "../presence/StatusReports.ts"
 import { tick } from "./Tick.ts"
+import { writeAgain } from "./WriteAgain.ts"
 import { inboxWasMoved } from "../delivery/InboxMove.ts"
 
 export const decide = (
@@ -28,6 +31,10 @@ export const decide = (
 ): ReadonlyArray<Action> => {
   const decision = decisionOf(state, nowMillis, sockets)
   handle(decision, input)
+  // Whatever it was about: what this owner has in memory is not the mesh any more.
+  if ("outcome" in input && Exit.isFailure(input.outcome) && reasonOf(input.outcome.cause) === "fenced") {
+    decision.actions.push(Action.Fenced())
+  }
   scheduleTelling(state, nowMillis)
   return decision.actions
 }
@@ -58,12 +65,11 @@ const handle = (decision: Decision, input: Command | Completion): void => {
     case "Consumed":
       return consumed(decision, input)
     case "NotTaken":
-      notTaken(decision, input)
-      break
+      return notTaken(decision, input)
     case "LeaseRecorded":
       return leaseRecorded(decision, input)
     case "LeaseCleared":
-      return leaseCleared(decision.state, input)
+      return leaseCleared(decision, input)
     case "SessionRecorded":
       return sessionRecorded(decision, input)
     case "InboxMoved":
@@ -80,6 +86,8 @@ const handle = (decision: Decision, input: Command | Completion): void => {
       return fateRead(decision, input)
     case "RefusalChecked":
       return refusalChecked(decision, input)
+    case "WriteAgain":
+      return writeAgain(decision, input.unwritten)
     case "Tick":
       return tick(decision)
   }

@@ -8,6 +8,7 @@ import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import { type Hello, type HelloV2, isHelloV2 } from "@claudemesh/domain/wire/ClientFrame"
 import type { BrokerFrame } from "@claudemesh/domain/wire/BrokerFrame"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
+import { Exit } from "effect"
 import type { HelloRefusal } from "../trust/HelloProof.ts"
 import { Write } from "../store/MessageStore.ts"
 import { pump, reclaim } from "../delivery/Deliver.ts"
@@ -195,11 +196,16 @@ const helloAck = (state: MeshState, connection: Connection, resumed: boolean, no
 
 export const sessionRecorded = (
   decision: Decision,
-  { peer }: Extract<Completion, { readonly _tag: "SessionRecorded" }>,
+  { outcome, peer }: Extract<Completion, { readonly _tag: "SessionRecorded" }>,
 ): void => {
-  const { state } = decision
+  const { actions, state } = decision
   const connection = state.connections.get(peer)
   if (connection === undefined) return
+  // Nothing is pushed to a session that is not written down; its client comes back, ever more seldom.
+  if (Exit.isFailure(outcome)) {
+    actions.push(Action.Close({ peer, reason: CloseCode.goingAway }))
+    return
+  }
   connection.ready = true
   const left = recall(decision, connection)
   for (const inbox of inboxesOf(connection)) inbox.readSoon()

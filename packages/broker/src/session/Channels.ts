@@ -28,9 +28,11 @@ export const joinChannel = (decision: Decision, connection: Connection, { channe
   }
   const haste = hasteOf(connection, nowMillis)
   if (haste !== undefined) return refuse(...haste)
-  put(session, channel, true)
+  const before = put(session, channel, true)
   const where = { meshId: state.mesh.meshId, memberId: session.member.record.memberId, session: session.sessionId }
-  actions.push(record(connection, id, channel, Write.ChannelJoined({ ...where, channel, atMillis: nowMillis }), true))
+  actions.push(
+    record(connection, id, channel, Write.ChannelJoined({ ...where, channel, atMillis: nowMillis }), true, before),
+  )
 }
 
 /** Also of a channel that the session is not in: the answer is the same. */
@@ -42,9 +44,9 @@ export const leaveChannel = (decision: Decision, connection: Connection, { chann
     actions.push(Action.Send({ peer, frame: errorFrame(connection.protocol, ...haste, id) }))
     return
   }
-  put(session, channel, false)
+  const before = put(session, channel, false)
   const where = { meshId: state.mesh.meshId, memberId: session.member.record.memberId, session: session.sessionId }
-  actions.push(record(connection, id, channel, Write.ChannelLeft({ ...where, channel }), false))
+  actions.push(record(connection, id, channel, Write.ChannelLeft({ ...where, channel }), false, before))
 }
 
 /**
@@ -59,13 +61,23 @@ const hasteOf = ({ session }: Connection, nowMillis: number): readonly [ErrorCod
     : ["rate_limited", "this member joins and leaves channels too fast; try again in a second"]
 }
 
-const put = (session: Session, channel: Label, joined: boolean): void => {
+/** Gives how it was before. */
+const put = (session: Session, channel: Label, joined: boolean): boolean => {
+  const before = session.channels.has(channel)
   if (joined) session.channels.add(channel)
   else session.channels.delete(channel)
   session.member.channelsChanged()
+  return before
 }
 
-const record = ({ peer, session }: Connection, id: string, channel: Label, write: Write, joined: boolean) => {
+const record = (
+  { peer, session }: Connection,
+  id: string,
+  channel: Label,
+  write: Write,
+  joined: boolean,
+  before: boolean,
+) => {
   session.member.allowance.holdChanges(1)
   return Action.Write({
     write,
@@ -77,15 +89,17 @@ const record = ({ peer, session }: Connection, id: string, channel: Label, write
       session: session.sessionId,
       channel,
       joined,
+      before,
     },
   })
 }
 
 export const channelRecorded = (
   decision: Decision,
-  { channel, id, joined, memberId, outcome, peer, session }: Extract<Completion, { readonly _tag: "ChannelRecorded" }>,
+  completion: Extract<Completion, { readonly _tag: "ChannelRecorded" }>,
 ): void => {
   const { actions, state } = decision
+  const { before, channel, id, joined, memberId, outcome, peer, session } = completion
   const member = state.membersById.get(memberId)
   member?.allowance.holdChanges(-1)
   if (Exit.isSuccess(outcome)) {
@@ -93,7 +107,8 @@ export const channelRecorded = (
     return
   }
   const found = member?.sessions.get(session)
-  if (found !== undefined) put(found, channel, !joined)
+  // As it was, unless it was joined or left once more since.
+  if (found !== undefined && found.channels.has(channel) === joined) put(found, channel, before)
   const failed = errorFrame(2, "internal", "the broker failed to store this; try again", id)
   actions.push(Action.Send({ peer, frame: failed }))
 }

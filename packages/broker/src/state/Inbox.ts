@@ -135,6 +135,7 @@ export class Inbox {
   #backlog: Backlog = { messages: 0, characters: 0 }
   /** When it was last counted in the store. */
   #countedAtMillis = 0
+  #isMiscounted = false
 
   constructor(
     readonly address: InboxAddress,
@@ -356,6 +357,16 @@ export class Inbox {
 
   counted(backlog: Backlog): void {
     this.#backlog = backlog
+    this.#isMiscounted = false
+  }
+
+  /** It could not be counted after it grew or shrank by a number that is not known here. */
+  miscounted(): void {
+    this.#isMiscounted = true
+  }
+
+  get isMiscounted(): boolean {
+    return this.#isMiscounted
   }
 
   #grow({ characters, messages }: Backlog): void {

@@ -143,6 +143,47 @@ export type Command = Data.TaggedEnum<{
 }>
 export const Command = Data.taggedEnum<Command>()
 
+/** That a delivery is consumed is being written. */
+interface Consuming {
+  readonly inbox: InboxAddress
+  readonly seq: number
+  readonly priority: Priority
+  readonly characters: number
+  readonly messageId: MessageId
+  readonly peer: PeerId
+  /** How often it has failed. */
+  readonly failures?: number
+}
+
+/** That deliveries are not leased any more is being written. */
+interface Clearing {
+  readonly deliveries: ReadonlyArray<ClearedLease>
+  readonly failures?: number
+}
+
+/** What waited in the session's inbox is being given to its member. */
+interface Moving {
+  readonly memberId: MemberId
+  readonly session: SessionId
+  readonly what: "all" | "groups"
+  readonly failures?: number
+}
+
+/** Somebody is being let in or put out. */
+interface Admitting {
+  readonly enrolment: Enrolment
+  /** Undefined: whoever asked has been answered that the outcome is not known. */
+  readonly replyTo: CorrelationId | undefined
+}
+
+/** What has to be written in the end, and nobody would ask for again. */
+export type Unwritten = Data.TaggedEnum<{
+  Consumed: Consuming
+  LeaseCleared: Clearing
+  InboxMoved: Moving
+  Enrolled: Admitting
+}>
+
 /** The ends of what the actor began. Their number is bounded by what is under way, so they never wait. */
 export type Completion = Data.TaggedEnum<{
   Accepted: {
@@ -153,15 +194,7 @@ export type Completion = Data.TaggedEnum<{
     readonly id: string
     readonly outcome: Outcome
   }
-  Consumed: {
-    readonly inbox: InboxAddress
-    readonly seq: number
-    readonly priority: Priority
-    readonly characters: number
-    readonly messageId: MessageId
-    readonly peer: PeerId
-    readonly outcome: Outcome
-  }
+  Consumed: Consuming & { readonly outcome: Outcome }
   /** What was pushed to a first client did not even reach its socket. */
   NotTaken: {
     readonly inbox: InboxAddress
@@ -178,10 +211,10 @@ export type Completion = Data.TaggedEnum<{
     readonly outcome: Outcome
   }
   /** A delivery is not marked as leased any more. */
-  LeaseCleared: { readonly deliveries: ReadonlyArray<ClearedLease>; readonly outcome: Outcome }
+  LeaseCleared: Clearing & { readonly outcome: Outcome }
   SessionRecorded: { readonly peer: PeerId; readonly outcome: Outcome }
   /** What waited in the session's inbox is its member's. */
-  InboxMoved: { readonly memberId: MemberId; readonly session: SessionId; readonly outcome: Outcome }
+  InboxMoved: Moving & { readonly outcome: Outcome }
   ChannelRecorded: {
     readonly peer: PeerId
     readonly id: string
@@ -189,6 +222,8 @@ export type Completion = Data.TaggedEnum<{
     readonly session: SessionId
     readonly channel: Label
     readonly joined: boolean
+    /** Whether the session was in it before. */
+    readonly before: boolean
     readonly outcome: Outcome
   }
   PageRead: { readonly request: PageRequest; readonly rows: Exit.Exit<ReadonlyArray<WaitingMessage>, StoreError> }
@@ -216,11 +251,9 @@ export type Completion = Data.TaggedEnum<{
     readonly refusal: SendRefusal
     readonly fate: Exit.Exit<Option.Option<MessageFate>, StoreError>
   }
-  Enrolled: {
-    readonly enrolment: Enrolment
-    readonly replyTo: CorrelationId
-    readonly outcome: Outcome
-  }
+  Enrolled: Admitting & { readonly outcome: Outcome }
+  /** It failed a while ago. */
+  WriteAgain: { readonly unwritten: Unwritten }
   /** The time that the state had asked to be woken at has come. */
   Tick: {}
 }>
@@ -267,6 +300,8 @@ export type Action = Data.TaggedEnum<{
     readonly messageId: MessageId
     readonly next: AfterFate
   }
+  /** Comes back after so long. */
+  Later: { readonly millis: number; readonly completion: Completion }
   /** For whoever runs the broker. */
   Log: {
     readonly level: "warning" | "error"

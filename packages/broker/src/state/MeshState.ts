@@ -33,6 +33,7 @@ import type {
   SessionRecord,
 } from "../store/MessageStore.ts"
 import { Allowance } from "./Allowance.ts"
+import type { Enrolment } from "./Enrolment.ts"
 import { Inbox, type Window } from "./Inbox.ts"
 import type { Command, CorrelationId, ReportedSession, SealedProfile } from "./MeshCommand.ts"
 import type { PeerId } from "./PeerId.ts"
@@ -185,11 +186,17 @@ export interface EarlyReport {
 
 /** A record that is being committed. */
 export interface UnderWay<A> {
+  readonly enrolment: Enrolment
   readonly record: A
   /** Who asked for the same meanwhile. */
   readonly others: Array<CorrelationId>
   /** What is decided only when it has its outcome. */
   readonly after: Array<Extract<Command, { readonly _tag: "Enrol" }>>
+  /** False: it may have been written or not, and is written again. */
+  isWriting: boolean
+  failures: number
+  /** The time at which it is written again at the latest is set. */
+  isTriedLater: boolean
 }
 
 /** What is being committed. */

@@ -210,6 +210,8 @@ export class MeshStory {
   /** What is submitted to the lane and not yet committed, in order. */
   writes: Array<PendingWrite> = []
   reads: Array<PageRequest> = []
+  /** What comes back after a time, and when. */
+  later: Array<{ readonly atMillis: number; readonly completion: Completion }> = []
   counts: Array<Extract<Action, { readonly _tag: "Count" | "CountWaiting" }>> = []
   readonly logged: Array<Extract<Action, { readonly _tag: "Log" }>> = []
   fenced = false
@@ -278,6 +280,9 @@ export class MeshStory {
           this.do({ ...effect.next, fate: Exit.succeed(fate) })
           break
         }
+        case "Later":
+          this.later.push({ atMillis: this.nowMillis + effect.millis, completion: effect.completion })
+          break
         case "Log":
           this.logged.push(effect)
           break
@@ -416,6 +421,9 @@ export class MeshStory {
   /** Time passes; the mesh is woken if it asked to be. */
   pass(millis: number): void {
     this.nowMillis += millis
+    const due = this.later.filter(({ atMillis }) => atMillis <= this.nowMillis)
+    this.later = this.later.filter(({ atMillis }) => atMillis > this.nowMillis)
+    for (const { completion } of due) this.do(completion)
     const wakeAtMillis = nextWakeMillis(this.state)
     if (wakeAtMillis !== undefined && wakeAtMillis <= this.nowMillis) this.do(Completion.Tick())
   }
@@ -426,6 +434,7 @@ export class MeshStory {
     this.writes = []
     this.reads = []
     this.counts = []
+    this.later = []
     const loaded = loadState(this.store.snapshot(), this.rules, verifier)
     this.state = loaded.state
     this.perform(takeOver(loaded, this.nowMillis, this.sockets))

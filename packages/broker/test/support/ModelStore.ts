@@ -80,10 +80,14 @@ export class ModelStore {
         break
       }
       case "InviteAdded":
-        this.invites.set(write.invite.publicKey, { invite: write.invite, used: 0 })
+        if (!this.invites.has(write.invite.publicKey)) {
+          this.invites.set(write.invite.publicKey, { invite: write.invite, used: 0 })
+        }
         break
       case "MemberJoined": {
         const { certificate } = write
+        // Of a record that is there already nothing is written.
+        if (this.members.some((member) => member.publicKey === certificate.publicKey)) break
         const known = this.invites.get(certificate.invite)
         if (known !== undefined) this.invites.set(certificate.invite, { ...known, used: known.used + 1 })
         const { displayName, memberId, publicKey } = certificate
@@ -91,7 +95,7 @@ export class ModelStore {
         break
       }
       case "KeyRevoked":
-        this.revocations.push(write.revocation)
+        if (this.revocations.length < write.revocation.version) this.revocations.push(write.revocation)
         break
       case "SessionAttached":
         this.sessions.set(`${write.memberId}/${write.session}`, {
