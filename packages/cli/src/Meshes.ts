@@ -7,6 +7,7 @@ import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
 import type { Membership } from "@claudemesh/client/keys/Membership"
 import { Sodium } from "@claudemesh/client/keys/Sodium"
 import { makeMeshManager } from "@claudemesh/client/MeshManager"
+import { bare, nearest } from "@claudemesh/client/roster/FindNamed"
 import { saidMesh } from "@claudemesh/client/roster/WhichMesh"
 import { SessionId } from "@claudemesh/domain/Ids"
 import { Crypto, Effect, Layer, Option, Result } from "effect"
@@ -14,6 +15,7 @@ import manifest from "../package.json" with { type: "json" }
 import { Failed, failed } from "./Failed.ts"
 import { command } from "./Launch.ts"
 import { tell } from "./Notices.ts"
+import { printable } from "./Output.ts"
 
 export const clientIdentity = { name: manifest.name, version: manifest.version }
 
@@ -37,10 +39,15 @@ export const chosenMeshes = Effect.fnUntraced(function* (slug: Option.Option<str
     })
   }
   if (Option.isNone(slug)) return joined
-  const chosen = joined.filter((mesh) => mesh.slug === slug.value)
+  const asked = bare(slug.value).toLowerCase()
+  const chosen = joined.filter((mesh) => mesh.slug === asked)
   if (chosen.length > 0) return chosen
-  const slugs = joined.map((mesh) => mesh.slug).join(", ")
-  return yield* new Failed({ reason: `no mesh ${slug.value} is joined; there are: ${slugs}` })
+  const slugs = joined.map((mesh) => mesh.slug)
+  const [near] = nearest(asked, slugs, (one) => one)
+  const hint = near === undefined ? "" : `. Did you mean ${near}?`
+  return yield* new Failed({
+    reason: `no mesh ${printable(slug.value)} is joined; there are: ${slugs.join(", ")}${hint}`,
+  })
 })
 
 /** The one that is meant where only one can be. */

@@ -1,6 +1,6 @@
 /** `peers`: who is in each mesh, and which of their sessions are connected. */
 import type { BrokerClient } from "@claudemesh/client/BrokerClient"
-import { whyNot } from "@claudemesh/client/trust/MemberStanding"
+import { whatToDo, whyNot } from "@claudemesh/client/trust/MemberStanding"
 import { beginning } from "@claudemesh/client/roster/FindNamed"
 import { foldedName } from "@claudemesh/domain/trust/NameSkeleton"
 import type { MemberView } from "@claudemesh/client/roster/Roster"
@@ -102,11 +102,15 @@ const keyWarnings = ({
   brokerSays,
   displayName,
   listed = true,
+  member,
   publicKey,
   why = "it is not certified",
 }: Omit<Row, "sessions">): ReadonlyArray<string> => {
   const key = shortKey(publicKey)
-  if (brokerSays !== undefined) return [`the broker lists the key ${key} as ${JSON.stringify(brokerSays)}; ${why}`]
+  if (brokerSays !== undefined) {
+    const todo = whatToDo(member === "revoked" ? "Revoked" : "Uncertified")
+    return [`the broker lists the key ${key} as ${JSON.stringify(brokerSays)}; ${why}. ${todo}`]
+  }
   if (listed) return []
   return [`the broker does not list ${displayName} (${key}), who is certified: it hides them, or has lost them`]
 }
