@@ -4,9 +4,11 @@ import type { Membership } from "@claudemesh/client/keys/Membership"
 import { Console, Effect } from "effect"
 import { Command } from "effect/unstable/cli"
 import { failed } from "../Failed.ts"
+import { command } from "../Launch.ts"
+import { toldOf, toldWords } from "../mcp/Workplace.ts"
 import { memberName } from "../mcp/WrapUntrusted.ts"
 import { chosenMeshes } from "../Meshes.ts"
-import { bold, printJson } from "../Output.ts"
+import { bold, printable, printJson } from "../Output.ts"
 import * as Flags from "./Flags.ts"
 
 export const whoami = Command.make(
@@ -14,8 +16,18 @@ export const whoami = Command.make(
   { mesh: Flags.mesh, json: Flags.json },
   Effect.fn(function* ({ json, mesh }) {
     const meshes = yield* chosenMeshes(mesh)
-    if (json) return yield* printJson(meshes.map(asData))
-    yield* Console.log(meshes.map(asText).join("\n\n"))
+    const told = yield* Effect.forEach(meshes, (membership) =>
+      Effect.map(toldOf(membership, process.cwd()), (tells) => ({ membership, tells })),
+    )
+    if (json) {
+      return yield* printJson(
+        told.map(({ membership, tells: { branch = null, cwd = null, host = null } }) => ({
+          ...asData(membership),
+          tells: { cwd, host, branch },
+        })),
+      )
+    }
+    yield* Console.log(told.map(({ membership, tells }) => asText(membership, toldWords(tells))).join("\n\n"))
   }, Effect.mapError(failed)),
 ).pipe(
   Command.withDescription("Show who you are in each mesh: name, key, fingerprint, role and broker"),
@@ -42,12 +54,13 @@ const asData = (membership: Membership) => ({
   joinedAt: membership.joinedAt,
 })
 
-const asText = (membership: Membership): string => {
+const asText = (membership: Membership, tells: string): string => {
   const { brokerUrl, displayName, fingerprint, mesh, publicKey, role } = asData(membership)
   return [
     `${bold(mesh)}: you are ${bold(memberName(displayName))}, ${role}`,
     `  key          ${publicKey}`,
     `  fingerprint  ${fingerprint}`,
     `  broker       ${brokerUrl}`,
+    `  tells        ${printable(tells)} (a session here, to the members alone; change it with: ${command} privacy)`,
   ].join("\n")
 }

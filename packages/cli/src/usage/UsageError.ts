@@ -27,12 +27,18 @@ const sentence = (text: string): string => {
   return /[.?!]$/.test(whole) ? whole : `${whole}.`
 }
 
+/** Of commands that take a text. */
+const behindDashes = (command: ReadonlyArray<string> | undefined): string =>
+  command?.some((word) => word === "send" || word === "reply") === true
+    ? " A text that begins with a dash stands behind --."
+    : ""
+
 export const usageWords = (error: CliError.CliError): string => {
   switch (error._tag) {
     case "UnknownSubcommand":
       return `"${error.subcommand}" is not a command.${meant(error.suggestions)}`
     case "UnrecognizedOption":
-      return `${error.option} is not a flag${error.command === undefined ? "" : ` of ${error.command.join(" ")}`}.${meant(error.suggestions)}`
+      return `${error.option} is not a flag${error.command === undefined ? "" : ` of ${error.command.join(" ")}`}.${meant(error.suggestions)}${behindDashes(error.command)}`
     case "MissingArgument":
       return `<${error.argument}> is missing.`
     case "MissingOption":

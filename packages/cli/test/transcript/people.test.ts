@@ -9,7 +9,13 @@ it.live("people, names and messages are as the transcript has them", () =>
     Effect.gen(function* () {
       const broker = yield* startBroker()
       const folder = yield* temporaryFolder
-      yield* Effect.promise(() => playTranscript("people.txt", folder, { CLAUDEMESH_BROKER: broker.url }))
+      yield* Effect.promise(() =>
+        playTranscript("people.txt", folder, {
+          CLAUDEMESH_BROKER: broker.url,
+          // The folder and the host are this machine's.
+          CLAUDEMESH_PROFILE: "none",
+        }),
+      )
     }),
   ),
 )
