@@ -39,7 +39,7 @@ describe("the input of a call", () => {
       )
       assert.strictEqual(
         yield* refused("message_status", { id: "zz" }),
-        `message_status: ${nothing}"id" has to be a message id: 32 lower-case hex digits.`,
+        `message_status: ${nothing}"id" has to be a message id, or at least the first 8 characters of one.`,
       )
       const message = { target: "bob", message: "hello" }
       assert.strictEqual(
