@@ -58,7 +58,12 @@ export const build = async (directory: string) => {
   await writeFile(join(directory, "LICENSES.txt"), await licenses(Object.keys(metafile?.inputs ?? {})))
   await writeFile(join(directory, commitFile), `${Option.getOrElse(commit(root), () => "")}\n`)
   // Both before one is written: what is there is printed.
-  const [plain, coloured] = await Promise.all([help(directory, false), help(directory, true)])
+  const [plain, coloured, man] = await Promise.all([
+    printed(directory, ["--help"], false),
+    printed(directory, ["--help"], true),
+    printed(directory, ["help", "--man"], false),
+  ])
+  await writeFile(join(directory, "claudemesh.1"), man)
   await writeFile(join(directory, helpFiles.plain), plain)
   await writeFile(join(directory, helpFiles.coloured), coloured)
   return metafile
@@ -82,12 +87,13 @@ const licenses = async (inputs: ReadonlyArray<string>): Promise<string> => {
 }
 
 /** What the program itself prints, for it to print again without loading what makes it. */
-const help = async (directory: string, coloured: boolean): Promise<string> => {
+const printed = async (directory: string, words: ReadonlyArray<string>, coloured: boolean): Promise<string> => {
   const entry = JSON.stringify(join(directory, "claudemesh.js"))
-  const script = `process.argv.splice(1, Infinity, ${entry}, "--help"); Object.defineProperty(process.stdout, "isTTY", { value: ${coloured} }); await import(${entry})`
+  const line = words.map((word) => JSON.stringify(word)).join(", ")
+  const script = `process.argv.splice(1, Infinity, ${entry}, ${line}); await import(${entry})`
   const child = Bun.spawn([process.execPath, "--no-env-file", "--no-install", "-e", script], {
     stdio: ["ignore", "pipe", "inherit"],
-    env: { PATH: process.env["PATH"] ?? "", HOME: directory },
+    env: { PATH: process.env["PATH"] ?? "", HOME: directory, ...(coloured && { FORCE_COLOR: "1" }) },
   })
   const page = await new Response(child.stdout).text()
   if ((await child.exited) !== 0 || !page.includes("FLAGS OF EVERY COMMAND"))
