@@ -1,7 +1,7 @@
 /** `privacy`: what a session tells the members of a mesh about where it runs, and an end to that. */
 import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
 import type { Membership } from "@claudemesh/client/keys/Membership"
-import { Console, Effect, Option, Result } from "effect"
+import { Console, Effect, Option, Result, Struct } from "effect"
 import { Argument, Command } from "effect/unstable/cli"
 import { failed } from "../Failed.ts"
 import { toldOf, toldWords } from "../mcp/Workplace.ts"
@@ -22,8 +22,10 @@ export const privacy = Command.make(
   Effect.fn(function* ({ json, mesh, word }) {
     const chosen = yield* chosenMeshes(mesh)
     const ids = new Set(chosen.map(({ meshId }) => meshId))
-    const changed = ({ tells: _, ...membership }: Membership): Membership =>
-      Option.isSome(word) && word.value === "nothing" ? { ...membership, tells: "nothing" } : membership
+    const changed = (membership: Membership): Membership =>
+      Option.isSome(word) && word.value === "nothing"
+        ? { ...membership, tells: "nothing" }
+        : Struct.omit(membership, ["tells"])
     const meshes = Option.isNone(word)
       ? chosen
       : (yield* (yield* ConfigFile).update((all) =>

@@ -23,7 +23,7 @@ const gluedShape = (fields: number): RegExp => new RegExp(shape(fields).source.r
 /** What somebody meant as a link. */
 const meant = /https?:\/\/(?:(?!https?:\/\/)[!-"$-~])+?\/join#[A-Za-z0-9._-]*/gi
 
-const invisible = /[\p{Cf}\u034f\u115f\u1160\u17b4\u17b5\u3164\ufe00-\ufe0f\uffa0]/gu
+const invisible = /\p{Cf}|\p{Default_Ignorable_Code_Point}/gu
 
 /** Such as `&#35;` for `#`. */
 const entities = (text: string): string =>

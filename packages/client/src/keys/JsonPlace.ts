@@ -65,7 +65,7 @@ const scan = (text: string): ReadonlyMap<string, number> | Broken => {
 
   const string = (): string | Broken => {
     const begin = at
-    const found = skip(/"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y)
+    const found = skip(/"(?:[ !#-[\]-\u{10ffff}]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/uy)
     if (found === "") return new Broken(begin, "a text is not closed, or has a character that must be written as \\u")
     return String(JSON.parse(found))
   }
