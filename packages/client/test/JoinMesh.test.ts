@@ -11,7 +11,7 @@ import { TestClock } from "effect/testing"
 import * as HttpClient from "effect/unstable/http/HttpClient"
 import type * as HttpClientRequest from "effect/unstable/http/HttpClientRequest"
 import * as HttpClientResponse from "effect/unstable/http/HttpClientResponse"
-import { verifyInviteLink } from "../src/invite/InviteLink.ts"
+import { type InviteLink, verifyInviteLink } from "../src/invite/InviteLink.ts"
 import { joinMesh } from "../src/invite/JoinMesh.ts"
 import { newInvite } from "../src/invite/NewInvite.ts"
 import { ConfigFile } from "../src/keys/ConfigFile.ts"
@@ -339,5 +339,33 @@ layer(Layer.merge(testLayer, BunFileSystem.layer))("joining by a link", (it) => 
         assert.deepStrictEqual(yield* pending, [])
       }),
     ),
+  )
+
+  it.effect(
+    "asks the person before anything is sent or made, shows what the owner signed, and asks nobody who is in",
+    () =>
+      atDoor(({ door, link, olga, pending }) =>
+        Effect.gen(function* () {
+          const shown: Array<string> = []
+          const answering = (agrees: boolean) => (seen: InviteLink) =>
+            Effect.suspend(() => {
+              shown.push(`${seen.invite.ownerPublicKey} ${seen.invite.role}`)
+              return agrees ? Effect.void : Effect.fail("no" as const)
+            })
+          const joining = (agrees: boolean) =>
+            joinMesh<never, never, "no">({ link, displayName: zoe, agree: answering(agrees) })
+          assert.strictEqual(yield* Effect.flip(joining(false)), "no")
+          assert.deepStrictEqual(shown, [`${olga.ownerPublicKey} member`])
+          assert.lengthOf(door.requests, 0)
+          assert.lengthOf(yield* pending, 0)
+          yield* joining(true)
+          assert.lengthOf(door.requests, 1)
+          assert.strictEqual(
+            yield* Effect.flip(Effect.mapError(joining(true), (error) => (error === "no" ? error : error._tag))),
+            "AlreadyJoined",
+          )
+          assert.lengthOf(shown, 2)
+        }),
+      ),
   )
 })

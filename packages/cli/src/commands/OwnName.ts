@@ -45,13 +45,14 @@ const askedName = (account: Option.Option<DisplayName>) =>
     }),
   ).pipe(Effect.map((text) => MemberName.make(text)))
 
-const accountName = (): Option.Option<DisplayName> => {
-  const name = Option.getOrElse(Option.liftThrowable(() => userInfo().username)(), () => "root")
-  return shared.test(name) ? Option.none() : asMemberName(name)
-}
+const accountName = (): Option.Option<DisplayName> =>
+  nameOfAccount(Option.getOrElse(Option.liftThrowable(() => userInfo().username)(), () => "root"))
+
+export const nameOfAccount = (account: string): Option.Option<DisplayName> =>
+  shared.test(account) ? Option.none() : asMemberName(account)
 
 /** A person's own settings and the machine's. Not those of the folder that they are in, which may be a stranger's. */
-const gitName = Effect.gen(function* () {
+export const gitName = Effect.gen(function* () {
   const setting = (name: string, otherwise: string) =>
     Effect.orDie(Config.String(name).pipe(Config.withDefault(otherwise)))
   const home = yield* Effect.orDie(accountHome)

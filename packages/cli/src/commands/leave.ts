@@ -20,11 +20,15 @@ export const leave = Command.make(
       Flag.withDescription("Of a mesh that you own: its owner's key is lost, unless you have exported it"),
       Flag.withDefault(false),
     ),
+    forget: Flag.Boolean("forget").pipe(
+      Flag.withDescription("Of a mesh whose broker is gone: forget it here, without asking that broker"),
+      Flag.withDefault(false),
+    ),
     yes: Flags.yes,
     json: Flags.json,
   },
   Effect.fn(
-    function* ({ giveUpOwnerKey, json, slug, yes }) {
+    function* ({ forget, giveUpOwnerKey, json, slug, yes }) {
       const membership = yield* theMesh(Option.some(slug))
       const { meshId, ownerPublicKey, ownerSecretKey, pubkey, secretKey } = membership
       if (ownerSecretKey !== undefined && !giveUpOwnerKey) {
@@ -32,8 +36,10 @@ export const leave = Command.make(
           reason: `you own ${slug}: nobody could make its admins any more. Keep the key with: ${command} export ${slug}.json --mesh ${slug}; then leave with --give-up-owner-key`,
         })
       }
-      yield* agreed(yes, `Leave ${slug}?`, [
-        `Your key there is revoked and forgotten: nobody encrypts to you any more, and your sessions in ${slug} end.`,
+      yield* agreed(yes, forget ? `Forget ${slug}?` : `Leave ${slug}?`, [
+        forget
+          ? `Your key there is forgotten, and not revoked: where the mesh goes on without this machine, others still encrypt to it. Its owner can revoke it: ${pubkey}`
+          : `Your key there is revoked and forgotten: nobody encrypts to you any more, and your sessions in ${slug} end.`,
         "What waits for you and was not read is lost, and so is what this machine has kept of the mesh.",
         "To come back you need a new invite, and others have to compare your new key.",
         ...(ownerSecretKey === undefined
@@ -43,7 +49,7 @@ export const leave = Command.make(
       // Its key can be revoked by who knows the list of revocations, which begins with the owner's key.
       const isOfFirstClients = ownerPublicKey === undefined
       const leaving = Effect.gen(function* () {
-        if (isOfFirstClients) return false
+        if (isOfFirstClients || forget) return false
         const client = yield* connectedTo(membership)
         yield* revokeKey(client, pubkey, { publicKey: pubkey, secretKey })
         return false
@@ -57,7 +63,8 @@ export const leave = Command.make(
       // First: where this is cut off, the mesh is still there to be left again.
       yield* forgetMesh(meshId)
       yield* (yield* ConfigFile).update((meshes) => Result.succeed(meshes.filter((mesh) => mesh.meshId !== meshId)))
-      if (json) return yield* printJson({ mesh: slug, left: true })
+      if (json) return yield* printJson({ mesh: slug, left: true, revoked: !forget && !isOfFirstClients })
+      if (forget) return yield* Console.log(`${bold(slug)} is forgotten here. Your key is not revoked there.`)
       yield* Console.log(
         isOfFirstClients
           ? `Your key in ${bold(slug)} is forgotten here, and still good there: one of the first clients joined it. To end it, ask the mesh's owner to revoke ${pubkey}.`
@@ -72,5 +79,8 @@ export const leave = Command.make(
   ),
 ).pipe(
   Command.withDescription("Leave a mesh for good: your key is revoked there, and nobody encrypts to it any more"),
-  Command.withExamples([{ command: "claudemesh leave my-team", description: "To come back you need a new invite" }]),
+  Command.withExamples([
+    { command: "claudemesh leave my-team", description: "To come back you need a new invite" },
+    { command: "claudemesh leave my-team --forget", description: "Where its broker is gone" },
+  ]),
 )

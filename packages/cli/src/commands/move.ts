@@ -33,9 +33,9 @@ export const move = Command.make(
       if (from === to) return yield* new Failed({ reason: `${slug} is at ${to} already.`, code: "already_there" })
       if (!unchecked) {
         yield* Effect.mapError(connectedTo({ ...membership, brokerUrl: to }), (error) => {
-          const { code = "failed", reason } = failed(error)
+          const { code = "failed", words } = failed(error)
           const hint = `If it is not up yet: ${command} move ${slug} ${to} --unchecked`
-          return new Failed({ reason: `${slug} stays at ${from}: ${reason} ${hint}`, code, hint })
+          return new Failed({ reason: `${slug} stays at ${from}: ${words.replace(/[.;]?$/, ".")} ${hint}`, code, hint })
         })
       }
       yield* (yield* ConfigFile).update((meshes) =>
