@@ -266,8 +266,8 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "backlog limit not held",
     file: `${broker}/delivery/Backlog.ts`,
-    find: "  backlog.messages >= state.rules.limits.backlogMessagesMax ||",
-    put: "  backlog.messages < 0 ||",
+    find: "const full = messages >= backlogMessagesMax ||",
+    put: "const full = messages < Math.min(0, backlogMessagesMax) ||",
   },
   {
     name: "rate limit not held",
@@ -278,8 +278,8 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "number used again after a failed commit",
     file: `${broker}/delivery/Accept.ts`,
-    find: '  if (reason === "fenced") {',
-    put: '  state.lastSeq -= 1\n  if (reason === "fenced") {',
+    find: '  if (reason === "fenced") return',
+    put: '  state.lastSeq -= 1\n  if (reason === "fenced") return',
   },
   {
     name: "a message outlives its ttl",
