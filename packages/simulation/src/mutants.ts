@@ -350,7 +350,7 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "an answer longer than hosts take",
     file: `${mcp}/Reading.ts`,
-    find: "index > 0 && (used > charactersMax || index >= max)",
+    find: "index > 0 && (used > room.max || index >= max)",
     put: "index > 0 && index >= max",
   },
   {
