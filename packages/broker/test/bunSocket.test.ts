@@ -1,6 +1,7 @@
 /** What ends the socket of who does not read, and when a socket that says much is read no more. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { BunSocket } from "../src/http/BunSocket.ts"
 import { brokerLimits, type BrokerLimits } from "../src/Limits.ts"
 import { PeerId } from "../src/state/PeerId.ts"
@@ -92,4 +93,35 @@ describe("a socket that says much", () => {
       }),
     )
   }
+})
+
+describe("a socket that has closed", () => {
+  it.effect("says so once, whichever side did it, and to whoever asks later at once (I23)", () =>
+    Effect.gen(function* () {
+      for (const close of [
+        (socket: BunSocket) => socket.closed(1006),
+        (socket: BunSocket) => socket.close(CloseCode.replaced),
+      ]) {
+        const { socket } = yield* unread
+        const said: Array<string> = []
+        socket.onClosed(() => said.push("before"))
+        socket.onClosed(() => said.push("taken back"))()
+        close(socket)
+        socket.closed(1000)
+        socket.onClosed(() => said.push("after"))
+        assert.deepStrictEqual(said, ["before", "after"])
+      }
+    }),
+  )
+
+  it.effect("gives what came before where the other side left, and nothing more where the broker closed it (I8)", () =>
+    Effect.gen(function* () {
+      const [left, closed] = [yield* unread, yield* unread]
+      for (const { socket } of [left, closed]) socket.received("an ack")
+      left.socket.closed(1000)
+      closed.socket.close(CloseCode.replaced)
+      assert.strictEqual(yield* left.socket.receive, "an ack")
+      for (const { socket } of [left, closed]) assert.strictEqual((yield* Effect.flip(socket.receive))._tag, "Done")
+    }),
+  )
 })

@@ -14,6 +14,7 @@ const ping = `{"type":"ping","id":"p"}`
 /** One that says these, and then no more. */
 const saying = (...frames: ReadonlyArray<string>) => {
   const left = [...frames]
+  let whenClosed: (() => void) | undefined
   const said: Array<string> = []
   const socket: ServerSocket = {
     id: PeerId.make(1),
@@ -25,11 +26,15 @@ const saying = (...frames: ReadonlyArray<string>) => {
     unreadBytes: () => 0,
     close: () => {},
     isOpen: () => true,
-    onClosed: () => {},
+    onClosed: (then) => {
+      whenClosed = then
+      return () => (whenClosed = undefined)
+    },
     saidGoodbye: () => false,
   }
   const limits = { framesBeforeHelloMax: 2, framesBurst: 100, charactersPerFrame: 100 }
-  return { incoming: new Incoming(socket, new Outgoing(socket), rulesWith(limits), 0), said }
+  const incoming = new Incoming(socket, new Outgoing(socket), rulesWith(limits), 0)
+  return { incoming, said, close: () => whenClosed?.() }
 }
 
 describe("a socket that has not said hello", () => {
@@ -78,6 +83,20 @@ describe("the sockets of a member", () => {
       assert.isUndefined(late.pollUnsafe())
       yield* TestClock.adjust(1)
       assert.strictEqual((yield* Fiber.join(late))._tag, "Success")
+    }),
+  )
+
+  it.effect("wait for their pace no longer than they are open (I23)", () =>
+    Effect.gen(function* () {
+      const { close, incoming } = saying(ping, ping)
+      incoming.authenticated(new TokenBucket(1, 1, 0), 0)
+      yield* incoming.next
+      const late = yield* Effect.forkChild(Effect.flip(incoming.next))
+      yield* Effect.yieldNow
+      yield* Effect.yieldNow
+      assert.isUndefined(late.pollUnsafe())
+      close()
+      assert.strictEqual((yield* Fiber.join(late))._tag, "Done")
     }),
   )
 })

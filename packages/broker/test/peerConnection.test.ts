@@ -24,7 +24,7 @@ class FakeSocket implements ServerSocket {
   closedWith: CloseCode | undefined
   #open = true
   #goodbye = false
-  readonly #whenClosed: Array<() => void> = []
+  readonly #whenClosed = new Set<() => void>()
 
   constructor(readonly incoming: Queue.Queue<string, Cause.Done>) {
     this.receive = Queue.take(incoming)
@@ -43,9 +43,10 @@ class FakeSocket implements ServerSocket {
   isOpen = () => this.#open
   saidGoodbye = () => this.#goodbye
 
-  onClosed(then: () => void): void {
-    if (this.#open) this.#whenClosed.push(then)
+  onClosed(then: () => void): () => void {
+    if (this.#open) this.#whenClosed.add(then)
     else then()
+    return () => void this.#whenClosed.delete(then)
   }
 
   close(reason: CloseCode): void {
@@ -67,7 +68,8 @@ class FakeSocket implements ServerSocket {
   #end(): void {
     this.#open = false
     Queue.endUnsafe(this.incoming)
-    for (const then of this.#whenClosed.splice(0)) then()
+    for (const then of this.#whenClosed) then()
+    this.#whenClosed.clear()
   }
 }
 

@@ -26,7 +26,7 @@ export class Link {
   goodbye = false
   /** The broker's side has heard that it is over. */
   serverEnded = false
-  readonly whenServerEnds: Array<() => void> = []
+  readonly whenServerEnds = new Set<() => void>()
   /** What it said first. */
   hello: string | undefined
   /** Puts a text on the way to the broker, as if the client had sent it. */
@@ -48,7 +48,8 @@ export class Link {
 
   endServer(): void {
     this.serverEnded = true
-    for (const then of this.whenServerEnds.splice(0)) then()
+    for (const then of this.whenServerEnds) then()
+    this.whenServerEnds.clear()
     Queue.endUnsafe(this.fromClient)
   }
 
@@ -189,7 +190,8 @@ const serverEnd = (link: Link, down: (deliver: () => void) => void): ServerSocke
     saidGoodbye: () => link.goodbye,
     onClosed: (then) => {
       if (link.serverEnded) then()
-      else link.whenServerEnds.push(then)
+      else link.whenServerEnds.add(then)
+      return () => void link.whenServerEnds.delete(then)
     },
     send: (text) => {
       if (closed || link.serverEnded) return false

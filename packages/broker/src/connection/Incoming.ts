@@ -14,7 +14,7 @@ import { type Cause, Clock, Effect, Result } from "effect"
 import type { MeshRules } from "../state/MeshState.ts"
 import { TokenBucket } from "../TokenBucket.ts"
 import { ConnectionEnds, type Outgoing } from "./Outgoing.ts"
-import type { OversizedFrame, ServerSocket } from "./ServerSocket.ts"
+import { type OversizedFrame, type ServerSocket, untilClosed } from "./ServerSocket.ts"
 
 /** Why what was received is not a frame that can be handled. */
 export type FrameRefusal = Pick<NotAFrame, "message" | "id" | "isHello"> & {
@@ -65,8 +65,8 @@ export class Incoming {
     this.#pace?.charge(1 + Math.floor(charactersOf(received) / this.rules.limits.charactersPerFrame))
     const waitMillis = this.#pace?.debtMillis(nowMillis) ?? 0
     if (waitMillis === 0) return Effect.succeed(this.#frameOf(received))
-    // It is short, whatever the socket does meanwhile: each that shares the pace owes its one frame at most.
-    return Effect.map(Effect.sleep(waitMillis), () => this.#frameOf(received))
+    // It is short: each that shares the pace owes its one frame at most.
+    return Effect.map(untilClosed(this.socket, Effect.sleep(waitMillis)), () => this.#frameOf(received))
   }
 
   /** What is no frame of any kind has the text of none. */

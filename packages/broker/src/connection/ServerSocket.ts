@@ -31,8 +31,11 @@ export interface ServerSocket {
   /** `reason`: a code for machines, as v1 clients read it. */
   readonly close: (code: CloseCode, reason?: string) => void
   readonly isOpen: () => boolean
-  /** Calls it once when the socket has closed, whichever side did it: at once if it has. It must not throw. */
-  readonly onClosed: (then: () => void) => void
+  /**
+   * Calls it once when the socket has closed, whichever side did it: at once if it has. It must not throw. Gives what
+   * takes it back.
+   */
+  readonly onClosed: (then: () => void) => () => void
   /** The other side closed it with 1000: it is done, and not merely lost. */
   readonly saidGoodbye: () => boolean
 }
@@ -44,5 +47,5 @@ export const untilClosed = <A, E, R>(
 ): Effect.Effect<A, E | Cause.Done, R> =>
   Effect.raceFirst(
     effect,
-    Effect.callback<never, Cause.Done>((resume) => socket.onClosed(() => resume(Cause.done()))),
+    Effect.callback<never, Cause.Done>((resume) => Effect.sync(socket.onClosed(() => resume(Cause.done())))),
   )

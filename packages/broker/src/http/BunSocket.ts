@@ -32,7 +32,7 @@ export class BunSocket implements ServerSocket {
   #open = true
   /** What came before and was not looked at is not looked at any more. */
   #closedHere = false
-  readonly #whenClosed: Array<() => void> = []
+  readonly #whenClosed = new Set<() => void>()
   #paused = false
   #goodbye = false
 
@@ -104,12 +104,14 @@ export class BunSocket implements ServerSocket {
   #end(): void {
     this.#open = false
     Queue.endUnsafe(this.#incoming)
-    for (const then of this.#whenClosed.splice(0)) then()
+    for (const then of this.#whenClosed) then()
+    this.#whenClosed.clear()
   }
 
-  onClosed(then: () => void): void {
-    if (this.#open) this.#whenClosed.push(then)
+  onClosed(then: () => void): () => void {
+    if (this.#open) this.#whenClosed.add(then)
     else then()
+    return () => void this.#whenClosed.delete(then)
   }
 
   /** Nothing more is read; the connection ends when it has handled what came. */
