@@ -10,6 +10,12 @@ import { constants } from "node:os"
 import { basename, delimiter, dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 
+// Keys are kept from others by modes of files, and what stdout has taken is asked of the system: neither is done there yet.
+if (process.platform === "win32") {
+  console.error("claudemesh: This does not run on Windows yet. Run it in WSL, the Linux inside Windows.")
+  process.exit(1)
+}
+
 const here = dirname(fileURLToPath(import.meta.url))
 const isProgram = (file) => existsSync(file) && statSync(file).size > 1_000_000
 
@@ -78,8 +84,7 @@ if (folder !== undefined) process.chdir(here)
 
 // In this process where Node can: there is no second one to pass signals through, and to wait for. A failure would end it
 // without a word, so what is no program, such as what stands in for Bun until it is installed, is left to spawn.
-if (isProgram(bun) && process.execve !== undefined && process.platform !== "win32")
-  process.execve(bun, [bun, ...args], env)
+if (isProgram(bun) && process.execve !== undefined) process.execve(bun, [bun, ...args], env)
 
 const child = spawn(bun, args, { stdio: "inherit", env })
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"]

@@ -62,8 +62,8 @@ export const create = Command.make(
       const { memberId, meshId, ownerPublicKey, pubkey } = made
       if (json) {
         return yield* printJson({
+          mesh: slug,
           meshId,
-          slug,
           brokerUrl: url,
           memberId,
           displayName: made.displayName,

@@ -2,6 +2,7 @@
 import { findLink } from "@claudemesh/client/invite/FindLink"
 import { type InviteLink, verifyInviteLink } from "@claudemesh/client/invite/InviteLink"
 import { joinMesh } from "@claudemesh/client/invite/JoinMesh"
+import { fingerprint } from "@claudemesh/client/invite/SafetyNumber"
 import { decodedText } from "@claudemesh/client/invite/LinkText"
 import { isLoopback } from "@claudemesh/client/keys/BrokerUrl"
 import { mayUseFirstClients } from "@claudemesh/client/keys/FirstClients"
@@ -72,7 +73,7 @@ export const join = Command.make(
         const role = joined.invite?.role
         return yield* printJson({
           meshId,
-          slug: joined.slug,
+          mesh: joined.slug,
           brokerUrl,
           memberId,
           displayName,
@@ -130,17 +131,15 @@ const wholeStdin = Effect.flatMap(Stdio.Stdio, ({ stdin }) =>
   ),
 )
 
-const groupsOf = (key: string): string => (key.slice(0, 32).match(/.{4}/g) ?? []).join(" ")
-
 /** The mesh as its owner signed it: whoever compares the fingerprint knows that it is that owner's. */
 const agreed = Effect.fnUntraced(function* ({ brokerUrl, invite }: InviteLink, displayName: string) {
-  const { expiresAt, meshName, ownerPublicKey, role, slug } = invite
+  const { expiresAt, meshId, meshName, ownerPublicKey, role, slug } = invite
   const name = String(meshName)
   yield* aside(
     printable(
       [
         `Mesh    ${slug}${name === String(slug) ? "" : ` (${name})`}`,
-        `Owner   ${groupsOf(ownerPublicKey)}`,
+        `Owner   ${fingerprint(meshId, ownerPublicKey)}`,
         `Broker  ${brokerUrl}${isLoopback(brokerUrl) ? " (on this machine)" : ""}`,
         `Role    ${role}, with a link that is good until ${expiresAt.slice(0, 16).replace("T", " ")} UTC`,
         `You     ${displayName}`,

@@ -14,7 +14,7 @@ export const list = Command.make(
     if (json) {
       return yield* printJson(
         meshes.map(({ brokerUrl, displayName, joinedAt, memberId, meshId, name, pubkey, slug }) => ({
-          slug,
+          mesh: slug,
           name,
           meshId,
           memberId,

@@ -42,17 +42,8 @@ export const privacy = Command.make(
     if (json) return yield* printJson(rows)
     yield* Console.log(
       table(
-        ["MESH", "A SESSION HERE TELLS ITS MEMBERS"],
-        rows.map(({ branch, cwd, host, mesh }) => [
-          mesh,
-          printable(
-            toldWords({
-              ...(cwd !== null && { cwd }),
-              ...(host !== null && { host }),
-              ...(branch !== null && { branch }),
-            }),
-          ),
-        ]),
+        ["MESH", "A SESSION HERE TELLS MEMBERS"],
+        rows.map(({ mesh, ...told }) => [mesh, printable(toldWords(told))]),
       ),
     )
   }, Effect.mapError(failed)),

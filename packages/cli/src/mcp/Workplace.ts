@@ -43,11 +43,11 @@ export const toldOf = (membership: PublicMembership, cwd: string): Effect.Effect
   Effect.map(workplace(cwd), (place) => (membership.tells === "nothing" ? {} : place))
 
 /** In one line, for a person. */
-export const toldWords = ({ branch, cwd, host }: Workplace): string => {
+export const toldWords = ({ branch, cwd, host }: { readonly [key in keyof Workplace]: string | null }): string => {
   const parts = [
-    ...(cwd === undefined ? [] : [`folder ${cwd}`]),
-    ...(host === undefined ? [] : [`host ${host}`]),
-    ...(branch === undefined ? [] : [`branch ${branch}`]),
+    ...((cwd ?? "") === "" ? [] : [`folder ${cwd}`]),
+    ...((host ?? "") === "" ? [] : [`host ${host}`]),
+    ...((branch ?? "") === "" ? [] : [`branch ${branch}`]),
   ]
   return parts.length === 0 ? "nothing of where it runs" : parts.join(", ")
 }

@@ -74,15 +74,15 @@ describe.concurrent("claudemesh create", () => {
         "brokerUrl",
         "displayName",
         "memberId",
+        "mesh",
         "meshId",
         "ownerPublicKey",
         "publicKey",
-        "slug",
       ])
-      assert.deepInclude(made, { slug: "other", displayName: "Ann", brokerUrl: broker.url })
+      assert.deepInclude(made, { mesh: "other", displayName: "Ann", brokerUrl: broker.url })
       const listed = jsonLines(done(await inHome(home)("list", "--json")))
       assert.deepStrictEqual(
-        (listed[0] as unknown as ReadonlyArray<{ slug: string }>).map(({ slug }) => slug),
+        (listed[0] as unknown as ReadonlyArray<{ mesh: string }>).map(({ mesh }) => mesh),
         ["team", "other"],
       )
     }),

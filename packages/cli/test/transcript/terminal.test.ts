@@ -33,13 +33,23 @@ const others = Effect.gen(function* () {
   }
 })
 
+/** Of the machine: the test runner puts another one, which is itself, before it. */
+const node = (): string => {
+  const path = (process.env["PATH"] ?? "").split(":").filter((folder) => !folder.includes("bun-node"))
+  return Bun.which("node", { PATH: path.join(":") }) ?? "node"
+}
+
 for (const name of ["failure", "usage", "joining", "habits"]) {
   it.live(`${name}: what is typed and printed is as the transcript has it`, () =>
     Effect.scoped(
       Effect.gen(function* () {
         const broker = yield* startBroker()
         const folder = yield* temporaryFolder
-        const environment = { CLAUDEMESH_BROKER: broker.url, ...(name === "failure" ? yield* others : {}) }
+        const environment = {
+          CLAUDEMESH_BROKER: broker.url,
+          NODE: node(),
+          ...(name === "failure" ? yield* others : {}),
+        }
         yield* Effect.promise(() => playTranscript(`${name}.txt`, folder, environment))
       }),
     ),
