@@ -198,6 +198,30 @@ describe("a write that the database refuses and nobody would ask for again", () 
     assert.strictEqual(story.remembered.clearing, 0)
   })
 
+  it("that a lease is void is not tried any more where the message was leased again meanwhile (I8)", () => {
+    const story = new MeshStory()
+    const sender = story.attach(alice)
+    const first = story.attach(bob)
+    const id = story.send(sender, bob.publicKey, { id: "m1" })
+    story.settle()
+    story.lease(first, "l1", id)
+    story.settle()
+    story.release(first, id)
+    story.commitOne(storeFailure("rejected"))
+    story.lease(first, "l2", id)
+    story.settle()
+    story.pass(1_000)
+    story.settle()
+    story.detach(first)
+    story.settle()
+    const second = story.attach(bob, { session: "s2" })
+    assert.deepStrictEqual(
+      second.of("push").map(({ redelivered }) => redelivered),
+      [true],
+    )
+    assert.strictEqual(story.remembered.clearing, 0)
+  })
+
   /** A message to everyone is in the inbox of Bob's session, which said goodbye. */
   const leftBehind = () => {
     const story = new MeshStory()

@@ -29,6 +29,8 @@ export interface StoreFaults {
   readonly late: number
   /** The broker dies over a commit, which reaches the database some seconds later. */
   readonly outlives: number
+  /** It is there, and will not take a batch of what the mesh itself has to have written in the end. */
+  readonly refuses: number
 }
 
 export const noStoreFaults: StoreFaults = {
@@ -41,6 +43,7 @@ export const noStoreFaults: StoreFaults = {
   falls: 0,
   late: 0,
   outlives: 0,
+  refuses: 0,
 }
 
 export const storeFaults: StoreFaults = {
@@ -53,7 +56,12 @@ export const storeFaults: StoreFaults = {
   falls: 0.001,
   late: 0.02,
   outlives: 0.004,
+  refuses: 0.03,
 }
+
+/** What nobody asks for again from outside. */
+const isItsOwn = ({ write: { _tag } }: OwnedWrite): boolean =>
+  _tag === "Consume" || _tag === "Release" || _tag === "InboxMoved" || _tag === "SessionAttached"
 
 const idsIn = (batch: ReadonlyArray<OwnedWrite>) =>
   batch.flatMap(({ write }) => (write._tag === "Accept" ? [write.message.messageId] : []))
@@ -126,6 +134,9 @@ export const storeUnderWatch = (
         ),
       )
     const ids = new Set(idsIn(batch))
+    if (batch.every(isItsOwn) && chance.happens(faults().refuses)) {
+      return Effect.fail(new StoreError({ reason: "rejected", cause: "it takes no such thing now" }))
+    }
     if (isAlive() && chance.happens(faults().outlives)) return outlived(taken(true))
     return call(
       Effect.suspend(() => {

@@ -150,6 +150,18 @@ const mutants: ReadonlyArray<Mutant> = [
     put: "}",
   },
   {
+    name: "what the database refused is forgotten",
+    file: `${broker}/delivery/Unwritten.ts`,
+    find: 'if (reason === "fenced") return true',
+    put: "if (mostMillis > 0) return false",
+  },
+  {
+    name: "a void lease is cleared over a later one",
+    file: `${broker}/delivery/MessageLease.ts`,
+    find: "if (unacked.lease === undefined) unacked.inbox.leased(unacked.priority, unacked.seq)",
+    put: "void unacked.inbox",
+  },
+  {
     name: "unknown outcome taken for a failure",
     file: `${broker}/delivery/Accept.ts`,
     find: "if (inbox !== undefined) mayWait(",

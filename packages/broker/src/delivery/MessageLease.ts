@@ -25,6 +25,7 @@ export const lease = (decision: Decision, connection: Connection, { id, messageI
   const deliveries = [...new Set(messageIds)].flatMap((messageId) => {
     const unacked = window.get(messageId)
     if (unacked === undefined) return []
+    if (unacked.lease === undefined) unacked.inbox.leased(unacked.priority, unacked.seq)
     unacked.lease ??= { granted: false }
     asked.push({ messageId, lease: unacked.lease })
     return unacked.lease.granted ? [] : [{ inbox: unacked.inbox.address, seq: unacked.seq }]
@@ -125,9 +126,12 @@ export const leaseCleared = (
   { outcome, ...unwritten }: Extract<Completion, { readonly _tag: "LeaseCleared" }>,
 ): void => {
   // Until it is written a page may show the mark, which says what is not so.
-  if (Exit.isFailure(outcome) && tryLater(decision, unwritten, outcome.cause)) return
   const { deliveries } = unwritten
   const { state } = decision
+  if (Exit.isFailure(outcome) && tryLater(decision, unwritten, outcome.cause)) {
+    for (const { inbox, seq } of deliveries) inboxOf(state, inbox)?.notCleared(seq)
+    return
+  }
   for (const { inbox: address, priority, seq } of deliveries) {
     inboxOf(state, address)?.cleared(priority, seq)
   }
@@ -137,6 +141,9 @@ export const clearAgain = (
   { actions, state }: Decision,
   next: Extract<Unwritten, { readonly _tag: "LeaseCleared" }>,
 ): void => {
-  const { deliveries } = next
-  actions.push(Action.Write({ write: Write.Release({ meshId: state.mesh.meshId, deliveries }), next }))
+  // What was leased again meanwhile keeps its mark.
+  const deliveries = next.deliveries.filter(({ inbox, seq }) => inboxOf(state, inbox)?.clearsNow(seq) === true)
+  if (deliveries.length === 0) return
+  const write = Write.Release({ meshId: state.mesh.meshId, deliveries })
+  actions.push(Action.Write({ write, next: { ...next, deliveries } }))
 }

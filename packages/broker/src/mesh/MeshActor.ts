@@ -118,11 +118,7 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
     }),
     offer: (command) => mailbox.offer(command),
     offerNow: (command) => mailbox.offerNow(command),
-    detach: (peer, saidGoodbye) =>
-      Effect.sync(() => {
-        peers.remove(peer)
-        mailbox.left(Command.Detach({ peer, saidGoodbye }))
-      }),
+    detach: (peer, saidGoodbye) => Effect.sync(() => mailbox.left(Command.Detach({ peer, saidGoodbye }))),
   }
   return actor
 })
@@ -138,7 +134,11 @@ const live = Effect.fnUntraced(function* (reach: Reach, mailbox: Mailbox, loaded
   while (true) {
     const inputs = yield* mailbox.takeAll
     const nowMillis = yield* Clock.currentTimeMillis
-    for (const input of inputs) yield* perform(decide(state, input, nowMillis, peers))
+    for (const input of inputs) {
+      yield* perform(decide(state, input, nowMillis, peers))
+      // Its attachment may have stood in the mailbox before: until here it was answered.
+      if (input._tag === "Detach") peers.remove(input.peer)
+    }
     yield* alarm.arm(nextWakeMillis(state), nowMillis)
   }
 }, Effect.scoped)

@@ -204,7 +204,7 @@ export const sessionRecorded = (
   // Nothing is pushed to a session that is not written down; its client comes back, ever more seldom.
   if (Exit.isFailure(outcome)) {
     actions.push(Action.Close({ peer, reason: CloseCode.goingAway }))
-    return
+    return detach(decision, { peer, saidGoodbye: false })
   }
   connection.ready = true
   const left = recall(decision, connection)
@@ -228,7 +228,7 @@ export const drop = (decision: Decision, connection: Connection): void => {
 
 export const detach = (
   decision: Decision,
-  { peer, saidGoodbye }: Extract<Command, { readonly _tag: "Detach" }>,
+  { peer, saidGoodbye }: Omit<Extract<Command, { readonly _tag: "Detach" }>, "_tag">,
 ): void => {
   const { actions, nowMillis, state } = decision
   const connection = state.connections.get(peer)

@@ -132,6 +132,8 @@ export class Inbox {
   readonly #pushed = new Map<number, number>()
   /** Leases that are being cleared in the store: until that is committed a page may still show them. */
   readonly #clearing = new Map<number, number>()
+  /** Those of them that could not be cleared, and are not being cleared now. */
+  readonly #notCleared = new Set<number>()
   #backlog: Backlog = { messages: 0, characters: 0 }
   /** When it was last counted in the store. */
   #countedAtMillis = 0
@@ -337,6 +339,21 @@ export class Inbox {
 
   clears(seq: number): void {
     this.#clearing.set(seq, (this.#clearing.get(seq) ?? 0) + 1)
+  }
+
+  /** The mark of its lease could not be cleared, and is cleared later. */
+  notCleared(seq: number): void {
+    this.#notCleared.add(seq)
+  }
+
+  /** Whether it still is to be cleared; from now on it is being. */
+  clearsNow(seq: number): boolean {
+    return this.#notCleared.delete(seq)
+  }
+
+  /** A lease of it is asked for again: a mark that could not be cleared is this one's. */
+  leased(priority: Priority, seq: number): void {
+    if (this.#notCleared.delete(seq)) this.cleared(priority, seq)
   }
 
   /** A page that is being read may have been read before, and nothing would tell any more that its mark is old. */
