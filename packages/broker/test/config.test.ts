@@ -1,4 +1,5 @@
 /** The environment as an operator writes it: defaults, good values, and one line that names what is wrong. */
+import { homedir } from "node:os"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option, Redacted } from "effect"
 import { brokerConfigOf, isLoopback, variables } from "../src/Config.ts"
@@ -40,10 +41,10 @@ describe("a broker without any variable", () => {
     }),
   )
 
-  it.effect("keeps its data in the current folder when there is no home", () =>
+  it.effect("keeps its data in the account's own folder where HOME is not set", () =>
     Effect.gen(function* () {
       const { database } = yield* brokerConfigOf({})
-      assert.deepStrictEqual(database, { _tag: "Sqlite", dataDir: "./.claudemesh/broker" })
+      assert.deepStrictEqual(database, { _tag: "Sqlite", dataDir: `${homedir()}/.claudemesh/broker` })
     }),
   )
 })
