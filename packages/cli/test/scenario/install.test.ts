@@ -217,40 +217,54 @@ layer(Program.layer, { timeout: "30 seconds" })("claudemesh install", (it) => {
       }, false),
   )
 
-  it.effect("writes the files of Codex, Gemini CLI, Cursor and opencode, and takes itself out of all of them", () =>
+  it.effect("writes the server and the hooks of Codex and Gemini CLI, twice the same, and takes them out again", () =>
     withMachine(async ({ file, run, user }) => {
       await mkdir(join(user, ".codex"))
       await writeFile(join(user, ".codex/config.toml"), '# mine\nmodel = "o5"\n')
       await writeFile(join(user, ".codex/hooks.json"), ownHooks)
-      const written = [".codex/config.toml", ".codex/hooks.json", ".gemini/settings.json"]
-      for (const host of ["codex", "gemini", "cursor", "opencode"]) {
+      const hosts = ["codex", "gemini"]
+      for (const host of hosts) {
         assert.match(done(await run("install", "--for", host)), new RegExp(`uninstall --for ${host}`))
       }
+      const written = [".codex/config.toml", ".codex/hooks.json", ".gemini/settings.json"]
       const texts = () => Promise.all(written.map((path) => file(path)))
       const once = await texts()
-      for (const host of ["codex", "gemini"]) assert.match(done(await run("install", "--for", host)), /already/)
+      for (const host of hosts) assert.match(done(await run("install", "--for", host)), /already/)
       assert.deepStrictEqual(await texts(), once, "twice gives the same bytes")
-      assert.match(done(await run("uninstall", "--for", "codex", "--dry-run")), /\n-.*hook codex/)
-      const toml = Bun.TOML.parse(await file(".codex/config.toml")) as {
+
+      const [toml = "", ofCodex = "", ofGemini = ""] = once
+      const { mcp_servers: servers } = Bun.TOML.parse(toml) as {
         readonly mcp_servers: { readonly claudemesh: Server }
       }
-      const { CLAUDEMESH_HOST: codex, ...env } = toml.mcp_servers.claudemesh.env ?? {}
-      assert.strictEqual(codex, "codex")
-      const server = { ...toml.mcp_servers.claudemesh, env }
-      const { hooks, mcpServers } = JSON.parse(await file(".gemini/settings.json"))
-      assert.deepStrictEqual(mcpServers, {
-        claudemesh: { ...server, env: { ...env, CLAUDEMESH_HOST: "gemini" } },
-      })
+      const { CLAUDEMESH_HOST: name, ...env } = servers.claudemesh.env
+      assert.strictEqual(name, "codex")
+      const { hooks, mcpServers } = JSON.parse(ofGemini)
+      const server = { ...servers.claudemesh, env: { ...env, CLAUDEMESH_HOST: "gemini" } }
+      assert.deepStrictEqual(mcpServers, { claudemesh: server })
       assert.sameMembers(Object.keys(hooks), Object.keys(hookEvents.gemini))
-      const { hooks: ofCodex } = JSON.parse(await file(".codex/hooks.json"))
-      assert.sameMembers(Object.keys(ofCodex), [...Object.keys(hookEvents.codex), "PreCompact"])
-      assert.lengthOf(ofCodex.Stop, 2, "somebody's own, and ours behind it")
-      const [{ command: commandLine }] = ofCodex.Stop[1].hooks
-      const hooked = Bun.spawn(["sh", "-c", commandLine], {
+      const { hooks: all } = JSON.parse(ofCodex)
+      assert.sameMembers(Object.keys(all), [...Object.keys(hookEvents.codex), "PreCompact"])
+      assert.lengthOf(all.Stop, 2, "somebody's own, and ours behind it")
+      const hooked = Bun.spawn(["sh", "-c", all.Stop[1].hooks[0].command], {
         stdin: Buffer.from('{"session_id":"s","hook_event_name":"Stop"}'),
       })
       assert.strictEqual(await new Response(hooked.stdout).text(), "{}\n")
-      assert.deepStrictEqual(JSON.parse(await file(".cursor/mcp.json")), { mcpServers: { claudemesh: server } })
+
+      done(await run("uninstall", "--for", "codex"))
+      assert.strictEqual(await file(".codex/hooks.json"), ownHooks)
+      assert.strictEqual(await file(".codex/config.toml"), '# mine\nmodel = "o5"\n')
+      done(await run("uninstall"))
+      for (const path of [".gemini", ".claudemesh/run"]) assert.isFalse(existsSync(join(user, path)), path)
+      assert.isTrue(existsSync(join(user, ".codex")), "that was there before")
+    }, false),
+  )
+
+  it.effect("writes the files of Cursor and opencode, and takes itself out of both", () =>
+    withMachine(async ({ file, run, user }) => {
+      for (const host of ["cursor", "opencode"]) {
+        assert.match(done(await run("install", "--for", host)), new RegExp(`uninstall --for ${host}`))
+      }
+      const server: Server = JSON.parse(await file(".cursor/mcp.json")).mcpServers.claudemesh
       assert.deepStrictEqual(JSON.parse(await file(".config/opencode/opencode.json")), {
         mcp: {
           claudemesh: {
@@ -262,24 +276,10 @@ layer(Program.layer, { timeout: "30 seconds" })("claudemesh install", (it) => {
         },
       })
       assert.include(await toolsOf(server, user), "list_peers")
-      done(await run("uninstall", "--for", "codex"))
-      assert.strictEqual(await file(".codex/hooks.json"), ownHooks)
-      done(await run("install", "--for", "codex"))
       done(await run("uninstall"))
-      assert.strictEqual(await file(".codex/config.toml"), '# mine\nmodel = "o5"\n')
-      assert.strictEqual(await file(".codex/hooks.json"), ownHooks)
-      for (const path of [
-        ".gemini/settings.json",
-        ".cursor/mcp.json",
-        ".config/opencode/opencode.json",
-        ".claudemesh/run",
-        ".gemini",
-        ".cursor",
-        ".config",
-      ]) {
+      for (const path of [".cursor", ".config", ".claudemesh/run"]) {
         assert.isFalse(existsSync(join(user, path)), path)
       }
-      assert.isTrue(existsSync(join(user, ".codex")), "that was there before")
     }, false),
   )
 
