@@ -1,5 +1,7 @@
 /** Times as a person reads them: how long ago it was, or when on the clock of this machine. Scripts get ISO times instead. */
 
+import { isoFromMillis } from "@claudemesh/domain/IsoTime"
+
 const minute = 60_000
 const hour = 60 * minute
 
@@ -38,9 +40,15 @@ export const onClock = (iso: string, nowMillis: number): string => {
   return date === dateOf(nowMillis, nowMillis) ? clock(millis) : `${date} ${clock(millis)}`
 }
 
-/** Until when: a minute that has begun counts, so that it is not over before it is said to be. */
+/** A minute that has begun counts, so that nothing is over before it is said to be. */
+const minuteAfter = (iso: string): number => Math.ceil(Date.parse(iso) / minute) * minute
+
+/** Until when, on the local clock. */
 export const untilClock = (iso: string, nowMillis: number): string => {
-  const millis = Math.ceil(Date.parse(iso) / minute) * minute
+  const millis = minuteAfter(iso)
   const date = dateOf(millis, nowMillis)
   return date === dateOf(nowMillis, nowMillis) ? clock(millis) : `${date} ${clock(millis)}`
 }
+
+/** Until when, for a reader who may be anywhere. */
+export const wholeMinute = (iso: string): string => `${isoFromMillis(minuteAfter(iso)).slice(0, 16)}Z`

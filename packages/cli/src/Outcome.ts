@@ -7,6 +7,7 @@ import type { Priority } from "@claudemesh/domain/routing/Status"
 import { formatTarget, isDirect } from "@claudemesh/domain/routing/Target"
 import type { RecipientState } from "@claudemesh/domain/wire/BrokerFrame"
 import { Effect, Option } from "effect"
+import { wholeMinute } from "./Ago.ts"
 import { memberName } from "./mcp/WrapUntrusted.ts"
 import { shortKey } from "./Output.ts"
 
@@ -91,7 +92,7 @@ export const directWords = ({ dnd, duplicate, isThere, name, priority, state }: 
       return duplicate ? `Shown to ${name}.` : `In ${name}'s session, not shown yet.`
     case "held":
       if (dnd !== undefined) {
-        const until = dnd === null ? "" : ` until ${dnd.slice(0, 16)}Z`
+        const until = dnd === null ? "" : ` until ${wholeMinute(dnd)}`
         return `Held: ${name} does not want to be disturbed${until}. It goes to their session after that, once they are idle, or when they look for messages.`
       }
       return `Held while ${name} is busy. It goes to their session once they are idle, or look for messages.`

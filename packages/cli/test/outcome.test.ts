@@ -94,7 +94,7 @@ describe("the words about a message", () => {
         assert.match(yield* words(sessionIn("dnd")), /^Held: vm does not want to be disturbed\. It goes to /)
         assert.match(
           yield* words(sessionIn("dnd", until)),
-          /^Held: vm does not want to be disturbed until 2026-01-02T03:04Z\. It goes to /,
+          /^Held: vm does not want to be disturbed until 2026-01-02T03:05Z\. It goes to /,
         )
         assert.match(yield* words(sessionIn("dnd"), sessionIn("working")), /^Held while vm is busy\. /)
         assert.match(yield* words(), /^Held while vm is busy\. /)

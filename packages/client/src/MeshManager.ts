@@ -18,6 +18,7 @@ import { statusEverywhereTimeoutMillis } from "./Limits.ts"
 import { Line } from "./outbox/Line.ts"
 import type { StatusOptions } from "./session/OwnSession.ts"
 import type { OutboxStore } from "./outbox/OutboxStore.ts"
+import { bare } from "./roster/FindNamed.ts"
 import { noSuchMesh, saidMesh, type UnknownMesh, whichMesh } from "./roster/WhichMesh.ts"
 import type { KnownMembers } from "./trust/KnownMembers.ts"
 
@@ -120,7 +121,7 @@ export const makeMeshManager = Effect.fnUntraced(function* (
 
   const get = (slug: string) =>
     Effect.suspend(() => {
-      const client = named(slug)
+      const client = named(bare(slug).toLowerCase())
       return client === undefined ? Effect.fail(noSuchMesh(slug, slugs())) : Effect.succeed(client)
     })
 

@@ -30,6 +30,8 @@ export const who = Argument.String("who").pipe(
 
 export const as = Flag.String("as").pipe(
   Flag.withDescription("Your name in the mesh (default: what git calls you, else it is asked for)"),
+  // As some systems write letters with marks, and full-width letters: there is one spelling of a name.
+  Flag.map((name) => name.normalize("NFKC").trim()),
   Flag.withSchema(MemberName),
   Flag.optional,
 )
