@@ -79,7 +79,8 @@ const namedMax = 5
 const membersAmong = (candidates: ReadonlyArray<Candidate>, more: number): string => {
   if (candidates.length === 0) return "Nobody is certified here."
   const others = candidates.length - namedMax + more
-  return `Members: ${others > 0 ? listed(candidates.slice(0, namedMax), others) : listed(candidates)}.`
+  const inOrder = candidates.toSorted((a, b) => a.name.localeCompare(b.name, "en") || (a.key < b.key ? -1 : 1))
+  return `Members: ${others > 0 ? listed(inOrder.slice(0, namedMax), others) : listed(inOrder)}.`
 }
 
 /** "Did you mean …?", where somebody is near. */
