@@ -37,6 +37,10 @@ const hintsByCode: Readonly<Record<string, string>> = {
   capacity: "Try again later, or tell the broker's operator.",
 }
 
+/** Of a hello; a broker's admin token is another matter. */
+const unknownMember =
+  "Is this the broker that the mesh was made on? If it is, it has lost or never had your key: ask the mesh's owner for a new invite."
+
 const startOne = `Is the broker running? Start one here with: ${command} broker`
 
 /** And by why no connection came to be. A broker is to be started here only if it would be reached where it was dialled. */
@@ -78,6 +82,7 @@ export const remedyOf = (error: { readonly _tag: string }): string | undefined =
   }
   const unreached = unreachedOf(error)
   if (unreached?.cause === "refused" && isHere(unreached.url)) return startOne
+  if (error._tag === "NotConnected" && refusalOf(error) === "unauthorized") return unknownMember
   return unreached === undefined ? hintsByCode[refusalOf(error)] : hintsByCause[unreached.cause]
 }
 
@@ -104,4 +109,13 @@ export const failed = (error: { readonly _tag: string; readonly message: string 
   return hint === undefined
     ? new Failed({ reason: words, code })
     : new Failed({ reason: `${words.replace(/[.;]$/, "")}. ${hint}`, code, hint })
+}
+
+/** Of several meshes at once. One alone keeps its code and what to do about it. */
+export const together = (failures: ReadonlyArray<{ readonly mesh: string; readonly failure: Failed }>): Failed => {
+  const [first, ...more] = failures.map(({ failure, mesh }) => ({ ...failure, reason: `${mesh}: ${failure.reason}` }))
+  const reason = [first, ...more].map((one) => one?.reason ?? "").join("; ")
+  const code = more.every((one) => one.code === first?.code) ? first?.code : undefined
+  const hint = more.length === 0 ? first?.hint : undefined
+  return new Failed({ reason, ...(code !== undefined && { code }), ...(hint !== undefined && { hint }) })
 }

@@ -1,5 +1,6 @@
 /** What a person reads where something fails, is called wrongly, or is begun: one broker, and the homes that the scripts make. */
 import { createServer } from "node:net"
+import { join } from "node:path"
 import { it } from "@effect/vitest"
 import { Effect } from "effect"
 import { startBroker, temporaryFolder } from "../../../broker/test/support/TestBroker.ts"
@@ -39,6 +40,8 @@ const node = (): string => {
   return Bun.which("node", { PATH: path.join(":") }) ?? "node"
 }
 
+const launcher = join(import.meta.dirname, "../../bin/claudemesh.mjs")
+
 for (const name of ["failure", "usage", "joining", "habits"]) {
   it.live(`${name}: what is typed and printed is as the transcript has it`, () =>
     Effect.scoped(
@@ -48,6 +51,7 @@ for (const name of ["failure", "usage", "joining", "habits"]) {
         const environment = {
           CLAUDEMESH_BROKER: broker.url,
           NODE: node(),
+          LAUNCHER: launcher,
           ...(name === "failure" ? yield* others : {}),
         }
         yield* Effect.promise(() => playTranscript(`${name}.txt`, folder, environment))

@@ -197,7 +197,8 @@ const unreachable = (unreached: Unreached) =>
 const exchangeOnce = Effect.fnUntraced(function* <A>(
   request: HttpClientRequest.HttpClientRequest,
   decode: (text: string) => Option.Option<A>,
-  millis: number,
+  leftMillis: number,
+  millis = leftMillis,
 ) {
   const { url } = request
   const proxy = proxyFor(url, yield* proxySettings)
@@ -229,7 +230,8 @@ const exchangeOnce = Effect.fnUntraced(function* <A>(
     Effect.catchTag("HttpClientError", ({ reason }) =>
       Effect.fail(unreachable(unreachedFrom(reason.cause ?? reason, url, proxy))),
     ),
-    Effect.timeoutOrElse({ duration: millis, orElse: () => Effect.fail(unreachable(notInTime(url, millis))) }),
+    // Who waited is told how long, all tries together.
+    Effect.timeoutOrElse({ duration: leftMillis, orElse: () => Effect.fail(unreachable(notInTime(url, millis))) }),
   )
 })
 
@@ -250,7 +252,7 @@ const exchange = <A, R>(
     const attempt: Effect.Effect<A, BrokerRefused | BrokerUnreachable, R | HttpClient.HttpClient> = Effect.gen(
       function* () {
         const leftMillis = endMillis - (yield* Clock.currentTimeMillis)
-        return yield* exchangeOnce(yield* makeRequest, decode, Math.max(1, leftMillis))
+        return yield* exchangeOnce(yield* makeRequest, decode, Math.max(1, leftMillis), millis)
       },
     ).pipe(
       Effect.catchTag("BrokerUnreachable", (error) =>
