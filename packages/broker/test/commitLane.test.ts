@@ -1,143 +1,28 @@
 /** Group commit, with a store that does what the test says: what goes together, in what order, and what survives. */
 import { assert, describe, it } from "@effect/vitest"
-import { Label, MeshId, SessionId } from "@claudemesh/domain/Ids"
-import { Cause, Deferred, Effect, Exit, Layer, Option, References } from "effect"
+import { MeshId } from "@claudemesh/domain/Ids"
+import { Deferred, Effect, Layer, References } from "effect"
 import { TestClock } from "effect/testing"
-import { brokerLimits, type BrokerLimits } from "../src/Limits.ts"
-import { CommitLanes, type Outcome } from "../src/store/CommitLane.ts"
-import { MessageStore, StoreError, Write, Written } from "../src/store/MessageStore.ts"
+import { brokerLimits } from "../src/Limits.ts"
+import { CommitLanes } from "../src/store/CommitLane.ts"
+import { Write, Written } from "../src/store/MessageStore.ts"
+import {
+  namesOf,
+  duplicate,
+  Script,
+  endOf,
+  fails,
+  settled,
+  story,
+  busyWith,
+  accepts,
+  consumed,
+  attached,
+  detached,
+} from "./support/LaneScript.ts"
 import { bob, meshId } from "./support/MeshStory.ts"
 import { noSpread } from "./support/NoSpread.ts"
-import { acceptOf, consumeOf, inboxOf, messageOf } from "./support/Stores.ts"
-
-type Commit = MessageStore["Service"]["commit"]
-
-/** What one write is called in these tests: its sequence number, or its session. */
-const nameOf = (write: Write): string => {
-  switch (write._tag) {
-    case "Accept":
-      return `accept ${write.message.seq}`
-    case "Consume":
-      return `consume ${write.seq}`
-    case "InviteAdded":
-    case "MemberJoined":
-    case "KeyRevoked":
-      return `${write._tag} ${write.seq}`
-    case "Lease":
-    case "Release":
-      return `${write._tag.toLowerCase()} ${write.deliveries.map(({ seq }) => seq).join("+")}`
-    case "ChannelJoined":
-    case "ChannelLeft":
-    case "InboxMoved":
-    case "SessionAttached":
-    case "SessionDetached":
-    case "SessionForgotten":
-      return `${write._tag.replace(/Session|Channel|Inbox/, "").toLowerCase()} ${write.session}`
-  }
-}
-
-const namesOf = (batch: Parameters<Commit>[0]) => batch.map(({ write }) => nameOf(write))
-
-const duplicate = Written.Duplicate({
-  contentHash: "h",
-  fate: { seq: 1, senderMemberId: bob.memberId, priority: "next", expiresAtMillis: 1, deliveries: [] },
-})
-
-const notAsked = Effect.die("the lane only commits")
-
-/** Everything the store was asked to commit, and how it answers; `answer` may be replaced as the story goes on. */
-class Script {
-  readonly batches: Array<ReadonlyArray<string>> = []
-  readonly ends: Array<string> = []
-  answer: Commit = (batch) => Effect.succeed(batch.map(() => Written.Done()))
-
-  readonly store = Layer.succeed(
-    MessageStore,
-    MessageStore.of({
-      commit: (batch) =>
-        Effect.suspend(() => {
-          this.batches.push(namesOf(batch))
-          return this.answer(batch)
-        }),
-      meshExists: () => notAsked,
-      loadMesh: () => notAsked,
-      page: () => notAsked,
-      backlog: () => notAsked,
-      countWaiting: () => notAsked,
-      fateOf: () => notAsked,
-      retire: () => notAsked,
-      createMesh: () => notAsked,
-      ping: notAsked,
-      probe: notAsked,
-    }),
-  )
-
-  /** Submits, and notes the outcome by the write's name. */
-  submit(...writes: ReadonlyArray<Write>): Effect.Effect<void, never, CommitLanes> {
-    return Effect.map(CommitLanes, (lanes) => {
-      const lane = lanes.laneOf(meshId)
-      for (const write of writes) {
-        lane.submit(write, (outcome) => this.ends.push(`${nameOf(write)}: ${endOf(outcome)}`))
-      }
-    })
-  }
-}
-
-const endOf = (outcome: Outcome): string =>
-  Exit.match(outcome, {
-    onSuccess: (written) => written._tag,
-    onFailure: (cause) =>
-      Option.match(Cause.findErrorOption(cause), { onNone: () => "defect", onSome: (error) => error.reason }),
-  })
-
-const fails =
-  (reason: StoreError["reason"]): Commit =>
-  () =>
-    Effect.fail(new StoreError({ reason, cause: reason }))
-
-/** Lets every fiber go as far as it can without time. */
-const settled = Effect.repeat(Effect.yieldNow, { times: 50 })
-
-const story = (
-  tell: (script: Script) => Effect.Effect<void, never, CommitLanes>,
-  limits: Partial<BrokerLimits> = {},
-) => {
-  const script = new Script()
-  return tell(script).pipe(
-    Effect.provide(CommitLanes.layer(1, { ...brokerLimits, ...limits }).pipe(Layer.provide(script.store))),
-    Effect.provideService(References.MinimumLogLevel, "None"),
-    Effect.provide(noSpread),
-  )
-}
-
-/** The store is at work on a first write until the returned effect lets it go on. */
-const busyWith = Effect.fnUntraced(function* (script: Script, first: Write) {
-  const gate = yield* Deferred.make<void>()
-  const { answer } = script
-  script.answer = (batch) => Effect.andThen(Deferred.await(gate), answer(batch))
-  yield* script.submit(first)
-  yield* settled
-  script.answer = answer
-  return Effect.andThen(Deferred.succeed(gate, undefined), settled)
-})
-
-const accepts = (from: number, to: number) =>
-  Array.from({ length: to - from + 1 }, (_, n) => acceptOf(messageOf(from + n)))
-
-const consumed = (seq: number) => consumeOf(seq, inboxOf(bob))
-
-const attached = (name: string) =>
-  Write.SessionAttached({ meshId, memberId: bob.memberId, session: SessionId.make(name), protocol: 2, atMillis: 1 })
-
-const detached = (name: string) =>
-  Write.SessionDetached({ meshId, memberId: bob.memberId, session: SessionId.make(name), atMillis: 2 })
-
-const ofSession = (name: string) => ({ meshId, memberId: bob.memberId, session: SessionId.make(name) })
-const forgotten = (name: string) => Write.SessionForgotten(ofSession(name))
-const moved = (name: string) => Write.InboxMoved({ ...ofSession(name), what: "all" })
-const channel = Label.make("one")
-const joined = (name: string) => Write.ChannelJoined({ ...ofSession(name), channel, atMillis: 1 })
-const left = (name: string) => Write.ChannelLeft({ ...ofSession(name), channel })
+import { acceptOf, inboxOf, messageOf } from "./support/Stores.ts"
 
 describe("a batch", () => {
   it.effect("is all that waited while the last one was committed, with no timer (I7)", () =>
@@ -504,135 +389,6 @@ describe("several lanes", () => {
       yield* Deferred.succeed(gate, undefined)
     }).pipe(Effect.provide(CommitLanes.layer(4, brokerLimits).pipe(Layer.provide(script.store))))
   })
-})
-
-describe("what a lane keeps", () => {
-  const awayWith = Effect.fnUntraced(function* (script: Script) {
-    const { answer } = script
-    script.answer = fails("unavailable")
-    yield* script.submit(acceptOf(messageOf(1)))
-    yield* settled
-    return Effect.suspend(() => {
-      script.answer = answer
-      script.batches.length = 0
-      return Effect.andThen(TestClock.adjust("10 seconds"), settled)
-    })
-  })
-
-  it.effect("is the last word on each session, inbox and delivery, however often they change in an outage (I23)", () =>
-    story((script) =>
-      Effect.gen(function* () {
-        const back = yield* awayWith(script)
-        for (let round = 0; round < 1_000; round++) {
-          yield* script.submit(attached("s1"), consumed(7), detached("s1"), moved("s1"), attached("s2"))
-        }
-        yield* back
-        assert.deepStrictEqual(script.batches, [["attached s1", "consume 7", "detached s1", "moved s1", "attached s2"]])
-      }),
-    ),
-  )
-
-  it.effect(
-    "is of a session that came and went both, of one that came back the coming alone, of a forgotten one neither",
-    () =>
-      story((script) =>
-        Effect.gen(function* () {
-          const back = yield* awayWith(script)
-          yield* script.submit(attached("gone"), detached("gone"))
-          yield* script.submit(attached("back"), detached("back"), attached("back"))
-          yield* script.submit(attached("old"), detached("old"), forgotten("old"), attached("new"), forgotten("new"))
-          yield* script.submit(attached("new"))
-          yield* back
-          assert.deepStrictEqual(script.batches, [
-            ["attached gone", "detached gone", "attached back", "forgotten old", "forgotten new", "attached new"],
-          ])
-        }),
-      ),
-  )
-
-  it.effect("is the last word on each channel, and all who asked hear what became of it (I12)", () =>
-    story((script) =>
-      Effect.gen(function* () {
-        const back = yield* awayWith(script)
-        yield* script.submit(joined("s1"), consumed(1), left("s1"), joined("s2"), left("s1"))
-        assert.deepStrictEqual(script.ends, ["accept 1: unavailable"])
-        yield* back
-        assert.deepStrictEqual(script.batches, [["consume 1", "joined s2", "left s1"]])
-        assert.deepStrictEqual(script.ends.slice(1), [
-          "consume 1: Done",
-          "joined s2: Done",
-          "joined s1: Done",
-          "left s1: Done",
-          "left s1: Done",
-        ])
-      }),
-    ),
-  )
-
-  it.effect("is not merged with what stands before a barrier", () =>
-    story((script) =>
-      Effect.gen(function* () {
-        const release = yield* busyWith(script, consumed(1))
-        yield* script.submit(consumed(2))
-        const lanes = yield* CommitLanes
-        yield* Effect.forkChild(lanes.laneOf(meshId).settled, { startImmediately: true })
-        yield* script.submit(consumed(2))
-        yield* release
-        assert.deepStrictEqual(script.batches, [["consume 1"], ["consume 2"], ["consume 2"]])
-      }),
-    ),
-  )
-
-  it.effect("is bounded for each mesh, with room for what nobody would ask for again (I23)", () =>
-    story(
-      (script) =>
-        Effect.gen(function* () {
-          const release = yield* busyWith(script, consumed(1))
-          yield* script.submit(joined("s1"), joined("s1"), left("s1"), consumed(2), consumed(3), consumed(4))
-          assert.deepStrictEqual(script.ends, ["left s1: unavailable", "consume 4: unavailable"])
-          const elsewhere = (yield* CommitLanes).laneOf(MeshId.make("mesh-2"))
-          elsewhere.submit(
-            Write.Consume({ meshId: MeshId.make("mesh-2"), inbox: inboxOf(bob), seq: 9, atMillis: 1 }),
-            () => script.ends.push("elsewhere"),
-          )
-          yield* release
-          assert.deepStrictEqual(script.batches[1], ["joined s1", "consume 2", "consume 3", "consume 9"])
-          yield* script.submit(consumed(5))
-          yield* settled
-          assert.deepStrictEqual(script.batches[2], ["consume 5"])
-        }),
-      { projectionsQueuedMax: 4 },
-    ),
-  )
-
-  it("has room for all sessions that a mesh remembers", () => {
-    assert.isAbove(brokerLimits.projectionsQueuedMax, brokerLimits.sessionsPerMeshMax)
-  })
-
-  it.effect(
-    "does not keep senders waiting for what is tried first: they hear at once that the database is away (I12)",
-    () =>
-      story((script) =>
-        Effect.gen(function* () {
-          const back = yield* awayWith(script)
-          yield* script.submit(...Array.from({ length: 300 }, (_, n) => consumed(n + 1)))
-          // From now on it is silent: a try ends after 5 s.
-          script.answer = () =>
-            Effect.andThen(Effect.sleep("5 seconds"), Effect.fail(new StoreError({ reason: "unavailable", cause: "" })))
-          yield* TestClock.adjust(100)
-          yield* settled
-          assert.strictEqual(script.batches.at(-1)?.length, 256)
-          yield* script.submit(acceptOf(messageOf(2)))
-          assert.deepStrictEqual(script.ends.at(-1), "accept 2: unavailable")
-          yield* TestClock.adjust("5 seconds")
-          yield* back
-          yield* script.submit(acceptOf(messageOf(3)))
-          yield* settled
-          assert.strictEqual(script.ends.at(-1), "accept 3: Done")
-          assert.strictEqual(script.ends.filter((end) => end.startsWith("consume") && end.endsWith("Done")).length, 300)
-        }),
-      ),
-  )
 })
 
 describe("a lane", () => {

@@ -1,0 +1,153 @@
+/** What waits in a commit lane while the database is away: merged, bounded, and in order. */
+import { assert, describe, it } from "@effect/vitest"
+import { MeshId } from "@claudemesh/domain/Ids"
+import { Effect } from "effect"
+import { TestClock } from "effect/testing"
+import { brokerLimits } from "../src/Limits.ts"
+import { CommitLanes } from "../src/store/CommitLane.ts"
+import { StoreError, Write } from "../src/store/MessageStore.ts"
+import {
+  Script,
+  fails,
+  settled,
+  story,
+  busyWith,
+  consumed,
+  attached,
+  detached,
+  forgotten,
+  moved,
+  joined,
+  left,
+} from "./support/LaneScript.ts"
+import { bob, meshId } from "./support/MeshStory.ts"
+import { acceptOf, inboxOf, messageOf } from "./support/Stores.ts"
+
+describe("what a lane keeps", () => {
+  const awayWith = Effect.fnUntraced(function* (script: Script) {
+    const { answer } = script
+    script.answer = fails("unavailable")
+    yield* script.submit(acceptOf(messageOf(1)))
+    yield* settled
+    return Effect.suspend(() => {
+      script.answer = answer
+      script.batches.length = 0
+      return Effect.andThen(TestClock.adjust("10 seconds"), settled)
+    })
+  })
+
+  it.effect("is the last word on each session, inbox and delivery, however often they change in an outage (I23)", () =>
+    story((script) =>
+      Effect.gen(function* () {
+        const back = yield* awayWith(script)
+        for (let round = 0; round < 1_000; round++) {
+          yield* script.submit(attached("s1"), consumed(7), detached("s1"), moved("s1"), attached("s2"))
+        }
+        yield* back
+        assert.deepStrictEqual(script.batches, [["attached s1", "consume 7", "detached s1", "moved s1", "attached s2"]])
+      }),
+    ),
+  )
+
+  it.effect(
+    "is of a session that came and went both, of one that came back the coming alone, of a forgotten one neither",
+    () =>
+      story((script) =>
+        Effect.gen(function* () {
+          const back = yield* awayWith(script)
+          yield* script.submit(attached("gone"), detached("gone"))
+          yield* script.submit(attached("back"), detached("back"), attached("back"))
+          yield* script.submit(attached("old"), detached("old"), forgotten("old"), attached("new"), forgotten("new"))
+          yield* script.submit(attached("new"))
+          yield* back
+          assert.deepStrictEqual(script.batches, [
+            ["attached gone", "detached gone", "attached back", "forgotten old", "forgotten new", "attached new"],
+          ])
+        }),
+      ),
+  )
+
+  it.effect("is the last word on each channel, and all who asked hear what became of it (I12)", () =>
+    story((script) =>
+      Effect.gen(function* () {
+        const back = yield* awayWith(script)
+        yield* script.submit(joined("s1"), consumed(1), left("s1"), joined("s2"), left("s1"))
+        assert.deepStrictEqual(script.ends, ["accept 1: unavailable"])
+        yield* back
+        assert.deepStrictEqual(script.batches, [["consume 1", "joined s2", "left s1"]])
+        assert.deepStrictEqual(script.ends.slice(1), [
+          "consume 1: Done",
+          "joined s2: Done",
+          "joined s1: Done",
+          "left s1: Done",
+          "left s1: Done",
+        ])
+      }),
+    ),
+  )
+
+  it.effect("is not merged with what stands before a barrier", () =>
+    story((script) =>
+      Effect.gen(function* () {
+        const release = yield* busyWith(script, consumed(1))
+        yield* script.submit(consumed(2))
+        const lanes = yield* CommitLanes
+        yield* Effect.forkChild(lanes.laneOf(meshId).settled, { startImmediately: true })
+        yield* script.submit(consumed(2))
+        yield* release
+        assert.deepStrictEqual(script.batches, [["consume 1"], ["consume 2"], ["consume 2"]])
+      }),
+    ),
+  )
+
+  it.effect("is bounded for each mesh, with room for what nobody would ask for again (I23)", () =>
+    story(
+      (script) =>
+        Effect.gen(function* () {
+          const release = yield* busyWith(script, consumed(1))
+          yield* script.submit(joined("s1"), joined("s1"), left("s1"), consumed(2), consumed(3), consumed(4))
+          assert.deepStrictEqual(script.ends, ["left s1: unavailable", "consume 4: unavailable"])
+          const elsewhere = (yield* CommitLanes).laneOf(MeshId.make("mesh-2"))
+          elsewhere.submit(
+            Write.Consume({ meshId: MeshId.make("mesh-2"), inbox: inboxOf(bob), seq: 9, atMillis: 1 }),
+            () => script.ends.push("elsewhere"),
+          )
+          yield* release
+          assert.deepStrictEqual(script.batches[1], ["joined s1", "consume 2", "consume 3", "consume 9"])
+          yield* script.submit(consumed(5))
+          yield* settled
+          assert.deepStrictEqual(script.batches[2], ["consume 5"])
+        }),
+      { projectionsQueuedMax: 4 },
+    ),
+  )
+
+  it("has room for all sessions that a mesh remembers", () => {
+    assert.isAbove(brokerLimits.projectionsQueuedMax, brokerLimits.sessionsPerMeshMax)
+  })
+
+  it.effect(
+    "does not keep senders waiting for what is tried first: they hear at once that the database is away (I12)",
+    () =>
+      story((script) =>
+        Effect.gen(function* () {
+          const back = yield* awayWith(script)
+          yield* script.submit(...Array.from({ length: 300 }, (_, n) => consumed(n + 1)))
+          // From now on it is silent: a try ends after 5 s.
+          script.answer = () =>
+            Effect.andThen(Effect.sleep("5 seconds"), Effect.fail(new StoreError({ reason: "unavailable", cause: "" })))
+          yield* TestClock.adjust(100)
+          yield* settled
+          assert.strictEqual(script.batches.at(-1)?.length, 256)
+          yield* script.submit(acceptOf(messageOf(2)))
+          assert.deepStrictEqual(script.ends.at(-1), "accept 2: unavailable")
+          yield* TestClock.adjust("5 seconds")
+          yield* back
+          yield* script.submit(acceptOf(messageOf(3)))
+          yield* settled
+          assert.strictEqual(script.ends.at(-1), "accept 3: Done")
+          assert.strictEqual(script.ends.filter((end) => end.startsWith("consume") && end.endsWith("Done")).length, 300)
+        }),
+      ),
+  )
+})
