@@ -1,0 +1,133 @@
+/** Who is there and in which channel, as statements of a batch: of what is said of one session or channel the last word stands. */
+import type { SessionId } from "@claudemesh/domain/Ids"
+import { Effect } from "effect"
+import type { SqlClient } from "effect/unstable/sql"
+import { Write } from "../MessageStore.ts"
+import { attachColumns, detachColumns } from "./Columns.ts"
+import { records } from "./Dialect.ts"
+
+type OfSession = Extract<Write, { readonly session: SessionId }>
+
+const keyOf = ({ meshId, memberId, session }: OfSession): string => `${meshId}/${memberId}/${session}`
+
+export const sessionKeyOf = ({ meshId, memberId, session }: OfSession) => ({
+  mesh_id: meshId,
+  member_id: memberId,
+  session_id: session,
+})
+
+export const attach = (
+  sql: SqlClient.SqlClient,
+  values: ReadonlyArray<Extract<Write, { readonly _tag: "SessionAttached" }>>,
+) =>
+  sql`INSERT INTO mesh.session (mesh_id, member_id, session_id, protocol, attached_at, detached_at)
+    SELECT mesh_id, member_id, session_id, protocol, at, NULL
+    FROM ${records(
+      sql,
+      values.map((one) => ({
+        ...sessionKeyOf(one),
+        protocol: one.protocol,
+        at: one.atMillis,
+      })),
+      attachColumns,
+    )} WHERE true
+    ON CONFLICT (mesh_id, member_id, session_id)
+    DO UPDATE SET protocol = excluded.protocol, attached_at = excluded.attached_at, detached_at = NULL`
+
+export const detach = (
+  sql: SqlClient.SqlClient,
+  values: ReadonlyArray<Extract<Write, { readonly _tag: "SessionDetached" }>>,
+) =>
+  sql`UPDATE mesh.session SET detached_at = r.since
+    FROM ${records(
+      sql,
+      values.map((one) => ({
+        ...sessionKeyOf(one),
+        at: one.atMillis,
+        since: one.sinceMillis ?? one.atMillis,
+      })),
+      detachColumns,
+    )}
+    WHERE session.mesh_id = r.mesh_id AND session.member_id = r.member_id AND session.session_id = r.session_id
+      AND session.attached_at <= r.at`
+
+export const forget = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, sessions: ReadonlyArray<OfSession>) {
+  const keys = sql`(SELECT r.mesh_id, r.member_id, r.session_id FROM ${records(sql, sessions.map(sessionKeyOf), {
+    mesh_id: "text",
+    member_id: "text",
+    session_id: "text",
+  })})`
+  yield* sql`DELETE FROM mesh.channel_subscription WHERE (mesh_id, member_id, session_id) IN ${keys}`
+  yield* sql`DELETE FROM mesh.session WHERE (mesh_id, member_id, session_id) IN ${keys}`
+})
+
+export const joinChannels = (
+  sql: SqlClient.SqlClient,
+  values: ReadonlyArray<Extract<Write, { readonly _tag: "ChannelJoined" }>>,
+) =>
+  sql`INSERT INTO mesh.channel_subscription (mesh_id, member_id, session_id, channel, joined_at)
+    SELECT mesh_id, member_id, session_id, channel, at
+    FROM ${records(
+      sql,
+      values.map((one) => ({
+        ...sessionKeyOf(one),
+        channel: one.channel,
+        at: one.atMillis,
+      })),
+      { mesh_id: "text", member_id: "text", session_id: "text", channel: "text", at: "bigint" },
+    )} WHERE true
+    ON CONFLICT (mesh_id, member_id, session_id, channel) DO NOTHING`
+
+export const leaveChannels = (
+  sql: SqlClient.SqlClient,
+  values: ReadonlyArray<Extract<Write, { readonly _tag: "ChannelLeft" }>>,
+) =>
+  sql`DELETE FROM mesh.channel_subscription WHERE (mesh_id, member_id, session_id, channel) IN (
+    SELECT r.mesh_id, r.member_id, r.session_id, r.channel FROM ${records(
+      sql,
+      values.map((one) => ({
+        ...sessionKeyOf(one),
+        channel: one.channel,
+      })),
+      { mesh_id: "text", member_id: "text", session_id: "text", channel: "text" },
+    )})`
+
+/** The last word of each session on each channel in the batch. */
+export const channelsAtTheEnd = (batch: ReadonlyArray<Write>) => {
+  const last = new Map<string, Extract<Write, { readonly _tag: "ChannelJoined" | "ChannelLeft" }>>()
+  for (const write of batch) {
+    if (write._tag === "SessionForgotten") {
+      for (const key of last.keys()) if (key.startsWith(`${keyOf(write)}#`)) last.delete(key)
+    }
+    if (write._tag !== "ChannelJoined" && write._tag !== "ChannelLeft") continue
+    last.set(`${keyOf(write)}#${write.channel}`, write)
+  }
+  const all = [...last.values()]
+  return { joined: all.filter(Write.$is("ChannelJoined")), left: all.filter(Write.$is("ChannelLeft")) }
+}
+
+/**
+ * What is forgotten, the last attachment of each session after that, and the detachment that came after it: one
+ * statement cannot write a row twice, and they are written in this order.
+ */
+export const sessionsAtTheEnd = (batch: ReadonlyArray<Write>) => {
+  const forgotten = new Map<string, Extract<Write, { readonly _tag: "SessionForgotten" }>>()
+  const attached = new Map<string, Extract<Write, { readonly _tag: "SessionAttached" }>>()
+  const detached = new Map<string, Extract<Write, { readonly _tag: "SessionDetached" }>>()
+  for (const write of batch) {
+    if (write._tag === "SessionDetached") detached.set(keyOf(write), write)
+    else if (write._tag === "SessionAttached") {
+      attached.set(keyOf(write), write)
+      detached.delete(keyOf(write))
+    } else if (write._tag === "SessionForgotten") {
+      forgotten.set(keyOf(write), write)
+      attached.delete(keyOf(write))
+      detached.delete(keyOf(write))
+    }
+  }
+  return {
+    forgotten: [...forgotten.values()],
+    attached: [...attached.values()],
+    detached: [...detached.values()],
+  }
+}
