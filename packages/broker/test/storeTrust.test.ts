@@ -35,7 +35,10 @@ const dave = keysOf("dave")
 const erin = keysOf("erin")
 const frank = keysOf("frank")
 
-const loaded = Effect.flatMap(MessageStore, (store) => Effect.map(store.loadMesh(meshId), Option.getOrThrow))
+const loaded = Effect.gen(function* () {
+  const { epoch: _, ...found } = Option.getOrThrow(yield* (yield* MessageStore).loadMesh(meshId))
+  return found
+})
 
 const begun = Effect.gen(function* () {
   yield* (yield* MessageStore).createMesh(meshRecord, undefined, [alice, bob, carol], 0)
