@@ -1,12 +1,13 @@
 /** What every database must do for the store: one suite, on SQLite in memory, SQLite in a file, and Postgres. */
 import { assert, layer } from "@effect/vitest"
 import { DisplayName, MeshId, SessionId } from "@claudemesh/domain/Ids"
-import { Deferred, Effect, Fiber, Option, Result, Tracer } from "effect"
+import { Deferred, Effect, Fiber, Option, Result, Schema, Tracer } from "effect"
 import { SqlClient } from "effect/unstable/sql"
 import { brokerLimits } from "../src/Limits.ts"
 import { CommitLanes, type Outcome } from "../src/store/CommitLane.ts"
 import { type InboxAddress, MessageStore, Write, Written } from "../src/store/MessageStore.ts"
 import { migrate } from "../src/store/sql/Migrations.ts"
+import { columnsOf, tables } from "../src/store/sql/Tables.ts"
 import { alice, bob, carol, meshId, meshRecord } from "./support/MeshStory.ts"
 import { Postgres } from "./support/Postgres.ts"
 import { acceptOf, consumeOf, freshPostgres, inboxOf, messageOf, storeOn } from "./support/Stores.ts"
@@ -23,6 +24,12 @@ import {
   sessionWrite,
   sizes,
 } from "./support/StoreSuite.ts"
+
+interface Row {
+  readonly name: string
+  readonly type: string
+  readonly nullable: number | bigint
+}
 
 /** How many statements an effect runs, counted where they are executed. BEGIN and COMMIT are not among them. */
 const statementsOf = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
@@ -403,6 +410,31 @@ const claims: Readonly<Record<string, Claim>> = {
     const leases = [Write.Lease({ meshId, deliveries, atMillis: 1 }), Write.Release({ meshId, deliveries })]
     assert.strictEqual(yield* statementsOf(commit(...leases, ...leases)), 2)
   }),
+
+  "has the tables that are written down, column by column, with their types and what may be NULL": Effect.gen(
+    function* () {
+      const sql = yield* SqlClient.SqlClient
+      for (const [table, fields] of Object.entries(tables)) {
+        const found = yield* sql.onDialectOrElse({
+          sqlite: () => sql<Row>`SELECT name, lower(type) AS type, 1 - "notnull" AS nullable
+            FROM pragma_table_info(${table}, 'mesh')`,
+          orElse: () => sql<Row>`SELECT column_name AS name, data_type AS type,
+              CASE is_nullable WHEN 'YES' THEN 1 ELSE 0 END AS nullable
+            FROM information_schema.columns WHERE table_schema = 'mesh' AND table_name = ${table}`,
+        })
+        const columns = columnsOf(fields)
+        assert.sameDeepMembers(
+          found.map(({ name, nullable, type }) => ({ name, type, nullable: Number(nullable) === 1 })),
+          Object.entries(fields).map(([name, field]) => ({
+            name,
+            type: columns[name] ?? "none",
+            nullable: Schema.is(field)(null),
+          })),
+          table,
+        )
+      }
+    },
+  ),
 
   "may be migrated again without harm": Effect.gen(function* () {
     yield* commit(acceptOf(messageOf(1)))

@@ -1,123 +1,38 @@
-/** The columns of the rows that a batch writes, each with its type in both databases. */
-import type { Column } from "./Dialect.ts"
+/** The columns that statements take their rows by: all of a table, some of it, or its key and what is set. */
+import { Struct } from "effect"
+import { columnsOf, tables } from "./Tables.ts"
 
-export const messageColumns = {
-  mesh_id: "text",
-  seq: "bigint",
-  id: "text",
-  sender_member_id: "text",
-  sender_session_id: "text",
-  target_spec: "text",
-  priority: "text",
-  nonce: "text",
-  ciphertext: "text",
-  reply_to: "text",
-  content_hash: "text",
-  created_at: "bigint",
-  expires_at: "bigint",
-} as const satisfies Record<string, Column>
+const deliveryKey = Struct.pick(tables.delivery, ["mesh_id", "seq", "member_id", "session_id"])
+const sessionKey = Struct.pick(tables.session, ["mesh_id", "member_id", "session_id"])
 
-export const deliveryColumns = {
-  mesh_id: "text",
-  seq: "bigint",
-  member_id: "text",
-  session_id: "text",
-  priority: "text",
-  sealed_key: "text",
-} as const satisfies Record<string, Column>
+export const messageColumns = columnsOf(tables.message)
+export const memberColumns = columnsOf(tables.member)
+export const inviteColumns = columnsOf(tables.invite)
+export const revocationColumns = columnsOf(tables.revocation)
+export const auditColumns = columnsOf(tables.audit_log)
 
-export const auditColumns = {
-  mesh_id: "text",
-  seq: "bigint",
-  event: "text",
-  at: "bigint",
-  actor_member_id: "text",
-  actor_session_id: "text",
-  message_id: "text",
-  target_spec: "text",
-  priority: "text",
-  ciphertext_bytes: "bigint",
-  recipients: "bigint",
-} as const satisfies Record<string, Column>
+/** One that waits: neither leased nor consumed. */
+export const deliveryColumns = columnsOf({
+  ...deliveryKey,
+  ...Struct.pick(tables.delivery, ["priority", "sealed_key"]),
+})
 
-export const enrolmentAuditColumns = {
-  mesh_id: "text",
-  seq: "bigint",
-  event: "text",
-  at: "bigint",
-  actor_member_id: "text",
-} as const satisfies Record<string, Column>
+export const enrolmentAuditColumns = columnsOf(
+  Struct.pick(tables.audit_log, ["mesh_id", "seq", "event", "at", "actor_member_id"]),
+)
 
-export const consumeColumns = {
-  mesh_id: "text",
-  seq: "bigint",
-  member_id: "text",
-  session_id: "text",
-  at: "bigint",
-} as const satisfies Record<string, Column>
-
-export const leaseColumns = {
-  mesh_id: "text",
-  seq: "bigint",
-  member_id: "text",
-  session_id: "text",
-  at: "bigint",
-} as const satisfies Record<string, Column>
-
-export const attachColumns = {
-  mesh_id: "text",
-  member_id: "text",
-  session_id: "text",
-  protocol: "bigint",
-  at: "bigint",
-} as const satisfies Record<string, Column>
-
-export const detachColumns = {
-  mesh_id: "text",
-  member_id: "text",
-  session_id: "text",
-  at: "bigint",
-  since: "bigint",
-} as const satisfies Record<string, Column>
-
-export const memberColumns = {
-  mesh_id: "text",
-  id: "text",
-  public_key: "text",
-  display_name: "text",
-  created_at: "bigint",
-  invite: "text",
-  allow_v1: "bigint",
-  joined_at: "text",
-  signature: "text",
-  consent: "text",
-} as const satisfies Record<string, Column>
-
-export const inviteColumns = {
-  mesh_id: "text",
-  public_key: "text",
-  slug: "text",
-  mesh_name: "text",
-  allow_unsealed: "bigint",
-  owner_public_key: "text",
-  broker_url: "text",
-  role: "text",
-  uses: "bigint",
-  used: "bigint",
-  expires_at: "text",
-  expires_millis: "bigint",
-  label: "text",
-  issuer: "text",
-  signature: "text",
-} as const satisfies Record<string, Column>
-
-export const revocationColumns = {
-  mesh_id: "text",
-  version: "bigint",
-  previous: "text",
-  subject: "text",
-  kept: "text",
-  at: "text",
-  by: "text",
-  signature: "text",
-} as const satisfies Record<string, Column>
+export const consumeColumns = columnsOf({ ...deliveryKey, at: tables.delivery.consumed_at })
+export const leaseColumns = columnsOf({ ...deliveryKey, at: tables.delivery.leased_at })
+export const sessionColumns = columnsOf(sessionKey)
+export const attachColumns = columnsOf({
+  ...sessionKey,
+  ...Struct.pick(tables.session, ["protocol"]),
+  at: tables.session.attached_at,
+})
+export const detachColumns = columnsOf({
+  ...sessionKey,
+  at: tables.session.attached_at,
+  since: tables.session.detached_at,
+})
+export const channelColumns = columnsOf({ ...sessionKey, ...Struct.pick(tables.channel_subscription, ["channel"]) })
+export const joinColumns = { ...channelColumns, ...columnsOf({ at: tables.channel_subscription.joined_at }) }

@@ -6,6 +6,7 @@ import type { MeshId } from "@claudemesh/domain/Ids"
 import { Effect, Predicate } from "effect"
 import { type SqlClient, SqlError } from "effect/unstable/sql"
 import { StatementMillis } from "../Deadlines.ts"
+import type { Parameters, Tables } from "./Tables.ts"
 
 export type Column = "bigint" | "text"
 
@@ -30,13 +31,14 @@ export const records = (
 export const namesOf = (sql: SqlClient.SqlClient, columns: Readonly<Record<string, Column>>) =>
   sql.literal(Object.keys(columns).join(", "))
 
-type Row = Readonly<Record<string, string | number | null>>
+/** What is not there is NULL. */
+type Row = Readonly<Record<string, string | number | null | undefined>>
 
-export const insertInto = (
+export const insertInto = <Table extends keyof Tables>(
   sql: SqlClient.SqlClient,
-  table: string,
+  table: Table,
   columns: Readonly<Record<string, Column>>,
-  rows: ReadonlyArray<Row>,
+  rows: ReadonlyArray<Parameters<Table>>,
 ) => {
   const names = namesOf(sql, columns)
   return sql`INSERT INTO mesh.${sql.literal(table)} (${names}) SELECT ${names} FROM ${records(sql, rows, columns)}`

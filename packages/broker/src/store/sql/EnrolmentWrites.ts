@@ -16,7 +16,7 @@ type Joined = Extract<Write, { readonly _tag: "MemberJoined" }>
 type Revoked = Extract<Write, { readonly _tag: "KeyRevoked" }>
 
 interface Table {
-  readonly name: string
+  readonly name: "invite" | "member" | "revocation"
   readonly columns: Readonly<Record<string, Column>>
   /** Within its mesh. */
   readonly key: string

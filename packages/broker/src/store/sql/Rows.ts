@@ -2,23 +2,10 @@
  * The database's edge: rows decoded into the store's types. A row that does not decode was written by somebody
  * else, so it is a defect of the database and not an error of a caller.
  */
-import { Base64, Nonce } from "@claudemesh/domain/Base64"
-import {
-  DisplayName,
-  Label,
-  MemberId,
-  MeshId,
-  MessageId,
-  PublicKey,
-  SessionId,
-  Signature,
-  Slug,
-} from "@claudemesh/domain/Ids"
-import { IsoTime } from "@claudemesh/domain/IsoTime"
-import { Priority } from "@claudemesh/domain/routing/Status"
-import { type Invite, Role } from "@claudemesh/domain/trust/Invite"
+import type { MemberId, MeshId, SessionId } from "@claudemesh/domain/Ids"
+import type { Invite } from "@claudemesh/domain/trust/Invite"
 import type { Revocation } from "@claudemesh/domain/trust/Revocation"
-import { Effect, Schema, SchemaGetter } from "effect"
+import { Effect, Schema, Struct } from "effect"
 import type {
   Backlog,
   InboxAddress,
@@ -32,31 +19,21 @@ import type {
   WaitingCount,
   WaitingMessage,
 } from "../MessageStore.ts"
-
-/** Postgres gives a bigint as a `bigint`, SQLite as a number. All of ours are below 2^53. */
-const Int8 = Schema.Union([Schema.Number, Schema.BigInt]).pipe(
-  Schema.decodeTo(Schema.Number, {
-    decode: SchemaGetter.transform((value: number | bigint) => Number(value)),
-    encode: SchemaGetter.transform((value: number): number | bigint => value),
-  }),
-)
+import { Int8, Kept, SessionColumn, tables } from "./Tables.ts"
 
 const decoder = <S extends Schema.Decoder<unknown>>(schema: S) => {
   const decode = Schema.decodeUnknownEffect(Schema.Array(schema))
   return (rows: unknown) => Effect.orDie(decode(rows))
 }
 
-const SessionColumn = Schema.Union([Schema.Literal(""), SessionId])
 /** `''` stands for the member's own inbox: a primary key takes no NULL. */
 export const sessionColumn = (inbox: InboxAddress): string => inbox.session ?? ""
 
 const sessionOf = (column: typeof SessionColumn.Type): SessionId | undefined => (column === "" ? undefined : column)
 
-const decodeSeqs = decoder(Schema.Struct({ mesh_id: MeshId, seq: Int8 }))
+const decodeSeqs = decoder(Schema.Struct(Struct.pick(tables.message, ["mesh_id", "seq"])))
 
-const decodeDropped = decoder(
-  Schema.Struct({ mesh_id: MeshId, seq: Int8, member_id: MemberId, leased_at: Schema.NullOr(Int8) }),
-)
+const decodeDropped = decoder(Schema.Struct(Struct.pick(tables.delivery, ["mesh_id", "seq", "member_id", "leased_at"])))
 
 /** A delivery that went, since its member has the message elsewhere. */
 export interface Dropped {
@@ -81,7 +58,7 @@ export const seqKey = (meshId: MeshId, seq: number): string => `${meshId}/${seq}
 export const seqs = (rows: unknown): Effect.Effect<ReadonlySet<string>> =>
   Effect.map(decodeSeqs(rows), (found) => new Set(found.map((row) => seqKey(row.mesh_id, row.seq))))
 
-const decodeEnrolled = decoder(Schema.Struct({ mesh_id: MeshId, record_key: Schema.String }))
+const decodeEnrolled = decoder(Schema.Struct({ ...Struct.pick(tables.member, ["mesh_id"]), record_key: Schema.String }))
 
 export const enrolledKey = (meshId: string, key: string): string => `${meshId}/${key}`
 
@@ -90,13 +67,7 @@ export const enrolled = (rows: unknown): Effect.Effect<ReadonlySet<string>> =>
   Effect.map(decodeEnrolled(rows), (found) => new Set(found.map((row) => enrolledKey(row.mesh_id, row.record_key))))
 
 const decodeMeshes = decoder(
-  Schema.Struct({
-    id: MeshId,
-    slug: Slug,
-    name: DisplayName,
-    owner_public_key: PublicKey,
-    allow_unsealed: Int8,
-  }),
+  Schema.Struct(Struct.pick(tables.mesh, ["id", "slug", "name", "owner_public_key", "allow_unsealed"])),
 )
 
 export const meshes = (rows: unknown): Effect.Effect<ReadonlyArray<MeshRecord>> =>
@@ -110,25 +81,14 @@ export const meshes = (rows: unknown): Effect.Effect<ReadonlyArray<MeshRecord>> 
     })),
   )
 
-const decodeOwners = decoder(Schema.Struct({ id: MeshId, owner_epoch: Int8 }))
+const decodeOwners = decoder(Schema.Struct(Struct.pick(tables.mesh, ["id", "owner_epoch"])))
 
 export const owners = (
   rows: unknown,
 ): Effect.Effect<ReadonlyArray<{ readonly meshId: MeshId; readonly epoch: number }>> =>
   Effect.map(decodeOwners(rows), (found) => found.map((row) => ({ meshId: row.id, epoch: row.owner_epoch })))
 
-const decodeMembers = decoder(
-  Schema.Struct({
-    id: MemberId,
-    public_key: PublicKey,
-    display_name: DisplayName,
-    invite: Schema.NullOr(PublicKey),
-    allow_v1: Schema.NullOr(Int8),
-    joined_at: Schema.NullOr(IsoTime),
-    signature: Schema.NullOr(Signature),
-    consent: Schema.NullOr(Signature),
-  }),
-)
+const decodeMembers = decoder(Schema.Struct(tables.member))
 
 export const members = (rows: unknown): Effect.Effect<ReadonlyArray<MemberRecord>> =>
   Effect.map(decodeMembers(rows), (found) =>
@@ -154,24 +114,7 @@ export const memberRow = (meshId: MeshId, { certificate, ...member }: MemberReco
   consent: certificate?.consent ?? null,
 })
 
-const decodeInvites = decoder(
-  Schema.Struct({
-    mesh_id: MeshId,
-    public_key: PublicKey,
-    slug: Slug,
-    mesh_name: DisplayName,
-    allow_unsealed: Int8,
-    owner_public_key: PublicKey,
-    broker_url: Schema.String,
-    role: Role,
-    uses: Int8,
-    used: Int8,
-    expires_at: IsoTime,
-    label: DisplayName,
-    issuer: PublicKey,
-    signature: Signature,
-  }),
-)
+const decodeInvites = decoder(Schema.Struct(tables.invite))
 
 export const invites = (rows: unknown): Effect.Effect<ReadonlyArray<InviteRecord>> =>
   Effect.map(decodeInvites(rows), (found) =>
@@ -213,20 +156,8 @@ export const inviteRow = (invite: Invite, used: number) => ({
   signature: invite.signature,
 })
 
-const Kept = Schema.fromJsonString(Schema.Array(PublicKey))
 const encodeKept = Schema.encodeSync(Kept)
-const decodeRevocations = decoder(
-  Schema.Struct({
-    mesh_id: MeshId,
-    version: Int8,
-    previous: Schema.String,
-    subject: PublicKey,
-    kept: Kept,
-    at: IsoTime,
-    by: PublicKey,
-    signature: Signature,
-  }),
-)
+const decodeRevocations = decoder(Schema.Struct(tables.revocation))
 
 export const revocations = (rows: unknown): Effect.Effect<ReadonlyArray<Revocation>> =>
   Effect.map(decodeRevocations(rows), (found) => found.map(({ mesh_id, ...row }) => ({ meshId: mesh_id, ...row })))
@@ -237,15 +168,7 @@ export const revocationRow = ({ kept, meshId, ...revocation }: Revocation) => ({
   kept: encodeKept(kept),
 })
 
-const decodeSessions = decoder(
-  Schema.Struct({
-    member_id: MemberId,
-    session_id: SessionId,
-    protocol: Int8,
-    attached_at: Int8,
-    detached_at: Schema.NullOr(Int8),
-  }),
-)
+const decodeSessions = decoder(Schema.Struct(Struct.omit(tables.session, ["mesh_id"])))
 
 export const sessions = (rows: unknown): Effect.Effect<ReadonlyArray<SessionRecord>> =>
   Effect.map(decodeSessions(rows), (found) =>
@@ -258,7 +181,9 @@ export const sessions = (rows: unknown): Effect.Effect<ReadonlyArray<SessionReco
     })),
   )
 
-const decodeSubscriptions = decoder(Schema.Struct({ member_id: MemberId, session_id: SessionId, channel: Label }))
+const decodeSubscriptions = decoder(
+  Schema.Struct(Struct.pick(tables.channel_subscription, ["member_id", "session_id", "channel"])),
+)
 
 export const subscriptions = (rows: unknown): Effect.Effect<ReadonlyArray<SubscriptionRecord>> =>
   Effect.map(decodeSubscriptions(rows), (found) =>
@@ -267,7 +192,7 @@ export const subscriptions = (rows: unknown): Effect.Effect<ReadonlyArray<Subscr
 
 const backlogColumns = { messages: Int8, characters: Int8 }
 const decodeWaiting = decoder(
-  Schema.Struct({ member_id: MemberId, session_id: SessionColumn, priority: Priority, ...backlogColumns }),
+  Schema.Struct({ ...Struct.pick(tables.delivery, ["member_id", "session_id", "priority"]), ...backlogColumns }),
 )
 
 export const waiting = (rows: unknown): Effect.Effect<MeshSnapshot["waiting"]> =>
@@ -284,7 +209,9 @@ const decodeBacklog = decoder(Schema.Struct(backlogColumns))
 export const backlog = (rows: unknown): Effect.Effect<Backlog> =>
   Effect.map(decodeBacklog(rows), ([row]) => row ?? { messages: 0, characters: 0 })
 
-const decodeCounts = decoder(Schema.Struct({ member_id: MemberId, session_id: SessionColumn, messages: Int8 }))
+const decodeCounts = decoder(
+  Schema.Struct({ ...Struct.pick(tables.delivery, ["member_id", "session_id"]), messages: Int8 }),
+)
 
 export const counts = (rows: unknown): Effect.Effect<ReadonlyArray<WaitingCount>> =>
   Effect.map(decodeCounts(rows), (found) =>
@@ -295,17 +222,17 @@ export const counts = (rows: unknown): Effect.Effect<ReadonlyArray<WaitingCount>
   )
 
 const fateColumns = {
-  seq: Int8,
-  sender_member_id: MemberId,
-  priority: Priority,
-  expires_at: Int8,
-  member_id: Schema.NullOr(MemberId),
-  session_id: Schema.NullOr(SessionColumn),
-  consumed_at: Schema.NullOr(Int8),
+  ...Struct.pick(tables.message, ["seq", "sender_member_id", "priority", "expires_at"]),
+  // Of a message without deliveries all three are NULL.
+  member_id: Schema.NullOr(tables.delivery.member_id),
+  session_id: Schema.NullOr(tables.delivery.session_id),
+  consumed_at: tables.delivery.consumed_at,
 }
 const FateRow = Schema.Struct(fateColumns)
 const decodeFate = decoder(FateRow)
-const decodeAccepted = decoder(Schema.Struct({ id: Schema.String, content_hash: Schema.String, ...fateColumns }))
+const decodeAccepted = decoder(
+  Schema.Struct({ ...Struct.pick(tables.message, ["id", "content_hash"]), ...fateColumns }),
+)
 
 /** One row for each delivery; one without a member where there is none. */
 const fateOf = (rows: ReadonlyArray<typeof FateRow.Type>): MessageFate | undefined => {
@@ -355,23 +282,7 @@ export const number = (rows: unknown): Effect.Effect<number> =>
   Effect.map(decodeNumber(rows), ([row]) => row?.value ?? 0)
 
 const decodeMessages = decoder(
-  Schema.Struct({
-    mesh_id: MeshId,
-    seq: Int8,
-    id: MessageId,
-    sender_member_id: MemberId,
-    sender_session_id: SessionId,
-    target_spec: Schema.String,
-    priority: Priority,
-    nonce: Nonce,
-    ciphertext: Base64,
-    reply_to: Schema.NullOr(MessageId),
-    content_hash: Schema.String,
-    created_at: Int8,
-    expires_at: Int8,
-    sealed_key: Schema.NullOr(Base64),
-    leased_at: Schema.NullOr(Int8),
-  }),
+  Schema.Struct({ ...tables.message, ...Struct.pick(tables.delivery, ["sealed_key", "leased_at"]) }),
 )
 
 export const messages = (rows: unknown): Effect.Effect<ReadonlyArray<WaitingMessage>> =>

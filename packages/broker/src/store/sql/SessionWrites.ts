@@ -3,7 +3,7 @@ import type { SessionId } from "@claudemesh/domain/Ids"
 import { Effect } from "effect"
 import type { SqlClient } from "effect/unstable/sql"
 import { Write } from "../MessageStore.ts"
-import { attachColumns, detachColumns } from "./Columns.ts"
+import { attachColumns, channelColumns, detachColumns, joinColumns, sessionColumns } from "./Columns.ts"
 import { records } from "./Dialect.ts"
 
 type OfSession = Extract<Write, { readonly session: SessionId }>
@@ -52,11 +52,7 @@ export const detach = (
       AND session.attached_at <= r.at`
 
 export const forget = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, sessions: ReadonlyArray<OfSession>) {
-  const keys = sql`(SELECT r.mesh_id, r.member_id, r.session_id FROM ${records(sql, sessions.map(sessionKeyOf), {
-    mesh_id: "text",
-    member_id: "text",
-    session_id: "text",
-  })})`
+  const keys = sql`(SELECT r.mesh_id, r.member_id, r.session_id FROM ${records(sql, sessions.map(sessionKeyOf), sessionColumns)})`
   yield* sql`DELETE FROM mesh.channel_subscription WHERE (mesh_id, member_id, session_id) IN ${keys}`
   yield* sql`DELETE FROM mesh.session WHERE (mesh_id, member_id, session_id) IN ${keys}`
 })
@@ -74,7 +70,7 @@ export const joinChannels = (
         channel: one.channel,
         at: one.atMillis,
       })),
-      { mesh_id: "text", member_id: "text", session_id: "text", channel: "text", at: "bigint" },
+      joinColumns,
     )} WHERE true
     ON CONFLICT (mesh_id, member_id, session_id, channel) DO NOTHING`
 
@@ -89,7 +85,7 @@ export const leaveChannels = (
         ...sessionKeyOf(one),
         channel: one.channel,
       })),
-      { mesh_id: "text", member_id: "text", session_id: "text", channel: "text" },
+      channelColumns,
     )})`
 
 /** The last word of each session on each channel in the batch. */
