@@ -3,20 +3,11 @@
  * time, and counts the seeds until the simulation notices. A fault that is not noticed means that the simulation is
  * too weak, and exits with 1.
  */
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises"
+import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
-
-interface Mutant {
-  readonly name: string
-  /** Or a folder, for a line that may move between its files. */
-  readonly file: string
-  readonly find: string
-  readonly put: string
-  /** The first seed to try, where it takes a rare run. */
-  readonly from?: number
-}
+import { copySources, type Mutant, runWith, theOneWith } from "./PlantedFault.ts"
 
 const broker = "packages/broker/src"
 const client = "packages/client/src"
@@ -526,49 +517,6 @@ const mutants: ReadonlyArray<Mutant> = [
 ]
 
 const { values } = parseArgs({ options: { seeds: { type: "string", default: "300" }, only: { type: "string" } } })
-const root = join(import.meta.dirname, "../../..")
-
-const copySources = async (folder: string): Promise<void> => {
-  await cp(join(root, "packages"), join(folder, "packages"), {
-    recursive: true,
-    filter: (path) => !path.includes("node_modules"),
-  })
-  const modules = join(folder, "node_modules")
-  await mkdir(join(modules, "@claudemesh"), { recursive: true })
-  for (const name of await readdir(join(root, "node_modules"))) {
-    if (name !== "@claudemesh") await symlink(join(root, "node_modules", name), join(modules, name))
-  }
-  for (const name of await readdir(join(root, "packages"))) {
-    await symlink(join(folder, "packages", name), join(modules, "@claudemesh", name))
-  }
-}
-
-/** The file with the line, which must be in one place only: else it is not known what the mutant does. */
-const theOneWith = async (line: string, place: string) => {
-  const paths = place.endsWith(".ts") ? [place] : (await readdir(place)).map((file) => join(place, file))
-  const found: Array<{ readonly path: string; readonly source: string }> = []
-  for (const path of paths) {
-    const source = await readFile(path, "utf8")
-    for (let count = source.split(line).length - 1; count > 0; count--) found.push({ path, source })
-  }
-  const [only, ...others] = found
-  return others.length > 0 ? undefined : only
-}
-
-interface Outcome {
-  readonly caught: string
-  readonly problem: string
-}
-
-const run = async (folder: string, from: number): Promise<Outcome> => {
-  const main = join(folder, "packages/simulation/src/main.ts")
-  const options = ["--no-shrink", "--from", String(from), "--seeds", values.seeds]
-  const child = Bun.spawn([process.execPath, ...process.execArgv, main, ...options], { stdout: "pipe", stderr: "pipe" })
-  const [said, code] = await Promise.all([new Response(child.stdout).text(), child.exited])
-  if (code === 0) return { caught: "NO", problem: "" }
-  const lines = said.trim().split("\n")
-  return { caught: /seed (\d+)/.exec(said)?.[1] ?? "at once", problem: lines[1]?.trim() ?? "it does not run" }
-}
 
 const folder = await mkdtemp(join(tmpdir(), "claudemesh-mutants-"))
 let missed = 0
@@ -591,7 +539,7 @@ try {
       path,
       source.replace(find, () => put),
     )
-    const { caught, problem } = await run(folder, from ?? 1)
+    const { caught, problem } = await runWith(folder, from ?? 1, values.seeds)
     await writeFile(path, source)
     if (caught === "NO") missed += 1
     console.log(`${name.padEnd(46)} ${caught.padStart(4)}  ${problem}`)
