@@ -388,7 +388,8 @@ const written = (
       )
     }
     case "Revoke": {
-      Result.getOrThrow(state.register.learnRevocation(enrolment.revocation))
+      // It was good when it was decided, and whatever it was judged by can only have grown.
+      Result.getOrThrow(state.register.learnRevocation(enrolment.revocation, true))
       replyAll(EnrolmentAnswer.Revoked({ version: state.register.version }))
       return expelRevoked(decision)
     }
