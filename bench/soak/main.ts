@@ -3,7 +3,9 @@
  * broker is killed as by `kill -9` and started again, connections are cut, agents die between reading and acking.
  * Then everything drains, and what was seen is held against what was promised.
  *
- *   npm run soak [-- --store sqlite|postgres --messages 20000 --peers 20 --kills 20 --seed 1]
+ * With `--silences 5` the way to Postgres falls silent so often: nothing goes through for some seconds, and nobody is told so.
+ *
+ *   npm run soak [-- --store sqlite|postgres --messages 20000 --peers 20 --kills 20 --silences 0 --seed 1]
  */
 import * as BunCrypto from "@effect/platform-bun/BunCrypto"
 import { Dialer } from "@claudemesh/client/connection/Dialer"
@@ -15,7 +17,7 @@ import { Sodium } from "@claudemesh/client/keys/Sodium"
 import { DisplayName, Label, Slug } from "@claudemesh/domain/Ids"
 import type { Priority, Status } from "@claudemesh/domain/routing/Status"
 import { Chance } from "@claudemesh/simulation/Chance"
-import { Effect, Layer, References } from "effect"
+import { Effect, Fiber, Layer, References } from "effect"
 import { FetchHttpClient } from "effect/unstable/http"
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
@@ -26,6 +28,7 @@ import { BrokerUnderTest, postgresStore, sqliteStore } from "./BrokerUnderTest.t
 import { Ledger } from "./Ledger.ts"
 import { Peer } from "./Peer.ts"
 import { Proxy } from "./Proxy.ts"
+import { type Proxy as DatabaseProxy, proxyTo } from "../../packages/broker/test/support/Proxy.ts"
 
 const { values } = parseArgs({
   options: {
@@ -33,12 +36,17 @@ const { values } = parseArgs({
     messages: { type: "string", default: "20000" },
     peers: { type: "string", default: "20" },
     kills: { type: "string", default: "20" },
+    silences: { type: "string", default: "0" },
     seed: { type: "string", default: "1" },
   },
 })
 const messages = Number(values.messages)
 const peerCount = Number(values.peers)
 const kills = Number(values.kills)
+const silences = Number(values.silences)
+/** Longer than a call of the store may take. */
+const silentMillis = 9_000
+const sentIntoSilence = 60
 
 const channels = ["builds", "ops"].map((name) => Label.make(name))
 const tags = ["review", "deploy"].map((name) => Label.make(name))
@@ -109,11 +117,32 @@ const someTarget = (chance: Chance, peers: ReadonlyArray<Peer>): string => {
   }
 }
 
+/** After so many messages each. */
+const randomly = (chance: Chance, times: number): Array<number> =>
+  Array.from({ length: times }, () => chance.between(1, messages - 1)).toSorted((a, b) => a - b)
+
+/** To Postgres it leads through a proxy that can fall silent. */
+const wayTo = Effect.fnUntraced(function* (environment: Readonly<Record<string, string>>) {
+  const { DATABASE_URL } = environment
+  if (DATABASE_URL === undefined || silences === 0) return { environment, database: undefined }
+  const url = new URL(DATABASE_URL)
+  const database = yield* proxyTo(Number(url.port))
+  url.port = String(database.port)
+  return { environment: { ...environment, DATABASE_URL: url.href }, database }
+})
+
+const silence = Effect.fnUntraced(function* (database: DatabaseProxy) {
+  database.silence()
+  yield* Effect.sleep(silentMillis)
+  database.open()
+})
+
 interface Row {
   readonly store: string
   readonly messages: number
   readonly deliveries: number
   readonly kills: number
+  readonly silences: number
   readonly cuts: number
   readonly deaths: number
   readonly redelivered: number
@@ -131,8 +160,9 @@ const soak = Effect.fnUntraced(function* (name: "sqlite" | "postgres", folder: s
   const store = yield* Effect.promise(() => (name === "sqlite" ? sqliteStore(folder) : postgresStore(folder)))
   const port = yield* Effect.promise(freePort)
   const proxy = yield* Effect.promise(() => Proxy.start(port))
+  const way = yield* wayTo(store.environment)
   const broker = new BrokerUnderTest(port, {
-    ...store.environment,
+    ...way.environment,
     BROKER_PUBLIC_URL: `ws://127.0.0.1:${proxy.port}`,
   })
   const say = (text: string) => {
@@ -140,6 +170,7 @@ const soak = Effect.fnUntraced(function* (name: "sqlite" | "postgres", folder: s
   }
   const begun = performance.now()
   let cuts = 0
+  let silenced = 0
   yield* Effect.promise(() => broker.start())
   const finished = yield* Effect.scoped(
     Effect.gen(function* () {
@@ -149,7 +180,8 @@ const soak = Effect.fnUntraced(function* (name: "sqlite" | "postgres", folder: s
       while (!(yield* allConnected(peers))) yield* Effect.sleep("20 millis")
       yield* Effect.sleep("500 millis")
 
-      const killAt = Array.from({ length: kills }, () => chance.between(1, messages - 1)).toSorted((a, b) => a - b)
+      const killAt = randomly(chance, kills)
+      const silentAt = way.database === undefined ? [] : randomly(chance, silences)
       let restarting: Promise<void> = Promise.resolve()
       for (let number = 0; number < messages;) {
         if (killAt[0] !== undefined && number >= killAt[0]) {
@@ -159,6 +191,22 @@ const soak = Effect.fnUntraced(function* (name: "sqlite" | "postgres", folder: s
             await Bun.sleep(chance.between(0, 300))
             await broker.start()
           })
+        }
+        if (way.database !== undefined && silentAt[0] !== undefined && number >= silentAt[0]) {
+          silentAt.shift()
+          silenced += 1
+          // A broker does not start without a database.
+          yield* Effect.promise(() => restarting)
+          const silent = yield* Effect.forkScoped(silence(way.database))
+          // Some messages are sent into the silence, and the others after it.
+          for (let into = 0; into < sentIntoSilence && number < messages; into++) {
+            const sent = yield* (
+              chance.pick(peers)?.send(someTarget(chance, peers), "next", `text ${number}`) ?? Effect.succeed(false)
+            )
+            if (sent) number += 1
+            yield* Effect.sleep("100 millis")
+          }
+          yield* Fiber.join(silent)
         }
         if (chance.happens(0.005) && proxy.cut((count) => chance.between(0, Math.max(0, count - 1)))) cuts += 1
         const peer = chance.pick(peers)
@@ -198,6 +246,7 @@ const soak = Effect.fnUntraced(function* (name: "sqlite" | "postgres", folder: s
     messages: ledger.sent.size,
     deliveries: deliveries.length,
     kills: broker.kills,
+    silences: silenced,
     cuts,
     deaths: peersDied(ledger),
     redelivered: verdict.redelivered,
@@ -255,6 +304,7 @@ for (const name of stores) {
       soak(name, join(folder, name)).pipe(
         Effect.provide(services),
         Effect.provideService(References.MinimumLogLevel, "None"),
+        Effect.scoped,
       ),
     )
     rows.push(result.row)
