@@ -136,6 +136,9 @@ export interface BrokerLimits {
   /** Requests that change something, or ask for invites: from one address, and signed by one key. */
   readonly requestsPerAddressPerSecond: number
   readonly requestsPerAddressBurst: number
+  /** All other requests of an address: of health, and to paths that there are not. */
+  readonly otherRequestsPerAddressPerSecond: number
+  readonly otherRequestsPerAddressBurst: number
   readonly requestsPerKeyPerSecond: number
   readonly requestsPerKeyBurst: number
   /** Reports of hooks: from one address, and signed by one key. */
@@ -239,6 +242,8 @@ export const brokerLimits: BrokerLimits = {
   hellosPerKeyBurst: 2_000,
   requestsPerAddressPerSecond: 20,
   requestsPerAddressBurst: 100,
+  otherRequestsPerAddressPerSecond: 50,
+  otherRequestsPerAddressBurst: 500,
   requestsPerKeyPerSecond: 5,
   requestsPerKeyBurst: 50,
   hooksPerAddressPerSecond: 100,

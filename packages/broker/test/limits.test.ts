@@ -79,6 +79,8 @@ describe("the broker's limits", () => {
       hellosPerKeyBurst: 2_000,
       requestsPerAddressPerSecond: 20,
       requestsPerAddressBurst: 100,
+      otherRequestsPerAddressPerSecond: 50,
+      otherRequestsPerAddressBurst: 500,
       requestsPerKeyPerSecond: 5,
       requestsPerKeyBurst: 50,
       hooksPerAddressPerSecond: 100,

@@ -55,6 +55,8 @@ export interface RateLimits {
   /** Frames of all sockets of a key. */
   readonly frames: RateLimit<PublicKey>
   readonly requestsByAddress: RateLimit<string>
+  /** All that is answered without a look at who asks: health, and paths that are none. */
+  readonly othersByAddress: RateLimit<string>
   readonly requestsByKey: RateLimit<PublicKey>
   /** Reports of hooks have their own. */
   readonly hooksByAddress: RateLimit<string>
@@ -68,6 +70,11 @@ export const makeRateLimits = (limits: BrokerLimits): RateLimits => ({
   requestsByAddress: new RateLimit(
     limits.requestsPerAddressPerSecond,
     limits.requestsPerAddressBurst,
+    limits.rateKeysMax,
+  ),
+  othersByAddress: new RateLimit(
+    limits.otherRequestsPerAddressPerSecond,
+    limits.otherRequestsPerAddressBurst,
     limits.rateKeysMax,
   ),
   requestsByKey: new RateLimit(limits.requestsPerKeyPerSecond, limits.requestsPerKeyBurst, limits.rateKeysMax),

@@ -118,7 +118,11 @@ const listen = Effect.fnUntraced(function* (config: BrokerConfig, rules: MeshRul
     const { pathname } = new URL(request.url)
     const rate = rateOf(rates, pathname)
     if (rate !== undefined) return rated(request, server, rate)
-    if (pathname !== "/ws") return tooLarge(request, limits) ?? handler(request)
+    if (pathname !== "/ws") {
+      const others = rates.othersByAddress
+      const isInTime = others.take(addressOfCaller(request, server), clock.currentTimeMillisUnsafe())
+      return isInTime ? (tooLarge(request, limits) ?? handler(request)) : slowDown(others)
+    }
     if (lifecycle.draining) return new Response("draining", { status: 503 })
     const socket = Effect.runSync(
       BunSocket.make(PeerId.make(++taken), addressOfCaller(request, server), limits, frameBytes),

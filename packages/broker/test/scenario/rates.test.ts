@@ -134,6 +134,27 @@ describe("requests", () => {
   )
 })
 
+describe("requests that change nothing", () => {
+  it.live(
+    "from one address too fast are told to wait, health and unknown paths alike, another address's are not (I23)",
+    () =>
+      withBroker(
+        async ({ origin }) => {
+          const ask = async (path: string, address: string) =>
+            (await fetch(`${origin}${path}`, { headers: { "x-forwarded-for": address } })).status
+          const statuses = []
+          for (const path of ["/health", "/ready", "/nothing", "/health"]) statuses.push(await ask(path, "192.0.2.1"))
+          statuses.push(await ask("/health", "192.0.2.2"))
+          assert.deepStrictEqual(statuses, [200, 200, 429, 429, 200])
+        },
+        {
+          limits: { otherRequestsPerAddressBurst: 2, otherRequestsPerAddressPerSecond: 0.001 },
+          environment: { BROKER_TRUSTED_PROXIES: "1" },
+        },
+      ),
+  )
+})
+
 describe("the memory of requests", () => {
   const invitesFrom = (origin: string, meshId: string, signer: Keys, forwardedFor: string): Promise<Response> => {
     const facts = factsOf(origin, "GET", "/invites", meshId)
