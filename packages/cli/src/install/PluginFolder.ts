@@ -11,6 +11,7 @@ import {
   readFileSync,
   readlinkSync,
   renameSync,
+  rmdirSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -56,6 +57,17 @@ export const placePlugin = Effect.fnUntraced(function* (home: string, environmen
 
 export const removePlugin = (home: string): void => {
   for (const folder of [pluginIn(home), runIn(home)]) rmSync(folder, { recursive: true, force: true })
+  rmSync(join(home, "wake/last.json"), { force: true })
+  for (const folder of ["wake", "hooks"]) removeIfEmpty(join(home, folder))
+}
+
+/** A session that is open has something there. */
+const removeIfEmpty = (folder: string): void => {
+  try {
+    rmdirSync(folder)
+  } catch {
+    // It stays.
+  }
 }
 
 /** Without following links, and without the runtime. */

@@ -104,6 +104,9 @@ layer(Program.layer, { timeout: "30 seconds" })("claudemesh install", (it) => {
         const here = (word: string) => word.replaceAll("${CLAUDE_PLUGIN_ROOT}", plugin)
         assert.include(await toolsOf({ command: here(command), args: args.map(here), env }, user), "send_message")
 
+        await mkdir(join(user, ".claudemesh/hooks"))
+        await mkdir(join(user, ".claudemesh/wake"))
+        await writeFile(join(user, ".claudemesh/wake/last.json"), "{}")
         done(await run("uninstall"))
         assert.strictEqual(await file(".claude/settings.json"), tabbed)
         assert.deepStrictEqual(JSON.parse(await file(".claude.json")).mcpServers.claudemesh, older)
