@@ -280,6 +280,20 @@ layer(Layer.merge(testLayer, BunFileSystem.layer))("joining by a link", (it) => 
     ),
   )
 
+  it.effect("forgets the key that was certified under a name that is taken: the next try has another name", () =>
+    atDoor(({ door, enter, pending }) =>
+      Effect.gen(function* () {
+        door.answer = { status: 409, error: "name_taken" }
+        const failed = yield* Effect.flip(enter())
+        assert.match("message" in failed ? failed.message : "", /^The name .*--as/)
+        assert.deepStrictEqual(yield* pending, [])
+        door.answer = "joins"
+        const joined = yield* enter({ displayName: DisplayName.make("Another") })
+        assert.strictEqual(joined.displayName, "Another")
+      }),
+    ),
+  )
+
   it.effect("proves the key that a first client joined with: as it is certified, else by the link", () =>
     atDoor(({ config, door, enter, link, olga, pending }) =>
       Effect.gen(function* () {
