@@ -140,6 +140,8 @@ const showWaiting = Effect.fnUntraced(function* (manager: MeshManager, print: Pr
 
 const peekedAt = Effect.fnUntraced(function* (manager: MeshManager, print: Print) {
   const messages = (yield* Effect.forEach(manager.all, ({ peek }) => peek, { concurrency: "unbounded" })).flat()
+  // They are shown, too, and can be answered.
+  yield* (yield* History).add(messages)
   for (const message of oldestFirst(messages)) yield* print(message)
   return messages.length
 })
