@@ -113,8 +113,8 @@ export const failed = (error: { readonly _tag: string; readonly message: string 
 
 /** Of several meshes at once. One alone keeps its code and what to do about it. */
 export const together = (failures: ReadonlyArray<{ readonly mesh: string; readonly failure: Failed }>): Failed => {
-  const [first, ...more] = failures.map(({ failure, mesh }) => ({ ...failure, reason: `${mesh}: ${failure.reason}` }))
-  const reason = [first, ...more].map((one) => one?.reason ?? "").join("; ")
+  const reason = failures.map(({ failure, mesh }) => `${mesh}: ${failure.reason}`).join("; ")
+  const [first, ...more] = failures.map(({ failure }) => failure)
   const code = more.every((one) => one.code === first?.code) ? first?.code : undefined
   const hint = more.length === 0 ? first?.hint : undefined
   return new Failed({ reason, ...(code !== undefined && { code }), ...(hint !== undefined && { hint }) })

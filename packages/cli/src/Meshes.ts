@@ -12,7 +12,7 @@ import { saidMesh } from "@claudemesh/client/roster/WhichMesh"
 import { SessionId } from "@claudemesh/domain/Ids"
 import { Crypto, Effect, Layer, Option, Result } from "effect"
 import manifest from "../package.json" with { type: "json" }
-import { Failed, failed } from "./Failed.ts"
+import { Failed, failed, together } from "./Failed.ts"
 import { command } from "./Launch.ts"
 import { tell } from "./Notices.ts"
 import { printable } from "./Output.ts"
@@ -142,7 +142,7 @@ export const askAll = Effect.fnUntraced(function* <A, E extends { readonly _tag:
     (client) =>
       reached(client).pipe(
         Effect.andThen(ask(client)),
-        Effect.mapError((error) => `${client.membership.slug}: ${failed(error).reason}`),
+        Effect.mapError((error) => ({ mesh: client.membership.slug, failure: failed(error) })),
         Effect.result,
       ),
     { concurrency: "unbounded" },
@@ -150,6 +150,6 @@ export const askAll = Effect.fnUntraced(function* <A, E extends { readonly _tag:
   const problems = results.filter(Result.isFailure).map(({ failure }) => failure)
   return {
     answers: results.filter(Result.isSuccess).map(({ success }) => success),
-    away: problems.length === 0 ? undefined : new Failed({ reason: problems.join("; ") }),
+    away: problems.length === 0 ? undefined : together(problems),
   }
 })

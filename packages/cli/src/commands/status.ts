@@ -7,7 +7,7 @@ import { beginning } from "@claudemesh/client/roster/FindNamed"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import { Clock, Console, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/unstable/cli"
-import { Failed, failed, Misused } from "../Failed.ts"
+import { type Failed, failed, Misused, together } from "../Failed.ts"
 import { command } from "../Launch.ts"
 import { chosenMeshes, clientLayer, connect, reached } from "../Meshes.ts"
 import { untilClock } from "../Ago.ts"
@@ -50,10 +50,8 @@ export const status = Command.make(
       yield* json
         ? printJson(rows)
         : Console.log([table(head, rows.map(cellsOf)), ...(yield* beneath(rows))].join("\n"))
-      const away = results.flatMap(({ failure, row }) =>
-        failure === undefined ? [] : [`${row.mesh}: ${failure.reason}`],
-      )
-      if (away.length > 0) return yield* new Failed({ reason: away.join("; ") })
+      const away = results.flatMap(({ failure, row }) => (failure === undefined ? [] : [{ mesh: row.mesh, failure }]))
+      if (away.length > 0) return yield* together(away)
     },
     Effect.catchTag("ReaderGone", () => Effect.void),
     Effect.mapError(failed),
