@@ -146,7 +146,7 @@ describe("a member that sends too fast", () => {
         const mesh = await makeMesh(broker.origin)
         const [alice, bob] = [mesh.member("alice"), mesh.member("bob")]
         const client = await RawClient.greetedV2(broker.url, alice)
-        for (let n = 0; n < 8; n++) client.send(sendFrame(`m${n}`, bob.keys.publicKey, "hi", alice.keys))
+        for (let n = 0; n < 60; n++) client.send(sendFrame(`m${n}`, bob.keys.publicKey, "hi", alice.keys))
         await client.settled()
         const refused = client.frames.filter((frame) => frame["code"] === "rate_limited")
         assert.isAtLeast(refused.length, 2)
