@@ -132,7 +132,11 @@ export const startBroker = Effect.fnUntraced(function* (options: BrokerOptions) 
         unreadBytes: socket.unreadBytes,
         send: (text) => {
           if (!alive) return false
+          const wasGreeted = window.greeted !== undefined
           window.sent(text)
+          if (!wasGreeted && window.isClosed && window.greeted !== undefined) {
+            onDetached(window.greeted, socket.saidGoodbye())
+          }
           return socket.send(text)
         },
         close: (code, reason) => {

@@ -133,6 +133,13 @@ export class Window {
     if (this.#leases !== undefined) this.options.leases.closed(this.#leases)
   }
 
+  /** Its mesh took it when its socket had closed already: it was attached for that moment, and is expected back. */
+  #attachedTooLate(): void {
+    if (this.#hello === undefined || this.greeted !== undefined) return
+    this.greeted = this.#hello
+    this.options.attached(this.greeted)
+  }
+
   received(text: string | undefined): void {
     if (this.#hellos > 1) this.options.broken("the broker went on with a connection that said hello twice")
     const frame: SeenFrame = JSON.parse(text ?? "{}")
@@ -183,6 +190,7 @@ export class Window {
   sent(text: string): void {
     const frame: SeenFrame = JSON.parse(text)
     const { messageIds = [] } = frame
+    if (this.isClosed && frame.type === "hello_ack") return this.#attachedTooLate()
     if (this.isClosed && frame.type !== "leased" && frame.type !== "error") return
     switch (frame.type) {
       case "hello_ack":
