@@ -160,7 +160,7 @@ const inHostileFolder = (program: (folder: string) => Promise<Program>) => {
     const link = done(await claudemesh(["invite"], ann)).trim()
     done(await claudemesh(["join", link, "--as", "Bob"], bob))
     done(await claudemesh(["send", "Ann", "good morning"], bob))
-    assert.match(done(await claudemesh(["inbox"], ann)), /Bob \(.*\)\n {2}good morning\n/)
+    assert.match(done(await claudemesh(["inbox"], ann)), /Bob \(.*\) on team, just now\n {2}good morning\n/)
     nothingExecuted()
   })
 
