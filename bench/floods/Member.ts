@@ -29,8 +29,8 @@ const helloOf = ({ meshId, port }: Place, who: Person, sessionId: string, nonce:
   return JSON.stringify({ type: "hello", protocol: 2, ...proved, client })
 }
 
-/** Resolves once it is greeted. Fails when it is refused or closed before that. */
-export const greeted = (
+/** Resolves once it is authenticated. Fails when it is refused or closed before that. */
+export const authenticated = (
   place: Place,
   who: Person,
   session: string,

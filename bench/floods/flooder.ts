@@ -3,7 +3,7 @@
  *
  *   bun bench/floods/flooder.ts '{"flood":"sends to everyone","port":…,"meshId":…,"flooder":{…},"everyone":[…]}'
  */
-import { dial, type Frame, greeted, type Person, type Place, request, sealedTo, sendFrame } from "./Member.ts"
+import { dial, type Frame, authenticated, type Person, type Place, request, sealedTo, sendFrame } from "./Member.ts"
 
 interface Job extends Place {
   readonly flood: string
@@ -30,7 +30,7 @@ const fromSessions = async (sessions: number, next: () => string): Promise<void>
   const flood = async (number: number): Promise<void> => {
     while (true) {
       try {
-        const socket = await greeted(job, job.flooder, `flood-${number}`, address, countFrame)
+        const socket = await authenticated(job, job.flooder, `flood-${number}`, address, countFrame)
         while (socket.readyState === WebSocket.OPEN) {
           for (let n = 0; n < 50 && socket.bufferedAmount < bufferedMax; n++) {
             socket.send(next())
@@ -86,8 +86,8 @@ const framesOfAStranger = () =>
 const sessionsOfAMember = async () => {
   const open: Array<WebSocket> = []
   await over(20, async () => {
-    open.push(await greeted(job, job.flooder, `session-${nextId()}`, address, countFrame))
-    count("greeted")
+    open.push(await authenticated(job, job.flooder, `session-${nextId()}`, address, countFrame))
+    count("authenticated")
   })
 }
 

@@ -9,7 +9,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { answers, freePort, launch, makeMesh, memoryMiB, person, processorSeconds } from "../Server.ts"
-import { type Frame, greeted, type Person, type Place, sendFrame } from "./Member.ts"
+import { type Frame, authenticated, type Person, type Place, sendFrame } from "./Member.ts"
 
 const { values } = parseArgs({ options: { seconds: { type: "string", default: "60" }, only: { type: "string" } } })
 const seconds = Number(values.seconds)
@@ -47,7 +47,7 @@ const talk = async (place: Place, people: ReadonlyArray<Person>) => {
     heard.latencies.push(performance.now() - begun)
   }
   const sockets = await Promise.all(
-    people.map((one, index) => greeted(place, one, "s1", `198.51.100.${index}`, onFrame)),
+    people.map((one, index) => authenticated(place, one, "s1", `198.51.100.${index}`, onFrame)),
   )
   for (const socket of sockets) socket.addEventListener("close", () => (heard.closed += 1))
   let stopped = false

@@ -10,10 +10,10 @@ import type { BrokerConfig } from "./Config.ts"
 import { Server } from "./http/Server.ts"
 import { MeshHost } from "./mesh/MeshHost.ts"
 import type { MeshRules } from "./state/MeshState.ts"
-import { CommitLanes } from "./store/CommitLane.ts"
+import { GroupCommits } from "./store/GroupCommit.ts"
 import { withDeadlines } from "./store/Deadlines.ts"
 import { withFailuresLogged } from "./store/FailureLog.ts"
-import { Janitor } from "./store/Janitor.ts"
+import { RetentionSweep } from "./store/RetentionSweep.ts"
 import { MessageStore } from "./store/MessageStore.ts"
 import { migrate } from "./store/sql/Migrations.ts"
 import { type DatabaseUrlUnusable, postgres } from "./store/sql/Postgres.ts"
@@ -22,7 +22,7 @@ import { sqlMessageStore } from "./store/sql/SqlMessageStore.ts"
 import { Ed25519 } from "./trust/Ed25519.ts"
 
 /** SQLite has one writer; Postgres commits several batches at once. */
-const lanesOf = (config: BrokerConfig): number => (config.database._tag === "Postgres" ? 4 : 1)
+const groupCommitsOf = (config: BrokerConfig): number => (config.database._tag === "Postgres" ? 4 : 1)
 
 const database = (
   config: BrokerConfig,
@@ -56,8 +56,8 @@ export const Broker = {
     const rules = rulesOf(config)
     return Server.layer(config, rules).pipe(
       Layer.provide(MeshHost.local(rules)),
-      Layer.provide(CommitLanes.layer(lanesOf(config), config.limits)),
-      Layer.provide(Janitor.layer(config.limits)),
+      Layer.provide(GroupCommits.layer(groupCommitsOf(config), config.limits)),
+      Layer.provide(RetentionSweep.layer(config.limits)),
       Layer.provide(storeLayer(config)),
       Layer.provide([Ed25519.layer, BunCrypto.layer]),
       Layer.provide(BunFileSystem.layer),

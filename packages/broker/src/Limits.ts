@@ -5,7 +5,7 @@
 import { membersPerMeshMax } from "@claudemesh/domain/Limits"
 
 export interface BrokerLimits {
-  /** Sockets open at once, greeted or not. One more is closed with 4013. */
+  /** Sockets open at once, authenticated or not. One more is closed with 4013. */
   readonly connectionsMax: number
   /** How long a socket may take to say hello before it is closed with 4008. */
   readonly helloTimeoutMillis: number
@@ -162,9 +162,9 @@ export interface BrokerLimits {
   /** Invites of one mesh that somebody may still join by. */
   readonly invitesPerMeshMax: number
   /** Between two sweeps of what is to be kept no longer. */
-  readonly janitorIntervalMillis: number
+  readonly retentionIntervalMillis: number
   /** Rows of each kind that one step of a sweep removes. */
-  readonly janitorRowsMax: number
+  readonly retentionRowsMax: number
 }
 
 const dayMillis = 86_400_000
@@ -258,8 +258,8 @@ export const brokerLimits: BrokerLimits = {
   inviteRetentionMillis: 30 * dayMillis,
   membersPerMeshMax,
   invitesPerMeshMax: 1_000,
-  janitorIntervalMillis: 60_000,
-  janitorRowsMax: 500,
+  retentionIntervalMillis: 60_000,
+  retentionRowsMax: 500,
 }
 
 /** A message's row outlives the message by a day. */

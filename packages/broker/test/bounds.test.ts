@@ -6,7 +6,7 @@ import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import { assert, describe, it } from "@effect/vitest"
 import { Exit } from "effect"
 import { TokenBucket } from "../src/TokenBucket.ts"
-import { alice, bob, carol, MeshStory, type Peer, rulesWith, storeFailure } from "./support/MeshStory.ts"
+import { alice, bob, carol, MeshScenario, type Peer, rulesWith, storeFailure } from "./support/MeshScenario.ts"
 
 const sealedTo = (...members: ReadonlyArray<typeof alice>) =>
   members.map(({ publicKey }) => ({ pubkey: publicKey, key: Base64.make("AAAA") }))
@@ -38,128 +38,128 @@ describe("a token bucket", () => {
 
 describe("the rate of a member's sends", () => {
   it("is one for all its sessions; above it nothing is stored, and later it may send again (I23)", () => {
-    const story = new MeshStory(rulesWith({ sendsPerSecond: 1, sendsBurst: 2 }))
-    const [one, two] = [story.attach(alice), story.attach(alice, { session: "s2" })]
-    for (const [index, peer] of [one, two, one].entries()) story.send(peer, bob.publicKey, { id: `m${index}` })
-    story.settle()
+    const scenario = new MeshScenario(rulesWith({ sendsPerSecond: 1, sendsBurst: 2 }))
+    const [one, two] = [scenario.attach(alice), scenario.attach(alice, { session: "s2" })]
+    for (const [index, peer] of [one, two, one].entries()) scenario.send(peer, bob.publicKey, { id: `m${index}` })
+    scenario.settle()
     assert.deepStrictEqual(
       [one, two].map((peer) => peer.of("ack").length),
       [1, 1],
     )
     assert.deepInclude(one.of("error").at(-1), { code: "rate_limited", id: "m2", retryable: true })
     assert.strictEqual(one.settled, 2)
-    assert.strictEqual(story.store.messages.size, 2)
+    assert.strictEqual(scenario.store.messages.size, 2)
     // Others have their own.
-    const other = story.attach(carol)
-    story.send(other, bob.publicKey, { id: "m3" })
-    story.pass(1_000)
-    story.send(one, bob.publicKey, { id: "m2" })
-    story.settle()
+    const other = scenario.attach(carol)
+    scenario.send(other, bob.publicKey, { id: "m3" })
+    scenario.pass(1_000)
+    scenario.send(one, bob.publicKey, { id: "m2" })
+    scenario.settle()
     assert.deepStrictEqual([lastAnswer(other), lastAnswer(one)], ["ack", "ack"])
   })
 })
 
-const fill = (story: MeshStory, from: Peer, target: string, count: number): ReadonlyArray<MessageId> => {
-  const ids = Array.from({ length: count }, (_, index) => story.send(from, target, { id: `fill-${index}` }))
-  story.settle()
+const fill = (scenario: MeshScenario, from: Peer, target: string, count: number): ReadonlyArray<MessageId> => {
+  const ids = Array.from({ length: count }, (_, index) => scenario.send(from, target, { id: `fill-${index}` }))
+  scenario.settle()
   return ids
 }
 
 describe("an inbox that holds all it takes", () => {
   it("refuses a message to it alone, with nothing stored, until one was consumed (I23)", () => {
-    const story = new MeshStory(rulesWith({ backlogMessagesMax: 2 }))
-    const sender = story.attach(alice)
-    const recipient = story.attach(bob)
-    const [first] = fill(story, sender, bob.publicKey, 2)
-    story.send(sender, bob.publicKey, { id: "more" })
-    story.settle()
+    const scenario = new MeshScenario(rulesWith({ backlogMessagesMax: 2 }))
+    const sender = scenario.attach(alice)
+    const recipient = scenario.attach(bob)
+    const [first] = fill(scenario, sender, bob.publicKey, 2)
+    scenario.send(sender, bob.publicKey, { id: "more" })
+    scenario.settle()
     assert.deepInclude(sender.last, { type: "error", code: "backlog_full", id: "more", retryable: true })
-    assert.strictEqual(story.store.messages.size, 2)
+    assert.strictEqual(scenario.store.messages.size, 2)
     // One of its sessions has an inbox of its own.
-    story.send(sender, `${bob.publicKey}/s1`, { id: "aside" })
-    story.settle()
+    scenario.send(sender, `${bob.publicKey}/s1`, { id: "aside" })
+    scenario.settle()
     assert.strictEqual(lastAnswer(sender), "ack")
-    if (first !== undefined) story.ack(recipient, first)
-    story.settle()
-    story.send(sender, bob.publicKey, { id: "more" })
-    story.settle()
+    if (first !== undefined) scenario.ack(recipient, first)
+    scenario.settle()
+    scenario.send(sender, bob.publicKey, { id: "more" })
+    scenario.settle()
     assert.strictEqual(lastAnswer(sender), "ack")
   })
 
   it("answers a resend of what it holds by the first result, whose ack was lost (I7)", () => {
-    const story = new MeshStory(rulesWith({ backlogMessagesMax: 2 }))
-    const sender = story.attach(alice)
-    fill(story, sender, bob.publicKey, 2)
-    story.send(sender, bob.publicKey, { id: "fill-1" })
-    story.settle()
+    const scenario = new MeshScenario(rulesWith({ backlogMessagesMax: 2 }))
+    const sender = scenario.attach(alice)
+    fill(scenario, sender, bob.publicKey, 2)
+    scenario.send(sender, bob.publicKey, { id: "fill-1" })
+    scenario.settle()
     assert.deepInclude(sender.last, { type: "ack", id: "fill-1", duplicate: true })
     assert.deepStrictEqual(sender.of("ack").at(-1)?.recipients, [{ pubkey: bob.publicKey, state: "queued" }])
-    assert.strictEqual(story.store.messages.size, 2)
+    assert.strictEqual(scenario.store.messages.size, 2)
     // Another member's id is its own.
-    story.send(story.attach(carol), bob.publicKey, { id: "fill-1" })
-    story.settle()
-    assert.strictEqual(story.store.messages.size, 2)
+    scenario.send(scenario.attach(carol), bob.publicKey, { id: "fill-1" })
+    scenario.settle()
+    assert.strictEqual(scenario.store.messages.size, 2)
   })
 
   it("answers a resend whose first commit is under way by the first result, on every connection that asks (I7)", () => {
-    const story = new MeshStory(rulesWith({ backlogMessagesMax: 1, sendsPerSecond: 1, sendsBurst: 1 }))
-    const [lost, other] = [story.attach(alice), story.attach(carol)]
-    story.send(other, bob.publicKey, { id: "m0" })
-    const first = story.send(lost, bob.publicKey, { id: "m1" })
+    const scenario = new MeshScenario(rulesWith({ backlogMessagesMax: 1, sendsPerSecond: 1, sendsBurst: 1 }))
+    const [lost, other] = [scenario.attach(alice), scenario.attach(carol)]
+    scenario.send(other, bob.publicKey, { id: "m0" })
+    const first = scenario.send(lost, bob.publicKey, { id: "m1" })
     // Both were on their way when there was room; now it is full.
-    story.commitOne()
-    story.detach(lost)
-    const again = story.arrive(alice)
-    const beside = story.arrive(alice, { session: "s2" })
-    for (const peer of [again, beside]) story.send(peer, bob.publicKey, { id: "m1" })
+    scenario.commitOne()
+    scenario.detach(lost)
+    const again = scenario.arrive(alice)
+    const beside = scenario.arrive(alice, { session: "s2" })
+    for (const peer of [again, beside]) scenario.send(peer, bob.publicKey, { id: "m1" })
     assert.deepStrictEqual([lastAnswer(again), lastAnswer(beside)], ["hello_ack", "hello_ack"])
-    story.settle()
+    scenario.settle()
     for (const peer of [again, beside]) {
       assert.deepInclude(peer.of("ack").at(-1), { id: "m1", messageId: first, duplicate: true })
       assert.deepStrictEqual(peer.of("ack").at(-1)?.recipients, [{ pubkey: bob.publicKey, state: "queued" }])
       assert.strictEqual(peer.settled, 1)
     }
-    assert.strictEqual(story.store.messages.size, 2)
+    assert.strictEqual(scenario.store.messages.size, 2)
     // Later it is known to the store.
-    story.pass(1_000)
-    story.send(again, bob.publicKey, { id: "m1" })
-    story.settle()
+    scenario.pass(1_000)
+    scenario.send(again, bob.publicKey, { id: "m1" })
+    scenario.settle()
     assert.deepInclude(again.last, { type: "ack", duplicate: true })
   })
 
   it("refuses the resends with the first where that cannot be stored, and another message under its id (I7)", () => {
-    const story = new MeshStory()
-    const [first, again] = [story.attach(alice), story.attach(alice, { session: "s2" })]
-    story.send(first, bob.publicKey, { id: "m1" })
-    story.send(again, bob.publicKey, { id: "m1" })
-    story.commitOne(storeFailure("unavailable"))
+    const scenario = new MeshScenario()
+    const [first, again] = [scenario.attach(alice), scenario.attach(alice, { session: "s2" })]
+    scenario.send(first, bob.publicKey, { id: "m1" })
+    scenario.send(again, bob.publicKey, { id: "m1" })
+    scenario.commitOne(storeFailure("unavailable"))
     for (const peer of [first, again]) {
       assert.deepInclude(peer.last, { type: "error", code: "unavailable", id: "m1" })
       assert.strictEqual(peer.settled, 1)
     }
-    story.send(first, bob.publicKey, { id: "m1" })
-    story.send(again, bob.publicKey, { id: "m1", ciphertext: "BBBB" })
-    story.settle()
+    scenario.send(first, bob.publicKey, { id: "m1" })
+    scenario.send(again, bob.publicKey, { id: "m1", ciphertext: "BBBB" })
+    scenario.settle()
     assert.deepStrictEqual([lastAnswer(first), lastAnswer(again)], ["ack", "id_conflict"])
   })
 
   it("is full by characters, too (I23)", () => {
-    const story = new MeshStory(rulesWith({ backlogCharactersMax: 8 }))
-    const sender = story.attach(alice)
-    fill(story, sender, bob.publicKey, 2)
-    story.send(sender, bob.publicKey, { id: "more" })
-    story.settle()
+    const scenario = new MeshScenario(rulesWith({ backlogCharactersMax: 8 }))
+    const sender = scenario.attach(alice)
+    fill(scenario, sender, bob.publicKey, 2)
+    scenario.send(sender, bob.publicKey, { id: "more" })
+    scenario.settle()
     assert.strictEqual(lastAnswer(sender), "backlog_full")
   })
 
   it("is passed by when a message goes to everyone, and the others get it (I22)", () => {
-    const story = new MeshStory(rulesWith({ backlogMessagesMax: 1 }))
-    const sender = story.attach(alice)
-    const full = story.attach(bob)
-    const other = story.attach(carol)
-    fill(story, sender, `${bob.publicKey}/s1`, 1)
-    const id = story.send(sender, "*", { id: "m1", sealedKeys: sealedTo(alice, bob, carol) })
-    story.settle()
+    const scenario = new MeshScenario(rulesWith({ backlogMessagesMax: 1 }))
+    const sender = scenario.attach(alice)
+    const full = scenario.attach(bob)
+    const other = scenario.attach(carol)
+    fill(scenario, sender, `${bob.publicKey}/s1`, 1)
+    const id = scenario.send(sender, "*", { id: "m1", sealedKeys: sealedTo(alice, bob, carol) })
+    scenario.settle()
     assert.deepStrictEqual(sender.of("ack").at(-1)?.recipients, [
       { pubkey: carol.publicKey, state: "delivered" },
       { pubkey: bob.publicKey, state: "full" },
@@ -169,114 +169,118 @@ describe("an inbox that holds all it takes", () => {
   })
 
   it("is counted again once what waited in it has expired, and after a restart (I17)", () => {
-    const story = new MeshStory(rulesWith({ backlogMessagesMax: 1 }))
-    const sender = story.attach(alice)
-    story.send(sender, bob.publicKey, { id: "m1", ttlSeconds: 60 })
-    story.settle()
-    story.restart()
-    const again = story.attach(alice)
-    story.send(again, bob.publicKey, { id: "m2" })
-    story.settle()
+    const scenario = new MeshScenario(rulesWith({ backlogMessagesMax: 1 }))
+    const sender = scenario.attach(alice)
+    scenario.send(sender, bob.publicKey, { id: "m1", ttlSeconds: 60 })
+    scenario.settle()
+    scenario.restart()
+    const again = scenario.attach(alice)
+    scenario.send(again, bob.publicKey, { id: "m2" })
+    scenario.settle()
     assert.strictEqual(lastAnswer(again), "backlog_full")
-    story.pass(60_000)
-    story.send(again, bob.publicKey, { id: "m2" })
-    story.settle()
+    scenario.pass(60_000)
+    scenario.send(again, bob.publicKey, { id: "m2" })
+    scenario.settle()
     assert.strictEqual(lastAnswer(again), "backlog_full")
-    story.send(again, bob.publicKey, { id: "m2" })
-    story.settle()
+    scenario.send(again, bob.publicKey, { id: "m2" })
+    scenario.settle()
     assert.strictEqual(lastAnswer(again), "ack")
   })
 
   it("asks the store at most once in ten seconds, however often it is tried", () => {
-    const story = new MeshStory(rulesWith({ backlogMessagesMax: 1 }))
-    const sender = story.attach(alice)
-    fill(story, sender, bob.publicKey, 1)
-    for (let tries = 0; tries < 5; tries++) story.send(sender, bob.publicKey, { id: "more" })
-    assert.strictEqual(story.counts.length, 1)
-    story.pass(10_000)
-    story.send(sender, bob.publicKey, { id: "more" })
-    assert.strictEqual(story.counts.length, 2)
+    const scenario = new MeshScenario(rulesWith({ backlogMessagesMax: 1 }))
+    const sender = scenario.attach(alice)
+    fill(scenario, sender, bob.publicKey, 1)
+    for (let tries = 0; tries < 5; tries++) scenario.send(sender, bob.publicKey, { id: "more" })
+    assert.strictEqual(scenario.counts.length, 1)
+    scenario.pass(10_000)
+    scenario.send(sender, bob.publicKey, { id: "more" })
+    assert.strictEqual(scenario.counts.length, 2)
   })
 })
 
 describe("what became of a message", () => {
-  const askFor = (story: MeshStory, peer: Peer, messageId: MessageId) => {
-    story.request(peer, { type: "message_status", messageId, id: RequestId.make("q") })
-    story.settle()
+  const askFor = (scenario: MeshScenario, peer: Peer, messageId: MessageId) => {
+    scenario.request(peer, { type: "message_status", messageId, id: RequestId.make("q") })
+    scenario.settle()
     return peer.last
   }
 
   it("is told to its sender: pending, delivered and since when, consumed and when", () => {
-    const story = new MeshStory()
-    const sender = story.attach(alice)
-    const id = story.send(sender, bob.publicKey, { id: "m1" })
-    story.settle()
+    const scenario = new MeshScenario()
+    const sender = scenario.attach(alice)
+    const id = scenario.send(sender, bob.publicKey, { id: "m1" })
+    scenario.settle()
     const answer = { type: "message_state" as const, id: "q", messageId: id }
     const to = { pubkey: bob.publicKey }
-    assert.deepStrictEqual(askFor(story, sender, id), {
+    assert.deepStrictEqual(askFor(scenario, sender, id), {
       ...answer,
       state: "pending",
       recipients: [{ ...to, state: "pending" }],
     })
-    story.pass(1_000)
-    const recipient = story.attach(bob)
-    const delivered = { state: "delivered" as const, at: isoFromMillis(story.nowMillis) }
-    story.pass(1_000)
-    assert.deepStrictEqual(askFor(story, sender, id), {
+    scenario.pass(1_000)
+    const recipient = scenario.attach(bob)
+    const delivered = { state: "delivered" as const, at: isoFromMillis(scenario.nowMillis) }
+    scenario.pass(1_000)
+    assert.deepStrictEqual(askFor(scenario, sender, id), {
       ...answer,
       ...delivered,
       recipients: [{ ...to, ...delivered }],
     })
-    const consumed = { state: "consumed" as const, at: isoFromMillis(story.nowMillis) }
-    story.ack(recipient, id)
-    story.settle()
-    story.pass(1_000)
-    assert.deepStrictEqual(askFor(story, sender, id), { ...answer, ...consumed, recipients: [{ ...to, ...consumed }] })
+    const consumed = { state: "consumed" as const, at: isoFromMillis(scenario.nowMillis) }
+    scenario.ack(recipient, id)
+    scenario.settle()
+    scenario.pass(1_000)
+    assert.deepStrictEqual(askFor(scenario, sender, id), {
+      ...answer,
+      ...consumed,
+      recipients: [{ ...to, ...consumed }],
+    })
   })
 
   it("is expired once its time is over, and then it is pushed to nobody (I17)", () => {
-    const story = new MeshStory()
-    const sender = story.attach(alice)
-    const id = story.send(sender, bob.publicKey, { id: "m1", ttlSeconds: 1 })
-    story.settle()
-    story.pass(1_000)
-    assert.deepInclude(askFor(story, sender, id), { state: "expired", at: isoFromMillis(story.nowMillis) })
-    assert.deepStrictEqual(story.attach(bob).pushed, [])
+    const scenario = new MeshScenario()
+    const sender = scenario.attach(alice)
+    const id = scenario.send(sender, bob.publicKey, { id: "m1", ttlSeconds: 1 })
+    scenario.settle()
+    scenario.pass(1_000)
+    assert.deepInclude(askFor(scenario, sender, id), { state: "expired", at: isoFromMillis(scenario.nowMillis) })
+    assert.deepStrictEqual(scenario.attach(bob).pushed, [])
   })
 
   it("is expired also when its commit, or the page it is in, was long in coming: it is not pushed late (I17)", () => {
-    const story = new MeshStory()
-    const sender = story.attach(alice)
-    const recipient = story.attach(bob)
-    story.send(sender, bob.publicKey, { id: "m1", ttlSeconds: 1 })
-    story.pass(1_000)
-    story.settle()
+    const scenario = new MeshScenario()
+    const sender = scenario.attach(alice)
+    const recipient = scenario.attach(bob)
+    scenario.send(sender, bob.publicKey, { id: "m1", ttlSeconds: 1 })
+    scenario.pass(1_000)
+    scenario.settle()
     assert.strictEqual(lastAnswer(sender), "ack")
-    story.status(recipient, "dnd")
-    story.send(sender, bob.publicKey, { id: "m2", ttlSeconds: 1 })
-    story.settle()
-    story.status(recipient, "idle")
-    const request = story.reads.at(-1)
+    scenario.status(recipient, "dnd")
+    scenario.send(sender, bob.publicKey, { id: "m2", ttlSeconds: 1 })
+    scenario.settle()
+    scenario.status(recipient, "idle")
+    const request = scenario.reads.at(-1)
     assert.ok(request)
-    const rows = Exit.succeed(story.store.page(request))
-    story.pass(1_000)
-    story.readOne(rows)
-    story.settle()
+    const rows = Exit.succeed(scenario.store.page(request))
+    scenario.pass(1_000)
+    scenario.readOne(rows)
+    scenario.settle()
     assert.deepStrictEqual(recipient.pushed, [])
-    const last = story.send(sender, bob.publicKey, { id: "m3" })
-    story.settle()
+    const last = scenario.send(sender, bob.publicKey, { id: "m3" })
+    scenario.settle()
     assert.deepStrictEqual(recipient.pushed, [last])
   })
 
   it("is that of the recipient furthest behind, with each named", () => {
-    const story = new MeshStory()
-    const sender = story.attach(alice)
-    const [one, two] = [story.attach(bob), story.attach(carol)]
-    const id = story.send(sender, "*", { id: "m1", sealedKeys: sealedTo(bob, carol) })
-    story.settle()
-    story.ack(one, id)
-    story.settle()
-    assert.deepInclude(askFor(story, sender, id), { state: "delivered" })
+    const scenario = new MeshScenario()
+    const sender = scenario.attach(alice)
+    const [one, two] = [scenario.attach(bob), scenario.attach(carol)]
+    const id = scenario.send(sender, "*", { id: "m1", sealedKeys: sealedTo(bob, carol) })
+    scenario.settle()
+    scenario.ack(one, id)
+    scenario.settle()
+    assert.deepInclude(askFor(scenario, sender, id), { state: "delivered" })
     assert.deepStrictEqual(
       sender
         .of("message_state")
@@ -284,20 +288,20 @@ describe("what became of a message", () => {
         ?.recipients.map(({ pubkey, sessionId, state }) => `${pubkey}/${sessionId} ${state}`),
       [`${bob.publicKey}/s1 consumed`, `${carol.publicKey}/s1 delivered`],
     )
-    story.pass(1_000)
-    story.ack(two, id)
-    story.settle()
-    assert.deepInclude(askFor(story, sender, id), { state: "consumed", at: isoFromMillis(story.nowMillis) })
+    scenario.pass(1_000)
+    scenario.ack(two, id)
+    scenario.settle()
+    assert.deepInclude(askFor(scenario, sender, id), { state: "consumed", at: isoFromMillis(scenario.nowMillis) })
   })
 
   it("is nobody else's business", () => {
-    const story = new MeshStory()
-    const sender = story.attach(alice)
-    const recipient = story.attach(bob)
-    const id = story.send(sender, bob.publicKey, { id: "m1" })
-    story.settle()
-    assert.deepInclude(askFor(story, recipient, id), { type: "error", code: "unknown_message", id: "q" })
-    assert.deepInclude(askFor(story, sender, MessageId.make("0".repeat(32))), {
+    const scenario = new MeshScenario()
+    const sender = scenario.attach(alice)
+    const recipient = scenario.attach(bob)
+    const id = scenario.send(sender, bob.publicKey, { id: "m1" })
+    scenario.settle()
+    assert.deepInclude(askFor(scenario, recipient, id), { type: "error", code: "unknown_message", id: "q" })
+    assert.deepInclude(askFor(scenario, sender, MessageId.make("0".repeat(32))), {
       code: "unknown_message",
       retryable: false,
     })

@@ -6,7 +6,7 @@ import { brokerLimits } from "../src/Limits.ts"
 import { StatementMillis, withDeadlines } from "../src/store/Deadlines.ts"
 import { MessageStore, type StoreError } from "../src/store/MessageStore.ts"
 import { inboxOf, messageOf } from "./support/Stores.ts"
-import { bob, meshId, meshRecord } from "./support/MeshStory.ts"
+import { bob, meshId, meshRecord } from "./support/MeshScenario.ts"
 
 const storeThat = (call: Effect.Effect<never, StoreError>) =>
   withDeadlines(
@@ -17,8 +17,8 @@ const storeThat = (call: Effect.Effect<never, StoreError>) =>
       page: () => call,
       backlog: () => call,
       countWaiting: () => call,
-      fateOf: () => call,
-      retire: () => call,
+      deliveryReportOf: () => call,
+      applyRetention: () => call,
       createMesh: () => call,
       ping: call,
       probe: call,
@@ -35,8 +35,8 @@ const callsOf = (store: MessageStore["Service"]): Readonly<Record<string, Effect
   page: store.page(page),
   backlog: store.backlog(meshId, [], 0),
   countWaiting: store.countWaiting(meshId, [], [], 0),
-  fateOf: store.fateOf(meshId, messageOf(1).messageId),
-  retire: store.retire(retention, 1, 0),
+  deliveryReportOf: store.deliveryReportOf(meshId, messageOf(1).messageId),
+  applyRetention: store.applyRetention(retention, 1, 0),
   createMesh: store.createMesh(meshRecord, undefined, [], 0),
   ping: store.ping,
   probe: store.probe,

@@ -13,12 +13,12 @@ import {
   alice,
   bob,
   type HelloChoices,
-  MeshStory,
+  MeshScenario,
   nothingRemembered,
   type Peer,
   rulesWith,
   storeFailure,
-} from "./support/MeshStory.ts"
+} from "./support/MeshScenario.ts"
 
 const people = [alice, bob]
 const sessionNames = ["s1", "s2"]
@@ -100,15 +100,15 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 /** A mesh whose every event is at the mercy of the steps. */
 class Chaos {
-  readonly story = new MeshStory(rulesWith({ pageRowsMax: 4 }), people)
-  readonly checker = new DeliveryChecker(this.story.store)
+  readonly scenario = new MeshScenario(rulesWith({ pageRowsMax: 4 }), people)
+  readonly checker = new DeliveryChecker(this.scenario.store)
   readonly peers: Array<Peer> = []
   /** Applied by the store, and not yet heard of: writes in order, pages in any. */
   private writeEnds: Array<Completion> = []
   private pageEnds: Array<Completion> = []
   private names = 0
   private leases = 0
-  private lastSend: Parameters<MeshStory["send"]> | undefined
+  private lastSend: Parameters<MeshScenario["send"]> | undefined
 
   begin(): void {
     for (const who of people.keys()) for (const session of sessionNames) this.attach(who, session, { maxInFlight: 4 })
@@ -116,7 +116,7 @@ class Chaos {
   }
 
   take(step: Step): void {
-    const { story } = this
+    const { scenario } = this
     const peer = "peer" in step && this.peers.length > 0 ? this.peers[step.peer % this.peers.length] : undefined
     switch (step.do) {
       case "attach":
@@ -136,7 +136,7 @@ class Chaos {
       case "lease":
         if (peer && this.checker.acks(peer)) {
           const ids = [...new Set(peer.pushed)].toReversed().slice(step.from, step.from + step.count)
-          story.lease(peer, `l${this.leases++}`, ...ids)
+          scenario.lease(peer, `l${this.leases++}`, ...ids)
         }
         break
       case "release":
@@ -149,17 +149,17 @@ class Chaos {
         this.names += 1
         const choices = { id: `m${this.names}`, priority: step.priority, ...(step.isBig && { ciphertext: big }) }
         this.lastSend = [peer, target, choices]
-        story.send(peer, target, choices)
+        scenario.send(peer, target, choices)
         break
       }
       case "resend":
-        if (this.lastSend && this.peers.includes(this.lastSend[0])) story.send(...this.lastSend)
+        if (this.lastSend && this.peers.includes(this.lastSend[0])) scenario.send(...this.lastSend)
         break
       case "status":
-        if (peer) story.status(peer, step.status)
+        if (peer) scenario.status(peer, step.status)
         break
       case "pull":
-        if (peer && this.checker.acks(peer)) story.pull(peer, `p${story.nowMillis}`, step.max)
+        if (peer && this.checker.acks(peer)) scenario.pull(peer, `p${scenario.nowMillis}`, step.max)
         break
       case "write":
         this.write()
@@ -177,15 +177,15 @@ class Chaos {
         this.hear(this.pageEnds, step.which)
         break
       case "failRead": {
-        const request = story.reads.shift()
-        if (request) story.do(Completion.PageRead({ request, rows: storeFailure("unavailable") }))
+        const request = scenario.reads.shift()
+        if (request) scenario.do(Completion.PageRead({ request, rows: storeFailure("unavailable") }))
         break
       }
       case "count":
-        if (story.counts.length > 0) story.countOne()
+        if (scenario.counts.length > 0) scenario.countOne()
         break
       case "tick":
-        story.pass(30_000)
+        scenario.pass(30_000)
         break
       case "restart":
         this.restart()
@@ -201,7 +201,7 @@ class Chaos {
     const name = v1 ? `1-${this.names}` : session
     for (const older of this.peers.filter((one) => one.member === person && one.session === name)) this.forget(older)
     const hello = { ...choices, session: name, signature: this.names.toString(16) }
-    this.story.arrive(person, hello, (peer, frame) => {
+    this.scenario.arrive(person, hello, (peer, frame) => {
       if (frame.type === "hello_ack") {
         this.peers.push(peer)
         this.checker.opened(peer, { max: choices.maxInFlight ?? 500, acks: !v1 })
@@ -217,7 +217,7 @@ class Chaos {
     // One that it does not have, too.
     const released = [...ids.slice(0, 2), ...peer.pushed.slice(0, 1)]
     for (const id of released) this.checker.release(peer, id)
-    this.story.release(peer, ...released)
+    this.scenario.release(peer, ...released)
   }
 
   private forget(peer: Peer): void {
@@ -227,87 +227,87 @@ class Chaos {
 
   private detach(peer: Peer): void {
     this.forget(peer)
-    this.story.detach(peer)
+    this.scenario.detach(peer)
   }
 
   private ack(peer: Peer, index: 0 | -1): void {
     const id = [...(this.checker.unacked.get(peer)?.keys() ?? [])].at(index)
     if (id === undefined) return
     this.checker.ack(peer, id)
-    this.story.ack(peer, id)
+    this.scenario.ack(peer, id)
   }
 
   private write(): void {
-    const next = this.story.writes.shift()
+    const next = this.scenario.writes.shift()
     if (next === undefined) return
-    const outcome = Exit.succeed(this.story.store.apply(next.write))
+    const outcome = Exit.succeed(this.scenario.store.apply(next.write))
     if (next.next !== undefined) this.writeEnds.push({ ...next.next, outcome })
   }
 
   /** The connection to the database breaks under a commit: it took effect, or not. */
   private loseWrite(): void {
-    const next = this.story.writes[0]
+    const next = this.scenario.writes[0]
     if (next?.write._tag !== "Accept" && next?.write._tag !== "Lease") return
     this.unsureOf(next.write)
-    this.story.writes.shift()
+    this.scenario.writes.shift()
     this.names += 1
-    if (this.names % 2 === 0) this.story.store.apply(next.write)
+    if (this.names % 2 === 0) this.scenario.store.apply(next.write)
     if (next.next !== undefined) this.writeEnds.push({ ...next.next, outcome: storeFailure("unavailable") })
   }
 
   private read(which: number): void {
-    const { reads, store } = this.story
+    const { reads, store } = this.scenario
     const [request] = reads.splice(reads.length === 0 ? 0 : which % reads.length, 1)
     if (request) this.pageEnds.push(Completion.PageRead({ request, rows: Exit.succeed(store.page(request)) }))
   }
 
   private hear(ends: Array<Completion>, which: number): void {
     const [end] = ends.splice(ends.length === 0 ? 0 : which % ends.length, 1)
-    if (end) this.story.do(end)
+    if (end) this.scenario.do(end)
   }
 
   /** A lease that fails, or is on its way when the owner dies, may mark what was granted to nobody. */
   private unsureOf(write: Write): void {
     if (write._tag !== "Lease") return
     const seqs = new Set(write.deliveries.map(({ seq }) => seq))
-    const { messages } = this.story.store
+    const { messages } = this.scenario.store
     this.checker.unsure([...messages].filter(([, { seq }]) => seqs.has(seq)).map(([messageId]) => messageId))
   }
 
   private restart(): void {
-    for (const { write } of this.story.writes) this.unsureOf(write)
+    for (const { write } of this.scenario.writes) this.unsureOf(write)
     for (const end of this.writeEnds) {
       if (end._tag === "LeaseRecorded") this.checker.unsure(end.asked.map(({ messageId }) => messageId))
     }
     for (const peer of this.peers.splice(0)) this.checker.closed(peer)
     this.writeEnds = []
     this.pageEnds = []
-    this.story.restart()
+    this.scenario.restart()
   }
 
   private settle(): void {
-    const { story } = this
-    while (story.writes.length + story.reads.length + this.writeEnds.length + this.pageEnds.length > 0) {
+    const { scenario } = this
+    while (scenario.writes.length + scenario.reads.length + this.writeEnds.length + this.pageEnds.length > 0) {
       this.write()
       this.hear(this.writeEnds, 0)
       this.read(0)
       this.hear(this.pageEnds, 0)
     }
-    while (story.counts.length > 0) story.countOne()
+    while (scenario.counts.length > 0) scenario.countOne()
   }
 
   /** The database answers, everybody is there, idle and acking, and asks for what waits. */
   heal(): void {
-    const { story } = this
+    const { scenario } = this
     this.settle()
     for (const who of people.keys()) for (const session of sessionNames) this.attach(who, session, {})
-    story.pass(60_000)
+    scenario.pass(60_000)
     this.settle()
     for (let round = 0; round < 200 && this.waiting > 0; round++) {
-      for (const peer of this.peers) story.status(peer, "idle")
+      for (const peer of this.peers) scenario.status(peer, "idle")
       this.settle()
       for (const peer of this.peers) {
-        if (this.checker.acks(peer)) story.pull(peer, `heal-${round}`)
+        if (this.checker.acks(peer)) scenario.pull(peer, `heal-${round}`)
         this.settle()
         while ((this.checker.unacked.get(peer)?.size ?? 0) > 0) this.ack(peer, 0)
         this.settle()
@@ -316,7 +316,7 @@ class Chaos {
   }
 
   get waiting(): number {
-    return this.story.store.deliveries.filter((one) => one.consumedAtMillis === undefined).length
+    return this.scenario.store.deliveries.filter((one) => one.consumedAtMillis === undefined).length
   }
 }
 
@@ -329,10 +329,10 @@ describe("whatever happens", () => {
         for (const one of steps) chaos.take(one)
         chaos.heal()
         assert.strictEqual(chaos.waiting, 0, "something waits for ever")
-        for (const messageId of chaos.story.store.messages.keys()) {
+        for (const messageId of chaos.scenario.store.messages.keys()) {
           assert.isTrue(chaos.checker.pushedOnce.has(messageId), "a message was never pushed")
         }
-        assert.deepStrictEqual(chaos.story.remembered, nothingRemembered)
+        assert.deepStrictEqual(chaos.scenario.remembered, nothingRemembered)
       }),
       { numRuns: 1_000, seed: 20261124 },
     )

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { type Drained, drainConnections } from "../src/connection/Drain.ts"
-import { rulesWith } from "./support/MeshStory.ts"
+import { rulesWith } from "./support/MeshScenario.ts"
 
 const { limits } = rulesWith()
 

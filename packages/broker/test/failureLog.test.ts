@@ -4,7 +4,7 @@ import { Effect, Logger } from "effect"
 import { TestClock } from "effect/testing"
 import { saidEveryMillis, withFailuresLogged } from "../src/store/FailureLog.ts"
 import { MessageStore, StoreError } from "../src/store/MessageStore.ts"
-import { bob, meshId } from "./support/MeshStory.ts"
+import { bob, meshId } from "./support/MeshScenario.ts"
 import { inboxOf } from "./support/Stores.ts"
 
 const request = { meshId, inbox: inboxOf(bob), priority: "next", afterSeq: 0, limit: 1, nowMillis: 0 } as const
@@ -24,8 +24,8 @@ const linesOf = (
       page: () => end,
       backlog: () => notAsked,
       countWaiting: () => notAsked,
-      fateOf: () => notAsked,
-      retire: () => notAsked,
+      deliveryReportOf: () => notAsked,
+      applyRetention: () => notAsked,
       createMesh: () => notAsked,
       ping: notAsked,
       probe: notAsked,

@@ -10,7 +10,7 @@ import fc from "fast-check"
 import { Inbox, Window } from "../src/state/Inbox.ts"
 import { Member } from "../src/state/MeshState.ts"
 import type { WaitingMessage } from "../src/store/MessageStore.ts"
-import { bob, rulesWith } from "./support/MeshStory.ts"
+import { bob, rulesWith } from "./support/MeshScenario.ts"
 import { messageOf } from "./support/Stores.ts"
 
 const priorities = ["now", "next"] as const
@@ -63,7 +63,7 @@ interface Acked {
   readonly seq: number
 }
 
-class Story {
+class Scenario {
   readonly inbox = new Inbox({ memberId: bob.memberId, session: undefined }, bobs, undefined)
   readonly takers: ReadonlyArray<Taker> = [
     { window: new Window(4), opensSealed: true, isOpen: true },
@@ -221,13 +221,13 @@ describe("an inbox", () => {
   it("forgets nothing that waits, and gives no message to two at once (I8, I9)", () => {
     fc.assert(
       fc.property(fc.array(step, { minLength: 20, maxLength: 150, size: "max" }), (steps) => {
-        const story = new Story()
-        for (const one of steps) story.take(one)
-        story.settle()
-        assert.strictEqual(story.store.size, 0)
-        assert.deepStrictEqual(story.inbox.pushed, [])
-        for (const { window } of story.takers) assert.deepStrictEqual([window.size, window.characters], [0, 0])
-        assert.strictEqual(story.inbox.backlog.messages, 0)
+        const scenario = new Scenario()
+        for (const one of steps) scenario.take(one)
+        scenario.settle()
+        assert.strictEqual(scenario.store.size, 0)
+        assert.deepStrictEqual(scenario.inbox.pushed, [])
+        for (const { window } of scenario.takers) assert.deepStrictEqual([window.size, window.characters], [0, 0])
+        assert.strictEqual(scenario.inbox.backlog.messages, 0)
       }),
       { numRuns: 500, seed: 20261129 },
     )

@@ -7,7 +7,7 @@ import { Outgoing } from "../src/connection/Outgoing.ts"
 import type { ServerSocket } from "../src/connection/ServerSocket.ts"
 import { PeerId } from "../src/state/PeerId.ts"
 import { TokenBucket } from "../src/TokenBucket.ts"
-import { rulesWith } from "./support/MeshStory.ts"
+import { rulesWith } from "./support/MeshScenario.ts"
 
 const ping = `{"type":"ping","id":"p"}`
 

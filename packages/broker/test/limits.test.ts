@@ -95,8 +95,8 @@ describe("the broker's limits", () => {
       inviteRetentionMillis: 2_592_000_000,
       membersPerMeshMax: 500,
       invitesPerMeshMax: 1_000,
-      janitorIntervalMillis: 60_000,
-      janitorRowsMax: 500,
+      retentionIntervalMillis: 60_000,
+      retentionRowsMax: 500,
     })
   })
 

@@ -5,7 +5,7 @@ import { Askers } from "../src/mesh/Askers.ts"
 import { Mailbox } from "../src/mesh/Mailbox.ts"
 import { Answer, Command, Completion, CorrelationId } from "../src/state/MeshCommand.ts"
 import { PeerId } from "../src/state/PeerId.ts"
-import { settled } from "./support/ActorStory.ts"
+import { settled } from "./support/ActorScenario.ts"
 
 const commandOf = (peer: number) =>
   Command.Request({ peer: PeerId.make(peer), frame: { type: "client_ack", messageIds: [] } })

@@ -12,7 +12,7 @@ import {
   codes,
   crash,
   enter,
-  greet,
+  authenticate,
   idsOf,
   lease,
   offer,
@@ -22,15 +22,15 @@ import {
   send,
   settled,
   type Store,
-  story,
+  scenario,
   told,
-} from "./support/ActorStory.ts"
-import { alice, bob, carol, meshId, meshRecord, Peer } from "./support/MeshStory.ts"
+} from "./support/ActorScenario.ts"
+import { alice, bob, carol, meshId, meshRecord, Peer } from "./support/MeshScenario.ts"
 import { acceptOf, inboxOf, messageOf } from "./support/Stores.ts"
 
 describe("a mesh", () => {
   it.effect("stores, acks and delivers what is offered to it, and forgets what was acked", () =>
-    story(
+    scenario(
       Effect.gen(function* () {
         const mesh = yield* enter
         const [sender, recipient] = [yield* attach(mesh, alice), yield* attach(mesh, bob)]
@@ -47,7 +47,7 @@ describe("a mesh", () => {
   )
 
   it.effect("delivers what a lost connection had not acked to the next one (I8)", () =>
-    story(
+    scenario(
       Effect.gen(function* () {
         const mesh = yield* enter
         const [sender, first] = [yield* attach(mesh, alice), yield* attach(mesh, bob)]
@@ -66,7 +66,7 @@ describe("a mesh", () => {
   )
 
   it.effect("wakes by itself when a status ends (I9, I25)", () =>
-    story(
+    scenario(
       Effect.gen(function* () {
         const mesh = yield* enter
         const [sender, recipient] = [yield* attach(mesh, alice), yield* attach(mesh, bob)]
@@ -89,7 +89,7 @@ describe("a mesh", () => {
 
   it.effect("reads a page again that the database could not give (I9)", () => {
     let failures = 2
-    return story(
+    return scenario(
       Effect.gen(function* () {
         const mesh = yield* enter
         const sender = yield* attach(mesh, alice)
@@ -115,7 +115,7 @@ describe("a mesh", () => {
   })
 
   it.effect("makes progress with room for one of everything (I23)", () =>
-    story(
+    scenario(
       Effect.gen(function* () {
         const mesh = yield* enter
         const recipient = yield* attach(mesh, bob, { maxInFlight: 1 })
@@ -151,11 +151,11 @@ describe("a mesh", () => {
 
   it.effect("holds a connection back whose command has no place in the mailbox (I23)", () => {
     const gate = Deferred.makeUnsafe<void>()
-    return story(
+    return scenario(
       Effect.gen(function* () {
         const mesh = yield* enter
         const peer = new Peer(alice, "s1")
-        const one = yield* Effect.forkChild(greet(mesh, peer))
+        const one = yield* Effect.forkChild(authenticate(mesh, peer))
         yield* settled
         const two = yield* Effect.forkChild(offer(mesh, peer, bob.publicKey, { id: "m1" }))
         yield* settled
@@ -178,18 +178,18 @@ describe("a mesh that fails", () => {
   it.effect(
     "answers every hello that waited, closes its connections with 1001, and refuses new ones until it is back (I12, I24)",
     () =>
-      story(
+      scenario(
         Effect.gen(function* () {
           const mesh = yield* enter
           const [one, two] = [yield* attach(mesh, alice), yield* attach(mesh, bob)]
           const late = new Peer(carol, "late")
           const [first, second] = yield* Effect.all(
-            [Effect.flip(greet(mesh, poisonous(carol))), Effect.flip(greet(mesh, late))],
+            [Effect.flip(authenticate(mesh, poisonous(carol))), Effect.flip(authenticate(mesh, late))],
             { concurrency: "unbounded" },
           )
           assert.deepStrictEqual([first._tag, second._tag], ["MeshUnavailable", "MeshUnavailable"])
           assert.deepStrictEqual([codes(one), codes(two), codes(late)], [[1001], [1001], [1001]])
-          assert.strictEqual((yield* Effect.flip(greet(mesh, new Peer(alice, "s1"))))._tag, "MeshUnavailable")
+          assert.strictEqual((yield* Effect.flip(authenticate(mesh, new Peer(alice, "s1"))))._tag, "MeshUnavailable")
           yield* pass(1_000)
           const back = yield* attach(mesh, alice)
           assert.deepStrictEqual(yield* peersSeenBy(mesh, back), ["alice/s1"])
@@ -199,7 +199,7 @@ describe("a mesh that fails", () => {
 
   it.effect("begins again from the store with all it had accepted, and marks what may have been seen (I24)", () => {
     const written: Array<Write> = []
-    return story(
+    return scenario(
       Effect.gen(function* () {
         const mesh = yield* enter
         const [sender, recipient] = [yield* attach(mesh, alice), yield* attach(mesh, bob)]
@@ -238,7 +238,7 @@ describe("a mesh that fails", () => {
 
   it.effect("loses nothing whose commit ended only after it had failed (I24)", () => {
     let gate: Deferred.Deferred<void> | undefined
-    return story(
+    return scenario(
       Effect.gen(function* () {
         const mesh = yield* enter
         const sender = yield* attach(mesh, alice)
@@ -272,7 +272,7 @@ describe("a mesh that fails", () => {
   it.effect("begins again only after all that it had written, so that it finds nothing half done (I24)", () => {
     let gate: Deferred.Deferred<void> | undefined
     let loads = 0
-    return story(
+    return scenario(
       Effect.gen(function* () {
         const mesh = yield* enter
         const [sender, recipient] = [yield* attach(mesh, alice), yield* attach(mesh, bob)]
@@ -304,7 +304,7 @@ describe("a mesh that fails", () => {
     () => {
       let loads = 0
       let broken = false
-      return story(
+      return scenario(
         Effect.gen(function* () {
           const mesh = yield* enter
           yield* attach(mesh, alice)
@@ -340,7 +340,7 @@ describe("a mesh that fails", () => {
   )
 
   it.effect("leaves other meshes alone (I24)", () =>
-    story(
+    scenario(
       Effect.gen(function* () {
         const other = MeshId.make("mesh-2")
         yield* (yield* MessageStore).createMesh({ ...meshRecord, meshId: other }, undefined, [alice], 0)
@@ -355,7 +355,7 @@ describe("a mesh that fails", () => {
 
   it.effect("gives every place in its mailbox back, also those of commands that it never took (I13, I23)", () => {
     let failures = 0
-    return story(
+    return scenario(
       Effect.gen(function* () {
         const mesh = yield* enter
         for (let round = 0; round < 5; round++) {
@@ -364,7 +364,7 @@ describe("a mesh that fails", () => {
           // Two of them are in the mailbox when the store cannot be read.
           failures = 1
           const waiting = yield* Effect.forkChild(
-            Effect.all([Effect.flip(greet(mesh, poisonous(carol))), ...offers], { concurrency: "unbounded" }),
+            Effect.all([Effect.flip(authenticate(mesh, poisonous(carol))), ...offers], { concurrency: "unbounded" }),
           )
           yield* settled
           yield* pass(30_000)
@@ -395,7 +395,7 @@ describe("a commit that takes effect after its error", () => {
     it.effect(`is delivered once its sender hears by a ${again} that it is stored (I7, I8)`, () => {
       let late: Effect.Effect<unknown, StoreError> | undefined
       let isLate = false
-      return story(
+      return scenario(
         Effect.gen(function* () {
           const mesh = yield* enter
           const [sender, recipient] = [yield* attach(mesh, alice), yield* attach(mesh, bob)]
@@ -435,7 +435,7 @@ describe("a commit that takes effect after its error", () => {
 
 describe("a second owner of a mesh", () => {
   it.effect("that has written makes the first begin again, which then goes on after it; both messages are there", () =>
-    story(
+    scenario(
       Effect.gen(function* () {
         const mesh = yield* enter
         const [sender, recipient] = [yield* attach(mesh, alice), yield* attach(mesh, bob)]
@@ -476,7 +476,7 @@ describe("the host", () => {
     "keeps a mesh for a while after its last connection, then drops it, and loads it again when somebody comes",
     () => {
       const { change, count } = counting()
-      return story(
+      return scenario(
         Effect.gen(function* () {
           const visit = Effect.scoped(
             Effect.gen(function* () {
@@ -504,7 +504,7 @@ describe("the host", () => {
 
   it.effect("keeps nothing of a mesh that there is not, and finds it once it is made", () => {
     const { change, count } = counting()
-    return story(
+    return scenario(
       Effect.gen(function* () {
         const host = yield* MeshHost
         const unknown = MeshId.make("mesh-2")
@@ -526,16 +526,16 @@ describe("the host", () => {
     Effect.gen(function* () {
       const peer = new Peer(alice, "s1")
       let mesh: MeshActor | undefined
-      yield* story(
+      yield* scenario(
         Effect.gen(function* () {
           mesh = yield* enter
-          yield* greet(mesh, peer)
+          yield* authenticate(mesh, peer)
         }).pipe(Effect.scoped),
       )
       assert.deepStrictEqual(codes(peer), [1001])
       assert.isDefined(mesh)
       if (mesh !== undefined)
-        assert.strictEqual((yield* Effect.flip(greet(mesh, new Peer(bob, "s1"))))._tag, "MeshUnavailable")
+        assert.strictEqual((yield* Effect.flip(authenticate(mesh, new Peer(bob, "s1"))))._tag, "MeshUnavailable")
     }),
   )
 })
@@ -543,13 +543,15 @@ describe("the host", () => {
 describe("a hello that is given up while it waits", () => {
   it.effect("leaves nothing behind: not its place in the mailbox, not a peer (I13)", () => {
     const gate = Deferred.makeUnsafe<void>()
-    return story(
+    return scenario(
       Effect.gen(function* () {
         const mesh = yield* enter
         const [answered, placed, outside] = ["s1", "s2", "s3"].map((session) => new Peer(bob, session))
         assert.ok(answered && placed && outside)
         // The first two have a place in the mailbox, the third waits for one.
-        const fibers = yield* Effect.forEach([answered, placed, outside], (peer) => Effect.forkChild(greet(mesh, peer)))
+        const fibers = yield* Effect.forEach([answered, placed, outside], (peer) =>
+          Effect.forkChild(authenticate(mesh, peer)),
+        )
         yield* settled
         for (const [fiber, peer] of [
           [fibers[1], placed],

@@ -17,10 +17,10 @@ import {
 import { Enrolment } from "../src/state/Enrolment.ts"
 import type { MeshActor } from "../src/mesh/MeshActor.ts"
 import { MeshHost } from "../src/mesh/MeshHost.ts"
-import { CommitLanes } from "../src/store/CommitLane.ts"
+import { GroupCommits } from "../src/store/GroupCommit.ts"
 import { MessageStore, StoreError } from "../src/store/MessageStore.ts"
-import { attach, codes, crash, enter, greet, pass, send, settled, story } from "./support/ActorStory.ts"
-import { alice, bob, meshId, meshRecord, Peer, rulesWith } from "./support/MeshStory.ts"
+import { attach, codes, crash, enter, authenticate, pass, send, settled, scenario } from "./support/ActorScenario.ts"
+import { alice, bob, meshId, meshRecord, Peer, rulesWith } from "./support/MeshScenario.ts"
 
 const team = { ...meshRecord, meshId: trustedMesh, ownerPublicKey: owner.key, name: DisplayName.make("The Team") }
 
@@ -48,7 +48,7 @@ describe("fifty who join by an invite of one use", () => {
   })
 
   it.effect("at once: one of them is in, in memory and in the store (I28)", () =>
-    story(
+    scenario(
       Effect.gen(function* () {
         const mesh = yield* begun
         const told = yield* Effect.all(
@@ -62,12 +62,12 @@ describe("fifty who join by an invite of one use", () => {
   )
 
   it.effect("at two owners of the mesh: the table lets one in, whatever each of them has counted (I28)", () =>
-    story(
+    scenario(
       Effect.gen(function* () {
         const one = yield* begun
         const rules = rulesWith()
         const second = yield* Layer.build(
-          Layer.fresh(MeshHost.local(rules)).pipe(Layer.provide(Layer.fresh(CommitLanes.layer(1, rules.limits)))),
+          Layer.fresh(MeshHost.local(rules)).pipe(Layer.provide(Layer.fresh(GroupCommits.layer(1, rules.limits)))),
         )
         const other = yield* Effect.provide(
           Effect.flatMap(MeshHost, (host) => host.enter(team.meshId)),
@@ -91,7 +91,7 @@ describe("fifty who join by an invite of one use", () => {
 
 describe("a revoked member", () => {
   it.effect("is cut off with 4002, gets nothing any more, and is refused, also by the next owner of the mesh", () =>
-    story(
+    scenario(
       Effect.gen(function* () {
         const mesh = yield* enter
         const [sender, gone] = [yield* attach(mesh, alice), yield* attach(mesh, bob)]
@@ -112,10 +112,10 @@ describe("a revoked member", () => {
         assert.deepStrictEqual(sender.last, { type: "trust_changed", version: 1 })
         yield* send(mesh, sender, bob.publicKey, "late")
         assert.deepInclude(sender.last, { type: "error", code: "unknown_target" })
-        const refusedNow = yield* greet(mesh, new Peer(bob, "s2"))
+        const refusedNow = yield* authenticate(mesh, new Peer(bob, "s2"))
         yield* crash(mesh)
         yield* pass(1_000)
-        const refusedLater = yield* greet(mesh, new Peer(bob, "s3"))
+        const refusedLater = yield* authenticate(mesh, new Peer(bob, "s3"))
         for (const answer of [refusedNow, refusedLater]) {
           assert.strictEqual(answer._tag === "Refused" && answer.refusal.code, "revoked")
         }
@@ -130,7 +130,7 @@ describe("who joins by a commit that took effect after its error, and asks again
   it.effect("is let in, and nobody else's socket is closed", () => {
     const [door, dave] = [keysOf("door"), keysOf("dave")]
     let isLost = true
-    return story(
+    return scenario(
       Effect.gen(function* () {
         yield* TestClock.setTime(Date.parse(noon))
         yield* (yield* MessageStore).createMesh(team, undefined, [alice], 0)

@@ -11,8 +11,8 @@ import type { PeerHandle } from "../src/mesh/Peers.ts"
 import type { Command } from "../src/state/MeshCommand.ts"
 import { PeerId } from "../src/state/PeerId.ts"
 import { Ed25519 } from "../src/trust/Ed25519.ts"
-import { settled } from "./support/ActorStory.ts"
-import { alice, bob, helloOf, nonce, rulesWith } from "./support/MeshStory.ts"
+import { settled } from "./support/ActorScenario.ts"
+import { alice, bob, helloOf, nonce, rulesWith } from "./support/MeshScenario.ts"
 
 const rules = rulesWith({ sendsUnderWayMax: 2 })
 const audience = "ws://broker"

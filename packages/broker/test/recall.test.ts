@@ -9,75 +9,75 @@ import {
   alice,
   bob,
   type HelloChoices,
-  MeshStory,
+  MeshScenario,
   nothingRemembered,
   type Peer,
   rulesWith,
   type SendChoices,
   storeFailure,
-} from "./support/MeshStory.ts"
+} from "./support/MeshScenario.ts"
 
 const sendMany = (
-  story: MeshStory,
+  scenario: MeshScenario,
   from: Peer,
   names: ReadonlyArray<string>,
   choices: SendChoices = {},
   target: string = bob.publicKey,
-) => names.map((id) => story.send(from, target, { ...choices, id }))
+) => names.map((id) => scenario.send(from, target, { ...choices, id }))
 
 /** Bob's session that never looks has these in its buffer, and another one of his is there. */
 const buffered = (names: ReadonlyArray<string>, hello: HelloChoices = {}, choices: SendChoices = {}) => {
-  const story = new MeshStory()
-  const sender = story.attach(alice)
-  const idle = story.attach(bob, { session: "idle" })
-  const ids = sendMany(story, sender, names, choices)
-  story.settle()
+  const scenario = new MeshScenario()
+  const sender = scenario.attach(alice)
+  const idle = scenario.attach(bob, { session: "idle" })
+  const ids = sendMany(scenario, sender, names, choices)
+  scenario.settle()
   assert.deepStrictEqual(idle.pushed, ids)
-  const asks = story.attach(bob, { session: "asks", ...hello })
+  const asks = scenario.attach(bob, { session: "asks", ...hello })
   assert.deepStrictEqual(asks.pushed, [])
-  return { story, sender, idle, asks, ids }
+  return { scenario, sender, idle, asks, ids }
 }
 
 const recalledFrom = (peer: Peer): ReadonlyArray<MessageId> =>
   peer.of("recalled").flatMap(({ messageIds }) => messageIds)
 
-const answerTo = (story: MeshStory, peer: Peer, max?: number) => {
-  story.pull(peer, `p${peer.frames.length}`, max)
-  story.settle()
+const answerTo = (scenario: MeshScenario, peer: Peer, max?: number) => {
+  scenario.pull(peer, `p${peer.frames.length}`, max)
+  scenario.settle()
   const { elsewhere, remaining } = peer.of("ok").at(-1) ?? {}
   return { remaining, ...(elsewhere && { elsewhere }) }
 }
 
 describe("a pull", () => {
   it("is pushed what sits unleased in another session's buffer, which is told to drop it (I8)", () => {
-    const { asks, idle, ids, story } = buffered(["m1", "m2", "m3"])
-    assert.deepStrictEqual(answerTo(story, asks), { remaining: 0 })
+    const { asks, idle, ids, scenario } = buffered(["m1", "m2", "m3"])
+    assert.deepStrictEqual(answerTo(scenario, asks), { remaining: 0 })
     assert.deepStrictEqual([asks.pushed, recalledFrom(idle)], [ids, ids])
     assert.deepStrictEqual(
       asks.of("push").map(({ redelivered }) => redelivered),
       [false, false, false],
     )
     // The first one's word about it means nothing any more.
-    story.ack(idle, ...ids)
-    story.lease(idle, "l1", ...ids)
-    story.settle()
+    scenario.ack(idle, ...ids)
+    scenario.lease(idle, "l1", ...ids)
+    scenario.settle()
     assert.deepStrictEqual(
       idle.of("leased").map(({ messageIds }) => messageIds),
       [[]],
     )
-    story.ack(asks, ...ids)
-    story.settle()
-    assert.deepStrictEqual(story.remembered, nothingRemembered)
+    scenario.ack(asks, ...ids)
+    scenario.settle()
+    assert.deepStrictEqual(scenario.remembered, nothingRemembered)
   })
 
   it("leaves where it is what is leased, also while that is being written down (I8)", () => {
-    const { asks, idle, ids, story } = buffered(["m1", "m2", "m3"])
+    const { asks, idle, ids, scenario } = buffered(["m1", "m2", "m3"])
     const [granted, asked, free] = ids
     assert.ok(granted && asked && free)
-    story.lease(idle, "l1", granted)
-    story.settle()
-    story.lease(idle, "l2", asked)
-    assert.deepStrictEqual(answerTo(story, asks), {
+    scenario.lease(idle, "l1", granted)
+    scenario.settle()
+    scenario.lease(idle, "l2", asked)
+    assert.deepStrictEqual(answerTo(scenario, asks), {
       remaining: 0,
       elsewhere: [{ sessionId: SessionId.make("idle"), messages: 2 }],
     })
@@ -89,85 +89,85 @@ describe("a pull", () => {
   })
 
   it("is not told of what expired while another session had it leased (I17)", () => {
-    const { asks, idle, ids, story } = buffered(["m1"], {}, { ttlSeconds: 60 })
-    story.lease(idle, "l1", ...ids)
-    story.settle()
-    assert.deepStrictEqual(answerTo(story, asks).elsewhere, [{ sessionId: SessionId.make("idle"), messages: 1 }])
-    story.nowMillis += 60_000
-    assert.deepStrictEqual(answerTo(story, asks), { remaining: 0 })
+    const { asks, idle, ids, scenario } = buffered(["m1"], {}, { ttlSeconds: 60 })
+    scenario.lease(idle, "l1", ...ids)
+    scenario.settle()
+    assert.deepStrictEqual(answerTo(scenario, asks).elsewhere, [{ sessionId: SessionId.make("idle"), messages: 1 }])
+    scenario.nowMillis += 60_000
+    assert.deepStrictEqual(answerTo(scenario, asks), { remaining: 0 })
   })
 
   it("is pushed what was released, and is granted its lease", () => {
-    const { asks, idle, ids, story } = buffered(["m1"])
-    story.lease(idle, "l1", ...ids)
-    story.settle()
-    assert.deepStrictEqual(answerTo(story, asks), {
+    const { asks, idle, ids, scenario } = buffered(["m1"])
+    scenario.lease(idle, "l1", ...ids)
+    scenario.settle()
+    assert.deepStrictEqual(answerTo(scenario, asks), {
       remaining: 0,
       elsewhere: [{ sessionId: SessionId.make("idle"), messages: 1 }],
     })
-    story.release(idle, ...ids)
-    assert.deepStrictEqual(answerTo(story, asks), { remaining: 0 })
-    story.lease(asks, "l2", ...ids)
-    story.settle()
+    scenario.release(idle, ...ids)
+    assert.deepStrictEqual(answerTo(scenario, asks), { remaining: 0 })
+    scenario.lease(asks, "l2", ...ids)
+    scenario.settle()
     assert.deepStrictEqual(asks.of("leased")[0]?.messageIds, ids)
   })
 
   it("takes no more than it asks for, and counts the rest, which stays where it was", () => {
-    const { asks, idle, ids, story } = buffered(["m1", "m2", "m3", "m4"])
-    assert.deepStrictEqual(answerTo(story, asks, 1), { remaining: 3 })
+    const { asks, idle, ids, scenario } = buffered(["m1", "m2", "m3", "m4"])
+    assert.deepStrictEqual(answerTo(scenario, asks, 1), { remaining: 3 })
     assert.deepStrictEqual([asks.pushed, recalledFrom(idle)], [ids.slice(0, 1), ids.slice(0, 1)])
-    assert.deepStrictEqual(answerTo(story, asks, 2), { remaining: 1 })
+    assert.deepStrictEqual(answerTo(scenario, asks, 2), { remaining: 1 })
     assert.deepStrictEqual([asks.pushed, recalledFrom(idle)], [ids.slice(0, 3), ids.slice(0, 3)])
-    story.lease(idle, "l1", ...ids)
-    story.settle()
+    scenario.lease(idle, "l1", ...ids)
+    scenario.settle()
     assert.deepStrictEqual(idle.of("leased")[0]?.messageIds, ids.slice(3))
   })
 
   it("takes no more than its window holds, in number and in size (I23)", () => {
-    const { asks, idle, ids, story } = buffered(["m1", "m2", "m3", "m4"], { maxInFlight: 4 })
-    assert.deepStrictEqual(answerTo(story, asks), { remaining: 2 })
+    const { asks, idle, ids, scenario } = buffered(["m1", "m2", "m3", "m4"], { maxInFlight: 4 })
+    assert.deepStrictEqual(answerTo(scenario, asks), { remaining: 2 })
     assert.deepStrictEqual([asks.pushed, recalledFrom(idle)], [ids.slice(0, 2), ids.slice(0, 2)])
     const large = buffered(["m1", "m2", "m3"], {}, { ciphertext: "A".repeat(300_000) })
-    large.story.send(large.sender, `${bob.publicKey}/asks`, { id: "own", ciphertext: "A".repeat(500_000) })
-    large.story.settle()
-    assert.deepStrictEqual(answerTo(large.story, large.asks), { remaining: 2 })
+    large.scenario.send(large.sender, `${bob.publicKey}/asks`, { id: "own", ciphertext: "A".repeat(500_000) })
+    large.scenario.settle()
+    assert.deepStrictEqual(answerTo(large.scenario, large.asks), { remaining: 2 })
     assert.deepStrictEqual(recalledFrom(large.idle), large.ids.slice(0, 1))
-    const sizes = [...large.story.state.connections.values()].map((one) => one.window.characters)
+    const sizes = [...large.scenario.state.connections.values()].map((one) => one.window.characters)
     assert.sameMembers(sizes, [0, 600_000, 800_000])
   })
 
   it("with a window of 0 takes nothing, and is told how much there is", () => {
-    const { asks, idle, ids, story } = buffered(["m1", "m2"], { maxInFlight: 0 })
-    assert.deepStrictEqual(answerTo(story, asks), { remaining: 2 })
+    const { asks, idle, ids, scenario } = buffered(["m1", "m2"], { maxInFlight: 0 })
+    assert.deepStrictEqual(answerTo(scenario, asks), { remaining: 2 })
     assert.deepStrictEqual([asks.pushed, recalledFrom(idle)], [[], []])
-    story.lease(idle, "l1", ...ids.slice(1))
-    assert.deepStrictEqual(answerTo(story, asks), {
+    scenario.lease(idle, "l1", ...ids.slice(1))
+    assert.deepStrictEqual(answerTo(scenario, asks), {
       remaining: 1,
       elsewhere: [{ sessionId: SessionId.make("idle"), messages: 1 }],
     })
   })
 
   it("of a transient session takes what waits like any other (I8)", () => {
-    const { asks, idle, ids, story } = buffered(["m1", "m2"], { transient: true })
-    assert.deepStrictEqual(answerTo(story, asks), { remaining: 0 })
+    const { asks, idle, ids, scenario } = buffered(["m1", "m2"], { transient: true })
+    assert.deepStrictEqual(answerTo(scenario, asks), { remaining: 0 })
     assert.deepStrictEqual([asks.pushed, recalledFrom(idle)], [ids, ids])
-    story.detach(asks)
-    story.settle()
+    scenario.detach(asks)
+    scenario.settle()
     assert.deepStrictEqual(idle.pushed, [...ids, ...ids], "it left, and nothing was shown")
     assert.deepStrictEqual(idle.of("push").at(-1)?.redelivered, false)
   })
 
   it("leaves a session what was sent to it by its id, and its copy of a group's message, and says that it is there", () => {
-    const story = new MeshStory()
-    const sender = story.attach(alice)
-    const idle = story.attach(bob, { session: "idle" })
-    story.detach(story.attach(bob, { session: "away" }))
-    story.send(sender, `${bob.publicKey}/idle`, { id: "m1" })
-    story.send(sender, `${bob.publicKey}/away`, { id: "m2" })
-    story.send(sender, `${bob.publicKey}/away`, { id: "m3" })
-    story.settle()
-    const asks = story.attach(bob, { session: "asks" })
-    assert.deepStrictEqual(answerTo(story, asks), {
+    const scenario = new MeshScenario()
+    const sender = scenario.attach(alice)
+    const idle = scenario.attach(bob, { session: "idle" })
+    scenario.detach(scenario.attach(bob, { session: "away" }))
+    scenario.send(sender, `${bob.publicKey}/idle`, { id: "m1" })
+    scenario.send(sender, `${bob.publicKey}/away`, { id: "m2" })
+    scenario.send(sender, `${bob.publicKey}/away`, { id: "m3" })
+    scenario.settle()
+    const asks = scenario.attach(bob, { session: "asks" })
+    assert.deepStrictEqual(answerTo(scenario, asks), {
       remaining: 0,
       elsewhere: [
         { sessionId: SessionId.make("idle"), messages: 1 },
@@ -175,25 +175,25 @@ describe("a pull", () => {
       ],
     })
     assert.deepStrictEqual([asks.pushed, recalledFrom(idle)], [[], []])
-    story.ack(idle, ...idle.pushed)
+    scenario.ack(idle, ...idle.pushed)
     assert.deepStrictEqual(
-      answerTo(story, asks).elsewhere,
+      answerTo(scenario, asks).elsewhere,
       [{ sessionId: SessionId.make("away"), messages: 2 }],
       "acked, and not yet written as consumed",
     )
   })
 
   it("names no more than 20 other sessions, those that are there first", () => {
-    const story = new MeshStory()
-    const sender = story.attach(alice)
+    const scenario = new MeshScenario()
+    const sender = scenario.attach(alice)
     for (let n = 0; n < 25; n++) {
-      story.pass(10)
-      const peer = story.attach(bob, { session: `s${n}` })
-      if (n < 22) story.detach(peer)
-      story.send(sender, `${bob.publicKey}/s${n}`, { id: `m${n}` })
+      scenario.pass(10)
+      const peer = scenario.attach(bob, { session: `s${n}` })
+      if (n < 22) scenario.detach(peer)
+      scenario.send(sender, `${bob.publicKey}/s${n}`, { id: `m${n}` })
     }
-    story.settle()
-    const named = answerTo(story, story.attach(bob, { session: "asks" })).elsewhere?.map(({ sessionId }) =>
+    scenario.settle()
+    const named = answerTo(scenario, scenario.attach(bob, { session: "asks" })).elsewhere?.map(({ sessionId }) =>
       String(sessionId),
     )
     assert.strictEqual(named?.length, 20)
@@ -201,86 +201,86 @@ describe("a pull", () => {
   })
 
   it("is not told twice of what went to another session while it was counted", () => {
-    const story = new MeshStory()
-    const sender = story.attach(alice)
-    const idle = story.attach(bob, { session: "idle", maxInFlight: 1 })
-    const first = sendMany(story, sender, ["m1"])
-    story.settle()
-    const asks = story.attach(bob, { session: "asks", maxInFlight: 1 })
-    sendMany(story, sender, ["m2"], {}, `${bob.publicKey}/asks`)
-    const own = sendMany(story, asks, ["own"])
-    story.settle()
-    story.pull(asks, "p1")
-    const counting = story.counts.shift()
+    const scenario = new MeshScenario()
+    const sender = scenario.attach(alice)
+    const idle = scenario.attach(bob, { session: "idle", maxInFlight: 1 })
+    const first = sendMany(scenario, sender, ["m1"])
+    scenario.settle()
+    const asks = scenario.attach(bob, { session: "asks", maxInFlight: 1 })
+    sendMany(scenario, sender, ["m2"], {}, `${bob.publicKey}/asks`)
+    const own = sendMany(scenario, asks, ["own"])
+    scenario.settle()
+    scenario.pull(asks, "p1")
+    const counting = scenario.counts.shift()
     assert.ok(counting?._tag === "CountWaiting")
-    const counted = story.store.countWaiting(counting.inboxes, counting.except, story.nowMillis)
-    story.ack(idle, ...first)
-    story.settle()
+    const counted = scenario.store.countWaiting(counting.inboxes, counting.except, scenario.nowMillis)
+    scenario.ack(idle, ...first)
+    scenario.settle()
     assert.deepStrictEqual(idle.pushed, [...first, ...own])
-    story.do({ ...counting.next, counts: Exit.succeed(counted) })
+    scenario.do({ ...counting.next, counts: Exit.succeed(counted) })
     // Of the two that were counted the first is shown since, which nobody counts again.
     const { elsewhere, remaining } = asks.of("ok").at(-1) ?? {}
     assert.deepStrictEqual([remaining, elsewhere], [1, [{ sessionId: SessionId.make("idle"), messages: 1 }]])
   })
 
   it("does not take back what its own session sent to the others of its member", () => {
-    const story = new MeshStory()
-    const idle = story.attach(bob, { session: "idle" })
-    const asks = story.attach(bob, { session: "asks" })
-    const [own] = sendMany(story, asks, ["own"])
-    const [other] = sendMany(story, story.attach(alice), ["other"])
+    const scenario = new MeshScenario()
+    const idle = scenario.attach(bob, { session: "idle" })
+    const asks = scenario.attach(bob, { session: "asks" })
+    const [own] = sendMany(scenario, asks, ["own"])
+    const [other] = sendMany(scenario, scenario.attach(alice), ["other"])
     assert.ok(own && other)
-    story.settle()
-    story.lease(asks, "l1", ...asks.pushed)
-    assert.deepStrictEqual(answerTo(story, asks), {
+    scenario.settle()
+    scenario.lease(asks, "l1", ...asks.pushed)
+    assert.deepStrictEqual(answerTo(scenario, asks), {
       remaining: 0,
       elsewhere: [{ sessionId: SessionId.make("idle"), messages: 1 }],
     })
     assert.include(idle.pushed, own)
     assert.notInclude(recalledFrom(idle), own)
     // A third one may have it.
-    const third = story.attach(bob, { session: "third" })
-    answerTo(story, third)
+    const third = scenario.attach(bob, { session: "third" })
+    answerTo(scenario, third)
     assert.include(third.pushed, own)
   })
 
   it("takes nothing from a v1 client, whose messages are consumed", () => {
-    const story = new MeshStory()
-    const sender = story.attach(alice)
-    const v1 = story.attach(bob, { protocol: 1, session: "1-1" })
-    sendMany(story, sender, ["m1"])
-    story.commitOne()
+    const scenario = new MeshScenario()
+    const sender = scenario.attach(alice)
+    const v1 = scenario.attach(bob, { protocol: 1, session: "1-1" })
+    sendMany(scenario, sender, ["m1"])
+    scenario.commitOne()
     assert.strictEqual(v1.pushed.length, 1)
-    const asks = story.arrive(bob, { session: "asks" })
-    story.pull(asks, "p1")
-    story.settle()
+    const asks = scenario.arrive(bob, { session: "asks" })
+    scenario.pull(asks, "p1")
+    scenario.settle()
     assert.deepStrictEqual(asks.pushed, [])
     assert.deepStrictEqual(asks.of("ok"), [{ type: "ok", id: "p1", remaining: 0 }])
     assert.deepStrictEqual(v1.of("recalled"), [])
   })
 
   it("before its attachment is committed takes nothing until it is (I1)", () => {
-    const { idle, ids, story } = buffered(["m1"])
-    const early = story.arrive(bob, { session: "early" })
-    story.pull(early, "p1")
+    const { idle, ids, scenario } = buffered(["m1"])
+    const early = scenario.arrive(bob, { session: "early" })
+    scenario.pull(early, "p1")
     assert.deepStrictEqual([recalledFrom(idle), early.of("ok")], [[], []])
-    story.settle()
+    scenario.settle()
     assert.deepStrictEqual([recalledFrom(idle), early.pushed], [ids, ids])
     assert.deepStrictEqual(early.of("ok"), [{ type: "ok", id: "p1", remaining: 0 }])
   })
 
   it("that is followed by another one of a third session: the last one has it, and each is answered (I12)", () => {
-    const { asks, idle, ids, story } = buffered(["m1", "m2"])
-    const third = story.attach(bob, { session: "third" })
-    story.pull(asks, "p1")
-    while (story.reads.length > 0) story.readOne()
-    story.pull(third, "p2")
-    story.settle()
+    const { asks, idle, ids, scenario } = buffered(["m1", "m2"])
+    const third = scenario.attach(bob, { session: "third" })
+    scenario.pull(asks, "p1")
+    while (scenario.reads.length > 0) scenario.readOne()
+    scenario.pull(third, "p2")
+    scenario.settle()
     assert.deepStrictEqual([recalledFrom(idle), asks.pushed, recalledFrom(asks), third.pushed], [ids, ids, ids, ids])
     for (const peer of [asks, third]) assert.strictEqual(peer.of("ok").length, 1)
-    story.lease(asks, "l1", ...ids)
-    story.lease(third, "l2", ...ids)
-    story.settle()
+    scenario.lease(asks, "l1", ...ids)
+    scenario.lease(third, "l2", ...ids)
+    scenario.settle()
     assert.deepStrictEqual(
       [asks, third].map((peer) => peer.of("leased")[0]?.messageIds),
       [[], ids],
@@ -288,11 +288,11 @@ describe("a pull", () => {
   })
 
   it("at the same time as that of another session leaves each message with one of them", () => {
-    const { asks, ids, story } = buffered(["m1", "m2", "m3"])
-    const third = story.attach(bob, { session: "third" })
-    story.pull(asks, "p1", 1)
-    story.pull(third, "p2", 1)
-    story.settle()
+    const { asks, ids, scenario } = buffered(["m1", "m2", "m3"])
+    const third = scenario.attach(bob, { session: "third" })
+    scenario.pull(asks, "p1", 1)
+    scenario.pull(third, "p2", 1)
+    scenario.settle()
     assert.strictEqual(asks.pushed.length, 1)
     assert.strictEqual(third.pushed.length, 1)
     assert.sameMembers([...asks.pushed, ...third.pushed], ids.slice(0, 2))
@@ -301,71 +301,71 @@ describe("a pull", () => {
 
 describe("the order of what is recalled", () => {
   it("is that of the sends, before what waits in the store and what comes meanwhile (I8)", () => {
-    const story = new MeshStory(rulesWith({ pageRowsMax: 2 }))
-    const sender = story.attach(alice)
-    story.attach(bob, { session: "idle", maxInFlight: 6 })
-    const ids = sendMany(story, sender, ["m1", "m2", "m3", "m4", "m5"])
-    story.settle()
-    const asks = story.arrive(bob, { session: "asks" })
-    story.status(asks, "dnd")
-    story.commit()
-    story.pull(asks, "p1")
-    const late = sendMany(story, sender, ["m6"])
-    story.commit()
-    story.settle()
+    const scenario = new MeshScenario(rulesWith({ pageRowsMax: 2 }))
+    const sender = scenario.attach(alice)
+    scenario.attach(bob, { session: "idle", maxInFlight: 6 })
+    const ids = sendMany(scenario, sender, ["m1", "m2", "m3", "m4", "m5"])
+    scenario.settle()
+    const asks = scenario.arrive(bob, { session: "asks" })
+    scenario.status(asks, "dnd")
+    scenario.commit()
+    scenario.pull(asks, "p1")
+    const late = sendMany(scenario, sender, ["m6"])
+    scenario.commit()
+    scenario.settle()
     assert.deepStrictEqual(asks.pushed, [...ids, ...late])
   })
 
   it("holds across two buffers, and across the puller's own: what it had of later is recalled and comes again (I8)", () => {
-    const story = new MeshStory()
-    const sender = story.attach(alice)
-    const [one, two, asks] = ["one", "two", "asks"].map((name) => story.attach(bob, { session: name }))
+    const scenario = new MeshScenario()
+    const sender = scenario.attach(alice)
+    const [one, two, asks] = ["one", "two", "asks"].map((name) => scenario.attach(bob, { session: name }))
     assert.ok(one && two && asks)
     const to = (peer: Peer, id: string) => {
-      story.pass(1)
-      story.status(peer, "idle")
-      const messageId = story.send(sender, bob.publicKey, { id })
-      story.settle()
+      scenario.pass(1)
+      scenario.status(peer, "idle")
+      const messageId = scenario.send(sender, bob.publicKey, { id })
+      scenario.settle()
       assert.strictEqual(peer.pushed.at(-1), messageId)
       return messageId
     }
     const own = to(asks, "m1")
     const [first, second, third] = [to(two, "m2"), to(one, "m3"), to(two, "m4")]
     const [leased, later, last] = [to(asks, "m5"), to(asks, "m6"), to(one, "m7")]
-    story.lease(asks, "l1", leased)
-    story.settle()
-    assert.deepStrictEqual(answerTo(story, asks), { remaining: 0 })
+    scenario.lease(asks, "l1", leased)
+    scenario.settle()
+    assert.deepStrictEqual(answerTo(scenario, asks), { remaining: 0 })
     assert.deepStrictEqual(recalledFrom(asks), [later], "neither what came before nor what is leased")
     assert.deepStrictEqual(asks.pushed.slice(3), [first, second, third, later, last])
     assert.deepStrictEqual(asks.pushed.slice(0, 3), [own, leased, later])
   })
 
   it("holds for a page that was read before, which is thrown away", () => {
-    const story = new MeshStory()
-    const sender = story.attach(alice)
-    const idle = story.attach(bob, { session: "idle", maxInFlight: 4 })
-    const ids = sendMany(story, sender, ["m1", "m2", "m3", "m4"])
-    story.settle()
+    const scenario = new MeshScenario()
+    const sender = scenario.attach(alice)
+    const idle = scenario.attach(bob, { session: "idle", maxInFlight: 4 })
+    const ids = sendMany(scenario, sender, ["m1", "m2", "m3", "m4"])
+    scenario.settle()
     assert.deepStrictEqual(idle.pushed, ids.slice(0, 2))
-    const asks = story.arrive(bob, { session: "asks" })
-    story.commit()
-    const [request] = story.reads
+    const asks = scenario.arrive(bob, { session: "asks" })
+    scenario.commit()
+    const [request] = scenario.reads
     assert.ok(request && request.afterSeq === 2)
-    const page = story.store.page(request)
-    story.pull(asks, "p1")
-    story.readOne(Exit.succeed(page))
+    const page = scenario.store.page(request)
+    scenario.pull(asks, "p1")
+    scenario.readOne(Exit.succeed(page))
     assert.deepStrictEqual(asks.pushed, [])
-    story.settle()
+    scenario.settle()
     assert.deepStrictEqual(asks.pushed, ids)
   })
 
   it("holds when its page could not be read: they wait, and come when it was read again (I9)", () => {
-    const { asks, ids, story } = buffered(["m1", "m2"])
-    story.pull(asks, "p1")
-    while (story.reads.length > 0) story.readOne(storeFailure("unavailable"))
+    const { asks, ids, scenario } = buffered(["m1", "m2"])
+    scenario.pull(asks, "p1")
+    while (scenario.reads.length > 0) scenario.readOne(storeFailure("unavailable"))
     assert.deepStrictEqual(asks.pushed, [])
-    story.pass(1_000)
-    story.settle()
+    scenario.pass(1_000)
+    scenario.settle()
     assert.deepStrictEqual(asks.pushed, ids)
     assert.deepStrictEqual(asks.of("ok"), [{ type: "ok", id: "p1", remaining: 0 }])
   })
@@ -373,83 +373,83 @@ describe("the order of what is recalled", () => {
 
 describe("what is recalled", () => {
   it("and expires on the way goes to nobody, and is not counted (I17)", () => {
-    const { asks, idle, ids, story } = buffered(["m1"], {}, { ttlSeconds: 1 })
-    story.nowMillis += 1_000
-    assert.deepStrictEqual(answerTo(story, asks), { remaining: 0 })
+    const { asks, idle, ids, scenario } = buffered(["m1"], {}, { ttlSeconds: 1 })
+    scenario.nowMillis += 1_000
+    assert.deepStrictEqual(answerTo(scenario, asks), { remaining: 0 })
     assert.deepStrictEqual([asks.pushed, recalledFrom(idle)], [[], ids])
   })
 
   it("goes back when the session that asked is lost before it was pushed (I8)", () => {
-    const { asks, idle, ids, story } = buffered(["m1", "m2"])
-    story.pull(asks, "p1")
-    story.detach(asks)
-    story.settle()
+    const { asks, idle, ids, scenario } = buffered(["m1", "m2"])
+    scenario.pull(asks, "p1")
+    scenario.detach(asks)
+    scenario.settle()
     assert.deepStrictEqual(idle.pushed, [...ids, ...ids])
     assert.isTrue(idle.of("push").every(({ redelivered }) => redelivered === false))
   })
 
   it("waits while no gate is open: a pull that is over opens none", () => {
-    const { asks, idle, ids, story } = buffered(["m1", "m2", "m3"])
-    story.status(idle, "dnd")
-    story.status(asks, "dnd")
-    story.pull(asks, "p1")
-    const [request] = story.reads
+    const { asks, idle, ids, scenario } = buffered(["m1", "m2", "m3"])
+    scenario.status(idle, "dnd")
+    scenario.status(asks, "dnd")
+    scenario.pull(asks, "p1")
+    const [request] = scenario.reads
     assert.ok(request)
-    story.detach(asks)
-    story.settle()
+    scenario.detach(asks)
+    scenario.settle()
     assert.strictEqual(idle.pushed.length, 3)
-    story.status(idle, "idle")
-    story.settle()
+    scenario.status(idle, "idle")
+    scenario.settle()
     assert.deepStrictEqual(idle.pushed, [...ids, ...ids])
   })
 
   it("makes room in the window it leaves, for what waits behind (I9)", () => {
-    const story = new MeshStory()
-    const sender = story.attach(alice)
-    const idle = story.attach(bob, { session: "idle", maxInFlight: 4 })
-    const ids = sendMany(story, sender, ["m1", "m2", "m3", "m4"])
-    story.settle()
+    const scenario = new MeshScenario()
+    const sender = scenario.attach(alice)
+    const idle = scenario.attach(bob, { session: "idle", maxInFlight: 4 })
+    const ids = sendMany(scenario, sender, ["m1", "m2", "m3", "m4"])
+    scenario.settle()
     assert.deepStrictEqual(idle.pushed, ids.slice(0, 2))
-    const asks = story.arrive(bob, { session: "asks" })
-    story.status(asks, "dnd")
-    story.settle()
-    assert.deepStrictEqual(answerTo(story, asks, 1), { remaining: 3 })
+    const asks = scenario.arrive(bob, { session: "asks" })
+    scenario.status(asks, "dnd")
+    scenario.settle()
+    assert.deepStrictEqual(answerTo(scenario, asks, 1), { remaining: 3 })
     assert.deepStrictEqual([asks.pushed, idle.pushed], [ids.slice(0, 1), ids.slice(0, 3)])
   })
 
   it("makes room for what waits for that session alone, too (I9)", () => {
-    const story = new MeshStory()
-    const sender = story.attach(alice)
-    const idle = story.attach(bob, { session: "idle", maxInFlight: 1 })
-    const first = sendMany(story, sender, ["m1"])
-    const own = sendMany(story, sender, ["m2"], {}, `${bob.publicKey}/idle`)
-    story.settle()
+    const scenario = new MeshScenario()
+    const sender = scenario.attach(alice)
+    const idle = scenario.attach(bob, { session: "idle", maxInFlight: 1 })
+    const first = sendMany(scenario, sender, ["m1"])
+    const own = sendMany(scenario, sender, ["m2"], {}, `${bob.publicKey}/idle`)
+    scenario.settle()
     assert.deepStrictEqual(idle.pushed, first)
-    const asks = story.attach(bob, { session: "asks" })
-    answerTo(story, asks)
+    const asks = scenario.attach(bob, { session: "asks" })
+    answerTo(scenario, asks)
     assert.deepStrictEqual([asks.pushed, idle.pushed], [first, [...first, ...own]])
   })
 
   it("was consumed if its first session acked it before, though that is not written yet (I8)", () => {
-    const { asks, idle, ids, story } = buffered(["m1", "m2"])
-    story.ack(idle, ...ids.slice(0, 1))
-    story.pull(asks, "p1")
-    while (story.reads.length > 0) story.readOne()
+    const { asks, idle, ids, scenario } = buffered(["m1", "m2"])
+    scenario.ack(idle, ...ids.slice(0, 1))
+    scenario.pull(asks, "p1")
+    while (scenario.reads.length > 0) scenario.readOne()
     assert.deepStrictEqual(asks.pushed, ids.slice(1))
-    story.settle()
+    scenario.settle()
     assert.deepStrictEqual([asks.pushed, recalledFrom(idle)], [ids.slice(1), ids.slice(1)])
     assert.deepStrictEqual(asks.of("ok"), [{ type: "ok", id: "p1", remaining: 0 }])
   })
 
   it("keeps its mark of an earlier lease that ended without a word (I8)", () => {
-    const { asks, idle, ids, sender, story } = buffered(["m1"])
-    story.lease(idle, "l1", ...ids)
-    story.settle()
-    story.detach(idle)
-    story.settle()
+    const { asks, idle, ids, sender, scenario } = buffered(["m1"])
+    scenario.lease(idle, "l1", ...ids)
+    scenario.settle()
+    scenario.detach(idle)
+    scenario.settle()
     assert.deepStrictEqual(asks.pushed, ids)
-    const third = story.attach(bob, { session: "third" })
-    answerTo(story, third)
+    const third = scenario.attach(bob, { session: "third" })
+    answerTo(scenario, third)
     assert.deepStrictEqual(third.of("push").at(-1)?.redelivered, true)
     assert.strictEqual(sender.of("ack").length, 1)
   })

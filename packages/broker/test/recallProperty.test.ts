@@ -8,7 +8,7 @@ import type { Priority, Status } from "@claudemesh/domain/routing/Status"
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
 import { DeliveryChecker } from "./support/DeliveryChecker.ts"
-import { alice, bob, MeshStory, type Peer, rulesWith } from "./support/MeshStory.ts"
+import { alice, bob, MeshScenario, type Peer, rulesWith } from "./support/MeshScenario.ts"
 
 const names = ["one", "two", "three"] as const
 
@@ -51,20 +51,20 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 )
 
 class Sessions {
-  readonly story = new MeshStory(rulesWith({ pageRowsMax: 3 }))
-  readonly checker = new DeliveryChecker(this.story.store)
-  private readonly sender = this.story.attach(alice)
+  readonly scenario = new MeshScenario(rulesWith({ pageRowsMax: 3 }))
+  readonly checker = new DeliveryChecker(this.scenario.store)
+  private readonly sender = this.scenario.attach(alice)
   private readonly there = new Map<number, Peer>()
   private count = 0
 
   constructor() {
     for (const index of names.keys()) this.attach(index)
-    this.story.settle()
+    this.scenario.settle()
   }
 
   take(step: Step): void {
-    const { story } = this
-    story.pass(1)
+    const { scenario } = this
+    scenario.pass(1)
     const peer = "who" in step ? this.there.get(step.who) : undefined
     const [first] = peer === undefined ? [] : this.held(peer)
     this.count += 1
@@ -72,52 +72,52 @@ class Sessions {
       case "send": {
         const name = names[step.to]
         const target = name === undefined ? bob.publicKey : `${bob.publicKey}/${name}`
-        story.send(this.sender, target, { id: `m${this.count}`, priority: step.priority })
+        scenario.send(this.sender, target, { id: `m${this.count}`, priority: step.priority })
         break
       }
       case "lease":
-        if (peer && first) story.lease(peer, `l${this.count}`, first.messageId)
+        if (peer && first) scenario.lease(peer, `l${this.count}`, first.messageId)
         break
       case "ack":
         if (peer && first) {
           this.checker.ack(peer, first.messageId)
-          story.ack(peer, first.messageId)
+          scenario.ack(peer, first.messageId)
         }
         break
       case "release":
         if (peer && first) {
           this.checker.release(peer, first.messageId)
-          story.release(peer, first.messageId)
+          scenario.release(peer, first.messageId)
         }
         break
       case "lose":
         if (peer) {
           this.there.delete(step.who)
           this.checker.closed(peer)
-          story.detach(peer)
+          scenario.detach(peer)
         }
         break
       case "attach":
         if (peer === undefined) this.attach(step.who)
         break
       case "status":
-        if (peer) story.status(peer, step.status)
+        if (peer) scenario.status(peer, step.status)
         break
       case "pull":
         if (peer) this.pull(peer, step.max)
         break
       case "write":
-        if (story.writes.length > 0) story.commitOne()
+        if (scenario.writes.length > 0) scenario.commitOne()
         break
       case "read":
-        if (story.reads.length > 0) story.readOne()
+        if (scenario.reads.length > 0) scenario.readOne()
         break
     }
   }
 
   private attach(index: number): void {
     const name = names[index] ?? "one"
-    this.story.arrive(bob, { session: name }, (peer, frame) => {
+    this.scenario.arrive(bob, { session: name }, (peer, frame) => {
       if (frame.type === "hello_ack") {
         this.there.set(index, peer)
         this.checker.opened(peer, { max: 500, acks: true })
@@ -133,14 +133,14 @@ class Sessions {
   }
 
   private pull(peer: Peer, max: number | undefined): void {
-    const { checker, story } = this
-    story.pull(peer, `p${this.count}`, max)
-    story.settle()
+    const { checker, scenario } = this
+    scenario.pull(peer, `p${this.count}`, max)
+    scenario.settle()
     const unleased = this.held(peer).filter(({ messageId }) => checker.leased.get(messageId) !== peer)
-    const seqOf = (push: (typeof unleased)[number]) => story.store.messages.get(push.messageId)?.seq ?? 0
+    const seqOf = (push: (typeof unleased)[number]) => scenario.store.messages.get(push.messageId)?.seq ?? 0
     for (const priority of ["now", "next"]) {
-      const lane = unleased.filter((push) => push.priority === priority && push.targetSpec === bob.publicKey)
-      const seqs = lane.map(seqOf)
+      const groupCommit = unleased.filter((push) => push.priority === priority && push.targetSpec === bob.publicKey)
+      const seqs = groupCommit.map(seqOf)
       assert.deepStrictEqual(
         seqs,
         seqs.toSorted((left, right) => left - right),
@@ -148,19 +148,19 @@ class Sessions {
       )
     }
     // What was on its way when the first one came is not in its answer.
-    story.pull(peer, `q${this.count}`, max)
-    story.settle()
+    scenario.pull(peer, `q${this.count}`, max)
+    scenario.settle()
     this.checkAnswer(peer)
   }
 
   /** Everything of bob's that waits is in this buffer, can be pulled from here, or is elsewhere: each is in one of them. */
   private checkAnswer(peer: Peer): void {
-    const { checker, story } = this
+    const { checker, scenario } = this
     const { elsewhere = [], remaining } = peer.of("ok").at(-1) ?? {}
     const mine = (session: string | undefined) => session === undefined || session === peer.session
     const others = new Map<string, number>()
     let left = 0
-    for (const { consumedAtMillis, inbox, message } of story.store.deliveries) {
+    for (const { consumedAtMillis, inbox, message } of scenario.store.deliveries) {
       if (consumedAtMillis !== undefined) continue
       const holder = checker.leased.get(message.messageId)
       const where = mine(inbox.session) ? holder?.session : inbox.session

@@ -7,7 +7,7 @@ import { Label, RequestId } from "@claudemesh/domain/Ids"
 import { assert, describe, it } from "@effect/vitest"
 import { certificateFor, keysOf } from "../../domain/test/support/Trust.ts"
 import type { MemberRecord } from "../src/store/MessageStore.ts"
-import { alice, bob, carol, type HelloChoices, MeshStory, type Peer, rulesWith } from "./support/MeshStory.ts"
+import { alice, bob, carol, type HelloChoices, MeshScenario, type Peer, rulesWith } from "./support/MeshScenario.ts"
 
 const refusals = (peer: Peer) =>
   peer.answers.map((answer) => (answer._tag === "Refused" ? answer.refusal.code : "none"))
@@ -17,8 +17,8 @@ const closes = (peer: Peer) => peer.closed.map(({ code }) => code)
 const sealedTo = (...members: ReadonlyArray<MemberRecord>) =>
   members.map(({ publicKey }) => ({ pubkey: publicKey, key: Base64.make("AAAA") }))
 
-const peersSeenBy = (story: MeshStory, peer: Peer) => {
-  story.request(peer, { type: "list_peers", id: RequestId.make("list") })
+const peersSeenBy = (scenario: MeshScenario, peer: Peer) => {
+  scenario.request(peer, { type: "list_peers", id: RequestId.make("list") })
   return peer
     .of("peers")
     .at(-1)
@@ -27,20 +27,20 @@ const peersSeenBy = (story: MeshStory, peer: Peer) => {
 
 describe("a hello of a session that another process has", () => {
   const two = (first: HelloChoices, second: HelloChoices, silentMillis = 0) => {
-    const story = new MeshStory()
-    const one = story.attach(bob, first)
-    story.nowMillis += silentMillis
-    return { story, one, other: story.attach(bob, second) }
+    const scenario = new MeshScenario()
+    const one = scenario.attach(bob, first)
+    scenario.nowMillis += silentMillis
+    return { scenario, one, other: scenario.attach(bob, second) }
   }
 
   it("is refused while that one was heard from within 45 s, and nothing happens to it (I2)", () => {
-    const { one, other, story } = two({ instance: "a" }, { instance: "b" }, 44_999)
+    const { one, other, scenario } = two({ instance: "a" }, { instance: "b" }, 44_999)
     assert.deepStrictEqual([refusals(other), other.of("hello_ack"), closes(one)], [["session_in_use"], [], []])
-    assert.strictEqual(story.state.connections.size, 1)
+    assert.strictEqual(scenario.state.connections.size, 1)
     // It comes back under another id, and both are there.
-    const back = story.attach(bob, { session: "s1.6f1a90", instance: "b" })
+    const back = scenario.attach(bob, { session: "s1.6f1a90", instance: "b" })
     assert.deepStrictEqual(refusals(back), ["none"])
-    assert.deepStrictEqual(peersSeenBy(story, back), ["bob/s1", "bob/s1.6f1a90"])
+    assert.deepStrictEqual(peersSeenBy(scenario, back), ["bob/s1", "bob/s1.6f1a90"])
   })
 
   it("is a reconnect when it is the same process, when one of them does not say, or when that one was silent for 45 s (I2)", () => {
@@ -58,52 +58,52 @@ describe("a hello of a session that another process has", () => {
   })
 
   it("takes the session once that one has left", () => {
-    const { one, story } = two({ instance: "a" }, { instance: "b" })
-    story.detach(one)
-    story.settle()
-    assert.deepStrictEqual(refusals(story.attach(bob, { instance: "b" })), ["none"])
+    const { one, scenario } = two({ instance: "a" }, { instance: "b" })
+    scenario.detach(one)
+    scenario.settle()
+    assert.deepStrictEqual(refusals(scenario.attach(bob, { instance: "b" })), ["none"])
     // Another member's session of that name is another session.
-    assert.deepStrictEqual(refusals(story.attach(alice, { instance: "c" })), ["none"])
+    assert.deepStrictEqual(refusals(scenario.attach(alice, { instance: "c" })), ["none"])
   })
 })
 
 describe("a transient session", () => {
   const together = () => {
-    const story = new MeshStory()
-    const sender = story.attach(alice)
-    return { story, sender, command: story.attach(bob, { session: "command", transient: true, tags: ["here"] }) }
+    const scenario = new MeshScenario()
+    const sender = scenario.attach(alice)
+    return { scenario, sender, command: scenario.attach(bob, { session: "command", transient: true, tags: ["here"] }) }
   }
 
   it("takes what waits for its member, and is in no list, audience or channel", () => {
-    const { command, sender, story } = together()
-    const direct = story.send(sender, bob.publicKey, { id: "m1" })
-    const toGroup = story.send(sender, "*", { id: "m2", sealedKeys: sealedTo(bob) })
-    story.send(sender, "tag:here", { id: "m3", sealedKeys: sealedTo(bob) })
-    story.settle()
+    const { command, sender, scenario } = together()
+    const direct = scenario.send(sender, bob.publicKey, { id: "m1" })
+    const toGroup = scenario.send(sender, "*", { id: "m2", sealedKeys: sealedTo(bob) })
+    scenario.send(sender, "tag:here", { id: "m3", sealedKeys: sealedTo(bob) })
+    scenario.settle()
     assert.deepStrictEqual(command.pushed, [direct, toGroup], "its member has no live session, so it is in its inbox")
     assert.deepStrictEqual(sender.of("ack").at(-1)?.recipients, [])
-    assert.deepStrictEqual(peersSeenBy(story, sender), ["alice/s1"])
-    story.send(sender, `${bob.publicKey}/command`, { id: "m4" })
+    assert.deepStrictEqual(peersSeenBy(scenario, sender), ["alice/s1"])
+    scenario.send(sender, `${bob.publicKey}/command`, { id: "m4" })
     assert.deepInclude(sender.last, { type: "error", code: "unknown_target", id: "m4" })
-    story.request(command, { type: "join_channel", channel: Label.make("builds"), id: RequestId.make("j") })
+    scenario.request(command, { type: "join_channel", channel: Label.make("builds"), id: RequestId.make("j") })
     assert.deepInclude(command.last, { type: "error", code: "unsupported", id: "j" })
   })
 
   it("leaves no row and nobody waits for it, whatever it did and however it ends (I13)", () => {
     for (const saidGoodbye of [true, false]) {
-      const { command, sender, story } = together()
-      const id = story.send(sender, bob.publicKey)
-      story.settle()
-      story.lease(command, "l1", id)
-      story.status(command, "dnd")
-      story.settle()
-      story.detach(command, saidGoodbye)
-      story.settle()
-      assert.deepStrictEqual([...story.store.sessions.keys()], ["alice/s1"])
-      assert.strictEqual(story.state.sessionCount, 1)
-      assert.strictEqual(story.state.expectedBack.size, 0)
+      const { command, sender, scenario } = together()
+      const id = scenario.send(sender, bob.publicKey)
+      scenario.settle()
+      scenario.lease(command, "l1", id)
+      scenario.status(command, "dnd")
+      scenario.settle()
+      scenario.detach(command, saidGoodbye)
+      scenario.settle()
+      assert.deepStrictEqual([...scenario.store.sessions.keys()], ["alice/s1"])
+      assert.strictEqual(scenario.state.sessionCount, 1)
+      assert.strictEqual(scenario.state.expectedBack.size, 0)
       // It was shown, perhaps.
-      const next = story.attach(bob)
+      const next = scenario.attach(bob)
       assert.deepStrictEqual(
         next.of("push").map(({ messageId, redelivered }) => ({ messageId, redelivered })),
         [{ messageId: id, redelivered: true }],
@@ -112,22 +112,22 @@ describe("a transient session", () => {
   })
 
   it("that reconnects before its end was heard of is transient still", () => {
-    const { command, story } = together()
-    const again = story.attach(bob, { session: "command", transient: true })
+    const { command, scenario } = together()
+    const again = scenario.attach(bob, { session: "command", transient: true })
     assert.deepStrictEqual([closes(command), refusals(again)], [[4003], ["none"]])
-    story.detach(again)
-    story.settle()
-    assert.deepStrictEqual([...story.store.sessions.keys()], ["alice/s1"])
+    scenario.detach(again)
+    scenario.settle()
+    assert.deepStrictEqual([...scenario.store.sessions.keys()], ["alice/s1"])
   })
 
   it("is what it was when the session is known: its row stays, and it is listed", () => {
-    const story = new MeshStory()
-    story.detach(story.attach(bob))
-    const back = story.attach(bob, { transient: true })
-    assert.deepStrictEqual(peersSeenBy(story, back), ["bob/s1"])
-    story.detach(back)
-    story.settle()
-    assert.deepStrictEqual([...story.store.sessions.keys()], ["bob/s1"])
+    const scenario = new MeshScenario()
+    scenario.detach(scenario.attach(bob))
+    const back = scenario.attach(bob, { transient: true })
+    assert.deepStrictEqual(peersSeenBy(scenario, back), ["bob/s1"])
+    scenario.detach(back)
+    scenario.settle()
+    assert.deepStrictEqual([...scenario.store.sessions.keys()], ["bob/s1"])
   })
 })
 
@@ -136,78 +136,78 @@ describe("the sessions of one member", () => {
 
   /** So many that came and left, one after the other, and are not expected back any more. */
   const away = (count: number) => {
-    const story = new MeshStory(rulesWith(limits))
-    const sender = story.attach(alice)
+    const scenario = new MeshScenario(rulesWith(limits))
+    const sender = scenario.attach(alice)
     for (let n = 0; n < count; n++) {
-      const peer = story.attach(bob, { session: `s${n}` })
-      story.join(peer, "builds")
-      story.pass(10)
-      story.detach(peer)
+      const peer = scenario.attach(bob, { session: `s${n}` })
+      scenario.join(peer, "builds")
+      scenario.pass(10)
+      scenario.detach(peer)
     }
-    story.pass(1_000)
-    story.settle()
-    return { story, sender }
+    scenario.pass(1_000)
+    scenario.settle()
+    return { scenario, sender }
   }
 
   it("are so many: the one that is away longest makes room, with its channels, and what waits for it is its member's (I13)", () => {
-    const { sender, story } = away(3)
-    const waiting = story.send(sender, `${bob.publicKey}/s0`, { id: "m1" })
-    story.settle()
-    const onItsWay = story.send(sender, `${bob.publicKey}/s0`, { id: "m2" })
-    const peer = story.attach(bob, { session: "new" })
+    const { sender, scenario } = away(3)
+    const waiting = scenario.send(sender, `${bob.publicKey}/s0`, { id: "m1" })
+    scenario.settle()
+    const onItsWay = scenario.send(sender, `${bob.publicKey}/s0`, { id: "m2" })
+    const peer = scenario.attach(bob, { session: "new" })
     assert.deepStrictEqual(refusals(peer), ["none"])
-    assert.sameMembers([...story.store.sessions.keys()], ["alice/s1", "bob/s1", "bob/s2", "bob/new"])
-    assert.sameMembers([...story.store.subscriptions.keys()], ["bob/s1#builds", "bob/s2#builds"])
+    assert.sameMembers([...scenario.store.sessions.keys()], ["alice/s1", "bob/s1", "bob/s2", "bob/new"])
+    assert.sameMembers([...scenario.store.subscriptions.keys()], ["bob/s1#builds", "bob/s2#builds"])
     assert.deepStrictEqual(peer.pushed, [waiting, onItsWay])
-    assert.strictEqual(story.state.sessionCount, 4)
+    assert.strictEqual(scenario.state.sessionCount, 4)
     // It is known no more.
-    story.send(sender, `${bob.publicKey}/s0`, { id: "m3" })
+    scenario.send(sender, `${bob.publicKey}/s0`, { id: "m3" })
     assert.deepInclude(sender.last, { type: "error", code: "unknown_target" })
-    assert.strictEqual(story.attach(bob, { session: "s0" }).of("hello_ack")[0]?.resumed, false)
+    assert.strictEqual(scenario.attach(bob, { session: "s0" }).of("hello_ack")[0]?.resumed, false)
   })
 
   it("that are live make no room: they may be more, up to a bound of their own, and a known one always comes back (I13)", () => {
-    const { story } = away(1)
-    const live = ["one", "two", "three", "four"].map((session) => story.attach(bob, { session }))
+    const { scenario } = away(1)
+    const live = ["one", "two", "three", "four"].map((session) => scenario.attach(bob, { session }))
     assert.deepStrictEqual(live.flatMap(refusals), ["none", "none", "none", "none"])
-    assert.sameMembers([...story.store.sessions.keys()].slice(1), ["bob/one", "bob/two", "bob/three", "bob/four"])
+    assert.sameMembers([...scenario.store.sessions.keys()].slice(1), ["bob/one", "bob/two", "bob/three", "bob/four"])
     const [one, two] = live
     assert.ok(one && two)
-    story.detach(two)
+    scenario.detach(two)
     // It is expected back.
     for (const choices of [{}, { transient: true } as const]) {
-      assert.deepStrictEqual(refusals(story.attach(bob, { session: "five", ...choices })), ["capacity"])
+      assert.deepStrictEqual(refusals(scenario.attach(bob, { session: "five", ...choices })), ["capacity"])
     }
-    assert.deepStrictEqual(refusals(story.attach(bob, { session: "two" })), ["none"])
+    assert.deepStrictEqual(refusals(scenario.attach(bob, { session: "two" })), ["none"])
     assert.deepStrictEqual(closes(one), [])
     // Others have their own.
-    assert.deepStrictEqual(refusals(story.attach(carol)), ["none"])
+    assert.deepStrictEqual(refusals(scenario.attach(carol)), ["none"])
   })
 
   it("that are transient take no place from those that are remembered (I13)", () => {
-    const { story } = away(3)
-    const commands = ["c1", "c2", "c3", "c4"].map((session) => story.attach(bob, { session, transient: true }))
+    const { scenario } = away(3)
+    const commands = ["c1", "c2", "c3", "c4"].map((session) => scenario.attach(bob, { session, transient: true }))
     assert.deepStrictEqual(commands.flatMap(refusals), ["none", "none", "none", "none"])
-    assert.deepStrictEqual(refusals(story.attach(bob, { session: "c5", maxInFlight: 0 })), ["capacity"])
-    assert.sameMembers([...story.store.sessions.keys()], ["alice/s1", "bob/s0", "bob/s1", "bob/s2"])
-    for (const one of commands) story.detach(one)
-    assert.deepStrictEqual(refusals(story.attach(bob, { session: "c5", maxInFlight: 0 })), ["none"])
+    assert.deepStrictEqual(refusals(scenario.attach(bob, { session: "c5", maxInFlight: 0 })), ["capacity"])
+    assert.sameMembers([...scenario.store.sessions.keys()], ["alice/s1", "bob/s0", "bob/s1", "bob/s2"])
+    for (const one of commands) scenario.detach(one)
+    assert.deepStrictEqual(refusals(scenario.attach(bob, { session: "c5", maxInFlight: 0 })), ["none"])
   })
 
   it("make room also in a mesh that remembers no more (I13)", () => {
-    const story = new MeshStory(rulesWith({ ...limits, sessionsPerMemberMax: 1, sessionsPerMeshMax: 2 }))
-    story.attach(alice)
-    story.detach(story.attach(bob), true)
-    story.settle()
-    assert.deepStrictEqual(refusals(story.attach(bob, { session: "s2" })), ["none"])
-    assert.deepStrictEqual(refusals(story.attach(bob, { session: "s3" })), ["capacity"])
+    const scenario = new MeshScenario(rulesWith({ ...limits, sessionsPerMemberMax: 1, sessionsPerMeshMax: 2 }))
+    scenario.attach(alice)
+    scenario.detach(scenario.attach(bob), true)
+    scenario.settle()
+    assert.deepStrictEqual(refusals(scenario.attach(bob, { session: "s2" })), ["none"])
+    assert.deepStrictEqual(refusals(scenario.attach(bob, { session: "s3" })), ["capacity"])
   })
 
   it("are remembered after a restart as they were, and what is too many goes then", () => {
-    const { story } = away(3)
-    const fewer = new MeshStory(rulesWith({ ...limits, sessionsPerMemberMax: 2 }))
-    for (const [key, one] of story.store.sessions) fewer.store.sessions.set(key, one)
-    fewer.nowMillis = story.nowMillis + 10_000
+    const { scenario } = away(3)
+    const fewer = new MeshScenario(rulesWith({ ...limits, sessionsPerMemberMax: 2 }))
+    for (const [key, one] of scenario.store.sessions) fewer.store.sessions.set(key, one)
+    fewer.nowMillis = scenario.nowMillis + 10_000
     fewer.restart()
     fewer.settle()
     fewer.attach(bob, { session: "new" })
@@ -225,9 +225,9 @@ describe("a first client", () => {
     ...choices,
   })
 
-  const statusOf = (story: MeshStory, peer: Peer) => {
-    const asker = story.attach(alice)
-    story.request(asker, { type: "list_peers", id: RequestId.make("list") })
+  const statusOf = (scenario: MeshScenario, peer: Peer) => {
+    const asker = scenario.attach(alice)
+    scenario.request(asker, { type: "list_peers", id: RequestId.make("list") })
     return asker
       .of("peers")
       .at(-1)
@@ -239,44 +239,44 @@ describe("a first client", () => {
     for (const allowV1 of [false, true]) {
       const certificate = certificateFor(keys, door, { allowV1 })
       const dave = { ...certificate, certificate }
-      const story = new MeshStory(rulesWith(), [dave, alice])
-      const peer = story.arrive(dave, v1("1"))
+      const scenario = new MeshScenario(rulesWith(), [dave, alice])
+      const peer = scenario.arrive(dave, v1("1"))
       assert.deepStrictEqual(refusals(peer), [allowV1 ? "none" : "unsupported"])
       const [answer] = peer.answers
       if (answer?._tag === "Refused") assert.include(answer.refusal.message, "certificate does not allow")
       // With a client of this time it is let in as ever.
-      assert.deepStrictEqual(refusals(story.attach(dave)), ["none"])
+      assert.deepStrictEqual(refusals(scenario.attach(dave)), ["none"])
     }
   })
 
   it("is in dnd again when the same process comes back within the lease (I10)", () => {
-    const story = new MeshStory()
-    const first = story.attach(bob, v1("1"))
-    story.status(first, "dnd")
-    story.detach(first)
-    story.pass(89_999)
-    const second = story.attach(bob, v1("2"))
-    assert.strictEqual(statusOf(story, second), "dnd")
-    const sender = story.attach(carol)
-    story.send(sender, bob.publicKey)
-    story.settle()
+    const scenario = new MeshScenario()
+    const first = scenario.attach(bob, v1("1"))
+    scenario.status(first, "dnd")
+    scenario.detach(first)
+    scenario.pass(89_999)
+    const second = scenario.attach(bob, v1("2"))
+    assert.strictEqual(statusOf(scenario, second), "dnd")
+    const sender = scenario.attach(carol)
+    scenario.send(sender, bob.publicKey)
+    scenario.settle()
     assert.deepStrictEqual(second.pushed, [])
     // What it says then is what counts the next time.
-    story.status(second, "idle")
-    story.detach(second)
-    assert.strictEqual(statusOf(story, story.attach(bob, v1("3"))), "idle")
+    scenario.status(second, "idle")
+    scenario.detach(second)
+    assert.strictEqual(statusOf(scenario, scenario.attach(bob, v1("3"))), "idle")
   })
 
   it("is in dnd again though the broker has not heard of its end, and not by what that one left behind later", () => {
-    const story = new MeshStory()
-    const lost = story.attach(bob, v1("1"))
-    story.status(lost, "dnd")
-    const second = story.attach(bob, v1("2"))
-    assert.strictEqual(statusOf(story, second), "dnd")
-    story.status(second, "idle")
-    story.detach(second)
-    story.detach(lost)
-    assert.strictEqual(statusOf(story, story.attach(bob, v1("3"))), "idle")
+    const scenario = new MeshScenario()
+    const lost = scenario.attach(bob, v1("1"))
+    scenario.status(lost, "dnd")
+    const second = scenario.attach(bob, v1("2"))
+    assert.strictEqual(statusOf(scenario, second), "dnd")
+    scenario.status(second, "idle")
+    scenario.detach(second)
+    scenario.detach(lost)
+    assert.strictEqual(statusOf(scenario, scenario.attach(bob, v1("3"))), "idle")
   })
 
   it("is not in dnd after the lease, in another process or folder, or as another member", () => {
@@ -287,60 +287,60 @@ describe("a first client", () => {
       [carol, v1("2"), 0],
     ]
     for (const [who, hello, millis] of others) {
-      const story = new MeshStory()
-      const first = story.attach(bob, v1("1"))
-      story.status(first, "dnd")
-      story.detach(first)
-      story.pass(millis)
-      assert.strictEqual(statusOf(story, story.attach(who, hello)), "idle", JSON.stringify(hello))
+      const scenario = new MeshScenario()
+      const first = scenario.attach(bob, v1("1"))
+      scenario.status(first, "dnd")
+      scenario.detach(first)
+      scenario.pass(millis)
+      assert.strictEqual(statusOf(scenario, scenario.attach(who, hello)), "idle", JSON.stringify(hello))
     }
   })
 
   it("leaves its status to so many processes at most (I13)", () => {
-    const story = new MeshStory(rulesWith({ sessionsPerMemberMax: 2 }))
+    const scenario = new MeshScenario(rulesWith({ sessionsPerMemberMax: 2 }))
     for (const digit of ["1", "2", "3"]) {
-      const peer = story.attach(bob, v1(digit, { pid: Number(digit) }))
-      story.status(peer, "dnd")
-      story.detach(peer)
+      const peer = scenario.attach(bob, v1(digit, { pid: Number(digit) }))
+      scenario.status(peer, "dnd")
+      scenario.detach(peer)
     }
-    assert.strictEqual(story.state.members.get(bob.publicKey)?.leftStatuses.size, 2)
+    assert.strictEqual(scenario.state.members.get(bob.publicKey)?.leftStatuses.size, 2)
   })
 })
 
 describe("a send for another session of its member", () => {
   it("is that session's for the recipient, and in a group it does not get it (I14)", () => {
-    const story = new MeshStory()
-    const recipient = story.attach(bob)
-    const writer = story.attach(alice, { session: "writer" })
-    const sends = story.attach(alice, { session: "sends" })
-    const id = story.send(sends, "*", { id: "m1", sessionId: "writer", sealedKeys: sealedTo(alice, bob) })
-    story.settle()
+    const scenario = new MeshScenario()
+    const recipient = scenario.attach(bob)
+    const writer = scenario.attach(alice, { session: "writer" })
+    const sends = scenario.attach(alice, { session: "sends" })
+    const id = scenario.send(sends, "*", { id: "m1", sessionId: "writer", sealedKeys: sealedTo(alice, bob) })
+    scenario.settle()
     assert.deepStrictEqual([writer.pushed, sends.pushed, recipient.pushed], [[], [id], [id]])
     assert.deepStrictEqual(recipient.of("push")[0]?.senderSessionId, "writer")
     // The broker need not know it any more.
-    story.send(sends, bob.publicKey, { id: "m2", sessionId: "long-gone" })
-    story.settle()
+    scenario.send(sends, bob.publicKey, { id: "m2", sessionId: "long-gone" })
+    scenario.settle()
     assert.deepStrictEqual(recipient.of("push")[1]?.senderSessionId, "long-gone")
   })
 
   it("is the same message as when that session had sent it itself (I7)", () => {
-    const story = new MeshStory()
-    const recipient = story.attach(bob)
-    const writer = story.attach(alice, { session: "writer" })
-    const sends = story.attach(alice, { session: "sends" })
-    const id = story.send(writer, bob.publicKey, { id: "m1" })
-    story.send(sends, bob.publicKey, { id: "m1", sessionId: "writer" })
-    story.settle()
+    const scenario = new MeshScenario()
+    const recipient = scenario.attach(bob)
+    const writer = scenario.attach(alice, { session: "writer" })
+    const sends = scenario.attach(alice, { session: "sends" })
+    const id = scenario.send(writer, bob.publicKey, { id: "m1" })
+    scenario.send(sends, bob.publicKey, { id: "m1", sessionId: "writer" })
+    scenario.settle()
     assert.deepInclude(sends.last, { type: "ack", messageId: id, duplicate: true })
     assert.deepStrictEqual(recipient.pushed, [id])
   })
 
   it("of a v1 client is its own: v1 does not have the field", () => {
-    const story = new MeshStory()
-    const recipient = story.attach(bob)
-    const sends = story.attach(alice, { protocol: 1, session: "1-1" })
-    story.send(sends, bob.publicKey, { id: "m1", sessionId: "writer" })
-    story.settle()
+    const scenario = new MeshScenario()
+    const recipient = scenario.attach(bob)
+    const sends = scenario.attach(alice, { protocol: 1, session: "1-1" })
+    scenario.send(sends, bob.publicKey, { id: "m1", sessionId: "writer" })
+    scenario.settle()
     assert.deepStrictEqual(recipient.of("push")[0]?.senderSessionId, "1-1")
   })
 })
@@ -348,17 +348,17 @@ describe("a send for another session of its member", () => {
 describe("a session that is forgotten after a month", () => {
   it("leaves what waits for it to its member, whoever of it comes: another session, or the same again (I8, I17)", () => {
     for (const session of ["s2", "s1"]) {
-      const story = new MeshStory()
-      const sender = story.attach(alice)
-      story.detach(story.attach(bob, { session: "s1" }))
-      story.settle()
-      story.pass(rulesWith().limits.sessionRetentionMillis - 1)
-      const late = story.send(sender, `${bob.publicKey}/s1`, { id: "late" })
-      story.settle()
-      story.pass(1)
-      assert.deepStrictEqual(story.attach(bob, { session }).pushed, [late])
+      const scenario = new MeshScenario()
+      const sender = scenario.attach(alice)
+      scenario.detach(scenario.attach(bob, { session: "s1" }))
+      scenario.settle()
+      scenario.pass(rulesWith().limits.sessionRetentionMillis - 1)
+      const late = scenario.send(sender, `${bob.publicKey}/s1`, { id: "late" })
+      scenario.settle()
+      scenario.pass(1)
+      assert.deepStrictEqual(scenario.attach(bob, { session }).pushed, [late])
       assert.deepStrictEqual(
-        [...story.store.sessions.keys()].filter((key) => key.startsWith(bob.memberId)),
+        [...scenario.store.sessions.keys()].filter((key) => key.startsWith(bob.memberId)),
         [`${bob.memberId}/${session}`],
       )
     }

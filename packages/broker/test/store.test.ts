@@ -4,11 +4,11 @@ import { DisplayName, MeshId, SessionId } from "@claudemesh/domain/Ids"
 import { Deferred, Effect, Fiber, Option, Result, Schema, Tracer } from "effect"
 import { SqlClient } from "effect/unstable/sql"
 import { brokerLimits } from "../src/Limits.ts"
-import { CommitLanes, type Outcome } from "../src/store/CommitLane.ts"
+import { GroupCommits, type Outcome } from "../src/store/GroupCommit.ts"
 import { type InboxAddress, MessageStore, Write, Written } from "../src/store/MessageStore.ts"
 import { migrate } from "../src/store/sql/Migrations.ts"
 import { columnsOf, tables } from "../src/store/sql/Tables.ts"
-import { alice, bob, carol, meshId, meshRecord } from "./support/MeshStory.ts"
+import { alice, bob, carol, meshId, meshRecord } from "./support/MeshScenario.ts"
 import { Postgres } from "./support/Postgres.ts"
 import { acceptOf, consumeOf, freshPostgres, inboxOf, messageOf, storeOn } from "./support/Stores.ts"
 import {
@@ -131,7 +131,7 @@ const claims: Readonly<Record<string, Claim>> = {
       if (again?._tag !== "Duplicate") return
       assert.strictEqual(again.contentHash, "first")
       assert.sameDeepMembers(
-        [...again.fate.deliveries],
+        [...again.deliveryReport.deliveries],
         [
           { inbox: inboxOf(bob), consumedAtMillis: undefined },
           { inbox: inboxOf(carol, "s1"), consumedAtMillis: 5_000 },
@@ -146,7 +146,7 @@ const claims: Readonly<Record<string, Claim>> = {
       const duplicateOf = (seq: number) =>
         Written.Duplicate({
           contentHash: "first",
-          fate: {
+          deliveryReport: {
             seq,
             senderMemberId: alice.memberId,
             priority: "next",
@@ -442,10 +442,10 @@ const claims: Readonly<Record<string, Claim>> = {
     assert.deepStrictEqual(yield* seqsOf(), [1])
   }),
 
-  "commits, through the lane, all of a batch but the one item that it refuses (I24)": Effect.gen(function* () {
+  "commits, through the group commit, all of a batch but the one item that it refuses (I24)": Effect.gen(function* () {
     const outcomes = yield* Effect.scoped(
       Effect.gen(function* () {
-        const lane = (yield* CommitLanes).laneOf(meshId)
+        const groupCommit = (yield* GroupCommits).groupCommitOf(meshId)
         const impossible = acceptOf({ ...messageOf(2), createdAtMillis: Number.NaN })
         const writes = [
           acceptOf(messageOf(1)),
@@ -456,10 +456,12 @@ const claims: Readonly<Record<string, Claim>> = {
         return yield* Effect.forEach(
           writes,
           (write) =>
-            Effect.callback<Outcome>((resume) => lane.submit(write, (outcome) => resume(Effect.succeed(outcome)))),
+            Effect.callback<Outcome>((resume) =>
+              groupCommit.submit(write, (outcome) => resume(Effect.succeed(outcome))),
+            ),
           { concurrency: "unbounded" },
         )
-      }).pipe(Effect.provide(CommitLanes.layer(1, brokerLimits))),
+      }).pipe(Effect.provide(GroupCommits.layer(1, brokerLimits))),
     )
     assert.deepStrictEqual(
       outcomes.map((outcome) => outcome._tag),
@@ -502,7 +504,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })("the
   )
 
   it.effect(
-    "is spared by the janitor: it passes by what a batch is writing, and holds up nobody who holds it up (I17)",
+    "is spared by the retention sweep: it passes by what a batch is writing, and holds up nobody who holds it up (I17)",
     () =>
       Effect.gen(function* () {
         yield* commit(...[1, 2, 3].map((seq) => acceptOf(messageOf(seq, { expiresAtMillis: 2_000 }))))
@@ -527,12 +529,12 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })("the
         )
         const retention = { messageRowMillis: 1e9, sessionMillis: 1e9, auditMillis: 1e9, inviteMillis: 1e9 }
         // It would wait for the batch, and the batch for it.
-        const swept = yield* Effect.timeoutOption(store.retire(retention, 100, 3_000), "2 seconds")
+        const swept = yield* Effect.timeoutOption(store.applyRetention(retention, 100, 3_000), "2 seconds")
         assert.deepStrictEqual(Option.getOrUndefined(swept), "done")
         yield* Deferred.succeed(isFree, undefined)
         yield* Fiber.join(batch)
         assert.deepStrictEqual(yield* texts, ["", "BBBB", ""])
-        yield* store.retire(retention, 100, 3_000)
+        yield* store.applyRetention(retention, 100, 3_000)
         assert.deepStrictEqual(yield* texts, ["", "", ""])
       }).pipe(Effect.provide(storeOn(freshPostgres)), Effect.orDie),
   )

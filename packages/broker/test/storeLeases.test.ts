@@ -5,7 +5,7 @@ import { Effect, Option } from "effect"
 import { SqlClient } from "effect/unstable/sql"
 import { type InboxAddress, MessageStore, Write } from "../src/store/MessageStore.ts"
 import { migrate } from "../src/store/sql/Migrations.ts"
-import { alice, bob, carol, meshId, meshRecord } from "./support/MeshStory.ts"
+import { alice, bob, carol, meshId, meshRecord } from "./support/MeshScenario.ts"
 import { acceptOf, consumeOf, inboxOf, messageOf } from "./support/Stores.ts"
 import {
   channelWrite,

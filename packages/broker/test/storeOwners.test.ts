@@ -4,10 +4,10 @@ import { assert, layer } from "@effect/vitest"
 import { Effect, Exit, Fiber, Option } from "effect"
 import { SqlClient } from "effect/unstable/sql"
 import { brokerLimits } from "../src/Limits.ts"
-import { CommitLanes, type Outcome } from "../src/store/CommitLane.ts"
+import { GroupCommits, type Outcome } from "../src/store/GroupCommit.ts"
 import { MessageStore, Write } from "../src/store/MessageStore.ts"
 import { migrate } from "../src/store/sql/Migrations.ts"
-import { alice, bob, meshId, meshRecord } from "./support/MeshStory.ts"
+import { alice, bob, meshId, meshRecord } from "./support/MeshScenario.ts"
 import { Postgres } from "./support/Postgres.ts"
 import { acceptOf, consumeOf, freshPostgres, inboxOf, messageOf, storeOn } from "./support/Stores.ts"
 import {
@@ -91,13 +91,13 @@ const claims: Readonly<Record<string, Claim>> = {
     },
   ),
 
-  "tells the earlier owner through its lane, once, and takes what others have in that batch (I24)": Effect.gen(
+  "tells the earlier owner through its group commit, once, and takes what others have in that batch (I24)": Effect.gen(
     function* () {
       yield* madeMesh
       yield* (yield* MessageStore).createMesh({ ...meshRecord, meshId: MeshId.make("mesh-2") }, undefined, [alice], 1)
       yield* Effect.gen(function* () {
-        const lanes = yield* CommitLanes
-        const [mine, others] = [lanes.laneOf(meshId), lanes.laneOf(MeshId.make("mesh-2"))]
+        const groupCommits = yield* GroupCommits
+        const [mine, others] = [groupCommits.groupCommitOf(meshId), groupCommits.groupCommitOf(MeshId.make("mesh-2"))]
         yield* mine.takeOver
         yield* others.takeOver
         const outcomes: Array<Outcome["_tag"]> = []
@@ -120,7 +120,7 @@ const claims: Readonly<Record<string, Claim>> = {
           mine.submit(sessionWrite("SessionAttached", "s1", 1), (outcome) => resume(Effect.succeed(outcome))),
         )
         assert.isTrue(Exit.isSuccess(again))
-      }).pipe(Effect.provide(CommitLanes.layer(1, brokerLimits)))
+      }).pipe(Effect.provide(GroupCommits.layer(1, brokerLimits)))
     },
   ),
 

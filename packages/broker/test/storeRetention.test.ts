@@ -7,7 +7,7 @@ import { Effect, Option, Tracer } from "effect"
 import { SqlClient } from "effect/unstable/sql"
 import { certificateFor, inviteFrom, keysOf } from "../../domain/test/support/Trust.ts"
 import { MessageStore, type Retention, Write, Written } from "../src/store/MessageStore.ts"
-import { alice, bob, carol, meshId, meshRecord } from "./support/MeshStory.ts"
+import { alice, bob, carol, meshId, meshRecord } from "./support/MeshScenario.ts"
 import { acceptOf, consumeOf, inboxOf, messageOf } from "./support/Stores.ts"
 import {
   channelWrite,
@@ -42,8 +42,8 @@ const retention: Retention = {
   inviteMillis: 40_000,
 }
 
-const retire = (nowMillis: number, rowsMax = 100) =>
-  Effect.flatMap(MessageStore, (store) => store.retire(retention, rowsMax, nowMillis))
+const applyRetention = (nowMillis: number, rowsMax = 100) =>
+  Effect.flatMap(MessageStore, (store) => store.applyRetention(retention, rowsMax, nowMillis))
 
 const claims: Readonly<Record<string, Claim>> = {
   "gives each recipient of a group message its own sealed key, and erases it once it was consumed": Effect.gen(
@@ -85,7 +85,7 @@ const claims: Readonly<Record<string, Claim>> = {
     assert.deepStrictEqual(yield* commit(acceptOf(messageOf(9, { id: "m1" }), [inboxOf(bob)])), [
       Written.Duplicate({
         contentHash: "hash",
-        fate: {
+        deliveryReport: {
           seq: 1,
           senderMemberId: messageOf(1).senderMemberId,
           priority: "next",
@@ -186,7 +186,7 @@ const claims: Readonly<Record<string, Claim>> = {
     )
     const { expiresAtMillis, messageId, senderMemberId } = messageOf(1)
     assert.deepStrictEqual(
-      yield* store.fateOf(meshId, messageId),
+      yield* store.deliveryReportOf(meshId, messageId),
       Option.some({
         seq: 1,
         senderMemberId,
@@ -199,10 +199,10 @@ const claims: Readonly<Record<string, Claim>> = {
       }),
     )
     assert.deepStrictEqual(
-      Option.map(yield* store.fateOf(meshId, messageOf(2).messageId), ({ deliveries }) => deliveries),
+      Option.map(yield* store.deliveryReportOf(meshId, messageOf(2).messageId), ({ deliveries }) => deliveries),
       Option.some([]),
     )
-    assert.isTrue(Option.isNone(yield* store.fateOf(MeshId.make("mesh-2"), messageId)))
+    assert.isTrue(Option.isNone(yield* store.deliveryReportOf(MeshId.make("mesh-2"), messageId)))
   }),
 
   "retires texts once they expired, and rows once nobody may ask for them any more (I17)": Effect.gen(function* () {
@@ -210,16 +210,16 @@ const claims: Readonly<Record<string, Claim>> = {
       acceptOf(messageOf(1, { expiresAtMillis: 3_000 })),
       acceptOf(messageOf(2, { expiresAtMillis: 11_500 }), [inboxOf(bob), inboxOf(carol)]),
     )
-    assert.strictEqual(yield* retire(2_999), "done")
+    assert.strictEqual(yield* applyRetention(2_999), "done")
     assert.deepStrictEqual([yield* textOf(1), yield* textOf(2)], ["AAAA", "AAAA"])
-    yield* retire(3_000)
+    yield* applyRetention(3_000)
     assert.deepStrictEqual([yield* textOf(1), yield* textOf(2)], ["", "AAAA"])
     // Created at 1,001 and 1,002, and kept for 10,000; the second is not expired then.
-    yield* retire(11_000)
+    yield* applyRetention(11_000)
     assert.deepInclude(yield* sizes, { message: 2, delivery: 3 })
-    yield* retire(11_499)
+    yield* applyRetention(11_499)
     assert.deepInclude(yield* sizes, { message: 1, delivery: 2 })
-    yield* retire(11_500)
+    yield* applyRetention(11_500)
     assert.deepInclude(yield* sizes, { message: 0, delivery: 0, audit_log: 2 })
   }),
 
@@ -230,9 +230,9 @@ const claims: Readonly<Record<string, Claim>> = {
       ...["s1", "s2"].map((name) => channelWrite("ChannelJoined", name, "builds")),
     )
     yield* commit(sessionWrite("SessionDetached", "s1", 5_000))
-    yield* retire(24_999)
+    yield* applyRetention(24_999)
     assert.deepInclude(yield* sizes, { session: 2 })
-    yield* retire(25_000)
+    yield* applyRetention(25_000)
     assert.deepInclude(yield* sizes, { session: 1 })
     assert.deepStrictEqual(yield* subscriptions, ["s2#builds"])
   }),
@@ -240,19 +240,19 @@ const claims: Readonly<Record<string, Claim>> = {
   "retires audit rows, but the newest of a mesh never: it carries the sequence (I17, I18)": Effect.gen(function* () {
     yield* (yield* MessageStore).createMesh(meshRecord, undefined, [bob], 0)
     yield* commit(...[2, 3, 4].map((seq) => acceptOf(messageOf(seq))))
-    yield* retire(31_002)
+    yield* applyRetention(31_002)
     assert.deepInclude(yield* sizes, { audit_log: 2 })
-    yield* retire(1_000_000)
+    yield* applyRetention(1_000_000)
     assert.deepInclude(yield* sizes, { audit_log: 1 })
     assert.strictEqual(Option.getOrThrow(yield* (yield* MessageStore).loadMesh(meshId)).lastSeq, 4)
   }),
 
   "retires in steps of bounded size, and says when there is more": Effect.gen(function* () {
     yield* commit(...[1, 2, 3, 4, 5].map((seq) => acceptOf(messageOf(seq, { expiresAtMillis: 2_000 }))))
-    assert.strictEqual(yield* retire(20_000, 2), "more")
+    assert.strictEqual(yield* applyRetention(20_000, 2), "more")
     assert.deepInclude(yield* sizes, { message: 3, delivery: 3 })
-    assert.strictEqual(yield* retire(20_000, 2), "more")
-    assert.strictEqual(yield* retire(20_000, 2), "done")
+    assert.strictEqual(yield* applyRetention(20_000, 2), "more")
+    assert.strictEqual(yield* applyRetention(20_000, 2), "done")
     assert.deepInclude(yield* sizes, { message: 0, delivery: 0 })
   }),
 
@@ -265,19 +265,19 @@ const claims: Readonly<Record<string, Claim>> = {
       const rows = yield* sql`SELECT seq FROM mesh.delivery WHERE sealed_key IS NOT NULL`
       return rows.length
     })
-    assert.deepStrictEqual([yield* retire(2_999), yield* keys, yield* textOf(1)], ["done", 3, "AAAA"])
-    assert.deepStrictEqual([yield* retire(3_000, 2), yield* keys, yield* textOf(1)], ["more", 1, "AAAA"])
-    assert.deepStrictEqual([yield* retire(3_000, 2), yield* keys, yield* textOf(1)], ["done", 0, ""])
+    assert.deepStrictEqual([yield* applyRetention(2_999), yield* keys, yield* textOf(1)], ["done", 3, "AAAA"])
+    assert.deepStrictEqual([yield* applyRetention(3_000, 2), yield* keys, yield* textOf(1)], ["more", 1, "AAAA"])
+    assert.deepStrictEqual([yield* applyRetention(3_000, 2), yield* keys, yield* textOf(1)], ["done", 0, ""])
   }),
 
   "retires a message with more deliveries than one step takes in several, its own row in the last": Effect.gen(
     function* () {
       const inboxes = [1, 2, 3, 4, 5].map((number) => inboxOf(bob, `s${number}`))
       yield* commit(acceptOf(messageOf(1, { expiresAtMillis: 2_000 }), inboxes))
-      assert.strictEqual(yield* retire(20_000, 2), "more")
+      assert.strictEqual(yield* applyRetention(20_000, 2), "more")
       assert.deepInclude(yield* sizes, { message: 1, delivery: 3 })
-      assert.strictEqual(yield* retire(20_000, 2), "more")
-      assert.strictEqual(yield* retire(20_000, 2), "done")
+      assert.strictEqual(yield* applyRetention(20_000, 2), "more")
+      assert.strictEqual(yield* applyRetention(20_000, 2), "done")
       assert.deepInclude(yield* sizes, { message: 0, delivery: 0 })
     },
   ),
@@ -298,7 +298,7 @@ const claims: Readonly<Record<string, Claim>> = {
     })
     yield* Effect.provideService(
       Effect.all([
-        retire(20_000),
+        applyRetention(20_000),
         commit(moveOf("groups", "s1"), channelWrite("ChannelLeft", "s1", "builds"), consumeOf(1, inboxOf(bob))),
         commit(
           Write.Lease({ meshId, deliveries: [{ inbox: inboxOf(bob), seq: 1 }], atMillis: 1 }),
@@ -345,11 +345,11 @@ const claims: Readonly<Record<string, Claim>> = {
     const invites = Effect.map(store.loadMesh(meshId), (found) =>
       Option.getOrThrow(found).invites.map(({ invite }) => invite.publicKey),
     )
-    yield* retire(44_999)
+    yield* applyRetention(44_999)
     assert.sameMembers([...(yield* invites)], [used.publicKey, unused.publicKey])
-    yield* retire(45_000)
+    yield* applyRetention(45_000)
     assert.deepStrictEqual(yield* invites, [used.publicKey])
-    yield* retire(10_000_000)
+    yield* applyRetention(10_000_000)
     assert.deepStrictEqual(yield* invites, [used.publicKey])
   }),
 

@@ -14,7 +14,7 @@ import {
   revocationIn,
 } from "../../domain/test/support/Trust.ts"
 import { MessageStore, Write } from "../src/store/MessageStore.ts"
-import { alice, bob, carol, meshId, meshRecord } from "./support/MeshStory.ts"
+import { alice, bob, carol, meshId, meshRecord } from "./support/MeshScenario.ts"
 import { acceptOf, inboxOf, messageOf } from "./support/Stores.ts"
 import { type Claim, commit, conforms, reasonOf, sizes } from "./support/StoreSuite.ts"
 

@@ -1,20 +1,20 @@
 /** What a new owner of a mesh finds unfinished. */
 import { assert, describe, it } from "@effect/vitest"
-import { bob, MeshStory } from "./support/MeshStory.ts"
+import { bob, MeshScenario } from "./support/MeshScenario.ts"
 
 describe("a session that was attached when its broker died", () => {
   it("is written as gone also when it was a first client's, which never comes back: else its row would stay (I17)", () => {
-    const story = new MeshStory()
-    story.attach(bob, { protocol: 1, session: "1-1" })
-    story.attach(bob, { session: "s1" })
-    story.pass(60_000)
-    story.restart()
-    story.settle()
+    const scenario = new MeshScenario()
+    scenario.attach(bob, { protocol: 1, session: "1-1" })
+    scenario.attach(bob, { session: "s1" })
+    scenario.pass(60_000)
+    scenario.restart()
+    scenario.settle()
     assert.deepStrictEqual(
-      [...story.store.sessions.values()].map(({ detachedAtMillis, session }) => [String(session), detachedAtMillis]),
+      [...scenario.store.sessions.values()].map(({ detachedAtMillis, session }) => [String(session), detachedAtMillis]),
       [
-        ["1-1", story.nowMillis],
-        ["s1", story.nowMillis],
+        ["1-1", scenario.nowMillis],
+        ["s1", scenario.nowMillis],
       ],
     )
   })

@@ -16,7 +16,7 @@ describe("claudemesh demo", () => {
           assert.isBelow(performance.now() - before, 10_000)
           assert.deepStrictEqual(await readdir(folder), [])
 
-          const story = [
+          const scenario = [
             /A broker listens on ws:\/\/127\.0\.0\.1:\d+\/ws/,
             /alice → bob: “.+” .*acked after the commit: delivered/,
             /bob opened it: “.+” from alice/,
@@ -30,7 +30,7 @@ describe("claudemesh demo", () => {
             /audit .*"event":"message_accepted"/,
             /searched for the two texts, plain, in base64 and in hex: they are not in it/,
           ]
-          assert.match(stdout, new RegExp(story.map(({ source }) => source).join("(?:.|\\n)*\\n.*")))
+          assert.match(stdout, new RegExp(scenario.map(({ source }) => source).join("(?:.|\\n)*\\n.*")))
           const [question, asked, answer, answered] = [...stdout.matchAll(/“(.+?)”/g)].map(([, text]) => text)
           assert.deepStrictEqual([asked, answered], [question, answer], "what was opened is what was sent")
           assert.notInclude(stdout, "\u001b")

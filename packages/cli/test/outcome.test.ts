@@ -8,7 +8,7 @@ import { Target } from "@claudemesh/domain/routing/Target"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { addressee, outcomeWords } from "../src/Outcome.ts"
-import { fateWords } from "../src/mcp/tools/messageStatus.ts"
+import { deliveryReportWords } from "../src/mcp/tools/messageStatus.ts"
 
 const key = PublicKey.make("b".repeat(64))
 const name = DisplayName.make("bob. Shown to alice, too")
@@ -54,7 +54,7 @@ describe("the words about a message", () => {
         state: "consumed" as const,
         at: null,
       }
-      assert.strictEqual(fateWords({ recipients: [recipient] }), `Shown to "${name}".`)
+      assert.strictEqual(deliveryReportWords({ recipients: [recipient] }), `Shown to "${name}".`)
     }),
   )
 

@@ -1,5 +1,5 @@
 /**
- * One incarnation of the broker: the production actors, lanes, janitor and connections on a store that survives it, by a
+ * One incarnation of the broker: the production actors, group commits, retention sweep and connections on a store that survives it, by a
  * clock of its own that can jump. A crash ends it at once: nothing it still does reaches the store or the
  * network.
  */
@@ -8,16 +8,16 @@ import type { ServerSocket } from "@claudemesh/broker/connection/ServerSocket"
 import { MeshHost } from "@claudemesh/broker/mesh/MeshHost"
 import type { MeshRules } from "@claudemesh/broker/state/MeshState"
 import { PeerId } from "@claudemesh/broker/state/PeerId"
-import { CommitLanes } from "@claudemesh/broker/store/CommitLane"
+import { GroupCommits } from "@claudemesh/broker/store/GroupCommit"
 import { withDeadlines } from "@claudemesh/broker/store/Deadlines"
-import { Janitor } from "@claudemesh/broker/store/Janitor"
+import { RetentionSweep } from "@claudemesh/broker/store/RetentionSweep"
 import { MessageStore } from "@claudemesh/broker/store/MessageStore"
 import type { Ed25519 } from "@claudemesh/broker/trust/Ed25519"
 import type { MeshId, MessageId } from "@claudemesh/domain/Ids"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { Clock, Crypto, Effect, Exit, FiberSet, Layer, Scope } from "effect"
 import type { Chance } from "./Chance.ts"
-import type { Greeted, Leases } from "./checkers/Leases.ts"
+import type { Authenticated, Leases } from "./checkers/Leases.ts"
 import type { ToldSession } from "./checkers/Told.ts"
 import { type Refusals, Window } from "./checkers/Window.ts"
 import type { AcceptedMessage, History } from "./History.ts"
@@ -51,11 +51,11 @@ export interface BrokerOptions {
   readonly broken: (what: string) => void
   readonly onAccepted: (accepted: AcceptedMessage) => void
   readonly onPushed: (messageId: MessageId) => void
-  readonly onAttached: (who: Greeted) => void
+  readonly onAttached: (who: Authenticated) => void
   /** Somebody was told so. */
   readonly onLeft: (mesh: MeshId, who: ToldSession) => void
   readonly hooked: Set<string>
-  readonly onDetached: (who: Greeted, saidGoodbye: boolean) => void
+  readonly onDetached: (who: Authenticated, saidGoodbye: boolean) => void
   /** A fault of the store ends it from inside. */
   readonly onCrash: () => void
 }
@@ -86,8 +86,8 @@ export const startBroker = Effect.fnUntraced(function* (options: BrokerOptions) 
     onAccepted: options.onAccepted,
   })
   const services = yield* Layer.build(
-    Layer.mergeAll(MeshHost.local(rules), Janitor.layer(rules.limits)).pipe(
-      Layer.provideMerge(CommitLanes.layer(1, rules.limits)),
+    Layer.mergeAll(MeshHost.local(rules), RetentionSweep.layer(rules.limits)).pipe(
+      Layer.provideMerge(GroupCommits.layer(1, rules.limits)),
       Layer.provideMerge(Layer.succeed(MessageStore, withDeadlines(store, rules.limits))),
       Layer.provideMerge(options.ed25519),
     ),
@@ -132,10 +132,10 @@ export const startBroker = Effect.fnUntraced(function* (options: BrokerOptions) 
         unreadBytes: socket.unreadBytes,
         send: (text) => {
           if (!alive) return false
-          const wasGreeted = window.greeted !== undefined
+          const wasGreeted = window.authenticated !== undefined
           window.sent(text)
-          if (!wasGreeted && window.isClosed && window.greeted !== undefined) {
-            onDetached(window.greeted, socket.saidGoodbye())
+          if (!wasGreeted && window.isClosed && window.authenticated !== undefined) {
+            onDetached(window.authenticated, socket.saidGoodbye())
           }
           return socket.send(text)
         },
@@ -155,7 +155,7 @@ export const startBroker = Effect.fnUntraced(function* (options: BrokerOptions) 
               // One that has ended of its own has closed its socket, or does so by this.
               closedAtMillis.delete(window)
               window.closed()
-              if (alive && window.greeted !== undefined) onDetached(window.greeted, socket.saidGoodbye())
+              if (alive && window.authenticated !== undefined) onDetached(window.authenticated, socket.saidGoodbye())
             }),
           ),
         ),

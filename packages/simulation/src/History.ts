@@ -147,7 +147,7 @@ export class History {
   /** Bounds that were broken on the way, as sentences. */
   readonly violations: Array<string> = []
   /** How often the store was asked what became of a message. */
-  fateReads = 0
+  deliveryReportReads = 0
   readonly #bySeq = new Map<string, MessageId>()
   readonly #lines: Array<string> = []
   #order = 0

@@ -77,7 +77,7 @@ const checkFloods = Effect.fnUntraced(function* (cluster: Cluster) {
   )
   // What it has spent is there again: only the flood is counted.
   yield* pass((1_000 * sendsBurst) / sendsPerSecond + 30_000)
-  const readsBefore = history.fateReads
+  const readsBefore = history.deliveryReportReads
   for (let count = 0; count < sendsBurst + 2 * sendsPerSecond; count++) {
     yield* Effect.forkScoped(
       agent.send({ to: count % 2 === 0 ? "*" : `tag:flood-${count}`, priority: "low", text: `floods all ${count}` }),
@@ -99,7 +99,7 @@ const checkFloods = Effect.fnUntraced(function* (cluster: Cluster) {
   // The last one may have been taken with one token, and is paid off later.
   const most = sendsBurst + (floodMillis / 1_000) * sendsPerSecond + Math.max(1, ...sizes)
   if (deliveries > most) broken(`a member caused ${deliveries} deliveries in two seconds, and may cause ${most}`)
-  const reads = history.fateReads - readsBefore
+  const reads = history.deliveryReportReads - readsBefore
   const readsMost = asksBurst + (floodMillis / 1_000) * asksPerSecond
   if (reads > readsMost) broken(`a member had the store read ${reads} times in two seconds, and may ${readsMost}`)
   if (other !== undefined && takenWith(cluster, "beside the flood") === 0) {

@@ -207,7 +207,7 @@ const checkTold = Effect.fnUntraced(function* (cluster: Cluster) {
   for (const { agent } of alive()) {
     const { client, inside, membership, number, session } = agent.process
     const { memberId: member, meshId: mesh } = membership
-    const isOurs = ({ greeted: who }: Window) =>
+    const isOurs = ({ authenticated: who }: Window) =>
       who?.mesh === mesh && who.member === member && who.session === session()
     const window = cluster.windows().find(isOurs)
     if (window?.told.isTold !== true) {

@@ -57,8 +57,8 @@ const keepsBack = Effect.fnUntraced(function* (cluster: Cluster, kind: Kind, rea
   const isFree = cluster
     .windows()
     .some(
-      ({ greeted, unacked }) =>
-        greeted?.mesh === mesh && greeted.key === key && greeted.session === id && unacked.size === 0,
+      ({ authenticated, unacked }) =>
+        authenticated?.mesh === mesh && authenticated.key === key && authenticated.session === id && unacked.size === 0,
     )
   // Some messages are good for seconds only.
   if (!isPushed() && isFree && accepted.expiresAtMillis > cluster.brokerMillis())

@@ -239,14 +239,14 @@ export const storeUnderWatch = (
     backlog: (meshId, inboxes, nowMillis) => call(store.backlog(meshId, inboxes, nowMillis)),
     countWaiting: (meshId, inboxes, except, nowMillis) =>
       call(store.countWaiting(meshId, inboxes, except, nowMillis), 4),
-    fateOf: (meshId, messageId) =>
+    deliveryReportOf: (meshId, messageId) =>
       call(
         Effect.suspend(() => {
-          history.fateReads += 1
-          return store.fateOf(meshId, messageId)
+          history.deliveryReportReads += 1
+          return store.deliveryReportOf(meshId, messageId)
         }),
       ),
-    retire: (retention, rowsMax, nowMillis) => call(store.retire(retention, rowsMax, nowMillis)),
+    applyRetention: (retention, rowsMax, nowMillis) => call(store.applyRetention(retention, rowsMax, nowMillis)),
     createMesh: store.createMesh,
     ping: call(store.ping),
     probe: call(store.probe),

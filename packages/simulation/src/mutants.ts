@@ -22,9 +22,9 @@ const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "ack before commit",
-    file: `${broker}/store/CommitLane.ts`,
-    find: "      lane.take(Waiting.Job({ write, epoch, done: ended }))",
-    put: '      done(Exit.succeed({ _tag: "Done" }))\n      lane.take(Waiting.Job({ write, epoch, done: () => {} }))',
+    file: `${broker}/store/GroupCommit.ts`,
+    find: "      groupCommit.take(Waiting.Job({ write, epoch, done: ended }))",
+    put: '      done(Exit.succeed({ _tag: "Done" }))\n      groupCommit.take(Waiting.Job({ write, epoch, done: () => {} }))',
   },
   {
     name: "a connection waits for answers when its socket has closed",
@@ -88,7 +88,7 @@ const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "consumption lost with the database",
-    file: `${broker}/store/LaneQueue.ts`,
+    file: `${broker}/store/CommitQueue.ts`,
     find: "for (const one of all) if (!isAwaited(one)) this.add(one)\n    return all.filter(isAwaited)",
     put: "return all",
   },
@@ -100,7 +100,7 @@ const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "of two words on one channel the earlier one stands",
-    file: `${broker}/store/LaneQueue.ts`,
+    file: `${broker}/store/CommitQueue.ts`,
     find: "  return {\n    ...one,\n    asked,",
     put: "  return {\n    ...before,\n    asked,",
   },
@@ -161,7 +161,7 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "what took effect late is not looked for",
     file: `${broker}/delivery/LateCommit.ts`,
-    find: "if (inbox.comeBy(fate.priority, fate.seq)) pump(decision, inbox)",
+    find: "if (inbox.comeBy(deliveryReport.priority, deliveryReport.seq)) pump(decision, inbox)",
     put: "void [inbox, pump]",
   },
   {
@@ -321,10 +321,10 @@ const mutants: ReadonlyArray<Mutant> = [
     put: "senderMemberId !== undefined",
   },
   {
-    name: "the janitor erases what waits",
-    file: `${broker}/store/Janitor.ts`,
-    find: "limits.janitorRowsMax, yield* Clock.currentTimeMillis)",
-    put: "limits.janitorRowsMax, (yield* Clock.currentTimeMillis) + limits.messageTtlMillis)",
+    name: "the retentionSweep erases what waits",
+    file: `${broker}/store/RetentionSweep.ts`,
+    find: "limits.retentionRowsMax, yield* Clock.currentTimeMillis)",
+    put: "limits.retentionRowsMax, (yield* Clock.currentTimeMillis) + limits.messageTtlMillis)",
   },
   {
     name: "confirmed when it is written to the host",

@@ -17,14 +17,14 @@ import { ConnectionEnds, type Outgoing } from "./Outgoing.ts"
 export interface Admission {
   readonly allowV1: boolean
   /** Asked once the key is proved, so that nobody can use up another one's rate. */
-  readonly mayGreet: (key: PublicKey, nowMillis: number) => boolean
+  readonly mayAuthenticate: (key: PublicKey, nowMillis: number) => boolean
   /** The pace that all sockets of this key share. */
   readonly paceOf: (key: PublicKey, nowMillis: number) => TokenBucket
 }
 const unpaced = Number.MAX_SAFE_INTEGER
 export const everyone: Admission = {
   allowV1: true,
-  mayGreet: () => true,
+  mayAuthenticate: () => true,
   paceOf: (_key, nowMillis) => new TokenBucket(unpaced, unpaced, nowMillis),
 }
 
@@ -82,7 +82,7 @@ const prove = Effect.fnUntraced(function* (
   const nowMillis = yield* Clock.currentTimeMillis
   const verified = HelloProof.verify(hello, { nonce, audiences, nowMillis }, yield* Ed25519)
   if (Result.isFailure(verified)) return yield* refuseHello(outgoing, verified.failure)
-  if (!admission.mayGreet(hello.pubkey, nowMillis)) {
+  if (!admission.mayAuthenticate(hello.pubkey, nowMillis)) {
     return yield* refuseHello(outgoing, { code: "rate_limited", message: "too many hellos; come back slower" })
   }
   return verified.success

@@ -1,6 +1,6 @@
 /**
  * A send, from its frame to its ack: the audience is resolved, the message gets the mesh's next sequence number
- * and goes to the commit lane; when its commit is known it is acked, and only then delivered (I5, I6, I7, I22).
+ * and goes into the group commit; when its commit is known it is acked, and only then delivered (I5, I6, I7, I22).
  * What is refused is refused here, with nothing stored.
  */
 import type { Base64 } from "@claudemesh/domain/Base64"
@@ -11,7 +11,7 @@ import type { RecipientState } from "@claudemesh/domain/wire/BrokerFrame"
 import type { Send as SendFrame } from "@claudemesh/domain/wire/ClientFrame"
 import { Cause, Exit, Option } from "effect"
 import {
-  type MessageFate,
+  type DeliveryReport,
   type Recipient,
   reasonOf,
   StoreError,
@@ -192,7 +192,7 @@ const refusedUnlessKnown = (
   id === undefined || !changing.has(refusal.code)
     ? refused(connection, peer, id, refusal)
     : [
-        Action.ReadFate({
+        Action.ReadDeliveryReport({
           messageId,
           next: { _tag: "RefusalChecked", peer, id, messageId, refusal },
         }),
@@ -200,15 +200,15 @@ const refusedUnlessKnown = (
 
 export const refusalChecked = (
   decision: Decision,
-  { fate, id, messageId, peer, refusal }: Extract<Completion, { readonly _tag: "RefusalChecked" }>,
+  { deliveryReport, id, messageId, peer, refusal }: Extract<Completion, { readonly _tag: "RefusalChecked" }>,
 ): void => {
   const { actions, state } = decision
   const connection = state.connections.get(peer)
-  if (Exit.isFailure(fate)) {
+  if (Exit.isFailure(deliveryReport)) {
     actions.push(...refused(connection, peer, id, databaseAway))
     return
   }
-  const known = Option.getOrUndefined(fate.value)
+  const known = Option.getOrUndefined(deliveryReport.value)
   if (known === undefined || known.senderMemberId !== connection?.session.member.record.memberId) {
     actions.push(...refused(connection, peer, id, refusal))
     return
@@ -294,16 +294,16 @@ const duplicate = (
   decision: Decision,
   { message }: Accepted,
   askers: ReadonlyArray<Answering>,
-  { contentHash, fate }: Extract<Written, { readonly _tag: "Duplicate" }>,
+  { contentHash, deliveryReport }: Extract<Written, { readonly _tag: "Duplicate" }>,
 ): void => {
   const { actions, state } = decision
   if (contentHash !== message.contentHash) {
     refuseAll(decision, askers, { code: "id_conflict", message: "this id was used for another message" })
     return
   }
-  const states = statesOf(state, fate)
+  const states = statesOf(state, deliveryReport)
   actions.push(...askers.flatMap((asker) => ack(state, asker, states, true)))
-  lookFor(decision, fate)
+  lookFor(decision, deliveryReport)
 }
 
 const refuseAll = (decision: Decision, askers: ReadonlyArray<Answering>, refusal: SendRefusal): void => {
@@ -312,7 +312,7 @@ const refuseAll = (decision: Decision, askers: ReadonlyArray<Answering>, refusal
 }
 
 /** Of a message that was accepted before. */
-const statesOf = (state: MeshState, { deliveries }: MessageFate): ReadonlyArray<RecipientStates> =>
+const statesOf = (state: MeshState, { deliveries }: DeliveryReport): ReadonlyArray<RecipientStates> =>
   deliveries.flatMap(({ consumedAtMillis, inbox: { memberId } }) => {
     const member = state.membersById.get(memberId)
     return member === undefined

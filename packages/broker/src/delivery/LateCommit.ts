@@ -3,17 +3,17 @@
  * read, and numbers after theirs may have gone out since. Nobody would look for them again, and a resend is told that
  * all is well (I7). So whoever learns that a message is stored and not consumed makes sure that its inbox will come by it.
  */
-import type { MessageFate } from "../store/MessageStore.ts"
+import type { DeliveryReport } from "../store/MessageStore.ts"
 import { pump } from "./Deliver.ts"
 import type { Decision } from "../state/Decision.ts"
 import { inboxOf } from "../state/MeshState.ts"
 import { moveToMember } from "./InboxMove.ts"
 
 /** Asks nothing of the store where each delivery is in flight, or still ahead of its inbox's cursor. */
-export const lookFor = (decision: Decision, fate: MessageFate): void => {
+export const lookFor = (decision: Decision, deliveryReport: DeliveryReport): void => {
   const { actions, nowMillis, state } = decision
-  if (fate.expiresAtMillis <= nowMillis) return
-  for (const { consumedAtMillis, inbox: address } of fate.deliveries) {
+  if (deliveryReport.expiresAtMillis <= nowMillis) return
+  for (const { consumedAtMillis, inbox: address } of deliveryReport.deliveries) {
     if (consumedAtMillis !== undefined) continue
     const inbox = inboxOf(state, address)
     const { memberId, session } = address
@@ -26,6 +26,6 @@ export const lookFor = (decision: Decision, fate: MessageFate): void => {
     if (inbox.session !== undefined && !inbox.session.live && inbox.session.connection === undefined) {
       actions.push(moveToMember(state, memberId, inbox.session.sessionId, "groups"))
     }
-    if (inbox.comeBy(fate.priority, fate.seq)) pump(decision, inbox)
+    if (inbox.comeBy(deliveryReport.priority, deliveryReport.seq)) pump(decision, inbox)
   }
 }

@@ -7,7 +7,7 @@ import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import type { DeliveryState, MessageState } from "@claudemesh/domain/wire/BrokerFrame"
 import type { MessageStatus } from "@claudemesh/domain/wire/ClientFrame"
 import { Exit, Option } from "effect"
-import type { MessageFate } from "../store/MessageStore.ts"
+import type { DeliveryReport } from "../store/MessageStore.ts"
 import type { Decision } from "../state/Decision.ts"
 import { errorFrame } from "../state/ErrorReply.ts"
 import { lookFor } from "./LateCommit.ts"
@@ -16,24 +16,24 @@ import { type Connection, inboxOf, type MeshState } from "../state/MeshState.ts"
 
 export const messageStatus = (decision: Decision, { peer }: Connection, { id, messageId }: MessageStatus): void => {
   const { actions } = decision
-  actions.push(Action.ReadFate({ messageId, next: { _tag: "FateRead", peer, id, messageId } }))
+  actions.push(Action.ReadDeliveryReport({ messageId, next: { _tag: "DeliveryReportRead", peer, id, messageId } }))
 }
 
-export const fateRead = (
+export const deliveryReportRead = (
   decision: Decision,
-  { fate, id, messageId, peer }: Extract<Completion, { readonly _tag: "FateRead" }>,
+  { deliveryReport, id, messageId, peer }: Extract<Completion, { readonly _tag: "DeliveryReportRead" }>,
 ): void => {
   const { actions, nowMillis, state } = decision
   const member = state.connections.get(peer)?.session.member
   if (member === undefined) return
-  if (Exit.isFailure(fate)) {
+  if (Exit.isFailure(deliveryReport)) {
     const unavailable = errorFrame(2, "unavailable", "the broker cannot reach its database; ask again", id)
     actions.push(Action.Send({ peer, frame: unavailable }))
     return
   }
   // What others sent is as unknown as what nobody sent.
-  const known = Option.filter(fate.value, ({ senderMemberId }) => senderMemberId === member.record.memberId)
-  if (Option.isSome(fate.value)) member.allowance.chargeEntries(fate.value.value.deliveries.length)
+  const known = Option.filter(deliveryReport.value, ({ senderMemberId }) => senderMemberId === member.record.memberId)
+  if (Option.isSome(deliveryReport.value)) member.allowance.chargeEntries(deliveryReport.value.value.deliveries.length)
   const frame = Option.match(known, {
     onNone: () => errorFrame(2, "unknown_message", "this member sent no such message, or long ago", id),
     onSome: (found) => ({ type: "message_state", id, messageId, ...stateOf(state, found, nowMillis) }) as const,
@@ -42,16 +42,18 @@ export const fateRead = (
   if (Option.isSome(known)) lookFor(decision, known.value)
 }
 
-type DeliveryFate = MessageState["recipients"][number]
+type RecipientReport = MessageState["recipients"][number]
 
 const furthestBehindFirst: ReadonlyArray<DeliveryState> = ["pending", "delivered", "expired", "consumed"]
 
 const stateOf = (
   state: MeshState,
-  fate: MessageFate,
+  deliveryReport: DeliveryReport,
   nowMillis: number,
 ): Pick<MessageState, "state" | "at" | "recipients"> => {
-  const recipients = fate.deliveries.flatMap((delivery) => deliveryFate(state, fate, delivery, nowMillis))
+  const recipients = deliveryReport.deliveries.flatMap((delivery) =>
+    recipientReport(state, deliveryReport, delivery, nowMillis),
+  )
   const [last] = recipients.toSorted(
     (left, right) =>
       furthestBehindFirst.indexOf(left.state) - furthestBehindFirst.indexOf(right.state) ||
@@ -61,12 +63,12 @@ const stateOf = (
   return { state: last?.state ?? "expired", ...(last?.at && { at: last.at }), recipients }
 }
 
-const deliveryFate = (
+const recipientReport = (
   state: MeshState,
-  { expiresAtMillis, seq }: MessageFate,
-  { consumedAtMillis, inbox: address }: MessageFate["deliveries"][number],
+  { expiresAtMillis, seq }: DeliveryReport,
+  { consumedAtMillis, inbox: address }: DeliveryReport["deliveries"][number],
   nowMillis: number,
-): ReadonlyArray<DeliveryFate> => {
+): ReadonlyArray<RecipientReport> => {
   const pubkey = state.membersById.get(address.memberId)?.key
   if (pubkey === undefined) return []
   const to: { readonly pubkey: PublicKey; readonly sessionId?: SessionId } = {

@@ -1,6 +1,6 @@
 /**
  * Somebody asks for what waits: what sits unleased in the buffers of the member's other sessions is taken from them,
- * and its lanes go back, so that the one that asks is pushed it in order (I8). What another session was sent by its
+ * and its cursors go back, so that the one that asks is pushed it in order (I8). What another session was sent by its
  * id, what it has leased, and what the asking session itself sent stay where they are.
  */
 import type { MessageId } from "@claudemesh/domain/Ids"

@@ -1,7 +1,7 @@
 /**
  * A write that has to be done in the end, that nobody outside would ask for again, and that failed although the database
  * was there: it is tried again, after a second at first, then less and less often, and a bounded number of times. While
- * the database is away such writes are kept in the lane and do not come here.
+ * the database is away such writes are kept in the group commit and do not come here.
  */
 import type { Cause } from "effect"
 import type { Decision } from "../state/Decision.ts"

@@ -90,7 +90,7 @@ const listen = Effect.fnUntraced(function* (config: BrokerConfig, rules: MeshRul
   const handler = yield* routesHandler(config, lifecycle, checks, guard, services)
   const admission: Admission = {
     allowV1: config.allowV1,
-    mayGreet: (key, nowMillis) => rates.hellos.take(key, nowMillis),
+    mayAuthenticate: (key, nowMillis) => rates.hellos.take(key, nowMillis),
     paceOf: (key, nowMillis) => rates.frames.bucketOf(key, nowMillis),
   }
 

@@ -19,7 +19,7 @@ import {
 } from "../state/MeshCommand.ts"
 import { loadState, type LoadedMesh, type MeshRules, nextWakeMillis } from "../state/MeshState.ts"
 import type { PeerId } from "../state/PeerId.ts"
-import { CommitLanes } from "../store/CommitLane.ts"
+import { GroupCommits } from "../store/GroupCommit.ts"
 import { MessageStore } from "../store/MessageStore.ts"
 import { Ed25519 } from "../trust/Ed25519.ts"
 import type { HelloProof } from "../trust/HelloProof.ts"
@@ -60,9 +60,9 @@ const restarts = backOff(1_000, 30_000).pipe(resetAfter(60_000))
 export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules: MeshRules) {
   const store = yield* MessageStore
   const verifier = yield* Ed25519
-  const lane = (yield* CommitLanes).laneOf(meshId)
+  const groupCommit = (yield* GroupCommits).groupCommitOf(meshId)
   const mailbox = yield* Mailbox.make(rules.limits.meshMailboxMax)
-  const reach: Reach = { meshId, store, lane, peers: new Peers(), askers: new Askers() }
+  const reach: Reach = { meshId, store, groupCommit, peers: new Peers(), askers: new Askers() }
   const { askers, peers } = reach
   /** False from a failure until the state is loaded again. A first load that is under way counts as up. */
   let up = true
@@ -77,7 +77,7 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
 
   const load = Effect.fn("MeshActor.load")(function* () {
     // Behind what an earlier incarnation, or an actor before this one, has submitted: it would never be looked for.
-    const snapshot = yield* lane.takeOver
+    const snapshot = yield* groupCommit.takeOver
     if (Option.isNone(snapshot)) return yield* new MeshUnavailable()
     const loaded = loadState(snapshot.value, rules, verifier)
     up = true
@@ -85,7 +85,7 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
   })
 
   const incarnation = Effect.flatMap(load(), (loaded) =>
-    Effect.raceFirst(live(reach, mailbox, loaded), lane.lost),
+    Effect.raceFirst(live(reach, mailbox, loaded), groupCommit.lost),
   ).pipe(
     Effect.catchCause((cause) =>
       Cause.hasInterruptsOnly(cause)

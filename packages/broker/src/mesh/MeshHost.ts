@@ -4,7 +4,7 @@
  */
 import type { MeshId } from "@claudemesh/domain/Ids"
 import { Context, Duration, Effect, Layer, RcMap, Schema, type Scope } from "effect"
-import { CommitLanes } from "../store/CommitLane.ts"
+import { GroupCommits } from "../store/GroupCommit.ts"
 import { MessageStore, type StoreError } from "../store/MessageStore.ts"
 import { Ed25519 } from "../trust/Ed25519.ts"
 import { makeMeshActor, type MeshActor } from "./MeshActor.ts"
@@ -26,13 +26,13 @@ export class MeshHost extends Context.Service<
       MeshHost,
       Effect.gen(function* () {
         const store = yield* MessageStore
-        const lanes = yield* CommitLanes
+        const groupCommits = yield* GroupCommits
         const ed25519 = yield* Ed25519
         const actors = yield* RcMap.make({
           lookup: (meshId: MeshId) =>
             makeMeshActor(meshId, rules).pipe(
               Effect.provideService(MessageStore, store),
-              Effect.provideService(CommitLanes, lanes),
+              Effect.provideService(GroupCommits, groupCommits),
               Effect.provideService(Ed25519, ed25519),
             ),
           idleTimeToLive: Duration.millis(rules.limits.meshIdleMillis),

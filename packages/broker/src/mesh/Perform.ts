@@ -1,5 +1,5 @@
 /**
- * Carries out what a mesh has decided. Nothing here waits: writes go to the commit lane, reads to fibers of their own, and
+ * Carries out what a mesh has decided. Nothing here waits: writes go into the group commit, reads to fibers of their own, and
  * how they end comes back to the mailbox.
  *
  * Spans begin where a mesh is entered and loaded, a connection authenticates and attaches, and somebody is enrolled. On the
@@ -8,7 +8,7 @@
 import type { MeshId } from "@claudemesh/domain/Ids"
 import { Clock, Effect, Schema, type Scope } from "effect"
 import type { Action, Completion } from "../state/MeshCommand.ts"
-import type { CommitLane } from "../store/CommitLane.ts"
+import type { GroupCommit } from "../store/GroupCommit.ts"
 import type { MessageStore } from "../store/MessageStore.ts"
 import type { Askers } from "./Askers.ts"
 import type { Peers } from "./Peers.ts"
@@ -23,20 +23,20 @@ export class Fenced extends Schema.TaggedError<Fenced>()("Fenced", { meshId: Sch
 export interface Reach {
   readonly meshId: MeshId
   readonly store: MessageStore["Service"]
-  readonly lane: CommitLane
+  readonly groupCommit: GroupCommit
   readonly peers: Peers
   readonly askers: Askers
 }
 
 type Of<Tag extends Action["_tag"]> = Extract<Action, { readonly _tag: Tag }>
-type Reading = Of<"ReadPage"> | Of<"Count"> | Of<"CountWaiting"> | Of<"ReadFate">
+type Reading = Of<"ReadPage"> | Of<"Count"> | Of<"CountWaiting"> | Of<"ReadDeliveryReport">
 
 /** For one incarnation: its reads end with its scope. */
 export const makePerform = (reach: Reach, complete: (completion: Completion) => void) => {
-  const { askers, lane, meshId, peers } = reach
+  const { askers, groupCommit, meshId, peers } = reach
 
   const write = ({ next, write }: Pick<Of<"Write">, "next" | "write">): void => {
-    lane.submit(write, (outcome) => {
+    groupCommit.submit(write, (outcome) => {
       if (next !== undefined) complete({ ...next, outcome })
     })
   }
@@ -106,9 +106,9 @@ const read = Effect.fnUntraced(function* ({ meshId, store }: Reach, reading: Rea
       const nowMillis = yield* Clock.currentTimeMillis
       return { ...next, counts: yield* Effect.exit(store.countWaiting(meshId, inboxes, except, nowMillis)) }
     }
-    case "ReadFate": {
+    case "ReadDeliveryReport": {
       const { messageId, next } = reading
-      return { ...next, fate: yield* Effect.exit(store.fateOf(meshId, messageId)) }
+      return { ...next, deliveryReport: yield* Effect.exit(store.deliveryReportOf(meshId, messageId)) }
     }
   }
 })

@@ -14,7 +14,7 @@ import { type Decision, decisionOf, type Sockets } from "../state/Decision.ts"
 import { Action, type Command, type Completion } from "../state/MeshCommand.ts"
 import type { MeshState } from "../state/MeshState.ts"
 import { leaseCleared, leaseRecorded } from "../delivery/MessageLease.ts"
-import { fateRead } from "../delivery/MessageStatus.ts"
+import { deliveryReportRead } from "../delivery/MessageStatus.ts"
 import { pulled } from "../delivery/Remaining.ts"
 import { request } from "./Requests.ts"
 import { scheduleTelling } from "../presence/Roster.ts"
@@ -82,8 +82,8 @@ const handle = (decision: Decision, input: Command | Completion): void => {
       return pulled(decision, input)
     case "Counted":
       return counted(decision.state, input)
-    case "FateRead":
-      return fateRead(decision, input)
+    case "DeliveryReportRead":
+      return deliveryReportRead(decision, input)
     case "RefusalChecked":
       return refusalChecked(decision, input)
     case "WriteAgain":

@@ -30,12 +30,12 @@ import type { Enrolment, EnrolmentAnswer } from "./Enrolment.ts"
 import type { HelloProof, HelloRefusal } from "../trust/HelloProof.ts"
 import type { PeerId } from "./PeerId.ts"
 import type { SharedFrame } from "./SharedFrame.ts"
-import type { Outcome } from "../store/CommitLane.ts"
+import type { Outcome } from "../store/GroupCommit.ts"
 import type {
   Backlog,
   DeliveryKey,
   InboxAddress,
-  MessageFate,
+  DeliveryReport,
   PageRequest,
   Recipient,
   StoredMessage,
@@ -237,11 +237,11 @@ export type Completion = Data.TaggedEnum<{
     readonly counts: Exit.Exit<ReadonlyArray<WaitingCount>, StoreError>
   }
   Counted: { readonly inbox: InboxAddress; readonly backlog: Exit.Exit<Backlog, StoreError> }
-  FateRead: {
+  DeliveryReportRead: {
     readonly peer: PeerId
     readonly id: string
     readonly messageId: MessageId
-    readonly fate: Exit.Exit<Option.Option<MessageFate>, StoreError>
+    readonly deliveryReport: Exit.Exit<Option.Option<DeliveryReport>, StoreError>
   }
   /** A send is to be refused: whether its message was accepted before, and this is a resend. */
   RefusalChecked: {
@@ -249,7 +249,7 @@ export type Completion = Data.TaggedEnum<{
     readonly id: string
     readonly messageId: MessageId
     readonly refusal: SendRefusal
-    readonly fate: Exit.Exit<Option.Option<MessageFate>, StoreError>
+    readonly deliveryReport: Exit.Exit<Option.Option<DeliveryReport>, StoreError>
   }
   Enrolled: Admitting & { readonly outcome: Outcome }
   /** It failed a while ago. */
@@ -266,7 +266,7 @@ type Without<A, Key extends PropertyKey> = A extends unknown ? Omit<A, Key> : ne
 export type AfterWrite = Without<Extract<Completion, { readonly outcome: Outcome }>, "outcome">
 
 /** The same for what became of a message. */
-export type AfterFate = Without<CompletionOf<"FateRead" | "RefusalChecked">, "fate">
+export type AfterDeliveryReport = Without<CompletionOf<"DeliveryReportRead" | "RefusalChecked">, "deliveryReport">
 
 export type Action = Data.TaggedEnum<{
   Send: { readonly peer: PeerId; readonly frame: BrokerFrame }
@@ -296,9 +296,9 @@ export type Action = Data.TaggedEnum<{
     readonly except: ReadonlyArray<DeliveryKey>
     readonly next: Without<CompletionOf<"Pulled">, "counts">
   }
-  ReadFate: {
+  ReadDeliveryReport: {
     readonly messageId: MessageId
-    readonly next: AfterFate
+    readonly next: AfterDeliveryReport
   }
   /** Comes back after so long. */
   Later: { readonly millis: number; readonly completion: Completion }

@@ -10,7 +10,7 @@ import { MessageStore, type StoreError } from "./MessageStore.ts"
 export const saidEveryMillis = 60_000
 
 export const withFailuresLogged = (store: MessageStore["Service"]): MessageStore["Service"] => {
-  const [commit, load, page, count, status, retire] = [
+  const [commit, load, page, count, status, applyRetention] = [
     said("a batch could not be committed"),
     said("a mesh could not be loaded"),
     said("a page of an inbox could not be read"),
@@ -25,8 +25,9 @@ export const withFailuresLogged = (store: MessageStore["Service"]): MessageStore
     page: (request) => page(store.page(request)),
     backlog: (meshId, inboxes, nowMillis) => count(store.backlog(meshId, inboxes, nowMillis)),
     countWaiting: (meshId, inboxes, except, nowMillis) => count(store.countWaiting(meshId, inboxes, except, nowMillis)),
-    fateOf: (meshId, messageId) => status(store.fateOf(meshId, messageId)),
-    retire: (retention, rowsMax, nowMillis) => retire(store.retire(retention, rowsMax, nowMillis)),
+    deliveryReportOf: (meshId, messageId) => status(store.deliveryReportOf(meshId, messageId)),
+    applyRetention: (retention, rowsMax, nowMillis) =>
+      applyRetention(store.applyRetention(retention, rowsMax, nowMillis)),
   })
 }
 

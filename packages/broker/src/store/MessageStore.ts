@@ -155,7 +155,7 @@ export interface OwnedWrite {
 export type Written = Data.TaggedEnum<{
   Done: {}
   /** The message was accepted before, and this became of it. */
-  Duplicate: { readonly contentHash: string; readonly fate: MessageFate }
+  Duplicate: { readonly contentHash: string; readonly deliveryReport: DeliveryReport }
 }>
 export const Written = Data.taggedEnum<Written>()
 
@@ -237,7 +237,7 @@ export interface MeshSnapshot {
 }
 
 /** What is known of an accepted message, until its row is retired. */
-export interface MessageFate {
+export interface DeliveryReport {
   readonly seq: number
   readonly senderMemberId: MemberId
   readonly priority: Priority
@@ -292,12 +292,15 @@ export class MessageStore extends Context.Service<
       except: ReadonlyArray<DeliveryKey>,
       nowMillis: number,
     ) => Effect.Effect<ReadonlyArray<WaitingCount>, StoreError>
-    readonly fateOf: (meshId: MeshId, messageId: MessageId) => Effect.Effect<Option.Option<MessageFate>, StoreError>
+    readonly deliveryReportOf: (
+      meshId: MeshId,
+      messageId: MessageId,
+    ) => Effect.Effect<Option.Option<DeliveryReport>, StoreError>
     /**
      * One step of retention: removes at most `rowsMax` rows of each kind, in a transaction of its own, and says
      * whether there may be more.
      */
-    readonly retire: (
+    readonly applyRetention: (
       retention: Retention,
       rowsMax: number,
       nowMillis: number,

@@ -82,7 +82,7 @@ describe("a hello that is not its sender's own", () => {
           relay.send(hello)
           assert.deepInclude(await endOf(relay), { error: "bad_signature", code: 1008 })
           // The same words signed for the good one are taken: it was the origin that was wrong.
-          const direct = await RawClient.greetedV2(good.url, alice)
+          const direct = await RawClient.authenticatedV2(good.url, alice)
           await Promise.all([victim.close(), direct.close()])
         })
       }),
@@ -94,17 +94,17 @@ describe("a session id that everybody can read", () => {
   it.live("gives another member nothing: not the session's place, its messages, its acks, its status or its word", () =>
     withBroker(async (broker) => {
       const { alice, bob, mallory } = await worldOf(broker)
-      const owner = await RawClient.greetedV2(broker.url, alice, { sessionId: "laptop" })
+      const owner = await RawClient.authenticatedV2(broker.url, alice, { sessionId: "laptop" })
       await asked(owner, "set_status", "ok", { status: "idle" })
       await asked(owner, "join_channel", "ok", { channel: "builds" })
-      const spy = await RawClient.greetedV2(broker.url, mallory)
+      const spy = await RawClient.authenticatedV2(broker.url, mallory)
       const published = listOf(await asked(spy, "list_peers", "peers"), "peers")
       const hers = published.find(({ pubkey }) => pubkey === alice.keys.publicKey)
       assert.strictEqual(hers?.["sessionId"], "laptop")
 
-      const thief = await RawClient.greetedV2(broker.url, mallory, { sessionId: "laptop" })
+      const thief = await RawClient.authenticatedV2(broker.url, mallory, { sessionId: "laptop" })
       const target = `${alice.keys.publicKey}/laptop`
-      const sender = await RawClient.greetedV2(broker.url, bob, { sessionId: "bobs" })
+      const sender = await RawClient.authenticatedV2(broker.url, bob, { sessionId: "bobs" })
       sender.send(sendFrame("m1", target, "for alice", bob.keys))
       const ack = await sender.take("ack")
       assert.strictEqual(unseal(await owner.take("push"), alice.keys), "for alice")
@@ -157,8 +157,8 @@ describe("a member who writes another's key wherever a key fits", () => {
         messageId: "f".repeat(32),
         recipients: [hers],
       }
-      const reader = await RawClient.greetedV2(broker.url, bob)
-      const liar = await RawClient.greetedV2(broker.url, mallory, { sessionId: "lair", displayName: "alice" })
+      const reader = await RawClient.authenticatedV2(broker.url, bob)
+      const liar = await RawClient.authenticatedV2(broker.url, mallory, { sessionId: "lair", displayName: "alice" })
       liar.send(sendFrame("m1", bob.keys.publicKey, "I am alice", mallory.keys, claims))
       const ack = await liar.take("ack")
       const push = await reader.take("push")
@@ -175,7 +175,7 @@ describe("a member who writes another's key wherever a key fits", () => {
       const lair = peers.find(({ sessionId }) => sessionId === "lair")
       assert.deepInclude(lair, { pubkey: mallory.keys.publicKey, memberId: mallory.memberId })
 
-      const v1 = await RawClient.greetedV1(broker.url, mallory)
+      const v1 = await RawClient.authenticatedV1(broker.url, mallory)
       v1.send(sendFrame("m3", bob.keys.publicKey, "as v1", mallory.keys, claims))
       const third = await reader.take("push")
       assert.deepInclude(third, { senderPubkey: mallory.keys.publicKey, senderName: "mallory" })
@@ -187,8 +187,8 @@ describe("a member who writes another's key wherever a key fits", () => {
     withBroker(async (broker) => {
       const { alice, bob, mallory } = await worldOf(broker)
       const [honest, liar] = [
-        await RawClient.greetedV2(broker.url, alice),
-        await RawClient.greetedV2(broker.url, mallory),
+        await RawClient.authenticatedV2(broker.url, alice),
+        await RawClient.authenticatedV2(broker.url, mallory),
       ]
       liar.send(sendFrame("same-id", bob.keys.publicKey, "first", mallory.keys))
       const squatted = await liar.take("ack")
@@ -297,7 +297,7 @@ describe("a member who asks the broker for what only others can do", () => {
   it.live("finds no frame that signs, seals or opens, and nobody's sealed key but its own", () =>
     withBroker(async (broker) => {
       const { alice, bob, mallory } = await worldOf(broker)
-      const spy = await RawClient.greetedV2(broker.url, mallory)
+      const spy = await RawClient.authenticatedV2(broker.url, mallory)
       for (const type of ["sign", "verify", "seal", "open", "unseal", "decrypt", "encrypt", "get_key", "history"]) {
         spy.send({ type, id: `o-${type}`, text: "x", pubkey: alice.keys.publicKey })
         assert.deepInclude(await spy.take("error"), { code: "unknown_type", id: `o-${type}` })
@@ -305,8 +305,8 @@ describe("a member who asks the broker for what only others can do", () => {
       const box = seal("x", alice.keys.publicKey, bob.keys)
       const keyFor = (person: Person, key: string) => ({ pubkey: person.keys.publicKey, key })
       const sealedKeys = [keyFor(alice, "QUxJQ0U="), keyFor(mallory, "TUFMTE9SWQ==")]
-      const writer = await RawClient.greetedV2(broker.url, bob)
-      const reader = await RawClient.greetedV2(broker.url, alice)
+      const writer = await RawClient.authenticatedV2(broker.url, bob)
+      const reader = await RawClient.authenticatedV2(broker.url, alice)
       await asked(writer, "set_profile", "ok", { ...box, sealedKeys })
       writer.send({ type: "send", id: "g1", targetSpec: "*", priority: "now", ...box, sealedKeys })
       assert.strictEqual((await spy.take("push"))["sealedKey"], "TUFMTE9SWQ==")
@@ -343,7 +343,7 @@ describe("a member who asks the broker for what only others can do", () => {
       const invite = newInvite(mesh)
       await addInvite(broker.origin, mesh.meshId, invite, mesh.owner)
       const other = await makeMesh(broker.origin, ["eve"])
-      const spy = await RawClient.greetedV2(broker.url, mallory)
+      const spy = await RawClient.authenticatedV2(broker.url, mallory)
       const keys = [
         newKeys().publicKey,
         other.member("eve").keys.publicKey,
@@ -381,8 +381,8 @@ describe("the broker's folder", () => {
       assert.strictEqual((await join(broker.origin, carol, invite)).status, 201)
       const hers = newInvite(mesh, {}, carol.keys)
       assert.strictEqual((await addInvite(broker.origin, mesh.meshId, hers, carol.keys)).status, 201)
-      const reader = await RawClient.greetedV2(broker.url, carol)
-      const v1 = await RawClient.greetedV1(broker.url, bob)
+      const reader = await RawClient.authenticatedV2(broker.url, carol)
+      const v1 = await RawClient.authenticatedV1(broker.url, bob)
       v1.send(sendFrame("m1", carol.keys.publicKey, "hello", bob.keys))
       await reader.take("push")
       v1.send(sendFrame("m2", alice.keys.publicKey, "for later", bob.keys))
@@ -465,7 +465,7 @@ describe("a direct message to who is nobody here", () => {
     withBroker(async (broker: TestBroker) => {
       const { mallory } = await worldOf(broker)
       const eve = (await makeMesh(broker.origin, ["eve"])).member("eve")
-      const client = await RawClient.greetedV2(broker.url, mallory)
+      const client = await RawClient.authenticatedV2(broker.url, mallory)
       const { ciphertext, nonce } = JSON.parse(
         JSON.stringify(sendFrame("x", eve.keys.publicKey, "hello", mallory.keys)),
       ) as Readonly<Record<string, unknown>>

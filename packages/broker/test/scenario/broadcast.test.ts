@@ -32,9 +32,11 @@ describe("a message to everyone", () => {
   it.live("reaches five hundred live sessions once each, with the key of its own member (I6)", () =>
     withBroker(async (broker) => {
       const mesh = await makeMesh(broker.origin, ["sender", ...names])
-      const sender = await RawClient.greetedV2(broker.url, mesh.member("sender"))
+      const sender = await RawClient.authenticatedV2(broker.url, mesh.member("sender"))
       const sessions = names.flatMap((name) => Array.from({ length: 10 }, () => name))
-      const clients = await Promise.all(sessions.map((name) => RawClient.greetedV2(broker.url, mesh.member(name))))
+      const clients = await Promise.all(
+        sessions.map((name) => RawClient.authenticatedV2(broker.url, mesh.member(name))),
+      )
       sender.send(toAll("m1", mesh))
       const ack = await sender.take("ack")
       assert.isArray(ack["recipients"])
@@ -65,10 +67,10 @@ describe("a recipient that never acks", () => {
   it.live("is pushed a window of one mebibyte and no more, and the others get everything (I23)", () =>
     withBroker(async (broker) => {
       const mesh = await makeMesh(broker.origin, ["sender", "deaf", ...names.slice(0, 20)])
-      const sender = await RawClient.greetedV2(broker.url, mesh.member("sender"))
-      const deaf = await RawClient.greetedV2(broker.url, mesh.member("deaf"))
+      const sender = await RawClient.authenticatedV2(broker.url, mesh.member("sender"))
+      const deaf = await RawClient.authenticatedV2(broker.url, mesh.member("deaf"))
       const readers = await Promise.all(
-        names.slice(0, 20).map((name) => RawClient.greetedV2(broker.url, mesh.member(name))),
+        names.slice(0, 20).map((name) => RawClient.authenticatedV2(broker.url, mesh.member(name))),
       )
       for (const reader of readers) {
         reader.socket.addEventListener("message", ({ data }) => {

@@ -37,11 +37,11 @@ const answerTo = async (client: RawClient, frame: object, id: string): Promise<F
   return answer
 }
 
-const story = async (broker: TestBroker, way: Proxy): Promise<void> => {
+const scenario = async (broker: TestBroker, way: Proxy): Promise<void> => {
   const mesh = await makeMesh(broker.origin)
   const [alice, bob] = [mesh.member("alice"), mesh.member("bob")]
-  const sender = await RawClient.greetedV2(broker.url, alice)
-  const recipient = await RawClient.greetedV2(broker.url, bob)
+  const sender = await RawClient.authenticatedV2(broker.url, alice)
+  const recipient = await RawClient.authenticatedV2(broker.url, bob)
   const send = (id: string, text: string) =>
     answerTo(sender, { ...sendFrame(id, bob.keys.publicKey, text, alice.keys) }, id)
 
@@ -69,7 +69,7 @@ const story = async (broker: TestBroker, way: Proxy): Promise<void> => {
   // Nobody restarted anything, and the ack from meanwhile was written: nothing is left for bob.
   await answerTo(recipient, sendFrame("barrier", alice.keys.publicKey, "x", bob.keys), "barrier")
   await recipient.close()
-  const back = await RawClient.greetedV2(broker.url, bob)
+  const back = await RawClient.authenticatedV2(broker.url, bob)
   back.send({ type: "pull", id: "all" })
   assert.deepInclude(await back.take("ok"), { remaining: 0 })
   assert.deepStrictEqual(
@@ -79,15 +79,15 @@ const story = async (broker: TestBroker, way: Proxy): Promise<void> => {
   await Promise.all([sender.close(), back.close()])
 }
 
-/** So that the story is short; what they are in production is in `limits.test.ts`. */
+/** So that the scenario is short; what they are in production is in `limits.test.ts`. */
 const impatient = { storeCallMillis: 1_000, storeLoadMillis: 1_500, drainTimeoutMillis: 1_000, healthProbeMillis: 100 }
 
-const silentStory = async (broker: TestBroker, way: Proxy): Promise<void> => {
+const silentScenario = async (broker: TestBroker, way: Proxy): Promise<void> => {
   const mesh = await makeMesh(broker.origin)
   const other = await makeMesh(broker.origin)
   const [alice, bob] = [mesh.member("alice"), mesh.member("bob")]
-  const sender = await RawClient.greetedV2(broker.url, alice)
-  const recipient = await RawClient.greetedV2(broker.url, bob)
+  const sender = await RawClient.authenticatedV2(broker.url, alice)
+  const recipient = await RawClient.authenticatedV2(broker.url, bob)
   const send = (id: string, text: string) =>
     answerTo(sender, { ...sendFrame(id, bob.keys.publicKey, text, alice.keys) }, id)
   await answerTo(recipient, { type: "set_status", id: "dnd", status: "dnd" }, "dnd")
@@ -100,7 +100,7 @@ const silentStory = async (broker: TestBroker, way: Proxy): Promise<void> => {
   // Its inbox is read now, and hears nothing; nor does the load of a mesh that nobody is in.
   await answerTo(recipient, { type: "set_status", id: "idle", status: "idle" }, "idle")
   const carol = other.member("alice")
-  const early = RawClient.greetedV2(broker.url, carol).then(
+  const early = RawClient.authenticatedV2(broker.url, carol).then(
     (client) => client.close(),
     () => undefined,
   )
@@ -114,7 +114,7 @@ const silentStory = async (broker: TestBroker, way: Proxy): Promise<void> => {
   await until("a send is taken", async () => (await send("m2", "meanwhile")).type === "ack")
   assert.strictEqual(unseal(await recipient.take("push"), bob.keys), "meanwhile")
   await early
-  await (await RawClient.greetedV2(broker.url, carol)).close()
+  await (await RawClient.authenticatedV2(broker.url, carol)).close()
 
   // On its way out it waits for an answer that never comes.
   way.silence()
@@ -128,7 +128,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })("a b
       Effect.gen(function* () {
         const { environment, way } = yield* postgresBehindProxy
         const broker = yield* startBroker({ environment })
-        yield* Effect.promise(() => story(broker, way))
+        yield* Effect.promise(() => scenario(broker, way))
       }).pipe(Effect.scoped),
   )
 
@@ -139,7 +139,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })("a b
         const { environment, way } = yield* postgresBehindProxy
         const scope = yield* Scope.make()
         const broker = yield* startBroker({ environment, limits: impatient }).pipe(Scope.provide(scope))
-        yield* Effect.promise(() => silentStory(broker, way))
+        yield* Effect.promise(() => silentScenario(broker, way))
         const began = performance.now()
         yield* Scope.close(scope, Exit.void)
         assert.isBelow(performance.now() - began, 4_000)

@@ -53,11 +53,11 @@ const until = async (what: string, holds: () => Promise<boolean>) => {
   }
 }
 
-const story = async (broker: TestBroker, filler: string): Promise<void> => {
+const scenario = async (broker: TestBroker, filler: string): Promise<void> => {
   const mesh = await makeMesh(broker.origin)
   const [alice, bob] = [mesh.member("alice"), mesh.member("bob")]
-  const sender = await RawClient.greetedV2(broker.url, alice)
-  const reader = await RawClient.greetedV2(broker.url, bob)
+  const sender = await RawClient.authenticatedV2(broker.url, alice)
+  const reader = await RawClient.authenticatedV2(broker.url, bob)
   reader.send({ type: "set_status", id: "dnd", status: "dnd" })
   await reader.take("ok")
   const answerTo = async (id: string, text: string): Promise<Frame> => {
@@ -121,7 +121,7 @@ describe("a broker whose disk is full", () => {
       if (folder === undefined) return yield* Effect.logWarning("no small file system can be mounted here")
       const environment = { BROKER_DATA_DIR: folder }
       const broker = yield* startBroker({ environment, limits: { healthProbeMillis: 100 } })
-      yield* Effect.promise(() => story(broker, join(folder, "filler")))
+      yield* Effect.promise(() => scenario(broker, join(folder, "filler")))
     }).pipe(Effect.scoped),
   )
 })

@@ -16,13 +16,13 @@ describe("a broker that drains", () => {
         const [alice, bob] = [mesh.member("alice"), mesh.member("bob")]
         const replaced: Array<RawClient> = []
         for (let round = 0; round < 6; round++) {
-          const client = await RawClient.greetedV2(broker.url, alice, { sessionId: "the-same" })
+          const client = await RawClient.authenticatedV2(broker.url, alice, { sessionId: "the-same" })
           for (let n = 0; n < 300; n++) {
             client.send(sendFrame(`${round}-${n}`, bob.keys.publicKey, "hello", alice.keys))
           }
           replaced.push(client)
         }
-        await RawClient.greetedV2(broker.url, alice, { sessionId: "the-same" })
+        await RawClient.authenticatedV2(broker.url, alice, { sessionId: "the-same" })
         for (const client of replaced) assert.strictEqual((await client.closed).code, CloseCode.replaced.code)
       })
       const begun = performance.now()

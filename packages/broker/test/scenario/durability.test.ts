@@ -35,12 +35,12 @@ const ackIsCommitted = async (client: RawClient, self: Identity, to: Identity) =
 
 const killedBeforeTheRecipientCame = async (broker: BrokerProcess) => {
   const { alice, bob } = await world(broker)
-  const a = await RawClient.greetedV2(broker.url, alice)
+  const a = await RawClient.authenticatedV2(broker.url, alice)
   a.send(sendFrame("m1", bob.keys.publicKey, "survives", alice.keys))
   await a.take("ack")
   await broker.kill()
   await broker.start()
-  const b = await RawClient.greetedV2(broker.url, bob)
+  const b = await RawClient.authenticatedV2(broker.url, bob)
   const push = await b.take("push")
   assert.strictEqual(unseal(push, bob.keys), "survives")
   assert.strictEqual(push["redelivered"], false, "nobody can have had it before")
@@ -49,14 +49,14 @@ const killedBeforeTheRecipientCame = async (broker: BrokerProcess) => {
   await ackIsCommitted(b, bob, alice)
   await broker.kill()
   await broker.start()
-  const again = await RawClient.greetedV2(broker.url, bob)
+  const again = await RawClient.authenticatedV2(broker.url, bob)
   assert.deepStrictEqual(await pushedSoFar(again), [], "the ack of the recipient was kept, too")
 }
 
 const killedBeforeTheRecipientAcked = async (broker: BrokerProcess) => {
   const { alice, bob } = await world(broker)
-  const b = await RawClient.greetedV2(broker.url, bob)
-  const a = await RawClient.greetedV2(broker.url, alice)
+  const b = await RawClient.authenticatedV2(broker.url, bob)
+  const a = await RawClient.authenticatedV2(broker.url, alice)
   for (const id of ["leased", "released", "buffered"]) a.send(sendFrame(id, bob.keys.publicKey, id, alice.keys))
   const [leased, released, buffered] = [await b.take("push"), await b.take("push"), await b.take("push")]
   b.send({ type: "lease", id: "l", messageIds: [leased["messageId"], released["messageId"]] })
@@ -65,7 +65,7 @@ const killedBeforeTheRecipientAcked = async (broker: BrokerProcess) => {
   await ackIsCommitted(b, bob, alice)
   await broker.kill()
   await broker.start()
-  const back = await RawClient.greetedV2(broker.url, bob)
+  const back = await RawClient.authenticatedV2(broker.url, bob)
   for (const before of [leased, released, buffered]) {
     const { messageId } = before
     assert.deepInclude(await back.take("push"), { messageId, redelivered: before === leased })
@@ -74,7 +74,7 @@ const killedBeforeTheRecipientAcked = async (broker: BrokerProcess) => {
   assert.deepStrictEqual(await pushedSoFar(back), [], "once more, and not twice")
 
   // The sender's ack may have been lost, too: the same send again is answered by the same result.
-  const resender = await RawClient.greetedV2(broker.url, alice)
+  const resender = await RawClient.authenticatedV2(broker.url, alice)
   resender.send(sendFrame("m2", bob.keys.publicKey, "x", alice.keys))
   const ack = await resender.take("ack")
   assert.deepInclude(ack, { duplicate: false })
@@ -84,21 +84,21 @@ const killedBeforeTheRecipientAcked = async (broker: BrokerProcess) => {
 const resentAfterTheCrash = async (broker: BrokerProcess) => {
   const { alice, bob } = await world(broker)
   const frame = sendFrame("m1", bob.keys.publicKey, "only once", alice.keys)
-  const a = await RawClient.greetedV2(broker.url, alice)
+  const a = await RawClient.authenticatedV2(broker.url, alice)
   a.send(frame)
   const first = await a.take("ack")
   await broker.kill()
   await broker.start()
-  const back = await RawClient.greetedV2(broker.url, alice)
+  const back = await RawClient.authenticatedV2(broker.url, alice)
   back.send(frame)
   const second = await back.take("ack")
   assert.deepInclude(second, { messageId: first["messageId"], duplicate: true })
-  const b = await RawClient.greetedV2(broker.url, bob)
+  const b = await RawClient.authenticatedV2(broker.url, bob)
   await b.take("push")
   assert.deepStrictEqual(await pushedSoFar(b), [])
 }
 
-const stories: ReadonlyArray<readonly [string, (broker: BrokerProcess) => Promise<void>]> = [
+const scenarios: ReadonlyArray<readonly [string, (broker: BrokerProcess) => Promise<void>]> = [
   [
     "delivers once what it acked before it was killed, to a recipient that comes later (I7)",
     killedBeforeTheRecipientCame,
@@ -111,12 +111,12 @@ const stories: ReadonlyArray<readonly [string, (broker: BrokerProcess) => Promis
 ]
 
 describe("on SQLite the broker", () => {
-  for (const [claim, story] of stories) {
+  for (const [claim, scenario] of scenarios) {
     it.live(claim, () =>
       Effect.scoped(
         Effect.gen(function* () {
           const broker = yield* brokerProcess(yield* sqlite)
-          yield* Effect.promise(() => story(broker))
+          yield* Effect.promise(() => scenario(broker))
         }),
       ),
     )
@@ -140,7 +140,7 @@ describe("on SQLite the broker", () => {
         yield* Effect.promise(async () => {
           const { alice, bob } = await world(broker)
           const silent = await RawClient.open(broker.url)
-          const a = await RawClient.greetedV2(broker.url, alice)
+          const a = await RawClient.authenticatedV2(broker.url, alice)
           const ids = Array.from({ length: 50 }, (_, n) => `under-way-${n}`)
           for (const id of ids) a.send(sendFrame(id, bob.keys.publicKey, id, alice.keys))
           await a.take("ack")
@@ -151,7 +151,7 @@ describe("on SQLite the broker", () => {
           assert.strictEqual((await silent.closed).code, 1001)
           const acked = a.frames.filter((frame) => frame.type === "ack").length + 1
           await broker.start()
-          const b = await RawClient.greetedV2(broker.url, bob)
+          const b = await RawClient.authenticatedV2(broker.url, bob)
           const pushed = await pushedSoFar(b)
           assert.isAtLeast(pushed.length, acked, "every acked message is there")
         })
@@ -161,12 +161,12 @@ describe("on SQLite the broker", () => {
 })
 
 layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })("on Postgres the broker", (it) => {
-  for (const [claim, story] of stories) {
+  for (const [claim, scenario] of scenarios) {
     it.effect(claim, () =>
       Effect.scoped(
         Effect.gen(function* () {
           const broker = yield* brokerProcess(yield* postgres)
-          yield* Effect.promise(() => story(broker))
+          yield* Effect.promise(() => scenario(broker))
         }),
       ),
     )

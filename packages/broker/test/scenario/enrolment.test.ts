@@ -56,7 +56,7 @@ const joined = async (origin: string, mesh: TestMesh, name: string, by?: TestInv
 }
 
 const membersSeenBy = async (url: string, person: Person) => {
-  const client = await RawClient.greetedV2(url, person)
+  const client = await RawClient.authenticatedV2(url, person)
   client.send({ type: "list_members", id: "who" })
   const { members, revocations } = await client.take("members")
   await client.close()
@@ -76,7 +76,7 @@ const lives = Effect.gen(function* () {
     BROKER_DATA_DIR: yield* temporaryFolder,
     BROKER_PORT: String(yield* Effect.promise(freePort)),
   }
-  return (story: (broker: TestBroker) => Promise<void>) => withBroker(story, { environment })
+  return (scenario: (broker: TestBroker) => Promise<void>) => withBroker(scenario, { environment })
 })
 
 describe("an invite", () => {
@@ -92,8 +92,8 @@ describe("an invite", () => {
       const carol = await joined(origin, mesh, "carol", invite)
       const [alice] = mesh.members
       assert.ok(alice)
-      const receiver = await RawClient.greetedV2(url, carol)
-      const sender = await RawClient.greetedV2(url, alice)
+      const receiver = await RawClient.authenticatedV2(url, carol)
+      const sender = await RawClient.authenticatedV2(url, alice)
       sender.send(sendFrame("m1", carol.keys.publicKey, "welcome", alice.keys))
       assert.strictEqual(unseal(await receiver.take("push"), carol.keys), "welcome")
       await Promise.all([receiver.close(), sender.close()])
@@ -254,9 +254,12 @@ describe("a revoked member", () => {
         yield* live(async ({ origin, url }) => {
           const mesh = await makeMesh(origin, ["alice"])
           const carol = await joined(origin, mesh, "carol")
-          const [one, two] = await Promise.all([RawClient.greetedV2(url, carol), RawClient.greetedV2(url, carol)])
-          const first = await RawClient.greetedV1(url, carol)
-          const alice = await RawClient.greetedV2(url, mesh.member("alice"))
+          const [one, two] = await Promise.all([
+            RawClient.authenticatedV2(url, carol),
+            RawClient.authenticatedV2(url, carol),
+          ])
+          const first = await RawClient.authenticatedV1(url, carol)
+          const alice = await RawClient.authenticatedV2(url, mesh.member("alice"))
           one.send(sendFrame("m1", mesh.member("alice").keys.publicKey, "before", carol.keys))
           const push = await alice.take("push")
           assert.strictEqual(unseal(push, mesh.member("alice").keys), "before")

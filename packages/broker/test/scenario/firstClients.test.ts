@@ -19,7 +19,7 @@ describe("a v1 client", () => {
       const a = await RawClient.open(broker.url)
       a.send(a.helloV1(alice))
       await a.take("hello_ack")
-      const b = await RawClient.greetedV1(broker.url, bob)
+      const b = await RawClient.authenticatedV1(broker.url, bob)
       a.send(sendFrame("0a48fbe4ca252a6b", bob.keys.publicKey, "hello bob", alice.keys))
       const ack = await a.take("ack")
       const push = await b.take("push")
@@ -39,7 +39,7 @@ describe("a v1 client", () => {
   it.live("is acked with an empty id for a send that had none, and such a send is never a duplicate", () =>
     withBroker(async (broker) => {
       const { alice, bob } = await world(broker)
-      const a = await RawClient.greetedV1(broker.url, alice)
+      const a = await RawClient.authenticatedV1(broker.url, alice)
       const { id: _, ...frame } = sendFrame("x", bob.keys.publicKey, "no id", alice.keys) as { id: string }
       a.send(frame)
       a.send(frame)
@@ -56,7 +56,7 @@ describe("a v1 client", () => {
   it.live("has its errors told apart by id alone, with no key it does not know", () =>
     withBroker(async (broker) => {
       const { alice, bob } = await world(broker)
-      const a = await RawClient.greetedV1(broker.url, alice)
+      const a = await RawClient.authenticatedV1(broker.url, alice)
       const send = (id: string, changes: object) =>
         a.send({ ...sendFrame(id, bob.keys.publicKey, "x", alice.keys), ...changes })
       const stranger = "ab".repeat(32)
@@ -84,7 +84,7 @@ describe("a v1 client", () => {
   it.live("gets no reply of any kind to set_status, and v2 frames are unknown to it", () =>
     withBroker(async (broker) => {
       const { alice } = await world(broker)
-      const a = await RawClient.greetedV1(broker.url, alice)
+      const a = await RawClient.authenticatedV1(broker.url, alice)
       a.frames.length = 0
       a.send({ type: "set_status", status: "dnd" })
       a.send({ type: "list_peers", id: "p1" })
@@ -97,8 +97,8 @@ describe("a v1 client", () => {
   it.live("is pushed low at once when idle, holds next back when dnd, and gets now always", () =>
     withBroker(async (broker) => {
       const { alice, bob } = await world(broker)
-      const a = await RawClient.greetedV1(broker.url, alice)
-      const b = await RawClient.greetedV1(broker.url, bob)
+      const a = await RawClient.authenticatedV1(broker.url, alice)
+      const b = await RawClient.authenticatedV1(broker.url, bob)
       const send = (id: string, priority: string) =>
         a.send(sendFrame(id, bob.keys.publicKey, id, alice.keys, { priority }))
       send("low", "low")
@@ -122,14 +122,14 @@ describe("a v1 client", () => {
       await b.take("hello_ack")
       b.send({ type: "set_status", status: "dnd" })
       await b.settled()
-      const a = await RawClient.greetedV2(broker.url, alice)
+      const a = await RawClient.authenticatedV2(broker.url, alice)
       const toSession = sendFrame("s1", `${bob.keys.publicKey}/100-1`, "for your session", alice.keys, {
         priority: "next",
       })
       a.send(toSession)
       assert.deepInclude(await a.take("ack"), { id: "s1" })
       await b.close()
-      const back = await RawClient.greetedV1(broker.url, bob)
+      const back = await RawClient.authenticatedV1(broker.url, bob)
       assert.strictEqual(unseal(await back.take("push"), bob.keys), "for your session")
       await Promise.all([a.close(), back.close()])
     }),
@@ -138,13 +138,13 @@ describe("a v1 client", () => {
   it.live("is pushed a message once: written to the socket counts as delivered", () =>
     withBroker(async (broker) => {
       const { alice, bob } = await world(broker)
-      const a = await RawClient.greetedV1(broker.url, alice)
-      const b = await RawClient.greetedV1(broker.url, bob)
+      const a = await RawClient.authenticatedV1(broker.url, alice)
+      const b = await RawClient.authenticatedV1(broker.url, bob)
       a.send(sendFrame("once", bob.keys.publicKey, "once", alice.keys))
       await b.take("push")
       await b.settled()
       await b.close()
-      const back = await RawClient.greetedV1(broker.url, bob)
+      const back = await RawClient.authenticatedV1(broker.url, bob)
       a.send(sendFrame("after", bob.keys.publicKey, "after", alice.keys))
       assert.strictEqual(unseal(await back.take("push"), bob.keys), "after")
       await Promise.all([a.close(), back.close()])
@@ -156,8 +156,8 @@ describe("a v1 and a v2 client", () => {
   it.live("talk to each other, and the v2 one learns who speaks v1", () =>
     withBroker(async (broker) => {
       const { alice, bob } = await world(broker)
-      const v1 = await RawClient.greetedV1(broker.url, alice)
-      const v2 = await RawClient.greetedV2(broker.url, bob)
+      const v1 = await RawClient.authenticatedV1(broker.url, alice)
+      const v2 = await RawClient.authenticatedV2(broker.url, bob)
       v1.send(sendFrame("m1", bob.keys.publicKey, "from v1", alice.keys))
       const toV2 = await v2.take("push")
       assert.strictEqual(unseal(toV2, bob.keys), "from v1")
@@ -185,8 +185,8 @@ describe("a frame", () => {
   it.live("of 65,536 bytes of ciphertext is taken; one byte more is too_large by its id, and the socket stays", () =>
     withBroker(async (broker) => {
       const { alice, bob } = await world(broker)
-      const a = await RawClient.greetedV2(broker.url, alice)
-      const b = await RawClient.greetedV2(broker.url, bob)
+      const a = await RawClient.authenticatedV2(broker.url, alice)
+      const b = await RawClient.authenticatedV2(broker.url, bob)
       const size = (id: string, bytes: number) =>
         a.send(sendFrame(id, bob.keys.publicKey, "x".repeat(bytes - 16), alice.keys))
       size("fits", 65_536)
@@ -203,14 +203,14 @@ describe("a frame", () => {
   it.live("longer than any message is too_large by its id, and what was written behind it is not lost", () =>
     withBroker(async (broker) => {
       const { alice, bob } = await world(broker)
-      const b = await RawClient.greetedV2(broker.url, bob)
+      const b = await RawClient.authenticatedV2(broker.url, bob)
       const v1 = await RawClient.open(broker.url)
       // Before the hello as well, whatever it is.
       v1.send("x".repeat(300_000))
       assert.deepInclude(await v1.take("error"), { code: "too_large" })
       v1.send(v1.helloV1(alice))
       await v1.take("hello_ack")
-      for (const a of [v1, await RawClient.greetedV2(broker.url, alice)]) {
+      for (const a of [v1, await RawClient.authenticatedV2(broker.url, alice)]) {
         const over = sendFrame("over", bob.keys.publicKey, "x", alice.keys, { ciphertext: "A".repeat(400_000) })
         const behind = a === v1 ? "behind-1" : "behind-2"
         a.send(over)
@@ -230,7 +230,7 @@ describe("a frame", () => {
   it.live("more than four times as long closes the socket with 1009", () =>
     withBroker(async (broker) => {
       const { alice } = await world(broker)
-      const a = await RawClient.greetedV2(broker.url, alice)
+      const a = await RawClient.authenticatedV2(broker.url, alice)
       a.send(JSON.stringify({ type: "ping", id: "x", padding: "x".repeat(900_000) }))
       assert.strictEqual((await a.closed).code, 1009)
     }),

@@ -54,7 +54,7 @@ describe("with every capacity at its least", () => {
       async (broker) => {
         const mesh = await makeMesh(broker.origin, ["alice", "bob", "carol"])
         const clients = await Promise.all(
-          mesh.members.map((member) => RawClient.greetedV2(broker.url, member, { maxInFlight: 1 })),
+          mesh.members.map((member) => RawClient.authenticatedV2(broker.url, member, { maxInFlight: 1 })),
         )
         const consumed = clients.map(consumes)
         const sends = 20
@@ -96,14 +96,14 @@ describe("a connection that floods", () => {
   it.live("is closed with 4029, and the others notice nothing (I23, I24)", () =>
     withBroker(async (broker) => {
       const mesh = await makeMesh(broker.origin)
-      const calm = await RawClient.greetedV2(broker.url, mesh.member("bob"))
-      const flooder = await RawClient.greetedV2(broker.url, mesh.member("alice"))
+      const calm = await RawClient.authenticatedV2(broker.url, mesh.member("bob"))
+      const flooder = await RawClient.authenticatedV2(broker.url, mesh.member("alice"))
       for (let n = 0; n < 30_000; n++) flooder.socket.send(`{"type":"ping","id":"p"}`)
       assert.strictEqual((await flooder.closed).code, 4029)
       assert.deepInclude(flooder.frames.at(-1), { type: "error", code: "flooding", retryable: true })
       await calm.settled()
       // It may come back, slower.
-      const again = await RawClient.greetedV2(broker.url, mesh.member("alice"))
+      const again = await RawClient.authenticatedV2(broker.url, mesh.member("alice"))
       await again.settled()
     }),
   )
@@ -123,7 +123,7 @@ describe("a socket that is not read", () => {
     withBroker(async (broker) => {
       const mesh = await makeMesh(broker.origin)
       const sessions = await Promise.all(
-        Array.from({ length: 100 }, () => RawClient.greetedV2(broker.url, mesh.member("bob"))),
+        Array.from({ length: 100 }, () => RawClient.authenticatedV2(broker.url, mesh.member("bob"))),
       )
       const deaf = await deafClient(Number(new URL(broker.origin).port), mesh.member("alice"))
       assert.strictEqual(broker.connections(), 101)
@@ -145,7 +145,7 @@ describe("a member that sends too fast", () => {
       async (broker) => {
         const mesh = await makeMesh(broker.origin)
         const [alice, bob] = [mesh.member("alice"), mesh.member("bob")]
-        const client = await RawClient.greetedV2(broker.url, alice)
+        const client = await RawClient.authenticatedV2(broker.url, alice)
         for (let n = 0; n < 60; n++) client.send(sendFrame(`m${n}`, bob.keys.publicKey, "hi", alice.keys))
         await client.settled()
         const refused = client.frames.filter((frame) => frame["code"] === "rate_limited")
@@ -168,7 +168,7 @@ describe("an inbox that is full", () => {
       async (broker) => {
         const mesh = await makeMesh(broker.origin)
         const [alice, bob] = [mesh.member("alice"), mesh.member("bob")]
-        const client = await RawClient.greetedV2(broker.url, alice)
+        const client = await RawClient.authenticatedV2(broker.url, alice)
         const sendOne = async (id: string) => {
           client.send(sendFrame(id, bob.keys.publicKey, "hi", alice.keys))
           const answer = () => client.frames.find((frame) => frame["id"] === id)
@@ -182,7 +182,7 @@ describe("an inbox that is full", () => {
         }
         for (const id of ["m1", "m2", "m3"]) assert.strictEqual((await sendOne(id))?.type, "ack")
         assert.deepInclude(await sendOne("m4"), { type: "error", code: "backlog_full", retryable: true })
-        const reader = await RawClient.greetedV2(broker.url, bob)
+        const reader = await RawClient.authenticatedV2(broker.url, bob)
         const first = await reader.take("push")
         reader.send({ type: "client_ack", messageIds: [first["messageId"]] })
         // What is sent after the ack is committed after it.

@@ -81,12 +81,12 @@ describe("a broker under broken frames", () => {
       const mesh = await makeMesh(origin, ["alice", "bob", "mallory", "victim"])
       const [alice, bob] = [mesh.member("alice"), mesh.member("bob")]
       const [mallory, victim] = [mesh.member("mallory"), mesh.member("victim")]
-      const reader = await RawClient.greetedV2(url, bob)
-      const writer = await RawClient.greetedV2(url, alice)
+      const reader = await RawClient.authenticatedV2(url, bob)
+      const writer = await RawClient.authenticatedV2(url, alice)
 
       const strangers = new Attacker(() => RawClient.open(url), clientFrames)
-      const v1 = new Attacker(() => RawClient.greetedV1(url, mallory), requestsOf(mallory, victim))
-      const v2 = new Attacker(() => RawClient.greetedV2(url, mallory), requestsOf(mallory, victim))
+      const v1 = new Attacker(() => RawClient.authenticatedV1(url, mallory), requestsOf(mallory, victim))
+      const v2 = new Attacker(() => RawClient.authenticatedV2(url, mallory), requestsOf(mallory, victim))
 
       const innocent = async (round: number) => {
         for (let index = 0; index < 20; index++) {

@@ -213,7 +213,7 @@ describe("a hello that was used before", () => {
   it.live("is answered already_greeted on the same socket, which is closed with 4009 (I1)", () =>
     withBroker(async (broker) => {
       const { alice, url } = await world(broker)
-      const client = await RawClient.greetedV2(url, alice)
+      const client = await RawClient.authenticatedV2(url, alice)
       client.send(client.helloV1(alice))
       assert.deepEqual(await refused(client), { error: "already_greeted", code: 4009, reason: "already_greeted" })
     }),
@@ -224,13 +224,13 @@ describe("a newer connection of the same session", () => {
   it.live("replaces the older, which is closed with 4003, and takes over what was not acked (I2, I8)", () =>
     withBroker(async (broker) => {
       const { alice, bob, url } = await world(broker)
-      const older = await RawClient.greetedV2(url, bob, { sessionId: "laptop" })
-      const sender = await RawClient.greetedV2(url, alice)
+      const older = await RawClient.authenticatedV2(url, bob, { sessionId: "laptop" })
+      const sender = await RawClient.authenticatedV2(url, alice)
       sender.send(sendFrame("m1", bob.keys.publicKey, "hello", alice.keys))
       const pushed = await older.take("push")
       older.send({ type: "lease", id: "l", messageIds: [pushed["messageId"]] })
       await older.take("leased")
-      const newer = await RawClient.greetedV2(url, bob, { sessionId: "laptop" })
+      const newer = await RawClient.authenticatedV2(url, bob, { sessionId: "laptop" })
       assert.strictEqual((await older.closed).code, 4003)
       const again = await newer.take("push")
       assert.deepInclude(again, { messageId: pushed["messageId"], redelivered: true })

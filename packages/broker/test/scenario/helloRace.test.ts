@@ -12,7 +12,7 @@ describe("a client that sends in the same tick as its hello", () => {
       const mesh = await makeMesh(origin)
       const [alice, bob] = [mesh.member("alice"), mesh.member("bob")]
       // Something waits for alice, so that there is a push that could come too early.
-      const before = await RawClient.greetedV2(url, bob)
+      const before = await RawClient.authenticatedV2(url, bob)
       for (let n = 0; n < 100; n++) before.send(sendFrame(`w${n}`, alice.keys.publicKey, "waits", bob.keys))
       for (let n = 0; n < 100; n++) await before.take("ack")
 

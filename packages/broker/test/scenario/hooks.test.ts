@@ -57,14 +57,14 @@ const statusSeenBy = async (client: RawClient, sessionId: string) => {
 const ok = [200, { ok: true }]
 
 layer(Shared.layer, { excludeTestServices: true })("a hook's report", (it) => {
-  const told = (name: string, story: (broker: TestBroker) => Promise<void>) =>
-    it.effect(name, () => Effect.flatMap(Shared, (broker) => Effect.promise(() => story(broker))))
+  const told = (name: string, scenario: (broker: TestBroker) => Promise<void>) =>
+    it.effect(name, () => Effect.flatMap(Shared, (broker) => Effect.promise(() => scenario(broker))))
 
   told("that a member signed is of its own session, and beats what is said by hand (I10, I11)", async (broker) => {
     const { origin, url } = broker
     const mesh = await makeMesh(origin)
     const [alice, bob] = [mesh.member("alice"), mesh.member("bob")]
-    const client = await RawClient.greetedV2(url, alice, { sessionId: "a1" })
+    const client = await RawClient.authenticatedV2(url, alice, { sessionId: "a1" })
     assert.deepStrictEqual(await report(origin, alice, { session_id: "a1", status: "working" }), ok)
     client.send({ type: "set_status", status: "idle", id: "s1" })
     await client.take("ok")
@@ -86,7 +86,7 @@ layer(Shared.layer, { excludeTestServices: true })("a hook's report", (it) => {
   told("that comes late does not turn time back (I10)", async ({ origin, url }) => {
     const mesh = await makeMesh(origin)
     const alice = mesh.member("alice")
-    const client = await RawClient.greetedV2(url, alice, { sessionId: "a1" })
+    const client = await RawClient.authenticatedV2(url, alice, { sessionId: "a1" })
     // After the broker began: what was signed before it is refused.
     const beforeMillis = Date.now() - 1
     assert.deepStrictEqual(await report(origin, alice, { session_id: "a1", status: "working" }), ok)
@@ -99,7 +99,7 @@ layer(Shared.layer, { excludeTestServices: true })("a hook's report", (it) => {
     const mesh = await makeMesh(origin)
     const alice = mesh.member("alice")
     assert.deepStrictEqual(await report(origin, alice, { session_id: "a1", status: "working" }), ok)
-    const client = await RawClient.greetedV2(url, alice, { sessionId: "a1" })
+    const client = await RawClient.authenticatedV2(url, alice, { sessionId: "a1" })
     assert.deepStrictEqual(await statusSeenBy(client, "a1"), ["working", "hook"])
     await client.close()
   })
@@ -124,7 +124,7 @@ layer(Shared.layer, { excludeTestServices: true })("a hook's report", (it) => {
     const { origin, url } = broker
     const mesh = await makeMesh(origin)
     const [alice, bob] = [mesh.member("alice"), mesh.member("bob")]
-    const watching = await RawClient.greetedV2(url, bob, { sessionId: "b1" })
+    const watching = await RawClient.authenticatedV2(url, bob, { sessionId: "b1" })
     const v1 = async (sessionId: string, cwd: string, pid: number) => {
       const client = await RawClient.open(url)
       client.send(client.helloV1(alice, { sessionId, cwd, pid }))
@@ -199,7 +199,7 @@ describe("reports of hooks", () => {
     withBroker(async ({ origin, url }) => {
       const mesh = await makeMesh(origin)
       const alice = mesh.member("alice")
-      const client = await RawClient.greetedV2(url, alice, { sessionId: "a1" })
+      const client = await RawClient.authenticatedV2(url, alice, { sessionId: "a1" })
       const facts = factsOf(origin, "POST", "/hook/set-status", mesh.meshId, '{"session_id":"a1","status":"working"}')
       const again = () => sendRequest(origin, facts, { "claudemesh-signature": signatureOver(facts, alice.keys) })
       assert.deepStrictEqual(await answerOf(again()), ok)

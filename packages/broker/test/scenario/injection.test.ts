@@ -69,14 +69,16 @@ const oddSessions = [...oddIds, ":p1", "1.0", "..", "DROP:TABLE"]
 const oddChannels = ["null", "nan", "0x1f", "1e5", "007", "true", "1.0", "drop-table"]
 const ciphertexts = ["AAAA", "++++", "////", "AA==", "AAA=", "bnVsbA=="]
 
-type Live = (story: (broker: TestBroker) => Promise<void>) => Effect.Effect<void, unknown>
+type Live = (scenario: (broker: TestBroker) => Promise<void>) => Effect.Effect<void, unknown>
 
 /** One broker after another on the same data. */
 const livesOn =
   (environment: Readonly<Record<string, string>>): Live =>
-  (story) =>
+  (scenario) =>
     Effect.scoped(
-      Effect.flatMap(startBroker({ environment, limits: unhurried }), (broker) => Effect.promise(() => story(broker))),
+      Effect.flatMap(startBroker({ environment, limits: unhurried }), (broker) =>
+        Effect.promise(() => scenario(broker)),
+      ),
     )
 
 interface Made {
@@ -164,14 +166,14 @@ const storedMessages = (live: Live) =>
       people = (await makeMesh(origin, ["alice", "bob"])).members
       const [alice, bob] = people
       assert.ok(alice && bob)
-      const reader = await RawClient.greetedV2(url, bob, { sessionId: "--" })
+      const reader = await RawClient.authenticatedV2(url, bob, { sessionId: "--" })
       for (const channel of oddChannels) await asked(reader, { type: "join_channel", channel }, "ok")
       await reader.close()
       const { nonce } = sendFrame("x", bob.keys.publicKey, "x", alice.keys) as unknown as Json
       // A session has to have been there before it can be written to.
-      for (const sessionId of oddSessions) await (await RawClient.greetedV2(url, bob, { sessionId })).close()
+      for (const sessionId of oddSessions) await (await RawClient.authenticatedV2(url, bob, { sessionId })).close()
       for (const [number, session] of oddSessions.entries()) {
-        const writer = await RawClient.greetedV2(url, alice, { sessionId: session })
+        const writer = await RawClient.authenticatedV2(url, alice, { sessionId: session })
         const targetSpec = `${bob.keys.publicKey}/${session}`
         const ciphertext = ciphertexts[number % ciphertexts.length]
         const content = {
@@ -191,7 +193,7 @@ const storedMessages = (live: Live) =>
       const [alice, bob] = people
       assert.ok(alice && bob)
       const readers: Array<RawClient> = []
-      for (const sessionId of oddSessions) readers.push(await RawClient.greetedV2(url, bob, { sessionId }))
+      for (const sessionId of oddSessions) readers.push(await RawClient.authenticatedV2(url, bob, { sessionId }))
       const [first, , dashes] = readers
       assert.ok(first && dashes)
       const arrived = () => readers.flatMap(({ frames }) => frames.filter(({ type }) => type === "push"))
@@ -218,7 +220,7 @@ const refusedTexts = (live: Live, rows: (broker: TestBroker) => Promise<unknown>
     await addInvite(origin, mesh.meshId, door, mesh.owner)
     const [alice, bob] = mesh.members
     assert.ok(alice && bob)
-    const client = await RawClient.greetedV2(url, alice, { maxInFlight: 0 })
+    const client = await RawClient.authenticatedV2(url, alice, { maxInFlight: 0 })
     const good = sendFrame("m1", bob.keys.publicKey, "x", alice.keys)
     const before = await rows(broker)
     for (const text of injections) {
@@ -358,8 +360,10 @@ describe("a name", () => {
 })
 
 describe("text that means something to a database, on SQLite", () => {
-  const onSqlite = <A>(story: (live: Live, dataDir: string) => Effect.Effect<A, unknown>) =>
-    Effect.scoped(Effect.flatMap(temporaryFolder, (dataDir) => story(livesOn({ BROKER_DATA_DIR: dataDir }), dataDir)))
+  const onSqlite = <A>(scenario: (live: Live, dataDir: string) => Effect.Effect<A, unknown>) =>
+    Effect.scoped(
+      Effect.flatMap(temporaryFolder, (dataDir) => scenario(livesOn({ BROKER_DATA_DIR: dataDir }), dataDir)),
+    )
 
   it.live("comes back byte for byte as a name, label, URL or id, also after a restart", () => onSqlite(storedTexts))
 
@@ -375,10 +379,10 @@ describe("text that means something to a database, on SQLite", () => {
 layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })(
   "text that means something to a database, on Postgres",
   (it) => {
-    const onPostgres = <A>(story: (live: Live, url: string) => Effect.Effect<A, unknown>) =>
+    const onPostgres = <A>(scenario: (live: Live, url: string) => Effect.Effect<A, unknown>) =>
       Effect.gen(function* () {
         const url = yield* (yield* Postgres).freshDatabase
-        return yield* story(livesOn({ DATABASE_URL: url, BROKER_HOST: "127.0.0.1" }), url)
+        return yield* scenario(livesOn({ DATABASE_URL: url, BROKER_HOST: "127.0.0.1" }), url)
       })
 
     it.effect("comes back byte for byte as a name, label, URL or id, also after a restart", () =>

@@ -19,12 +19,12 @@ interface World {
 const worldOf = async (broker: TestBroker): Promise<World> => {
   const mesh = await makeMesh(broker.origin)
   const [alice, bob] = [mesh.member("alice"), mesh.member("bob")]
-  const sender = await RawClient.greetedV2(broker.url, alice)
+  const sender = await RawClient.authenticatedV2(broker.url, alice)
   return {
     broker,
     mesh,
     sender,
-    bobs: (sessionId, changes) => RawClient.greetedV2(broker.url, bob, { sessionId, ...changes }),
+    bobs: (sessionId, changes) => RawClient.authenticatedV2(broker.url, bob, { sessionId, ...changes }),
     toBob: async (id, target = bob.keys.publicKey) => {
       sender.send(sendFrame(id, target, id, alice.keys))
       return (await sender.take("ack", (ack) => ack["id"] === id))["messageId"]
@@ -32,7 +32,7 @@ const worldOf = async (broker: TestBroker): Promise<World> => {
   }
 }
 
-const story = (tell: (world: World) => Promise<void>) =>
+const scenario = (tell: (world: World) => Promise<void>) =>
   Effect.scoped(
     Effect.flatMap(startBroker(), (broker) =>
       Effect.promise(async () => {
@@ -58,7 +58,7 @@ const pushedTo = (client: RawClient): ReadonlyArray<unknown> =>
 
 describe("a message in the buffer of a session that never looks", () => {
   it.live("goes to the session that asks, once, and what is leased or addressed to the first stays with it (I8)", () =>
-    story(async ({ bobs, mesh, toBob }) => {
+    scenario(async ({ bobs, mesh, toBob }) => {
       const idle = await bobs("idle")
       const [one, two] = [await toBob("m1"), await toBob("m2")]
       const own = await toBob("m3", `${mesh.member("bob").keys.publicKey}/idle`)
@@ -112,7 +112,7 @@ describe("a message in the buffer of a session that never looks", () => {
 
 describe("a second process with one session id", () => {
   it.live("is refused with session_in_use and 1008, comes back under another id, and both are there (I2)", () =>
-    story(async ({ bobs, broker, mesh }) => {
+    scenario(async ({ bobs, broker, mesh }) => {
       const first = await bobs("shared", { instance: "a1" })
       const second = await RawClient.open(broker.url)
       second.send(await second.helloV2(mesh.member("bob"), { sessionId: "shared", instance: "b2" }))
@@ -134,7 +134,7 @@ describe("a second process with one session id", () => {
 
 describe("a v2 client", () => {
   it.live("reads the broker's clock from a pong, and hears of a member that joins", () =>
-    story(async ({ broker, mesh, sender }) => {
+    scenario(async ({ broker, mesh, sender }) => {
       sender.send({ type: "ping", id: "p" })
       const { brokerTime } = await sender.take("pong")
       assert.isBelow(Math.abs(Date.parse(String(brokerTime)) - Date.now()), 5_000)
@@ -150,7 +150,7 @@ describe("a v2 client", () => {
 
 describe("a first client of a member whose certificate does not allow it", () => {
   it.live("is refused with a word that says so, and a client of this time is not", () =>
-    story(async ({ broker, mesh }) => {
+    scenario(async ({ broker, mesh }) => {
       const [invite, carol] = [newInvite(mesh), newPerson(mesh.meshId, "carol")]
       assert.strictEqual((await addInvite(broker.origin, mesh.meshId, invite, mesh.owner)).status, 201)
       assert.strictEqual((await join(broker.origin, carol, invite, { allowV1: false })).status, 201)
@@ -161,7 +161,7 @@ describe("a first client of a member whose certificate does not allow it", () =>
       assert.include(refusal["message"], "does not allow")
       assert.deepStrictEqual(Object.keys(refusal), ["type", "code", "message"])
       assert.deepStrictEqual(await v1.closed, { code: 1008, reason: "unsupported" })
-      await (await RawClient.greetedV2(broker.url, carol)).close()
+      await (await RawClient.authenticatedV2(broker.url, carol)).close()
     }),
   )
 })

@@ -33,7 +33,7 @@ import {
 import { type Frame, RawClient, sendFrame } from "../support/RawClient.ts"
 import { withBroker } from "../support/TestBroker.ts"
 
-const story = (tell: (world: World) => Promise<void>) =>
+const scenario = (tell: (world: World) => Promise<void>) =>
   withBroker(async (broker) => tell(await worldOf(broker)), { limits: unhurried })
 
 /** An invite that stays open however many are refused by it. */
@@ -58,7 +58,7 @@ class Member {
   /** What is answered to the text: frames, and the close if it came to that. An ack may take longer than a pong. */
   async told(text: string, id?: string): Promise<Told> {
     const { broker, mallory } = this.world
-    const client = (this.#client ??= await RawClient.greetedV2(broker.url, mallory, { maxInFlight: 0 }))
+    const client = (this.#client ??= await RawClient.authenticatedV2(broker.url, mallory, { maxInFlight: 0 }))
     client.frames.length = 0
     client.send(text)
     const end = `end-${this.#said++}`
@@ -119,7 +119,7 @@ const wrongHex = (hex: string): ReadonlyArray<string> => [
 
 describe("hex that is upper-case, of odd length, or no hex", () => {
   it.live("is refused in every field of every frame that has a key, a signature, a nonce or an id", () =>
-    story(async (world) => {
+    scenario(async (world) => {
       const before = rowsIn(world.broker.dataDir)
       const member = new Member(world)
       let tried = 0
@@ -155,7 +155,7 @@ describe("hex that is upper-case, of odd length, or no hex", () => {
   )
 
   it.live("is refused in every field of every HTTP body and of the header that proves it", () =>
-    story(async (world) => {
+    scenario(async (world) => {
       const door = await doorOf(world)
       const { origin } = world.broker
       const before = rowsIn(world.broker.dataDir)
@@ -197,7 +197,7 @@ const isPolluted = (): boolean => "polluted" in {} || "polluted" in Object || ty
 
 describe("names that every JavaScript object has", () => {
   it.live("as keys change nothing: frames and bodies are taken as if they were not there", () =>
-    story(async (world) => {
+    scenario(async (world) => {
       const { broker } = world
       const member = new Member(world)
       for (const frame of requestFrames(world)) {
@@ -224,7 +224,7 @@ describe("names that every JavaScript object has", () => {
   )
 
   it.live("as values are texts like any others, and an unknown type is never found", () =>
-    story(async (world) => {
+    scenario(async (world) => {
       const door = await doorOf(world)
       const member = new Member(world)
       for (const name of objectNames) {
@@ -254,7 +254,7 @@ describe("names that every JavaScript object has", () => {
   )
 
   it.live("name a mesh, members, sessions, channels, tags and messages as well as any", () =>
-    story(async ({ broker: { origin, url } }) => {
+    scenario(async ({ broker: { origin, url } }) => {
       const { body, founding, owner } = meshRequest([], { meshId: "__proto__" }, { uses: 2, slug: "constructor" })
       const people = ["constructor", "toString"].map((name) => ({ ...newPerson("__proto__", name), memberId: name }))
       const members = people.map((person) => certificateOf(person, founding))
@@ -263,10 +263,10 @@ describe("names that every JavaScript object has", () => {
       const [one, two] = people
       assert.ok(one && two)
       const tagged = { sessionId: "__proto__", tags: ["constructor"], displayName: "valueOf" }
-      const reader = await RawClient.greetedV2(url, one, tagged)
+      const reader = await RawClient.authenticatedV2(url, one, tagged)
       reader.send({ type: "join_channel", channel: "constructor", id: "toString" })
       assert.strictEqual((await reader.take("ok"))["id"], "toString")
-      const writer = await RawClient.greetedV2(url, two)
+      const writer = await RawClient.authenticatedV2(url, two)
       const direct = sendFrame("hasOwnProperty", `${one.keys.publicKey}/__proto__`, "hi", two.keys)
       const { ciphertext, nonce } = direct as unknown as Readonly<Record<string, string>>
       const sealedKeys = [{ pubkey: one.keys.publicKey, key: "AAECAwQ=" }]
@@ -297,7 +297,7 @@ describe("names that every JavaScript object has", () => {
 
 describe("a key that stands twice in an object", () => {
   it.live("has one value for all who read it: what was signed is what is stored", () =>
-    story(async (world) => {
+    scenario(async (world) => {
       const { broker, mesh } = world
       const door = await doorOf(world)
       const twice = (person: ReturnType<typeof newPerson>, first: string, last: string) => {
@@ -324,8 +324,8 @@ describe("a key that stands twice in an object", () => {
       assert.deepStrictEqual(forged, { code: "bad_signature", closed: 1008 })
 
       const [readers, writer] = [
-        await Promise.all([alice, bob].map((person) => RawClient.greetedV2(broker.url, person))),
-        await RawClient.greetedV2(broker.url, mallory),
+        await Promise.all([alice, bob].map((person) => RawClient.authenticatedV2(broker.url, person))),
+        await RawClient.authenticatedV2(broker.url, mallory),
       ]
       const text = JSON.stringify(sendFrame("m1", bob.keys.publicKey, "hi", mallory.keys))
       writer.send(text.replace(`"targetSpec":`, `"targetSpec":"${alice.keys.publicKey}","targetSpec":`))
@@ -370,7 +370,7 @@ describe("too much of anything", () => {
   it.live(
     "in any field of any frame is refused by its code, or closes that socket with 1009, and stores nothing (I23)",
     () =>
-      story(async (world) => {
+      scenario(async (world) => {
         const before = rowsIn(world.broker.dataDir)
         const member = new Member(world)
         const codes = new Set<unknown>()
@@ -402,7 +402,7 @@ describe("too much of anything", () => {
   it.live(
     "in any field of a hello is refused as malformed, or closes the socket with 1009 (I23)",
     () =>
-      story(async (world) => {
+      scenario(async (world) => {
         for (const protocol of protocols) {
           for (const [place] of await helloPlaces(world, protocol)) {
             for (const [name, json, by] of tooMuch) {
@@ -426,7 +426,7 @@ describe("too much of anything", () => {
   it.live(
     "in any field of an HTTP body is refused with 400 or 413, and stores nothing (I23)",
     () =>
-      story(async (world) => {
+      scenario(async (world) => {
         const door = await doorOf(world)
         const { dataDir, origin } = world.broker
         const before = rowsIn(dataDir)
@@ -450,7 +450,7 @@ describe("too much of anything", () => {
   )
 
   it.live("as a whole, or beside the fields, is refused or passed over, and stores nothing", () =>
-    story(async (world) => {
+    scenario(async (world) => {
       const door = await doorOf(world)
       const { dataDir, origin } = world.broker
       const before = rowsIn(dataDir)
@@ -493,7 +493,7 @@ describe("too much of anything", () => {
   )
 
   it.live("of what lists may hold is refused at one over the bound, in frames and bodies (I23)", () =>
-    story(async (world) => {
+    scenario(async (world) => {
       const { broker, mesh } = world
       const door = await doorOf(world)
       const member = new Member(world)

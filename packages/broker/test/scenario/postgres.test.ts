@@ -30,13 +30,13 @@ const ask = (url: string) =>
 
 const rounds = 20
 
-const story = async (broker: TestBroker): Promise<void> => {
+const scenario = async (broker: TestBroker): Promise<void> => {
   const meshes = await Promise.all([1, 2, 3, 4].map(() => makeMesh(broker.origin)))
   await Promise.all(
     meshes.map(async (mesh) => {
       const [alice, bob] = [mesh.member("alice"), mesh.member("bob")]
-      const sender = await RawClient.greetedV2(broker.url, alice)
-      const recipient = await RawClient.greetedV2(broker.url, bob)
+      const sender = await RawClient.authenticatedV2(broker.url, alice)
+      const recipient = await RawClient.authenticatedV2(broker.url, bob)
       for (let round = 0; round < rounds; round++) {
         sender.send(sendFrame(`m${round}`, bob.keys.publicKey, `text ${round}`, alice.keys))
         assert.strictEqual((await sender.take("ack"))["id"], `m${round}`)
@@ -46,7 +46,7 @@ const story = async (broker: TestBroker): Promise<void> => {
       }
       await Promise.all([sender.close(), recipient.close()])
       // Loaded again, by the session that comes back.
-      const back = await RawClient.greetedV2(broker.url, bob)
+      const back = await RawClient.authenticatedV2(broker.url, bob)
       back.send({ type: "pull", id: "all" })
       assert.deepInclude(await back.take("ok"), { remaining: 0 })
       await back.close()
@@ -150,7 +150,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })("Pos
         url.port = String(pooler.port)
         const environment = { DATABASE_URL: `${url.href}${search}`, BROKER_HOST: "127.0.0.1" }
         const broker = yield* startBroker({ environment })
-        yield* Effect.promise(() => story(broker))
+        yield* Effect.promise(() => scenario(broker))
         assert.isAbove(pooler.transactions(), rounds)
       }).pipe(Effect.scoped),
     )

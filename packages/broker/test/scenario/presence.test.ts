@@ -26,7 +26,7 @@ const told = async (client: RawClient, session: string) => {
 }
 
 const watching = async (url: string, mesh: TestMesh) => {
-  const client = await RawClient.greetedV2(url, mesh.member("alice"), { sessionId: "a1", presence: true })
+  const client = await RawClient.authenticatedV2(url, mesh.member("alice"), { sessionId: "a1", presence: true })
   client.send({ type: "list_peers", id: "who" })
   return { client, peers: peersIn(await client.take("peers")) }
 }
@@ -37,7 +37,7 @@ const lives = Effect.gen(function* () {
     BROKER_DATA_DIR: yield* temporaryFolder,
     BROKER_PORT: String(yield* Effect.promise(freePort)),
   }
-  return (story: (broker: TestBroker) => Promise<void>) => withBroker(story, { environment })
+  return (scenario: (broker: TestBroker) => Promise<void>) => withBroker(scenario, { environment })
 })
 
 describe("a session that watches", () => {
@@ -52,13 +52,13 @@ describe("a session that watches", () => {
           mesh = made
           const { client, peers } = await watching(url, made)
           assert.deepStrictEqual(peers, ["a1 true"])
-          const bob = await RawClient.greetedV2(url, made.member("bob"), { sessionId: "b1" })
+          const bob = await RawClient.authenticatedV2(url, made.member("bob"), { sessionId: "b1" })
           assert.deepStrictEqual(await told(client, "b1"), ["joined b1 true"])
           bob.socket.terminate()
           assert.deepStrictEqual(await told(client, "b1"), ["changed b1 false"])
-          await RawClient.greetedV2(url, made.member("bob"), { sessionId: "b1" })
+          await RawClient.authenticatedV2(url, made.member("bob"), { sessionId: "b1" })
           assert.deepStrictEqual(await told(client, "b1"), ["changed b1 true"])
-          const other = await RawClient.greetedV2(url, made.member("bob"), { sessionId: "b2" })
+          const other = await RawClient.authenticatedV2(url, made.member("bob"), { sessionId: "b2" })
           assert.deepStrictEqual(await told(client, "b2"), ["joined b2 true"])
           other.socket.close(1000)
           assert.deepStrictEqual(await told(client, "b2"), ["left b2 true"])
@@ -67,7 +67,7 @@ describe("a session that watches", () => {
           if (mesh === undefined) return
           const { client, peers } = await watching(url, mesh)
           assert.deepStrictEqual(peers, ["a1 true", "b1 false"])
-          const bob = await RawClient.greetedV2(url, mesh.member("bob"), { sessionId: "b1" })
+          const bob = await RawClient.authenticatedV2(url, mesh.member("bob"), { sessionId: "b1" })
           assert.deepStrictEqual(await told(client, "b1"), ["changed b1 true"])
           await Promise.all([client.close(), bob.close()])
         })

@@ -77,14 +77,14 @@ describe("hellos", () => {
           mallory.send(await mallory.helloV2(alice, {}, { signer: newKeys() }))
           assert.deepInclude(await refused(mallory), { error: "bad_signature", code: 1008 })
         }
-        const within = [await RawClient.greetedV2(url, alice), await RawClient.greetedV2(url, alice)]
+        const within = [await RawClient.authenticatedV2(url, alice), await RawClient.authenticatedV2(url, alice)]
         const beyond = await RawClient.open(url)
         beyond.send(await beyond.helloV2(alice))
         assert.deepStrictEqual(await refused(beyond), { error: "rate_limited", code: 4029, reason: "rate_limited" })
         const v1 = await RawClient.open(url)
         v1.send(v1.helloV1(alice))
         assert.deepInclude(await refused(v1), { error: "rate_limited", code: 4029 })
-        within.push(await RawClient.greetedV2(url, bob))
+        within.push(await RawClient.authenticatedV2(url, bob))
         await Promise.all(within.map((client) => client.close()))
       },
       { limits: { hellosPerKeyBurst: 2, hellosPerKeyPerSecond: 0.001 } },
@@ -246,7 +246,7 @@ describe("a broker that shuts v1 out", () => {
           v1.send(v1.helloV1(person))
           assert.deepStrictEqual(await refused(v1), { error: "unsupported", code: 1008, reason: "unsupported" })
         }
-        await (await RawClient.greetedV2(url, alice)).close()
+        await (await RawClient.authenticatedV2(url, alice)).close()
       },
       { environment: { BROKER_ALLOW_V1: "false" } },
     ),

@@ -70,7 +70,7 @@ export const worldOf = async (broker: TestBroker): Promise<World> => {
   return { broker, mesh, alice: mesh.member("alice"), bob: mesh.member("bob"), mallory: mesh.member("mallory") }
 }
 
-/** Each kind of frame that a greeted client may say, with every field that it has. From mallory. */
+/** Each kind of frame that an authenticated client may say, with every field that it has. From mallory. */
 export const requestFrames = ({ bob, mallory }: World): ReadonlyArray<Json & { readonly type: string }> => {
   const key = bob.keys.publicKey
   const { ciphertext, nonce } = JSON.parse(JSON.stringify(sendFrame("x", key, "hello", mallory.keys)))
@@ -182,8 +182,8 @@ export const rowsIn = (dataDir: string): Record<string, ReadonlyArray<unknown>> 
 /** Health is good, and one member still reaches another. */
 export const stillServes = async ({ alice, bob, broker }: World): Promise<boolean> => {
   if (!(await fetch(`${broker.origin}/health`)).ok) return false
-  const reader = await RawClient.greetedV2(broker.url, bob)
-  const writer = await RawClient.greetedV2(broker.url, alice)
+  const reader = await RawClient.authenticatedV2(broker.url, bob)
+  const writer = await RawClient.authenticatedV2(broker.url, alice)
   const id = `still-${randomBytes(8).toString("hex")}`
   writer.send(sendFrame(id, bob.keys.publicKey, id, alice.keys))
   const ack = await writer.take("ack", (frame) => frame["id"] === id)

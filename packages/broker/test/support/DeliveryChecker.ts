@@ -5,7 +5,7 @@
 import type { MessageId } from "@claudemesh/domain/Ids"
 import { inFlightBytesMax, inFlightReservedForNow } from "@claudemesh/domain/Limits"
 import type { Push } from "@claudemesh/domain/wire/BrokerFrame"
-import type { Peer } from "./MeshStory.ts"
+import type { Peer } from "./MeshScenario.ts"
 import type { ModelStore } from "./ModelStore.ts"
 
 export interface Window {
@@ -116,9 +116,9 @@ export class DeliveryChecker {
   /** First pushes of one sender, recipient and priority come in the order they were accepted in. */
   private checkOrder(push: Push, seq: number, target: string, sender: string): void {
     if (this.pushedOnce.has(push.messageId)) return
-    const lane = `${sender} ${target} ${push.priority}`
-    if (seq <= (this.lastFirst.get(lane) ?? 0)) return fail(push, "overtook or was overtaken")
-    this.lastFirst.set(lane, seq)
+    const groupCommit = `${sender} ${target} ${push.priority}`
+    if (seq <= (this.lastFirst.get(groupCommit) ?? 0)) return fail(push, "overtook or was overtaken")
+    this.lastFirst.set(groupCommit, seq)
   }
 }
 

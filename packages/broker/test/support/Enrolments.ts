@@ -15,14 +15,14 @@ import {
 import { Enrolment, type EnrolmentAnswer } from "../../src/state/Enrolment.ts"
 import { Command } from "../../src/state/MeshCommand.ts"
 import type { MemberRecord } from "../../src/store/MessageStore.ts"
-import { meshRecord, MeshStory, rulesWith } from "./MeshStory.ts"
+import { meshRecord, MeshScenario, rulesWith } from "./MeshScenario.ts"
 
 export const door = keysOf("door")
 export const dave = keysOf("dave")
 export const erin = keysOf("erin")
 export const mallory = keysOf("mallory")
 
-export class Enrolments extends MeshStory {
+export class Enrolments extends MeshScenario {
   readonly answers: Array<EnrolmentAnswer> = []
 
   constructor(limits: Parameters<typeof rulesWith>[0] = {}) {
@@ -32,7 +32,7 @@ export class Enrolments extends MeshStory {
       ownerPublicKey: owner.key,
       name: DisplayName.make("The Team"),
     })
-    // The certificates of these stories are of this minute.
+    // The certificates of these scenarios are of this minute.
     this.nowMillis = Date.parse("2026-11-24T12:00:00.000Z")
   }
 
@@ -81,7 +81,7 @@ export const joining = (who: Keys, by: Keys = door, changes: Parameters<typeof c
 
 /** A mesh with an invite of so many uses. */
 export const withDoor = (uses = 5, limits: Parameters<typeof rulesWith>[0] = {}): Enrolments => {
-  const story = new Enrolments(limits)
-  assert.strictEqual(story.adds(inviteFrom(door, { uses })), "InviteAdded")
-  return story
+  const scenario = new Enrolments(limits)
+  assert.strictEqual(scenario.adds(inviteFrom(door, { uses })), "InviteAdded")
+  return scenario
 }

@@ -10,7 +10,7 @@ import {
   type MemberRecord,
   type MeshRecord,
   type MeshSnapshot,
-  type MessageFate,
+  type DeliveryReport,
   type PageRequest,
   type SessionRecord,
   type StoredMessage,
@@ -148,9 +148,9 @@ export class ModelStore {
   #accept({ message, recipients }: Extract<Write, { readonly _tag: "Accept" }>): Written {
     const first = this.messages.get(message.messageId)
     if (first !== undefined) {
-      const fate = this.fateOf(message.messageId)
-      if (fate === undefined) throw new Error("there is one")
-      return Written.Duplicate({ contentHash: first.contentHash, fate })
+      const deliveryReport = this.deliveryReportOf(message.messageId)
+      if (deliveryReport === undefined) throw new Error("there is one")
+      return Written.Duplicate({ contentHash: first.contentHash, deliveryReport })
     }
     this.messages.set(message.messageId, message)
     for (const { inbox, sealedKey } of recipients) {
@@ -197,7 +197,7 @@ export class ModelStore {
     })
   }
 
-  fateOf(messageId: MessageId): MessageFate | undefined {
+  deliveryReportOf(messageId: MessageId): DeliveryReport | undefined {
     const message = this.messages.get(messageId)
     const deliveries = this.deliveries.filter((one) => one.message.messageId === messageId)
     return message && { ...message, deliveries }

@@ -183,14 +183,14 @@ export class RawClient {
     }
   }
 
-  static async greetedV1(url: string, identity: Identity): Promise<RawClient> {
+  static async authenticatedV1(url: string, identity: Identity): Promise<RawClient> {
     const client = await RawClient.open(url)
     client.send(client.helloV1(identity))
     await client.take("hello_ack")
     return client
   }
 
-  static async greetedV2(
+  static async authenticatedV2(
     url: string,
     identity: Identity,
     changes: Readonly<Record<string, unknown>> = {},

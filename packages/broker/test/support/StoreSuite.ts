@@ -4,7 +4,7 @@ import { describe, it, layer } from "@effect/vitest"
 import { Effect, type Layer, References } from "effect"
 import { SqlClient } from "effect/unstable/sql"
 import { MessageStore, type PageRequest, type StoreError, Write } from "../../src/store/MessageStore.ts"
-import { bob, meshId } from "./MeshStory.ts"
+import { bob, meshId } from "./MeshScenario.ts"
 import { Postgres } from "./Postgres.ts"
 import { freshPostgres, inboxOf, sqliteInAFile, sqliteInMemory, storeOn } from "./Stores.ts"
 

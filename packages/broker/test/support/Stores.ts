@@ -11,7 +11,7 @@ import { migrate } from "../../src/store/sql/Migrations.ts"
 import { postgres } from "../../src/store/sql/Postgres.ts"
 import { sqliteFile, sqliteIn } from "../../src/store/sql/Sqlite.ts"
 import { sqlMessageStore } from "../../src/store/sql/SqlMessageStore.ts"
-import { alice, bob, meshId, nonce } from "./MeshStory.ts"
+import { alice, bob, meshId, nonce } from "./MeshScenario.ts"
 import { Postgres } from "./Postgres.ts"
 import { temporaryFolder } from "./TestBroker.ts"
 

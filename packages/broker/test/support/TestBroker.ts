@@ -45,6 +45,6 @@ export const startBroker = Effect.fnUntraced(function* ({ environment, limits }:
   return broker
 })
 
-/** Runs an async story against a broker in this process. */
-export const withBroker = (story: (broker: TestBroker) => Promise<void>, options: Options = {}) =>
-  Effect.scoped(Effect.flatMap(startBroker(options), (broker) => Effect.promise(() => story(broker))))
+/** Runs an async scenario against a broker in this process. */
+export const withBroker = (scenario: (broker: TestBroker) => Promise<void>, options: Options = {}) =>
+  Effect.scoped(Effect.flatMap(startBroker(options), (broker) => Effect.promise(() => scenario(broker))))

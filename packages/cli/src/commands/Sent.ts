@@ -5,12 +5,12 @@ import { formatTarget } from "@claudemesh/domain/routing/Target"
 import { Console, Effect, Option } from "effect"
 import { Flag } from "effect/unstable/cli"
 import { Failed, failed } from "../Failed.ts"
-import { type Fate, knownFateIn } from "../Fate.ts"
+import { type DeliveryReport, knownDeliveryReportIn } from "../DeliveryReport.ts"
 import { command } from "../Launch.ts"
 import { reached } from "../Meshes.ts"
 import { addressee, outcomeOf, outcomeWords } from "../Outcome.ts"
 import { aside, printable, printJson } from "../Output.ts"
-import { fateWords } from "../mcp/tools/messageStatus.ts"
+import { deliveryReportWords } from "../mcp/tools/messageStatus.ts"
 import { lifetimeFlag } from "./Lifetime.ts"
 
 export const priorityFlag = Flag.Literals("priority", ["now", "next", "low"]).pipe(
@@ -76,20 +76,22 @@ export const sent = Effect.fnUntraced(function* (client: BrokerClient, asked: As
   const { group, ...data } = outcomeOf(client, enqueued, receipt)
   const common = { mesh: slug, target: formatTarget(enqueued.target), messageId: receipt.messageId }
   const isRefused = receipt.recipients.length === 1 && receipt.recipients[0]?.state === "full"
-  const fate = wait && !isRefused ? yield* shownOrNot(client, enqueued.messageId) : undefined
+  const deliveryReport = wait && !isRefused ? yield* shownOrNot(client, enqueued.messageId) : undefined
   if (json) {
-    const state = fate?.state ?? receipt.recipients[0]?.state ?? "queued"
-    yield* printJson(group ? { ...common, ...data, ...(fate && { state }) } : { ...common, state })
+    const state = deliveryReport?.state ?? receipt.recipients[0]?.state ?? "queued"
+    yield* printJson(group ? { ...common, ...data, ...(deliveryReport && { state }) } : { ...common, state })
   } else {
     const words =
-      fate === undefined ? yield* outcomeWords(client, enqueued, receipt, message.priority) : fateWords(fate)
+      deliveryReport === undefined
+        ? yield* outcomeWords(client, enqueued, receipt, message.priority)
+        : deliveryReportWords(deliveryReport)
     const line = `${addressee(client, to, enqueued)} on ${slug}: ${words} (${receipt.messageId})`
     yield* Console.log(printable(note === "" ? line : `${line} ${note}`))
   }
-  if (wait && !isRefused && fate?.state !== "consumed") {
+  if (wait && !isRefused && deliveryReport?.state !== "consumed") {
     return yield* new Failed({
       reason:
-        fate?.state === "expired"
+        deliveryReport?.state === "expired"
           ? "It expired and was never shown."
           : `It was not shown within ${shownWaitMillis / 60_000} minutes, and waits on. See: ${command} message-status ${receipt.messageId.slice(0, 8)}`,
     })
@@ -97,15 +99,16 @@ export const sent = Effect.fnUntraced(function* (client: BrokerClient, asked: As
 })
 
 /** As the broker says it last, once it was shown or cannot be any more, or the time is over. */
-const shownOrNot = Effect.fnUntraced(function* (client: BrokerClient, messageId: Fate["messageId"]) {
-  let fate: Fate | undefined
+const shownOrNot = Effect.fnUntraced(function* (client: BrokerClient, messageId: DeliveryReport["messageId"]) {
+  let deliveryReport: DeliveryReport | undefined
   const looking = Effect.gen(function* () {
-    while (fate?.state !== "consumed" && fate?.state !== "expired") {
-      fate = (yield* Effect.orElseSucceed(knownFateIn(client, messageId), () => []))[0] ?? fate
-      if (fate?.recipients.length === 0) return
-      if (fate?.state !== "consumed") yield* Effect.sleep(lookMillis)
+    while (deliveryReport?.state !== "consumed" && deliveryReport?.state !== "expired") {
+      deliveryReport =
+        (yield* Effect.orElseSucceed(knownDeliveryReportIn(client, messageId), () => []))[0] ?? deliveryReport
+      if (deliveryReport?.recipients.length === 0) return
+      if (deliveryReport?.state !== "consumed") yield* Effect.sleep(lookMillis)
     }
   })
   yield* Effect.timeoutOption(looking, shownWaitMillis)
-  return fate
+  return deliveryReport
 })

@@ -4,7 +4,7 @@ import { Clock, Console, Effect, Struct } from "effect"
 import { Argument, Command } from "effect/unstable/cli"
 import { ago } from "../Ago.ts"
 import { Failed } from "../Failed.ts"
-import { type Fate, fateIn, sentAs, stateWords } from "../Fate.ts"
+import { type DeliveryReport, deliveryReportIn, sentAs, stateWords } from "../DeliveryReport.ts"
 import { askAll, chosenMeshes, clientLayer, connect } from "../Meshes.ts"
 import { memberName } from "../mcp/WrapUntrusted.ts"
 import { printJson, shortKey, table } from "../Output.ts"
@@ -38,7 +38,7 @@ export const messageStatus = Command.make(
       const chosen = yield* chosenMeshes(mesh)
       const own = chosen.filter((one) => one.meshId === meshId)
       const { all } = yield* connect(own.length > 0 ? own : chosen, "command")
-      const { answers, away } = yield* askAll(all, (client) => fateIn(client, messageId))
+      const { answers, away } = yield* askAll(all, (client) => deliveryReportIn(client, messageId))
       const [found] = answers.flat()
       if (found === undefined) {
         return yield* (
@@ -48,10 +48,13 @@ export const messageStatus = Command.make(
           })
         )
       }
-      const { recipients, ...fate } = found
+      const { recipients, ...deliveryReport } = found
       const nowMillis = yield* Clock.currentTimeMillis
       yield* json
-        ? printJson({ ...fate, recipients: recipients.map((recipient) => Struct.omit(recipient, ["called"])) })
+        ? printJson({
+            ...deliveryReport,
+            recipients: recipients.map((recipient) => Struct.omit(recipient, ["called"])),
+          })
         : Console.log(asText(found, nowMillis))
     },
     Effect.scoped,
@@ -67,7 +70,7 @@ export const messageStatus = Command.make(
   ]),
 )
 
-const asText = ({ at, mesh, recipients, state }: Fate, nowMillis: number): string => {
+const asText = ({ at, mesh, recipients, state }: DeliveryReport, nowMillis: number): string => {
   const head = `${stateWords[state]} on ${mesh}${at === null ? "" : `, ${ago(at, nowMillis)}`}`
   if (recipients.length === 0) return `${head}: nobody was there to get it`
   const sessions = recipients.flatMap(({ session }) => session ?? [])

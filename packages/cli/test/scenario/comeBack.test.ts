@@ -28,7 +28,7 @@ describe("an agent", () => {
           yield* Effect.promise(async () => {
             // Two processes with one session id: both are there, and stay.
             for (const each of [one, two, one, two]) await each.callUntil("list_peers", there)
-            const bob = await RawClient.greetedV2(broker.url, mesh.member("bob"))
+            const bob = await RawClient.authenticatedV2(broker.url, mesh.member("bob"))
             for (const each of [one, two]) {
               const answer = await each.call("send_message", { target: "bob", message: "hello" })
               assert.match(answer.text, /^In bob's session/)
@@ -56,7 +56,7 @@ describe("an agent", () => {
           const three = yield* agent(home)
           yield* Effect.promise(async () => {
             await three.callUntil("list_peers", there)
-            const bob = await RawClient.greetedV2(broker.url, mesh.member("bob"))
+            const bob = await RawClient.authenticatedV2(broker.url, mesh.member("bob"))
             const push = await bob.take("push")
             assert.match(
               String(push["senderSessionId"]),

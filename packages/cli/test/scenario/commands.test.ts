@@ -23,7 +23,7 @@ const inHome =
   (...args: ReadonlyArray<string>) =>
     claudemesh(args, { CLAUDEMESH_HOME: home })
 
-const story = (tell: (stage: Stage) => Promise<void>, names: ReadonlyArray<string> = ["alice", "bob"]) =>
+const scenario = (tell: (stage: Stage) => Promise<void>, names: ReadonlyArray<string> = ["alice", "bob"]) =>
   Effect.scoped(
     Effect.gen(function* () {
       const broker = yield* startBroker()
@@ -58,7 +58,7 @@ const hex = (digits: number) => new RegExp(`^[0-9a-f]{${digits}}$`)
 
 describe.concurrent("claudemesh create", () => {
   it.live("writes a config that only its owner can read, and joins each slug once (I19)", () =>
-    story(async ({ broker, folder }) => {
+    scenario(async ({ broker, folder }) => {
       const home = join(folder, "new", "home")
       const create = (...args: ReadonlyArray<string>) => inHome(home)("create", ...args, "--broker", broker.origin)
       assert.match(done(await create("team", "--as", "Ann")), /^Made the mesh team on ws:.* You are Ann\.\n/)
@@ -138,7 +138,7 @@ describe.concurrent("an admin token", () => {
 
 describe.concurrent("claudemesh seed-test-mesh", () => {
   it.live("prints the mesh with every key in exactly this shape", () =>
-    story(async ({ alice, broker }) => {
+    scenario(async ({ alice, broker }) => {
       const [seeded] = jsonLines(
         done(await alice("seed-test-mesh", "--slug", "try", "--members", "3", "--broker", broker.url, "--json")),
       )
@@ -173,7 +173,7 @@ describe.concurrent("claudemesh seed-test-mesh", () => {
   )
 
   it.live("writes homes that work, and makes no mesh that it cannot write down", () =>
-    story(async ({ broker, folder }) => {
+    scenario(async ({ broker, folder }) => {
       const homes = join(folder, "homes")
       const seed = () => claudemesh(["seed-test-mesh", "--into", homes, "--broker", broker.url])
       assert.include(done(await seed()), join(homes, "bob"))
@@ -226,10 +226,10 @@ describe.concurrent("claudemesh seed-test-mesh", () => {
 
 describe.concurrent("claudemesh list, peers and status", () => {
   it.live("show meshes, members and sessions, for people and for scripts", () =>
-    story(async ({ alice, broker, mesh }) => {
+    scenario(async ({ alice, broker, mesh }) => {
       assert.match(done(await alice("list")), /^MESH {2}YOU .*\nred {3}alice +[0-9a-f]{8} +ws:/)
       assert.match(done(await alice("peers")), /bob +[0-9a-f]{8} +member +away +-\n/)
-      const bob = await RawClient.greetedV2(broker.url, mesh.member("bob"), { sessionId: "bobs-1" })
+      const bob = await RawClient.authenticatedV2(broker.url, mesh.member("bob"), { sessionId: "bobs-1" })
       bob.send({ type: "set_status", status: "dnd", id: "s" })
       await bob.take("ok")
       assert.match(done(await alice("peers", "--mesh", "red")), /bob +[0-9a-f]{8} +member +dnd +bobs-1\n/)
@@ -264,7 +264,7 @@ describe.concurrent("claudemesh list, peers and status", () => {
       ] as never)
       await bob.close()
 
-      const hers = await RawClient.greetedV2(broker.url, mesh.member("alice"), { sessionId: "alices-1" })
+      const hers = await RawClient.authenticatedV2(broker.url, mesh.member("alice"), { sessionId: "alices-1" })
       assert.match(done(await alice("status")), /\nred +connected +\d+ +idle alices-1\n/)
       // Any code but 1000 is a loss and no goodbye: the session is listed until its lease ends, and is not there.
       hers.socket.close(4000)
@@ -281,14 +281,14 @@ describe.concurrent("claudemesh list, peers and status", () => {
   )
 
   it.live("say what a mesh that is away is missing, and still show the others", () =>
-    story(async ({ broker, folder, mesh }) => {
+    scenario(async ({ broker, folder, mesh }) => {
       const away = `ws://127.0.0.1:${await freePort()}/ws`
       const both = [
         { slug: "red", brokerUrl: broker.url, mesh },
         { slug: "blue", brokerUrl: away, mesh: { ...mesh, member: elsewhere(mesh) } },
       ]
       const run = inHome(await writeHome(folder, "alice", both))
-      const bob = await RawClient.greetedV2(broker.url, mesh.member("bob"))
+      const bob = await RawClient.authenticatedV2(broker.url, mesh.member("bob"))
       const { keys } = mesh.member("alice")
       bob.send(sendFrame("m1", keys.publicKey, "still read", mesh.member("bob").keys))
       await bob.take("ack")
@@ -312,13 +312,13 @@ const elsewhere =
 
 describe.concurrent("claudemesh send", () => {
   it.live("says what became of the message, by name, key and key/session", () =>
-    story(async ({ alice, broker, mesh }) => {
+    scenario(async ({ alice, broker, mesh }) => {
       const { keys } = mesh.member("bob")
       assert.match(
         done(await alice("send", "bob", "one")),
         /^bob on red: Waits until bob's session connects\. \([0-9a-f]{32}\)\n$/,
       )
-      const bob = await RawClient.greetedV2(broker.url, mesh.member("bob"), { sessionId: "bobs-1" })
+      const bob = await RawClient.authenticatedV2(broker.url, mesh.member("bob"), { sessionId: "bobs-1" })
       await bob.take("push")
       assert.match(done(await alice("send", keys.publicKey, "two")), /: In bob's session, not shown yet\. /)
       assert.match(textOf(await bob.take("push"), keys), /"text":"two"/)
@@ -337,7 +337,7 @@ describe.concurrent("claudemesh send", () => {
   )
 
   it.live("answers a name that fits nobody, or several, with who there is", () =>
-    story(
+    scenario(
       async ({ alice }) => {
         assert.match(
           complaint(await alice("send", "dora", "hi")),
@@ -360,7 +360,7 @@ describe.concurrent("claudemesh send", () => {
   )
 
   it.live("asks which mesh is meant where two are joined", () =>
-    story(async ({ broker, folder, mesh }) => {
+    scenario(async ({ broker, folder, mesh }) => {
       const other = await makeMesh(broker.origin)
       const run = inHome(
         await writeHome(folder, "alice", [
@@ -381,10 +381,10 @@ const textOf = (push: Parameters<typeof unseal>[0], keys: Keys): string => unsea
 
 describe.concurrent("claudemesh inbox", () => {
   it.live("shows a message once, on one line as JSON, and harmless to a terminal", () =>
-    story(async ({ alice, broker, mesh }) => {
+    scenario(async ({ alice, broker, mesh }) => {
       const from = mesh.member("bob")
       const to = mesh.member("alice").keys.publicKey
-      const bob = await RawClient.greetedV2(broker.url, from)
+      const bob = await RawClient.authenticatedV2(broker.url, from)
       const say = async (id: string, text: string) => {
         bob.send(sendFrame(id, to, text, from.keys))
         await bob.take("ack")
@@ -413,7 +413,7 @@ describe.concurrent("claudemesh inbox", () => {
   )
 
   it.live("follows what comes until it is ended, and what it printed is read", () =>
-    story(async ({ alice, broker, folder, mesh }) => {
+    scenario(async ({ alice, broker, folder, mesh }) => {
       const child = Bun.spawn([process.execPath, main, "inbox", "--follow", "--json"], {
         env: { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent", CLAUDEMESH_HOME: join(folder, "alice") },
         stdin: "ignore",
@@ -423,7 +423,7 @@ describe.concurrent("claudemesh inbox", () => {
       const reader = child.stdout.getReader()
       const next = async () => JSON.parse(new TextDecoder().decode((await reader.read()).value)).text
       const from = mesh.member("bob")
-      const bob = await RawClient.greetedV2(broker.url, from)
+      const bob = await RawClient.authenticatedV2(broker.url, from)
       for (const text of ["one", "two"]) {
         bob.send(sendFrame(text, mesh.member("alice").keys.publicKey, text, from.keys))
         assert.strictEqual(await next(), text)
@@ -540,7 +540,7 @@ describe.concurrent("the command", () => {
   )
 
   it.live("has no colours when piped, not even in its complaints", () =>
-    story(async ({ alice }) => {
+    scenario(async ({ alice }) => {
       const runs = await Promise.all([alice("list"), alice("peers"), alice("--help"), alice("nonsense")])
       for (const { stderr, stdout } of runs) assert.notInclude(stdout + stderr, "\u001b")
     }),
@@ -559,7 +559,7 @@ describe.concurrent("the command", () => {
   )
 
   it.live("names a broken config file and its problem, and leaves it untouched byte for byte (I19)", () =>
-    story(async ({ alice, broker, folder }) => {
+    scenario(async ({ alice, broker, folder }) => {
       const file = join(folder, "alice", "config.json")
       for (const content of ["{not json", `{"version":9,"meshes":[]}`, `{"version":2,"meshes":[{"meshId":"x"}]}\n`]) {
         await writeFile(file, content)
@@ -575,7 +575,7 @@ describe.concurrent("the command", () => {
   )
 
   it.live("refuses a config that others may read, with the command that mends it (I19)", () =>
-    story(async ({ alice, folder }) => {
+    scenario(async ({ alice, folder }) => {
       const file = join(folder, "alice", "config.json")
       await chmod(file, 0o640)
       for (const command of ["list", "peers"]) {

@@ -1,4 +1,4 @@
-/** What a host has to have done until a message counts as shown to its agent: each story with real processes, at once. */
+/** What a host has to have done until a message counts as shown to its agent: each scenario with real processes, at once. */
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
@@ -14,7 +14,7 @@ const storyMillis = 60_000
 
 const text = "the build is red"
 
-const story = (claim: string, tell: (stage: Stage & Told) => Effect.Effect<void, never, Scope.Scope>) =>
+const scenario = (claim: string, tell: (stage: Stage & Told) => Effect.Effect<void, never, Scope.Scope>) =>
   it.live(
     claim,
     () =>
@@ -53,7 +53,7 @@ const read = (host: RawHost): Promise<Answer> => host.call("check_messages")
 const gone = (host: RawHost): Promise<unknown> => host.end()
 
 describe.concurrent("a message is", () => {
-  story("shown again when the host was stopped before it read the answer, however long, and killed (I8)", (on) =>
+  scenario("shown again when the host was stopped before it read the answer, however long, and killed (I8)", (on) =>
     Effect.gen(function* () {
       const folder = yield* on.home("alice")
       const script = join(import.meta.dirname, "../support/hostProcess.ts")
@@ -81,7 +81,7 @@ describe.concurrent("a message is", () => {
     }),
   )
 
-  story("shown again when the host closes right after it read the answer (I8)", (on) =>
+  scenario("shown again when the host closes right after it read the answer (I8)", (on) =>
     Effect.gen(function* () {
       const host = yield* on.host
       yield* on.sent
@@ -93,7 +93,7 @@ describe.concurrent("a message is", () => {
     }),
   )
 
-  story("done with when the host goes on for 10 s (I8)", (on) =>
+  scenario("done with when the host goes on for 10 s (I8)", (on) =>
     Effect.gen(function* () {
       const host = yield* on.host
       yield* on.sent
@@ -106,7 +106,7 @@ describe.concurrent("a message is", () => {
     }),
   )
 
-  story("done with when the agent gives the cursor of the answer to its next call (I8)", (on) =>
+  scenario("done with when the agent gives the cursor of the answer to its next call (I8)", (on) =>
     Effect.gen(function* () {
       const host = yield* on.host
       yield* on.sent
@@ -119,7 +119,7 @@ describe.concurrent("a message is", () => {
     }),
   )
 
-  story("shown again, here and to the next one, when the call is cancelled after it was answered (I8)", (on) =>
+  scenario("shown again, here and to the next one, when the call is cancelled after it was answered (I8)", (on) =>
     Effect.gen(function* () {
       const host = yield* on.host
       yield* on.sent
@@ -140,7 +140,7 @@ describe.concurrent("a message is", () => {
     }),
   )
 
-  story("shown again as new when its call is cancelled before it is answered, at whatever moment (I8)", (on) =>
+  scenario("shown again as new when its call is cancelled before it is answered, at whatever moment (I8)", (on) =>
     Effect.gen(function* () {
       const host = yield* on.host
       yield* Effect.promise(() => host.call("list_peers"))
@@ -166,7 +166,7 @@ describe.concurrent("a message is", () => {
     }),
   )
 
-  story("shown to the next one as new when the call was cancelled before it was answered (I8)", (on) =>
+  scenario("shown to the next one as new when the call was cancelled before it was answered (I8)", (on) =>
     Effect.gen(function* () {
       const host = yield* on.host
       yield* Effect.promise(() => host.call("list_peers"))

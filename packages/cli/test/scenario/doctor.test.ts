@@ -38,7 +38,7 @@ describe.concurrent("claudemesh doctor", () => {
             { slug: "red", brokerUrl: broker.url, mesh },
             { slug: "blue", brokerUrl: dead.replace("//", "//user:hunter2@"), mesh: other },
           ])
-          const bob = await RawClient.greetedV2(broker.url, mesh.member("bob"), {})
+          const bob = await RawClient.authenticatedV2(broker.url, mesh.member("bob"), {})
           const ran = await doctor(home, "--json")
           assert.strictEqual(ran.code, 1)
           const states = stateOf(ran)

@@ -17,7 +17,7 @@ import { type Keys, newKeys, RawClient, sendFrame } from "../../../broker/test/s
 import { temporaryFolder } from "../../../broker/test/support/TestBroker.ts"
 import { claudemesh, complaint, done, type Ran } from "../support/Agent.ts"
 
-// Each story is a dozen processes.
+// Each scenario is a dozen processes.
 vi.setConfig({ testTimeout: 90_000 })
 
 type Person = (...args: ReadonlyArray<string>) => Promise<Ran>
@@ -32,7 +32,7 @@ const jsonLines = (ran: Ran): ReadonlyArray<Row> =>
     .map((line) => JSON.parse(line))
 
 /** Ann owns the mesh. Bob and Carl came by one invite. Ann has looked at who is there, Carl never has. */
-interface Town {
+interface Template {
   readonly folder: string
   readonly broker: BrokerProcess
   readonly ann: Person
@@ -67,8 +67,8 @@ interface Founded {
   readonly members: ReadonlyArray<Row>
 }
 
-/** The town as every story finds it: made once by the commands, and copied. */
-const foundTown = async (folder: string): Promise<Founded> =>
+/** The template as every scenario finds it: made once by the commands, and copied. */
+const makeTemplate = async (folder: string): Promise<Founded> =>
   Effect.runPromise(
     Effect.scoped(
       Effect.gen(function* () {
@@ -88,15 +88,15 @@ const foundTown = async (folder: string): Promise<Founded> =>
     ),
   )
 
-let town: { readonly folder: string; readonly founded: Promise<Founded> } | undefined
-const theTown = (): Promise<Founded> => {
-  if (town === undefined) {
+let template: { readonly folder: string; readonly founded: Promise<Founded> } | undefined
+const theTemplate = (): Promise<Founded> => {
+  if (template === undefined) {
     const folder = mkdtempSync(join(tmpdir(), "claudemesh-test-"))
-    town = { folder, founded: foundTown(folder) }
+    template = { folder, founded: makeTemplate(folder) }
   }
-  return town.founded
+  return template.founded
 }
-afterAll(() => rm(town?.folder ?? "", { recursive: true, force: true }))
+afterAll(() => rm(template?.folder ?? "", { recursive: true, force: true }))
 
 /** The broker of a copy has another port. */
 const moveHome = async (folder: string, name: string, brokerUrl: string): Promise<void> => {
@@ -105,12 +105,12 @@ const moveHome = async (folder: string, name: string, brokerUrl: string): Promis
   await writeFile(path, JSON.stringify({ ...rest, meshes: meshes.map((mesh: Row) => ({ ...mesh, brokerUrl })) }))
 }
 
-const story = (tell: (town: Town) => Promise<void>) =>
+const scenario = (tell: (template: Template) => Promise<void>) =>
   Effect.scoped(
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
       const founded = yield* Effect.promise(async () => {
-        const there = await theTown()
+        const there = await theTemplate()
         await cp(there.folder, folder, { recursive: true })
         return there
       })
@@ -153,7 +153,7 @@ const membershipOf = async (folder: string, name: string): Promise<Row> =>
 
 describe.concurrent("a member that the database made up", () => {
   it.live("is listed as unverified, gets nothing that is sealed, and is no one's namesake", () =>
-    story(async ({ ann, bob, broker, changed, id, key, meshId, rows }) => {
+    scenario(async ({ ann, bob, broker, changed, id, key, meshId, rows }) => {
       const eve = { meshId, memberId: newId(), keys: newKeys() }
       await changed((database) =>
         // With Bob's name, and his certificate's other fields: it is as near to a proof as rows can be.
@@ -171,7 +171,7 @@ describe.concurrent("a member that the database made up", () => {
       assert.deepInclude(hersListed, { displayName: null, brokerSays: "Bob", member: "uncertified", role: null })
       assert.match(String(hersListed?.["why"]), /not certified/)
       // The broker lets her in: it believes its rows. She sees sessions and sizes, and no text.
-      const hers = await RawClient.greetedV2(broker.url, eve)
+      const hers = await RawClient.authenticatedV2(broker.url, eve)
       const [sent] = jsonLines(await ann("send", "Bob", "for the real Bob", "--json"))
       assert.strictEqual(sent?.["target"], key("Bob"))
       assert.match(complaint(await ann("send", eve.keys.publicKey, "for Eve")), /not certified/)
@@ -194,7 +194,7 @@ describe.concurrent("a member that the database made up", () => {
   )
 
   it.live("is unverified also with an invite of its own that says the owner signed it", () =>
-    story(async ({ ann, carl, changed, meshId }) => {
+    scenario(async ({ ann, carl, changed, meshId }) => {
       const eve = { meshId, memberId: newId(), keys: newKeys() }
       const door = newKeys().publicKey
       await changed((database) => {
@@ -221,7 +221,7 @@ describe.concurrent("a member that the database made up", () => {
 
 describe.concurrent("a key that the database lists under the name of a member whom it hides", () => {
   it.live("is not what the name means, to any command, and only its whole key is that key", () =>
-    story(async ({ ann, carl, changed, id, key, rows }) => {
+    scenario(async ({ ann, carl, changed, id, key, rows }) => {
       const eve = newKeys().publicKey
       await changed((database) =>
         database.run("UPDATE member SET id = ?, public_key = ? WHERE id = ?", [newId(), eve, id("Bob")]),
@@ -255,7 +255,7 @@ describe.concurrent("a key that the database lists under the name of a member wh
 
 describe.concurrent("an invite's label that the database changed", () => {
   it.live("is nobody's word: the label finds the invite that was signed with it, or none", () =>
-    story(async ({ ann, changed, folder, key, rows }) => {
+    scenario(async ({ ann, changed, folder, key, rows }) => {
       const [front] = jsonLines(await ann("invite", "--name", "front door", "--json"))
       const [back] = jsonLines(await ann("invite", "--name", "back door", "--json"))
       await changed((database) => {
@@ -284,7 +284,7 @@ describe.concurrent("an invite's label that the database changed", () => {
 
 describe.concurrent("a member's row that the database changed", () => {
   it.live("with another key is refused, by who knew the old one and by who did not, and nothing is sealed to it", () =>
-    story(async ({ ann, carl, changed, id, key, rows }) => {
+    scenario(async ({ ann, carl, changed, id, key, rows }) => {
       const old = key("Bob")
       const { publicKey } = newKeys()
       await changed((database) => database.run("UPDATE member SET public_key = ? WHERE id = ?", [publicKey, id("Bob")]))
@@ -305,7 +305,7 @@ describe.concurrent("a member's row that the database changed", () => {
   )
 
   it.live("with another name keeps the name of its certificate, or is unverified where that is not known", () =>
-    story(async ({ ann, carl, changed, id, key }) => {
+    scenario(async ({ ann, carl, changed, id, key }) => {
       await changed((database) => database.run("UPDATE member SET display_name = 'Ann' WHERE id = ?", [id("Bob")]))
       const rowOf = async (person: Person) =>
         json(await person("peers", "--json")).find((row) => row["publicKey"] === key("Bob"))
@@ -318,7 +318,7 @@ describe.concurrent("a member's row that the database changed", () => {
   )
 
   it.live("whose invite was raised to admin is no admin to anybody, and can invite nobody", () =>
-    story(async ({ ann, bob, broker, carl, changed, folder, key, meshId }) => {
+    scenario(async ({ ann, bob, broker, carl, changed, folder, key, meshId }) => {
       await changed((database) => database.run("UPDATE invite SET role = 'admin' WHERE role = 'member'"))
       for (const person of [ann, carl]) {
         const row = json(await person("peers", "--json")).find(({ publicKey }) => publicKey === key("Bob"))
@@ -338,7 +338,7 @@ describe.concurrent("a member's row that the database changed", () => {
 })
 
 /** What is done to one of the messages; `it` is its row. */
-const tampering: Readonly<Record<string, (town: Town) => string>> = {
+const tampering: Readonly<Record<string, (template: Template) => string>> = {
   "addressed to another session": ({ key }) => `SET target_spec = '${key("Bob")}/laptop'`,
   "addressed to everybody": () => "SET target_spec = '*'",
   "given to another sender": ({ id }) => `SET sender_member_id = '${id("Carl")}'`,
@@ -358,15 +358,15 @@ interface Read {
   readonly idOf: ReadonlyMap<string, string>
 }
 
-/** One town for all of them: each message is changed in its own way, and everything is read. */
+/** One template for all of them: each message is changed in its own way, and everything is read. */
 const tamperedWith = () => {
   let read: Promise<Read> | undefined
   const run = async (): Promise<Read> => {
     const idOf = new Map<string, string>()
     const messages: Array<Row> = []
     await Effect.runPromise(
-      story(async (town) => {
-        const { ann, bob, carl, changed, id } = town
+      scenario(async (template) => {
+        const { ann, bob, carl, changed, id } = template
         for (const what of Object.keys(tampering)) {
           const [sent] = jsonLines(await ann("send", "Bob", `the plan ${what}`, "--json"))
           idOf.set(what, String(sent?.["messageId"]))
@@ -380,7 +380,7 @@ const tamperedWith = () => {
                 messageId,
               ])
             }
-            database.run(`UPDATE message ${sqlOf(town)} WHERE id = ?`, [messageId])
+            database.run(`UPDATE message ${sqlOf(template)} WHERE id = ?`, [messageId])
           }
         })
         idOf.set("given another id", "f".repeat(32))
@@ -410,7 +410,7 @@ describe.concurrent("a waiting message that the database changed", () => {
   }
 
   it.live("copied under another id is read once: the copy cannot be shown", () =>
-    story(async ({ ann, bob, changed }) => {
+    scenario(async ({ ann, bob, changed }) => {
       done(await ann("send", "Bob", "the plan"))
       await changed((database) => {
         database.run(
@@ -434,7 +434,7 @@ describe.concurrent("a waiting message that the database changed", () => {
   )
 
   it.live("dated on is shown with the time at which its sender wrote it", () =>
-    story(async ({ ann, bob, changed }) => {
+    scenario(async ({ ann, bob, changed }) => {
       const before = Date.now()
       done(await ann("send", "Bob", "the plan"))
       await changed((database) =>
@@ -448,7 +448,7 @@ describe.concurrent("a waiting message that the database changed", () => {
   )
 
   it.live("put back after it was read is not shown again, and is done with", () =>
-    story(async ({ ann, bob, changed, rows }) => {
+    scenario(async ({ ann, bob, changed, rows }) => {
       done(await ann("send", "Bob", "the plan"))
       const kept: Array<Row> = []
       await changed((database) => kept.push(...database.query<Row, []>("SELECT id, ciphertext FROM message").all()))
@@ -465,7 +465,7 @@ describe.concurrent("a waiting message that the database changed", () => {
   )
 
   it.live("moved to another mesh of the same people is not shown there", () =>
-    story(async ({ ann, bob, changed, id, meshId }) => {
+    scenario(async ({ ann, bob, changed, id, meshId }) => {
       const [other] = jsonLines(await ann("create", "other", "--as", "Ann", "--json"))
       done(await bob("join", done(await ann("invite", "--mesh", "other")).trim(), "--as", "Bob"))
       const there = json(await ann("peers", "--mesh", "other", "--json"))
@@ -489,7 +489,7 @@ describe.concurrent("a waiting message that the database changed", () => {
 
 describe.concurrent("a revocation that the database", () => {
   it.live("deleted stays in force for who knows of it, who says that the broker hides it", () =>
-    story(async ({ ann, bob, changed, key, rows, id }) => {
+    scenario(async ({ ann, bob, changed, key, rows, id }) => {
       done(await ann("revoke", "Bob", "--yes"))
       assert.match(complaint(await bob("peers")), /revoked/)
       await changed((database) => database.run("DELETE FROM revocation"))
@@ -516,7 +516,7 @@ describe.concurrent("a revocation that the database", () => {
   )
 
   it.live("turned against somebody else lets nobody back in: the mesh is not served", () =>
-    story(async ({ ann, bob, carl, changed, key }) => {
+    scenario(async ({ ann, bob, carl, changed, key }) => {
       done(await ann("revoke", "Bob", "--yes"))
       await changed((database) => database.run("UPDATE revocation SET subject = ?", [key("Carl")]))
       const looks = await Promise.all([ann, bob, carl].map((person) => person("peers")))

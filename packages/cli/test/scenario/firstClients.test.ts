@@ -49,7 +49,7 @@ describe.concurrent("a member for first clients", () => {
           // With what is in the file alone, as the unmodified program does.
           const [{ memberId, meshId, pubkey, secretKey }] = meshes
           const keys = { publicKey: pubkey, secretKey: Buffer.from(secretKey, "hex") }
-          const program = await RawClient.greetedV1(broker.url, { meshId, memberId, keys })
+          const program = await RawClient.authenticatedV1(broker.url, { meshId, memberId, keys })
           done(await ann("send", "Bob", "hello first client"))
           const push = await program.take("push")
           assert.strictEqual(unseal(push, keys), "hello first client")

@@ -60,7 +60,7 @@ const stage = Effect.fnUntraced(function* (names: ReadonlyArray<string>) {
   return { broker, mesh, data, home, join: enter } satisfies Stage
 })
 
-const story = (names: ReadonlyArray<string>, tell: (stage: Stage) => Effect.Effect<void>) =>
+const scenario = (names: ReadonlyArray<string>, tell: (stage: Stage) => Effect.Effect<void>) =>
   Effect.scoped(Effect.flatMap(stage(names), tell))
 
 const counts = (delivered: number, queued: number, held = 0) => ({ delivered, held, queued, full: 0 })
@@ -72,7 +72,7 @@ const done = ({ code, stderr, stdout }: Ran): string => {
 
 describe.concurrent("groups", () => {
   it.live("reach those who are meant, once each and proved, and leave no text with the broker (I5, I6)", () =>
-    story(["alice", "bob", "carol"], ({ broker, data, join }) =>
+    scenario(["alice", "bob", "carol"], ({ broker, data, join }) =>
       Effect.gen(function* () {
         const alice = yield* join("alice")
         const bob = yield* join("bob")
@@ -126,7 +126,7 @@ describe.concurrent("groups", () => {
   )
 
   it.live("reach every session of a member, and those who were away when they come, once (I14)", () =>
-    story(["alice", "bob", "carol"], ({ join }) =>
+    scenario(["alice", "bob", "carol"], ({ join }) =>
       Effect.gen(function* () {
         const alice = yield* join("alice")
         const bobs = [yield* join("bob"), yield* join("bob", "--channel", "builds")]
@@ -161,7 +161,7 @@ describe.concurrent("groups", () => {
   )
 
   it.live("outlive the broker: a session is in its channels again, and what was acked arrives (I7)", () =>
-    story(["alice", "bob"], ({ broker, join }) =>
+    scenario(["alice", "bob"], ({ broker, join }) =>
       Effect.gen(function* () {
         const alice = yield* join("alice")
         const bob = yield* join("bob")
@@ -180,12 +180,12 @@ describe.concurrent("groups", () => {
   )
 
   it.live("are read by a client that is written from the protocol's page alone", () =>
-    story(["alice", "bob"], ({ broker, join, mesh }) =>
+    scenario(["alice", "bob"], ({ broker, join, mesh }) =>
       Effect.gen(function* () {
         const alice = yield* join("alice")
         yield* Effect.promise(async () => {
           await settled(alice)
-          const bob = await RawClient.greetedV2(broker.url, mesh.member("bob"))
+          const bob = await RawClient.authenticatedV2(broker.url, mesh.member("bob"))
           await says(alice, "*", "hello bob")
           const push = await bob.take("push")
           assert.strictEqual(push["senderPubkey"], mesh.member("alice").keys.publicKey)
@@ -198,12 +198,12 @@ describe.concurrent("groups", () => {
   )
 
   it.live("name who is left out: a first client cannot open what is sealed to many (I22)", () =>
-    story(["alice", "bob", "dave"], ({ broker, join, mesh }) =>
+    scenario(["alice", "bob", "dave"], ({ broker, join, mesh }) =>
       Effect.gen(function* () {
         const alice = yield* join("alice")
         yield* Effect.promise(async () => {
           await settled(alice)
-          const dave = await RawClient.greetedV1(broker.url, mesh.member("dave"))
+          const dave = await RawClient.authenticatedV1(broker.url, mesh.member("dave"))
           const sent = await says(alice, "*", "hello")
           assert.match(sent.text, /^Waiting until a session of theirs takes it: bob\. Left out, [^:]*: dave\. /)
           await dave.close()
@@ -215,7 +215,7 @@ describe.concurrent("groups", () => {
 
 describe.concurrent("commands", () => {
   it.live("say something to a group, show what became of it, and list channels", () =>
-    story(["alice", "bob", "carol"], ({ home, join }) =>
+    scenario(["alice", "bob", "carol"], ({ home, join }) =>
       Effect.gen(function* () {
         const run =
           (name: string) =>
@@ -241,10 +241,10 @@ describe.concurrent("commands", () => {
             authenticated: "yes",
             encrypted: true,
           })
-          const fate = JSON.parse(done(await alice("message-status", id, "--json")))
-          assert.deepInclude(fate, { mesh: "red", messageId: id, state: "pending", at: null })
+          const deliveryReport = JSON.parse(done(await alice("message-status", id, "--json")))
+          assert.deepInclude(deliveryReport, { mesh: "red", messageId: id, state: "pending", at: null })
           assert.deepStrictEqual(
-            fate.recipients
+            deliveryReport.recipients
               .map((one: { readonly name: string; readonly state: string }) => [one.name, one.state])
               .toSorted(),
             [

@@ -45,7 +45,7 @@ const intoDescriptor = async (home: string, stdout: number): Promise<Ran> => {
 
 const sayAll = async (url: string, mesh: TestMesh, texts: ReadonlyArray<string>, to = "alice") => {
   const from = mesh.member("bob")
-  const bob = await RawClient.greetedV2(url, from)
+  const bob = await RawClient.authenticatedV2(url, from)
   for (const [index, text] of texts.entries()) {
     bob.send(sendFrame(`m${index}`, mesh.member(to).keys.publicKey, text, from.keys))
     await bob.take("ack")
@@ -149,7 +149,7 @@ describe("claudemesh inbox", () => {
           await idle.callUntil("list_peers", ({ text }) => text.includes("idle-age"))
           await sayAll(broker.url, mesh, ["to whoever looks"])
           const from = mesh.member("bob")
-          const bob = await RawClient.greetedV2(broker.url, from)
+          const bob = await RawClient.authenticatedV2(broker.url, from)
           const key = mesh.member("alice").keys.publicKey
           bob.send(sendFrame("for-the-agent", `${key}/idle-agent`, "to the agent alone", from.keys))
           await bob.take("ack")
@@ -169,8 +169,10 @@ describe("claudemesh inbox", () => {
           assert.notInclude(text, "to whoever looks")
 
           // What was sent to a session alone that is away is said, and had when it is asked for.
-          await (await RawClient.greetedV2(broker.url, mesh.member("alice"), { sessionId: "0a1b2c3d-gone" })).close()
-          const again = await RawClient.greetedV2(broker.url, from)
+          await (
+            await RawClient.authenticatedV2(broker.url, mesh.member("alice"), { sessionId: "0a1b2c3d-gone" })
+          ).close()
+          const again = await RawClient.authenticatedV2(broker.url, from)
           again.send(sendFrame("for-the-gone", `${key}/0a1b2c3d-gone`, "to one that is gone", from.keys))
           await again.take("ack")
           await again.close()

@@ -118,7 +118,7 @@ describe.concurrent("ten processes on one home", () => {
           const home = await writeHome(folder, "ann", red)
           const [ann, carl] = [inHome(home), inHome(join(folder, "carl"))]
           const theirs = mesh.member("bob")
-          const bob = await RawClient.greetedV2(broker.url, theirs)
+          const bob = await RawClient.authenticatedV2(broker.url, theirs)
           const say = async (texts: ReadonlyArray<string>) => {
             for (const text of texts) {
               bob.send(sendFrame(text.replace(" ", "-"), mesh.member("ann").keys.publicKey, text, theirs.keys))

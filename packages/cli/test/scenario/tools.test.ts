@@ -342,7 +342,7 @@ describe.concurrent("check_messages", () => {
         const one = yield* join("alice", {}, [red, { ...red, slug: "blue", mesh: other }])
         yield* Effect.promise(async () => {
           const bobs = [mesh, other].map((where) => where.member("bob"))
-          const clients = await Promise.all(bobs.map((bob) => RawClient.greetedV2(broker.url, bob)))
+          const clients = await Promise.all(bobs.map((bob) => RawClient.authenticatedV2(broker.url, bob)))
           for (const [index, text] of ["1", "2", "3", "4", "5"].entries()) {
             const [where, from, client] = [[mesh, other][index % 2], bobs[index % 2], clients[index % 2]]
             if (where === undefined || from === undefined || client === undefined) throw new Error("two meshes")

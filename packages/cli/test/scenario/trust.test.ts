@@ -6,23 +6,23 @@ import { Effect } from "effect"
 import { startBroker, temporaryFolder } from "../../../broker/test/support/TestBroker.ts"
 import { claudemesh, complaint, done, main, type Ran } from "../support/Agent.ts"
 
-// Each story is two dozen processes.
+// Each scenario is two dozen processes.
 vi.setConfig({ testTimeout: 90_000 })
 
 type Person = (...args: ReadonlyArray<string>) => Promise<Ran>
 
-interface Town {
+interface Template {
   readonly folder: string
   /** Runs the command as this person; the first time in an empty home. */
   readonly person: (name: string, environment?: Readonly<Record<string, string>>) => Person
 }
 
-const town = (tell: (town: Town) => Promise<void>) =>
+const template = (tell: (template: Template) => Promise<void>) =>
   Effect.scoped(
     Effect.gen(function* () {
       const broker = yield* startBroker()
       const folder = yield* temporaryFolder
-      const person: Town["person"] =
+      const person: Template["person"] =
         (name, environment = {}) =>
         (...args) =>
           claudemesh(args, {
@@ -38,7 +38,7 @@ const json = (ran: Ran) => JSON.parse(done(ran))
 
 describe.concurrent("claudemesh invite and join", () => {
   it.live("print nothing but the link, which lets in as many as it says, by the role it says", () =>
-    town(async ({ folder, person }) => {
+    template(async ({ folder, person }) => {
       const ann = person("ann")
       done(await ann("create", "team", "--as", "Ann"))
       const made = await ann("invite", "--uses", "2", "--expires", "30m", "--name", "two of us")
@@ -92,7 +92,7 @@ describe.concurrent("admins, by the commands", () => {
   it.live(
     "invite and revoke members, but make no admins, and never put out the owner; whom they had invited stays",
     () =>
-      town(async ({ person }) => {
+      template(async ({ person }) => {
         const [ann, bob, carl] = [person("ann"), person("bob"), person("carl")]
         done(await ann("create", "team", "--as", "Ann"))
         done(await bob("join", done(await ann("invite", "--role", "admin")).trim(), "--as", "Bob"))
@@ -140,7 +140,7 @@ describe.concurrent("admins, by the commands", () => {
 
 describe.concurrent("members, by the commands", () => {
   it.live("compare keys, leave, and stay when the link that they came by is ended", () =>
-    town(async ({ folder, person }) => {
+    template(async ({ folder, person }) => {
       const [ann, bob] = [person("ann"), person("bob")]
       done(await ann("create", "team", "--as", "Ann"))
       const link = done(await ann("invite", "--uses", "5", "--name", "open door")).trim()
@@ -183,7 +183,7 @@ describe.concurrent("members, by the commands", () => {
 
 describe.concurrent("claudemesh export and import", () => {
   it.live("take an identity to another machine in a file that only the passphrase opens", () =>
-    town(async ({ folder, person }) => {
+    template(async ({ folder, person }) => {
       const secret = { CLAUDEMESH_PASSPHRASE: "correct horse battery" }
       const ann = person("ann", secret)
       done(await ann("create", "team", "--as", "Ann"))
@@ -211,7 +211,7 @@ describe.concurrent("claudemesh export and import", () => {
   )
 
   it.live("takes of a backup what is missing here, and leaves what is here as it is", () =>
-    town(async ({ folder, person }) => {
+    template(async ({ folder, person }) => {
       const ann = person("ann", { CLAUDEMESH_PASSPHRASE: "correct horse battery" })
       done(await ann("create", "team", "--as", "Ann"))
       done(await ann("create", "other", "--as", "Ann"))

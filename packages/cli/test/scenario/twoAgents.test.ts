@@ -134,17 +134,17 @@ describe("two agents on SQLite", () => {
     ),
   )
 
-  const stories = {
+  const scenarios = {
     "lose nothing when the broker is killed after the ack and before the recipient comes (I7)":
       killedBeforeTheRecipientCame,
     "get once what was pushed and not acked when the broker was killed (I8)": killedBeforeTheRecipientAcked,
   }
-  for (const [claim, story] of Object.entries(stories)) {
+  for (const [claim, scenario] of Object.entries(scenarios)) {
     it.live(claim, () =>
       Effect.scoped(
         Effect.gen(function* () {
           const broker = yield* brokerProcess({ BROKER_DATA_DIR: yield* temporaryFolder })
-          yield* story(broker, yield* temporaryFolder)
+          yield* scenario(broker, yield* temporaryFolder)
         }),
       ),
     )
@@ -152,13 +152,13 @@ describe("two agents on SQLite", () => {
 })
 
 layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })("two agents on Postgres", (it) => {
-  const onPostgres = (story: typeof talk) =>
+  const onPostgres = (scenario: typeof talk) =>
     Effect.scoped(
       Effect.gen(function* () {
         const { checkpoint, folder, freshDatabase } = yield* Postgres
         const url = yield* freshDatabase
         const broker = yield* brokerProcess({ DATABASE_URL: url, BROKER_HOST: "127.0.0.1" })
-        yield* story(broker, yield* temporaryFolder)
+        yield* scenario(broker, yield* temporaryFolder)
         yield* checkpoint(url)
         return folder
       }),

@@ -137,7 +137,7 @@ describe.concurrent("send_message", () => {
           assert.strictEqual(await cancelled, "cancelled")
           await broker.start()
           assert.match(JSON.stringify((await waits).content), /Waits until bob's session connects\./)
-          const bob = await RawClient.greetedV2(broker.url, mesh.member("bob"))
+          const bob = await RawClient.authenticatedV2(broker.url, mesh.member("bob"))
           await bob.take("push")
           bob.send({ type: "pull", id: "p" })
           assert.strictEqual((await bob.take("ok"))["remaining"], 0)

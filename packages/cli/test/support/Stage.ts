@@ -34,6 +34,6 @@ export const stage = Effect.fnUntraced(function* (
   const join: Stage["join"] = (name, environment, joined) =>
     Effect.flatMap(home(name, joined), (folder) => agent(folder, environment))
   const raw: Stage["raw"] = (name, sessionId) =>
-    RawClient.greetedV2(broker.url, mesh.member(name), sessionId === undefined ? {} : { sessionId })
+    RawClient.authenticatedV2(broker.url, mesh.member(name), sessionId === undefined ? {} : { sessionId })
   return { broker, mesh, red, home, join, raw } satisfies Stage
 })

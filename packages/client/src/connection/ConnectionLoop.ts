@@ -21,7 +21,7 @@ import {
 import { BrokerClock } from "./BrokerClock.ts"
 import { ClientStopped, ConnectionState, NotConnected, whyNotConnected } from "./ConnectionState.ts"
 import { type Connection, Dialer, DialFailed } from "./Dialer.ts"
-import { ConnectionLost, greet, type Identity, lost, lostBy } from "./Handshake.ts"
+import { ConnectionLost, authenticate, type Identity, lost, lostBy } from "./Handshake.ts"
 import { noticed } from "./Patience.ts"
 import { maySoonBeReached, notInTime } from "./Unreached.ts"
 import { type Reply, type ReplyType, type Request, type RequestError, Requests } from "./Requests.ts"
@@ -89,7 +89,7 @@ const reconnects = backOff(retryFirstMillis, retryMaxMillis).pipe(resetAfter(sta
 export const makeConnectionLoop = Effect.fnUntraced(function* (identity: Identity) {
   const { membership } = identity
   const dialer = yield* Dialer
-  const context = yield* Effect.context<Effect.Services<ReturnType<typeof greet>>>()
+  const context = yield* Effect.context<Effect.Services<ReturnType<typeof authenticate>>>()
   const instance = RequestId.make(yield* randomHex(8))
   const renamed = SessionId.make(`${identity.sessionId.slice(0, 121)}.${yield* randomHex(3)}`)
   const state = yield* SubscriptionRef.make<ConnectionState>(ConnectionState.Connecting({ attempt: 1 }))
@@ -183,7 +183,7 @@ export const makeConnectionLoop = Effect.fnUntraced(function* (identity: Identit
     Effect.gen(function* () {
       yield* Effect.mapError(prepare, ({ message }) => unusable(message))
       const connection = yield* Effect.mapError(dialer.dial(membership.brokerUrl), notDialled)
-      const { limits } = yield* greet(connection, { ...identity, sessionId, instance }, clock)
+      const { limits } = yield* authenticate(connection, { ...identity, sessionId, instance }, clock)
       const requests = new Requests(connection.send)
       const made = { connection, requests, window: limits.maxInFlight, maxMessageBytes: limits.maxMessageBytes }
       yield* Effect.addFinalizer(() =>

@@ -70,7 +70,7 @@ const againAfter = (close: number, error: string): ConnectionLost["again"] => {
   return isTerminalClose(close) ? "seldom" : "soon"
 }
 
-export const greet = Effect.fnUntraced(function* (
+export const authenticate = Effect.fnUntraced(function* (
   connection: Connection,
   identity: Identity & {
     /** Tells a reconnect from another process with this session id. */ readonly instance: RequestId
@@ -89,7 +89,7 @@ export const greet = Effect.fnUntraced(function* (
   return { ...ack, limits: ack.limits }
 })
 
-const hello = (identity: Parameters<typeof greet>[1], nonce: string, sodium: typeof Sodium.Service): HelloV2 => {
+const hello = (identity: Parameters<typeof authenticate>[1], nonce: string, sodium: typeof Sodium.Service): HelloV2 => {
   const { client, instance, membership, sessionId, tags, transient, maxInFlight = inFlightMax } = identity
   const { brokerUrl, displayName, memberId, meshId, pubkey, secretKey } = membership
   const proved = { meshId, memberId, pubkey, sessionId, nonce }

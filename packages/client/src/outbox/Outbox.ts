@@ -157,7 +157,7 @@ export const makeOutbox = Effect.fnUntraced(function* (options: OutboxOptions) {
       stopped ??= why
       queue.leaveAll(why)
       yield* writeDown
-      if (isKnownOnDisk) yield* Effect.ignore(store.retire(sender.sender))
+      if (isKnownOnDisk) yield* Effect.ignore(store.applyRetention(sender.sender))
     }),
   }
   return outbox

@@ -72,7 +72,7 @@ export class OutboxStore extends Context.Service<
       sender: Omit<Sender, "beat">,
     ) => Effect.Effect<ReadonlyArray<OutboxEntry>, StateDbError>
     /** The sender ends: what waits has none. */
-    readonly retire: (sender: string) => Effect.Effect<void, StateDbError>
+    readonly applyRetention: (sender: string) => Effect.Effect<void, StateDbError>
     /** In the order in which they were asked for. */
     readonly list: Effect.Effect<ReadonlyArray<OutboxEntry>, StateDbError>
     /** Of what was written on this machine lately, sent or not: the messages whose id begins so. */
@@ -307,7 +307,7 @@ const onDatabase = (state: typeof StateDb.Service): typeof OutboxStore.Service =
     }),
   senders: (of) => state.read((db) => senders(db, of)),
   adopt: (of, from, sender) => state.transaction((db) => adopt(db, of, from, sender)),
-  retire: (sender) =>
+  applyRetention: (sender) =>
     state.transaction((db) => {
       db.query("UPDATE outbox SET sender = NULL WHERE sender = ?").run(sender)
       db.query("DELETE FROM outbox_sender WHERE sender = ?").run(sender)

@@ -145,8 +145,8 @@ layer(testLayer)("requests", (it) => {
         say({ type: "message_state", id: frame.id, messageId: frame.messageId, state: "consumed", at, recipients })
         return true
       }
-      const fate = yield* client.messageStatus(messageId)
-      assert.deepInclude(fate, { messageId, state: "consumed", recipients })
+      const deliveryReport = yield* client.messageStatus(messageId)
+      assert.deepInclude(deliveryReport, { messageId, state: "consumed", recipients })
     }),
   )
 

@@ -54,7 +54,7 @@ const problem = (n: number): SendProblem => ({
 const process = (sender: string) => ({ sender, pid: 1, host: "here" })
 const [one, two] = [process("one"), process("two")]
 
-const story = <A, E>(effect: Effect.Effect<A, E, OutboxStore>) => Effect.provide(effect, OutboxStore.memory)
+const scenario = <A, E>(effect: Effect.Effect<A, E, OutboxStore>) => Effect.provide(effect, OutboxStore.memory)
 const add = (n: number, sender = one) => Effect.flatMap(OutboxStore, (store) => store.add(entry(n), sender, false))
 const ids = (entries: ReadonlyArray<{ readonly messageId: string }>) => entries.map(({ messageId }) => messageId)
 const idOf = (n: number) => entry(n).messageId
@@ -81,7 +81,7 @@ describe("the outbox on disk", () => {
   })
 
   it.effect("lets a message leave for its one sender, and be cancelled by anybody until then", () =>
-    story(
+    scenario(
       Effect.gen(function* () {
         const store = yield* OutboxStore
         for (const n of [1, 2, 3]) yield* add(n)
@@ -98,13 +98,13 @@ describe("the outbox on disk", () => {
   )
 
   it.effect("gives to the next process what one that has ended left, and nothing of one that lives", () =>
-    story(
+    scenario(
       Effect.gen(function* () {
         const store = yield* OutboxStore
         for (const n of [1, 2]) yield* add(n, one)
         yield* add(3, two)
         assert.deepStrictEqual(ids(yield* store.adopt(of, [], process("three"))), [])
-        yield* store.retire("one")
+        yield* store.applyRetention("one")
         assert.deepStrictEqual(
           (yield* store.senders(of)).map((sender) => sender?.sender),
           [undefined, "two"],
@@ -119,11 +119,11 @@ describe("the outbox on disk", () => {
   )
 
   it.effect("gives nobody another member's, or another mesh's", () =>
-    story(
+    scenario(
       Effect.gen(function* () {
         const store = yield* OutboxStore
         yield* add(1)
-        yield* store.retire("one")
+        yield* store.applyRetention("one")
         const others = [
           { meshId, member: PublicKey.make("ef".repeat(32)) },
           { meshId: MeshId.make("other"), member },
@@ -138,7 +138,7 @@ describe("the outbox on disk", () => {
   )
 
   it.effect("takes so many of a member and no more, over all its processes (I23)", () =>
-    story(
+    scenario(
       Effect.gen(function* () {
         const store = yield* OutboxStore
         for (let n = 0; n < outboxMemberMax; n++) yield* add(n, n % 2 === 0 ? one : two)
@@ -151,7 +151,7 @@ describe("the outbox on disk", () => {
   )
 
   it.effect("keeps what is to be told until it was told, and only the last of much (I17)", () =>
-    story(
+    scenario(
       Effect.gen(function* () {
         const store = yield* OutboxStore
         yield* add(1)

@@ -6,7 +6,7 @@ import type { Label, MemberId, MeshId, MessageId, PublicKey, SessionId } from "@
 import { type History, inboxKey } from "../History.ts"
 
 /** Who a connection belongs to, once its hello was answered. */
-export interface Greeted {
+export interface Authenticated {
   readonly mesh: MeshId
   readonly member: MemberId
   readonly key: PublicKey
@@ -18,7 +18,7 @@ export interface Greeted {
 }
 
 /** What is known of one delivery. */
-interface Fate {
+interface DeliveryReport {
   /** A lease of it was granted, and ended with its connection, or with an ack. */
   maybeShown: boolean
   /** A broker died that was about to undo a lease: it may have been undone, or not. */
@@ -34,7 +34,7 @@ export class LeaseHolder {
   readonly asks = new Map<string, Set<MessageId>>()
   readonly granted = new Set<MessageId>()
   isClosed = false
-  constructor(readonly who: Greeted) {}
+  constructor(readonly who: Authenticated) {}
 
   /** What it asked for before this is not granted any more by what is answered after it. */
   takeBack(messageId: MessageId): boolean {
@@ -44,7 +44,7 @@ export class LeaseHolder {
 }
 
 export class Leases {
-  readonly #fates = new Map<string, Fate>()
+  readonly #deliveryReports = new Map<string, DeliveryReport>()
   #holders: Array<LeaseHolder> = []
 
   constructor(
@@ -52,7 +52,7 @@ export class Leases {
     readonly broken: (what: string) => void,
   ) {}
 
-  holderFor(who: Greeted): LeaseHolder {
+  holderFor(who: Authenticated): LeaseHolder {
     const holder = new LeaseHolder(who)
     this.#holders.push(holder)
     return holder
@@ -68,31 +68,31 @@ export class Leases {
     if (asked === undefined) return
     holder.asks.delete(id)
     for (const messageId of asked) {
-      const fate = this.#fateOf(holder, messageId)
-      if (fate === undefined) continue
-      if (!messageIds.includes(messageId)) fate.undone = true
-      else if (holder.isClosed) fate.maybeShown = true
-      else this.#grant(holder, messageId, fate)
+      const deliveryReport = this.#deliveryReportOf(holder, messageId)
+      if (deliveryReport === undefined) continue
+      if (!messageIds.includes(messageId)) deliveryReport.undone = true
+      else if (holder.isClosed) deliveryReport.maybeShown = true
+      else this.#grant(holder, messageId, deliveryReport)
     }
   }
 
   released(holder: LeaseHolder, messageIds: ReadonlyArray<MessageId>): void {
     for (const messageId of messageIds) {
-      const fate = this.#fateOf(holder, messageId)
-      if (!holder.takeBack(messageId) || fate === undefined) continue
-      fate.undone = true
-      this.#letGo(holder, fate)
+      const deliveryReport = this.#deliveryReportOf(holder, messageId)
+      if (!holder.takeBack(messageId) || deliveryReport === undefined) continue
+      deliveryReport.undone = true
+      this.#letGo(holder, deliveryReport)
     }
   }
 
   acked(holder: LeaseHolder, messageIds: ReadonlyArray<MessageId>): void {
     for (const messageId of messageIds) {
-      const fate = this.#fateOf(holder, messageId)
+      const deliveryReport = this.#deliveryReportOf(holder, messageId)
       const wasGranted = holder.granted.has(messageId)
       holder.takeBack(messageId)
-      if (fate === undefined || !wasGranted) continue
-      fate.maybeShown = true
-      this.#letGo(holder, fate)
+      if (deliveryReport === undefined || !wasGranted) continue
+      deliveryReport.maybeShown = true
+      this.#letGo(holder, deliveryReport)
     }
   }
 
@@ -100,15 +100,15 @@ export class Leases {
     if (holder.isClosed) return
     holder.isClosed = true
     for (const messageId of holder.granted) {
-      const fate = this.#fateOf(holder, messageId)
-      if (fate === undefined) continue
-      fate.maybeShown = true
-      this.#letGo(holder, fate)
+      const deliveryReport = this.#deliveryReportOf(holder, messageId)
+      if (deliveryReport === undefined) continue
+      deliveryReport.maybeShown = true
+      this.#letGo(holder, deliveryReport)
     }
     for (const ask of holder.asks.values()) {
       for (const messageId of ask) {
-        const fate = this.#fateOf(holder, messageId)
-        if (fate !== undefined) fate.undone = true
+        const deliveryReport = this.#deliveryReportOf(holder, messageId)
+        if (deliveryReport !== undefined) deliveryReport.undone = true
       }
     }
   }
@@ -116,41 +116,41 @@ export class Leases {
   brokerCrashed(): void {
     for (const holder of this.#holders) this.closed(holder)
     this.#holders = []
-    for (const fate of this.#fates.values()) {
-      fate.eitherWay ||= fate.undone
-      fate.undone = false
+    for (const deliveryReport of this.#deliveryReports.values()) {
+      deliveryReport.eitherWay ||= deliveryReport.undone
+      deliveryReport.undone = false
     }
   }
 
   pushed(holder: LeaseHolder, messageId: MessageId, redelivered: boolean): void {
-    const fate = this.#fateOf(holder, messageId)
-    if (fate === undefined) return
-    if (fate.maybeShown && !redelivered)
+    const deliveryReport = this.#deliveryReportOf(holder, messageId)
+    if (deliveryReport === undefined) return
+    if (deliveryReport.maybeShown && !redelivered)
       this.broken(`${messageId} was pushed to ${holder.who.session} as new, and a lease of it had ended without a word`)
-    if (redelivered && !fate.maybeShown && !fate.eitherWay)
+    if (redelivered && !deliveryReport.maybeShown && !deliveryReport.eitherWay)
       this.broken(`${messageId} was pushed to ${holder.who.session} as redelivered, and nobody can have been shown it`)
   }
 
-  #grant(holder: LeaseHolder, messageId: MessageId, fate: Fate): void {
-    if (fate.holder !== undefined && fate.holder !== holder)
-      this.broken(`${messageId} was granted to ${holder.who.session}, and ${fate.holder.who.session} has it`)
+  #grant(holder: LeaseHolder, messageId: MessageId, deliveryReport: DeliveryReport): void {
+    if (deliveryReport.holder !== undefined && deliveryReport.holder !== holder)
+      this.broken(`${messageId} was granted to ${holder.who.session}, and ${deliveryReport.holder.who.session} has it`)
     holder.granted.add(messageId)
-    fate.holder = holder
+    deliveryReport.holder = holder
   }
 
-  #letGo(holder: LeaseHolder, fate: Fate): void {
-    if (fate.holder === holder) fate.holder = undefined
+  #letGo(holder: LeaseHolder, deliveryReport: DeliveryReport): void {
+    if (deliveryReport.holder === holder) deliveryReport.holder = undefined
   }
 
   /** Of what was moved from one inbox to another it is not told by the frames which it was. */
-  #fateOf({ who: { member, mesh, session } }: LeaseHolder, messageId: MessageId): Fate | undefined {
+  #deliveryReportOf({ who: { member, mesh, session } }: LeaseHolder, messageId: MessageId): DeliveryReport | undefined {
     const inbox = this.history.inboxFor(messageId, member, session)
     if (inbox === undefined) return undefined
     const key = `${messageId} ${inboxKey(mesh, member, inbox.session)}`
-    const found = this.#fates.get(key)
+    const found = this.#deliveryReports.get(key)
     if (found !== undefined) return found
-    const made: Fate = { maybeShown: false, eitherWay: false, undone: false, holder: undefined }
-    this.#fates.set(key, made)
+    const made: DeliveryReport = { maybeShown: false, eitherWay: false, undone: false, holder: undefined }
+    this.#deliveryReports.set(key, made)
     return made
   }
 }

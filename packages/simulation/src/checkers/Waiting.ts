@@ -45,22 +45,24 @@ export interface Answer {
 /** Where each message is that waits for a member, as one of its sessions sees it. */
 const placesOf = (asker: Asker, waiting: ReadonlyArray<Waiting>, windows: ReadonlyArray<Window>) => {
   const own = waiting.filter(({ member, mesh }) => mesh === asker.mesh && member === asker.member)
-  const holders = windows.filter(({ greeted }) => greeted?.mesh === asker.mesh && greeted.member === asker.member)
+  const holders = windows.filter(
+    ({ authenticated }) => authenticated?.mesh === asker.mesh && authenticated.member === asker.member,
+  )
   const isInOwnInbox = (session: SessionId, messageId: MessageId) =>
     own.some((one) => one.session === session && one.messageId === messageId)
   return own.map(({ messageId, sender, senderSession, session }): SessionId | "here" | "waits" => {
     const isAskers = session === "" || session === asker.id
     if (!isAskers) return session
     const holder = holders.find(
-      ({ greeted, unacked }) =>
-        greeted !== undefined &&
+      ({ authenticated, unacked }) =>
+        authenticated !== undefined &&
         unacked.has(messageId) &&
-        (session === "" ? !isInOwnInbox(greeted.session, messageId) : greeted.session === session),
+        (session === "" ? !isInOwnInbox(authenticated.session, messageId) : authenticated.session === session),
     )
-    if (holder?.greeted === undefined) return "waits"
-    if (holder.greeted.session === asker.id) return "here"
+    if (holder?.authenticated === undefined) return "waits"
+    if (holder.authenticated.session === asker.id) return "here"
     const isBySelf = sender === asker.member && senderSession === asker.id
-    return holder.leased.has(messageId) || isBySelf ? holder.greeted.session : "waits"
+    return holder.leased.has(messageId) || isBySelf ? holder.authenticated.session : "waits"
   })
 }
 

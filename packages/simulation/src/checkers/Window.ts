@@ -9,7 +9,7 @@ import { ClientMessageId } from "@claudemesh/domain/Ids"
 import { decodeBrokerFrame } from "@claudemesh/domain/wire/BrokerFrame"
 import { Option } from "effect"
 import type { History } from "../History.ts"
-import type { Greeted, LeaseHolder, Leases } from "./Leases.ts"
+import type { Authenticated, LeaseHolder, Leases } from "./Leases.ts"
 import { Told, type ToldSession } from "./Told.ts"
 
 interface SeenFrame {
@@ -79,7 +79,7 @@ export interface WindowOptions {
   readonly instanceSilentMillis: number
   readonly broken: (what: string) => void
   readonly pushed: (messageId: MessageId) => void
-  readonly attached: (who: Greeted) => void
+  readonly attached: (who: Authenticated) => void
   /** A session was said to have left. */
   readonly left: (mesh: MeshId, who: ToldSession) => void
   /** Sessions for which something else than a hand has ever reported: what their status is follows from more than is seen here. */
@@ -89,8 +89,8 @@ export interface WindowOptions {
 }
 
 export class Window {
-  greeted: Greeted | undefined
-  #hello: Greeted | undefined
+  authenticated: Authenticated | undefined
+  #hello: Authenticated | undefined
   #max = 0
   #hellos = 0
   /** The status that was asked for, by request; and the one that was confirmed, with its end. */
@@ -135,9 +135,9 @@ export class Window {
 
   /** Its mesh took it when its socket had closed already: it was attached for that moment, and is expected back. */
   #attachedTooLate(): void {
-    if (this.#hello === undefined || this.greeted !== undefined) return
-    this.greeted = this.#hello
-    this.options.attached(this.greeted)
+    if (this.#hello === undefined || this.authenticated !== undefined) return
+    this.authenticated = this.#hello
+    this.options.attached(this.authenticated)
   }
 
   received(text: string | undefined): void {
@@ -194,11 +194,11 @@ export class Window {
     if (this.isClosed && frame.type !== "leased" && frame.type !== "error") return
     switch (frame.type) {
       case "hello_ack":
-        this.greeted = this.#hello
-        if (this.greeted === undefined) return
-        this.#checkPlace(this.greeted)
-        this.#leases = this.options.leases.holderFor(this.greeted)
-        return this.options.attached(this.greeted)
+        this.authenticated = this.#hello
+        if (this.authenticated === undefined) return
+        this.#checkPlace(this.authenticated)
+        this.#leases = this.options.leases.holderFor(this.authenticated)
+        return this.options.attached(this.authenticated)
       case "ok":
         return this.#answered(frame, true)
       case "error":
@@ -241,13 +241,13 @@ export class Window {
   #checkAck(messageId: MessageId): void {
     const { broken, history } = this.options
     const isConfirmed = history.confirmed.some(
-      (one) => one.messageId === messageId && one.member === this.greeted?.member,
+      (one) => one.messageId === messageId && one.member === this.authenticated?.member,
     )
     if (!isConfirmed) broken(`${messageId} was acked, and no process of its member had confirmed it`)
   }
 
   /** Connections of the same session, of another process that has said something lately. */
-  #rivals({ instance, member, mesh, session }: Greeted): ReadonlyArray<Window> {
+  #rivals({ instance, member, mesh, session }: Authenticated): ReadonlyArray<Window> {
     const { instanceSilentMillis, nowMillis, others } = this.options
     return [...others()].filter((other) => {
       const hello = other.#hello
@@ -262,10 +262,10 @@ export class Window {
     })
   }
 
-  #checkPlace(who: Greeted): void {
+  #checkPlace(who: Authenticated): void {
     const nowMillis = this.options.nowMillis()
-    const hadIt = ({ greeted, isClosed, replacedAtMillis }: Window) =>
-      greeted !== undefined && (!isClosed || replacedAtMillis === nowMillis)
+    const hadIt = ({ authenticated, isClosed, replacedAtMillis }: Window) =>
+      authenticated !== undefined && (!isClosed || replacedAtMillis === nowMillis)
     if (this.#rivals(who).some(hadIt))
       this.options.broken(`the session ${who.session} was given to a second process, and the first one lives`)
   }
@@ -308,12 +308,12 @@ export class Window {
   #pushed({ meshId, messageId, priority, redelivered = false }: SeenFrame): void {
     const { broken, nowMillis, pushed } = this.options
     if (messageId === undefined) return broken("something was pushed without an id")
-    if (this.greeted === undefined) broken(`${messageId} was pushed before hello_ack`)
+    if (this.authenticated === undefined) broken(`${messageId} was pushed before hello_ack`)
     if (meshId !== this.#hello?.mesh) broken(`${messageId} was pushed in another mesh`)
     if (this.#unacked.has(messageId)) broken(`${messageId} was pushed twice and not acked`)
     this.#unacked.add(messageId)
-    if (this.greeted !== undefined) {
-      const { member, session } = this.greeted
+    if (this.authenticated !== undefined) {
+      const { member, session } = this.authenticated
       const { history } = this.options
       history.pushes.push({ messageId, member, session, redelivered, order: history.nextOrder() })
     }
@@ -335,7 +335,7 @@ export class Window {
   }
 }
 
-const helloOf = (frame: SeenFrame): Greeted | undefined => {
+const helloOf = (frame: SeenFrame): Authenticated | undefined => {
   const { instance, maxInFlight, meshId, memberId, pubkey, sessionId, tags = [], transient = false } = frame
   return meshId !== undefined && memberId !== undefined && pubkey !== undefined && sessionId !== undefined
     ? {

@@ -34,7 +34,7 @@ export const ownersWith = (sql: SqlClient.SqlClient) => {
     }
   })
 
-  /** An SQLite file has one broker, whose lanes keep the order: where the disk is full, what is stored can still be read. */
+  /** An SQLite file has one broker, whose group commits keep the order: where the disk is full, what is stored can still be read. */
   const beforeLoad = (meshId: MeshId): Effect.Effect<void> =>
     sql.onDialectOrElse({ sqlite: () => Effect.ignore(raise(meshId)), orElse: () => Effect.void })
 

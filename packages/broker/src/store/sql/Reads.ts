@@ -23,7 +23,7 @@ export const readsWith = (sql: SqlClient.SqlClient, transaction: Transaction) =>
       except: ReadonlyArray<DeliveryKey>,
       nowMillis: number,
     ) => countWaiting(sql, meshId, inboxes, except, nowMillis),
-    fateOf: (meshId: MeshId, messageId: MessageId) => fateOf(sql, meshId, messageId),
+    deliveryReportOf: (meshId: MeshId, messageId: MessageId) => deliveryReportOf(sql, meshId, messageId),
     ping: sql`SELECT max(migration_id) FROM mesh.migration`.pipe(Effect.asVoid, Effect.mapError(storeError)),
     probe: canWrite(sql).pipe(Effect.mapError(storeError)),
   }
@@ -140,8 +140,8 @@ const countWaiting = Effect.fnUntraced(function* (
   )
 }, Effect.mapError(storeError))
 
-const fateOf = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, meshId: MeshId, messageId: MessageId) {
-  const found = yield* Rows.fate(
+const deliveryReportOf = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, meshId: MeshId, messageId: MessageId) {
+  const found = yield* Rows.deliveryReport(
     yield* sql`SELECT m.seq, m.sender_member_id, m.priority, m.expires_at, d.member_id, d.session_id, d.consumed_at
       FROM mesh.message m LEFT JOIN mesh.delivery d ON d.mesh_id = m.mesh_id AND d.seq = m.seq
       WHERE m.id = ${messageId} AND m.mesh_id = ${meshId} ORDER BY d.member_id, d.session_id`,

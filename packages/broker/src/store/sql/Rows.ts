@@ -13,7 +13,7 @@ import type {
   MemberRecord,
   MeshRecord,
   MeshSnapshot,
-  MessageFate,
+  DeliveryReport,
   SessionRecord,
   SubscriptionRecord,
   WaitingCount,
@@ -221,21 +221,21 @@ export const counts = (rows: unknown): Effect.Effect<ReadonlyArray<WaitingCount>
     })),
   )
 
-const fateColumns = {
+const deliveryReportColumns = {
   ...Struct.pick(tables.message, ["seq", "sender_member_id", "priority", "expires_at"]),
   // Of a message without deliveries all three are NULL.
   member_id: Schema.NullOr(tables.delivery.member_id),
   session_id: Schema.NullOr(tables.delivery.session_id),
   consumed_at: tables.delivery.consumed_at,
 }
-const FateRow = Schema.Struct(fateColumns)
-const decodeFate = decoder(FateRow)
+const DeliveryReportRow = Schema.Struct(deliveryReportColumns)
+const decodeDeliveryReport = decoder(DeliveryReportRow)
 const decodeAccepted = decoder(
-  Schema.Struct({ ...Struct.pick(tables.message, ["id", "content_hash"]), ...fateColumns }),
+  Schema.Struct({ ...Struct.pick(tables.message, ["id", "content_hash"]), ...deliveryReportColumns }),
 )
 
 /** One row for each delivery; one without a member where there is none. */
-const fateOf = (rows: ReadonlyArray<typeof FateRow.Type>): MessageFate | undefined => {
+const deliveryReportOf = (rows: ReadonlyArray<typeof DeliveryReportRow.Type>): DeliveryReport | undefined => {
   const [first] = rows
   return (
     first && {
@@ -257,19 +257,20 @@ const fateOf = (rows: ReadonlyArray<typeof FateRow.Type>): MessageFate | undefin
   )
 }
 
-export const fate = (rows: unknown): Effect.Effect<MessageFate | undefined> => Effect.map(decodeFate(rows), fateOf)
+export const deliveryReport = (rows: unknown): Effect.Effect<DeliveryReport | undefined> =>
+  Effect.map(decodeDeliveryReport(rows), deliveryReportOf)
 
 /** What was accepted before, by the id of the message. */
 export const accepted = (
   rows: unknown,
-): Effect.Effect<ReadonlyMap<string, { readonly contentHash: string; readonly fate: MessageFate }>> =>
+): Effect.Effect<ReadonlyMap<string, { readonly contentHash: string; readonly deliveryReport: DeliveryReport }>> =>
   Effect.map(decodeAccepted(rows), (found) => {
-    const results = new Map<string, { readonly contentHash: string; readonly fate: MessageFate }>()
+    const results = new Map<string, { readonly contentHash: string; readonly deliveryReport: DeliveryReport }>()
     for (const [id, its] of Map.groupBy(found, (row) => row.id)) {
       const [first] = its
-      const became = fateOf(its)
+      const became = deliveryReportOf(its)
       if (first !== undefined && became !== undefined) {
-        results.set(id, { contentHash: first.content_hash, fate: became })
+        results.set(id, { contentHash: first.content_hash, deliveryReport: became })
       }
     }
     return results

@@ -11,7 +11,7 @@ import { inviteColumns, memberColumns } from "./Columns.ts"
 import { insertInto, namesOf } from "./Dialect.ts"
 import { ownersWith } from "./Owners.ts"
 import { readsWith } from "./Reads.ts"
-import { retireWith } from "./Retire.ts"
+import { retentionWith } from "./RetentionSteps.ts"
 import * as Rows from "./Rows.ts"
 import { transactionOn } from "./Transaction.ts"
 
@@ -74,7 +74,7 @@ export const sqlMessageStore = Layer.effect(
     return MessageStore.of({
       ...readsWith(sql, transaction),
       commit: (batch) => transaction(Effect.andThen(owners.hold(batch), writeBatch(batch.map(({ write }) => write)))),
-      retire: retireWith(sql, transaction),
+      applyRetention: retentionWith(sql, transaction),
       createMesh,
     })
   }),

@@ -3,7 +3,7 @@ import { MessageId } from "@claudemesh/domain/Ids"
 import type { DeliveryState } from "@claudemesh/domain/wire/BrokerFrame"
 import type { BrokerClient } from "@claudemesh/client/BrokerClient"
 import { Effect, Option, Schema } from "effect"
-import { type Fate, fateIn, stateWords } from "../../Fate.ts"
+import { type DeliveryReport, deliveryReportIn, stateWords } from "../../DeliveryReport.ts"
 import { shortKey } from "../../Output.ts"
 import { askTimeoutMillis } from "../Limits.ts"
 import { failure, noMesh, tool } from "../Tool.ts"
@@ -20,18 +20,18 @@ const output = Schema.Struct({
   recipients: Schema.Array(Schema.Record(Schema.String, Schema.String)),
 })
 
-const asData = (fate: Fate): typeof output.Type & { readonly more?: number } => ({
-  summary: harmless(fateWords(fate)),
-  mesh: fate.mesh,
-  state: stateWords[fate.state],
-  recipients: fate.recipients.slice(0, listedMax).map(({ at, name, publicKey, session, state }) => ({
+const asData = (deliveryReport: DeliveryReport): typeof output.Type & { readonly more?: number } => ({
+  summary: harmless(deliveryReportWords(deliveryReport)),
+  mesh: deliveryReport.mesh,
+  state: stateWords[deliveryReport.state],
+  recipients: deliveryReport.recipients.slice(0, listedMax).map(({ at, name, publicKey, session, state }) => ({
     name: harmless(name ?? "-"),
     key: shortKey(publicKey),
     ...(session !== null && { session: shortSession(session) }),
     state: stateWords[state],
     ...(at !== null && { at }),
   })),
-  ...(fate.recipients.length > listedMax && { more: fate.recipients.length - listedMax }),
+  ...(deliveryReport.recipients.length > listedMax && { more: deliveryReport.recipients.length - listedMax }),
 })
 
 export const messageStatus = tool({
@@ -52,8 +52,9 @@ export const messageStatus = tool({
       if (id === undefined) return failure(`No message that was sent from this machine lately begins with ${typed}.`)
       if (others.length > 0) return failure(`Several messages begin with ${typed}. Write more of its id.`)
       const answers = yield* Effect.forEach(all, (client) => asked(client, id), { concurrency: "unbounded" })
-      const found = answers.flatMap(({ fates }) => fates)[0]
-      if (found !== undefined) return { text: harmless(`${fateWords(found)} Mesh ${found.mesh}.`), data: asData(found) }
+      const found = answers.flatMap(({ deliveryReports }) => deliveryReports)[0]
+      if (found !== undefined)
+        return { text: harmless(`${deliveryReportWords(found)} Mesh ${found.mesh}.`), data: asData(found) }
       const away = answers.flatMap(({ problem }) => problem ?? [])
       const unsent = (yield* Effect.forEach(all, ({ outboxSize }) => outboxSize)).reduce((sum, count) => sum + count, 0)
       return failure(
@@ -76,16 +77,16 @@ const sentBy = (all: ReadonlyArray<BrokerClient>, begins: string) =>
 
 const asked = (client: BrokerClient, id: MessageId) => {
   const { slug } = client.membership
-  return fateIn(client, id).pipe(
+  return deliveryReportIn(client, id).pipe(
     Effect.timeoutOption(2 * askTimeoutMillis),
     Effect.map(
       Option.match({
-        onNone: () => ({ fates: [], problem: `Mesh ${slug} did not answer in time.` }),
-        onSome: (fates) => ({ fates, problem: undefined }),
+        onNone: () => ({ deliveryReports: [], problem: `Mesh ${slug} did not answer in time.` }),
+        onSome: (deliveryReports) => ({ deliveryReports, problem: undefined }),
       }),
     ),
     Effect.catch((error) =>
-      Effect.succeed({ fates: [], problem: `Mesh ${slug} is not connected (${error.message}).` }),
+      Effect.succeed({ deliveryReports: [], problem: `Mesh ${slug} is not connected (${error.message}).` }),
     ),
   )
 }
@@ -100,7 +101,7 @@ const stateOrder: ReadonlyArray<readonly [DeliveryState, (names: string, since: 
 ]
 
 /** In sentences, of each state who is in it. */
-export const fateWords = ({ recipients }: Pick<Fate, "recipients">): string => {
+export const deliveryReportWords = ({ recipients }: Pick<DeliveryReport, "recipients">): string => {
   if (recipients.length === 0) return "Nobody was there to get it."
   return stateOrder
     .flatMap(([state, words]) => {

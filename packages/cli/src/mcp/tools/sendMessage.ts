@@ -7,13 +7,13 @@ import { Priority } from "@claudemesh/domain/routing/Status"
 import type { OutgoingMessage } from "@claudemesh/client/seal/OutgoingMessage"
 import { Clock, Effect, Option, Schema } from "effect"
 import { outcomeWords } from "../../Outcome.ts"
-import { awaitFate, isReplyTo, type Waited, type WaitFor } from "../AwaitFate.ts"
+import { awaitDeliveryReport, isReplyTo, type Waited, type WaitFor } from "../AwaitDeliveryReport.ts"
 import { inboxesOf } from "../Inboxes.ts"
 import { waitSecondsDefault, waitSecondsMax } from "../Limits.ts"
 import { separator } from "../Reading.ts"
 import { type Addressed, addressed } from "../ReplyTarget.ts"
 import { failure, tool, type ToolCall, type ToolResult } from "../Tool.ts"
-import { fateWords } from "./messageStatus.ts"
+import { deliveryReportWords } from "./messageStatus.ts"
 import { betweenTags, harmless } from "../WrapUntrusted.ts"
 
 /** How long a tool call waits for the broker's ack before it says that the message waits here. */
@@ -139,7 +139,7 @@ const waited = Effect.fnUntraced(function* ({ client, deadline, end, enqueued, w
   const { manager, reading, requestId } = call
   while (true) {
     const millis = deadline - (yield* Clock.currentTimeMillis)
-    const outcome = yield* awaitFate({ client, enqueued, waitFor: wait, millis }, call)
+    const outcome = yield* awaitDeliveryReport({ client, enqueued, waitFor: wait, millis }, call)
     if (outcome.end !== "reply") return { text: harmless(`${endWords(outcome, wait)} ${end}`) } satisfies ToolResult
     const isReply = isReplyTo(client, enqueued)
     // Another session of the member may have been quicker: then the wait goes on.
@@ -150,8 +150,9 @@ const waited = Effect.fnUntraced(function* ({ client, deadline, end, enqueued, w
   }
 })
 
-const endWords = ({ end, fate }: Waited, wait: WaitFor): string => {
-  const far = fate === undefined ? "The broker has not said how far it came." : fateWords(fate)
+const endWords = ({ end, deliveryReport }: Waited, wait: WaitFor): string => {
+  const far =
+    deliveryReport === undefined ? "The broker has not said how far it came." : deliveryReportWords(deliveryReport)
   switch (end) {
     case "shown":
     case "reply":

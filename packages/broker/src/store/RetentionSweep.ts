@@ -6,7 +6,7 @@ import { Clock, Effect, Layer } from "effect"
 import type { BrokerLimits } from "../Limits.ts"
 import { MessageStore } from "./MessageStore.ts"
 
-export const Janitor = {
+export const RetentionSweep = {
   layer: (limits: BrokerLimits) =>
     Layer.effectDiscard(
       Effect.gen(function* () {
@@ -18,11 +18,13 @@ export const Janitor = {
           inviteMillis: limits.inviteRetentionMillis,
         }
         const sweep = Effect.gen(function* () {
-          while ((yield* store.retire(retention, limits.janitorRowsMax, yield* Clock.currentTimeMillis)) === "more") {
+          while (
+            (yield* store.applyRetention(retention, limits.retentionRowsMax, yield* Clock.currentTimeMillis)) === "more"
+          ) {
             yield* Effect.yieldNow
           }
         })
-        yield* Effect.sleep(limits.janitorIntervalMillis).pipe(
+        yield* Effect.sleep(limits.retentionIntervalMillis).pipe(
           Effect.andThen(sweep),
           Effect.catchCause((cause) => Effect.logWarning("a sweep of what is kept no longer failed", cause)),
           Effect.forever,

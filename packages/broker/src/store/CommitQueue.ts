@@ -1,5 +1,5 @@
 /**
- * What waits in a commit lane, in the order in which it was submitted. Projections are merged as they come: of two words on
+ * What waits in a group commit, in the order in which it was submitted. Projections are merged as they come: of two words on
  * the same thing the later one stands, so that an outage leaves one word on each session, channel of a session, inbox and
  * delivery, however long it lasts and however often they change. What a mesh may have waiting is bounded besides.
  */
@@ -43,12 +43,12 @@ const full: Exit.Exit<never, StoreError> = Exit.fail(
   new StoreError({ reason: "unavailable", cause: "too much of this mesh waits for the database" }),
 )
 
-type LaneLimits = Pick<
+type GroupCommitLimits = Pick<
   BrokerLimits,
   "commitCharactersMax" | "commitRowsMax" | "commitWritesMax" | "projectionsQueuedMax"
 >
 
-export class LaneQueue {
+export class CommitQueue {
   /** Each under what it is about, or under a number of its own. A map keeps the order in which its keys came. */
   readonly #waiting = new Map<string | number, Waiting>()
   /** So many at the front are committed one by one: together they were refused. */
@@ -58,7 +58,7 @@ export class LaneQueue {
   /** Nothing is merged with what stands before a barrier. */
   #barriers = 0
 
-  constructor(readonly limits: LaneLimits) {}
+  constructor(readonly limits: GroupCommitLimits) {}
 
   get isEmpty(): boolean {
     return this.#waiting.size === 0 && this.#alone.length === 0

@@ -1,22 +1,22 @@
 /**
- * Group commit. A lane owns one writing connection: it takes all that waits the moment the last transaction
- * ends, with no timer, and commits it as one batch. A mesh is always in the same lane, so its writes happen in
+ * Group commit: it owns one writing connection: it takes all that waits the moment the last transaction
+ * ends, with no timer, and commits it as one batch. A mesh is always in the same group commit, so its writes happen in
  * the order its actor submitted them, and their outcomes come back in that order (I7, I23).
  *
  * What somebody waits for is bounded by what each connection may have under way, and fails at once while the database is
- * away. The rest is kept, merged and bounded by the queue. Whatever fails, the lane itself goes on (I24).
+ * away. The rest is kept, merged and bounded by the queue. Whatever fails, the group commit itself goes on (I24).
  */
 import { backOff, delaysOf, resetAfter } from "@claudemesh/domain/BackOff"
 import type { MeshId } from "@claudemesh/domain/Ids"
 import { Cause, Context, Deferred, Effect, Exit, Fiber, Layer, Option, Queue, Schema } from "effect"
 import type { BrokerLimits } from "../Limits.ts"
-import { isAwaited, type Job, LaneQueue, type Outcome, Waiting } from "./LaneQueue.ts"
+import { isAwaited, type Job, CommitQueue, type Outcome, Waiting } from "./CommitQueue.ts"
 import { type MeshSnapshot, MessageStore, StoreError, type Write } from "./MessageStore.ts"
 
-export type { Outcome } from "./LaneQueue.ts"
+export type { Outcome } from "./CommitQueue.ts"
 
-/** One mesh's way into its lane, for as long as somebody owns the mesh. */
-export interface CommitLane {
+/** One mesh's way into its group commit, for as long as somebody owns the mesh. */
+export interface GroupCommit {
   /** Before this returns it is answered already where it can only fail. */
   readonly submit: (write: Write, done: (outcome: Outcome) => void) => void
   /** Waits for the outcome of all that was submitted before. Fails while the database is away. */
@@ -27,19 +27,21 @@ export interface CommitLane {
   readonly lost: Effect.Effect<never, StoreError>
 }
 
-export class CommitLanes extends Context.Service<CommitLanes, { readonly laneOf: (meshId: MeshId) => CommitLane }>()(
-  "@claudemesh/broker/store/CommitLanes",
-) {
+export class GroupCommits extends Context.Service<
+  GroupCommits,
+  { readonly groupCommitOf: (meshId: MeshId) => GroupCommit }
+>()("@claudemesh/broker/store/GroupCommits") {
   static readonly layer = (count: number, limits: BrokerLimits) =>
     Layer.effect(
-      CommitLanes,
+      GroupCommits,
       Effect.gen(function* () {
         const store = yield* MessageStore
-        const lanes = yield* Effect.forEach(Array.from({ length: count }), () => makeLane(limits))
-        const [first] = lanes
-        if (first === undefined) return yield* Effect.die("a broker needs at least one commit lane")
-        return CommitLanes.of({
-          laneOf: (meshId) => ownedLane(store, lanes[indexOf(meshId, lanes.length)] ?? first, meshId),
+        const groupCommits = yield* Effect.forEach(Array.from({ length: count }), () => makeGroupCommit(limits))
+        const [first] = groupCommits
+        if (first === undefined) return yield* Effect.die("a broker needs at least one group commit")
+        return GroupCommits.of({
+          groupCommitOf: (meshId) =>
+            ownedGroupCommit(store, groupCommits[indexOf(meshId, groupCommits.length)] ?? first, meshId),
         })
       }),
     )
@@ -51,16 +53,16 @@ const indexOf = (meshId: MeshId, count: number): number => {
   return hash % count
 }
 
-interface Lane {
+interface CommitLoop {
   readonly take: (one: Waiting) => void
-  /** Somebody who had asked for a write did not take its outcome: the others are told, and the lane goes on. */
+  /** Somebody who had asked for a write did not take its outcome: the others are told, and the group commit goes on. */
   readonly threw: (cause: unknown) => void
 }
 
-const ownedLane = (store: MessageStore["Service"], lane: Lane, meshId: MeshId): CommitLane => {
+const ownedGroupCommit = (store: MessageStore["Service"], groupCommit: CommitLoop, meshId: MeshId): GroupCommit => {
   let epoch = 0
   let lost = Deferred.makeUnsafe<never, StoreError>()
-  const settled = Effect.callback<void, StoreError>((resume) => lane.take(Waiting.Barrier({ done: resume })))
+  const settled = Effect.callback<void, StoreError>((resume) => groupCommit.take(Waiting.Barrier({ done: resume })))
   return {
     submit: (write, done) => {
       const owner = lost
@@ -70,10 +72,10 @@ const ownedLane = (store: MessageStore["Service"], lane: Lane, meshId: MeshId): 
         try {
           done(outcome)
         } catch (cause) {
-          lane.threw(cause)
+          groupCommit.threw(cause)
         }
       }
-      lane.take(Waiting.Job({ write, epoch, done: ended }))
+      groupCommit.take(Waiting.Job({ write, epoch, done: ended }))
     },
     settled,
     takeOver: settled.pipe(
@@ -95,17 +97,17 @@ const isFenced = (cause: Cause.Cause<StoreError>): boolean =>
 /** Before the next commit, after one that failed because the database is away. */
 const untilDatabaseIsBack = delaysOf(backOff(50, 2_000))
 
-/** Before the lane goes on after a defect of its own. */
+/** Before the group commit goes on after a defect of its own. */
 const untilItGoesOn = backOff(50, 2_000).pipe(resetAfter(60_000))
 
 /** Measured: with 2 turns a batch is half as large, and a loaded broker on SQLite a fifth slower; more than 8 add nothing. */
 const gatherTurns = 8
 
-class LaneFailed extends Schema.TaggedError<LaneFailed>()("LaneFailed", {}) {}
+class GroupCommitFailed extends Schema.TaggedError<GroupCommitFailed>()("GroupCommitFailed", {}) {}
 
-const makeLane = Effect.fnUntraced(function* (limits: BrokerLimits) {
+const makeGroupCommit = Effect.fnUntraced(function* (limits: BrokerLimits) {
   const store = yield* MessageStore
-  const queue = new LaneQueue(limits)
+  const queue = new CommitQueue(limits)
   /** Holds something when something was submitted. */
   const wake = yield* Queue.dropping<void>(1)
   const committer = yield* makeCommitter(store, queue)
@@ -129,7 +131,10 @@ const makeLane = Effect.fnUntraced(function* (limits: BrokerLimits) {
     Effect.catchCause((cause) =>
       Cause.hasInterruptsOnly(cause)
         ? Effect.interrupt
-        : Effect.andThen(Effect.logError("a commit lane failed and goes on", cause), Effect.fail(new LaneFailed())),
+        : Effect.andThen(
+            Effect.logError("a group commit failed and goes on", cause),
+            Effect.fail(new GroupCommitFailed()),
+          ),
     ),
     Effect.retry(untilItGoesOn),
   )
@@ -143,7 +148,7 @@ const makeLane = Effect.fnUntraced(function* (limits: BrokerLimits) {
       Effect.timeoutOption(limits.commitDrainMillis),
     ),
   )
-  const lane: Lane = {
+  const groupCommit: CommitLoop = {
     take: (one) => {
       if (committer.refuses(one)) return
       queue.add(one)
@@ -151,7 +156,7 @@ const makeLane = Effect.fnUntraced(function* (limits: BrokerLimits) {
     },
     threw: (cause) => void thrown.push(cause),
   }
-  return lane
+  return groupCommit
 })
 
 /**
@@ -163,7 +168,7 @@ const gather = Effect.gen(function* () {
 })
 
 /** Commits what it is given, and knows whether the database is away. */
-const makeCommitter = Effect.fnUntraced(function* (store: MessageStore["Service"], queue: LaneQueue) {
+const makeCommitter = Effect.fnUntraced(function* (store: MessageStore["Service"], queue: CommitQueue) {
   /** Begins again with the first delay once a commit has succeeded. */
   let nextDelay = yield* untilDatabaseIsBack
   /** What whoever waits is told, from a commit that failed until one does not, or nothing is left to try it with. */

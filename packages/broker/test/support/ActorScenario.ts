@@ -9,7 +9,7 @@ import { brokerLimits, type BrokerLimits } from "../../src/Limits.ts"
 import type { MeshActor } from "../../src/mesh/MeshActor.ts"
 import { Command } from "../../src/state/MeshCommand.ts"
 import { MeshHost } from "../../src/mesh/MeshHost.ts"
-import { CommitLanes } from "../../src/store/CommitLane.ts"
+import { GroupCommits } from "../../src/store/GroupCommit.ts"
 import { MessageStore } from "../../src/store/MessageStore.ts"
 import { Ed25519 } from "../../src/trust/Ed25519.ts"
 import {
@@ -25,7 +25,7 @@ import {
   rulesWith,
   type SendChoices,
   sendOf,
-} from "./MeshStory.ts"
+} from "./MeshScenario.ts"
 import { noSpread } from "./NoSpread.ts"
 import { sqliteInMemory, storeOn } from "./Stores.ts"
 
@@ -44,14 +44,14 @@ interface Choices {
   readonly ownerPublicKey?: PublicKey
 }
 
-export const story = <E>(
+export const scenario = <E>(
   tell: Effect.Effect<void, E, MeshHost | MessageStore | Ed25519 | Scope.Scope>,
   { change = () => ({}), limits = {}, ownerPublicKey = meshRecord.ownerPublicKey }: Choices = {},
 ) => {
   const rules = rulesWith(limits)
   const store = changed(change).pipe(Layer.provide(storeOn(sqliteInMemory)))
   const host = MeshHost.local(rules).pipe(
-    Layer.provideMerge(CommitLanes.layer(1, rules.limits)),
+    Layer.provideMerge(GroupCommits.layer(1, rules.limits)),
     Layer.provideMerge([store, Ed25519.layer]),
   )
   return Effect.flatMap(MessageStore, (made) =>
@@ -74,7 +74,7 @@ export const told = pass(brokerLimits.presenceWindowMillis)
 export const enter = Effect.flatMap(MeshHost, (host) => host.enter(meshId))
 
 let presences = 0
-export const greet = (mesh: MeshActor, peer: Peer, choices: HelloChoices = {}) => {
+export const authenticate = (mesh: MeshActor, peer: Peer, choices: HelloChoices = {}) => {
   presences += 1
   const hello = helloOf(peer.member, { ...choices, session: peer.session })
   return mesh.attach(proofOf(hello), peer.handle, PresenceId.make(`p-${presences}`))
@@ -82,7 +82,7 @@ export const greet = (mesh: MeshActor, peer: Peer, choices: HelloChoices = {}) =
 
 export const attach = Effect.fnUntraced(function* (mesh: MeshActor, who: Peer["member"], choices: HelloChoices = {}) {
   const peer = new Peer(who, choices.session ?? "s1")
-  yield* greet(mesh, peer, choices)
+  yield* authenticate(mesh, peer, choices)
   yield* settled
   return peer
 })
@@ -122,7 +122,7 @@ export const lease = (mesh: MeshActor, peer: Peer) =>
     settled,
   )
 
-export const crash = (mesh: MeshActor) => Effect.andThen(Effect.flip(greet(mesh, poisonous(carol))), settled)
+export const crash = (mesh: MeshActor) => Effect.andThen(Effect.flip(authenticate(mesh, poisonous(carol))), settled)
 
 export const codes = (peer: Peer) => peer.closed.map((reason) => reason.code)
 

@@ -7,7 +7,7 @@ import type { BrokerClient, Enqueued } from "@claudemesh/client/BrokerClient"
 import type { HeldMessage } from "@claudemesh/client/inbox/Inbox"
 import { isDirect } from "@claudemesh/domain/routing/Target"
 import { Clock, Effect, Option } from "effect"
-import { type Fate, knownFateIn } from "../Fate.ts"
+import { type DeliveryReport, knownDeliveryReportIn } from "../DeliveryReport.ts"
 import type { Names } from "../Outcome.ts"
 import { askMillis, askMillisMax, askSlower, askTimeoutMillis, lookMillis } from "./Limits.ts"
 import { whatWaits } from "./Notices.ts"
@@ -20,7 +20,7 @@ export interface Waited {
   /** `time`: none of the others happened. */
   readonly end: "shown" | "reply" | "expired" | "urgent" | "time"
   /** As the broker said it last. */
-  readonly fate: Fate | undefined
+  readonly deliveryReport: DeliveryReport | undefined
 }
 
 type InMesh = Pick<BrokerClient["membership"], "meshId" | "slug">
@@ -45,7 +45,7 @@ const quickly = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A | undefined
     Effect.orElseSucceed(() => undefined),
   )
 
-export const awaitFate = Effect.fnUntraced(function* (
+export const awaitDeliveryReport = Effect.fnUntraced(function* (
   { client, enqueued, millis, waitFor }: Awaited,
   call: Pick<ToolCall, "hostGone" | "progress"> & {
     readonly reading: Pick<Reading, "waiting">
@@ -55,14 +55,14 @@ export const awaitFate = Effect.fnUntraced(function* (
   const { manager, progress, reading } = call
   const isReply = isReplyTo(client, enqueued)
   const sinceMillis = yield* Clock.currentTimeMillis
-  let fate: Fate | undefined
+  let deliveryReport: DeliveryReport | undefined
 
   const ask = Effect.gen(function* () {
     // A reply may be held back while this agent counts as busy: it is asked for.
     if (waitFor === "reply") yield* quickly(client.pull())
-    fate = (yield* quickly(knownFateIn(client, enqueued.messageId)))?.[0] ?? fate
+    deliveryReport = (yield* quickly(knownDeliveryReportIn(client, enqueued.messageId)))?.[0] ?? deliveryReport
     const passedMillis = (yield* Clock.currentTimeMillis) - sinceMillis
-    yield* progress(passedMillis / 1_000, millis / 1_000, progressWords(fate))
+    yield* progress(passedMillis / 1_000, millis / 1_000, progressWords(deliveryReport))
   })
 
   const replyIsHere = Effect.map(client.look, (messages) => messages.some(isReply) || reading.waiting().some(isReply))
@@ -78,8 +78,8 @@ export const awaitFate = Effect.fnUntraced(function* (
         pauseMillis = Math.min(askMillisMax, pauseMillis * askSlower)
       }
       if (waitFor === "reply" && (yield* replyIsHere)) return "reply" as const
-      if (waitFor === "shown" && fate?.state === "consumed") return "shown" as const
-      if (fate?.state === "expired") return "expired" as const
+      if (waitFor === "shown" && deliveryReport?.state === "consumed") return "shown" as const
+      if (deliveryReport?.state === "expired") return "expired" as const
       if (yield* urgentWaits) return "urgent" as const
       yield* Effect.sleep(lookMillis)
     }
@@ -90,11 +90,11 @@ export const awaitFate = Effect.fnUntraced(function* (
     Effect.map(Option.getOrElse(() => "time" as const)),
     Effect.raceFirst(Effect.as(call.hostGone, "time" as const)),
   )
-  return { end, fate } satisfies Waited
+  return { end, deliveryReport } satisfies Waited
 })
 
-const progressWords = (fate: Fate | undefined): string => {
-  switch (fate?.state) {
+const progressWords = (deliveryReport: DeliveryReport | undefined): string => {
+  switch (deliveryReport?.state) {
     case "delivered":
       return "In their session, not confirmed as shown."
     case "consumed":

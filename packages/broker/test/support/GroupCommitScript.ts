@@ -1,10 +1,10 @@
-/** A commit lane on a store that does what the test says: everything it was asked to commit, and how it answers. */
+/** A group commit on a store that does what the test says: everything it was asked to commit, and how it answers. */
 import { Label, SessionId } from "@claudemesh/domain/Ids"
 import { Cause, Deferred, Effect, Exit, Layer, Option, References } from "effect"
 import { brokerLimits, type BrokerLimits } from "../../src/Limits.ts"
-import { CommitLanes, type Outcome } from "../../src/store/CommitLane.ts"
+import { GroupCommits, type Outcome } from "../../src/store/GroupCommit.ts"
 import { MessageStore, StoreError, Write, Written } from "../../src/store/MessageStore.ts"
-import { bob, meshId } from "./MeshStory.ts"
+import { bob, meshId } from "./MeshScenario.ts"
 import { noSpread } from "./NoSpread.ts"
 import { acceptOf, consumeOf, inboxOf, messageOf } from "./Stores.ts"
 
@@ -38,12 +38,12 @@ export const namesOf = (batch: Parameters<Commit>[0]) => batch.map(({ write }) =
 
 export const duplicate = Written.Duplicate({
   contentHash: "h",
-  fate: { seq: 1, senderMemberId: bob.memberId, priority: "next", expiresAtMillis: 1, deliveries: [] },
+  deliveryReport: { seq: 1, senderMemberId: bob.memberId, priority: "next", expiresAtMillis: 1, deliveries: [] },
 })
 
-export const notAsked = Effect.die("the lane only commits")
+export const notAsked = Effect.die("the group commit only commits")
 
-/** Everything the store was asked to commit, and how it answers; `answer` may be replaced as the story goes on. */
+/** Everything the store was asked to commit, and how it answers; `answer` may be replaced as the scenario goes on. */
 export class Script {
   readonly batches: Array<ReadonlyArray<string>> = []
   readonly ends: Array<string> = []
@@ -62,8 +62,8 @@ export class Script {
       page: () => notAsked,
       backlog: () => notAsked,
       countWaiting: () => notAsked,
-      fateOf: () => notAsked,
-      retire: () => notAsked,
+      deliveryReportOf: () => notAsked,
+      applyRetention: () => notAsked,
       createMesh: () => notAsked,
       ping: notAsked,
       probe: notAsked,
@@ -71,11 +71,11 @@ export class Script {
   )
 
   /** Submits, and notes the outcome by the write's name. */
-  submit(...writes: ReadonlyArray<Write>): Effect.Effect<void, never, CommitLanes> {
-    return Effect.map(CommitLanes, (lanes) => {
-      const lane = lanes.laneOf(meshId)
+  submit(...writes: ReadonlyArray<Write>): Effect.Effect<void, never, GroupCommits> {
+    return Effect.map(GroupCommits, (groupCommits) => {
+      const groupCommit = groupCommits.groupCommitOf(meshId)
       for (const write of writes) {
-        lane.submit(write, (outcome) => this.ends.push(`${nameOf(write)}: ${endOf(outcome)}`))
+        groupCommit.submit(write, (outcome) => this.ends.push(`${nameOf(write)}: ${endOf(outcome)}`))
       }
     })
   }
@@ -96,13 +96,13 @@ export const fails =
 /** Lets every fiber go as far as it can without time. */
 export const settled = Effect.repeat(Effect.yieldNow, { times: 50 })
 
-export const story = (
-  tell: (script: Script) => Effect.Effect<void, never, CommitLanes>,
+export const scenario = (
+  tell: (script: Script) => Effect.Effect<void, never, GroupCommits>,
   limits: Partial<BrokerLimits> = {},
 ) => {
   const script = new Script()
   return tell(script).pipe(
-    Effect.provide(CommitLanes.layer(1, { ...brokerLimits, ...limits }).pipe(Layer.provide(script.store))),
+    Effect.provide(GroupCommits.layer(1, { ...brokerLimits, ...limits }).pipe(Layer.provide(script.store))),
     Effect.provideService(References.MinimumLogLevel, "None"),
     Effect.provide(noSpread),
   )

@@ -4,7 +4,7 @@ import { MeshId } from "@claudemesh/domain/Ids"
 import { Deferred, Effect, Layer, References } from "effect"
 import { TestClock } from "effect/testing"
 import { brokerLimits } from "../src/Limits.ts"
-import { CommitLanes } from "../src/store/CommitLane.ts"
+import { GroupCommits } from "../src/store/GroupCommit.ts"
 import { Write, Written } from "../src/store/MessageStore.ts"
 import {
   namesOf,
@@ -13,20 +13,20 @@ import {
   endOf,
   fails,
   settled,
-  story,
+  scenario,
   busyWith,
   accepts,
   consumed,
   attached,
   detached,
-} from "./support/LaneScript.ts"
-import { bob, meshId } from "./support/MeshStory.ts"
+} from "./support/GroupCommitScript.ts"
+import { bob, meshId } from "./support/MeshScenario.ts"
 import { noSpread } from "./support/NoSpread.ts"
 import { acceptOf, inboxOf, messageOf } from "./support/Stores.ts"
 
 describe("a batch", () => {
   it.effect("is all that waited while the last one was committed, with no timer (I7)", () =>
-    story((script) =>
+    scenario((script) =>
       Effect.gen(function* () {
         const release = yield* busyWith(script, acceptOf(messageOf(1)))
         yield* script.submit(acceptOf(messageOf(2)), consumed(1))
@@ -41,7 +41,7 @@ describe("a batch", () => {
   )
 
   it.effect("holds no more writes than one transaction may (I23)", () =>
-    story(
+    scenario(
       (script) =>
         Effect.gen(function* () {
           const release = yield* busyWith(script, acceptOf(messageOf(1)))
@@ -58,7 +58,7 @@ describe("a batch", () => {
   )
 
   it.effect("holds no more text than one transaction may, and always at least one write (I23)", () =>
-    story(
+    scenario(
       (script) =>
         Effect.gen(function* () {
           const release = yield* busyWith(script, acceptOf(messageOf(1)))
@@ -78,7 +78,7 @@ describe("a batch", () => {
   )
 
   it.effect("gives each write its own outcome, in the order of submission (I7)", () =>
-    story((script) =>
+    scenario((script) =>
       Effect.gen(function* () {
         const release = yield* busyWith(script, consumed(1))
         script.answer = (batch) => Effect.succeed(batch.map((_, index) => (index === 1 ? duplicate : Written.Done())))
@@ -90,7 +90,7 @@ describe("a batch", () => {
   )
 
   it.effect("is tried item by item when it is refused, so that one bad item fails alone (I24)", () =>
-    story((script) =>
+    scenario((script) =>
       Effect.gen(function* () {
         const release = yield* busyWith(script, consumed(1))
         script.answer = (batch) =>
@@ -110,7 +110,7 @@ describe("a batch", () => {
   )
 
   it.effect("says to each item that it was fenced, if it was", () =>
-    story((script) =>
+    scenario((script) =>
       Effect.gen(function* () {
         const release = yield* busyWith(script, consumed(1))
         script.answer = fails("fenced")
@@ -121,8 +121,8 @@ describe("a batch", () => {
     ),
   )
 
-  it.effect("over which the store dies fails, and the lane lives (I12, I24)", () =>
-    story((script) =>
+  it.effect("over which the store dies fails, and the group commit lives (I12, I24)", () =>
+    scenario((script) =>
       Effect.gen(function* () {
         const { answer } = script
         script.answer = () => Effect.die("a defect of the store")
@@ -138,7 +138,7 @@ describe("a batch", () => {
   )
 
   it.effect("with too few results fails for those without one", () =>
-    story((script) =>
+    scenario((script) =>
       Effect.gen(function* () {
         const release = yield* busyWith(script, consumed(1))
         script.answer = () => Effect.succeed([Written.Done()])
@@ -152,7 +152,7 @@ describe("a batch", () => {
 
 describe("while the database is away", () => {
   it.effect("senders hear of it at once, and acks and sessions are kept and written later, in order (I7, I8)", () =>
-    story((script) =>
+    scenario((script) =>
       Effect.gen(function* () {
         const { answer } = script
         const release = yield* busyWith(script, consumed(1))
@@ -184,7 +184,7 @@ describe("while the database is away", () => {
   )
 
   it.effect("who asks for a lease hears of it at once, and what ends one is kept and written later (I8, I12)", () =>
-    story((script) =>
+    scenario((script) =>
       Effect.gen(function* () {
         const { answer } = script
         const release = yield* busyWith(script, consumed(1))
@@ -206,7 +206,7 @@ describe("while the database is away", () => {
   )
 
   it.effect("it is tried again after 50 ms, doubling to less than 2 s, and from 50 ms again once it has answered", () =>
-    story((script) =>
+    scenario((script) =>
       Effect.gen(function* () {
         const { answer } = script
         script.answer = fails("unavailable")
@@ -237,7 +237,7 @@ describe("while the database is away", () => {
   )
 
   it.effect("what it had begun to try item by item stays in order", () =>
-    story((script) =>
+    scenario((script) =>
       Effect.gen(function* () {
         const { answer } = script
         const release = yield* busyWith(script, consumed(1))
@@ -253,9 +253,9 @@ describe("while the database is away", () => {
   )
 })
 
-describe("while the lane pauses because the database is away", () => {
+describe("while the group commit pauses because the database is away", () => {
   it.effect("what somebody waits for is refused at once, and what is kept waits (I12)", () =>
-    story((script) =>
+    scenario((script) =>
       Effect.gen(function* () {
         const { answer } = script
         script.answer = fails("unavailable")
@@ -276,15 +276,17 @@ describe("while the lane pauses because the database is away", () => {
 
 describe("whoever waits until all is settled", () => {
   const waitIn = (script: Script) =>
-    Effect.flatMap(CommitLanes, (lanes) =>
+    Effect.flatMap(GroupCommits, (groupCommits) =>
       Effect.forkChild(
-        Effect.map(Effect.exit(lanes.laneOf(meshId).settled), (exit) => script.ends.push(`settled: ${exit._tag}`)),
+        Effect.map(Effect.exit(groupCommits.groupCommitOf(meshId).settled), (exit) =>
+          script.ends.push(`settled: ${exit._tag}`),
+        ),
         { startImmediately: true },
       ),
     )
 
   it.effect("waits for what was submitted before, and not for what comes after", () =>
-    story((script) =>
+    scenario((script) =>
       Effect.gen(function* () {
         const release = yield* busyWith(script, acceptOf(messageOf(1)))
         yield* script.submit(consumed(1))
@@ -304,8 +306,8 @@ describe("whoever waits until all is settled", () => {
     ),
   )
 
-  it.effect("hears at once that the database is away, before and while the lane pauses", () =>
-    story((script) =>
+  it.effect("hears at once that the database is away, before and while the group commit pauses", () =>
+    scenario((script) =>
       Effect.gen(function* () {
         script.answer = fails("unavailable")
         yield* script.submit(consumed(1))
@@ -319,7 +321,7 @@ describe("whoever waits until all is settled", () => {
   )
 })
 
-describe("when the lane's scope closes", () => {
+describe("when the group commit's scope closes", () => {
   it.effect("what was submitted before is committed first (I7)", () =>
     Effect.gen(function* () {
       const script = new Script()
@@ -327,7 +329,7 @@ describe("when the lane's scope closes", () => {
         const release = yield* busyWith(script, consumed(1))
         yield* script.submit(...accepts(2, 3))
         yield* Effect.forkDetach(Effect.andThen(settled, release))
-      }).pipe(Effect.provide(CommitLanes.layer(1, brokerLimits).pipe(Layer.provide(script.store))))
+      }).pipe(Effect.provide(GroupCommits.layer(1, brokerLimits).pipe(Layer.provide(script.store))))
       assert.deepStrictEqual(script.ends, ["consume 1: Done", "accept 2: Done", "accept 3: Done"])
     }),
   )
@@ -343,7 +345,7 @@ describe("when the lane's scope closes", () => {
             .submit(consumed(1), acceptOf(messageOf(2)))
             .pipe(
               Effect.andThen(settled),
-              Effect.provide(CommitLanes.layer(1, brokerLimits).pipe(Layer.provide(script.store))),
+              Effect.provide(GroupCommits.layer(1, brokerLimits).pipe(Layer.provide(script.store))),
               Effect.provideService(References.MinimumLogLevel, "None"),
               Effect.provide(noSpread),
             ),
@@ -357,13 +359,13 @@ describe("when the lane's scope closes", () => {
   )
 })
 
-describe("several lanes", () => {
+describe("several group commits", () => {
   const meshes = Array.from({ length: 20 }, (_, n) => MeshId.make(`mesh-${n}`))
   const submitToAll = (script: Script) =>
-    Effect.map(CommitLanes, (lanes) => {
+    Effect.map(GroupCommits, (groupCommits) => {
       for (const [n, mesh] of meshes.entries()) {
         const write = Write.Consume({ meshId: mesh, inbox: inboxOf(bob), seq: n, atMillis: 1 })
-        lanes.laneOf(mesh).submit(write, () => script.ends.push(mesh))
+        groupCommits.groupCommitOf(mesh).submit(write, () => script.ends.push(mesh))
       }
     })
 
@@ -387,17 +389,17 @@ describe("several lanes", () => {
       const stuck = batches.find((batch) => batch.includes("consume 0")) ?? []
       assert.strictEqual(script.ends.length, meshes.length - stuck.length)
       yield* Deferred.succeed(gate, undefined)
-    }).pipe(Effect.provide(CommitLanes.layer(4, brokerLimits).pipe(Layer.provide(script.store))))
+    }).pipe(Effect.provide(GroupCommits.layer(4, brokerLimits).pipe(Layer.provide(script.store))))
   })
 })
 
-describe("a lane", () => {
+describe("a group commit", () => {
   it.effect("goes on when somebody does not take the outcome, and tells the others of the batch (I12, I24)", () =>
-    story((script) =>
+    scenario((script) =>
       Effect.gen(function* () {
         const release = yield* busyWith(script, consumed(1))
-        const lane = (yield* CommitLanes).laneOf(meshId)
-        lane.submit(consumed(2), () => {
+        const groupCommit = (yield* GroupCommits).groupCommitOf(meshId)
+        groupCommit.submit(consumed(2), () => {
           throw new Error("a defect of who asked")
         })
         yield* script.submit(consumed(3))
@@ -412,11 +414,11 @@ describe("a lane", () => {
   it.effect("says what is submitted to it after its end (I12)", () =>
     Effect.gen(function* () {
       const script = new Script()
-      const lanes = yield* Effect.provide(
-        CommitLanes,
-        CommitLanes.layer(1, brokerLimits).pipe(Layer.provide(script.store)),
+      const groupCommits = yield* Effect.provide(
+        GroupCommits,
+        GroupCommits.layer(1, brokerLimits).pipe(Layer.provide(script.store)),
       )
-      lanes.laneOf(meshId).submit(consumed(1), (outcome) => script.ends.push(endOf(outcome)))
+      groupCommits.groupCommitOf(meshId).submit(consumed(1), (outcome) => script.ends.push(endOf(outcome)))
       assert.deepStrictEqual(script.ends, ["unavailable"])
     }),
   )

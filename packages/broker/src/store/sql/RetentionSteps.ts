@@ -10,7 +10,7 @@ import type { Retention } from "../MessageStore.ts"
 import { passingBy } from "./Dialect.ts"
 import type { Transaction } from "./Transaction.ts"
 
-export const retireWith =
+export const retentionWith =
   (sql: SqlClient.SqlClient, transaction: Transaction) => (retention: Retention, rowsMax: number, nowMillis: number) =>
     transaction(
       Effect.gen(function* () {

@@ -1,6 +1,6 @@
 /**
  * A mesh told step by step, without fibers: commands go to the real `decide`, and what it wants done is kept until
- * the story says that it happened. Time stands still but for `pass`.
+ * the scenario says that it happened. Time stands still but for `pass`.
  */
 import { Base64, Nonce } from "@claudemesh/domain/Base64"
 import { DisplayName, MemberId, MeshId, type MessageId, PresenceId, PublicKey, Signature } from "@claudemesh/domain/Ids"
@@ -32,7 +32,7 @@ import { PeerId } from "../../src/state/PeerId.ts"
 import type { Sockets } from "../../src/state/Decision.ts"
 import type { PeerHandle } from "../../src/mesh/Peers.ts"
 import { takeOver } from "../../src/session/SessionLease.ts"
-import type { Outcome } from "../../src/store/CommitLane.ts"
+import type { Outcome } from "../../src/store/GroupCommit.ts"
 import { type MemberRecord, type MeshRecord, type PageRequest, StoreError } from "../../src/store/MessageStore.ts"
 import { ModelStore } from "./ModelStore.ts"
 
@@ -203,11 +203,11 @@ type PendingWrite = Extract<Action, { readonly _tag: "Write" }>
 export const storeFailure = (reason: StoreError["reason"]): Exit.Exit<never, StoreError> =>
   Exit.fail(new StoreError({ reason, cause: reason }))
 
-export class MeshStory {
+export class MeshScenario {
   readonly store: ModelStore
   state: MeshState
   nowMillis = 1_000_000
-  /** What is submitted to the lane and not yet committed, in order. */
+  /** What is submitted to the group commit and not yet committed, in order. */
   writes: Array<PendingWrite> = []
   reads: Array<PageRequest> = []
   /** What comes back after a time, and when. */
@@ -275,9 +275,9 @@ export class MeshStory {
         case "CountWaiting":
           this.counts.push(effect)
           break
-        case "ReadFate": {
-          const fate = Option.fromUndefinedOr(this.store.fateOf(effect.messageId))
-          this.do({ ...effect.next, fate: Exit.succeed(fate) })
+        case "ReadDeliveryReport": {
+          const deliveryReport = Option.fromUndefinedOr(this.store.deliveryReportOf(effect.messageId))
+          this.do({ ...effect.next, deliveryReport: Exit.succeed(deliveryReport) })
           break
         }
         case "Later":
@@ -297,11 +297,11 @@ export class MeshStory {
   arrive(who: MemberRecord, choices: HelloChoices = {}, heard: Peer["heard"] = () => {}): Peer {
     const peer = new Peer(who, choices.session ?? "s1")
     peer.heard = heard
-    return this.greet(peer, choices)
+    return this.authenticate(peer, choices)
   }
 
   /** Says hello on a connection that was made before. */
-  greet(peer: Peer, choices: HelloChoices = {}): Peer {
+  authenticate(peer: Peer, choices: HelloChoices = {}): Peer {
     const who = peer.member
     this.peers.set(peer.id, peer)
     peer.heardAtMillis = this.nowMillis
@@ -428,7 +428,7 @@ export class MeshStory {
     if (wakeAtMillis !== undefined && wakeAtMillis <= this.nowMillis) this.do(Completion.Tick())
   }
 
-  /** The owner dies and another begins from the store; what was in the lane is written. */
+  /** The owner dies and another begins from the store; what was in the group commit is written. */
   restart(): void {
     for (const { write } of this.writes) this.store.apply(write)
     this.writes = []

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { brokerLimits } from "../src/Limits.ts"
-import { Janitor } from "../src/store/Janitor.ts"
+import { RetentionSweep } from "../src/store/RetentionSweep.ts"
 import { MessageStore, type Retention, StoreError } from "../src/store/MessageStore.ts"
 
 interface Step {
@@ -12,13 +12,13 @@ interface Step {
   readonly nowMillis: number
 }
 
-const { janitorIntervalMillis } = brokerLimits
+const { retentionIntervalMillis } = brokerLimits
 
-/** A janitor on a store that answers each step as told, and with `done` after that. */
+/** A retention sweep on a store that answers each step as told, and with `done` after that. */
 const sweeps = (answers: Array<Effect.Effect<"done" | "more", StoreError>>) =>
   Effect.gen(function* () {
     const steps: Array<Step> = []
-    const notAsked = Effect.die("not asked by a janitor")
+    const notAsked = Effect.die("not asked by a retention sweep")
     const store = MessageStore.of({
       commit: () => notAsked,
       meshExists: () => notAsked,
@@ -26,28 +26,28 @@ const sweeps = (answers: Array<Effect.Effect<"done" | "more", StoreError>>) =>
       page: () => notAsked,
       backlog: () => notAsked,
       countWaiting: () => notAsked,
-      fateOf: () => notAsked,
+      deliveryReportOf: () => notAsked,
       createMesh: () => notAsked,
       ping: notAsked,
       probe: notAsked,
-      retire: (retention, rowsMax, nowMillis) =>
+      applyRetention: (retention, rowsMax, nowMillis) =>
         Effect.suspend(() => {
           steps.push({ retention, rowsMax, nowMillis })
           return answers.shift() ?? Effect.succeed("done" as const)
         }),
     })
-    yield* Layer.build(Janitor.layer(brokerLimits).pipe(Layer.provide(Layer.succeed(MessageStore, store))))
+    yield* Layer.build(RetentionSweep.layer(brokerLimits).pipe(Layer.provide(Layer.succeed(MessageStore, store))))
     return steps
   })
 
-describe("the janitor", () => {
+describe("the retention sweep", () => {
   it.effect("sweeps once a minute, with the limits that the broker has (I17)", () =>
     Effect.gen(function* () {
       const steps = yield* sweeps([])
-      yield* TestClock.adjust(janitorIntervalMillis - 1)
+      yield* TestClock.adjust(retentionIntervalMillis - 1)
       assert.deepStrictEqual(steps, [])
       yield* TestClock.adjust(1)
-      yield* TestClock.adjust(janitorIntervalMillis)
+      yield* TestClock.adjust(retentionIntervalMillis)
       assert.deepStrictEqual(
         steps.map(({ nowMillis }) => nowMillis),
         [60_000, 120_000],
@@ -58,14 +58,14 @@ describe("the janitor", () => {
         auditMillis: brokerLimits.auditRetentionMillis,
         inviteMillis: brokerLimits.inviteRetentionMillis,
       })
-      assert.strictEqual(steps[0]?.rowsMax, brokerLimits.janitorRowsMax)
+      assert.strictEqual(steps[0]?.rowsMax, brokerLimits.retentionRowsMax)
     }).pipe(Effect.scoped),
   )
 
   it.effect("goes on in steps while there is more to remove", () =>
     Effect.gen(function* () {
       const steps = yield* sweeps([Effect.succeed("more"), Effect.succeed("more")])
-      yield* TestClock.adjust(janitorIntervalMillis)
+      yield* TestClock.adjust(retentionIntervalMillis)
       for (let turn = 0; turn < 10; turn++) yield* Effect.yieldNow
       assert.strictEqual(steps.length, 3)
     }).pipe(Effect.scoped),
@@ -75,9 +75,9 @@ describe("the janitor", () => {
     Effect.gen(function* () {
       const failure = new StoreError({ reason: "unavailable", cause: "away" })
       const steps = yield* sweeps([Effect.fail(failure), Effect.die("a defect")])
-      yield* TestClock.adjust(janitorIntervalMillis)
-      yield* TestClock.adjust(janitorIntervalMillis)
-      yield* TestClock.adjust(janitorIntervalMillis)
+      yield* TestClock.adjust(retentionIntervalMillis)
+      yield* TestClock.adjust(retentionIntervalMillis)
+      yield* TestClock.adjust(retentionIntervalMillis)
       assert.strictEqual(steps.length, 3)
     }).pipe(Effect.scoped),
   )

@@ -10,7 +10,7 @@ import type { DeliveryState } from "@claudemesh/domain/wire/BrokerFrame"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { awaitFate, isReplyTo, type WaitFor } from "../../src/mcp/AwaitFate.ts"
+import { awaitDeliveryReport, isReplyTo, type WaitFor } from "../../src/mcp/AwaitDeliveryReport.ts"
 import { addressed } from "../../src/mcp/ReplyTarget.ts"
 import { message } from "../support/Messages.ts"
 
@@ -50,7 +50,7 @@ const waiting = Effect.fnUntraced(function* (waitFor: WaitFor, millis = 60_000) 
   const reading = { waiting: () => [] }
   const progress = (_: number, __: number, words: string) => Effect.sync(() => void said.push(words))
   const call = { manager: { all: [news] }, reading, progress, hostGone: Effect.never }
-  const fiber = yield* Effect.forkChild(awaitFate({ client, enqueued: toBob, waitFor, millis }, call))
+  const fiber = yield* Effect.forkChild(awaitDeliveryReport({ client, enqueued: toBob, waitFor, millis }, call))
   yield* TestClock.adjust(0)
   return { world, said, fiber }
 })

@@ -1,16 +1,16 @@
-/** What waits in a commit lane while the database is away: merged, bounded, and in order. */
+/** What waits in a group commit while the database is away: merged, bounded, and in order. */
 import { assert, describe, it } from "@effect/vitest"
 import { MeshId } from "@claudemesh/domain/Ids"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { brokerLimits } from "../src/Limits.ts"
-import { CommitLanes } from "../src/store/CommitLane.ts"
+import { GroupCommits } from "../src/store/GroupCommit.ts"
 import { StoreError, Write } from "../src/store/MessageStore.ts"
 import {
   Script,
   fails,
   settled,
-  story,
+  scenario,
   busyWith,
   consumed,
   attached,
@@ -19,11 +19,11 @@ import {
   moved,
   joined,
   left,
-} from "./support/LaneScript.ts"
-import { bob, meshId } from "./support/MeshStory.ts"
+} from "./support/GroupCommitScript.ts"
+import { bob, meshId } from "./support/MeshScenario.ts"
 import { acceptOf, inboxOf, messageOf } from "./support/Stores.ts"
 
-describe("what a lane keeps", () => {
+describe("what a group commit keeps", () => {
   const awayWith = Effect.fnUntraced(function* (script: Script) {
     const { answer } = script
     script.answer = fails("unavailable")
@@ -37,7 +37,7 @@ describe("what a lane keeps", () => {
   })
 
   it.effect("is the last word on each session, inbox and delivery, however often they change in an outage (I23)", () =>
-    story((script) =>
+    scenario((script) =>
       Effect.gen(function* () {
         const back = yield* awayWith(script)
         for (let round = 0; round < 1_000; round++) {
@@ -52,7 +52,7 @@ describe("what a lane keeps", () => {
   it.effect(
     "is of a session that came and went both, of one that came back the coming alone, of a forgotten one neither",
     () =>
-      story((script) =>
+      scenario((script) =>
         Effect.gen(function* () {
           const back = yield* awayWith(script)
           yield* script.submit(attached("gone"), detached("gone"))
@@ -68,7 +68,7 @@ describe("what a lane keeps", () => {
   )
 
   it.effect("is the last word on each channel, and all who asked hear what became of it (I12)", () =>
-    story((script) =>
+    scenario((script) =>
       Effect.gen(function* () {
         const back = yield* awayWith(script)
         yield* script.submit(joined("s1"), consumed(1), left("s1"), joined("s2"), left("s1"))
@@ -87,12 +87,12 @@ describe("what a lane keeps", () => {
   )
 
   it.effect("is not merged with what stands before a barrier", () =>
-    story((script) =>
+    scenario((script) =>
       Effect.gen(function* () {
         const release = yield* busyWith(script, consumed(1))
         yield* script.submit(consumed(2))
-        const lanes = yield* CommitLanes
-        yield* Effect.forkChild(lanes.laneOf(meshId).settled, { startImmediately: true })
+        const groupCommits = yield* GroupCommits
+        yield* Effect.forkChild(groupCommits.groupCommitOf(meshId).settled, { startImmediately: true })
         yield* script.submit(consumed(2))
         yield* release
         assert.deepStrictEqual(script.batches, [["consume 1"], ["consume 2"], ["consume 2"]])
@@ -101,13 +101,13 @@ describe("what a lane keeps", () => {
   )
 
   it.effect("is bounded for each mesh, with room for what nobody would ask for again (I23)", () =>
-    story(
+    scenario(
       (script) =>
         Effect.gen(function* () {
           const release = yield* busyWith(script, consumed(1))
           yield* script.submit(joined("s1"), joined("s1"), left("s1"), consumed(2), consumed(3), consumed(4))
           assert.deepStrictEqual(script.ends, ["left s1: unavailable", "consume 4: unavailable"])
-          const elsewhere = (yield* CommitLanes).laneOf(MeshId.make("mesh-2"))
+          const elsewhere = (yield* GroupCommits).groupCommitOf(MeshId.make("mesh-2"))
           elsewhere.submit(
             Write.Consume({ meshId: MeshId.make("mesh-2"), inbox: inboxOf(bob), seq: 9, atMillis: 1 }),
             () => script.ends.push("elsewhere"),
@@ -129,7 +129,7 @@ describe("what a lane keeps", () => {
   it.effect(
     "does not keep senders waiting for what is tried first: they hear at once that the database is away (I12)",
     () =>
-      story((script) =>
+      scenario((script) =>
         Effect.gen(function* () {
           const back = yield* awayWith(script)
           yield* script.submit(...Array.from({ length: 300 }, (_, n) => consumed(n + 1)))

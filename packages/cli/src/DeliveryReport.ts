@@ -6,7 +6,7 @@ import type { DeliveryState } from "@claudemesh/domain/wire/BrokerFrame"
 import { Effect, Schema } from "effect"
 import { called, type Names } from "./Outcome.ts"
 
-export interface Fate {
+export interface DeliveryReport {
   readonly mesh: string
   readonly messageId: MessageId
   /** Of the recipient who is furthest behind. */
@@ -31,14 +31,14 @@ export const stateWords: Readonly<Record<DeliveryState, string>> = {
 }
 
 /** None in a mesh that it was not sent in: a message's id does not say which. */
-export const fateIn = Effect.fnUntraced(function* (client: BrokerClient, messageId: MessageId) {
+export const deliveryReportIn = Effect.fnUntraced(function* (client: BrokerClient, messageId: MessageId) {
   // Names are those of certificates: who is new since is asked for.
   yield* client.roster
-  return yield* knownFateIn(client, messageId)
+  return yield* knownDeliveryReportIn(client, messageId)
 })
 
 /** The same by the names that are known. */
-export const knownFateIn = Effect.fnUntraced(function* (
+export const knownDeliveryReportIn = Effect.fnUntraced(function* (
   client: Names &
     Pick<BrokerClient, "messageStatus"> & {
       readonly membership: Pick<BrokerClient["membership"], "slug">
@@ -51,7 +51,7 @@ export const knownFateIn = Effect.fnUntraced(function* (
       refused.code === "unknown_message" ? Effect.succeed([]) : Effect.fail(refused),
     ),
   )
-  return known.map(({ at, recipients, state }): Fate => ({
+  return known.map(({ at, recipients, state }): DeliveryReport => ({
     mesh: client.membership.slug,
     messageId,
     state,
