@@ -83,10 +83,10 @@ export class Ledger {
     return this.shown.flatMap(({ messageId, process, redelivered }) => {
       const sent = this.sent.get(messageId)
       if (sent === undefined || redelivered) return []
-      const groupCommit = `${process} ${sent.process} ${sent.target} ${sent.priority}`
+      const stream = `${process} ${sent.process} ${sent.target} ${sent.priority}`
       const seq = seqs.get(messageId) ?? 0
-      const before = last.get(groupCommit) ?? 0
-      last.set(groupCommit, Math.max(seq, before))
+      const before = last.get(stream) ?? 0
+      last.set(stream, Math.max(seq, before))
       return seq < before ? [`${messageId} (${seq}) came after ${before}`] : []
     })
   }

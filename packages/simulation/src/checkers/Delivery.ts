@@ -208,10 +208,10 @@ const overtakenMessages = (run: Circumstances): ReadonlyArray<string> => {
         ({ member, session }) => member === view.member && (inbox.session === undefined || session === view.session),
       )
       if (pushes.length > 1 || history.released.has(view.messageId)) return []
-      const groupCommit = `${view.process} ${inbox.session ?? ""} ${sent.from} ${sent.to} ${sent.priority}`
-      return [{ groupCommit, messageId: view.messageId, seq: accepted.seq }]
+      const stream = `${view.process} ${inbox.session ?? ""} ${sent.from} ${sent.to} ${sent.priority}`
+      return [{ stream, messageId: view.messageId, seq: accepted.seq }]
     })
-  return [...groupBy(inOrder, ({ groupCommit }) => groupCommit).values()].flatMap((all) => {
+  return [...groupBy(inOrder, ({ stream }) => stream).values()].flatMap((all) => {
     let last = 0
     for (const { messageId, seq } of all) {
       if (seq < last) return [`${messageId} (${seq}) was overtaken by ${last}`]
