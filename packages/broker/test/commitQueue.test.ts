@@ -44,7 +44,7 @@ describe("what a group commit keeps", () => {
           yield* script.submit(attached("s1"), consumed(7), detached("s1"), moved("s1"), attached("s2"))
         }
         yield* back
-        assert.deepStrictEqual(script.batches, [["attached s1", "consume 7", "detached s1", "moved s1", "attached s2"]])
+        assert.deepStrictEqual(script.batches, [["attached s1", "attached s2", "consume 7", "detached s1", "moved s1"]])
       }),
     ),
   )
@@ -63,6 +63,20 @@ describe("what a group commit keeps", () => {
           assert.deepStrictEqual(script.batches, [
             ["attached gone", "detached gone", "attached back", "forgotten old", "forgotten new", "attached new"],
           ])
+        }),
+      ),
+  )
+
+  it.effect(
+    "has a session that attaches again in its first place: what is accepted for it is never written before it",
+    () =>
+      scenario((script) =>
+        Effect.gen(function* () {
+          // One batch is under way, and the rest waits behind it.
+          const release = yield* busyWith(script, acceptOf(messageOf(1)))
+          yield* script.submit(attached("s1"), acceptOf(messageOf(2)), detached("s1"), attached("s1"))
+          yield* release
+          assert.deepStrictEqual(script.batches.flat(), ["accept 1", "attached s1", "accept 2"])
         }),
       ),
   )

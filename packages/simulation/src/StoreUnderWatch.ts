@@ -59,9 +59,12 @@ export const storeFaults: StoreFaults = {
   refuses: 0.03,
 }
 
-/** What nobody asks for again from outside. */
+/**
+ * What nobody asks for again from outside. No attachments: a session without a row is nobody's once its broker has ended, and what
+ * was said to it is its member's then (decision 0058), which the checkers do not know.
+ */
 const isItsOwn = ({ write: { _tag } }: OwnedWrite): boolean =>
-  _tag === "Consume" || _tag === "Release" || _tag === "InboxMoved" || _tag === "SessionAttached"
+  _tag === "Consume" || _tag === "Release" || _tag === "InboxMoved"
 
 const idsIn = (batch: ReadonlyArray<OwnedWrite>) =>
   batch.flatMap(({ write }) => (write._tag === "Accept" ? [write.message.messageId] : []))

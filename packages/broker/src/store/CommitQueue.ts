@@ -83,15 +83,18 @@ export class CommitQueue {
     for (const other of others) this.#give(`${this.#barriers} ${other}`)
     const key = about === undefined ? this.#added : `${this.#barriers} ${about}`
     const answered = isAnswered(write)
-    if (!answered) this.#give(key)
+    const before = this.#waiting.get(key)
+    if (!answered && before?._tag === "Job") {
+      this.#left(before)
+      before.done(superseded)
+    }
     const queued = this.#projections.get(write.meshId) ?? 0
     // What can be asked for again leaves room for what cannot.
     if (queued >= this.limits.projectionsQueuedMax / (answered ? 2 : 1)) return one.done(full)
     this.#projections.set(write.meshId, queued + askersOf(one).length)
-    const before = this.#waiting.get(key)
-    // Its place is at the end from now on.
-    this.#waiting.delete(key)
-    this.#waiting.set(key, before?._tag === "Job" ? following(before, one) : one)
+    // A session is written before what was accepted for it, so its place stays. Any other word's is at the end from now on.
+    if (write._tag !== "SessionAttached") this.#waiting.delete(key)
+    this.#waiting.set(key, answered && before?._tag === "Job" ? following(before, one) : one)
   }
 
   #give(key: string | number): void {
