@@ -76,21 +76,28 @@ export class Ledger {
     return { lost, twice, stray, outOfOrder: this.#outOfOrder(deliveries), redelivered }
   }
 
-  /** Of one sender, to one target and of one priority, in one process: as they were accepted, but for redeliveries. */
+  /**
+   * Of one sender, to one target and of one priority, in one process, and in that session's own inbox: as they were accepted, but for
+   * redeliveries. In a member's inbox another session may have held a message first, and given it back.
+   */
   #outOfOrder(deliveries: ReadonlyArray<Delivery>): ReadonlyArray<string> {
-    const seqs = new Map(deliveries.map(({ messageId, seq }) => [messageId, seq]))
+    const seqs = new Map(deliveries.map((one) => [placeOf(one), one.seq]))
     const last = new Map<string, number>()
-    return this.shown.flatMap(({ messageId, process, redelivered }) => {
+    return this.shown.flatMap((one) => {
+      const { messageId, process, redelivered } = one
       const sent = this.sent.get(messageId)
-      if (sent === undefined || redelivered) return []
+      const seq = seqs.get(placeOf(one))
+      if (sent === undefined || seq === undefined || redelivered) return []
       const stream = `${process} ${sent.process} ${sent.target} ${sent.priority}`
-      const seq = seqs.get(messageId) ?? 0
       const before = last.get(stream) ?? 0
       last.set(stream, Math.max(seq, before))
       return seq < before ? [`${messageId} (${seq}) came after ${before}`] : []
     })
   }
 }
+
+const placeOf = ({ memberId, messageId, session }: Pick<Delivery, "memberId" | "messageId" | "session">): string =>
+  `${messageId} ${memberId}/${session}`
 
 /** A session's own delivery is shown by that session; a member's by any session that has none of its own. */
 const isBy = (one: Shown, delivery: Delivery, due: ReadonlyArray<Delivery>): boolean => {
