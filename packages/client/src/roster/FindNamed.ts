@@ -1,7 +1,7 @@
 /**
  * The one rule by which what a person types finds a key among named ones: members, and invites. All 64 digits are that
  * key and nothing else; 8 or more may be its beginning; else it is a name, as it is written or else in another case. What our
- * own lists put around a name, or a person does, is taken off where the text as it stands finds nobody.
+ * own lists put around a name, or a person does, is taken off, too.
  */
 import { PublicKey } from "@claudemesh/domain/Ids"
 import { foldedName } from "@claudemesh/domain/trust/NameSkeleton"
@@ -56,21 +56,28 @@ const nameAndKey = /^(.*\S)\s*\(\s*([0-9a-f]{8,64})(?:…|\.\.\.)?(?:\s*,[^()]*)
 /** The name in a text that may have its key behind it. */
 export const namePart = (asked: string): string => bare(nameAndKey.exec(bare(asked))?.[1] ?? asked)
 
-/** Those that fit: more than one is for the person to decide. */
+/**
+ * Those that fit: more than one is for the person to decide. Whoever is called like what lists or people write of another, such as
+ * `Bob (3fa9c1d2)` or `"Bob"`, is one of two and never the one: members choose their names.
+ */
 export const findNamed = <A>(asked: string, all: ReadonlyArray<A>, of: (one: A) => Named): ReadonlyArray<A> => {
-  const asTyped = found(asked, all, of)
-  if (asTyped.length > 0) return asTyped
   const text = bare(asked)
-  const byText = text === asked ? [] : found(text, all, of)
-  if (byText.length > 0) return byText
   const [, name, digits] = nameAndKey.exec(text) ?? []
-  if (name === undefined || digits === undefined) return []
-  const key = digits.toLowerCase()
-  return found(
-    bare(name),
-    all.filter((one) => of(one).key.startsWith(key)),
+  const key = digits?.toLowerCase()
+  const withKey = key === undefined ? [] : all.filter((one) => of(one).key.startsWith(key))
+  return currentOf(
+    [
+      found(asked, all, of),
+      text === asked ? [] : found(text, all, of),
+      name === undefined ? [] : found(bare(name), withKey, of),
+    ].flat(),
     of,
   )
+}
+
+const currentOf = <A>(fit: ReadonlyArray<A>, of: (one: A) => Named): ReadonlyArray<A> => {
+  const current = fit.filter((one) => !of(one).isEnded)
+  return [...new Set(current.length > 0 ? current : fit)]
 }
 
 const found = <A>(asked: string, all: ReadonlyArray<A>, of: (one: A) => Named): ReadonlyArray<A> => {
@@ -79,9 +86,7 @@ const found = <A>(asked: string, all: ReadonlyArray<A>, of: (one: A) => Named): 
   const byKey = looksLikeKey(digits) ? all.filter((one) => of(one).key.startsWith(digits)) : []
   const inAnyCase = all.filter((one) => isSameName(asked, of(one).name))
   const asWritten = inAnyCase.filter((one) => of(one).name === asked)
-  const fit = [...new Set([...byKey, ...(asWritten.length > 0 ? asWritten : inAnyCase)])]
-  const current = fit.filter((one) => !of(one).isEnded)
-  return current.length > 0 ? current : fit
+  return currentOf([...byKey, ...(asWritten.length > 0 ? asWritten : inAnyCase)], of)
 }
 
 const nearMax = 3
