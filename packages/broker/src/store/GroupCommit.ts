@@ -8,7 +8,7 @@
  */
 import { backOff, delaysOf, resetAfter } from "@claudemesh/domain/BackOff"
 import type { MeshId } from "@claudemesh/domain/Ids"
-import { Cause, Context, Deferred, Effect, Exit, Fiber, Layer, Option, Queue, Schema } from "effect"
+import { Cause, Clock, Context, Deferred, Effect, Exit, Fiber, Layer, Option, Queue, Schema } from "effect"
 import type { BrokerLimits } from "../Limits.ts"
 import { isAwaited, type Job, CommitQueue, type Outcome, Waiting } from "./CommitQueue.ts"
 import { type MeshSnapshot, MessageStore, StoreError, type Write } from "./MessageStore.ts"
@@ -97,6 +97,9 @@ const isFenced = (cause: Cause.Cause<StoreError>): boolean =>
 /** Before the next commit, after one that failed because the database is away. */
 const untilDatabaseIsBack = delaysOf(backOff(50, 2_000))
 
+/** A commit that fails after so long may have been too much at once. */
+const longTryMillis = 1_000
+
 /** Before the group commit goes on after a defect of its own. */
 const untilItGoesOn = backOff(50, 2_000).pipe(resetAfter(60_000))
 
@@ -117,7 +120,7 @@ const makeGroupCommit = Effect.fnUntraced(function* (limits: BrokerLimits) {
     while (true) {
       while (!queue.isEmpty) {
         yield* gather
-        const jobs = queue.takeBatch()
+        const jobs = queue.takeBatch(committer.writesMax())
         if (jobs.length > 0) yield* committer.commit(jobs)
         for (const { done } of queue.takeBarriers()) done(Exit.void)
         if (thrown.length > 0)
@@ -169,6 +172,12 @@ const gather = Effect.gen(function* () {
 
 /** Commits what it is given, and knows whether the database is away. */
 const makeCommitter = Effect.fnUntraced(function* (store: MessageStore["Service"], queue: CommitQueue) {
+  const { commitWritesMax } = queue.limits
+  /**
+   * What is kept may be too much for the time that a transaction has, which looks like a database that is away. So after a try that
+   * took long the next one has half as many writes, and after each that went one more.
+   */
+  let writesMax = commitWritesMax
   /** Begins again with the first delay once a commit has succeeded. */
   let nextDelay = yield* untilDatabaseIsBack
   /** What whoever waits is told, from a commit that failed until one does not, or nothing is left to try it with. */
@@ -177,13 +186,19 @@ const makeCommitter = Effect.fnUntraced(function* (store: MessageStore["Service"
   const isEnding = () => Deferred.isDoneUnsafe(ending)
 
   const commit = Effect.fnUntraced(function* (jobs: ReadonlyArray<Job>) {
+    const beganMillis = yield* Clock.currentTimeMillis
     const exit = yield* store.commit(jobs).pipe(
       Effect.catchDefect((cause) => Effect.fail(new StoreError({ reason: "rejected", cause }))),
       Effect.uninterruptible,
       Effect.exit,
     )
-    if (Exit.isFailure(exit)) return yield* failed(jobs, exit.cause)
+    if (Exit.isFailure(exit)) {
+      const tookLong = (yield* Clock.currentTimeMillis) - beganMillis >= longTryMillis
+      if (tookLong) writesMax = Math.max(1, Math.floor(jobs.length / 2))
+      return yield* failed(jobs, exit.cause)
+    }
     nextDelay = yield* untilDatabaseIsBack
+    writesMax = Math.min(commitWritesMax, writesMax + 1)
     away = undefined
     for (const [index, job] of jobs.entries()) {
       const result = exit.value[index]
@@ -216,6 +231,7 @@ const makeCommitter = Effect.fnUntraced(function* (store: MessageStore["Service"
   return {
     commit,
     isEnding,
+    writesMax: () => writesMax,
     end: Deferred.succeed(ending, undefined),
     /** Whether it was told so, and is not to wait. */
     refuses: (one: Waiting): boolean => {
