@@ -13,14 +13,18 @@ import { type HookHost, type HookInput, hookInput, hookOutput, isHookHost, silen
 
 /** `line`: what stands behind `hook`. */
 export const runHook = async ([host]: ReadonlyArray<string>): Promise<void> => {
-  const said = await (isHookHost(host) ? answerOf(host, readInput()) : silence)
-  writeSync(1, `${said}\n`)
+  const said = await (isHookHost(host) ? answerOf(host) : silence)
+  try {
+    writeSync(1, `${said}\n`)
+  } catch {
+    // The host waits no more.
+  }
   process.exit(0)
 }
 
-const answerOf = async (host: HookHost, text: string): Promise<string> => {
+const answerOf = async (host: HookHost): Promise<string> => {
   try {
-    const fields: unknown = JSON.parse(text)
+    const fields: unknown = JSON.parse(readInput())
     const input = hookInput(host, fields)
     return input === undefined ? silence : hookOutput(host, nameIn(fields), await asked(input))
   } catch {
