@@ -23,7 +23,8 @@ export const lookFor = (decision: Decision, deliveryReport: DeliveryReport): voi
       if (isMember && session !== undefined) actions.push(moveToMember(state, memberId, session, "all"))
       continue
     }
-    if (inbox.session !== undefined && !inbox.session.live && inbox.session.connection === undefined) {
+    const isAway = inbox.session !== undefined && !inbox.session.live && inbox.session.connection === undefined
+    if (isAway && inbox.mayBeMovedLate(nowMillis)) {
       actions.push(moveToMember(state, memberId, inbox.session.sessionId, "groups"))
     }
     if (inbox.comeBy(deliveryReport.priority, deliveryReport.seq)) pump(decision, inbox)

@@ -120,6 +120,9 @@ const newCursor = (): Cursor => ({
 /** A full inbox is counted once in so long. */
 const recountMillis = 10_000
 
+/** The inbox of a session that is away is moved once in so long for what may have been committed late. */
+const moveAgainMillis = 10_000
+
 /** When a page that could not be read is tried again: after the first, then twice as long each time, up to the most. */
 const rereadMillis = { first: 1_000, most: 30_000 }
 
@@ -138,6 +141,7 @@ export class Inbox {
   /** When it was last counted in the store. */
   #countedAtMillis = 0
   #isMiscounted = false
+  #movedLateAtMillis = 0
 
   constructor(
     readonly address: InboxAddress,
@@ -369,6 +373,16 @@ export class Inbox {
   mayBeCounted(nowMillis: number): boolean {
     if (Math.abs(nowMillis - this.#countedAtMillis) < recountMillis) return false
     this.#countedAtMillis = nowMillis
+    return true
+  }
+
+  /**
+   * Whether it may be moved for a message that may have been committed late; it is taken to be. Each time all that waits in it is looked
+   * through, and whoever asks for one message asks as often as it likes.
+   */
+  mayBeMovedLate(nowMillis: number): boolean {
+    if (Math.abs(nowMillis - this.#movedLateAtMillis) < moveAgainMillis) return false
+    this.#movedLateAtMillis = nowMillis
     return true
   }
 
