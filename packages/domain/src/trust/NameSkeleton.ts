@@ -17,10 +17,10 @@ const alike = [
   "eеҽє",
   "gɡց",
   "hһհ",
-  "iіıιɩӏ",
+  "iіıιɩ",
   "jјϳ",
   "kκк",
-  "l1IІӀ|ǀΙⅼ",
+  "l1IІӀӏ|ǀΙⅼ",
   "mм",
   "nոп",
   "oоοσо0օ",
@@ -72,6 +72,8 @@ const skeleton = (name: string): string =>
     (letter) => drawnAs.get(letter) ?? letter,
   )
     .join("")
+    .replaceAll(/\p{Pd}/gu, "-")
+    .replaceAll(/[‘’‛ʼʹ′´`]/g, "'")
     .replaceAll(/\s+/g, " ")
 
 /**

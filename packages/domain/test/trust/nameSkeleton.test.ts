@@ -12,6 +12,9 @@ it.effect.each([
   ["a digit for a letter", "Bob", "B0b"],
   ["a dotless i", "Kim", "Kım"],
   ["the sharp s in capitals", "Strauß", "STRAUSS"],
+  ["a palochka, which is drawn as an l", "alice", "аӏісе"],
+  ["another hyphen", "Bob-1", "Bob\u20101"],
+  ["another apostrophe", "O'Neil", "O’Neil"],
   ["a letter that is not seen", "Bob", "B\u200bob"],
 ] as const)("takes %s for the same name", ([, one, other]) =>
   Effect.sync(() => assert.isTrue(looksTheSame(one, other))),
