@@ -74,6 +74,8 @@ export class TrustStore {
   #localNames: LocalNames = new Map()
   /** How many were ever called so, by what a reader makes of a name. */
   readonly #called = new Map<string, number>()
+  /** Whom this machine calls so. */
+  readonly #calledHere = new Map<string, ReadonlyArray<PublicKey>>()
   /** A pinned member came by them, or they were made on this machine: they stay as they are. */
   readonly #provenInvites = new Set<PublicKey>()
   readonly #asked = new Set<PublicKey>()
@@ -306,12 +308,27 @@ export class TrustStore {
 
   callThem(names: LocalNames): void {
     this.#localNames = names
+    this.#calledHere.clear()
+    for (const [key, name] of names) {
+      for (const reading of readings(name)) {
+        this.#calledHere.set(reading, [...(this.#calledHere.get(reading) ?? []), key])
+      }
+    }
   }
 
-  /** Whether somebody else is or was called so that a reader takes one for the other. */
+  /**
+   * Whether somebody else is or was called so, by their certificate or on this machine, that a reader takes one for the other: a
+   * stranger may join under what the person here calls a friend.
+   */
   hasNamesake(key: PublicKey): boolean {
-    const name = this.#localNames.has(key) ? undefined : this.certificateOf(key)?.displayName
-    return name !== undefined && readings(name).some((reading) => (this.#called.get(reading) ?? 0) > 1)
+    const name = this.nameOf(key)
+    const own = this.certificateOf(key)?.displayName
+    if (name === undefined || own === undefined) return false
+    const ofOwn = readings(own)
+    return readings(name).some((reading) => {
+      const others = (this.#called.get(reading) ?? 0) - (ofOwn.includes(reading) ? 1 : 0)
+      return others > 0 || (this.#calledHere.get(reading) ?? []).some((one) => one !== key)
+    })
   }
 
   /** Whether it is the name of anybody who was ever proved, however it is written. */

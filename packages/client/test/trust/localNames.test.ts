@@ -54,4 +54,24 @@ layer(testLayer)("two members of one name", (it) => {
       assert.isFalse(client.hasNamesake(other.publicKey))
     }),
   )
+
+  it.effect("are known as such also where one is only called so here, and the other has joined under that name", () =>
+    Effect.gen(function* () {
+      const stranger = yield* person("robert")
+      const { alice, bob, client } = yield* startClient((broker) => {
+        broker.members = [...broker.members, memberOf(stranger)]
+        const { certificates, ...trust } = broker.trust
+        broker.trust = { ...trustOf([]), ...trust, certificates: [...certificates, certified(stranger).certificate] }
+      })
+      yield* client.roster
+      assert.isFalse(client.hasNamesake(stranger.publicKey))
+      yield* client.rename(bob.publicKey, robert)
+      assert.deepStrictEqual(
+        [alice, bob, stranger].map(({ publicKey }) => client.hasNamesake(publicKey)),
+        [false, true, true],
+      )
+      yield* client.rename(bob.publicKey, undefined)
+      assert.isFalse(client.hasNamesake(stranger.publicKey))
+    }),
+  )
 })
