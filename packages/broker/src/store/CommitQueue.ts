@@ -81,20 +81,25 @@ export class CommitQueue {
   #addProjection(one: Job, write: ProjectionWrite): void {
     const [about, ...others] = aboutOf(write)
     for (const other of others) this.#give(`${this.#barriers} ${other}`)
-    const key = about === undefined ? this.#added : `${this.#barriers} ${about}`
+    const key = about === undefined ? this.#added : this.#placeOf(`${this.#barriers} ${about}`, write)
     const answered = isAnswered(write)
-    const before = this.#waiting.get(key)
-    if (!answered && before?._tag === "Job") {
-      this.#left(before)
-      before.done(superseded)
-    }
+    if (!answered) this.#give(key)
     const queued = this.#projections.get(write.meshId) ?? 0
     // What can be asked for again leaves room for what cannot.
     if (queued >= this.limits.projectionsQueuedMax / (answered ? 2 : 1)) return one.done(full)
     this.#projections.set(write.meshId, queued + askersOf(one).length)
-    // A session is written before what was accepted for it, so its place stays. Any other word's is at the end from now on.
-    if (write._tag !== "SessionAttached") this.#waiting.delete(key)
-    this.#waiting.set(key, answered && before?._tag === "Job" ? following(before, one) : one)
+    const before = this.#waiting.get(key)
+    // Its place is at the end from now on.
+    this.#waiting.delete(key)
+    this.#waiting.set(key, before?._tag === "Job" ? following(before, one) : one)
+  }
+
+  /**
+   * A session is written before what was accepted for it, so its first attachment stays where it is; and its last one comes behind
+   * what was asked for before that, since messages go out once it is written.
+   */
+  #placeOf(key: string, { _tag }: ProjectionWrite): string {
+    return _tag === "SessionAttached" && this.#waiting.has(key) ? `${key} again` : key
   }
 
   #give(key: string | number): void {
@@ -192,7 +197,12 @@ const aboutOf = (write: ProjectionWrite): ReadonlyArray<string> => {
     case "SessionDetached":
       return [`detached ${sessionOf(write)}`]
     case "SessionForgotten":
-      return [`forgotten ${sessionOf(write)}`, `attached ${sessionOf(write)}`, `detached ${sessionOf(write)}`]
+      return [
+        `forgotten ${sessionOf(write)}`,
+        `attached ${sessionOf(write)}`,
+        `attached ${sessionOf(write)} again`,
+        `detached ${sessionOf(write)}`,
+      ]
     case "InboxMoved":
       return [`moved ${write.what} ${sessionOf(write)}`]
     case "ChannelJoined":
