@@ -10,7 +10,7 @@ import { makeMeshManager } from "@claudemesh/client/MeshManager"
 import { bare, nearest } from "@claudemesh/client/roster/FindNamed"
 import { saidMesh } from "@claudemesh/client/roster/WhichMesh"
 import { SessionId } from "@claudemesh/domain/Ids"
-import { Crypto, Effect, Layer, Option, Result } from "effect"
+import { Crypto, Effect, Exit, Layer, Option, Result } from "effect"
 import manifest from "../package.json" with { type: "json" }
 import { Failed, failed, together } from "./Failed.ts"
 import { command } from "./Launch.ts"
@@ -67,12 +67,13 @@ export const newSessionId = Effect.fnUntraced(function* (prefix: string) {
 
 /**
  * Connects for as long as the scope is open, under a session that is nobody's peer and leaves nothing behind: `inbox` takes
- * messages, `command` only sends and asks. What a person has to know besides is said at the end, whatever was asked for.
+ * messages, `command` only sends and asks. What waits on this machine is sent before the end, where the broker is reached, and what a
+ * person has to know besides is said then, whatever was asked for.
  */
 export const connect = Effect.fnUntraced(function* (
   memberships: ReadonlyArray<Membership>,
   as: "inbox" | "command",
-  { presence = false } = {},
+  { presence = false, flush = true } = {},
 ) {
   const manager = yield* makeMeshManager(memberships, {
     sessionId: yield* newSessionId(as),
@@ -81,9 +82,16 @@ export const connect = Effect.fnUntraced(function* (
     // A command that stays is told of changes; one that asks once need not be.
     presence,
   })
-  yield* Effect.addFinalizer(() => tell(manager.all))
+  yield* Effect.addFinalizer((exit) => {
+    // Who ends it by hand does not want to wait.
+    const flushes = flush && !Exit.hasInterrupts(exit)
+    return Effect.andThen(flushes ? flushed(manager.all) : Effect.void, tell(manager.all))
+  })
   return manager
 })
+
+const flushed = (clients: ReadonlyArray<BrokerClient>) =>
+  Effect.forEach(clients, (client) => client.flush, { concurrency: "unbounded", discard: true })
 
 /** Waits until a mesh is connected, for as long as the person wants to: a broker may have to be woken. */
 export const reached = (client: BrokerClient) =>

@@ -20,7 +20,7 @@ import { makeReceiving, type Receiving } from "./inbox/Receiving.ts"
 import { type PublicMembership, withoutSecrets } from "./keys/Membership.ts"
 import { randomHex } from "./keys/RandomBytes.ts"
 import type { Sodium } from "./keys/Sodium.ts"
-import { endTimeoutMillis, reachTimeoutMillis, resealSpreadMillis } from "./Limits.ts"
+import { endTimeoutMillis, outboxFlushMillis, reachTimeoutMillis, resealSpreadMillis } from "./Limits.ts"
 import { adoptions } from "./outbox/Adoption.ts"
 import { makeOutbox, type Outbox } from "./outbox/Outbox.ts"
 import { OutboxStore } from "./outbox/OutboxStore.ts"
@@ -54,6 +54,8 @@ export interface BrokerClient
   readonly sessionId: Effect.Effect<SessionId>
   readonly awaitConnected: (within: Duration.Input) => Effect.Effect<void, NotConnected | ClientStopped>
   readonly outboxSize: Effect.Effect<number>
+  /** While there is a connection: waits until what waits on this machine is sent, for a few seconds at most. */
+  readonly flush: Effect.Effect<void>
   /** Above 0: this machine's clock is ahead of the broker's. Undefined before the first connection. */
   readonly clockSkewMillis: Effect.Effect<number | undefined>
   /** What the agent and the person must be told of that, where it is much. */
@@ -179,7 +181,7 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
       yield* Effect.forkScoped(supervised(slug, "restoring what this session said", restore))
       yield* Effect.forkScoped(supervised(slug, "sealing the profile to who joined", sealAgain))
       yield* Effect.forkScoped(supervised(slug, "keeping trust up to date", trust.keep))
-      yield* Effect.forkScoped(supervised(slug, "taking over messages", adopting))
+      yield* Effect.forkScoped(supervised(slug, "taking over messages", adopting.keep))
       return yield* outbox.run({ send: (frame) => loop.send(frame), sessionId: loop.sessionId() })
     }),
     lost: () => {
@@ -234,6 +236,16 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
     sessionId: Effect.sync(loop.sessionId),
     awaitConnected: loop.awaitConnected,
     outboxSize: Effect.sync(outbox.size),
+    flush: Effect.suspend(() =>
+      loop.live() === undefined
+        ? Effect.void
+        : // Interruptible also where its caller is ending: it is not to end later than this.
+          Effect.andThen(adopting.look, outbox.calm).pipe(
+            Effect.interruptible,
+            Effect.timeoutOption(outboxFlushMillis),
+            Effect.asVoid,
+          ),
+    ),
     clockSkewMillis: Effect.sync(() => loop.clock.skewMillis),
     clockNotice: Effect.sync(() => clockNotice(loop.clock.skewMillis)),
     roster: Effect.andThen(trust.recall, roster.members),

@@ -20,6 +20,8 @@ export const outboxLookMillis = 10_000
 export const outboxBehindMillis = 1_000
 /** And how long another one may be silent until what it has left is sent. */
 export const outboxSenderSilentMillis = 15_000
+/** How long a command that is connected waits, before it ends, for what waits on this machine to be sent. */
+export const outboxFlushMillis = 3_000
 /** What could not be sent is told to the session that wrote it, and after this to any other of its member. */
 export const problemToOthersMillis = 60_000
 /** Whoever is about to tell it has this long, until it is told by another. */

@@ -72,7 +72,8 @@ const peersOf = Effect.fnUntraced(function* (
 })
 
 const channelsOf = Effect.gen(function* () {
-  const { all } = yield* connect(yield* joinedMeshes, "command")
+  // Somebody waits at the keyboard: what is to be sent waits for a command.
+  const { all } = yield* connect(yield* joinedMeshes, "command", { flush: false })
   const found = yield* Effect.forEach(
     all,
     (client) =>

@@ -176,6 +176,8 @@ const awayRow = (client: BrokerClient, problem: string) =>
 
 const statusOf = (client: BrokerClient) =>
   reached(client).pipe(
+    // What is counted as unsent is what stays so.
+    Effect.andThen(client.flush),
     Effect.andThen(rowOf(client)),
     Effect.map((row) => ({ row, failure: Option.getOrUndefined(Option.none<Failed>()) })),
     Effect.catch((error) => Effect.map(awayRow(client, error.message), (row) => ({ row, failure: failed(error) }))),

@@ -226,6 +226,13 @@ describe("claudemesh inbox", () => {
           done(await ann("send", "Bob", "after"))
           assert.strictEqual(await next(), "sent by the next command")
           assert.strictEqual(await next(), "after")
+
+          // Any command that reaches the broker sends all that waits, and says what is left of it.
+          await broker.kill()
+          for (const text of ["1", "2", "3"]) assert.strictEqual((await ann("send", "Bob", text)).code, 0)
+          await broker.start()
+          assert.notMatch(done(await ann("status")), /to be sent/)
+          for (const text of ["1", "2", "3"]) assert.strictEqual(await next(), text)
           assert.strictEqual(done(await ann("outbox")), "Nothing waits to be sent.\n")
 
           done(await ann("revoke", "Bob", "--yes"))

@@ -7,9 +7,16 @@ import { Clock, Effect } from "effect"
 import { Processes } from "../local/Processes.ts"
 import { outboxLookMillis, outboxSenderSilentMillis } from "../Limits.ts"
 import type { Outbox } from "./Outbox.ts"
+import { Line } from "./Line.ts"
 import { type Member, OutboxStore, type Sender } from "./OutboxStore.ts"
 
-/** What is made looks at once, and then again and again: it is run for as long as there is a connection to send over. */
+export interface Adoptions {
+  /** Takes over once what can be: nothing of that is still on its way to the outbox when this returns. */
+  readonly look: Effect.Effect<void>
+  /** Looks at once, and then again and again: it is run for as long as there is a connection to send over. */
+  readonly keep: Effect.Effect<never>
+}
+
 export const adoptions = Effect.fnUntraced(function* (options: {
   readonly of: Member
   readonly slug: string
@@ -19,6 +26,7 @@ export const adoptions = Effect.fnUntraced(function* (options: {
   const { of, outbox, sender, slug } = options
   const store = yield* OutboxStore
   const { hasEnded, own } = yield* Processes
+  const line = new Line()
   /** The beat of a sender, and since when it has been the same. */
   const silent = new Map<string, { readonly beat: number; readonly sinceNanos: bigint }>()
 
@@ -30,7 +38,7 @@ export const adoptions = Effect.fnUntraced(function* (options: {
     return false
   }
 
-  const look = Effect.gen(function* () {
+  const lookOnce = Effect.gen(function* () {
     const all = yield* store.senders(of)
     const others = all.filter((other) => other?.sender !== sender)
     if (others.length === 0) return silent.clear()
@@ -46,7 +54,8 @@ export const adoptions = Effect.fnUntraced(function* (options: {
     Effect.catch(({ message }) => Effect.logDebug("the outbox cannot be looked at", { slug, reason: message })),
   )
 
-  return Effect.forever(Effect.andThen(look, Effect.sleep(outboxLookMillis)))
+  const look = line.inTurn(lookOnce)
+  return { look, keep: Effect.forever(Effect.andThen(look, Effect.sleep(outboxLookMillis))) } satisfies Adoptions
 })
 
 const silentNanos = BigInt(outboxSenderSilentMillis) * 1_000_000n

@@ -45,6 +45,8 @@ export interface Outbox {
   /** Writes down what came of messages, and that this process lives; runs for as long as the client. */
   readonly tend: Effect.Effect<never>
   readonly size: () => number
+  /** Until all is answered and written down that can be now; it does not look whether there is a connection. */
+  readonly calm: Effect.Effect<void>
   /** For good: what waits is not sent, and what is offered from now on fails. */
   readonly stop: (why: ClientStopped) => Effect.Effect<void>
   /** The process ends, and leaves what waits to the next one. */
@@ -147,6 +149,10 @@ export const makeOutbox = Effect.fnUntraced(function* (options: OutboxOptions) {
     run: sending.run,
     tend,
     size: () => queue.entries.length,
+    calm: Effect.suspend(() => {
+      queue.answered.closeUnsafe()
+      return queue.isCalm ? Effect.succeed(true) : Effect.as(queue.answered.await, false)
+    }).pipe(Effect.repeat({ until: (isCalm) => isCalm }), Effect.asVoid),
     stop: (why) =>
       Effect.suspend(() => {
         stopped ??= why

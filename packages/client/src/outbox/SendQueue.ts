@@ -45,6 +45,7 @@ export class SendQueue {
   #done: ReadonlyArray<Done> = []
   readonly #wake = Latch.makeUnsafe()
   readonly #changed = Latch.makeUnsafe()
+  readonly #answered = Latch.makeUnsafe()
 
   /** Something may be sent that could not before. */
   get wake(): Latch.Latch {
@@ -54,6 +55,20 @@ export class SendQueue {
   /** Something came, went, or is to be written down. */
   get changed(): Latch.Latch {
     return this.#changed
+  }
+
+  /** Something was answered, went, or was written down. */
+  get answered(): Latch.Latch {
+    return this.#answered
+  }
+
+  /** Nothing is left but what has to wait for a recipient's inbox to have room, or for another process. */
+  get isCalm(): boolean {
+    return (
+      this.#done.length === 0 &&
+      this.#entries.every(({ onWire }) => !onWire) &&
+      this.heads.every(({ isFull, retryAtMillis }) => isFull || retryAtMillis > 0)
+    )
   }
 
   get entries(): ReadonlyArray<Queued> {
@@ -100,6 +115,7 @@ export class SendQueue {
     entry.onWire = false
     entry.isFull = code === "backlog_full"
     this.#wake.openUnsafe()
+    this.#answered.openUnsafe()
     return entry.isFull ? "full" : "refused for now"
   }
 
@@ -125,6 +141,7 @@ export class SendQueue {
   written(those: ReadonlyArray<Done>): void {
     for (const { entry } of those) entry.isWritten = true
     this.#done = this.#done.filter((one) => !those.includes(one))
+    this.#answered.openUnsafe()
   }
 
   #give(those: ReadonlyArray<Queued>, why: SendGone | ClientStopped): void {
@@ -144,6 +161,7 @@ export class SendQueue {
     this.#entries = entries
     this.#wake.openUnsafe()
     this.#changed.openUnsafe()
+    this.#answered.openUnsafe()
   }
 }
 

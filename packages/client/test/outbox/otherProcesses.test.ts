@@ -4,12 +4,13 @@ import { assert, layer } from "@effect/vitest"
 import { Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { SeenMessages } from "../../src/inbox/SeenMessages.ts"
+import { outboxFlushMillis } from "../../src/Limits.ts"
 import { Processes } from "../../src/local/Processes.ts"
 import { storesInMemory } from "../../src/LocalStores.ts"
 import { OutboxStore } from "../../src/outbox/OutboxStore.ts"
 import { KnownMembers } from "../../src/trust/KnownMembers.ts"
 import { startClient } from "../support/Clients.ts"
-import { type FakeBroker, settle, testLayer } from "../support/FakeBroker.ts"
+import { ackOf, type FakeBroker, settle, testLayer } from "../support/FakeBroker.ts"
 
 const message = (text: string) => ({ to: "Bob", text, priority: "next" as const })
 const down = (broker: FakeBroker) => (broker.mode = "down")
@@ -140,6 +141,63 @@ layer(testLayer)("an outbox that outlives its process", (it) => {
       yield* settle
       assert.deepStrictEqual(yield* store.list, [])
       yield* second.end
+    }),
+  )
+
+  it.effect("is sent to its end by a process that is about to end, however many targets and answers that takes", () =>
+    Effect.gen(function* () {
+      const { first, start, store } = yield* offline("laptop")
+      for (const text of ["1", "2", "3"]) yield* waitsFor(first.client.enqueue(message(text)))
+      yield* first.end
+      const unanswered: Array<() => void> = []
+      const { broker, client, end } = yield* start("command", (fake) => {
+        fake.override = (frame, { say }) => {
+          if (frame.type !== "send") return false
+          const { meshId, pubkey } = fake.hellos[0] ?? {}
+          unanswered.push(() => say(ackOf(meshId, pubkey, frame)))
+          return true
+        }
+      })
+      const flushing = yield* Effect.forkChild(client.flush)
+      for (const count of [1, 2, 3]) {
+        yield* settle
+        assert.isUndefined(flushing.pollUnsafe())
+        assert.lengthOf(broker.sends, count)
+        unanswered.shift()?.()
+      }
+      yield* Fiber.join(flushing)
+      assert.deepStrictEqual(yield* store.list, [])
+      yield* end
+    }),
+  )
+
+  it.effect("holds up a process that is about to end for 3 s at most, and not at all where nothing can be sent", () =>
+    Effect.gen(function* () {
+      const { first, start, store } = yield* offline("laptop")
+      yield* waitsFor(first.client.enqueue(message("1")))
+      // It is not connected.
+      yield* first.client.flush
+      yield* first.end
+      const full = yield* start("full", (fake) => {
+        fake.override = (frame, { say }) => {
+          if (frame.type !== "send" || frame.id === undefined) return false
+          say({ type: "error", code: "backlog_full", message: "full", id: frame.id, retryable: true })
+          return true
+        }
+      })
+      yield* full.client.flush
+      assert.lengthOf(yield* store.list, 1)
+      yield* full.end
+      const silent = yield* start("silent", (fake) => {
+        fake.override = (frame) => frame.type === "send"
+      })
+      const flushing = yield* Effect.forkChild(silent.client.flush)
+      yield* TestClock.adjust(outboxFlushMillis - 1)
+      assert.isUndefined(flushing.pollUnsafe())
+      yield* TestClock.adjust(1)
+      yield* Fiber.join(flushing)
+      assert.lengthOf(yield* store.list, 1)
+      yield* silent.end
     }),
   )
 
