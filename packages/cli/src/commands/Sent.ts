@@ -11,7 +11,7 @@ import { reached } from "../Meshes.ts"
 import { addressee, outcomeOf, outcomeWords } from "../Outcome.ts"
 import { aside, printable, printJson } from "../Output.ts"
 import { deliveryReportWords } from "../mcp/tools/messageStatus.ts"
-import { lifetimeFlag } from "./Lifetime.ts"
+import { keptShorter, messageLifetimeFlag } from "./Lifetime.ts"
 
 export const priorityFlag = Flag.Literals("priority", ["now", "next", "low"]).pipe(
   Flag.withAlias("p"),
@@ -21,9 +21,9 @@ export const priorityFlag = Flag.Literals("priority", ["now", "next", "low"]).pi
   Flag.withDefault("next"),
 )
 
-export const ttlFlag = lifetimeFlag("ttl").pipe(
+export const ttlFlag = messageLifetimeFlag("ttl").pipe(
   Flag.withDescription(
-    "How long it waits for them before it is erased: 30m, 12h, 2d (default: as long as the broker keeps it)",
+    "How long it waits for them before it is erased: 30m, 12h, 2d (default, and at most: as long as the broker keeps it)",
   ),
   Flag.optional,
 )
@@ -56,6 +56,8 @@ export const sent = Effect.fnUntraced(function* (client: BrokerClient, asked: As
     Effect.catchTag("NotConnected", (error) => (error.code === undefined ? Effect.succeed(error) : error)),
   )
   const enqueued = yield* client.enqueue(message)
+  const shorter = message.ttlSeconds === undefined ? undefined : keptShorter(message.ttlSeconds)
+  if (shorter !== undefined) yield* aside(`claudemesh: ${shorter}`)
   const answered = away === undefined ? yield* Effect.timeoutOption(enqueued.ack, ackWaitMillis) : Option.none()
   if (Option.isNone(answered)) {
     const { messageId } = enqueued
