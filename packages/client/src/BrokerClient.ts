@@ -23,6 +23,7 @@ import type { Sodium } from "./keys/Sodium.ts"
 import { endTimeoutMillis, outboxFlushMillis, reachTimeoutMillis, resealSpreadMillis } from "./Limits.ts"
 import { adoptions } from "./outbox/Adoption.ts"
 import { makeOutbox, type Outbox } from "./outbox/Outbox.ts"
+import type { Unsent } from "./outbox/OutboxEntry.ts"
 import { OutboxStore } from "./outbox/OutboxStore.ts"
 import { makeSending, type Sending } from "./outbox/Sending.ts"
 import { makeProblems, type Problems } from "./outbox/Problems.ts"
@@ -104,6 +105,8 @@ export interface BrokerClient
   readonly channels: Effect.Effect<ReadonlyArray<Channel>, RequestError>
   /** Of a message that this member sent. */
   readonly messageStatus: (messageId: MessageId) => Effect.Effect<Reply<"message_state">, RequestError>
+  /** Of a message that was written on this machine for this mesh, and that the broker does not have, for all that is known. */
+  readonly unsent: (messageId: MessageId) => Effect.Effect<Unsent | undefined>
   /** Ids of messages that were written on this machine for this mesh lately, by how they begin. */
   readonly sentIds: (begins: string) => Effect.Effect<ReadonlyArray<MessageId>>
   readonly ping: Effect.Effect<void, RequestError>
@@ -296,6 +299,14 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
     ),
     messageStatus: (messageId) =>
       loop.request((id): Request => ({ type: "message_status", messageId, id }), "message_state"),
+    unsent: (messageId) =>
+      Effect.map(
+        Effect.orElseSucceed(outboxStore.unsent(messageId), () => undefined),
+        (found) => {
+          const of = found?._tag === "Waiting" ? found.entry : found?.problem
+          return of?.meshId === meshId ? found : undefined
+        },
+      ),
     sentIds: (begins) =>
       Effect.map(
         Effect.orElseSucceed(outboxStore.sent(begins), () => []),

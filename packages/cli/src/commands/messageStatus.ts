@@ -1,5 +1,8 @@
 /** `message-status`: what became of a message that one sent, for each who was to get it. */
+import type { Membership } from "@claudemesh/client/keys/Membership"
+import { OutboxStore } from "@claudemesh/client/outbox/OutboxStore"
 import { beginning } from "@claudemesh/client/roster/FindNamed"
+import type { MessageId } from "@claudemesh/domain/Ids"
 import { Clock, Console, Effect, Struct } from "effect"
 import { Argument, Command } from "effect/unstable/cli"
 import { ago } from "../Ago.ts"
@@ -7,7 +10,8 @@ import { Failed } from "../Failed.ts"
 import { type DeliveryReport, deliveryReportIn, sentAs, stateWords } from "../DeliveryReport.ts"
 import { askAll, chosenMeshes, clientLayer, connect } from "../Meshes.ts"
 import { memberName } from "../mcp/WrapUntrusted.ts"
-import { printJson, shortKey, table } from "../Output.ts"
+import { aside, printable, printJson, shortKey, table } from "../Output.ts"
+import { type UnsentReport, unsentReport, unsentWords } from "../UnsentReport.ts"
 import { shortIdOf } from "./Answer.ts"
 import * as Flags from "./Flags.ts"
 
@@ -37,16 +41,21 @@ export const messageStatus = Command.make(
       }
       const chosen = yield* chosenMeshes(mesh)
       const own = chosen.filter((one) => one.meshId === meshId)
+      const before = yield* unsentIn(chosen, messageId)
+      if (before?.state === "refused") return yield* sayUnsent(before, json)
       const { all } = yield* connect(own.length > 0 ? own : chosen, "command")
-      const { answers, away } = yield* askAll(all, (client) => deliveryReportIn(client, messageId))
+      // What waits is sent first, so that its broker can say more of it.
+      const { answers, away } = yield* askAll(all, (client) =>
+        Effect.andThen(client.flush, deliveryReportIn(client, messageId)),
+      )
       const [found] = answers.flat()
       if (found === undefined) {
-        return yield* (
-          away ??
-          new Failed({
-            reason: `the broker knows no message ${messageId} of yours: the id is wrong, or the message was sent too long ago`,
-          })
-        )
+        const after = yield* unsentIn(chosen, messageId)
+        if (after !== undefined) {
+          if (away !== undefined) yield* aside(printable(`claudemesh: ${away.reason}`))
+          return yield* sayUnsent(after, json)
+        }
+        return yield* away ?? new Failed({ reason: yield* unknownWords(messageId) })
       }
       const { recipients, ...deliveryReport } = found
       const nowMillis = yield* Clock.currentTimeMillis
@@ -69,6 +78,27 @@ export const messageStatus = Command.make(
     },
   ]),
 )
+
+/** What this machine says of it, whether a broker is reached or not. */
+const unsentIn = Effect.fnUntraced(function* (chosen: ReadonlyArray<Membership>, messageId: MessageId) {
+  const unsent = yield* Effect.orElseSucceed((yield* OutboxStore).unsent(messageId), () => undefined)
+  const of = unsent?._tag === "Waiting" ? unsent.entry : unsent?.problem
+  const mesh = chosen.find(({ meshId }) => meshId === of?.meshId)
+  return unsent === undefined || mesh === undefined ? undefined : unsentReport(unsent, mesh.slug)
+})
+
+const sayUnsent = Effect.fnUntraced(function* (report: UnsentReport, json: boolean) {
+  if (json) return yield* printJson({ ...report, at: report.since, recipients: [] })
+  const nowMillis = yield* Clock.currentTimeMillis
+  yield* Console.log(unsentWords(report, ago(report.since, nowMillis)))
+})
+
+const unknownWords = Effect.fnUntraced(function* (messageId: MessageId) {
+  const written = yield* Effect.orElseSucceed((yield* OutboxStore).sent(messageId), () => [])
+  return written.length > 0
+    ? `the broker does not know the message ${messageId}, which was written on this machine: it was refused or cancelled and never sent, or was sent too long ago`
+    : `the broker knows no message ${messageId} of yours: the id is wrong, or the message was sent too long ago`
+})
 
 const asText = ({ at, mesh, recipients, state }: DeliveryReport, nowMillis: number): string => {
   const head = `${stateWords[state]} on ${mesh}${at === null ? "" : `, ${ago(at, nowMillis)}`}`

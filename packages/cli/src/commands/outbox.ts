@@ -1,16 +1,14 @@
 /** `outbox`: the messages of this machine that wait to be sent, and an end to one of them. It asks no broker. */
-import type { OutboxEntry, SendProblem } from "@claudemesh/client/outbox/OutboxEntry"
+import type { OutboxEntry } from "@claudemesh/client/outbox/OutboxEntry"
 import { OutboxStore } from "@claudemesh/client/outbox/OutboxStore"
-import { formatTarget, parseTarget } from "@claudemesh/domain/routing/Target"
-import { isoFromMillis } from "@claudemesh/domain/IsoTime"
-import { Clock, Console, Effect, Option } from "effect"
+import { Clock, Console, Effect } from "effect"
 import { Argument, Command } from "effect/unstable/cli"
 import { ago } from "../Ago.ts"
 import { Failed, failed } from "../Failed.ts"
 import { command } from "../Launch.ts"
 import { chosenMeshes } from "../Meshes.ts"
-import { memberName } from "../mcp/WrapUntrusted.ts"
 import { bold, printable, printJson, table } from "../Output.ts"
+import { shownTo, type UnsentReport, unsentReport } from "../UnsentReport.ts"
 import { shortIdOf } from "./Answer.ts"
 import * as Flags from "./Flags.ts"
 
@@ -24,9 +22,7 @@ const held = Effect.fnUntraced(function* (mesh: Parameters<typeof chosenMeshes>[
   return { slugOf: (meshId: OutboxEntry["meshId"]) => slugs.get(meshId) ?? meshId, waiting, problems: problems.flat() }
 })
 
-const waitingState = ({ hasLeft }: OutboxEntry) => (hasLeft ? "unanswered" : "waiting")
-
-const asWords: Readonly<Record<ReturnType<typeof waitingState>, string>> = {
+const asWords: Readonly<Record<Exclude<UnsentReport["state"], "refused">, string>> = {
   waiting: "waiting to be sent",
   unanswered: "sent, not answered yet",
 }
@@ -77,42 +73,23 @@ export const outbox = Command.make(
   { mesh: Flags.mesh, json: Flags.json },
   Effect.fn(function* ({ json, mesh }) {
     const { problems, slugOf, waiting } = yield* held(mesh)
-    if (json) {
-      return yield* printJson([
-        ...waiting.map((entry) => ({
-          ...common(entry, slugOf),
-          target: formatTarget(entry.frame.targetSpec),
-          state: waitingState(entry),
-          since: isoFromMillis(entry.sealedAtMillis),
-        })),
-        ...problems.map((problem) => ({
-          ...common(problem, slugOf),
-          target: problem.target,
-          state: "refused",
-          code: problem.code,
-          explanation: problem.explanation,
-          since: isoFromMillis(problem.atMillis),
-        })),
-      ])
-    }
-    if (waiting.length + problems.length === 0) return yield* Console.log("Nothing waits to be sent.")
+    const reports = [
+      ...waiting.map((entry) => unsentReport({ _tag: "Waiting", entry }, slugOf(entry.meshId))),
+      ...problems.map((problem) => unsentReport({ _tag: "NotSent", problem }, slugOf(problem.meshId))),
+    ]
+    if (json) return yield* printJson(reports)
+    if (reports.length === 0) return yield* Console.log("Nothing waits to be sent.")
     const nowMillis = yield* Clock.currentTimeMillis
     yield* Console.log(
       table(
-        ["ID", "MESH", "TO", "SINCE", "STATE"],
-        [
-          ...waiting.map((entry) =>
-            row(entry, slugOf, ago(isoFromMillis(entry.sealedAtMillis), nowMillis), asWords[waitingState(entry)]),
-          ),
-          ...problems.map((problem) =>
-            row(
-              problem,
-              slugOf,
-              ago(isoFromMillis(problem.atMillis), nowMillis),
-              bold(`not sent: ${printable(problem.explanation)}`),
-            ),
-          ),
-        ],
+        ["ID", "MESH", "TO", "WRITTEN", "STATE"],
+        reports.map((report) => [
+          report.messageId.slice(0, 8),
+          report.mesh,
+          shownTo(report),
+          ago(report.since, nowMillis),
+          report.state === "refused" ? bold(`not sent: ${printable(report.explanation ?? "")}`) : asWords[report.state],
+        ]),
       ),
     )
   }, Effect.mapError(failed)),
@@ -124,20 +101,3 @@ export const outbox = Command.make(
     { command: "claudemesh outbox cancel 4fa1c2d3", description: "Not to send one of them" },
   ]),
 )
-
-type Listed = Pick<OutboxEntry | SendProblem, "meshId" | "messageId" | "to">
-type SlugOf = (meshId: OutboxEntry["meshId"]) => string
-
-const common = ({ meshId, messageId, to }: Listed, slugOf: SlugOf) => ({ messageId, mesh: slugOf(meshId), to })
-
-const row = ({ meshId, messageId, to }: Listed, slugOf: SlugOf, since: string, state: string) => [
-  messageId.slice(0, 8),
-  slugOf(meshId),
-  shownTo({ to }),
-  since,
-  state,
-]
-
-/** As it was typed: a group or a key as it stands, and a name like in every other list. */
-const shownTo = ({ to }: Pick<Listed, "to">): string =>
-  Option.isSome(parseTarget(to)) ? printable(to) : memberName(to)

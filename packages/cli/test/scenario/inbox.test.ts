@@ -114,10 +114,12 @@ describe("claudemesh inbox", () => {
           const state = new Database(join(home, "state.db"))
           state
             .query(
-              "INSERT INTO outbox_problem VALUES (?, ?, ?, 's', 'carol', 'carol', 'expired', 'too late', 1, NULL, NULL)",
+              "INSERT INTO outbox_problem VALUES (?, ?, ?, 's', 'carol', 'carol', 'expired', 'too late', 1, NULL, NULL, NULL)",
             )
             .run("ab".repeat(16), mesh.member("alice").meshId, mesh.member("alice").keys.publicKey)
           state.close()
+          const refused = done(await claudemesh(["message-status", "ab".repeat(16)], { CLAUDEMESH_HOME: home }))
+          assert.match(refused, /^Not sent: the message to carol on red, written .*, was refused: too late\n$/)
           await Promise.all([shell(home, "inbox 2>/dev/full"), shell(home, "inbox 2>&-")])
           const notSent = /^claudemesh: red: Not sent: your message to carol \(abababab\) was refused: too late\n$/
           assert.match((await shell(home, "inbox")).stderr, notSent)
@@ -219,6 +221,12 @@ describe("claudemesh inbox", () => {
           assert.match(waiting.stderr, /claudemesh outbox|main\.ts outbox/)
           const cancelled = JSON.parse(done(await ann("outbox", "--json")))[0]
           assert.deepInclude(cancelled, { mesh: "team", to: "Bob", state: "waiting" })
+          const status = await ann("message-status", cancelled.messageId)
+          assert.strictEqual(status.code, 0)
+          assert.strictEqual(
+            status.stdout,
+            "Not sent yet: the message to Bob on team, written just now, waits on this machine to be sent.\n",
+          )
           done(await ann("send", "Bob", "sent by the next command", "--json").then((ran) => ({ ...ran, stderr: "" })))
           assert.match(done(await ann("outbox", "cancel", cancelled.messageId.slice(0, 8))), /^Cancelled: /)
 
@@ -232,6 +240,11 @@ describe("claudemesh inbox", () => {
           for (const text of ["1", "2", "3"]) assert.strictEqual((await ann("send", "Bob", text)).code, 0)
           await broker.start()
           assert.notMatch(done(await ann("status")), /to be sent/)
+          const never = await ann("message-status", cancelled.messageId)
+          assert.match(
+            never.stderr,
+            /which was written on this machine: it was refused or cancelled and never sent, or/,
+          )
           for (const text of ["1", "2", "3"]) assert.strictEqual(await next(), text)
           assert.strictEqual(done(await ann("outbox")), "Nothing waits to be sent.\n")
 

@@ -114,4 +114,7 @@ export const migrations: ReadonlyArray<string> = [
     PRIMARY KEY (mesh_id, public_key)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  ALTER TABLE outbox_problem ADD COLUMN sealed_at INTEGER;
+  `,
 ]

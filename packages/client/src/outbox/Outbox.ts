@@ -268,7 +268,7 @@ const makeSender = Effect.fnUntraced(function* ({ sender, slug, tooLate }: Outbo
 
 const problemOf = (
   { member, meshId }: Member,
-  { messageId, sessionId, target, to }: Queued,
+  { messageId, sealedAtMillis, sessionId, target, to }: Queued,
   { code, explanation }: SendRefused,
   atMillis: number,
-): SendProblem => ({ messageId, meshId, member, sessionId, to, target, code, explanation, atMillis })
+): SendProblem => ({ messageId, meshId, member, sessionId, to, target, code, explanation, atMillis, sealedAtMillis })

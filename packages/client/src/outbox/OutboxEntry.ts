@@ -36,8 +36,16 @@ export interface SendProblem {
   /** The broker's error code, or `expired`, or `clock`. */
   readonly code: string
   readonly explanation: string
+  /** When it was refused. */
   readonly atMillis: number
+  /** When it was written; undefined where an older program kept it. */
+  readonly sealedAtMillis?: number
 }
+
+/** What this machine alone can say of a message: no broker has it, or none has answered. */
+export type Unsent =
+  | { readonly _tag: "Waiting"; readonly entry: OutboxEntry }
+  | { readonly _tag: "NotSent"; readonly problem: SendProblem }
 
 export class OutboxFull extends Schema.TaggedError<OutboxFull>()("OutboxFull", {
   waiting: Schema.Int,

@@ -16,7 +16,7 @@ import {
   problemClaimMillis,
   sentMessagesMax,
 } from "../Limits.ts"
-import { type NewEntry, type OutboxEntry, OutboxFull, type SendProblem } from "./OutboxEntry.ts"
+import { type NewEntry, type OutboxEntry, OutboxFull, type SendProblem, type Unsent } from "./OutboxEntry.ts"
 
 /** Which member of ours. */
 export interface Member {
@@ -77,6 +77,8 @@ export class OutboxStore extends Context.Service<
     readonly list: Effect.Effect<ReadonlyArray<OutboxEntry>, StateDbError>
     /** Of what was written on this machine lately, sent or not: the messages whose id begins so. */
     readonly sent: (begins: string) => Effect.Effect<ReadonlyArray<SentMessage>, StateDbError>
+    /** Nothing of what was sent, was cancelled, or was told to its sender as not sent. */
+    readonly unsent: (messageId: MessageId) => Effect.Effect<Unsent | undefined, StateDbError>
     readonly problems: (of: Member) => Effect.Effect<ReadonlyArray<SendProblem>, StateDbError>
     /** Those that this sender may tell now: no other is about to. */
     readonly claimProblems: (
@@ -125,6 +127,7 @@ const ProblemRow = Schema.Struct({
   code: Schema.String,
   explanation: Schema.String,
   at: Schema.Int,
+  sealed_at: Schema.NullOr(Schema.Int),
 })
 const SenderRow = Schema.Struct({ sender: Schema.String, pid: Schema.Int, host: Schema.String, beat: Schema.Int })
 
@@ -171,6 +174,7 @@ const problemOf = (row: unknown): ReadonlyArray<SendProblem> => {
       code,
       explanation,
       atMillis: at,
+      ...(found.sealed_at !== null && { sealedAtMillis: found.sealed_at }),
     },
   ]
 }
@@ -228,16 +232,27 @@ const cancel = (db: Database, messageId: MessageId): Cancelled => {
 
 const finish = (db: Database, messageIds: ReadonlyArray<MessageId>, problems: ReadonlyArray<SendProblem>): void => {
   db.query(`DELETE FROM outbox WHERE message_id IN ${inIds}`).run(idsOf(messageIds))
-  for (const { atMillis, code, explanation, member, meshId, messageId, sessionId, target, to } of problems) {
+  for (const problem of problems) {
+    const { atMillis, code, explanation, member, meshId, messageId, sealedAtMillis, sessionId, target, to } = problem
     db.query(
-      `INSERT OR REPLACE INTO outbox_problem (message_id, mesh_id, member, session_id, written_to, target, code, explanation, at)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    ).run(messageId, meshId, member, sessionId, to, target, code, explanation, atMillis)
+      `INSERT OR REPLACE INTO outbox_problem
+       (message_id, mesh_id, member, session_id, written_to, target, code, explanation, at, sealed_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ).run(messageId, meshId, member, sessionId, to, target, code, explanation, atMillis, sealedAtMillis ?? null)
   }
   if (problems.length === 0) return
   db.query(
     "DELETE FROM outbox_problem WHERE rowid NOT IN (SELECT rowid FROM outbox_problem ORDER BY at DESC, rowid DESC LIMIT ?)",
   ).run(outboxProblemsMax)
+}
+
+const unsent = (db: Database, messageId: MessageId): Unsent | undefined => {
+  const inTable = (table: "outbox" | "outbox_problem") =>
+    db.query(`SELECT * FROM ${table} WHERE message_id = ?`).all(messageId)
+  const [entry] = inTable("outbox").flatMap(entryOf)
+  if (entry !== undefined) return { _tag: "Waiting", entry }
+  const [problem] = inTable("outbox_problem").flatMap(problemOf)
+  return problem && { _tag: "NotSent", problem }
 }
 
 const claimProblems = (
@@ -329,6 +344,7 @@ const onDatabase = (state: typeof StateDb.Service): typeof OutboxStore.Service =
             ),
         )
       : Effect.succeed([]),
+  unsent: (messageId) => state.read((db) => unsent(db, messageId)),
   problems: ({ member, meshId }) =>
     state.read((db) =>
       db

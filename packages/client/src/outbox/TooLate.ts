@@ -26,8 +26,7 @@ export const tooLate =
     if (frame.ttlSeconds !== undefined && nowMillis - sealedAtMillis > frame.ttlSeconds * 1_000) {
       return new SendRefused({
         code: "expired",
-        explanation:
-          "The broker was not reached within the time that it was to wait for. Send it again if it still matters.",
+        explanation: "It could not be sent within the time that it was to wait for. Send it again if it still matters.",
         candidates: [],
       })
     }

@@ -115,11 +115,17 @@ layer(testLayer)("an outbox that outlives its process", (it) => {
       assert.deepStrictEqual(yield* store.sent(messageId.slice(0, 8)), [
         { meshId: first.client.membership.meshId, messageId },
       ])
+      const waiting = yield* first.client.unsent(messageId)
+      assert.strictEqual(waiting?._tag === "Waiting" ? waiting.entry.to : waiting?._tag, "Bob")
       yield* TestClock.adjust("61 seconds")
       first.broker.mode = "up"
       yield* TestClock.adjust("90 seconds")
       assert.deepStrictEqual(first.broker.sends, [])
-      assert.match((yield* first.client.problems)[0]?.explanation ?? "", /within the time that it was to wait/)
+      const [problem] = yield* first.client.problems
+      assert.match(problem?.explanation ?? "", /within the time that it was to wait/)
+      assert.isAtLeast((problem?.atMillis ?? 0) - (problem?.sealedAtMillis ?? 0), 60_000)
+      const unsent = yield* first.client.unsent(messageId)
+      assert.deepStrictEqual(unsent?._tag === "NotSent" ? unsent.problem : unsent, problem)
       yield* first.end
     }),
   )

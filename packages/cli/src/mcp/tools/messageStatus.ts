@@ -5,6 +5,7 @@ import type { BrokerClient } from "@claudemesh/client/BrokerClient"
 import { Effect, Option, Schema } from "effect"
 import { type DeliveryReport, deliveryReportIn, stateWords } from "../../DeliveryReport.ts"
 import { shortKey } from "../../Output.ts"
+import { type UnsentReport, unsentReport, unsentWords } from "../../UnsentReport.ts"
 import { askTimeoutMillis } from "../Limits.ts"
 import { failure, noMesh, tool } from "../Tool.ts"
 import { harmless, shortSession } from "../WrapUntrusted.ts"
@@ -51,21 +52,33 @@ export const messageStatus = tool({
       const [id, ...others] = isMessageId(typed) ? [typed] : yield* sentBy(all, typed)
       if (id === undefined) return failure(`No message that was sent from this machine lately begins with ${typed}.`)
       if (others.length > 0) return failure(`Several messages begin with ${typed}. Write more of its id.`)
+      const [here] = (yield* Effect.forEach(all, (client) => unsentIn(client, id))).flat()
+      if (here !== undefined) {
+        const summary = harmless(unsentWords(here, `at ${here.since}`))
+        return { text: summary, data: { summary, mesh: here.mesh, state: unsentStates[here.state], recipients: [] } }
+      }
       const answers = yield* Effect.forEach(all, (client) => asked(client, id), { concurrency: "unbounded" })
       const found = answers.flatMap(({ deliveryReports }) => deliveryReports)[0]
       if (found !== undefined)
         return { text: harmless(`${deliveryReportWords(found)} Mesh ${found.mesh}.`), data: asData(found) }
       const away = answers.flatMap(({ problem }) => problem ?? [])
-      const unsent = (yield* Effect.forEach(all, ({ outboxSize }) => outboxSize)).reduce((sum, count) => sum + count, 0)
       return failure(
         [
           `No broker that answered knows a message ${id} of yours: the id is wrong, or it was sent too long ago.`,
-          ...(unsent === 0 ? [] : [`Or it still waits on this machine to be sent: ${unsent} do.`]),
           ...away,
         ].join(" "),
       )
     }),
 })
+
+const unsentStates: Readonly<Record<UnsentReport["state"], string>> = {
+  waiting: "waits on this machine to be sent",
+  unanswered: "sent, not answered yet",
+  refused: "not sent",
+}
+
+const unsentIn = ({ membership, unsent }: BrokerClient, id: MessageId) =>
+  Effect.map(unsent(id), (found) => (found === undefined ? [] : [unsentReport(found, membership.slug)]))
 
 const isMessageId = Schema.is(MessageId)
 
