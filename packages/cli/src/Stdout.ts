@@ -33,7 +33,7 @@ const nothing: Ends = { taken: Effect.void, left: Effect.void }
 export const writeTaken = (text: string, ends: Ends = nothing): Effect.Effect<void, StdoutFailed | ReaderGone> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function* () {
-      const written = yield* Effect.exit(restore(Effect.andThen(takesAnything, writeAll(text))))
+      const written = yield* Effect.exit(restore(Effect.andThen(takesAnything, writeInTwo(text))))
       if (Exit.isFailure(written)) return yield* Effect.andThen(ends.left, written)
       const read = yield* Effect.exit(restore(until(isRead)))
       yield* Exit.isSuccess(read) || isRead() === "yes" ? ends.taken : ends.left
@@ -46,6 +46,16 @@ const takesAnything = Effect.suspend(() => {
   const reason = whyNothingIsTaken() ?? (isThrownAway() ? thrownAway : undefined)
   return reason === undefined ? Effect.void : Effect.fail(new StdoutFailed({ reason }))
 })
+
+/**
+ * Of several lines, the end of the last one waits until all before it was read. Whoever reads takes whole blocks: `head -1` would take
+ * every line of a text that lies in the pipe, and print the first.
+ */
+const writeInTwo = (text: string) => {
+  const lines = text.trimEnd()
+  if (!lines.includes("\n")) return writeAll(text)
+  return writeAll(lines).pipe(Effect.andThen(until(isRead)), Effect.andThen(writeAll(text.slice(lines.length))))
+}
 
 const writeAll = Effect.fnUntraced(function* (text: string) {
   const bytes = new TextEncoder().encode(text)

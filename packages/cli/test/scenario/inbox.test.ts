@@ -102,6 +102,11 @@ describe("claudemesh inbox", () => {
           assert.deepStrictEqual(textsIn(peeked), all)
           assert.notInclude(peeked.stdout, '"redelivered":true')
 
+          // A message for people has a header in a line of its own.
+          const cut = await shell(home, "inbox | head -1")
+          assert.match(cut.stdout, /^[0-9a-f]{8} .*\n$/)
+          assert.strictEqual(cut.stderr, "")
+
           const head = await shell(home, "inbox --json | head -1")
           assert.strictEqual(JSON.parse(head.stdout).text, "message 0")
           assert.strictEqual(head.stderr, "")
