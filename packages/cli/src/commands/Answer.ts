@@ -55,11 +55,11 @@ export const answerTo = Effect.fnUntraced(function* (
   return { client, to, id: replyTo, note, message: found?.message }
 })
 
-const inWords = ({ id, message, why }: NoReplyTarget): Failed => {
+const inWords = ({ hasTarget, id, message, why }: NoReplyTarget): Failed => {
   switch (why) {
     case "not_kept":
       return new Failed({
-        reason: `No message ${id} was shown on this machine lately, so it is not known who asked. Nothing was sent. The ids: ${command} inbox --history`,
+        reason: `No message ${id} was shown on this machine lately, so ${hasTarget ? "it cannot be answered" : "it is not known who asked"}. Nothing was sent. The ids: ${command} inbox --history`,
       })
     case "not_authenticated":
       return new Failed({

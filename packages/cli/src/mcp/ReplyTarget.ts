@@ -3,7 +3,7 @@
  * gone. The message is one that was shown on this machine. Nobody is guessed from a message that is not authenticated.
  */
 import type { BrokerClient } from "@claudemesh/client/BrokerClient"
-import type { ShownMessage } from "@claudemesh/client/inbox/History"
+import { historyBounds, type ShownMessage } from "@claudemesh/client/inbox/History"
 import type { UnknownMesh } from "@claudemesh/client/roster/WhichMesh"
 import { MessageId } from "@claudemesh/domain/Ids"
 import { isDirect, parseTarget, Target } from "@claudemesh/domain/routing/Target"
@@ -16,11 +16,15 @@ import { memberName } from "./WrapUntrusted.ts"
 export class NoReplyTarget extends Schema.TaggedError<NoReplyTarget>()("NoReplyTarget", {
   id: Schema.String,
   why: Schema.Literals(["not_kept", "several", "mesh_left", "not_authenticated"]),
+  /** Whether it was said who gets the answer. */
+  hasTarget: Schema.Boolean,
 }) {
   override get message() {
     switch (this.why) {
       case "not_kept":
-        return `Nothing was sent: message ${this.id} is not kept on this machine, so it is not known who asked. Say who gets the answer, as "target".`
+        return this.hasTarget
+          ? `Nothing was sent: message ${this.id} is not kept on this machine, so it cannot be answered. Without the id it is sent as a message of its own.`
+          : `Nothing was sent: message ${this.id} is not kept on this machine, so it is not known who asked. Say who gets the answer, as "target", and leave the id out.`
       case "several":
         return `Nothing was sent: several messages begin with ${this.id}. Write more of its id.`
       case "mesh_left":
@@ -55,33 +59,34 @@ export const addressed = Effect.fnUntraced(function* <C extends Client>(
   target: string | undefined,
   replyTo: string,
 ) {
-  const asked = yield* theMessage(history, replyTo)
+  const no = (why: NoReplyTarget["why"]) => new NoReplyTarget({ id: replyTo, why, hasTarget: target !== undefined })
+  const [found, ...others] = yield* Effect.orElseSucceed(history.find(replyTo), () => [])
+  if (found === undefined) {
+    if (target === undefined || !isMessageId(replyTo) || !(yield* keepsNothing)) return yield* no("not_kept")
+    return { ...(yield* manager.route(target)), replyTo, note: unproved } satisfies Addressed<C>
+  }
+  if (others.length > 0) return yield* no("several")
+  const { message } = found
+  const isProved = authenticatedOf(message) !== "no"
   if (target !== undefined) {
     const { client, to } = yield* manager.route(target)
-    const id = Result.isSuccess(asked) ? asked.success.messageId : isMessageId(replyTo) ? replyTo : undefined
-    if (id === undefined) return yield* new NoReplyTarget({ id: replyTo, why: "several" })
-    const plain: Addressed<C> = { client, to, replyTo: id, note: "" }
-    if (Result.isFailure(asked) || !(yield* isItsSender(client, to, asked.success))) return plain
-    return authenticatedOf(asked.success) === "no" ? plain : yield* toSession(client, asked.success)
+    const plain: Addressed<C> = { client, to, replyTo: message.messageId, note: "" }
+    return isProved && (yield* isItsSender(client, to, message)) ? yield* toSession(client, message) : plain
   }
-  const message = yield* Effect.fromResult(asked)
   const client = manager.all.find(({ membership }) => membership.meshId === message.meshId)
-  if (client === undefined) return yield* new NoReplyTarget({ id: replyTo, why: "mesh_left" })
-  if (authenticatedOf(message) === "no") return yield* new NoReplyTarget({ id: replyTo, why: "not_authenticated" })
+  if (client === undefined) return yield* no("mesh_left")
+  if (!isProved) return yield* no("not_authenticated")
   return yield* toSession(client, message)
 })
 
-type Asked = ShownMessage["message"]
+/** Whoever keeps no history answers by name, and by the whole id. */
+const keepsNothing = historyBounds.pipe(
+  Effect.map(({ messages }) => messages === 0),
+  Effect.orElseSucceed(() => false),
+)
+const unproved = "This machine keeps no history, so it is not known here what it answers."
 
-const theMessage = (history: ToolCall["history"], id: string) =>
-  history.find(id).pipe(
-    Effect.orElseSucceed(() => []),
-    Effect.map(([found, ...others]): Result.Result<Asked, NoReplyTarget> => {
-      if (found === undefined) return Result.fail(new NoReplyTarget({ id, why: "not_kept" }))
-      if (others.length > 0) return Result.fail(new NoReplyTarget({ id, why: "several" }))
-      return Result.succeed(found.message)
-    }),
-  )
+type Asked = ShownMessage["message"]
 
 /** The member that wrote it, and neither a group nor a session that was chosen. */
 const isItsSender = Effect.fnUntraced(function* (client: Client, to: string, { meshId, senderKey }: Asked) {

@@ -8,7 +8,7 @@ import { IsoTime } from "@claudemesh/domain/IsoTime"
 import { formatTarget, Target } from "@claudemesh/domain/routing/Target"
 import type { DeliveryState } from "@claudemesh/domain/wire/BrokerFrame"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { ConfigProvider, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { awaitDeliveryReport, isReplyTo, type WaitFor } from "../../src/mcp/AwaitDeliveryReport.ts"
 import { addressed } from "../../src/mcp/ReplyTarget.ts"
@@ -160,7 +160,10 @@ describe("an answer", () => {
       for (const chosen of ["#builds", "*", "tag:x", `${bob}/bobs-2`]) {
         assert.deepStrictEqual(yield* where([asked], chosen), [chosen, ""])
       }
-      assert.deepStrictEqual(yield* where([], "bob"), ["bob", ""], "what is not kept here can be answered by name")
+      const forgetful = ConfigProvider.layer(ConfigProvider.fromUnknown({ CLAUDEMESH_HISTORY: "0" }))
+      const [to, note] = yield* Effect.provide(where([], "bob"), forgetful)
+      assert.strictEqual(to, "bob", "where nothing is kept it can be answered by name")
+      assert.match(note ?? "", /^This machine keeps no history/)
     }),
   )
 
