@@ -20,3 +20,14 @@ it.effect.each([
   ["a dash alone, which is stdin", ["send", "bob", "-"]],
   ["other commands", ["peers", "-xyz"]],
 ] as const)("leaves %s alone", ([, line]) => Effect.sync(() => assert.deepStrictEqual(withDashedWords(line), line)))
+
+it.effect.each([
+  ["alone", ["send", "bob", "hi", "--wait"], ["send", "bob", "hi", "--wait=shown"]],
+  ["before a text", ["send", "bob", "--wait", "hi"], ["send", "bob", "--wait=shown", "hi"]],
+  ["with what is waited for", ["send", "bob", "--wait", "shown", "hi"], ["send", "bob", "--wait=shown", "hi"]],
+  ["for a reply", ["reply", "4fa1c2d3", "hi", "--wait", "reply"], ["reply", "4fa1c2d3", "hi", "--wait=reply"]],
+  ["as one word", ["send", "bob", "--wait=reply", "hi"], ["send", "bob", "--wait=reply", "hi"]],
+  ["behind --", ["send", "bob", "--", "--wait", "shown"], ["send", "bob", "--", "--wait", "shown"]],
+] as const)("reads --wait %s", ([, line, read]) =>
+  Effect.sync(() => assert.deepStrictEqual(withDashedWords(line), read)),
+)

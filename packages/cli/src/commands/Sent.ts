@@ -28,8 +28,17 @@ export const ttlFlag = messageLifetimeFlag("ttl").pipe(
   Flag.optional,
 )
 
-export const waitFlag = Flag.Boolean("wait").pipe(
-  Flag.withDescription("Wait until it was shown to them, for 2 minutes at most; exit code 1 if it was not"),
+export const waitFlag = Flag.String("wait").pipe(
+  Flag.filterMap(
+    (what) => (what === "shown" ? Option.some(true) : Option.none()),
+    (what) =>
+      what === "reply"
+        ? `a command waits until the message was shown, and for no reply: that comes with ${command} inbox --follow. Nothing was sent`
+        : `${what} is nothing to wait for: write --wait, or --wait shown. Nothing was sent`,
+  ),
+  Flag.withDescription(
+    "shown, or nothing behind it: wait until it was shown to them, for 2 minutes at most; exit code 1 if it was not",
+  ),
   Flag.withDefault(false),
 )
 
@@ -78,17 +87,18 @@ export const sent = Effect.fnUntraced(function* (client: BrokerClient, asked: As
   const { group, ...data } = outcomeOf(client, enqueued, receipt)
   const common = { mesh: slug, target: formatTarget(enqueued.target), messageId: receipt.messageId }
   const isRefused = receipt.recipients.length === 1 && receipt.recipients[0]?.state === "full"
+  const line = (words: string) =>
+    printable(`${addressee(client, to, enqueued)} on ${slug}: ${words} (${receipt.messageId})`)
+  const farNow = outcomeWords(client, enqueued, receipt, message.priority)
+  // Whoever ends the wait knows the id.
+  if (wait && !isRefused) yield* aside(line(yield* farNow))
   const deliveryReport = wait && !isRefused ? yield* shownOrNot(client, enqueued.messageId) : undefined
   if (json) {
     const state = deliveryReport?.state ?? receipt.recipients[0]?.state ?? "queued"
     yield* printJson(group ? { ...common, ...data, ...(deliveryReport && { state }) } : { ...common, state })
   } else {
-    const words =
-      deliveryReport === undefined
-        ? yield* outcomeWords(client, enqueued, receipt, message.priority)
-        : deliveryReportWords(deliveryReport)
-    const line = `${addressee(client, to, enqueued)} on ${slug}: ${words} (${receipt.messageId})`
-    yield* Console.log(printable(note === "" ? line : `${line} ${note}`))
+    const said = line(deliveryReport === undefined ? yield* farNow : deliveryReportWords(deliveryReport))
+    yield* Console.log(note === "" ? said : `${said} ${printable(note)}`)
   }
   if (wait && !isRefused && deliveryReport?.state !== "consumed") {
     return yield* new Failed({

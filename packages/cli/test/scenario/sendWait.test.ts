@@ -1,7 +1,21 @@
-/** What a sender is told, and what it may wait for: over MCP, each server a process of its own. */
+/** What a sender is told, and what it may wait for: over MCP, each server a process of its own, and at a terminal. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { type Agent, type Answer, cursorOf, messageIdOf, messagesOf, some, tagIn, textsOf } from "../support/Agent.ts"
+import { makeMesh } from "../../../broker/test/support/Meshes.ts"
+import { startBroker, temporaryFolder } from "../../../broker/test/support/TestBroker.ts"
+import {
+  type Agent,
+  type Answer,
+  claudemesh,
+  cursorOf,
+  main,
+  messageIdOf,
+  messagesOf,
+  some,
+  tagIn,
+  textsOf,
+} from "../support/Agent.ts"
+import { writeHome } from "../support/Homes.ts"
 import { stage } from "../support/Stage.ts"
 
 const say = (from: Agent, input: Readonly<Record<string, unknown>>) => from.call("send_message", input)
@@ -131,6 +145,36 @@ describe("a sender that waits", () => {
           )
           assert.deepStrictEqual(textsOf(await c.callUntil("check_messages", some)), ["stays sent"])
           assert.deepStrictEqual(a.strayOutput, [])
+        })
+      }),
+    ),
+  )
+})
+
+describe("claudemesh send --wait", () => {
+  it.live("says the id before it waits, and takes what it waits for as the tool does", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const broker = yield* startBroker()
+        const folder = yield* temporaryFolder
+        yield* Effect.promise(async () => {
+          const mesh = await makeMesh(broker.origin, ["alice", "bob"])
+          const CLAUDEMESH_HOME = await writeHome(folder, "alice", [{ slug: "red", brokerUrl: broker.url, mesh }])
+          const waits = Bun.spawn([process.execPath, main, "send", "bob", "hi", "--wait", "shown"], {
+            env: { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent", CLAUDEMESH_HOME },
+            stdin: "ignore",
+            stdout: "ignore",
+            stderr: "pipe",
+          })
+          const { value } = await waits.stderr.getReader().read()
+          waits.kill("SIGINT")
+          await waits.exited
+          const said = new TextDecoder().decode(value)
+          assert.match(said, /^bob on red: Waits until bob's session connects\. \([0-9a-f]{32}\)\n/)
+
+          const refused = await claudemesh(["send", "bob", "--wait", "reply"], { CLAUDEMESH_HOME })
+          assert.deepInclude(refused, { code: 2, stdout: "" })
+          assert.match(refused.stderr, /waits until the message was shown, and for no reply: .* Nothing was sent/)
         })
       }),
     ),
