@@ -14,6 +14,7 @@ import { aside, printJson } from "../Output.ts"
 import { scannable } from "../Scannable.ts"
 import * as Flags from "./Flags.ts"
 import { lifetimeFlag } from "./Lifetime.ts"
+import { ownerFingerprint } from "./OwnerFingerprint.ts"
 
 export const invite = Command.make(
   "invite",
@@ -54,6 +55,7 @@ export const invite = Command.make(
       if (json) {
         return yield* printJson({ mesh: membership.slug, link: made.link, invite: publicKey, role, uses, expiresAt })
       }
+      const owner = ownerFingerprint(membership)
       yield* aside(
         [
           `Whoever has this link joins ${membership.slug} as ${role}, ${uses === 1 ? "once" : `${uses} times`}, until ${expiresAt}:`,
@@ -66,6 +68,7 @@ export const invite = Command.make(
                 `send it over a channel you trust. They run:  claudemesh join '<link>'`,
                 ...(qr ? scannable(made.link) : []),
               ]),
+          ...(owner === undefined ? [] : [`whoever joins is shown this number, and compares it with you:  ${owner}`]),
         ].join("\n"),
       )
       yield* Console.log(made.link)

@@ -140,6 +140,7 @@ const agreed = Effect.fnUntraced(function* ({ brokerUrl, invite }: InviteLink, d
       [
         `Mesh    ${slug}${name === String(slug) ? "" : ` (${name})`}`,
         `Owner   ${fingerprint(meshId, ownerPublicKey)}`,
+        `        Compare this number with whoever invited you, in a call or face to face: they see it with ${command} whoami.`,
         `Broker  ${brokerUrl}${isLoopback(brokerUrl) ? " (on this machine)" : ""}`,
         `Role    ${role}, with a link that is good until ${expiresAt.slice(0, 16).replace("T", " ")} UTC`,
         `You     ${displayName}`,

@@ -10,6 +10,7 @@ import { memberName } from "../mcp/WrapUntrusted.ts"
 import { chosenMeshes } from "../Meshes.ts"
 import { bold, printable, printJson } from "../Output.ts"
 import * as Flags from "./Flags.ts"
+import { ownerFingerprint } from "./OwnerFingerprint.ts"
 
 export const whoami = Command.make(
   "whoami",
@@ -49,17 +50,21 @@ const asData = (membership: Membership) => ({
   displayName: membership.displayName,
   publicKey: membership.pubkey,
   fingerprint: fingerprint(membership.meshId, membership.pubkey),
+  ownerFingerprint: ownerFingerprint(membership) ?? null,
   role: roleOf(membership),
   brokerUrl: membership.brokerUrl,
   joinedAt: membership.joinedAt,
 })
 
 const asText = (membership: Membership, tells: string): string => {
-  const { brokerUrl, displayName, fingerprint, mesh, publicKey, role } = asData(membership)
+  const { brokerUrl, displayName, fingerprint, mesh, ownerFingerprint, publicKey, role } = asData(membership)
   return [
     `${bold(mesh)}: you are ${bold(memberName(displayName))}, ${role}`,
     `  key          ${publicKey}`,
     `  fingerprint  ${fingerprint}`,
+    ...(ownerFingerprint === null
+      ? []
+      : [`  owner        ${ownerFingerprint} (the mesh's: join shows it to whoever is invited)`]),
     `  broker       ${brokerUrl}`,
     `  tells        ${printable(tells)} (a session here, to the members alone; change it with: ${command} privacy)`,
   ].join("\n")
