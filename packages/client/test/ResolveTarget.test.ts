@@ -58,6 +58,12 @@ const longSessions = [
   peer(rob, "2b2b2b2b-00"),
   peer(team, "7e7e7e7e-0001"),
 ]
+const ownNames = new Map([
+  [alice.pubkey, "Alicia"],
+  [hidden.pubkey, "Bob"],
+  [zoe.pubkey, "Twin"],
+  [strauss.pubkey, "Twin"],
+])
 const roster = {
   members: [alice, bob, bobby, team, hidden, rex, oldBob, rob, oldRob, zoe, strauss],
   strangers: [dora, bobToo],
@@ -72,6 +78,11 @@ const roster = {
   ],
   sessionName: ({ sessionId }: { readonly sessionId: SessionId }) => {
     const name = named[sessionId]
+    return name === undefined ? undefined : DisplayName.make(name)
+  },
+  /** All but these are called as their certificates say. */
+  ownNameOf: (of: PublicKey) => {
+    const name = ownNames.get(of)
     return name === undefined ? undefined : DisplayName.make(name)
   },
   isMemberName: (name: string) => ["Alice", "Hidden"].includes(name),
@@ -123,6 +134,9 @@ it.effect.each([
   ["the beginning of a session's id alone, where no key begins so", "1f3a9c2e-0", `${rob.pubkey}/1f3a9c2e-0001`],
   ["a session's whole id alone", "2b2b2b2b-0001", `${rob.pubkey}/2b2b2b2b-0001`],
   ["a session between quotation marks", '"rob/1f3a9c2e"', `${rob.pubkey}/1f3a9c2e-0001`],
+  ["the certified name of who is called otherwise here", "alicia", alice.pubkey],
+  ["the certified name of who is called otherwise here, and a session", "Alicia/s1", `${alice.pubkey}/s1`],
+  ["a name that another had before they were called otherwise here", "Bob", bob.pubkey],
   ["a channel between quotation marks", '"#general"', "#general"],
   ["a channel in capitals", "#General", "#general"],
   ["a channel", "#general", "#general"],
@@ -137,6 +151,7 @@ it.effect.each([
   ["a key that is no member's", key("d"), { tag: "UnknownTarget", keys: everyone }],
   ["the session of nobody", "Carol/s1", { tag: "UnknownTarget", keys: everyone }],
   ["too short a beginning of a key", "aaaaaaa", { tag: "UnknownTarget", keys: everyone }],
+  ["a certified name of two", "Twin", { tag: "AmbiguousTarget", keys: [zoe.pubkey, strauss.pubkey] }],
   ["a name that two have in other cases", "BOB", { tag: "AmbiguousTarget", keys: [bob.pubkey, bobby.pubkey] }],
   ["a beginning that two keys have", "bbbbbbbb", { tag: "AmbiguousTarget", keys: [bob.pubkey, bobby.pubkey] }],
   ["a beginning that two sessions have", "rob/2b2b2b2b-000", { tag: "AmbiguousTarget", keys: [rob.pubkey] }],

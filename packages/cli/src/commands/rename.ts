@@ -51,13 +51,15 @@ export const rename = Command.make(
           })
         }
       }
-      yield* client.rename(pubkey, Option.getOrUndefined(name))
       const own = client.ownNameOf(pubkey)
+      // Their own name is no other one: to be called so is to be called as before.
+      const other = Option.filter(name, (chosen) => chosen !== own)
+      yield* client.rename(pubkey, Option.getOrUndefined(other))
       const displayName = client.nameOf(pubkey)
       if (json) return yield* printJson({ mesh: slug, publicKey: pubkey, displayName, ownName: own })
       const key = `(${shortKey(pubkey)})`
       yield* Console.log(
-        undo
+        Option.isNone(other)
           ? `${bold(memberName(own ?? ""))} ${key} is called by their own name again on this machine.`
           : `${memberName(own ?? "")} ${key} is ${bold(memberName(displayName ?? ""))} from now on, on this machine. They are not told. To undo it: ${command} rename ${pubkey} --undo`,
       )

@@ -34,6 +34,8 @@ export interface Directory {
   readonly peers: ReadonlyArray<Session>
   /** From its proved profile. */
   readonly sessionName: (session: Session) => DisplayName | undefined
+  /** As its certificate says, whatever the person of this machine calls it. */
+  readonly ownNameOf: (key: PublicKey) => DisplayName | undefined
   /** Of anybody who was ever certified. */
   readonly isMemberName: (name: DisplayName) => boolean
   readonly standingOf: (key: PublicKey) => MemberStanding
@@ -46,6 +48,7 @@ export const directoryOf = (store: TrustStore, roster: Roster, sessionName: Dire
     strangers: uncertified,
     peers: roster.peers,
     sessionName,
+    ownNameOf: (key) => store.certificateOf(key)?.displayName,
     isMemberName: (name) => store.isMemberName(name),
     standingOf: (key) => store.standingOf(key),
   }
@@ -164,9 +167,16 @@ const asNamed = ({ displayName, pubkey, standing }: CertifiedView): Named => ({
   isEnded: standing._tag !== "Certified",
 })
 
+/** By what they are called here; who is called otherwise here is found by the name of the certificate where nobody has that name. */
+const membersNamed = (asked: string, { members, ownNameOf }: Directory): ReadonlyArray<CertifiedView> => {
+  const called = findNamed(asked, members, asNamed)
+  if (called.length > 0) return called
+  return findNamed(asked, members, (one) => ({ ...asNamed(one), name: ownNameOf(one.pubkey) ?? one.displayName }))
+}
+
 /** Also one who was revoked, and any whole key: whether that will do is the caller's to say. */
 export const resolveMember = (asked: string, directory: Directory): Result.Result<Resolved, ResolveError> => {
-  const [only, ...others] = findNamed(asked, directory.members, asNamed)
+  const [only, ...others] = membersNamed(asked, directory)
   if (only !== undefined && others.length === 0) return Result.succeed(only)
   if (only !== undefined) {
     return Result.fail(new AmbiguousTarget({ target: asked, candidates: [only, ...others].map(candidate(directory)) }))
