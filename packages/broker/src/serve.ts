@@ -59,13 +59,21 @@ const sqlReason = ({ reason }: SqlError.SqlError): string => {
 /** Serves until interrupted. `command`: how a person calls the program that makes meshes, for the first hints. */
 export const serve = Effect.fnUntraced(function* (command: string) {
   const config = yield* Effect.mapError(brokerConfig, (error) => new CannotStart({ reason: error.message }))
-  const announce = Layer.effectDiscard(Effect.flatMap(Server, ({ port }) => Console.log(banner(config, port, command))))
+  const announce = Layer.effectDiscard(
+    Effect.gen(function* () {
+      const { port } = yield* Server
+      yield* Console.log(banner(config, port, command))
+      // Begun last, so it is the first to end.
+      yield* Effect.addFinalizer(() => Effect.logInfo("the broker stops"))
+    }),
+  )
   const logging = Layer.mergeAll(
     Logger.layer([Logger.withConsoleError(Logger.formatLogFmt)]),
     Layer.succeed(References.LogToStderr, true),
     Layer.succeed(References.MinimumLogLevel, config.logLevel),
   )
   return yield* Layer.launch(announce.pipe(Layer.provide(Broker.layer(config)), Layer.provide(logging))).pipe(
+    Effect.onInterrupt(() => Effect.logInfo("the broker has stopped").pipe(Effect.provide(logging))),
     Effect.catchTags({
       CannotListen: (error) => Effect.fail(new CannotStart({ reason: error.message })),
       DatabaseUrlUnusable: (error) => Effect.fail(new CannotStart({ reason: error.message })),

@@ -49,7 +49,7 @@ describe("a broker that cannot use its folder", () => {
       const folder = `${yield* temporaryFolder}/data`
       writeFileSync(folder, "")
       const message = yield* refusalOf(folder)
-      assert.match(message, /^BROKER_DATA_DIR .*: cannot be made/)
+      assert.match(message, /^BROKER_DATA_DIR .*: it is a file and not a folder$/)
       assert.include(message, folder)
     }).pipe(Effect.scoped),
   )
