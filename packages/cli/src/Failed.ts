@@ -41,7 +41,15 @@ const hintsByCode: Readonly<Record<string, string>> = {
 const unknownMember =
   "Is this the broker that the mesh was made on? If it is, it has lost or never had your key: ask the mesh's owner for a new invite."
 
-const startOne = `Is the broker running? Start one here with: ${command} broker`
+/** Where nothing else is said it listens on this port. */
+const usualPort = "7900"
+
+/** One that would be reached where it was dialled. */
+const startOne = (url: string): string => {
+  const { port } = new URL(url)
+  const setting = port === usualPort ? "" : `BROKER_PORT=${port === "" ? "80" : port} `
+  return `Is the broker running? Start one here with: ${setting}${command} broker`
+}
 
 /** And by why no connection came to be. A broker is to be started here only if it would be reached where it was dialled. */
 const hintsByCause: Readonly<Record<Unreached["cause"], string>> = {
@@ -62,7 +70,8 @@ const hintsByCause: Readonly<Record<Unreached["cause"], string>> = {
 
 const isHere = (url: string): boolean => URL.canParse(url) && isLoopbackName(new URL(url).hostname)
 
-const unreachedOf = (error: object): Unreached | undefined =>
+/** Why no connection came to be, where that is what went wrong. */
+export const unreachedOf = (error: object): Unreached | undefined =>
   "unreached" in error && isUnreached(error.unreached) ? error.unreached : undefined
 
 const isUnreached = (value: unknown): value is Unreached =>
@@ -81,7 +90,7 @@ export const remedyOf = (error: { readonly _tag: string }): string | undefined =
     return `Your key was revoked there. Forget the mesh here with: ${command} leave <mesh>; to come back you need a new invite.`
   }
   const unreached = unreachedOf(error)
-  if (unreached?.cause === "refused" && isHere(unreached.url)) return startOne
+  if (unreached?.cause === "refused" && isHere(unreached.url)) return startOne(unreached.url)
   if (error._tag === "NotConnected" && refusalOf(error) === "unauthorized") return unknownMember
   return unreached === undefined ? hintsByCode[refusalOf(error)] : hintsByCause[unreached.cause]
 }

@@ -4,13 +4,19 @@ import { forgetMesh } from "@claudemesh/client/local/ForgetMesh"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { Console, Effect, Option, Result } from "effect"
 import { Argument, Command, Flag } from "effect/unstable/cli"
-import { Failed, failed } from "../Failed.ts"
+import { Failed, failed, unreachedOf } from "../Failed.ts"
 import { command } from "../Launch.ts"
 import { clientLayer, connectedTo, theMesh } from "../Meshes.ts"
 import { bold, printJson } from "../Output.ts"
 import { revokeKey } from "../Revoking.ts"
 import { agreed } from "./Agreed.ts"
 import * as Flags from "./Flags.ts"
+
+/** A broker that is gone for good revokes nothing. */
+const orForgotten = ({ code = "unknown", words }: Failed, line: string): Failed => {
+  const hint = `Try again once the broker is there. If it is gone for good: ${command} leave ${line} --forget`
+  return new Failed({ reason: `${words.replace(/[.;]$/, "")}. ${hint}`, code, hint })
+}
 
 export const leave = Command.make(
   "leave",
@@ -38,7 +44,7 @@ export const leave = Command.make(
       }
       yield* agreed(yes, forget ? `Forget ${slug}?` : `Leave ${slug}?`, [
         forget
-          ? `Your key there is forgotten, and not revoked: where the mesh goes on without this machine, others still encrypt to it. Its owner can revoke it: ${pubkey}`
+          ? `Your key there is forgotten, and not revoked: where the mesh goes on without this machine, others still encrypt to it. Its owner can revoke it: ${pubkey}.`
           : `Your key there is revoked and forgotten: nobody encrypts to you any more, and your sessions in ${slug} end.`,
         "What waits for you and was not read is lost, and so is what this machine has kept of the mesh.",
         "To come back you need a new invite, and others have to compare your new key.",
@@ -59,6 +65,12 @@ export const leave = Command.make(
         leaving,
         (error) => error._tag === "ClientStopped" && error.code === CloseCode.revoked.code,
         () => Effect.succeed(true),
+      ).pipe(
+        Effect.mapError((error) =>
+          unreachedOf(error) === undefined
+            ? error
+            : orForgotten(failed(error), giveUpOwnerKey ? `${slug} --give-up-owner-key` : slug),
+        ),
       )
       // First: where this is cut off, the mesh is still there to be left again.
       yield* forgetMesh(meshId)
