@@ -30,6 +30,9 @@ export const stateWords: Readonly<Record<DeliveryState, string>> = {
   expired: "expired, never shown",
 }
 
+/** To a group that nobody was in: it did not expire, whatever the protocol calls it. */
+export const sentToNobody = "sent to nobody"
+
 /** None in a mesh that it was not sent in: a message's id does not say which. */
 export const deliveryReportIn = Effect.fnUntraced(function* (client: BrokerClient, messageId: MessageId) {
   // Names are those of certificates: who is new since is asked for.

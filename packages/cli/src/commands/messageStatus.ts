@@ -7,7 +7,7 @@ import { Clock, Console, Effect, Struct } from "effect"
 import { Argument, Command } from "effect/unstable/cli"
 import { ago } from "../Ago.ts"
 import { Failed } from "../Failed.ts"
-import { type DeliveryReport, deliveryReportIn, sentAs, stateWords } from "../DeliveryReport.ts"
+import { type DeliveryReport, deliveryReportIn, sentAs, sentToNobody, stateWords } from "../DeliveryReport.ts"
 import { askAll, chosenMeshes, clientLayer, connect } from "../Meshes.ts"
 import { memberName } from "../mcp/WrapUntrusted.ts"
 import { aside, printable, printJson, shortKey, table } from "../Output.ts"
@@ -101,8 +101,8 @@ const unknownWords = Effect.fnUntraced(function* (messageId: MessageId) {
 })
 
 const asText = ({ at, mesh, recipients, state }: DeliveryReport, nowMillis: number): string => {
+  if (recipients.length === 0) return `${sentToNobody} on ${mesh}: nobody was there to get it`
   const head = `${stateWords[state]} on ${mesh}${at === null ? "" : `, ${ago(at, nowMillis)}`}`
-  if (recipients.length === 0) return `${head}: nobody was there to get it`
   const sessions = recipients.flatMap(({ session }) => session ?? [])
   const rows = recipients.map(({ at, name, publicKey, session, state }) => [
     name === null ? "-" : memberName(name),

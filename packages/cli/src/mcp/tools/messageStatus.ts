@@ -3,7 +3,7 @@ import { MessageId } from "@claudemesh/domain/Ids"
 import type { DeliveryState } from "@claudemesh/domain/wire/BrokerFrame"
 import type { BrokerClient } from "@claudemesh/client/BrokerClient"
 import { Effect, Option, Schema } from "effect"
-import { type DeliveryReport, deliveryReportIn, stateWords } from "../../DeliveryReport.ts"
+import { type DeliveryReport, deliveryReportIn, sentToNobody, stateWords } from "../../DeliveryReport.ts"
 import { shortKey } from "../../Output.ts"
 import { type UnsentReport, unsentReport, unsentWords } from "../../UnsentReport.ts"
 import { askTimeoutMillis } from "../Limits.ts"
@@ -24,7 +24,7 @@ const output = Schema.Struct({
 const asData = (deliveryReport: DeliveryReport): typeof output.Type & { readonly more?: number } => ({
   summary: harmless(deliveryReportWords(deliveryReport)),
   mesh: deliveryReport.mesh,
-  state: stateWords[deliveryReport.state],
+  state: deliveryReport.recipients.length === 0 ? sentToNobody : stateWords[deliveryReport.state],
   recipients: deliveryReport.recipients.slice(0, listedMax).map(({ at, name, publicKey, session, state }) => ({
     name: harmless(name ?? "-"),
     key: shortKey(publicKey),
