@@ -24,6 +24,11 @@ export const brokerUrl = (typed: string): Effect.Effect<BrokerUrl, Failed> =>
     onSome: Effect.succeed,
   })
 
+const tokenMissing = new Failed({
+  reason: "this broker asks for an admin token: --admin-token or BROKER_ADMIN_TOKEN",
+  code: "unauthorized",
+})
+
 export const create = Command.make(
   "create",
   {
@@ -57,6 +62,11 @@ export const create = Command.make(
       }).pipe(
         Effect.catchTag("AlreadyJoined", ({ message }) =>
           Effect.fail(new Failed({ reason: `${message}; give the new one another slug` })),
+        ),
+        Effect.mapError((error) =>
+          error._tag === "BrokerRefused" && error.error === "unauthorized" && Option.isNone(token)
+            ? tokenMissing
+            : error,
         ),
       )
       const { memberId, meshId, ownerPublicKey, pubkey } = made
