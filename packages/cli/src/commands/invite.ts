@@ -8,6 +8,7 @@ import { type Invite, inviteUsesMax } from "@claudemesh/domain/trust/Invite"
 import { DisplayName, type MeshId } from "@claudemesh/domain/Ids"
 import { Console, Effect, Option, Schema } from "effect"
 import { Command, Flag } from "effect/unstable/cli"
+import { minuteOf } from "../Ago.ts"
 import { failed } from "../Failed.ts"
 import { theMesh } from "../Meshes.ts"
 import { aside, printJson } from "../Output.ts"
@@ -58,7 +59,7 @@ export const invite = Command.make(
       const owner = ownerFingerprint(membership)
       yield* aside(
         [
-          `Whoever has this link joins ${membership.slug} as ${role}, ${uses === 1 ? "once" : `${uses} times`}, until ${expiresAt}:`,
+          `Whoever has this link joins ${membership.slug} as ${role}, ${uses === 1 ? "once" : `${uses} times`}, until ${minuteOf(expiresAt)}:`,
           ...(isLoopback(membership.brokerUrl)
             ? [
                 `the broker is at ${new URL(membership.brokerUrl).host}, so the link works on this machine only. For others, use a broker that they can reach.`,

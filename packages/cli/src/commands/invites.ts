@@ -6,6 +6,7 @@ import { doubtWords } from "@claudemesh/client/trust/MemberStanding"
 import type { InviteState } from "@claudemesh/domain/wire/HttpApi"
 import { Console, Effect } from "effect"
 import { Command } from "effect/unstable/cli"
+import { minuteOf } from "../Ago.ts"
 import { failed } from "../Failed.ts"
 import { command } from "../Launch.ts"
 import { clientLayer, connectedTo, theMesh } from "../Meshes.ts"
@@ -35,7 +36,7 @@ export const invites = Command.make(
               printable(label),
               role,
               `${view.listed?.used ?? "?"} of ${uses}`,
-              expiresAt,
+              minuteOf(expiresAt),
               stateOf(view),
               issuer === ownerPublicKey ? "the owner" : `${client.nameOf(issuer) ?? ""} (${shortKey(issuer)})`.trim(),
             ]

@@ -14,7 +14,8 @@ import { KnownMembers } from "@claudemesh/client/trust/KnownMembers"
 import { Slug } from "@claudemesh/domain/Ids"
 import { Console, Effect, Option, Stdio, Stream } from "effect"
 import { Argument, Command, Flag, Prompt } from "effect/unstable/cli"
-import { Failed, failed } from "../Failed.ts"
+import { minuteOf } from "../Ago.ts"
+import { Failed, failed, Misused } from "../Failed.ts"
 import { command } from "../Launch.ts"
 import { clientLayer, connectedTo } from "../Meshes.ts"
 import { aside, bold, printable, printJson } from "../Output.ts"
@@ -85,7 +86,7 @@ export const join = Command.make(
       }
       yield* Console.log(
         [
-          `Joined ${bold(joined.slug)} (${printable(name)}) on ${brokerUrl}. You are ${bold(displayName)}.`,
+          `Joined ${bold(joined.slug)}${String(name) === String(joined.slug) ? "" : ` (${printable(name)})`} on ${brokerUrl}. You are ${bold(displayName)}.`,
           ...nameNote(as, displayName),
           ...firstClientsNote(allowFirstClients, joined),
           ...nextSteps(file.path),
@@ -116,6 +117,7 @@ const theLink = Effect.fnUntraced(function* (words: ReadonlyArray<string>) {
     : line === "" || line === "-"
       ? yield* wholeStdin
       : line
+  if (text.trim() === "") return yield* new Misused({ reason: "The link is missing.", code: "no_link" })
   const { count, link } = findLink(text)
   return count < 2
     ? link
@@ -142,7 +144,7 @@ const agreed = Effect.fnUntraced(function* ({ brokerUrl, invite }: InviteLink, d
         `Owner   ${fingerprint(meshId, ownerPublicKey)}`,
         `        Compare this number with whoever invited you, in a call or face to face: they see it with ${command} whoami.`,
         `Broker  ${brokerUrl}${isLoopback(brokerUrl) ? " (on this machine)" : ""}`,
-        `Role    ${role}, with a link that is good until ${expiresAt.slice(0, 16).replace("T", " ")} UTC`,
+        `Role    ${role}, with a link that is good until ${minuteOf(expiresAt)}`,
         `You     ${displayName}`,
       ].join("\n"),
     ),

@@ -48,7 +48,7 @@ describe.concurrent("claudemesh invite and join", () => {
       const link = made.stdout.trim()
 
       const bob = person("bob")
-      assert.match(done(await bob("join", link, "--as", "Bob")), /^Joined team \(team\) on ws:.* You are Bob\.\n/)
+      assert.match(done(await bob("join", link, "--as", "Bob")), /^Joined team on ws:.* You are Bob\.\n/)
       assert.match(complaint(await bob("join", link)), /already a member there, as team/)
       const child = Bun.spawn([process.execPath, main, "join", "-", "--as", "Carl", "--slug", "anns"], {
         env: { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent", CLAUDEMESH_HOME: join(folder, "carl") },
@@ -77,7 +77,10 @@ describe.concurrent("claudemesh invite and join", () => {
           Carl: { role: "member", member: "certified" },
         },
       )
-      assert.match(done(await ann("invites")), /\n[0-9a-f]{8} +two of us +member +2 of 2 +\S+ +used up +the owner\n/)
+      assert.match(
+        done(await ann("invites")),
+        /\n[0-9a-f]{8} +two of us +member +2 of 2 +[-\d]+ [\d:]+ UTC +used up +the owner\n/,
+      )
       for (const wrong of [
         ["--expires", "7"],
         ["--uses", "0"],
