@@ -1,7 +1,8 @@
 /** Flags that several commands share, said once. */
 import { MemberName } from "@claudemesh/domain/trust/MemberName"
 import { Argument, Flag } from "effect/unstable/cli"
-import { Config } from "effect"
+import { Config, Schema } from "effect"
+import { wrongName } from "./WrongName.ts"
 
 export const json = Flag.Boolean("json").pipe(Flag.withDescription("Print JSON"), Flag.withDefault(false))
 
@@ -32,7 +33,7 @@ export const as = Flag.String("as").pipe(
   Flag.withDescription("Your name in the mesh (default: what git calls you, else it is asked for)"),
   // As some systems write letters with marks, and full-width letters: there is one spelling of a name.
   Flag.map((name) => name.normalize("NFKC").trim()),
-  Flag.withSchema(MemberName),
+  Flag.filterMap(Schema.decodeOption(MemberName), wrongName),
   Flag.optional,
 )
 

@@ -1,6 +1,7 @@
 /** How long something is good, as a person writes it. */
 import { Option } from "effect"
 import { Flag } from "effect/unstable/cli"
+import { wrongTime } from "../usage/WrongTime.ts"
 
 const unitMillis: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 }
 const dayMillis = 86_400_000
@@ -33,6 +34,6 @@ const flagUpTo = (name: string, longestDays: number, longest: string) =>
   Flag.String(name).pipe(
     Flag.filterMap(
       (text) => parseLifetime(text, longestDays),
-      (text) => `${text} is not a time of up to ${longest}; write it like 30m, 12h or 7d`,
+      (text) => wrongTime(text, { units: Object.keys(unitMillis), longest, examples: "30m, 12h or 7d" }),
     ),
   )

@@ -8,7 +8,7 @@ import { Failed, failed, Misused } from "../Failed.ts"
 import { command } from "../Launch.ts"
 import { aside, printable } from "../Output.ts"
 import { usageOf } from "./HelpText.ts"
-import { usageWords } from "./UsageError.ts"
+import { firstWrong, usageWords } from "./UsageError.ts"
 
 /** What the line asked for, as far as a failure's words depend on it. */
 export interface Asked {
@@ -39,9 +39,10 @@ export const complain =
       onSome: (error) => {
         if (CliError.isCliError(error)) {
           const errors = error._tag === "ShowHelp" ? error.errors : [error]
-          return errors.length === 0 ? Effect.void : wrongUse(asked, errors.map(usageWords).join(" "))
+          const first = firstWrong(errors)
+          return first === undefined ? Effect.void : wrongUse(asked, (doc) => usageWords(first, doc))
         }
-        if (error instanceof Misused) return wrongUse(asked, error.reason)
+        if (error instanceof Misused) return wrongUse(asked, () => error.reason)
         if (error instanceof Failed) return say(asked, error)
         return isTyped(error) ? say(asked, failed(error)) : defect(asked, error)
       },
@@ -59,8 +60,12 @@ const isTyped = (error: unknown): error is { readonly _tag: string; readonly mes
 const say = ({ json }: Asked, error: Failed): Effect.Effect<void> =>
   aside(json ? object(error.code ?? "failed", error.words, error.hint) : `claudemesh: ${oneLine(error.reason)}`)
 
-const wrongUse = Effect.fnUntraced(function* ({ help, json }: Asked, words: string) {
+const wrongUse = Effect.fnUntraced(function* (
+  { help, json }: Asked,
+  wordsBy: (doc: HelpDoc.HelpDoc | undefined) => string,
+) {
   const doc = yield* help
+  const words = wordsBy(doc)
   const usage = doc === undefined ? "claudemesh <command> [flags]" : usageOf(doc)
   const [, ...path] = /^[a-z -]*[a-z]/.exec(usage)?.[0].split(" ") ?? []
   const more = [command, "help", ...path].join(" ")

@@ -2,6 +2,7 @@
 import { BrokerPatience } from "@claudemesh/client/connection/Patience"
 import { Config, Effect, Layer, Option } from "effect"
 import { Flag, GlobalFlag } from "effect/unstable/cli"
+import { wrongTime } from "./WrongTime.ts"
 
 const unitMillis: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000 }
 const longestMillis = 3_600_000
@@ -14,12 +15,25 @@ export const parseTimeout = (text: string): Option.Option<number> => {
   return millis > 0 && millis <= longestMillis ? Option.some(millis) : Option.none()
 }
 
+const wrongTimeout = (text: string): string =>
+  wrongTime(text, { units: Object.keys(unitMillis), longest: "an hour", examples: "5s or 2m" })
+
+const variable = "CLAUDEMESH_TIMEOUT"
+/** Which of the two said it: what is wrong with it names the one that is to be mended. */
+const byVariable = `${variable}=`
+
 export const Timeout = GlobalFlag.Setting("timeout")({
   flag: Flag.String("timeout").pipe(
     Flag.withDescription("How long to wait for a broker that does not answer: 5s, 2m (default 30s)"),
     Flag.withMetavar("<time>"),
-    Flag.withFallbackConfig(Config.String("CLAUDEMESH_TIMEOUT")),
-    Flag.filterMap(parseTimeout, (text) => `${text} is not a time of up to an hour; write it like 5s or 2m`),
+    Flag.withFallbackConfig(Config.map(Config.String(variable), (text) => `${byVariable}${text}`)),
+    Flag.filterMap(
+      (given) => parseTimeout(given.replace(byVariable, "")),
+      (given) =>
+        given.startsWith(byVariable)
+          ? `${variable}: ${wrongTimeout(given.slice(byVariable.length))}`
+          : wrongTimeout(given),
+    ),
     Flag.withDefault(usualMillis),
   ),
 })

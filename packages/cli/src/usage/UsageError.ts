@@ -1,5 +1,5 @@
 /** What was wrong with a command's line, in one sentence, from what the parser of lines says. */
-import type { CliError } from "effect/unstable/cli"
+import type { CliError, HelpDoc } from "effect/unstable/cli"
 
 const quotedList = (words: ReadonlyArray<string>): string => words.map((word) => `"${word}"`).join(" or ")
 
@@ -14,6 +14,10 @@ const expectation = (expected: string): string => {
     .replace(/, (actual|got) [\s\S]*$/, "")
     .replace(/\s*\n[\s\S]*$/, "")
     .trim()
+  if (/^a string representing a (finite )?number$/i.test(text)) return "Write a number."
+  if (text === "integer") return "Write a whole number."
+  // What the flag's own help calls its value says nothing.
+  if (/^<[^>]*>$/.test(text)) return ""
   const choices = text.split(" | ")
   return choices.length > 1 && choices.every((choice) => /^"?[\w-]+"?$/.test(choice))
     ? `Write one of: ${choices.map((choice) => choice.replaceAll('"', "")).join(", ")}.`
@@ -33,7 +37,24 @@ const behindDashes = (command: ReadonlyArray<string> | undefined): string =>
     ? " A text that begins with a dash stands behind --."
     : ""
 
-export const usageWords = (error: CliError.CliError): string => {
+/** How a command is called that took less than it was given. */
+const tooMuch = (given: ReadonlyArray<string>, help: HelpDoc.HelpDoc | undefined): string => {
+  const args = help?.args ?? []
+  const takesText = args.some(({ name }) => name === "text" || name === "name")
+  const called = /^claudemesh ([a-z-]+)/.exec(help?.usage ?? "")?.[1]
+  const words = quotedList(given)
+  if (takesText) return `${words} is more than this command takes. Put a text of several words in quotes.`
+  if (args.length > 0 || called === undefined) return `${words} is more than this command takes.`
+  const hint = help?.flags.some(({ name }) => name === "mesh") === true ? " Choose a mesh with --mesh." : ""
+  return `${called} takes no argument, and ${words} is one.${hint}`
+}
+
+/** The first thing that is wrong, and that a command is unknown before that its flags are. */
+export const firstWrong = (errors: ReadonlyArray<CliError.CliError>): CliError.CliError | undefined =>
+  errors.find(({ _tag }) => _tag === "UnknownSubcommand") ?? errors[0]
+
+/** `help`: of the command that was called. */
+export const usageWords = (error: CliError.CliError, help: HelpDoc.HelpDoc | undefined): string => {
   switch (error._tag) {
     case "UnknownSubcommand":
       return `"${error.subcommand}" is not a command.${meant(error.suggestions)}`
@@ -44,11 +65,13 @@ export const usageWords = (error: CliError.CliError): string => {
     case "MissingOption":
       return `--${error.option} is missing.`
     case "UnexpectedArgument":
-      return `${quotedList(error.arguments)} is more than this command takes. Put a text of several words in quotes.`
+      return tooMuch(error.arguments, help)
     case "InvalidValue": {
       const where = error.kind === "argument" ? `<${error.option}>` : `--${error.option}`
       const needed = expectation(error.expected)
       if (error.value === "") return `${where} needs a value. ${needed}`.trim()
+      // A variable said it.
+      if (/^[A-Z_]+: /.test(error.expected)) return sentence(error.expected)
       // Some say already what they were given.
       return error.expected.startsWith(error.value)
         ? `${where}: ${error.expected.replace(/\.?$/, ".")}`

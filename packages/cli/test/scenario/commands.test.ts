@@ -294,7 +294,8 @@ describe.concurrent("claudemesh list, peers and status", () => {
       await bob.take("ack")
 
       const [peers, inbox, status] = await Promise.all([run("peers"), run("inbox"), run("status")])
-      const hint = /^claudemesh: [^\n]*blue[^\n]*Is the broker running\? Start one here with: claudemesh broker\n$/
+      const hint =
+        /^claudemesh: [^\n]*blue[^\n]*Is the broker running\? Start one here with: BROKER_PORT=\d+ claudemesh broker\n$/
       assert.deepStrictEqual([peers.code, inbox.code, status.code], [1, 1, 1])
       for (const { stderr } of [peers, inbox, status]) assert.match(stderr, hint)
       assert.match(peers.stdout, /red +bob /)
@@ -487,6 +488,15 @@ describe.concurrent("the command", () => {
         [["list", "--log-level", "foo"], /^claudemesh: "foo" does not fit --log-level\. Write one of: all, trace/],
         [["--completions", "foo"], /^claudemesh: "foo" does not fit --completions/],
         [["send", "bob", ""], /^claudemesh: The text is empty/],
+        [["sned", "--json-lines"], /^claudemesh: "sned" is not a command\. Did you mean send\?\n/],
+        [["whoami", "bob"], /^claudemesh: whoami takes no argument, and "bob" is one\. Choose a mesh with --mesh\.\n/],
+        [["join", "--as", "@Carol"], /@Carol begins with @, which is not allowed at the start of a name/],
+        [["join", "--as", "Carol"], /^claudemesh: The link is missing\.\n/],
+        [["invite", "--expires", "1y"], /1y has none of the units m, h and d; write it like/],
+        [["invite", "--expires", "400d"], /400d is longer than a year/],
+        [["status", "--for", "0m"], /0m is no time at all/],
+        [["invite", "--uses", "x"], /"x" does not fit --uses\. Write a number\./],
+        [["list", "--timeout"], /^claudemesh: --timeout needs a value\.\n/],
       ]
       const answers = cases.map(async ([args, why]) => {
         const { code, stderr, stdout } = await claudemesh(args)
@@ -516,6 +526,9 @@ describe.concurrent("the command", () => {
         assert.match(complaint(await claudemesh(["list"], { [variable]: value })), says),
       )
       await Promise.all(answers)
+      const { code, stderr } = await claudemesh(["list"], { CLAUDEMESH_TIMEOUT: "abc" })
+      assert.strictEqual(code, 2)
+      assert.match(stderr, /^claudemesh: CLAUDEMESH_TIMEOUT: abc is not a time; write it like 5s or 2m\.\n/)
     }),
   )
 

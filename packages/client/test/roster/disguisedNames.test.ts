@@ -24,6 +24,7 @@ const directoryOf = (...members: ReadonlyArray<CertifiedView>) => ({
   strangers: [],
   peers: [],
   sessionName: () => undefined,
+  ownNameOf: () => undefined,
   isMemberName: () => false,
   standingOf: () => MemberStanding.Uncertified({ doubt: "no_certificate" }),
 })
