@@ -167,11 +167,20 @@ const asNamed = ({ displayName, pubkey, standing }: CertifiedView): Named => ({
   isEnded: standing._tag !== "Certified",
 })
 
-/** By what they are called here; who is called otherwise here is found by the name of the certificate where nobody has that name. */
+/**
+ * By what they are called here; who is called otherwise here is found by the name of the certificate where nobody has that name.
+ * Whoever is called like what people write of that one, such as `"Bob"`, is one of two then, too.
+ */
 const membersNamed = (asked: string, { members, ownNameOf }: Directory): ReadonlyArray<CertifiedView> => {
   const called = findNamed(asked, members, asNamed)
-  if (called.length > 0) return called
-  return findNamed(asked, members, (one) => ({ ...asNamed(one), name: ownNameOf(one.pubkey) ?? one.displayName }))
+  const name = namePart(asked)
+  const mayBeDisguised = name !== asked && called.some(({ displayName }) => !isSameName(name, displayName))
+  if (called.length > 0 && !mayBeDisguised) return called
+  const certified = findNamed(asked, members, (one) => ({
+    ...asNamed(one),
+    name: ownNameOf(one.pubkey) ?? one.displayName,
+  }))
+  return [...new Set([...called, ...certified])]
 }
 
 /** Also one who was revoked, and any whole key: whether that will do is the caller's to say. */

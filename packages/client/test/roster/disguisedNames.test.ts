@@ -24,12 +24,14 @@ const directoryOf = (...members: ReadonlyArray<CertifiedView>) => ({
   strangers: [],
   peers: [],
   sessionName: () => undefined,
-  ownNameOf: () => undefined,
+  ownNameOf: (key: PublicKey) => (key === renamed.pubkey ? bob.displayName : undefined),
   isMemberName: () => false,
   standingOf: () => MemberStanding.Uncertified({ doubt: "no_certificate" }),
 })
 
 const bob = member("Bob", "3fa9c1d2")
+/** The same, as this machine calls him. */
+const renamed = member("Bobby", "3fa9c1d2")
 
 describe("a name that reads as another member's", () => {
   for (const disguise of [
@@ -43,11 +45,13 @@ describe("a name that reads as another member's", () => {
     it(`${disguise} takes nothing that is meant for that one`, () => {
       assert.isTrue(Schema.is(MemberName)(disguise), "a certificate may carry it")
       assert.isFalse(looksTheSame(disguise, "Bob"), "a broker lets it in")
-      const directory = directoryOf(bob, member(disguise, "66666666"))
-      const target = resolveTarget(disguise, directory)
-      const found = resolveMember(disguise, directory)
-      assert.strictEqual(Result.isFailure(target) && target.failure._tag, "AmbiguousTarget")
-      assert.strictEqual(Result.isFailure(found) && found.failure._tag, "AmbiguousTarget")
+      for (const meant of [bob, renamed]) {
+        const directory = directoryOf(meant, member(disguise, "66666666"))
+        const target = resolveTarget(disguise, directory)
+        const found = resolveMember(disguise, directory)
+        assert.strictEqual(Result.isFailure(target) && target.failure._tag, "AmbiguousTarget")
+        assert.strictEqual(Result.isFailure(found) && found.failure._tag, "AmbiguousTarget")
+      }
     })
   }
 
