@@ -235,9 +235,14 @@ describe("claudemesh inbox", () => {
           done(await ann("send", "Bob", "sent by the next command", "--json").then((ran) => ({ ...ran, stderr: "" })))
           assert.match(done(await ann("outbox", "cancel", cancelled.messageId.slice(0, 8))), /^Cancelled: /)
 
+          for (const text of ["and this", "and that"]) assert.strictEqual((await ann("send", "Bob", text)).code, 0)
+
           await broker.start()
+          done(await ann("peers"))
+          assert.strictEqual(done(await ann("outbox")), "Nothing waits to be sent.\n")
           done(await ann("send", "Bob", "after"))
-          assert.strictEqual(await next(), "sent by the next command")
+          for (const text of ["sent by the next command", "and this", "and that"])
+            assert.strictEqual(await next(), text)
           assert.strictEqual(await next(), "after")
 
           // Any command that reaches the broker sends all that waits, and says what is left of it.
