@@ -74,12 +74,13 @@ export const sent = Effect.fnUntraced(function* (client: BrokerClient, asked: As
     yield* json
       ? printJson({ ...common, state: "waiting" })
       : Console.log(printable(`waiting: the message to ${to} on ${slug} is on this machine (${messageId})`))
-    const why = away === undefined ? "The broker did not answer" : failed(away).reason
-    yield* aside(
-      printable(
-        `claudemesh: ${why}. The next command or agent of yours that reaches it sends the message. To see it or cancel it: ${command} outbox`,
-      ),
-    )
+    const { code = "unknown", reason } =
+      away === undefined ? new Failed({ reason: "The broker did not answer", code: "no_answer" }) : failed(away)
+    const after = "The next command or agent of yours that reaches it sends the message."
+    const hint = `To see it or cancel it: ${command} outbox`
+    // A script that waits reads of its failure alone.
+    if (!json) yield* aside(printable(`claudemesh: ${reason.replace(/\.$/, "")}. ${after} ${hint}`))
+    else if (!wait) yield* aside(JSON.stringify({ code, message: `${reason.replace(/\.$/, "")}. ${after}`, hint }))
     if (wait) return yield* new Failed({ reason: "It was not shown yet: it has not left this machine." })
     return
   }

@@ -232,7 +232,9 @@ describe("claudemesh inbox", () => {
             status.stdout,
             "Not sent yet: the message to Bob on team, written just now, waits on this machine to be sent.\n",
           )
-          done(await ann("send", "Bob", "sent by the next command", "--json").then((ran) => ({ ...ran, stderr: "" })))
+          const later = await ann("send", "Bob", "sent by the next command", "--json")
+          assert.include(JSON.parse(done({ ...later, stderr: "" })), { mesh: "team", state: "waiting" })
+          assert.include(JSON.parse(later.stderr), { code: "refused" })
           assert.match(done(await ann("outbox", "cancel", cancelled.messageId.slice(0, 8))), /^Cancelled: /)
 
           for (const text of ["and this", "and that"]) assert.strictEqual((await ann("send", "Bob", text)).code, 0)
