@@ -11,32 +11,54 @@ const argumentOf: Readonly<Record<string, "targets" | "peers" | "meshes">> = {
   send: "targets",
   verify: "peers",
   revoke: "peers",
+  rename: "peers",
   leave: "meshes",
   move: "meshes",
 }
 
+const argumentWords: Readonly<Record<string, ReadonlyArray<string>>> = {
+  status: ["dnd", "idle"],
+  privacy: ["all", "nothing"],
+  completion: ["bash", "zsh", "fish"],
+}
+
+/** Commands and flags that take the path of a file or a folder. */
+const takesFile: ReadonlyArray<string> = ["export", "import"]
+const isPath = ({ name }: CommandFlag): boolean => name === "file" || name === "into"
+
 const words = (flags: ReadonlyArray<CommandFlag>): string =>
   flags.flatMap(({ aliases, name }) => [`--${name}`, ...aliases]).join(" ")
 
-const named = (flags: ReadonlyArray<CommandFlag>): string =>
-  flags.flatMap(({ aliases, name }) => [`--${name}`, ...aliases]).join("|")
+const spelt = ({ aliases, name }: CommandFlag): ReadonlyArray<string> => [`--${name}`, ...aliases]
 
-const unique = (flags: ReadonlyArray<CommandFlag>): ReadonlyArray<CommandFlag> => [
-  ...new Map(flags.map((flag) => [`${flag.name} ${flag.choices.join()}`, flag])).values(),
-]
+/** As a pattern of shells: `"status --for"`. One name may be another flag in another command. */
+const calls = (line: CommandLine, isMeant: (flag: CommandFlag) => boolean): string =>
+  [
+    ...line.commands.flatMap(({ flags, name }) =>
+      flags.filter(isMeant).flatMap((flag) => spelt(flag).map((word) => `"${name} ${word}"`)),
+    ),
+    ...line.everywhere.filter(isMeant).flatMap((flag) => spelt(flag).map((word) => `*" ${word}"`)),
+  ].join("|")
 
-/** Flags that take a value, by what it is. */
-const values = ({ commands, everywhere }: CommandLine) => {
-  const all = unique([...commands.flatMap(({ flags }) => flags), ...everywhere]).filter(({ takesValue }) => takesValue)
+/** Flags that take a value, by what it is; where nothing is known of it nothing is offered. */
+const values = (line: CommandLine) => {
+  const all = [...line.commands.flatMap(({ flags }) => flags), ...line.everywhere].filter(
+    ({ takesValue }) => takesValue,
+  )
+  const choices = [...new Set(all.map((flag) => flag.choices.join(" ")))].filter((words) => words !== "")
   return {
-    mesh: all.filter(({ name }) => name === "mesh"),
-    chosen: all.filter(({ choices }) => choices.length > 0),
-    free: all.filter(({ choices, name }) => name !== "mesh" && choices.length === 0),
+    any: [...new Set(all.flatMap(spelt))].join("|"),
+    mesh: calls(line, ({ name, takesValue }) => takesValue && name === "mesh"),
+    paths: calls(line, isPath),
+    chosen: choices.map((words) => ({
+      words,
+      pattern: calls(line, (flag) => flag.choices.join(" ") === words),
+    })),
   }
 }
 
 const bash = (line: CommandLine): string => {
-  const { chosen, free, mesh } = values(line)
+  const { any, chosen, mesh, paths } = values(line)
   const { commands, everywhere } = line
   return `# claudemesh completion for bash: source <(claudemesh completion bash)
 _claudemesh_names() {
@@ -47,17 +69,26 @@ _claudemesh_names() {
   done
 }
 _claudemesh() {
-  local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD-1]} command= at=0 word
+  local cur=\${COMP_WORDS[COMP_CWORD]} command= flag= args=0 word
   for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-    at=$((at + 1))
-    case $word in -*) ;; *) command=$word; break ;; esac
+    [ "$word" = = ] && continue
+    [ -n "$flag" ] && { flag=; continue; }
+    case $word in
+      ${any}) flag=$word ;;
+      -*) ;;
+      *) if [ -z "$command" ]; then command=$word; else args=$((args + 1)); fi ;;
+    esac
   done
   COMPREPLY=()
-  case $prev in
-    ${named(mesh)}) _claudemesh_names meshes "$cur"; return ;;
-${chosen.map((flag) => `    ${named([flag])}) COMPREPLY=($(compgen -W "${flag.choices.join(" ")}" -- "$cur")); return ;;`).join("\n")}
-    ${named(free)}) COMPREPLY=($(compgen -f -- "$cur")); return ;;
-  esac
+  [ "$cur" = = ] && cur=
+  if [ -n "$flag" ]; then
+    case "$command $flag" in
+      ${mesh}) _claudemesh_names meshes "$cur" ;;
+${chosen.map(({ pattern, words }) => `      ${pattern}) COMPREPLY=($(compgen -W "${words}" -- "$cur")) ;;`).join("\n")}
+      ${paths}) COMPREPLY=($(compgen -f -- "$cur")) ;;
+    esac
+    return
+  fi
   if [ -z "$command" ]; then
     COMPREPLY=($(compgen -W "${commands.map(({ name }) => name).join(" ")} ${words(everywhere)}" -- "$cur"))
     return
@@ -68,13 +99,15 @@ ${commands.map(({ flags, name }) => `      ${name}) COMPREPLY=($(compgen -W "${w
     esac
     return ;;
   esac
-  [ "$COMP_CWORD" -eq $((at + 1)) ] || return
+  [ "$args" -eq 0 ] || return
   case $command in
 ${Object.entries(argumentOf)
   .map(([name, kind]) => `    ${name}) _claudemesh_names ${kind} "$cur" ;;`)
   .join("\n")}
     help) COMPREPLY=($(compgen -W "${commands.map(({ name }) => name).join(" ")}" -- "$cur")) ;;
-    completion) COMPREPLY=($(compgen -W "bash zsh fish" -- "$cur")) ;;
+${Object.entries(argumentWords)
+  .map(([name, choices]) => `    ${name}) COMPREPLY=($(compgen -W "${choices.join(" ")}" -- "$cur")) ;;`)
+  .join("\n")}
 ${commands
   .filter(({ subcommands }) => subcommands.length > 0)
   .map(
@@ -82,7 +115,7 @@ ${commands
       `    ${name}) COMPREPLY=($(compgen -W "${subcommands.map((sub) => sub.name).join(" ")}" -- "$cur")) ;;`,
   )
   .join("\n")}
-    *) COMPREPLY=($(compgen -f -- "$cur")) ;;
+    ${takesFile.join("|")}) COMPREPLY=($(compgen -f -- "$cur")) ;;
   esac
 }
 complete -F _claudemesh claudemesh
@@ -93,7 +126,7 @@ complete -F _claudemesh claudemesh
 const escaped = (text: string): string => text.replaceAll("'", String.raw`'\''`)
 
 const zsh = (line: CommandLine): string => {
-  const { chosen, free, mesh } = values(line)
+  const { any, chosen, mesh, paths } = values(line)
   const { commands, everywhere } = line
   const described = (of: ReadonlyArray<{ readonly name: string; readonly does: string }>) =>
     of.map(({ does, name }) => `'${name}:${escaped(does).replaceAll(":", "\\:")}'`).join(" ")
@@ -101,17 +134,24 @@ const zsh = (line: CommandLine): string => {
 # claudemesh completion for zsh: source <(claudemesh completion zsh)
 _claudemesh_names() { compadd -- \${(f)"$(claudemesh completion --names $1 2>/dev/null)"} }
 _claudemesh() {
-  local cur=\${words[CURRENT]} prev=\${words[CURRENT-1]} command= at=1 word
+  local cur=\${words[CURRENT]} command= flag= args=0 word
   local -a found
   for word in "\${(@)words[2,CURRENT-1]}"; do
-    at=$((at + 1))
-    case $word in -*) ;; *) command=$word; break ;; esac
+    [[ -n $flag ]] && { flag=; continue }
+    case $word in
+      ${any}) flag=$word ;;
+      -*) ;;
+      *) if [[ -z $command ]]; then command=$word; else args=$((args + 1)); fi ;;
+    esac
   done
-  case $prev in
-    ${named(mesh)}) _claudemesh_names meshes; return ;;
-${chosen.map((flag) => `    ${named([flag])}) compadd -- ${flag.choices.join(" ")}; return ;;`).join("\n")}
-    ${named(free)}) _files; return ;;
-  esac
+  if [[ -n $flag ]]; then
+    case "$command $flag" in
+      ${mesh}) _claudemesh_names meshes ;;
+${chosen.map(({ pattern, words }) => `      ${pattern}) compadd -- ${words} ;;`).join("\n")}
+      ${paths}) _files ;;
+    esac
+    return
+  fi
   if [[ -z $command ]]; then
     found=(${described(commands)})
     _describe command found
@@ -124,18 +164,20 @@ ${commands.map(({ flags, name }) => `      ${name}) compadd -- ${words([...flags
     esac
     return
   fi
-  (( CURRENT == at + 1 )) || return
+  (( args == 0 )) || return
   case $command in
 ${Object.entries(argumentOf)
   .map(([name, kind]) => `    ${name}) _claudemesh_names ${kind} ;;`)
   .join("\n")}
     help) found=(${described(commands)}); _describe command found ;;
-    completion) compadd -- bash zsh fish ;;
+${Object.entries(argumentWords)
+  .map(([name, choices]) => `    ${name}) compadd -- ${choices.join(" ")} ;;`)
+  .join("\n")}
 ${commands
   .filter(({ subcommands }) => subcommands.length > 0)
   .map(({ name, subcommands }) => `    ${name}) found=(${described(subcommands)}); _describe command found ;;`)
   .join("\n")}
-    *) _files ;;
+    ${takesFile.join("|")}) _files ;;
   esac
 }
 (( $+functions[compdef] )) && compdef _claudemesh claudemesh
@@ -143,15 +185,17 @@ ${commands
 }
 
 const fish = ({ commands, everywhere }: CommandLine): string => {
-  const flagLine = (condition: string, { aliases, choices, does, name, takesValue }: CommandFlag) =>
-    [
+  const flagLine = (condition: string, flag: CommandFlag) => {
+    const { aliases, choices, does, name, takesValue } = flag
+    return [
       `complete -c claudemesh -n '${condition}' -l ${name}`,
       ...aliases.map((alias) => `-s ${alias.replace(/^-+/, "")}`),
       ...(name === "mesh" ? ["-x -a '(claudemesh completion --names meshes 2>/dev/null)'"] : []),
       ...(choices.length > 0 ? [`-x -a '${choices.join(" ")}'`] : []),
-      ...(takesValue && name !== "mesh" && choices.length === 0 ? ["-r"] : []),
+      ...(takesValue && name !== "mesh" && choices.length === 0 ? [isPath(flag) ? "-r" : "-x"] : []),
       `-d '${escaped(does).slice(0, 80)}'`,
     ].join(" ")
+  }
   const on = (name: string) => `__fish_seen_subcommand_from ${name}`
   return [
     "# claudemesh completion for fish: claudemesh completion fish | source",
@@ -167,7 +211,9 @@ const fish = ({ commands, everywhere }: CommandLine): string => {
       ([name, kind]) =>
         `complete -c claudemesh -f -n '${on(name)}' -a '(claudemesh completion --names ${kind} 2>/dev/null)'`,
     ),
-    `complete -c claudemesh -f -n '${on("completion")}' -a 'bash zsh fish'`,
+    ...Object.entries(argumentWords).map(
+      ([name, choices]) => `complete -c claudemesh -f -n '${on(name)}' -a '${choices.join(" ")}'`,
+    ),
     `complete -c claudemesh -f -n '${on("help")}' -a '${commands.map(({ name }) => name).join(" ")}'`,
     ...everywhere.map((flag) => flagLine("true", flag)),
     "",
