@@ -126,6 +126,9 @@ describe.concurrent("a hook that is a command", () => {
           const at = (session: string, name: string) =>
             hook("gemini", home, { hook_event_name: name, session_id: session })
           const { close, send } = await sender(there)
+          // Both listen: else the second conversation is taken for the next one of the first server.
+          const folder = join(home, "hooks")
+          while (!existsSync(folder) || readdirSync(folder).length < 2) await Bun.sleep(20)
           assert.strictEqual(await at("one", "BeforeAgent"), "{}")
           assert.strictEqual(await at("two", "BeforeAgent"), "{}")
           // Both sessions of this member have it, and it is shown by one of them.
@@ -133,7 +136,8 @@ describe.concurrent("a hook that is a command", () => {
           const both = () => Promise.all([at("one", "AfterTool"), at("two", "AfterTool")])
           const said = await until(async () => (await both()).find((one) => one !== "{}") ?? "{}", "to one of them")
           assert.match(said, /"hookEventName":"AfterTool"/)
-          assert.strictEqual(await at("a third, after /clear", "BeforeAgent"), "{}")
+          // It is the youngest's next conversation. What that one was handed in the one before comes again, and says so.
+          assert.match(await at("a third, after /clear", "BeforeAgent"), /^\{\}$|redelivered=\\"yes\\"/)
           writeFileSync(join(home, "hooks", `${process.pid}.1.sock`), "no socket")
           assert.strictEqual(await hook("codex", join(home, "nowhere"), { hook_event_name: "Stop" }), "{}")
           assert.strictEqual(await at("one", "AfterAgent"), "{}")

@@ -476,7 +476,7 @@ describe.concurrent("the command", () => {
     Effect.promise(async () => {
       const cases: ReadonlyArray<readonly [ReadonlyArray<string>, RegExp]> = [
         [["nonsense"], /"nonsense" is not a command/],
-        [["send", "bob", "hi", "--ttl", "90d"], /90d is not a time of up to 30 days, the longest that a broker keeps/],
+        [["send", "bob", "hi", "--ttl", "90d"], /90d is longer than 30 days, the longest that a broker keeps/],
         [["create"], /<slug> is missing/],
         [["create", "Not A Slug"], /A slug: 1 to 32 lower-case letters/],
         [["send", "bob"], /The text is empty\. Nothing was sent/],
