@@ -263,7 +263,10 @@ describe.concurrent("an invite's label that the database changed", () => {
         database.run("DELETE FROM invite WHERE public_key = ?", [String(front?.["invite"])])
       })
       const listed = await ann("invites")
-      assert.match(done(listed), /front door +member +\? of 1 +[-\d]+ [:\d]+ UTC +not listed by the broker +the owner\n/)
+      assert.match(
+        done(listed),
+        /front door +member +\? of 1 +[-\d]+ [:\d]+ UTC +not listed by the broker +the owner\n/,
+      )
       assert.include(listed.stderr, `an invite with the key ${String(back?.["invite"])} that is not genuine`)
       // On another machine of hers nothing is known of what she had made on this one.
       const elsewhere = join(folder, "elsewhere")
