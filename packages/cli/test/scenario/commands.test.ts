@@ -486,8 +486,6 @@ describe.concurrent("the command", () => {
         [["peers", "--nonsense"], /--nonsense is not a flag of claudemesh peers/],
         [["seed-test-mesh", "--members", "501"], /between 1 and 500/],
         [["list", "--log-level", "foo"], /^claudemesh: "foo" does not fit --log-level\. Write one of: all, trace/],
-        [["--completions", "foo"], /^claudemesh: "foo" does not fit --completions/],
-        [["send", "bob", ""], /^claudemesh: The text is empty/],
         [["sned", "--json-lines"], /^claudemesh: "sned" is not a command\. Did you mean send\?\n/],
         [["whoami", "bob"], /^claudemesh: whoami takes no argument, and "bob" is one\. Choose a mesh with --mesh\.\n/],
         [["join", "--as", "@Carol"], /@Carol begins with @, which is not allowed at the start of a name/],
