@@ -3,9 +3,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Logger } from "effect"
 import { TestClock } from "effect/testing"
 import { saidEveryMillis, withFailuresLogged } from "../src/store/FailureLog.ts"
-import { MessageStore, StoreError } from "../src/store/MessageStore.ts"
+import { StoreError } from "../src/store/MessageStore.ts"
 import { bob, meshId } from "./support/MeshScenario.ts"
 import { inboxOf } from "./support/Stores.ts"
+import { storeWith } from "./support/StoreWith.ts"
 
 const request = { meshId, inbox: inboxOf(bob), priority: "next", afterSeq: 0, limit: 1, nowMillis: 0 } as const
 
@@ -15,20 +16,9 @@ const linesOf = (
   tell: (page: Effect.Effect<unknown>) => Effect.Effect<unknown>,
 ) => {
   const lines: Array<string> = []
-  const notAsked = Effect.die("pages are read here")
   const store = withFailuresLogged(
-    MessageStore.of({
-      commit: () => notAsked,
-      meshExists: () => notAsked,
-      loadMesh: () => notAsked,
+    storeWith({
       page: () => end,
-      backlog: () => notAsked,
-      countWaiting: () => notAsked,
-      deliveryReportOf: () => notAsked,
-      applyRetention: () => notAsked,
-      createMesh: () => notAsked,
-      ping: notAsked,
-      probe: notAsked,
     }),
   )
   const logger = Logger.make(({ message }) => void lines.push(String(Array.isArray(message) ? message[0] : message)))

@@ -5,8 +5,7 @@ import { TestClock } from "effect/testing"
 import { storeChecks } from "../src/http/Health.ts"
 import { brokerLimits } from "../src/Limits.ts"
 import { MessageStore, StoreError } from "../src/store/MessageStore.ts"
-
-const notAsked = Effect.die("only its health is asked for")
+import { storeWith } from "./support/StoreWith.ts"
 
 /** What is known of such a store, and how often it was asked. */
 const checksOf = (answer: Effect.Effect<void, StoreError>) => {
@@ -16,16 +15,7 @@ const checksOf = (answer: Effect.Effect<void, StoreError>) => {
       Effect.sync(() => (asked[what] += 1)),
       answer,
     )
-  const store = MessageStore.of({
-    commit: () => notAsked,
-    meshExists: () => notAsked,
-    loadMesh: () => notAsked,
-    page: () => notAsked,
-    backlog: () => notAsked,
-    countWaiting: () => notAsked,
-    deliveryReportOf: () => notAsked,
-    applyRetention: () => notAsked,
-    createMesh: () => notAsked,
+  const store = storeWith({
     ping: counted("ping"),
     probe: counted("probe"),
   })

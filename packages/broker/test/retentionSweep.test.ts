@@ -5,6 +5,7 @@ import { TestClock } from "effect/testing"
 import { brokerLimits } from "../src/Limits.ts"
 import { RetentionSweep } from "../src/store/RetentionSweep.ts"
 import { MessageStore, type Retention, StoreError } from "../src/store/MessageStore.ts"
+import { storeWith } from "./support/StoreWith.ts"
 
 interface Step {
   readonly retention: Retention
@@ -18,18 +19,7 @@ const { retentionIntervalMillis } = brokerLimits
 const sweeps = (answers: Array<Effect.Effect<"done" | "more", StoreError>>) =>
   Effect.gen(function* () {
     const steps: Array<Step> = []
-    const notAsked = Effect.die("not asked by a retention sweep")
-    const store = MessageStore.of({
-      commit: () => notAsked,
-      meshExists: () => notAsked,
-      loadMesh: () => notAsked,
-      page: () => notAsked,
-      backlog: () => notAsked,
-      countWaiting: () => notAsked,
-      deliveryReportOf: () => notAsked,
-      createMesh: () => notAsked,
-      ping: notAsked,
-      probe: notAsked,
+    const store = storeWith({
       applyRetention: (retention, rowsMax, nowMillis) =>
         Effect.suspend(() => {
           steps.push({ retention, rowsMax, nowMillis })

@@ -6,6 +6,7 @@ import { GroupCommits, type Outcome } from "../../src/store/GroupCommit.ts"
 import { MessageStore, StoreError, Write, Written } from "../../src/store/MessageStore.ts"
 import { bob, meshId } from "./MeshScenario.ts"
 import { noSpread } from "./NoSpread.ts"
+import { storeWith } from "./StoreWith.ts"
 import { acceptOf, consumeOf, inboxOf, messageOf } from "./Stores.ts"
 
 export type Commit = MessageStore["Service"]["commit"]
@@ -41,8 +42,6 @@ export const duplicate = Written.Duplicate({
   deliveryReport: { seq: 1, senderMemberId: bob.memberId, priority: "next", expiresAtMillis: 1, deliveries: [] },
 })
 
-export const notAsked = Effect.die("the group commit only commits")
-
 /** Everything the store was asked to commit, and how it answers; `answer` may be replaced as the scenario goes on. */
 export class Script {
   readonly batches: Array<ReadonlyArray<string>> = []
@@ -51,22 +50,12 @@ export class Script {
 
   readonly store = Layer.succeed(
     MessageStore,
-    MessageStore.of({
+    storeWith({
       commit: (batch) =>
         Effect.suspend(() => {
           this.batches.push(namesOf(batch))
           return this.answer(batch)
         }),
-      meshExists: () => notAsked,
-      loadMesh: () => notAsked,
-      page: () => notAsked,
-      backlog: () => notAsked,
-      countWaiting: () => notAsked,
-      deliveryReportOf: () => notAsked,
-      applyRetention: () => notAsked,
-      createMesh: () => notAsked,
-      ping: notAsked,
-      probe: notAsked,
     }),
   )
 
