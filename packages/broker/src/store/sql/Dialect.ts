@@ -6,9 +6,7 @@ import type { MeshId } from "@claudemesh/domain/Ids"
 import { Effect, Predicate } from "effect"
 import { type SqlClient, SqlError } from "effect/unstable/sql"
 import { StatementMillis } from "../Deadlines.ts"
-import type { Parameters, Tables } from "./Tables.ts"
-
-export type Column = "bigint" | "text"
+import type { Column, Parameters, Tables } from "./Tables.ts"
 
 /** A JSON array of objects as a table `r`: one parameter and one statement for a batch of any size. */
 export const records = (

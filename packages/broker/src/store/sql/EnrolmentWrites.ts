@@ -8,8 +8,9 @@ import { Effect } from "effect"
 import type { SqlClient } from "effect/unstable/sql"
 import type { Write } from "../MessageStore.ts"
 import { enrolmentAuditColumns, inviteColumns, memberColumns, revocationColumns } from "./Columns.ts"
-import { type Column, insertInto, namesOf, records } from "./Dialect.ts"
+import { insertInto, namesOf, records } from "./Dialect.ts"
 import * as Rows from "./Rows.ts"
+import type { Column } from "./Tables.ts"
 
 type Added = Extract<Write, { readonly _tag: "InviteAdded" }>
 type Joined = Extract<Write, { readonly _tag: "MemberJoined" }>

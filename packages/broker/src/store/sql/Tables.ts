@@ -18,7 +18,6 @@ import { IsoTime } from "@claudemesh/domain/IsoTime"
 import { Priority } from "@claudemesh/domain/routing/Status"
 import { Role } from "@claudemesh/domain/trust/Invite"
 import { Schema, SchemaGetter } from "effect"
-import type { Column } from "./Dialect.ts"
 
 /** Postgres gives a bigint as a `bigint`, SQLite as a number. All of ours are below 2^53. */
 export const Int8 = Schema.Union([Schema.Number, Schema.BigInt]).pipe(
@@ -145,6 +144,9 @@ export type Tables = typeof tables
 export type Parameters<Table extends keyof Tables> = Readonly<
   Partial<Record<keyof Tables[Table], string | number | null>>
 >
+
+/** In both databases. */
+export type Column = "bigint" | "text"
 
 type Fields = Readonly<Record<string, Schema.Top>>
 
