@@ -2,8 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Base64 } from "@claudemesh/domain/Base64"
 import { Label, RequestId } from "@claudemesh/domain/Ids"
-import { writeTriesMax } from "../src/delivery/Unwritten.ts"
-import { pageTriesMax } from "../src/state/Inbox.ts"
+import { triesMax } from "../src/state/TryAgain.ts"
 import { alice, bob, MeshScenario, nothingRemembered, rulesWith, storeFailure } from "./support/MeshScenario.ts"
 
 describe("a page that cannot be read", () => {
@@ -87,7 +86,7 @@ describe("a page that cannot be read", () => {
 
   it("is left alone after some tries where the database is there and its rows cannot be read, until somebody asks", () => {
     const { ids, peer, sender, scenario } = failing()
-    for (let tries = 1; tries < pageTriesMax; tries++) {
+    for (let tries = 1; tries < triesMax; tries++) {
       scenario.readOne(storeFailure("rejected"))
       assert.isDefined(nextTry(scenario))
     }
@@ -104,7 +103,7 @@ describe("a page that cannot be read", () => {
 
   it("is said in the log: of a mesh once a minute, and of each inbox that is left alone", () => {
     const { scenario } = failing()
-    for (let tries = 1; tries < pageTriesMax; tries++) {
+    for (let tries = 1; tries < triesMax; tries++) {
       scenario.readOne(storeFailure("rejected"))
       nextTry(scenario)
     }
@@ -163,7 +162,7 @@ describe("a write that the database refuses and nobody would ask for again", () 
 
   it("is given up after some tries, and the log says so; memory keeps nothing of it (I23)", () => {
     const { scenario } = acked()
-    for (let tries = 1; tries < writeTriesMax; tries++) {
+    for (let tries = 1; tries < triesMax; tries++) {
       scenario.commitOne(storeFailure("rejected"))
       assert.deepStrictEqual(scenario.logged, [])
       scenario.pass(30_000)

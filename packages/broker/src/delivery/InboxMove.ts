@@ -12,16 +12,19 @@ import { countOf } from "./Backlog.ts"
 import { pump } from "./Deliver.ts"
 import { tryLater } from "./Unwritten.ts"
 
+type Move = Extract<Unwritten, { readonly _tag: "InboxMoved" }>
+
 export const moveToMember = (
   state: MeshState,
   memberId: MemberId,
   session: SessionId,
   what: "all" | "groups",
-): Action =>
-  Action.Write({
-    write: Write.InboxMoved({ meshId: state.mesh.meshId, memberId, session, what }),
-    next: { _tag: "InboxMoved", memberId, session, what },
-  })
+): Action => asked(state, { _tag: "InboxMoved", memberId, session, what })
+
+const asked = ({ mesh: { meshId } }: MeshState, next: Move): Action => {
+  const { memberId, session, what } = next
+  return Action.Write({ write: Write.InboxMoved({ meshId, memberId, session, what }), next })
+}
 
 /** Where its messages stand in the order of the member's is not known. */
 export const inboxWasMoved = (
@@ -42,14 +45,14 @@ export const inboxWasMoved = (
 }
 
 /** A session that has come back meanwhile takes what is left in its inbox itself: nothing is moved away under it. */
-export const moveAgain = (decision: Decision, next: Extract<Unwritten, { readonly _tag: "InboxMoved" }>): void => {
+export const moveAgain = (decision: Decision, next: Move): void => {
   const { actions, state } = decision
-  const { memberId, session, what } = next
+  const { memberId, session } = next
   const back = state.membersById.get(memberId)?.sessions.get(session)
   if (back !== undefined && (back.live || back.connection !== undefined)) {
     back.inbox.gotSome()
     pump(decision, back.inbox)
     return
   }
-  actions.push(Action.Write({ write: Write.InboxMoved({ meshId: state.mesh.meshId, memberId, session, what }), next }))
+  actions.push(asked(state, next))
 }

@@ -6,16 +6,8 @@
 import type { Cause } from "effect"
 import type { Decision } from "../state/Decision.ts"
 import { Action, Completion, type Unwritten } from "../state/MeshCommand.ts"
+import { delayAfter, triesMax } from "../state/TryAgain.ts"
 import { reasonOf, type StoreError } from "../store/MessageStore.ts"
-
-/** So often a write is tried that the database refuses. */
-export const writeTriesMax = 8
-
-const firstMillis = 1_000
-const mostMillis = 30_000
-
-/** Before it is tried again, after so many failures. */
-export const delayAfter = (failures: number): number => Math.min(mostMillis, firstMillis * 2 ** (failures - 1))
 
 /** It comes back as `WriteAgain`. False: it has failed too often, and the log says what is left undone. */
 export const tryLater = (
@@ -27,7 +19,7 @@ export const tryLater = (
   // Whoever owns the mesh now knows nothing of it, and this one ends.
   if (reason === "fenced") return true
   const failures = (unwritten.failures ?? 0) + 1
-  if (failures >= writeTriesMax) {
+  if (failures >= triesMax) {
     const message = "a write of a mesh is given up: the database refuses it"
     actions.push(Action.Log({ level: "error", message, about: { write: unwritten._tag, failures, reason } }))
     return false

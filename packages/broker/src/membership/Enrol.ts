@@ -11,7 +11,6 @@ import { looksTheSame } from "@claudemesh/domain/trust/NameSkeleton"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { Equal, Exit, Result } from "effect"
 import { type InviteRecord, type MemberRecord, reasonOf, Write } from "../store/MessageStore.ts"
-import { delayAfter } from "../delivery/Unwritten.ts"
 import { drop } from "../session/Attach.ts"
 import type { Decision } from "../state/Decision.ts"
 import { Enrolment, EnrolmentAnswer, unknownMesh } from "../state/Enrolment.ts"
@@ -20,6 +19,7 @@ import { Member, type MeshState, type UnderWay } from "../state/MeshState.ts"
 import { entryOf } from "./MemberEntry.ts"
 import { detached, dropSessionLease } from "../session/SessionLease.ts"
 import { SharedFrame } from "../state/SharedFrame.ts"
+import { delayAfter } from "../state/TryAgain.ts"
 
 type Enrol = Extract<Command, { readonly _tag: "Enrol" }>
 type Enrolled = Extract<Completion, { readonly _tag: "Enrolled" }>

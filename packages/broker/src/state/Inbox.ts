@@ -12,6 +12,7 @@ import type { Priority } from "@claudemesh/domain/routing/Status"
 import type { Backlog, InboxAddress, WaitingMessage } from "../store/MessageStore.ts"
 import type { MessageLease } from "./MeshCommand.ts"
 import type { Member, Session } from "./MeshState.ts"
+import { delayAfter, triesMax } from "./TryAgain.ts"
 
 /** A message in a window: pushed, and neither acked nor taken back. */
 export interface Unacked {
@@ -122,12 +123,6 @@ const recountMillis = 10_000
 
 /** The inbox of a session that is away is moved once in so long for what may have been committed late. */
 const moveAgainMillis = 10_000
-
-/** When a page that could not be read is tried again: after the first, then twice as long each time, up to the most. */
-const rereadMillis = { first: 1_000, most: 30_000 }
-
-/** So often a page is tried that the database answers and that cannot be read all the same. */
-export const pageTriesMax = 8
 
 export class Inbox {
   readonly #cursors: Readonly<Record<Priority, Cursor>> = { now: newCursor(), next: newCursor(), low: newCursor() }
@@ -267,9 +262,8 @@ export class Inbox {
     const cursor = this.#cursors[priority]
     cursor.reading = false
     cursor.failures += 1
-    const delayMillis = Math.min(rereadMillis.most, rereadMillis.first * 2 ** (cursor.failures - 1))
-    const isGivenUp = isLasting && cursor.failures >= pageTriesMax
-    cursor.notBeforeMillis = isGivenUp ? Number.POSITIVE_INFINITY : nowMillis + delayMillis
+    const isGivenUp = isLasting && cursor.failures >= triesMax
+    cursor.notBeforeMillis = isGivenUp ? Number.POSITIVE_INFINITY : nowMillis + delayAfter(cursor.failures)
     return cursor.failures
   }
 
