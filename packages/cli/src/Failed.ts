@@ -1,7 +1,7 @@
 /** A command that could not do what it was asked: one line for a person, and exit code 1. */
 import type { Unreached } from "@claudemesh/client/connection/Unreached"
 import { isLoopbackName } from "@claudemesh/client/keys/BrokerUrl"
-import { platformWords } from "@claudemesh/client/local/SystemWords"
+import { platformWords } from "@claudemesh/domain/SystemWords"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { PlatformError, Schema } from "effect"
 import { command } from "./Launch.ts"

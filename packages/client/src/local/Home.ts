@@ -8,7 +8,7 @@ import { homedir } from "node:os"
 import { basename, dirname, join, resolve } from "node:path"
 import { Config, Effect, Layer, Option, Schema } from "effect"
 import { quoted } from "./SecretFile.ts"
-import { systemWords } from "./SystemWords.ts"
+import { systemWords } from "@claudemesh/domain/SystemWords"
 
 /** A service manager may start us without `HOME`: the system knows the account's folder, too. */
 export const accountHome = Config.NonEmptyString("HOME").pipe(Config.orElse(() => Config.succeed(systemHome())))

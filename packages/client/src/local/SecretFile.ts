@@ -9,7 +9,7 @@ import { Clock, Effect, FileSystem, Option, type PlatformError, Result, Schema }
 import { randomHex } from "../keys/RandomBytes.ts"
 import { secretFileTemporaryMillis } from "../Limits.ts"
 import { notAFile } from "./NotAFile.ts"
-import { platformWords, systemWords } from "./SystemWords.ts"
+import { platformWords, systemWords } from "@claudemesh/domain/SystemWords"
 
 /** Others than its owner may read or write the file: it is not used until `command` was run. */
 export class SecretExposed extends Schema.TaggedError<SecretExposed>()("SecretExposed", {

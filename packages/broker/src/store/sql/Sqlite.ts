@@ -2,6 +2,7 @@
  * The embedded database: one file in a folder that only its owner may read, attached under the name `mesh`. The
  * file is locked for as long as the broker runs, so a second broker on it is refused.
  */
+import { platformWords, systemCodeOf, systemWords } from "@claudemesh/domain/SystemWords"
 import { SqliteClient } from "@effect/sql-sqlite-bun"
 import { Effect, FileSystem, Layer, type PlatformError, Predicate, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/unstable/sql"
@@ -39,28 +40,11 @@ export const unusableData = (dataDir: string, { reason }: SqlError.SqlError): Da
   return new DataDirUnusable({ dataDir, problem: remedy === undefined ? said : `${remedy} (${said})` })
 }
 
-/** By the system's code, else by the kind that the framework makes of it. */
-const reasons: Readonly<Record<string, string>> = {
-  EACCES: "permission denied",
-  EPERM: "permission denied",
-  ENOENT: "there is no such file or folder",
-  ENOTDIR: "something above it is not a folder",
-  ENOSPC: "no space is left on the disk",
-  EDQUOT: "your quota of the disk is used up",
-  EROFS: "it is on a disk that can only be read",
-  ENAMETOOLONG: "the name is too long",
-  ELOOP: "its links lead in a circle",
-  EIO: "the disk cannot be read or written",
-  NotFound: "there is no such file or folder",
-  PermissionDenied: "permission denied",
-}
-
-/** Never the framework's own words, which name its calls. */
-const unmade = ({ reason }: PlatformError.PlatformError): string => {
-  const cause = "cause" in reason ? reason.cause : undefined
-  const code = Predicate.hasProperty(cause, "code") ? String(cause.code) : ""
-  if (code === "EEXIST" || reason._tag === "AlreadyExists") return "it is a file and not a folder"
-  return `it cannot be made: ${reasons[code] ?? reasons[reason._tag] ?? (code || reason._tag)}`
+/** Why the folder could not be made, never in the framework's own words. */
+const unmade = (error: PlatformError.PlatformError): string => {
+  const { cause } = error.reason
+  if (systemCodeOf(cause) === "EEXIST" || error.reason._tag === "AlreadyExists") return "it is a file and not a folder"
+  return `it cannot be made: ${systemCodeOf(cause) === "" ? platformWords(error) : systemWords(cause)}`
 }
 
 /** `:memory:` for a store that lives as long as its layer. */
