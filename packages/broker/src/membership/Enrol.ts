@@ -17,6 +17,7 @@ import { Enrolment, EnrolmentAnswer, unknownMesh } from "../state/Enrolment.ts"
 import { Action, Answer, type Command, Completion, type CorrelationId, type Unwritten } from "../state/MeshCommand.ts"
 import { Member, type MeshState, type UnderWay } from "../state/MeshState.ts"
 import { entryOf } from "./MemberEntry.ts"
+import { decidedBefore, settle, underWay, underWayOf } from "./UnderWay.ts"
 import { detached, dropSessionLease } from "../session/SessionLease.ts"
 import { SharedFrame } from "../state/SharedFrame.ts"
 import { delayAfter } from "../state/TryAgain.ts"
@@ -79,24 +80,6 @@ const isStranger = ({ invites, members, mesh, register }: MeshState, enrolment: 
   return !(enrolment._tag === "Join" && invites.has(enrolment.certificate.invite))
 }
 
-/**
- * Who comes in and who is put out is decided one after the other, since whether a revocation is good depends on what is
- * proved of its subject: two that pass each other in the store could not be read again in any order.
- */
-const decidedBefore = ({ enrolling }: MeshState, enrolment: Enrolment): UnderWay<unknown> | undefined => {
-  switch (enrolment._tag) {
-    case "ListInvites":
-      return undefined
-    case "AddInvite":
-    case "Join":
-      return enrolling.revoking
-    case "Revoke": {
-      const { subject } = enrolment.revocation
-      return enrolling.joins.get(subject) ?? enrolling.invites.get(subject)
-    }
-  }
-}
-
 /** With the mesh's next sequence number. */
 const writeOf = (state: MeshState, enrolment: Enrolment, atMillis: number): Write | undefined => {
   if (enrolment._tag === "ListInvites") return undefined
@@ -149,29 +132,6 @@ const addInvite = (
   return "write"
 }
 
-const underWay = <A>(enrolment: Enrolment, record: A): UnderWay<A> => ({
-  enrolment,
-  record,
-  others: [],
-  after: [],
-  isWriting: true,
-  failures: 0,
-  isTriedLater: false,
-})
-
-const underWayOf = ({ enrolling }: MeshState, enrolment: Enrolment): UnderWay<unknown> | undefined => {
-  switch (enrolment._tag) {
-    case "ListInvites":
-      return undefined
-    case "AddInvite":
-      return enrolling.invites.get(enrolment.invite.publicKey)
-    case "Join":
-      return enrolling.joins.get(enrolment.certificate.publicKey)
-    case "Revoke":
-      return enrolling.revoking
-  }
-}
-
 /** The very same that is being committed has its answer; any other one stands in its way. */
 const waitFor = <A>({ others, record }: UnderWay<A>, asked: A, replyTo: CorrelationId, conflict: string): Verdict => {
   if (!Equal.equals(record, asked)) return refused("conflict", conflict)
@@ -179,7 +139,7 @@ const waitFor = <A>({ others, record }: UnderWay<A>, asked: A, replyTo: Correlat
   return "waits"
 }
 
-/** Those that nobody came by, and nobody can: their rows are retired, too. */
+/** Those that nobody came by, and nobody can: retention removes their rows, too. */
 const forgetSpent = (state: MeshState, nowMillis: number): void => {
   for (const [key, { invite, used }] of state.invites) {
     if (used > 0 || Date.parse(invite.expiresAt) + state.rules.limits.inviteRetentionMillis > nowMillis) continue
@@ -395,31 +355,6 @@ const written = (
     }
     case "ListInvites":
   }
-}
-
-/** It is under way no more; gives those who wait for the same answer, and what is decided only now. */
-const settle = ({ enrolling }: MeshState, enrolment: Enrolment): Pick<UnderWay<unknown>, "after" | "others"> => {
-  switch (enrolment._tag) {
-    case "AddInvite":
-      return taken(enrolling.invites, enrolment.invite.publicKey)
-    case "Join":
-      return taken(enrolling.joins, enrolment.certificate.publicKey)
-    case "Revoke": {
-      const { revoking } = enrolling
-      enrolling.revoking = undefined
-      return revoking ?? nobodyWaits
-    }
-    case "ListInvites":
-      return nobodyWaits
-  }
-}
-
-const nobodyWaits = { others: [], after: [] }
-
-const taken = <A>(underWay: Map<PublicKey, UnderWay<A>>, key: PublicKey) => {
-  const one = underWay.get(key) ?? nobodyWaits
-  underWay.delete(key)
-  return one
 }
 
 /** Whether it is one: its use is counted and its id taken anyhow, as in the store. */
