@@ -2,7 +2,7 @@
  * One member, or one stranger, floods a broker with its limits as they are, from one address; forty others talk meanwhile, and a
  * hundred listen. For each flood: how long the others' messages took, what was refused to them, and what the broker took.
  *
- *   npm run bench:floods [-- --seconds 60 --only "sends to everyone"]
+ *   npm run bench:floods [-- --seconds 60 --only "sends to everyone" --only pings]
  */
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
@@ -11,7 +11,9 @@ import { parseArgs } from "node:util"
 import { answers, freePort, launch, makeMesh, memoryMiB, person, processorSeconds } from "../Server.ts"
 import { type Frame, authenticated, type Person, type Place, sendFrame } from "./Member.ts"
 
-const { values } = parseArgs({ options: { seconds: { type: "string", default: "60" }, only: { type: "string" } } })
+const { values } = parseArgs({
+  options: { seconds: { type: "string", default: "60" }, only: { type: "string", multiple: true } },
+})
 const seconds = Number(values.seconds)
 
 /** Each sends to the next one, five times a second. */
@@ -138,8 +140,11 @@ const measure = async (flood: string) => {
 }
 
 const names: ReadonlyArray<string> = JSON.parse(await startFlooder({ flood: "which" }).text())
-const chosen = values.only === undefined ? [...names, "nothing"] : [values.only]
 const rows = []
-for (const flood of chosen) rows.push(await measure(flood))
+for (const flood of values.only ?? [...names, "nothing"]) {
+  const row = await measure(flood)
+  console.error(JSON.stringify(row))
+  rows.push(row)
+}
 console.table(rows)
 process.exit(0)
