@@ -19,8 +19,8 @@ const project = (name: string, root: string, globalSetup: ReadonlyArray<string> 
 export default defineConfig({
   test: {
     passWithNoTests: true,
-    // Else it is one less than there are cores: on two, tests that mostly wait would wait one after the other.
-    maxWorkers: 2,
+    // Else it is one less than there are cores. Many tests mostly wait: on two cores, three at once keep both busy.
+    maxWorkers: 3,
     reporters: ["default", new PassedFailed()],
     projects: [
       ...["domain", "broker", "client", "simulation"].map((name) => project(name, `packages/${name}`)),
