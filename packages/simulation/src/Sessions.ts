@@ -31,8 +31,8 @@ export interface Session {
   isRecorded: boolean
 }
 
-/** A slow store, and one that is asked again. */
-const recordedAfterMillis = 10_000
+/** A store that is silent until its call's deadline, is asked again, and is slow. */
+const recordedAfterMillis = 30_000
 
 const isRecordedBy = ({ attachedSinceMillis }: Session, nowMillis: number): boolean =>
   attachedSinceMillis !== undefined && nowMillis - attachedSinceMillis > recordedAfterMillis

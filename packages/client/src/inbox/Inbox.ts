@@ -160,7 +160,8 @@ export class Inbox {
           const found = this.#held.get(message.messageId)
           return found?.message === message && found.state === "waiting" ? [found] : []
         })
-        const leased = asked.length === 0 ? [] : yield* this.#ask(asked, restore)
+        const granted = asked.length === 0 ? [] : yield* this.#ask(asked, restore)
+        const leased = yield* this.#notSeenMeanwhile(granted)
         const ends = this.#endsOf(leased)
         const judged = yield* restore(judge(leased.map(({ message }) => message))).pipe(
           Effect.onExit((exit) => (Exit.isFailure(exit) ? ends.release : Effect.void)),
@@ -195,6 +196,17 @@ export class Inbox {
     }
     this.#look()
     return still.filter(({ state }) => state === "leased")
+  }
+
+  /** While the broker was asked, another process of this machine may have shown some of them, whose lease had ended. */
+  #notSeenMeanwhile(granted: ReadonlyArray<Held>): Effect.Effect<ReadonlyArray<Held>> {
+    if (granted.length === 0) return Effect.succeed(granted)
+    return Effect.map(this.#seen().refresh, () => {
+      const seen = granted.filter(({ message }) => this.#seen().has(message))
+      for (const held of seen) if (this.#isHeld(held)) this.#held.delete(held.message.messageId)
+      if (seen.length > 0) this.#wire.ack(seen.map(({ message }) => message.messageId))
+      return granted.filter((held) => !seen.includes(held))
+    })
   }
 
   /** The broker may have leased them in the meantime. */

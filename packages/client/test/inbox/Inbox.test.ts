@@ -81,6 +81,32 @@ it.effect("hands over what the broker leases, and drops what it does not: that i
   }),
 )
 
+it.effect(
+  "shows nothing that another process of the machine has shown while the lease was asked for, and acks it",
+  () =>
+    Effect.gen(function* () {
+      const elsewhere = seenInMemory(SessionId.make("session"), 0)
+      const known = seenInMemory(SessionId.make("session"), 0)
+      const seen: Seen = {
+        ...known,
+        refresh: Effect.suspend(() => (elsewhere.has(message(1)) ? known.add([idOf(1)]) : Effect.void)),
+      }
+      const { acked, take, waiting } = inboxOf([1, 2], {
+        seen,
+        lease: (ids) => Effect.as(elsewhere.add([idOf(1)]), new Set(ids)),
+      })
+      const { commit, messages } = yield* take()
+      assert.deepStrictEqual(
+        messages.map(({ arrival }) => arrival),
+        [2],
+      )
+      assert.deepStrictEqual(acked, [[idOf(1)]])
+      yield* commit
+      assert.deepStrictEqual(acked, [[idOf(1)], [idOf(2)]])
+      assert.deepStrictEqual(waiting(), [])
+    }),
+)
+
 it.effect("gives away what is recalled before it is leased, and keeps what was leased", () =>
   Effect.gen(function* () {
     const { inbox, take, waiting } = inboxOf([1, 2, 3])

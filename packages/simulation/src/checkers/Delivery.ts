@@ -140,7 +140,8 @@ const unfounded = ({ history }: Circumstances, views: ReadonlyArray<View>): Read
 
 /**
  * What a machine has written down as shown, to whoever it was, nobody sees there who begins to look later. Whose process
- * gave it to its host before, and was not told that it was seen, gives it once more.
+ * gave it to its host before, and was not told that it was seen, gives it once more; and whose process had begun to look, and
+ * gave a first part, gives the others.
  */
 const shownAfterAll = (
   { history }: Circumstances,
@@ -158,7 +159,8 @@ const shownAfterAll = (
           one.machine === machine &&
           one.member === member &&
           written < asked &&
-          !given.some(({ order, ...before }) => before.process === process && order < written),
+          !given.some(({ order, ...before }) => before.process === process && order < written) &&
+          !views.some((before) => before.process === process && before.asked < written),
       ),
     )
     .map(({ session }) => `${messageId} was shown to ${session}, and its machine had shown it`)
