@@ -21,14 +21,16 @@ export const storeOn = <E, R>(database: Layer.Layer<SqlClient.SqlClient, E, R>) 
 
 export const sqliteInMemory = sqliteFile(":memory:")
 
-export const sqliteInAFile = Layer.unwrap(Effect.map(temporaryFolder, sqliteIn)).pipe(
-  Layer.provide(BunFileSystem.layer),
-)
+export const sqliteAt = (folder: string) => Layer.provide(sqliteIn(folder), BunFileSystem.layer)
+
+export const sqliteInAFile = Layer.unwrap(Effect.map(temporaryFolder, sqliteAt))
+
+export const postgresAt = (url: string) => Layer.provide(postgres(Redacted.make(url)), BunFileSystem.layer)
 
 /** A database of its own on the server at hand. */
 export const freshPostgres = Layer.unwrap(
-  Effect.flatMap(Postgres, ({ freshDatabase }) => Effect.map(freshDatabase, (url) => postgres(Redacted.make(url)))),
-).pipe(Layer.provide(BunFileSystem.layer))
+  Effect.flatMap(Postgres, ({ freshDatabase }) => Effect.map(freshDatabase, postgresAt)),
+)
 
 export const inboxOf = (member: MemberRecord, session?: string): InboxAddress => ({
   memberId: member.memberId,
