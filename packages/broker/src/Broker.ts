@@ -5,7 +5,7 @@
 import * as BunCrypto from "@effect/platform-bun/BunCrypto"
 import * as BunFileSystem from "@effect/platform-bun/BunFileSystem"
 import { Effect, type FileSystem, Layer } from "effect"
-import { type SqlClient, SqlError } from "effect/unstable/sql"
+import type { Migrator, SqlError } from "effect/unstable/sql"
 import type { BrokerConfig } from "./Config.ts"
 import { Server } from "./http/Server.ts"
 import { MeshHost } from "./mesh/MeshHost.ts"
@@ -17,26 +17,29 @@ import { RetentionSweep } from "./store/RetentionSweep.ts"
 import { MessageStore } from "./store/MessageStore.ts"
 import { migrate } from "./store/sql/Migrations.ts"
 import { type DatabaseUrlUnusable, postgres } from "./store/sql/Postgres.ts"
-import { type DataDirUnusable, sqliteIn, unusableData } from "./store/sql/Sqlite.ts"
 import { sqlMessageStore } from "./store/sql/SqlMessageStore.ts"
+import { type DataDirUnusable, sqliteIn, unusableData } from "./store/sqlite/Sqlite.ts"
+import { sqliteMessageStore } from "./store/sqlite/SqliteMessageStore.ts"
 import { Ed25519 } from "./trust/Ed25519.ts"
 
 /** SQLite has one writer; Postgres commits several batches at once. */
 const groupCommitsOf = (config: BrokerConfig): number => (config.database._tag === "Postgres" ? 4 : 1)
 
-const database = (
-  config: BrokerConfig,
-): Layer.Layer<SqlClient.SqlClient, SqlError.SqlError | DataDirUnusable | DatabaseUrlUnusable, FileSystem.FileSystem> =>
-  config.database._tag === "Postgres" ? postgres(config.database.url) : sqliteIn(config.database.dataDir)
+type Unusable = SqlError.SqlError | Migrator.MigrationError | DataDirUnusable | DatabaseUrlUnusable
+
+const messageStore = ({ database }: BrokerConfig): Layer.Layer<MessageStore, Unusable, FileSystem.FileSystem> => {
+  const tables = Layer.effectDiscard(migrate)
+  return database._tag === "Postgres"
+    ? sqlMessageStore.pipe(Layer.provide(tables), Layer.provide(postgres(database.url)))
+    : sqliteMessageStore.pipe(Layer.provide(tables), Layer.provide(sqliteIn(database.dataDir)))
+}
 
 const storeLayer = (config: BrokerConfig) =>
   Layer.effect(
     MessageStore,
     Effect.map(MessageStore, (store) => withFailuresLogged(withDeadlines(store, config.limits))),
   ).pipe(
-    Layer.provide(sqlMessageStore),
-    Layer.provide(Layer.effectDiscard(migrate)),
-    Layer.provide(database(config)),
+    Layer.provide(messageStore(config)),
     Layer.catchTag("SqlError", (error) => Layer.effectContext(Effect.fail(ofTheFolder(config, error)))),
   )
 

@@ -94,9 +94,9 @@ const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "what an earlier owner writes is taken",
-    file: `${broker}/store/sql/Owners.ts`,
-    find: "if (epoch > (epochs.get(meshId) ?? 0)) return",
-    put: "if (epoch < 0) return",
+    file: `${broker}/store/sqlite/Owners.ts`,
+    find: "> epoch) throw fenced(meshId)",
+    put: "< 0) throw fenced(meshId)",
   },
   {
     name: "of two words on one channel the earlier one stands",
@@ -250,9 +250,9 @@ const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "moved although the member has it",
-    file: `${broker}/store/sql`,
-    find: "(o.consumed_at IS NOT NULL OR o.session_id < d.session_id OR NOT EXISTS (",
-    put: "(o.session_id = '' OR o.session_id < d.session_id AND o.consumed_at IS NULL AND EXISTS (",
+    file: `${broker}/store/sqlite/DeliveryWrites.ts`,
+    find: "AND o.session_id <> d.session_id",
+    put: "AND o.session_id <> d.session_id AND o.session_id = ''",
   },
   {
     name: "sealed key of another recipient",

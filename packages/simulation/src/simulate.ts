@@ -5,8 +5,8 @@
  */
 import { Ed25519 } from "@claudemesh/broker/trust/Ed25519"
 import { migrate } from "@claudemesh/broker/store/sql/Migrations"
-import { sqliteFile } from "@claudemesh/broker/store/sql/Sqlite"
-import { sqlMessageStore } from "@claudemesh/broker/store/sql/SqlMessageStore"
+import { sqliteFile } from "@claudemesh/broker/store/sqlite/Sqlite"
+import { sqliteMessageStore } from "@claudemesh/broker/store/sqlite/SqliteMessageStore"
 import { Sodium } from "@claudemesh/client/keys/Sodium"
 import { Effect, Fiber, Layer, Random, References } from "effect"
 import { Chance } from "./Chance.ts"
@@ -47,7 +47,7 @@ export const simulate = (seed: number, options: RunOptions = {}): Effect.Effect<
     return Effect.scoped(
       Effect.flatMap(
         Layer.build(
-          sqlMessageStore.pipe(
+          sqliteMessageStore.pipe(
             Layer.provideMerge(Layer.effectDiscard(migrate)),
             Layer.provideMerge(sqliteFile(":memory:")),
             Layer.provideMerge(sodium),

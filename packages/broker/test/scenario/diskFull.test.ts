@@ -12,7 +12,7 @@ import { Effect } from "effect"
 import { SqlClient } from "effect/unstable/sql"
 import { makeMesh } from "../support/Meshes.ts"
 import { type Frame, RawClient, sendFrame, unseal } from "../support/RawClient.ts"
-import { acceptOf, messageOf, sqliteInMemory, storeOn } from "../support/Stores.ts"
+import { acceptOf, messageOf, sqliteInMemory, sqliteStoreOn } from "../support/Stores.ts"
 import { commit, reasonOf, seqsOf } from "../support/StoreSuite.ts"
 import { startBroker, type TestBroker } from "../support/TestBroker.ts"
 
@@ -110,7 +110,7 @@ describe("a store whose file takes no more pages", () => {
       yield* sql`PRAGMA mesh.max_page_count = 100000`
       yield* commit(acceptOf(messageOf(3)), large)
       assert.deepStrictEqual(yield* seqsOf(), [1, 2, 3])
-    }).pipe(Effect.provide(storeOn(sqliteInMemory))),
+    }).pipe(Effect.provide(sqliteStoreOn(sqliteInMemory))),
   )
 })
 

@@ -6,7 +6,7 @@ import { SqlClient } from "effect/unstable/sql"
 import { MessageStore, type PageRequest, type StoreError, Write } from "../../src/store/MessageStore.ts"
 import { bob, meshId } from "./MeshScenario.ts"
 import { Postgres } from "./Postgres.ts"
-import { freshPostgres, inboxOf, sqliteInAFile, sqliteInMemory, storeOn } from "./Stores.ts"
+import { freshPostgres, inboxOf, sqliteInAFile, sqliteInMemory, sqliteStoreOn, storeOn } from "./Stores.ts"
 
 /** A claim that fails in any way is refuted. */
 export type Claim = Effect.Effect<void, unknown, MessageStore | SqlClient.SqlClient>
@@ -73,11 +73,12 @@ const fresh = <R>(claim: Claim, store: Fresh<R>) =>
 /** Holds every claim against each database. */
 export const conforms = (claims: Readonly<Record<string, Claim>>): void => {
   describe("the store on SQLite in memory", () => {
-    for (const [name, claim] of Object.entries(claims)) it.effect(name, () => fresh(claim, storeOn(sqliteInMemory)))
+    for (const [name, claim] of Object.entries(claims))
+      it.effect(name, () => fresh(claim, sqliteStoreOn(sqliteInMemory)))
   })
 
   describe("the store on SQLite in a file", () => {
-    for (const [name, claim] of Object.entries(claims)) it.live(name, () => fresh(claim, storeOn(sqliteInAFile)))
+    for (const [name, claim] of Object.entries(claims)) it.live(name, () => fresh(claim, sqliteStoreOn(sqliteInAFile)))
   })
 
   layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })("the store on Postgres", (it) => {

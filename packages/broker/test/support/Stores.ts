@@ -9,8 +9,10 @@ import type { SqlClient } from "effect/unstable/sql"
 import { type InboxAddress, type MemberRecord, type StoredMessage, Write } from "../../src/store/MessageStore.ts"
 import { migrate } from "../../src/store/sql/Migrations.ts"
 import { postgres } from "../../src/store/sql/Postgres.ts"
-import { sqliteFile, sqliteIn } from "../../src/store/sql/Sqlite.ts"
 import { sqlMessageStore } from "../../src/store/sql/SqlMessageStore.ts"
+import type { SqliteHandle } from "../../src/store/sqlite/Handle.ts"
+import { sqliteFile, sqliteIn } from "../../src/store/sqlite/Sqlite.ts"
+import { sqliteMessageStore } from "../../src/store/sqlite/SqliteMessageStore.ts"
 import { alice, bob, meshId, nonce } from "./MeshScenario.ts"
 import { Postgres } from "./Postgres.ts"
 import { temporaryFolder } from "./TestBroker.ts"
@@ -18,6 +20,9 @@ import { temporaryFolder } from "./TestBroker.ts"
 /** The tables are made before anybody asks for them. */
 export const storeOn = <E, R>(database: Layer.Layer<SqlClient.SqlClient, E, R>) =>
   sqlMessageStore.pipe(Layer.provideMerge(Layer.provideMerge(Layer.effectDiscard(migrate), database)))
+
+export const sqliteStoreOn = <E, R>(database: Layer.Layer<SqlClient.SqlClient | SqliteHandle, E, R>) =>
+  sqliteMessageStore.pipe(Layer.provideMerge(Layer.provideMerge(Layer.effectDiscard(migrate), database)))
 
 export const sqliteInMemory = sqliteFile(":memory:")
 

@@ -3,10 +3,11 @@
  * file is locked for as long as the broker runs, so a second broker on it is refused.
  */
 import { platformWords, systemCodeOf, systemWords } from "@claudemesh/domain/SystemWords"
-import { SqliteClient } from "@effect/sql-sqlite-bun"
+import { Database } from "bun:sqlite"
 import { Effect, FileSystem, Layer, type PlatformError, Predicate, Schema } from "effect"
-import { SqlClient, type SqlError } from "effect/unstable/sql"
-import { probeTable } from "./Dialect.ts"
+import { SqlError } from "effect/unstable/sql"
+import { sqlClient } from "./Client.ts"
+import { type Handle, SqliteHandle } from "./Handle.ts"
 
 export class DataDirUnusable extends Schema.TaggedError<DataDirUnusable>()("DataDirUnusable", {
   dataDir: Schema.String,
@@ -47,21 +48,51 @@ const unmade = (error: PlatformError.PlatformError): string => {
   return `it cannot be made: ${systemCodeOf(cause) === "" ? platformWords(error) : systemWords(cause)}`
 }
 
+const settings = [
+  "PRAGMA mesh.locking_mode = EXCLUSIVE",
+  "PRAGMA mesh.journal_mode = WAL",
+  // Set on the attached file: without it an ack would not survive power loss.
+  "PRAGMA mesh.synchronous = FULL",
+  // The lock is taken by the first write: take it now, so that a second broker fails at its start.
+  "PRAGMA mesh.user_version = 1",
+  // One row of nothing, written over and over to see whether the disk has room.
+  "CREATE TABLE IF NOT EXISTS mesh.probe (id INTEGER PRIMARY KEY, filler BLOB NOT NULL)",
+]
+
+const open = (file: string): Database => {
+  const database = new Database(":memory:")
+  try {
+    database.run("ATTACH ? AS mesh", [file])
+    for (const setting of settings) database.run(setting)
+    return database
+  } catch (cause) {
+    database.close()
+    throw cause
+  }
+}
+
 /** `:memory:` for a store that lives as long as its layer. */
-export const sqliteFile = (file: string) =>
-  Layer.effectDiscard(
-    Effect.gen(function* () {
-      const sql = yield* SqlClient.SqlClient
-      yield* sql`ATTACH ${file} AS mesh`
-      yield* sql`PRAGMA mesh.locking_mode = EXCLUSIVE`
-      yield* sql`PRAGMA mesh.journal_mode = WAL`
-      // Set on the attached file: without it an ack would not survive power loss.
-      yield* sql`PRAGMA mesh.synchronous = FULL`
-      // The lock is taken by the first write: take it now, so that a second broker fails at its start.
-      yield* sql`PRAGMA mesh.user_version = 1`
-      yield* probeTable(sql)
-    }),
-  ).pipe(Layer.provideMerge(SqliteClient.layer({ filename: ":memory:", disableWAL: true })))
+const handleOn = (file: string) =>
+  Layer.effect(
+    SqliteHandle,
+    Effect.acquireRelease(
+      Effect.try({
+        try: (): Handle => ({ database: open(file), prepared: [] }),
+        catch: (cause) =>
+          new SqlError.SqlError({
+            reason: SqlError.classifySqliteError(cause, { message: "the file was not opened", operation: "open" }),
+          }),
+      }),
+      ({ database, prepared }) =>
+        Effect.sync(() => {
+          for (const { finalize } of prepared) finalize()
+          database.close()
+        }),
+    ),
+  )
+
+/** The handle, and a client on it for who makes the tables. */
+export const sqliteFile = (file: string) => Layer.provideMerge(sqlClient, handleOn(file))
 
 export const sqliteIn = (dataDir: string) =>
   Layer.unwrap(

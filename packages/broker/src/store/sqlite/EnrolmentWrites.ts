@@ -1,0 +1,89 @@
+/**
+ * What changes who is in a mesh. A record that is there already, exactly so, was written by an attempt whose outcome its
+ * owner did not hear of: it is not written again, nothing is counted twice, and it has no second audit row. Another record
+ * under the same key, id or version was written by another owner, and is refused like a sequence number that is taken.
+ */
+import type { SQLQueryBindings } from "bun:sqlite"
+import type { Write } from "../MessageStore.ts"
+import { inviteColumns, memberColumns, revocationColumns } from "../sql/Columns.ts"
+import * as Rows from "../sql/Rows.ts"
+import type { AuditWrites } from "./AuditWrites.ts"
+import { prepare, type SqliteHandle } from "./Handle.ts"
+
+type Enrolment = Extract<Write, { readonly _tag: "InviteAdded" | "MemberJoined" | "KeyRevoked" }>
+
+type Row = Readonly<Record<string, string | number | null>>
+
+interface Table {
+  readonly name: "invite" | "member" | "revocation"
+  readonly columns: Readonly<Record<string, unknown>>
+  /** Within its mesh. */
+  readonly key: string
+  /** Tells it from another record under its key: who signs signs all of it. */
+  readonly proof: ReadonlyArray<string>
+}
+
+const invites: Table = { name: "invite", columns: inviteColumns, key: "public_key", proof: ["signature"] }
+const members: Table = { name: "member", columns: memberColumns, key: "public_key", proof: ["signature", "consent"] }
+const revocations: Table = { name: "revocation", columns: revocationColumns, key: "version", proof: ["signature"] }
+
+export const recordsOn = (handle: SqliteHandle["Service"]) => {
+  const into = ({ columns, key, name, proof }: Table) => {
+    const names = Object.keys(columns)
+    const text = `INSERT INTO mesh.${name} (${names.join(", ")}) VALUES (${names.map(() => "?").join(", ")})`
+    const insert = prepare<never, Array<SQLQueryBindings>>(handle, text)
+    const insertNew = prepare<never, Array<SQLQueryBindings>>(handle, `${text} ON CONFLICT DO NOTHING`)
+    const known = prepare<unknown, Array<SQLQueryBindings>>(
+      handle,
+      `SELECT 1 FROM mesh.${name} WHERE ${["mesh_id", key, ...proof].map((column) => `${column} = ?`).join(" AND ")}`,
+    )
+    const valuesOf = (row: Row, columns: ReadonlyArray<string>) => columns.map((column) => row[column] ?? null)
+    return {
+      insert: (row: Row): void => void insert.run(...valuesOf(row, names)),
+      /** Whether it is new. */
+      insertNew: (row: Row): boolean => {
+        if (insertNew.run(...valuesOf(row, names)).changes > 0) return true
+        // Its key is taken, which is what the database says now.
+        if (known.get(...valuesOf(row, ["mesh_id", key, ...proof])) === null) insert.run(...valuesOf(row, names))
+        return false
+      },
+    }
+  }
+  return { invite: into(invites), member: into(members), revocation: into(revocations) }
+}
+
+export const enrolmentWritesOn = (
+  handle: SqliteHandle["Service"],
+  records: ReturnType<typeof recordsOn>,
+  audit: AuditWrites,
+) => {
+  // The table refuses more uses than there are.
+  const countUse = prepare<never, [string, string]>(
+    handle,
+    "UPDATE mesh.invite SET used = used + 1 WHERE mesh_id = ? AND public_key = ?",
+  )
+
+  return (write: Enrolment): void => {
+    switch (write._tag) {
+      case "InviteAdded":
+        if (records.invite.insertNew(Rows.inviteRow(write.invite, 0))) {
+          audit.add(write.meshId, { seq: write.seq, at: write.atMillis, event: "invite_added" })
+        }
+        break
+      case "MemberJoined": {
+        const { atMillis, certificate, meshId, seq } = write
+        if (!records.member.insertNew(Rows.memberRow(meshId, { ...certificate, certificate }, atMillis))) break
+        countUse.run(meshId, certificate.invite)
+        audit.add(meshId, { seq, at: atMillis, event: "member_joined", actor: certificate.memberId })
+        break
+      }
+      case "KeyRevoked": {
+        const { atMillis, revocation, seq } = write
+        if (records.revocation.insertNew(Rows.revocationRow(revocation))) {
+          audit.add(revocation.meshId, { seq, at: atMillis, event: "key_revoked" })
+        }
+        break
+      }
+    }
+  }
+}

@@ -1,0 +1,102 @@
+/**
+ * The store on SQLite: prepared statements in a loop, on a handle of its own. A batch is one transaction and one step of the
+ * process; how long that is, is bounded by the group commit. What comes later in a batch counts as later: an inbox is moved
+ * with all that was accepted before, and of what is said of one session or channel the last word stands.
+ */
+import type { MeshId } from "@claudemesh/domain/Ids"
+import { Effect, Layer } from "effect"
+import { MessageStore, type OwnedWrite, Write, Written } from "../MessageStore.ts"
+import { acceptWritesOn } from "./AcceptWrites.ts"
+import { auditWritesOn } from "./AuditWrites.ts"
+import { deliveryWritesOn } from "./DeliveryWrites.ts"
+import { enrolmentWritesOn, recordsOn } from "./EnrolmentWrites.ts"
+import { inTransaction, prepare, reading, SqliteHandle } from "./Handle.ts"
+import { meshesOn } from "./Meshes.ts"
+import { ownersOn } from "./Owners.ts"
+import { readsOn } from "./Reads.ts"
+import { retentionOn } from "./RetentionSteps.ts"
+import { sessionWritesOn } from "./SessionWrites.ts"
+
+/** Written over and over: enough to need room in the log of a file that is full. */
+const probeBytes = 65_536
+
+/** The tables are there already. */
+export const sqliteMessageStore = Layer.effect(
+  MessageStore,
+  Effect.map(SqliteHandle, (handle) => {
+    const owners = ownersOn(handle)
+    const audit = auditWritesOn(handle)
+    const records = recordsOn(handle)
+    const writeBatch = batchOn(handle, audit, records)
+    const reads = readsOn(handle)
+    const applyRetention = retentionOn(handle)
+    const ping = prepare(handle, "SELECT max(migration_id) FROM mesh.migration")
+    const probe = prepare<never, [number]>(
+      handle,
+      "INSERT OR REPLACE INTO mesh.probe (id, filler) VALUES (1, zeroblob(?))",
+    )
+
+    return MessageStore.of({
+      ...meshesOn(handle, owners, records, audit),
+      commit: (batch) =>
+        inTransaction(handle, () => {
+          owners.hold(batch)
+          return writeBatch(batch)
+        }),
+      page: (request) => reading(() => reads.page(request)),
+      backlog: (meshId, inboxes, nowMillis) => reading(() => reads.backlog(meshId, inboxes, nowMillis)),
+      countWaiting: (meshId, inboxes, except, nowMillis) =>
+        reading(() => reads.countWaiting(meshId, inboxes, except, nowMillis)),
+      deliveryReportOf: (meshId, messageId) => reading(() => reads.deliveryReportOf(meshId, messageId)),
+      applyRetention: (retention, rowsMax, nowMillis) =>
+        inTransaction(handle, () => applyRetention(retention, rowsMax, nowMillis)),
+      ping: reading(() => void ping.get()),
+      probe: reading(() => void probe.run(probeBytes)),
+    })
+  }),
+)
+
+const batchOn = (
+  handle: SqliteHandle["Service"],
+  audit: ReturnType<typeof auditWritesOn>,
+  records: ReturnType<typeof recordsOn>,
+) => {
+  const accept = acceptWritesOn(handle, audit)
+  const deliveries = deliveryWritesOn(handle)
+  const writeSession = sessionWritesOn(handle)
+  const enrol = enrolmentWritesOn(handle, records, audit)
+
+  return (batch: ReadonlyArray<OwnedWrite>): ReadonlyArray<Written> => {
+    const writes = batch.map(({ write }) => write)
+    const known = accept(writes.filter(Write.$is("Accept")))
+    const consumed = writes.filter(Write.$is("Consume"))
+    // Before a move, which takes them along.
+    for (const write of writes) if (write._tag === "Lease" || write._tag === "Release") deliveries.lease(write)
+    for (const write of consumed) deliveries.consume(write)
+    const dropped = movesOf(writes).flatMap(({ belowSeq, write }) => deliveries.move(write, belowSeq))
+    deliveries.eraseConsumed([...consumed, ...dropped])
+    for (const write of writes) {
+      if (write._tag === "InviteAdded" || write._tag === "MemberJoined" || write._tag === "KeyRevoked") enrol(write)
+      else writeSession(write)
+    }
+    return writes.map((write) => (write._tag === "Accept" && known.get(write)) || done)
+  }
+}
+
+const done = Written.Done()
+
+/** In their order. What is accepted later in the batch has a higher sequence number, and is not moved. */
+const movesOf = (batch: ReadonlyArray<Write>) => {
+  const moves: Array<{ readonly write: Extract<Write, { readonly _tag: "InboxMoved" }>; readonly belowSeq: number }> =
+    []
+  const lowestLater = new Map<MeshId, number>()
+  for (const write of batch.toReversed()) {
+    if (write._tag === "Accept") {
+      const { meshId, seq } = write.message
+      lowestLater.set(meshId, Math.min(seq, lowestLater.get(meshId) ?? seq))
+    } else if (write._tag === "InboxMoved") {
+      moves.unshift({ write, belowSeq: lowestLater.get(write.meshId) ?? Number.MAX_SAFE_INTEGER })
+    }
+  }
+  return moves
+}
