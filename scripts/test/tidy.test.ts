@@ -12,7 +12,7 @@ const root = join(import.meta.dirname, "../..")
 const edgeFiles: ReadonlySet<string> = new Set([
   "packages/broker/src/Version.ts",
   "packages/cli/src/Coloured.ts",
-  "packages/broker/src/store/sql/PostgresSocket.ts",
+  "packages/broker/src/store/postgres/PostgresSocket.ts",
   "packages/cli/src/Launch.ts",
   "packages/cli/src/host/HookCommand.ts",
 ])

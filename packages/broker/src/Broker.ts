@@ -16,8 +16,8 @@ import { withFailuresLogged } from "./store/FailureLog.ts"
 import { RetentionSweep } from "./store/RetentionSweep.ts"
 import { MessageStore } from "./store/MessageStore.ts"
 import { migrate } from "./store/sql/Migrations.ts"
-import { type DatabaseUrlUnusable, postgres } from "./store/sql/Postgres.ts"
-import { sqlMessageStore } from "./store/sql/SqlMessageStore.ts"
+import { type DatabaseUrlUnusable, postgres } from "./store/postgres/Postgres.ts"
+import { postgresMessageStore } from "./store/postgres/PostgresMessageStore.ts"
 import { type DataDirUnusable, sqliteIn, unusableData } from "./store/sqlite/Sqlite.ts"
 import { sqliteMessageStore } from "./store/sqlite/SqliteMessageStore.ts"
 import { Ed25519 } from "./trust/Ed25519.ts"
@@ -30,7 +30,7 @@ type Unusable = SqlError.SqlError | Migrator.MigrationError | DataDirUnusable | 
 const messageStore = ({ database }: BrokerConfig): Layer.Layer<MessageStore, Unusable, FileSystem.FileSystem> => {
   const tables = Layer.effectDiscard(migrate)
   return database._tag === "Postgres"
-    ? sqlMessageStore.pipe(Layer.provide(tables), Layer.provide(postgres(database.url)))
+    ? postgresMessageStore.pipe(Layer.provide(tables), Layer.provide(postgres(database.url)))
     : sqliteMessageStore.pipe(Layer.provide(tables), Layer.provide(sqliteIn(database.dataDir)))
 }
 

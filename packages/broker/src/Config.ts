@@ -7,7 +7,7 @@ import { audienceOf } from "@claudemesh/domain/trust/HelloStatement"
 import { membersPerMeshMax, messageBytesDefault } from "@claudemesh/domain/Limits"
 import { Config, ConfigProvider, Effect, Option, Redacted, Result, Schema } from "effect"
 import { brokerLimits, type BrokerLimits, withMessageTtl } from "./Limits.ts"
-import { postgresTarget } from "./store/sql/PostgresUrl.ts"
+import { postgresTarget } from "./store/postgres/PostgresUrl.ts"
 
 export const logLevels = ["Trace", "Debug", "Info", "Warn", "Error", "None"] as const
 export type LogLevel = (typeof logLevels)[number]

@@ -1,7 +1,7 @@
 /** `DATABASE_URL` as libpq reads it: what is asked for is what is done, and what is not understood is named. */
 import { assert, describe, it } from "@effect/vitest"
 import { Redacted, Result } from "effect"
-import { postgresTarget } from "../src/store/sql/PostgresUrl.ts"
+import { postgresTarget } from "../src/store/postgres/PostgresUrl.ts"
 
 const read = (url: string) => postgresTarget(Redacted.make(url))
 

@@ -14,7 +14,16 @@ import { GroupCommits, type Outcome } from "../src/store/GroupCommit.ts"
 import { type InboxAddress, MessageStore, type Retention, Write, Written } from "../src/store/MessageStore.ts"
 import { alice, bob, carol, meshId, meshRecord } from "./support/MeshScenario.ts"
 import { Postgres } from "./support/Postgres.ts"
-import { acceptOf, consumeOf, inboxOf, messageOf, postgresAt, sqliteAt, storeOn } from "./support/Stores.ts"
+import {
+  acceptOf,
+  consumeOf,
+  inboxOf,
+  messageOf,
+  postgresAt,
+  sqliteAt,
+  sqliteStoreOn,
+  storeOn,
+} from "./support/Stores.ts"
 import {
   channelWrite,
   type Claim,
@@ -521,7 +530,7 @@ const found = "finds what waited, which of it was leased, who has acked what and
 
 describe("a restart on SQLite", () => {
   it.live(found, () =>
-    Effect.scoped(Effect.flatMap(temporaryFolder, (folder) => restarted(() => storeOn(sqliteAt(folder))))),
+    Effect.scoped(Effect.flatMap(temporaryFolder, (folder) => restarted(() => sqliteStoreOn(sqliteAt(folder))))),
   )
 })
 

@@ -8,8 +8,8 @@ import { Effect, Layer, Redacted } from "effect"
 import type { SqlClient } from "effect/unstable/sql"
 import { type InboxAddress, type MemberRecord, type StoredMessage, Write } from "../../src/store/MessageStore.ts"
 import { migrate } from "../../src/store/sql/Migrations.ts"
-import { postgres } from "../../src/store/sql/Postgres.ts"
-import { sqlMessageStore } from "../../src/store/sql/SqlMessageStore.ts"
+import { postgres } from "../../src/store/postgres/Postgres.ts"
+import { postgresMessageStore } from "../../src/store/postgres/PostgresMessageStore.ts"
 import type { SqliteHandle } from "../../src/store/sqlite/Handle.ts"
 import { sqliteFile, sqliteIn } from "../../src/store/sqlite/Sqlite.ts"
 import { sqliteMessageStore } from "../../src/store/sqlite/SqliteMessageStore.ts"
@@ -19,7 +19,7 @@ import { temporaryFolder } from "./TestBroker.ts"
 
 /** The tables are made before anybody asks for them. */
 export const storeOn = <E, R>(database: Layer.Layer<SqlClient.SqlClient, E, R>) =>
-  sqlMessageStore.pipe(Layer.provideMerge(Layer.provideMerge(Layer.effectDiscard(migrate), database)))
+  postgresMessageStore.pipe(Layer.provideMerge(Layer.provideMerge(Layer.effectDiscard(migrate), database)))
 
 export const sqliteStoreOn = <E, R>(database: Layer.Layer<SqlClient.SqlClient | SqliteHandle, E, R>) =>
   sqliteMessageStore.pipe(Layer.provideMerge(Layer.provideMerge(Layer.effectDiscard(migrate), database)))

@@ -61,6 +61,8 @@ export const createIndex = (sql: SqlClient.SqlClient, name: string, table: strin
 /** Of the advisory locks that stand for meshes; any number, as long as it is the same in every broker. */
 const meshLocks = 7_900_002
 
+export const holding = `pg_advisory_xact_lock_shared(hashtextextended(id, ${meshLocks}))::text IS NOT NULL FOR SHARE`
+
 /**
  * At the end of a SELECT of meshes: nobody takes them over until the transaction has ended, and the rows are those of the
  * last who has. The advisory lock is the queue: without it many who hold a row could keep somebody waiting who changes it.
@@ -69,8 +71,7 @@ const meshLocks = 7_900_002
 export const heldMeshes = (sql: SqlClient.SqlClient) =>
   sql.onDialectOrElse({
     sqlite: () => sql.literal("true"),
-    orElse: () =>
-      sql.literal(`pg_advisory_xact_lock_shared(hashtextextended(id, ${meshLocks}))::text IS NOT NULL FOR SHARE`),
+    orElse: () => sql.literal(holding),
   })
 
 /** At the end of a SELECT of rows that go: those that somebody else is writing are passed by, and nobody is waited for. */

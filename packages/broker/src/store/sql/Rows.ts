@@ -58,6 +58,27 @@ export const seqKey = (meshId: MeshId, seq: number): string => `${meshId}/${seq}
 export const seqs = (rows: unknown): Effect.Effect<ReadonlySet<string>> =>
   Effect.map(decodeSeqs(rows), (found) => new Set(found.map((row) => seqKey(row.mesh_id, row.seq))))
 
+const decodeStatement = decoder(
+  Schema.Struct({
+    stale: Int8,
+    passed_by: Int8,
+    mesh_id: Schema.NullOr(tables.message.mesh_id),
+    seq: Schema.NullOr(tables.message.seq),
+  }),
+)
+
+/** What a batch of one statement says: how many meshes have a later owner, how many deliveries it found and could not take, which messages are new. */
+export const ofStatement = (
+  rows: unknown,
+): Effect.Effect<{ readonly stale: number; readonly passedBy: number; readonly inserted: ReadonlySet<string> }> =>
+  Effect.map(decodeStatement(rows), (found) => ({
+    stale: found[0]?.stale ?? 0,
+    passedBy: found[0]?.passed_by ?? 0,
+    inserted: new Set(
+      found.flatMap(({ mesh_id, seq }) => (mesh_id === null || seq === null ? [] : [seqKey(mesh_id, seq)])),
+    ),
+  }))
+
 const decodeEnrolled = decoder(Schema.Struct({ ...Struct.pick(tables.member, ["mesh_id"]), record_key: Schema.String }))
 
 export const enrolledKey = (meshId: string, key: string): string => `${meshId}/${key}`

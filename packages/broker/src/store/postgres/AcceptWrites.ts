@@ -3,9 +3,9 @@ import { decodedBytes } from "@claudemesh/domain/Base64"
 import { Effect } from "effect"
 import type { SqlClient } from "effect/unstable/sql"
 import { type Write, Written } from "../MessageStore.ts"
-import { auditColumns, deliveryColumns, messageColumns } from "./Columns.ts"
-import { insertInto, namesOf, records } from "./Dialect.ts"
-import * as Rows from "./Rows.ts"
+import { auditColumns, deliveryColumns, messageColumns } from "../sql/Columns.ts"
+import { insertInto, namesOf, records } from "../sql/Dialect.ts"
+import * as Rows from "../sql/Rows.ts"
 
 type Accept = Extract<Write, { readonly _tag: "Accept" }>
 
@@ -34,7 +34,7 @@ export const accept = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, acc
     isNew(one) ? Written.Done() : (duplicates.get(one.message.messageId) ?? Written.Done())
 })
 
-const firstResults = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, messageIds: ReadonlySet<string>) {
+export const firstResults = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, messageIds: ReadonlySet<string>) {
   const found = yield* Rows.accepted(
     yield* sql`SELECT m.id, m.content_hash, m.seq, m.sender_member_id, m.priority, m.expires_at,
         d.member_id, d.session_id, d.consumed_at

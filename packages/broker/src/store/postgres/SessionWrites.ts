@@ -3,8 +3,8 @@ import type { SessionId } from "@claudemesh/domain/Ids"
 import { Effect } from "effect"
 import type { SqlClient } from "effect/unstable/sql"
 import { Write } from "../MessageStore.ts"
-import { attachColumns, channelColumns, detachColumns, joinColumns, sessionColumns } from "./Columns.ts"
-import { records } from "./Dialect.ts"
+import { attachColumns, channelColumns, detachColumns, joinColumns, sessionColumns } from "../sql/Columns.ts"
+import { records } from "../sql/Dialect.ts"
 
 type OfSession = Extract<Write, { readonly session: SessionId }>
 

@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import { type SqlClient, SqlError } from "effect/unstable/sql"
 import { StoreError } from "../MessageStore.ts"
-import { endFailedTransaction, isKeyTaken } from "./Dialect.ts"
+import { endFailedTransaction, isKeyTaken } from "../sql/Dialect.ts"
 
 export const storeError = (error: SqlError.SqlError | StoreError): StoreError => {
   if (error._tag === "StoreError") return error
@@ -20,6 +20,10 @@ const isTakenBack = (error: SqlError.SqlError | StoreError): boolean =>
   error._tag === "SqlError" && (error.reason._tag === "DeadlockError" || error.reason._tag === "SerializationError")
 
 const triesMax = 3
+
+/** One that is a transaction by itself. */
+export const statement = <A>(body: Effect.Effect<A, SqlError.SqlError | StoreError>): Effect.Effect<A, StoreError> =>
+  body.pipe(Effect.retry({ while: isTakenBack, times: triesMax - 1 }), Effect.mapError(storeError))
 
 /** A COMMIT or ROLLBACK that fails comes as a defect: what became of the transaction is then not known. */
 export const transactionOn =

@@ -7,21 +7,23 @@ import { SqlClient } from "effect/unstable/sql"
 import type { Invite } from "@claudemesh/domain/trust/Invite"
 import { type MemberRecord, type MeshRecord, MessageStore } from "../MessageStore.ts"
 import { batchWith } from "./Batch.ts"
-import { inviteColumns, memberColumns } from "./Columns.ts"
-import { insertInto, namesOf } from "./Dialect.ts"
+import { inviteColumns, memberColumns } from "../sql/Columns.ts"
+import { insertInto, namesOf } from "../sql/Dialect.ts"
 import { ownersWith } from "./Owners.ts"
 import { readsWith } from "./Reads.ts"
 import { retentionWith } from "./RetentionSteps.ts"
-import * as Rows from "./Rows.ts"
-import { transactionOn } from "./Transaction.ts"
+import * as Rows from "../sql/Rows.ts"
+import { oneStatementWith } from "./OneStatement.ts"
+import { statement, transactionOn } from "./Transaction.ts"
 
-export const sqlMessageStore = Layer.effect(
+export const postgresMessageStore = Layer.effect(
   MessageStore,
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     const transaction = transactionOn(sql)
     const owners = ownersWith(sql)
     const writeBatch = batchWith(sql)
+    const oneStatement = oneStatementWith(sql, (batch) => transaction(writeBatch(batch)))
 
     const createMesh = Effect.fnUntraced(function* (
       mesh: MeshRecord,
@@ -73,7 +75,12 @@ export const sqlMessageStore = Layer.effect(
 
     return MessageStore.of({
       ...readsWith(sql, transaction),
-      commit: (batch) => transaction(Effect.andThen(owners.hold(batch), writeBatch(batch.map(({ write }) => write)))),
+      commit: (batch) => {
+        const one = oneStatement(batch)
+        return one === undefined
+          ? transaction(Effect.andThen(owners.hold(batch), writeBatch(batch.map(({ write }) => write))))
+          : statement(one)
+      },
       applyRetention: retentionWith(sql, transaction),
       createMesh,
     })

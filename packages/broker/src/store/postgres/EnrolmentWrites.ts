@@ -7,10 +7,10 @@
 import { Effect } from "effect"
 import type { SqlClient } from "effect/unstable/sql"
 import type { Write } from "../MessageStore.ts"
-import { enrolmentAuditColumns, inviteColumns, memberColumns, revocationColumns } from "./Columns.ts"
-import { insertInto, namesOf, records } from "./Dialect.ts"
-import * as Rows from "./Rows.ts"
-import type { Column } from "./Tables.ts"
+import { enrolmentAuditColumns, inviteColumns, memberColumns, revocationColumns } from "../sql/Columns.ts"
+import { insertInto, namesOf, records } from "../sql/Dialect.ts"
+import * as Rows from "../sql/Rows.ts"
+import type { Column } from "../sql/Tables.ts"
 
 type Added = Extract<Write, { readonly _tag: "InviteAdded" }>
 type Joined = Extract<Write, { readonly _tag: "MemberJoined" }>

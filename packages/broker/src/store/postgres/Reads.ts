@@ -3,10 +3,10 @@ import type { MeshId, MessageId } from "@claudemesh/domain/Ids"
 import { Effect, Option } from "effect"
 import type { SqlClient } from "effect/unstable/sql"
 import type { DeliveryKey, InboxAddress, PageRequest } from "../MessageStore.ts"
-import { inviteColumns, memberColumns, messageColumns, revocationColumns } from "./Columns.ts"
-import { canWrite, namesOf, records } from "./Dialect.ts"
+import { inviteColumns, memberColumns, messageColumns, revocationColumns } from "../sql/Columns.ts"
+import { canWrite, namesOf, records } from "../sql/Dialect.ts"
 import { ownersWith } from "./Owners.ts"
-import * as Rows from "./Rows.ts"
+import * as Rows from "../sql/Rows.ts"
 import { storeError, type Transaction } from "./Transaction.ts"
 
 export const readsWith = (sql: SqlClient.SqlClient, transaction: Transaction) => {

@@ -3,9 +3,9 @@ import type { MeshId } from "@claudemesh/domain/Ids"
 import { Effect } from "effect"
 import type { SqlClient } from "effect/unstable/sql"
 import type { Write } from "../MessageStore.ts"
-import { consumeColumns, leaseColumns } from "./Columns.ts"
-import { records } from "./Dialect.ts"
-import * as Rows from "./Rows.ts"
+import { consumeColumns, leaseColumns } from "../sql/Columns.ts"
+import { records } from "../sql/Dialect.ts"
+import * as Rows from "../sql/Rows.ts"
 import { sessionKeyOf } from "./SessionWrites.ts"
 
 /** What is accepted later in the batch has a higher sequence number, and is not moved. */
@@ -51,10 +51,7 @@ export const consume = (
       AND delivery.session_id = r.session_id AND delivery.consumed_at IS NULL`
 
 /** Leased at a time, or no more: what was said last of each delivery. */
-export const lease = (
-  sql: SqlClient.SqlClient,
-  values: ReadonlyArray<Extract<Write, { readonly _tag: "Lease" | "Release" }>>,
-) => {
+export const lastWords = (values: ReadonlyArray<Extract<Write, { readonly _tag: "Lease" | "Release" }>>) => {
   const last = new Map(
     values.flatMap((one) =>
       one.deliveries.map(({ inbox, seq }) => {
@@ -65,10 +62,16 @@ export const lease = (
       }),
     ),
   )
-  return sql`UPDATE mesh.delivery SET leased_at = r.at FROM ${records(sql, [...last.values()], leaseColumns)}
+  return [...last.values()]
+}
+
+export const lease = (
+  sql: SqlClient.SqlClient,
+  values: ReadonlyArray<Extract<Write, { readonly _tag: "Lease" | "Release" }>>,
+) =>
+  sql`UPDATE mesh.delivery SET leased_at = r.at FROM ${records(sql, lastWords(values), leaseColumns)}
     WHERE delivery.mesh_id = r.mesh_id AND delivery.seq = r.seq AND delivery.member_id = r.member_id
       AND delivery.session_id = r.session_id AND delivery.consumed_at IS NULL`
-}
 
 /** With its last recipient a message's ciphertext goes; what is left is its metadata. */
 export const eraseConsumed = (

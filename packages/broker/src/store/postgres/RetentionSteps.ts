@@ -7,7 +7,7 @@
 import { Effect } from "effect"
 import type { SqlClient } from "effect/unstable/sql"
 import type { Retention } from "../MessageStore.ts"
-import { passingBy } from "./Dialect.ts"
+import { passingBy } from "../sql/Dialect.ts"
 import type { Transaction } from "./Transaction.ts"
 
 export const retentionWith =

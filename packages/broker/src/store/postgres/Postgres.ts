@@ -39,6 +39,12 @@ const routeOf = Effect.fnUntraced(function* (url: Redacted.Redacted) {
 /** What a session begins with. A pooler hands sessions on, and refuses to begin one for these. */
 const sessionSettings: Readonly<Record<string, string>> = {
   statement_timeout: String(statementMillis),
+  // How many rows a statement is given says nothing of how they are best found, and to think it over each time takes long. And what is
+  // planned while a table is empty is kept when it is full: by an index from the beginning.
+  plan_cache_mode: "force_generic_plan",
+  enable_seqscan: "off",
+  enable_bitmapscan: "off",
+  enable_mergejoin: "off",
   idle_in_transaction_session_timeout: String(abandonedTransactionMillis),
   tcp_keepalives_idle: "10",
   tcp_keepalives_interval: "5",
