@@ -4,6 +4,15 @@
  * the caller's own word.
  */
 import { isIP } from "node:net"
+import type { Server } from "bun"
+import type { BrokerConfig } from "../Config.ts"
+
+export const callerOf = (
+  { trustedProxies }: Pick<BrokerConfig, "trustedProxies">,
+  request: Request,
+  server: Pick<Server<unknown>, "requestIP">,
+): string =>
+  addressOf(server.requestIP(request)?.address ?? "unknown", request.headers.get("x-forwarded-for"), trustedProxies)
 
 /** `proxies`: how many stand in front, so the entry to believe is that many from the right. */
 export const addressOf = (peer: string, forwardedFor: string | null, proxies: number): string => {
