@@ -2,6 +2,7 @@
  * What every HTTP request passes before its route is looked for, so that a flood costs no more than this: the rate of the
  * address it counts for, the size it announces, and the time it has. None of it is known to a route.
  */
+import { HttpRoutes } from "@claudemesh/domain/wire/HttpRoutes"
 import type { Server as BunServer } from "bun"
 import { Clock, Effect } from "effect"
 import type { BrokerConfig } from "../Config.ts"
@@ -9,7 +10,6 @@ import type { BrokerLimits } from "../Limits.ts"
 import { callerOf } from "./Address.ts"
 import type { BunSocket } from "./BunSocket.ts"
 import { bodyBytesMax } from "./Guard.ts"
-import { hookPath } from "./HookReports.ts"
 import type { RateLimit, RateLimits } from "./RateLimits.ts"
 
 /** How long an answer may take, with the body it waits for and the commit. */
@@ -62,9 +62,12 @@ export const makeDoor = Effect.fnUntraced(function* (
 
 /** Whoever calls these counts against the rate of its address. */
 const rateOf = ({ hooksByAddress, requestsByAddress }: RateLimits, path: string): RateLimit<string> | undefined => {
-  if (path === hookPath) return hooksByAddress
-  return ["/meshes", "/invites", "/join", "/revocations"].includes(path) ? requestsByAddress : undefined
+  if (path === HttpRoutes.reportStatus.path) return hooksByAddress
+  return requestPaths.has(path) ? requestsByAddress : undefined
 }
+
+const { addInvite, createMesh, join, revoke } = HttpRoutes
+const requestPaths: ReadonlySet<string> = new Set([createMesh.path, addInvite.path, join.path, revoke.path])
 
 /** Bun answers an oversized body itself, with nothing in it; where the size is announced we can say more. */
 const tooLarge = (request: Request, path: string, limits: BrokerLimits): Response | undefined => {

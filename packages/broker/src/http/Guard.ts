@@ -3,10 +3,12 @@
  * is handed was signed by a key, for this broker, method, path and body, a moment ago, and once.
  */
 import { signatureHeader } from "@claudemesh/domain/trust/SignedRequest"
-import { Clock, Effect, Exit, Option, Result } from "effect"
+import { HttpRoutes } from "@claudemesh/domain/wire/HttpRoutes"
+import { Clock, Effect, Exit, Layer, Option, Result } from "effect"
 import { HttpServerRequest, type HttpServerResponse } from "effect/unstable/http"
 import type { BrokerLimits } from "../Limits.ts"
 import { Ed25519 } from "../trust/Ed25519.ts"
+import { Proof, Signed } from "./Api.ts"
 import type { RateLimits } from "./RateLimits.ts"
 import { refusal } from "./Refusal.ts"
 import { type Nonces, ProvedRequest, type RequestRefusal } from "./SignedRequests.ts"
@@ -58,33 +60,46 @@ export const proved = <E, R>(
   }).pipe(
     // Whatever breaks is answered, and breaks nothing else (I12, I24).
     Effect.catchDefect((defect) =>
-      Effect.as(Effect.logError("a request failed", defect), refusal(500, "internal", "the broker failed; try again")),
+      Effect.as(Effect.logError("a request failed", defect), refusal("internal", "the broker failed; try again")),
+    ),
+  )
+
+/** Of routes that are handed the proof. */
+export const signedLayer = (guard: Guard) =>
+  Layer.effect(
+    Signed,
+    Effect.map(Effect.context<Ed25519>(), (services) =>
+      Signed.of((handled, { endpoint }) =>
+        proved(guard, endpoint.method === "GET" ? "GET" : "POST", (proof) =>
+          Effect.provideService(handled, Proof, proof),
+        ).pipe(Effect.provideContext(services)),
+      ),
     ),
   )
 
 const refused = ({ code, message }: RequestRefusal, { rates }: Guard): Response =>
   code === "rate_limited"
-    ? refusal(429, code, message, { "retry-after": String(rates.requestsByKey.retryAfterSeconds) })
-    : refusal(401, code, message)
+    ? refusal(code, message, { "retry-after": String(rates.requestsByKey.retryAfterSeconds) })
+    : refusal(code, message)
 
 export const bodyOf = Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest, limits: BrokerLimits) {
   const { headers } = request
   // What unpacks to more than it seems is not unpacked at all.
   if ((headers["content-encoding"] ?? "identity") !== "identity") {
-    return Result.fail(refusal(415, "unsupported_media_type", "send the body as it is, not compressed"))
+    return Result.fail(refusal("unsupported_media_type", "send the body as it is, not compressed"))
   }
   // A web page can post a form or plain text to a loopback port, but not this type.
-  if (!(headers["content-type"] ?? "").startsWith("application/json")) {
-    return Result.fail(refusal(415, "unsupported_media_type", "send application/json"))
+  if ((headers["content-type"] ?? "").split(";")[0]?.trim() !== "application/json") {
+    return Result.fail(refusal("unsupported_media_type", "send application/json"))
   }
   const text = yield* request.text.pipe(
     Effect.timeoutOption(limits.httpRequestTimeoutMillis),
     Effect.mapError(() => undefined),
     Effect.result,
   )
-  if (Result.isFailure(text)) return Result.fail(refusal(400, "malformed", "the body could not be read"))
+  if (Result.isFailure(text)) return Result.fail(refusal("malformed", "the body could not be read"))
   if (Option.isNone(text.success)) {
-    return Result.fail(refusal(408, "timeout", "the body took too long", { connection: "close" }))
+    return Result.fail(refusal("timeout", "the body took too long", { connection: "close" }))
   }
   const body = text.success.value
   const most = bodyBytesMax(limits, request.url)
@@ -93,6 +108,6 @@ export const bodyOf = Effect.fnUntraced(function* (request: HttpServerRequest.Ht
 
 /** `path` may have a query. */
 export const bodyBytesMax = ({ httpBodyBytesMax, meshBodyBytesMax }: BrokerLimits, path: string): number =>
-  path.split("?")[0] === "/meshes" ? meshBodyBytesMax : httpBodyBytesMax
+  path.split("?")[0] === HttpRoutes.createMesh.path ? meshBodyBytesMax : httpBodyBytesMax
 
-export const tooLarge = (most: number): Response => refusal(413, "too_large", `a body holds ${most} bytes at most`)
+export const tooLarge = (most: number): Response => refusal("too_large", `a body holds ${most} bytes at most`)

@@ -2,12 +2,13 @@
  * `/health`: is the process alive, and can it read what is stored. `/ready`: should it be sent traffic, which it can
  * take only while it can store. However often they are asked, the store is asked once in a while, and answers in time.
  */
-import { Health } from "@claudemesh/domain/wire/HttpApi"
-import { Clock, Effect, Exit, Layer, Option } from "effect"
-import { HttpRouter, HttpServerResponse } from "effect/unstable/http"
+import { Clock, Effect, Exit, Option } from "effect"
+import * as HttpApiBuilder from "effect/unstable/httpapi/HttpApiBuilder"
 import type { BrokerLimits } from "../Limits.ts"
 import { MessageStore, type StoreError } from "../store/MessageStore.ts"
 import { Version } from "../Version.ts"
+import { BrokerApi } from "./Api.ts"
+import { joinPage } from "./JoinPage.ts"
 import type { Lifecycle } from "./Lifecycle.ts"
 
 /** What is known of the store, a few seconds old at most. */
@@ -30,23 +31,19 @@ export const storeChecks = Effect.fnUntraced(function* ({ healthProbeMillis, hea
   return checks
 })
 
-export const healthRoutes = (lifecycle: Lifecycle, { canRead, canWrite }: StoreChecks) => {
-  const health = Effect.gen(function* () {
-    const up = yield* canRead
-    const body: typeof Health.Type = {
-      status: up ? "ok" : "degraded",
-      version: Version.version,
-      gitSha: Version.gitSha,
-      uptime: Math.floor(((yield* Clock.currentTimeMillis) - lifecycle.startedMillis) / 1000),
-      db: up ? "up" : "down",
-    }
-    return HttpServerResponse.jsonUnsafe(body, { status: up ? 200 : 503 })
-  })
-
-  const ready = Effect.gen(function* () {
-    const isReady = !lifecycle.draining && (yield* canWrite)
-    return HttpServerResponse.jsonUnsafe({ ready: isReady }, { status: isReady ? 200 : 503 })
-  })
-
-  return Layer.mergeAll(HttpRouter.add("GET", "/health", health), HttpRouter.add("GET", "/ready", ready))
-}
+/** With the page for who was invited, all that is answered to anybody. */
+export const publicRoutes = (lifecycle: Lifecycle, { canRead, canWrite }: StoreChecks) =>
+  HttpApiBuilder.group(BrokerApi, "public", (routes) =>
+    routes
+      .handle("health", () =>
+        Effect.gen(function* () {
+          const isUp = yield* canRead
+          const { gitSha, version } = Version
+          const uptime = Math.floor(((yield* Clock.currentTimeMillis) - lifecycle.startedMillis) / 1000)
+          const which = { version, gitSha, uptime }
+          return isUp ? { status: "ok", ...which, db: "up" } : { status: "degraded", ...which, db: "down" }
+        }),
+      )
+      .handle("ready", () => Effect.map(canWrite, (canStore) => ({ ready: !lifecycle.draining && canStore })))
+      .handle("joinPage", () => Effect.succeed(joinPage)),
+  )

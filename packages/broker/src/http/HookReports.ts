@@ -5,50 +5,63 @@
  */
 import type { MeshId } from "@claudemesh/domain/Ids"
 import { signatureHeader } from "@claudemesh/domain/trust/SignedRequest"
-import { HookReport, type HookTaken } from "@claudemesh/domain/wire/HttpApi"
-import { Clock, Effect, Result, Schema } from "effect"
-import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/unstable/http"
+import type { HookReport } from "@claudemesh/domain/wire/HttpApi"
+import { Clock, Effect, Layer, Result } from "effect"
+import { HttpServerRequest } from "effect/unstable/http"
+import * as HttpApiBuilder from "effect/unstable/httpapi/HttpApiBuilder"
 import { type BrokerConfig, isLoopback } from "../Config.ts"
-import type { ReportAnswer } from "../state/MeshCommand.ts"
 import { MeshHost } from "../mesh/MeshHost.ts"
+import type { Ed25519 } from "../trust/Ed25519.ts"
+import { BrokerApi, Reporter, SignedOrLocal } from "./Api.ts"
 import { bodyOf, type Guard, proved } from "./Guard.ts"
-import { refusal, unavailable } from "./Refusal.ts"
+import { refuse, unavailable } from "./Refusal.ts"
 import { noNonces, type ProvedRequest } from "./SignedRequests.ts"
-
-export const hookPath = "/hook/set-status"
 
 /** A mesh that is busy is not waited for: its session will be reported again. */
 const unsignedMillisMax = 500
-
-const decode = Schema.decodeUnknownResult(Schema.fromJsonString(HookReport))
-
-type Response = HttpServerResponse.HttpServerResponse
 
 /**
  * Rates are its own: reports come often, and must not stand in the way of who joins or is revoked. Nonces are not remembered:
  * a report of the same time changes nothing.
  */
-export const hookRoutes = (config: BrokerConfig, guard: Guard, startedMillis: number) => {
+export const signedOrLocalLayer = (guard: Guard, startedMillis: number) => {
   const { rates } = guard
   const nonces = noNonces(startedMillis)
   const ofHooks: Guard = { ...guard, nonces, rates: { ...rates, requestsByKey: rates.hooksByKey } }
-  const signed = proved(ofHooks, "POST", report)
-  return HttpRouter.add(
-    "POST",
-    hookPath,
-    Effect.gen(function* () {
-      const request = yield* HttpServerRequest.HttpServerRequest
-      return request.headers[signatureHeader] === undefined ? yield* unsigned(config, request) : yield* signed
-    }),
+  return Layer.effect(
+    SignedOrLocal,
+    Effect.map(Effect.context<Ed25519>(), (services) =>
+      SignedOrLocal.of((handled) =>
+        Effect.gen(function* () {
+          const request = yield* HttpServerRequest.HttpServerRequest
+          if (request.headers[signatureHeader] !== undefined) {
+            return yield* proved(ofHooks, "POST", (proof) => Effect.provideService(handled, Reporter, proof))
+          }
+          const body = yield* bodyOf(request, guard.limits)
+          return Result.isFailure(body) ? body.failure : yield* Effect.provideService(handled, Reporter, undefined)
+        }).pipe(Effect.provideContext(services)),
+      ),
+    ),
   )
 }
 
-const report = (request: ProvedRequest) => {
-  const decoded = decode(request.body)
-  if (Result.isFailure(decoded)) return Effect.succeed(refusal(400, "malformed", decoded.failure.message))
-  const whose = { by: request.key, ...sessionIn(decoded.success) }
-  if (whose.sessionId === undefined) return Effect.succeed(refusal(400, "malformed", "it names no session_id"))
-  return reportTo(request.mesh, { whose, status: decoded.success.status, atMillis: request.signedAtMillis })
+export const hookRoutes = (config: BrokerConfig) =>
+  HttpApiBuilder.group(BrokerApi, "hooks", (routes) =>
+    routes.handle("reportStatus", ({ payload, request }) =>
+      Effect.gen(function* () {
+        const proof = yield* Reporter
+        if (proof !== undefined) yield* report(proof, payload)
+        // From a first client's hook. Whether it was believed is not said.
+        else if (isOfThisMachine(config, request)) yield* reportToAll(payload)
+        return { ok: true }
+      }),
+    ),
+  )
+
+const report = (request: ProvedRequest, reported: HookReport) => {
+  const whose = { by: request.key, ...sessionIn(reported) }
+  if (whose.sessionId === undefined) return refuse("malformed", "it names no session_id")
+  return reportTo(request.mesh, { whose, status: reported.status, atMillis: request.signedAtMillis })
 }
 
 const sessionIn = ({ cwd, pid, session_id: sessionId }: HookReport) => ({
@@ -62,33 +75,15 @@ type Reported = Parameters<Effect.Success<ReturnType<(typeof MeshHost)["Service"
 const reportTo = (meshId: MeshId, reported: Reported) =>
   Effect.gen(function* () {
     const mesh = yield* (yield* MeshHost).enter(meshId)
-    return answers[yield* mesh.report(reported)]
+    const answer = yield* mesh.report(reported)
+    if (answer === "unknown_mesh") return yield* unknownMesh()
+    if (answer === "revoked") return yield* refuse("revoked", "this key was revoked")
   }).pipe(
     Effect.scoped,
-    Effect.catchTags({
-      UnknownMesh: () => Effect.succeed(answers.unknown_mesh),
-      StoreError: () => Effect.succeed(unavailable),
-      MeshUnavailable: () => Effect.succeed(unavailable),
-    }),
+    Effect.catchTags({ UnknownMesh: unknownMesh, StoreError: unavailable, MeshUnavailable: unavailable }),
   )
 
-const taken: typeof HookTaken.Type = { ok: true }
-
-const answers: Readonly<Record<ReportAnswer, Response>> = {
-  taken: HttpServerResponse.jsonUnsafe(taken),
-  unknown_mesh: refusal(404, "unknown_mesh", "no such mesh here, or the key is nobody's in it"),
-  revoked: refusal(410, "revoked", "this key was revoked"),
-}
-
-/** From a first client's hook. Whether it was believed is not said. */
-const unsigned = Effect.fnUntraced(function* (config: BrokerConfig, request: HttpServerRequest.HttpServerRequest) {
-  const body = yield* bodyOf(request, config.limits)
-  if (Result.isFailure(body)) return body.failure
-  const decoded = decode(body.success)
-  if (Result.isFailure(decoded)) return refusal(400, "malformed", decoded.failure.message)
-  if (isOfThisMachine(config, request)) yield* reportToAll(decoded.success)
-  return answers.taken
-})
+const unknownMesh = () => refuse("unknown_mesh", "no such mesh here, or the key is nobody's in it")
 
 /** No other machine reaches the listener, unless through a proxy, and no web page can make a browser call it by this name. */
 const isOfThisMachine = (

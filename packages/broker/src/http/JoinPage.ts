@@ -3,8 +3,7 @@
  * no browser sends that; this page has no script that could read it, loads nothing, and is the same for everybody.
  */
 import { createHash } from "node:crypto"
-import { Effect } from "effect"
-import { HttpRouter, HttpServerResponse } from "effect/unstable/http"
+import { HttpServerResponse } from "effect/unstable/http"
 import { Version } from "../Version.ts"
 
 const style =
@@ -49,6 +48,4 @@ const headers = {
   "cache-control": "no-store",
 }
 
-const answer = Effect.succeed(HttpServerResponse.text(page, { contentType: "text/html; charset=utf-8", headers }))
-
-export const joinPage = HttpRouter.add("GET", "/join", answer)
+export const joinPage = HttpServerResponse.text(page, { contentType: "text/html; charset=utf-8", headers })

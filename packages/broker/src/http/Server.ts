@@ -5,20 +5,22 @@
  */
 import type { Server as BunServer } from "bun"
 import { Clock, Context, Effect, Layer, Schema } from "effect"
-import { HttpRouter } from "effect/unstable/http"
+import { HttpRouter, HttpServer } from "effect/unstable/http"
+import * as HttpApiBuilder from "effect/unstable/httpapi/HttpApiBuilder"
 import { type BrokerConfig, isLoopback } from "../Config.ts"
 import type { MeshHost } from "../mesh/MeshHost.ts"
 import type { MeshRules } from "../state/MeshState.ts"
 import type { MessageStore } from "../store/MessageStore.ts"
 import type { Ed25519 } from "../trust/Ed25519.ts"
+import { BrokerApi, WellFormed } from "./Api.ts"
 import type { BunSocket } from "./BunSocket.ts"
 import { type Addresses, idleSeconds, makeDoor } from "./Door.ts"
 import { enrolmentRoutes } from "./Enrolments.ts"
-import type { Guard } from "./Guard.ts"
-import { healthRoutes, type StoreChecks, storeChecks } from "./Health.ts"
-import { hookRoutes } from "./HookReports.ts"
+import { type Guard, signedLayer } from "./Guard.ts"
+import { publicRoutes, type StoreChecks, storeChecks } from "./Health.ts"
+import { hookRoutes, signedOrLocalLayer } from "./HookReports.ts"
 import type { Lifecycle } from "./Lifecycle.ts"
-import { meshRoutes } from "./Meshes.ts"
+import { founderLayer, meshRoutes } from "./Meshes.ts"
 import { makeRateLimits } from "./RateLimits.ts"
 import { RequestNonces } from "./SignedRequests.ts"
 import { makeSockets, type Sockets } from "./Sockets.ts"
@@ -127,12 +129,18 @@ const routesHandler = (
     Effect.acquireRelease(
       Effect.sync(() =>
         HttpRouter.toWebHandler(
-          Layer.mergeAll(
-            healthRoutes(lifecycle, checks),
-            meshRoutes(config, guard),
-            enrolmentRoutes(guard),
-            hookRoutes(config, guard, lifecycle.startedMillis),
-          ).pipe(HttpRouter.provideRequest(Layer.succeedContext(services))),
+          HttpApiBuilder.layer(BrokerApi).pipe(
+            Layer.provide([meshRoutes(config), enrolmentRoutes, hookRoutes(config), publicRoutes(lifecycle, checks)]),
+            Layer.provide([
+              WellFormed.layer,
+              signedLayer(guard),
+              signedOrLocalLayer(guard, lifecycle.startedMillis),
+              founderLayer(config),
+            ]),
+            Layer.provide(HttpServer.layerServices),
+            HttpRouter.provideRequest(Layer.succeedContext(services)),
+            Layer.provide(Layer.succeedContext(services)),
+          ),
           { disableLogger: true },
         ),
       ),

@@ -1,12 +1,19 @@
 /**
- * The bodies of the broker's HTTP requests and answers. Every request that changes something is signed as
- * `trust/SignedRequest.ts` says; who signs it is said here for each.
+ * The bodies of the broker's HTTP requests and answers, each answer with its status. Every request that changes something is
+ * signed as `trust/SignedRequest.ts` says; who signs it is said here for each. Which path has which body is in `HttpRoutes.ts`.
  */
 import { Schema } from "effect"
 import { DisplayName, MemberId, MeshId, PublicKey, SessionId, Slug } from "../Ids.ts"
 import { membersPerMeshMax } from "../Limits.ts"
 import { Certificate } from "../trust/Certificate.ts"
 import { Invite } from "../trust/Invite.ts"
+
+/** 201: something was made. 200: the very same was there already. */
+const madeOrThere = <Fields extends Schema.Struct.Fields>(fields: Fields) =>
+  Schema.Union([
+    Schema.Struct({ ...fields, created: Schema.Literal(true) }).annotate({ httpApiStatus: 201 }),
+    Schema.Struct({ ...fields, created: Schema.Literal(false) }).annotate({ httpApiStatus: 200 }),
+  ])
 
 /** `POST /meshes`: a mesh and its first members, who came by its first invite. Signed by the owner's key. */
 export const CreateMesh = Schema.Struct({
@@ -20,16 +27,16 @@ export const CreateMesh = Schema.Struct({
 })
 export type CreateMesh = typeof CreateMesh.Type
 
-export const MeshCreated = Schema.Struct({ meshId: MeshId, slug: Slug, created: Schema.Boolean })
+export const MeshCreated = madeOrThere({ meshId: MeshId, slug: Slug })
 
-/** `POST /invites`: the body is an `Invite`, signed by its issuer. `created` is false when it was there already. */
-export const InviteAdded = Schema.Struct({ publicKey: PublicKey, created: Schema.Boolean })
+/** `POST /invites`: the body is an `Invite`, signed by its issuer. */
+export const InviteAdded = madeOrThere({ publicKey: PublicKey })
 
 /** `POST /join`, signed by the key that joins. */
 export const Join = Schema.Struct({ certificate: Certificate })
 
 /** `created` is false when the very same key had joined already. */
-export const Joined = Schema.Struct({ memberId: MemberId, created: Schema.Boolean })
+export const Joined = madeOrThere({ memberId: MemberId })
 
 /** `GET /invites`, signed by the owner or an admin. */
 export const InviteState = Schema.Struct({
@@ -41,7 +48,7 @@ export type InviteState = typeof InviteState.Type
 export const Invites = Schema.Struct({ invites: Schema.Array(InviteState) })
 
 /** `POST /revocations`: the body is a `Revocation`, signed by who revokes. */
-export const Revoked = Schema.Struct({ version: Schema.Int })
+export const Revoked = Schema.Struct({ version: Schema.Int }).annotate({ httpApiStatus: 201 })
 
 const orNull = <S extends Schema.Constraint>(field: S) => Schema.optionalKey(Schema.NullOr(field))
 
@@ -60,13 +67,25 @@ export type HookReport = typeof HookReport.Type
 
 export const HookTaken = Schema.Struct({ ok: Schema.Literal(true) })
 
-export const Health = Schema.Struct({
-  status: Schema.Literals(["ok", "degraded"]),
-  version: Schema.String,
-  gitSha: Schema.String,
-  /** Seconds since the start. */
-  uptime: Schema.Int,
-  db: Schema.Literals(["up", "down"]),
-})
+const healthWith = <Status extends string, Db extends string>(status: Status, db: Db) =>
+  Schema.Struct({
+    status: Schema.Literal(status),
+    version: Schema.String,
+    gitSha: Schema.String,
+    /** Seconds since the start. */
+    uptime: Schema.Int,
+    db: Schema.Literal(db),
+  })
 
+export const Health = Schema.Union([
+  healthWith("ok", "up").annotate({ httpApiStatus: 200 }),
+  healthWith("degraded", "down").annotate({ httpApiStatus: 503 }),
+])
+
+export const Ready = Schema.Union([
+  Schema.Struct({ ready: Schema.Literal(true) }).annotate({ httpApiStatus: 200 }),
+  Schema.Struct({ ready: Schema.Literal(false) }).annotate({ httpApiStatus: 503 }),
+])
+
+/** As a client reads it: a broker may be newer, and have codes that it does not know. */
 export const HttpError = Schema.Struct({ error: Schema.String, message: Schema.String })
