@@ -107,7 +107,7 @@ class Scenario {
   private commit(priority: Priority, sealed: boolean, known: boolean): void {
     this.seq += 1
     const message = { ...messageOf(this.seq), messageId: MessageId.make(String(this.seq).padStart(32, "0")), priority }
-    const waiting = { message, sealedKey: sealed ? key : undefined, leased: false }
+    const waiting = { message, sealedKey: sealed ? key : undefined, leased: false } as const
     if (!known) {
       this.unseen.push(waiting)
       this.inbox.fallBehind(priority)

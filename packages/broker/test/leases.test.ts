@@ -29,7 +29,7 @@ const pushedTo = (count: number, limits: Parameters<typeof rulesWith>[0] = {}) =
 
 const marks = (scenario: MeshScenario): ReadonlyArray<MessageId> =>
   scenario.store.deliveries
-    .filter(({ consumedAtMillis, leased }) => leased && consumedAtMillis === undefined)
+    .filter(({ consumedAtMillis, leased }) => leased !== false && consumedAtMillis === undefined)
     .map(({ message }) => message.messageId)
 
 const leasedTo = (peer: Peer) => peer.of("leased").map(({ messageIds }) => messageIds)
@@ -224,12 +224,32 @@ describe("a release", () => {
     const page = scenario.store.page(request)
     assert.deepStrictEqual(
       page.map(({ leased }) => leased),
-      [true],
+      ["until released"],
     )
     scenario.readOne(Exit.succeed(page))
     assert.deepStrictEqual(redeliveredTo(other), [false])
     scenario.settle()
     assert.deepStrictEqual(marks(scenario), [])
+  })
+
+  it("takes no mark away that another delivery of the message has left, before it is written or after (I8)", () => {
+    for (const written of [false, true]) {
+      const { ids, peer, scenario } = pushedTo(1)
+      scenario.lease(peer, "l1", ...ids)
+      scenario.settle()
+      const [delivery] = scenario.store.deliveries
+      assert.ok(delivery)
+      delivery.leased = "for good"
+      scenario.release(peer, ...ids)
+      if (written) scenario.settle()
+      const other = scenario.attach(bob, { session: "second" })
+      scenario.pull(other, "p1")
+      const request = scenario.reads[0]
+      assert.ok(request)
+      scenario.readOne(Exit.succeed(scenario.store.page(request)))
+      scenario.settle()
+      assert.deepStrictEqual(redeliveredTo(other), [true])
+    }
   })
 
   it("that is written while a page is read has the page read again: its mark may be old", () => {

@@ -29,7 +29,7 @@ const forgotten = (session: string): Write =>
 
 /** Of what waits in an inbox: what may have been shown. */
 const leased = (inbox = inboxOf(bob)) =>
-  Effect.map(pageOf({ inbox }), (rows) => rows.filter((row) => row.leased).map(({ message }) => message.seq))
+  Effect.map(pageOf({ inbox }), (rows) => rows.filter((row) => row.leased !== false).map(({ message }) => message.seq))
 
 const countOf = (
   inboxes: ReadonlyArray<InboxAddress>,
@@ -75,6 +75,19 @@ const claims: Readonly<Record<string, Claim>> = {
     },
   ),
 
+  "keeps the mark of a delivery that a move dropped, whatever is released afterwards (I8)": Effect.gen(function* () {
+    const [own, first] = [inboxOf(bob), inboxOf(bob, "s1")]
+    yield* commit(...[1, 2, 3].map((seq) => acceptOf(messageOf(seq), [own, first])))
+    yield* commit(leaseOf(first, 1, 2), leaseOf(own, 1))
+    yield* commit(moveOf("all", "s1"))
+    yield* commit(leaseOf(own, 2, 3))
+    yield* commit(releaseOf(own, 1, 2, 3))
+    assert.deepStrictEqual(
+      (yield* pageOf()).map((row) => row.leased),
+      ["for good", "for good", false],
+    )
+  }),
+
   "takes the mark along when an inbox moves, also in the same batch (I8)": Effect.gen(function* () {
     const inbox = inboxOf(bob, "s1")
     yield* commit(...[1, 2, 3].map((seq) => acceptOf(messageOf(seq), [inbox])))
@@ -101,7 +114,7 @@ const claims: Readonly<Record<string, Claim>> = {
     assert.deepStrictEqual([yield* leased(), yield* seqsOf()], [[], [2]])
     assert.deepStrictEqual(
       (yield* pageOf({ meshId: other })).map((row) => row.leased),
-      [true],
+      ["until released"],
     )
   }),
 

@@ -113,8 +113,8 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "redelivery not marked",
     file: `${broker}/state/Inbox.ts`,
-    find: "redelivered: waiting.leased &&",
-    put: "redelivered: waiting.leased && seq < 0 &&",
+    find: "(waiting.leased !== false &&",
+    put: "(waiting.leased !== false && seq < 0 &&",
   },
   {
     name: "lease granted before it is written down",
@@ -359,8 +359,8 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "everything is said to be redelivered",
     file: `${broker}/state/Inbox.ts`,
-    find: "redelivered: waiting.leased && !this.#clearing.has(seq)",
-    put: "redelivered: waiting.leased || seq > 0",
+    find: "(waiting.leased !== false && !this.#clearing.has(seq))",
+    put: "waiting.leased !== false",
   },
   {
     name: "what was recalled is granted all the same",

@@ -283,7 +283,7 @@ export class Inbox {
       characters: ciphertext.length,
       sentBy,
       // A page may show a mark that is being cleared.
-      redelivered: waiting.leased && !this.#clearing.has(seq),
+      redelivered: waiting.leased === "for good" || (waiting.leased !== false && !this.#clearing.has(seq)),
       lease: undefined,
     }
     this.#pushed.set(seq, nowMillis)

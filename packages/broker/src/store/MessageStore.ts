@@ -54,8 +54,11 @@ export interface Recipient {
 export interface WaitingMessage {
   readonly message: StoredMessage
   readonly sealedKey: Base64 | undefined
-  /** A session leased it, and that lease ended with neither ack nor release, or has not ended. */
-  readonly leased: boolean
+  /**
+   * A session leased it, and that lease ended with neither ack nor release, or has not ended. `for good`: so it was of another
+   * delivery, which went since this one is there, and no release of this one says anything of that lease.
+   */
+  readonly leased: false | "until released" | "for good"
 }
 
 /** One delivery, within its mesh. */

@@ -68,7 +68,7 @@ export class DeliveryChecker {
       if (push === undefined) throw new Error(`${messageId} was granted to a session that does not have it`)
       const holder = this.leased.get(messageId) ?? peer
       if (holder !== peer) return fail(push, "was granted to two")
-      const isMarked = this.store.deliveries.some((one) => one.message.messageId === messageId && one.leased)
+      const isMarked = this.store.deliveries.some((one) => one.message.messageId === messageId && one.leased !== false)
       if (!isMarked) return fail(push, "was granted before that was written down")
       this.leased.set(messageId, peer)
     }

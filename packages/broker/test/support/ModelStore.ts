@@ -25,7 +25,7 @@ interface Delivery {
   inbox: InboxAddress
   readonly message: StoredMessage
   readonly sealedKey: Base64 | undefined
-  leased: boolean
+  leased: WaitingMessage["leased"]
   consumedAtMillis: number | undefined
 }
 
@@ -59,7 +59,9 @@ export class ModelStore {
       case "Release":
         for (const one of this.deliveries) {
           const isNamed = write.deliveries.some(({ inbox, seq }) => seq === one.message.seq && isIn(one.inbox, inbox))
-          if (isNamed && one.consumedAtMillis === undefined) one.leased = write._tag === "Lease"
+          if (isNamed && one.consumedAtMillis === undefined && one.leased !== "for good") {
+            one.leased = write._tag === "Lease" && "until released"
+          }
         }
         break
       case "SessionForgotten": {
@@ -134,10 +136,10 @@ export class ModelStore {
     const dropped = this.deliveries.filter((one) => moves(one) && hasIt(one))
     this.deliveries = this.deliveries.filter((one) => !dropped.includes(one))
     // What went may have been shown: so may what stays.
-    for (const { message } of dropped.filter(({ leased }) => leased)) {
+    for (const { message } of dropped.filter(({ leased }) => leased !== false)) {
       for (const one of this.deliveries) {
         const isTheirs = one.message.seq === message.seq && one.inbox.memberId === write.memberId
-        if (isTheirs && one.consumedAtMillis === undefined) one.leased = true
+        if (isTheirs && one.consumedAtMillis === undefined) one.leased = "for good"
       }
     }
     for (const one of this.deliveries) {

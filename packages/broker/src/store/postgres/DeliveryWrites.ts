@@ -65,13 +65,15 @@ export const lastWords = (values: ReadonlyArray<Extract<Write, { readonly _tag: 
   return [...last.values()]
 }
 
+/** A mark that is for good stays. */
 export const lease = (
   sql: SqlClient.SqlClient,
   values: ReadonlyArray<Extract<Write, { readonly _tag: "Lease" | "Release" }>>,
 ) =>
   sql`UPDATE mesh.delivery SET leased_at = r.at FROM ${records(sql, lastWords(values), leaseColumns)}
     WHERE delivery.mesh_id = r.mesh_id AND delivery.seq = r.seq AND delivery.member_id = r.member_id
-      AND delivery.session_id = r.session_id AND delivery.consumed_at IS NULL`
+      AND delivery.session_id = r.session_id AND delivery.consumed_at IS NULL
+      AND (delivery.leased_at IS NULL OR delivery.leased_at <> ${Rows.leasedForGood})`
 
 /** With its last recipient a message's ciphertext goes; what is left is its metadata. */
 export const eraseConsumed = (
@@ -121,18 +123,17 @@ export const moveInboxes = Effect.fnUntraced(function* (sql: SqlClient.SqlClient
   return dropped
 })
 
-/** What was dropped may have been shown: so may what its member has instead. */
+/** What was dropped may have been shown: so may what its member has instead, whatever becomes of a lease of that one. */
 const markStaying = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, dropped: ReadonlyArray<Rows.Dropped>) {
   const marks = dropped.flatMap(({ leasedAtMillis, memberId, meshId, seq }) =>
-    leasedAtMillis === null ? [] : [{ mesh_id: meshId, seq, member_id: memberId, at: leasedAtMillis }],
+    leasedAtMillis === null ? [] : [{ mesh_id: meshId, seq, member_id: memberId }],
   )
   if (marks.length === 0) return
-  yield* sql`UPDATE mesh.delivery SET leased_at = r.at FROM ${records(sql, marks, {
+  yield* sql`UPDATE mesh.delivery SET leased_at = ${Rows.leasedForGood} FROM ${records(sql, marks, {
     mesh_id: "text",
     seq: "bigint",
     member_id: "text",
-    at: "bigint",
   })}
     WHERE delivery.mesh_id = r.mesh_id AND delivery.seq = r.seq AND delivery.member_id = r.member_id
-      AND delivery.consumed_at IS NULL AND delivery.leased_at IS NULL`
+      AND delivery.consumed_at IS NULL`
 })

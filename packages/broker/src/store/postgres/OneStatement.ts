@@ -207,7 +207,8 @@ const leasing = (arrays: Arrays, leases: Parts["leases"]): ReadonlyArray<string>
   ]
   return [
     placesOf("shown", `unnest(${asked.join(", ")})`),
-    `leased AS (UPDATE mesh.delivery d SET leased_at = shown.at FROM shown WHERE d.ctid = ANY (ARRAY(SELECT place FROM shown)) AND d.ctid = shown.place
+    `leased AS (UPDATE mesh.delivery d SET leased_at = CASE WHEN d.leased_at = ${Rows.leasedForGood} THEN d.leased_at ELSE shown.at END
+      FROM shown WHERE d.ctid = ANY (ARRAY(SELECT place FROM shown)) AND d.ctid = shown.place
       RETURNING d.seq)`,
   ]
 }

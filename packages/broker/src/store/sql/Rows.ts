@@ -33,6 +33,9 @@ const sessionOf = (column: typeof SessionColumn.Type): SessionId | undefined => 
 
 const decodeSeqs = decoder(Schema.Struct(Struct.pick(tables.message, ["mesh_id", "seq"])))
 
+/** In place of a time: no later word on a lease of this delivery changes it. */
+export const leasedForGood = 0
+
 const decodeDropped = decoder(Schema.Struct(Struct.pick(tables.delivery, ["mesh_id", "seq", "member_id", "leased_at"])))
 
 /** A delivery that went, since its member has the message elsewhere. */
@@ -311,7 +314,7 @@ export const messages = (rows: unknown): Effect.Effect<ReadonlyArray<WaitingMess
   Effect.map(decodeMessages(rows), (found) =>
     found.map((row) => ({
       sealedKey: row.sealed_key ?? undefined,
-      leased: row.leased_at !== null,
+      leased: row.leased_at !== null && (row.leased_at === leasedForGood ? "for good" : "until released"),
       message: {
         meshId: row.mesh_id,
         seq: row.seq,

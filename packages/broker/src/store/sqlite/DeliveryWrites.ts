@@ -38,7 +38,7 @@ export const deliveryWritesOn = (handle: SqliteHandle["Service"]) => {
   )
   const lease = prepare<never, [at: number | null, ...Key]>(
     handle,
-    `UPDATE mesh.delivery SET leased_at = ? WHERE ${ofDelivery}`,
+    `UPDATE mesh.delivery SET leased_at = ? WHERE ${ofDelivery} AND leased_at IS NOT ${Rows.leasedForGood}`,
   )
   // What the member has already: it sent it, or another of its inboxes has it.
   const drop = prepare<Dropped, Moving>(
@@ -52,11 +52,11 @@ export const deliveryWritesOn = (handle: SqliteHandle["Service"]) => {
     handle,
     `UPDATE mesh.delivery SET session_id = '' WHERE (mesh_id, seq, member_id, session_id) IN (${moving})`,
   )
-  // What was dropped may have been shown: so may what its member has instead.
-  const markStaying = prepare<never, [at: number, mesh: string, seq: number, member: string]>(
+  // What was dropped may have been shown: so may what its member has instead, whatever becomes of a lease of that one.
+  const markStaying = prepare<never, [mesh: string, seq: number, member: string]>(
     handle,
-    `UPDATE mesh.delivery SET leased_at = ? WHERE mesh_id = ? AND seq = ? AND member_id = ?
-      AND consumed_at IS NULL AND leased_at IS NULL`,
+    `UPDATE mesh.delivery SET leased_at = ${Rows.leasedForGood} WHERE mesh_id = ? AND seq = ? AND member_id = ?
+      AND consumed_at IS NULL`,
   )
 
   return {
@@ -69,7 +69,7 @@ export const deliveryWritesOn = (handle: SqliteHandle["Service"]) => {
       for (const { meshId, seq } of once.values()) erase.run(meshId, seq)
     },
 
-    /** Leased at a time, or no more. */
+    /** Leased at a time, or no more. A mark that is for good stays. */
     lease: (word: Of<"Lease"> | Of<"Release">): void => {
       const at = word._tag === "Lease" ? word.atMillis : null
       for (const { inbox, seq } of word.deliveries) {
@@ -82,7 +82,7 @@ export const deliveryWritesOn = (handle: SqliteHandle["Service"]) => {
       const where: Moving = [meshId, memberId, session, belowSeq, what === "groups" ? 1 : 0]
       const dropped = drop.all(...where)
       for (const { leased_at, member_id, mesh_id, seq } of dropped) {
-        if (leased_at !== null) markStaying.run(leased_at, mesh_id, seq, member_id)
+        if (leased_at !== null) markStaying.run(mesh_id, seq, member_id)
       }
       move.run(...where)
       return dropped.map(({ mesh_id, seq }) => ({ meshId: mesh_id, seq }))

@@ -106,7 +106,7 @@ export const readsOn = (handle: SqliteHandle["Service"]) => {
 
 const waitingMessage = (row: MessageRow): WaitingMessage => ({
   sealedKey: row.sealed_key ?? undefined,
-  leased: row.leased_at !== null,
+  leased: row.leased_at !== null && (row.leased_at === Rows.leasedForGood ? "for good" : "until released"),
   message: {
     meshId: row.mesh_id,
     seq: row.seq,
