@@ -145,7 +145,7 @@ describe("what a group commit keeps", () => {
             () => script.ends.push("elsewhere"),
           )
           yield* release
-          assert.deepStrictEqual(script.batches[1], ["joined s1", "consume 2", "consume 3", "consume 9"])
+          assert.deepStrictEqual(script.batches[1], ["joined s1", "consume 9", "consume 2", "consume 3"])
           yield* script.submit(consumed(5))
           yield* settled
           assert.deepStrictEqual(script.batches[2], ["consume 5"])

@@ -19,6 +19,7 @@ import {
   consumed,
   attached,
   detached,
+  moved,
 } from "./support/GroupCommitScript.ts"
 import { bob, meshId } from "./support/MeshScenario.ts"
 import { noSpread } from "./support/NoSpread.ts"
@@ -74,6 +75,100 @@ describe("a batch", () => {
           ])
         }),
       { commitCharactersMax: 1_000 },
+    ),
+  )
+
+  it.effect("has a write of each mesh that waits, however much one of them has waiting (I23)", () =>
+    scenario(
+      (script) =>
+        Effect.gen(function* () {
+          const release = yield* busyWith(script, consumed(1))
+          const groupCommits = yield* GroupCommits
+          yield* script.submit(...accepts(2, 12))
+          for (const mesh of ["mesh-2", "mesh-3"]) {
+            for (const seq of [101, 102]) {
+              const message = { ...messageOf(seq, { id: `${mesh} ${seq}` }), meshId: MeshId.make(mesh) }
+              groupCommits.groupCommitOf(message.meshId).submit(acceptOf(message), () => {})
+            }
+          }
+          yield* release
+          yield* Effect.repeat(settled, { times: 5 })
+          assert.deepStrictEqual(script.batches.slice(1, 4), [
+            ["accept 2", "accept 101", "accept 101", "accept 3"],
+            ["accept 102", "accept 102", "accept 4", "accept 5"],
+            ["accept 6", "accept 7", "accept 8", "accept 9"],
+          ])
+          assert.deepStrictEqual(
+            script.ends.slice(1),
+            accepts(2, 12).map(({ message }) => `accept ${message.seq}: Done`),
+            "each mesh in its own order",
+          )
+        }),
+      { commitWritesMax: 4 },
+    ),
+  )
+
+  it.effect("lets what is large wait no longer than for the batch that it does not fit in", () =>
+    scenario(
+      (script) =>
+        Effect.gen(function* () {
+          const release = yield* busyWith(script, consumed(1))
+          const large = {
+            ...messageOf(1, { id: "large", ciphertext: "A".repeat(900) }),
+            meshId: MeshId.make("mesh-2"),
+          }
+          yield* script.submit(...[2, 3, 4].map((seq) => acceptOf(messageOf(seq, { ciphertext: "A".repeat(200) }))))
+          ;(yield* GroupCommits).groupCommitOf(large.meshId).submit(acceptOf(large), () => {})
+          yield* release
+          assert.deepStrictEqual(script.batches.slice(1), [["accept 2", "accept 3", "accept 4"], ["accept 1"]])
+        }),
+      { commitCharactersMax: 1_000 },
+    ),
+  )
+
+  it.effect("of which one write is too slow is split, so that the slow one fails alone (I24)", () =>
+    scenario((script) =>
+      Effect.gen(function* () {
+        const release = yield* busyWith(script, acceptOf(messageOf(1)))
+        script.probe = Effect.void
+        script.answer = (batch) =>
+          namesOf(batch).includes("moved slow")
+            ? Effect.andThen(Effect.sleep("5 seconds"), fails("unavailable")(batch))
+            : Effect.succeed(batch.map(() => Written.Done()))
+        yield* script.submit(consumed(2), consumed(3), moved("slow"), consumed(4), acceptOf(messageOf(5)))
+        const tryEnds = Effect.andThen(TestClock.adjust("5 seconds"), Effect.repeat(settled, { times: 3 }))
+        const other = Write.Consume({ meshId: MeshId.make("mesh-2"), inbox: inboxOf(bob), seq: 90, atMillis: 1 })
+        yield* release
+        yield* tryEnds
+        assert.deepStrictEqual(script.ends.slice(1), ["accept 5: unavailable", "consume 2: Done", "consume 3: Done"])
+        // Others' writes, and what can be told, are not held up by what is split, and nobody hears that the database is away.
+        ;(yield* GroupCommits).groupCommitOf(other.meshId).submit(other, () => script.ends.push("elsewhere"))
+        yield* script.submit(acceptOf(messageOf(6)))
+        yield* tryEnds
+        assert.deepStrictEqual(script.ends.slice(4), ["elsewhere"])
+        yield* tryEnds
+        assert.deepStrictEqual(script.ends.slice(5), ["moved slow: unavailable", "consume 4: Done", "accept 6: Done"])
+      }),
+    ),
+  )
+
+  it.effect("that was refused is tried in halves: one bad write costs the others some tries, and not one each", () =>
+    scenario((script) =>
+      Effect.gen(function* () {
+        const release = yield* busyWith(script, acceptOf(messageOf(1)))
+        script.answer = (batch) =>
+          namesOf(batch).includes("accept 70")
+            ? fails("rejected")(batch)
+            : Effect.succeed(batch.map(() => Written.Done()))
+        yield* script.submit(...accepts(2, 129))
+        yield* release
+        yield* Effect.repeat(settled, { times: 5 })
+        assert.deepStrictEqual(
+          script.ends.slice(1),
+          accepts(2, 129).map(({ message: { seq } }) => `accept ${seq}: ${seq === 70 ? "rejected" : "Done"}`),
+        )
+        assert.isAtMost(script.batches.length, 17)
+      }),
     ),
   )
 

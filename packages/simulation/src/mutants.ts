@@ -93,6 +93,12 @@ const mutants: ReadonlyArray<Mutant> = [
     put: "return all",
   },
   {
+    name: "what waits of a mesh overtakes what is tried again",
+    file: `${broker}/store/CommitQueue.ts`,
+    find: "if (held.has(mesh.meshId)) continue\n      const rest",
+    put: "const rest",
+  },
+  {
     name: "what an earlier owner writes is taken",
     file: `${broker}/store/sqlite/Owners.ts`,
     find: "> epoch) throw fenced(meshId)",

@@ -247,7 +247,7 @@ export const accepted = (decision: Decision, completion: Accepted): void => {
   for (const recipient of resolved.recipients) {
     const inbox = inboxOf(state, recipient.inbox)
     if (inbox === undefined) continue
-    const waiting = { message, sealedKey: recipient.sealedKey, leased: false }
+    const waiting = { message, sealedKey: recipient.sealedKey, leased: false } as const
     states.push({ pubkey: inbox.member.key, state: deliverCommitted({ ...decision, actions: pushes }, inbox, waiting) })
   }
   for (const pubkey of resolved.full) states.push({ pubkey, state: "full" })

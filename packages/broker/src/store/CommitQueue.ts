@@ -1,12 +1,12 @@
 /**
- * What waits in a group commit, in the order in which it was submitted. Projections are merged as they come: of two words on
+ * What waits in a group commit: of each mesh in the order in which it was submitted, and the meshes take turns. Projections are merged as they come: of two words on
  * the same thing the later one stands, so that an outage leaves one word on each session, channel of a session, inbox and
  * delivery, however long it lasts and however often they change. What a mesh may have waiting is bounded besides.
  */
 import type { MeshId, SessionId } from "@claudemesh/domain/Ids"
 import { Data, Exit } from "effect"
 import type { BrokerLimits } from "../Limits.ts"
-import { type OwnedWrite, type ProjectionWrite, StoreError, type Write, Written } from "./MessageStore.ts"
+import { meshOf, type OwnedWrite, type ProjectionWrite, StoreError, type Write, Written } from "./MessageStore.ts"
 
 export type Outcome = Exit.Exit<Written, StoreError>
 
@@ -17,8 +17,8 @@ export type Waiting = Data.TaggedEnum<{
     /** All whose outcome it is, where later words on the same have been asked for since. */
     readonly asked?: Array<(outcome: Outcome) => void>
   }
-  /** Reached when every job before it has its outcome. */
-  Barrier: { readonly done: (outcome: Exit.Exit<void, StoreError>) => void }
+  /** Reached when every job of its mesh before it has its outcome. */
+  Barrier: { readonly meshId: MeshId; readonly done: (outcome: Exit.Exit<void, StoreError>) => void }
 }>
 export const Waiting = Data.taggedEnum<Waiting>()
 export type Job = Extract<Waiting, { readonly _tag: "Job" }>
@@ -45,37 +45,30 @@ const full: Exit.Exit<never, StoreError> = Exit.fail(
 
 type GroupCommitLimits = Pick<
   BrokerLimits,
-  "commitCharactersMax" | "commitRowsMax" | "commitWritesMax" | "projectionsQueuedMax"
+  "commitCharactersMax" | "commitRowsMax" | "commitWritesMax" | "healthTimeoutMillis" | "projectionsQueuedMax"
 >
 
-export class CommitQueue {
+/** What waits of one mesh, in the order in which it was submitted. */
+class MeshQueue {
   /** Each under what it is about, or under a number of its own. A map keeps the order in which its keys came. */
-  readonly #waiting = new Map<string | number, Waiting>()
-  /** So many at the front are committed one by one: together they were refused. */
-  #alone: Array<Job> = []
-  readonly #projections = new Map<MeshId, number>()
+  readonly waiting = new Map<string | number, Waiting>()
+  projections = 0
   #added = 0
   /** Nothing is merged with what stands before a barrier. */
   #barriers = 0
 
-  constructor(readonly limits: GroupCommitLimits) {}
+  constructor(
+    readonly meshId: MeshId,
+    readonly projectionsMax: number,
+  ) {}
 
-  get isEmpty(): boolean {
-    return this.#waiting.size === 0 && this.#alone.length === 0
-  }
-
-  get size(): number {
-    return this.#waiting.size + this.#alone.length
-  }
-
-  /** Answers at once what gets no place, and what gives its place to a later word. */
   add(one: Waiting): void {
     this.#added += 1
     if (one._tag === "Barrier") {
       this.#barriers += 1
-      this.#waiting.set(this.#added, one)
+      this.waiting.set(this.#added, one)
     } else if (isProjection(one.write)) this.#addProjection(one, one.write)
-    else this.#waiting.set(this.#added, one)
+    else this.waiting.set(this.#added, one)
   }
 
   #addProjection(one: Job, write: ProjectionWrite): void {
@@ -84,14 +77,13 @@ export class CommitQueue {
     const key = about === undefined ? this.#added : this.#placeOf(`${this.#barriers} ${about}`, write)
     const answered = isAnswered(write)
     if (!answered) this.#give(key)
-    const queued = this.#projections.get(write.meshId) ?? 0
     // What can be asked for again leaves room for what cannot.
-    if (queued >= this.limits.projectionsQueuedMax / (answered ? 2 : 1)) return one.done(full)
-    this.#projections.set(write.meshId, queued + askersOf(one).length)
-    const before = this.#waiting.get(key)
+    if (this.projections >= this.projectionsMax / (answered ? 2 : 1)) return one.done(full)
+    this.projections += askersOf(one).length
+    const before = this.waiting.get(key)
     // Its place is at the end from now on.
-    this.#waiting.delete(key)
-    this.#waiting.set(key, before?._tag === "Job" ? following(before, one) : one)
+    this.waiting.delete(key)
+    this.waiting.set(key, before?._tag === "Job" ? following(before, one) : one)
   }
 
   /**
@@ -99,60 +91,106 @@ export class CommitQueue {
    * what was asked for before that, since messages go out once it is written.
    */
   #placeOf(key: string, { _tag }: ProjectionWrite): string {
-    return _tag === "SessionAttached" && this.#waiting.has(key) ? `${key} again` : key
+    return _tag === "SessionAttached" && this.waiting.has(key) ? `${key} again` : key
   }
 
   #give(key: string | number): void {
-    const one = this.#waiting.get(key)
+    const one = this.waiting.get(key)
     if (one?._tag !== "Job") return
-    this.#waiting.delete(key)
-    this.#left(one)
+    this.take(key, one)
     one.done(superseded)
   }
 
-  #left(one: Job): void {
-    if (!isProjection(one.write)) return
-    const { meshId } = one.write
-    const left = (this.#projections.get(meshId) ?? 0) - askersOf(one).length
-    if (left > 0) this.#projections.set(meshId, left)
-    else this.#projections.delete(meshId)
+  take(key: string | number, one: Job): void {
+    this.waiting.delete(key)
+    if (isProjection(one.write)) this.projections -= askersOf(one).length
+  }
+}
+
+export class CommitQueue {
+  /** Of the meshes that have something waiting. Whoever had its turn goes to the end. */
+  readonly #meshes = new Map<MeshId, MeshQueue>()
+  /** Batches that are tried once more, since a larger one failed with them. What waits of their meshes comes after them. */
+  #split: Array<ReadonlyArray<Job>> = []
+  #wasSplit = false
+
+  constructor(readonly limits: GroupCommitLimits) {}
+
+  get isEmpty(): boolean {
+    return this.#meshes.size === 0 && this.#split.length === 0
   }
 
-  /** The jobs at the front that fit in one transaction: at least one, unless a barrier stands before it. */
+  /** Answers at once what gets no place, and what gives its place to a later word. */
+  add(one: Waiting): void {
+    const meshId = one._tag === "Barrier" ? one.meshId : meshOf(one.write)
+    const mesh = this.#meshes.get(meshId) ?? new MeshQueue(meshId, this.limits.projectionsQueuedMax)
+    mesh.add(one)
+    if (mesh.waiting.size > 0) this.#meshes.set(meshId, mesh)
+  }
+
+  /**
+   * The next jobs that fit in one transaction: at least one, unless barriers stand before all. The meshes take turns with one write each,
+   * so what a mesh has waiting holds up nobody else. What is tried once more takes turns with the rest, for it may take long.
+   */
   takeBatch(writesMax = this.limits.commitWritesMax): ReadonlyArray<Job> {
-    const alone = this.#alone.shift()
-    if (alone !== undefined) return [alone]
+    const held = this.#heldMeshes()
+    const others = held.size > 0 && !this.#wasSplit ? [] : this.#takeTurns(writesMax, held)
+    this.#wasSplit = others.length === 0
+    return others.length > 0 ? others : (this.#split.shift() ?? [])
+  }
+
+  #takeTurns(writesMax: number, held: ReadonlySet<MeshId>): ReadonlyArray<Job> {
     const jobs: Array<Job> = []
+    const rests = new Map<MeshId, Iterator<readonly [string | number, Waiting], undefined>>()
     let characters = 0
     let rows = 0
-    for (const [key, one] of this.#waiting) {
-      if (one._tag === "Barrier" || jobs.length === writesMax) break
+    // A mesh that is put back at the end is come by again.
+    for (const mesh of this.#meshes.values()) {
+      if (jobs.length === writesMax) break
+      if (held.has(mesh.meshId)) continue
+      const rest = rests.get(mesh.meshId) ?? mesh.waiting.entries()
+      rests.set(mesh.meshId, rest)
+      const [key, one] = rest.next().value ?? []
+      if (key === undefined || one?._tag !== "Job") continue
+      const fits =
+        rows + rowsOf(one.write) <= this.limits.commitRowsMax &&
+        characters + charactersOf(one.write) <= this.limits.commitCharactersMax
+      // It stays where it is, and is among the first of the next batch.
+      if (jobs.length > 0 && !fits) continue
       characters += charactersOf(one.write)
       rows += rowsOf(one.write)
-      const fits = rows <= this.limits.commitRowsMax && characters <= this.limits.commitCharactersMax
-      if (jobs.length > 0 && !fits) break
       jobs.push(one)
-      this.#waiting.delete(key)
-      this.#left(one)
+      mesh.take(key, one)
+      this.#meshes.delete(mesh.meshId)
+      if (mesh.waiting.size > 0) this.#meshes.set(mesh.meshId, mesh)
     }
     return jobs
   }
 
-  /** Those that stand at the front. */
+  #heldMeshes(): ReadonlySet<MeshId> {
+    return new Set(this.#split.flatMap((jobs) => jobs.map(({ write }) => meshOf(write))))
+  }
+
+  /** Those that stand at the front of their meshes. */
   takeBarriers(): ReadonlyArray<Barrier> {
     const barriers: Array<Barrier> = []
-    if (this.#alone.length > 0) return barriers
-    for (const [key, one] of this.#waiting) {
-      if (one._tag !== "Barrier") break
-      barriers.push(one)
-      this.#waiting.delete(key)
+    const held = this.#heldMeshes()
+    for (const mesh of this.#meshes.values()) {
+      if (held.has(mesh.meshId)) continue
+      for (const [key, one] of mesh.waiting) {
+        if (one._tag !== "Barrier") break
+        barriers.push(one)
+        mesh.waiting.delete(key)
+      }
+      if (mesh.waiting.size === 0) this.#meshes.delete(mesh.meshId)
     }
     return barriers
   }
 
-  /** A batch that was refused goes back in line, so that it stays in order whatever happens on the way. */
-  putBackAlone(jobs: ReadonlyArray<Job>): void {
-    this.#alone = [...jobs, ...this.#alone]
+  /** A batch that failed is tried in halves, and so on, until what is wrong with it is alone. */
+  putBackSplit(jobs: ReadonlyArray<Job>): void {
+    const half = Math.ceil(jobs.length / 2)
+    this.#split = [jobs.slice(0, half), jobs.slice(half), ...this.#split].filter((some) => some.length > 0)
   }
 
   /** Keeps of the batch that failed and of all that waits what nobody waits to hear of, and gives the rest. */
@@ -163,10 +201,9 @@ export class CommitQueue {
   }
 
   takeAll(): ReadonlyArray<Waiting> {
-    const all = [...this.#alone, ...this.#waiting.values()]
-    this.#alone = []
-    this.#waiting.clear()
-    this.#projections.clear()
+    const all = [...this.#split.flat(), ...[...this.#meshes.values()].flatMap(({ waiting }) => [...waiting.values()])]
+    this.#split = []
+    this.#meshes.clear()
     return all
   }
 }

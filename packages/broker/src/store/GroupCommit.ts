@@ -62,7 +62,9 @@ interface CommitLoop {
 const ownedGroupCommit = (store: MessageStore["Service"], groupCommit: CommitLoop, meshId: MeshId): GroupCommit => {
   let epoch = 0
   let lost = Deferred.makeUnsafe<never, StoreError>()
-  const settled = Effect.callback<void, StoreError>((resume) => groupCommit.take(Waiting.Barrier({ done: resume })))
+  const settled = Effect.callback<void, StoreError>((resume) =>
+    groupCommit.take(Waiting.Barrier({ meshId, done: resume })),
+  )
   return {
     submit: (write, done) => {
       const owner = lost
@@ -195,7 +197,7 @@ const makeCommitter = Effect.fnUntraced(function* (store: MessageStore["Service"
     if (Exit.isFailure(exit)) {
       const tookLong = (yield* Clock.currentTimeMillis) - beganMillis >= longTryMillis
       if (tookLong) writesMax = Math.max(1, Math.floor(jobs.length / 2))
-      return yield* failed(jobs, exit.cause)
+      return yield* failed(jobs, exit.cause, tookLong)
     }
     nextDelay = yield* untilDatabaseIsBack
     writesMax = Math.min(commitWritesMax, writesMax + 1)
@@ -206,15 +208,43 @@ const makeCommitter = Effect.fnUntraced(function* (store: MessageStore["Service"
     }
   })
 
-  const failed = Effect.fnUntraced(function* (jobs: ReadonlyArray<Job>, cause: Cause.Cause<StoreError>) {
+  const failed = Effect.fnUntraced(function* (
+    jobs: ReadonlyArray<Job>,
+    cause: Cause.Cause<StoreError>,
+    tookLong: boolean,
+  ) {
     const error = Cause.findErrorOption(cause)
-    if (Option.isSome(error) && error.value.reason === "unavailable") return yield* databaseAway(jobs, cause)
+    if (Option.isSome(error) && error.value.reason === "unavailable") {
+      if (!tookLong || isEnding()) return yield* databaseAway(jobs, cause)
+      const told = Exit.failCause(cause)
+      for (const { done } of jobs.filter(isAwaited)) done(told)
+      const kept = jobs.filter((job) => !isAwaited(job))
+      return yield* (yield* takesWrites) ? tooSlow(kept, cause) : databaseAway(kept, cause)
+    }
     away = undefined
     // One bad item fails alone.
-    if (jobs.length > 1) return queue.putBackAlone(jobs)
+    if (jobs.length > 1) return queue.putBackSplit(jobs)
     yield* Effect.logWarning("a write was refused by the database", cause)
     for (const { done } of jobs) done(Exit.failCause(cause))
   })
+
+  /**
+   * The database takes something else: the batch was too much for the time that a transaction has, or one write of it is. What was awaited
+   * of it has been told; the rest is tried in halves, until the write that is too slow is alone and fails alone.
+   */
+  const tooSlow = Effect.fnUntraced(function* (kept: ReadonlyArray<Job>, cause: Cause.Cause<StoreError>) {
+    away = undefined
+    if (kept.length > 1) return queue.putBackSplit(kept)
+    yield* Effect.logWarning("a write takes longer than a transaction may", cause)
+    for (const { done } of kept) done(Exit.failCause(cause))
+  })
+
+  /** Whether the database takes a small write, which is not asked for long. */
+  const takesWrites = store.probe.pipe(
+    Effect.timeoutOption(queue.limits.healthTimeoutMillis),
+    Effect.catchCause(() => Effect.succeedNone),
+    Effect.map(Option.isSome),
+  )
 
   /** Senders are told at once and may resend; what nobody would send again is kept and written later. */
   const databaseAway = Effect.fnUntraced(function* (jobs: ReadonlyArray<Job>, cause: Cause.Cause<StoreError>) {

@@ -48,6 +48,9 @@ export class Script {
   readonly ends: Array<string> = []
   answer: Commit = (batch) => Effect.succeed(batch.map(() => Written.Done()))
 
+  /** Whether the database takes something else than what it was asked to commit. */
+  probe: MessageStore["Service"]["probe"] = Effect.fail(new StoreError({ reason: "unavailable", cause: "silent" }))
+
   readonly store = Layer.succeed(
     MessageStore,
     storeWith({
@@ -56,6 +59,7 @@ export class Script {
           this.batches.push(namesOf(batch))
           return this.answer(batch)
         }),
+      probe: Effect.suspend(() => this.probe),
     }),
   )
 
