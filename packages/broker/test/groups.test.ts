@@ -175,6 +175,29 @@ describe("a channel", () => {
     assert.deepStrictEqual(peer.pushed, [])
   })
 
+  it("is as it is stored when words on it fail one after the other, and what is stored is said once more behind them (I7)", () => {
+    for (const [before, words] of [
+      [false, ["join_channel", "leave_channel"]],
+      [true, ["leave_channel", "join_channel"]],
+      [false, ["join_channel", "leave_channel", "join_channel"]],
+    ] as const) {
+      const scenario = new MeshScenario()
+      const peer = scenario.attach(bob)
+      if (before) scenario.join(peer, "builds")
+      for (const type of words) scenario.request(peer, { type, channel: label("builds"), id: requestId("j") })
+      // The error of the first comes before it takes effect, which nobody hears of.
+      const late = scenario.writes[0]?.write
+      for (const _ of words) scenario.commitOne(storeFailure("unavailable"))
+      assert.ok(late)
+      scenario.store.apply(late)
+      scenario.commit()
+      assert.strictEqual(scenario.store.subscriptions.size, before ? 1 : 0)
+      const id = scenario.send(scenario.attach(alice), "#builds", toAll)
+      scenario.settle()
+      assert.deepStrictEqual(peer.pushed, before ? [id] : [])
+    }
+  })
+
   it("keeps its sessions over a lost connection and over a restart of the broker", () => {
     const scenario = new MeshScenario()
     const peer = scenario.attach(bob)

@@ -8,7 +8,7 @@ import type { Channel } from "@claudemesh/domain/wire/BrokerFrame"
 import type { JoinChannel, LeaveChannel, ListChannels } from "@claudemesh/domain/wire/ClientFrame"
 import type { ErrorCode } from "@claudemesh/domain/wire/ErrorCode"
 import { Exit } from "effect"
-import { Write } from "../store/MessageStore.ts"
+import { reasonOf, Write } from "../store/MessageStore.ts"
 import type { Decision } from "../state/Decision.ts"
 import { errorFrame } from "../state/ErrorReply.ts"
 import { type Completion, Action } from "../state/MeshCommand.ts"
@@ -28,11 +28,9 @@ export const joinChannel = (decision: Decision, connection: Connection, { channe
   }
   const haste = hasteOf(connection, nowMillis)
   if (haste !== undefined) return refuse(...haste)
-  const before = put(session, channel, true)
+  put(session, channel, true)
   const where = { meshId: state.mesh.meshId, memberId: session.member.record.memberId, session: session.sessionId }
-  actions.push(
-    record(connection, id, channel, Write.ChannelJoined({ ...where, channel, atMillis: nowMillis }), true, before),
-  )
+  actions.push(record(connection, id, channel, Write.ChannelJoined({ ...where, channel, atMillis: nowMillis }), true))
 }
 
 /** Also of a channel that the session is not in: the answer is the same. */
@@ -44,9 +42,9 @@ export const leaveChannel = (decision: Decision, connection: Connection, { chann
     actions.push(Action.Send({ peer, frame: errorFrame(connection.protocol, ...haste, id) }))
     return
   }
-  const before = put(session, channel, false)
+  put(session, channel, false)
   const where = { meshId: state.mesh.meshId, memberId: session.member.record.memberId, session: session.sessionId }
-  actions.push(record(connection, id, channel, Write.ChannelLeft({ ...where, channel }), false, before))
+  actions.push(record(connection, id, channel, Write.ChannelLeft({ ...where, channel }), false))
 }
 
 /**
@@ -61,23 +59,22 @@ const hasteOf = ({ session }: Connection, nowMillis: number): readonly [ErrorCod
     : ["rate_limited", "this member joins and leaves channels too fast; try again in a second"]
 }
 
-/** Gives how it was before. */
-const put = (session: Session, channel: Label, joined: boolean): boolean => {
-  const before = session.channels.has(channel)
+/** The word on it goes into the group commit now. */
+const put = (session: Session, channel: Label, joined: boolean): void => {
+  const underWay = session.channelsUnderWay.get(channel)
+  if (underWay === undefined) {
+    session.channelsUnderWay.set(channel, { isStored: session.channels.has(channel), words: 1 })
+  } else underWay.words += 1
+  remember(session, channel, joined)
+}
+
+const remember = (session: Session, channel: Label, joined: boolean): void => {
   if (joined) session.channels.add(channel)
   else session.channels.delete(channel)
   session.member.channelsChanged()
-  return before
 }
 
-const record = (
-  { peer, session }: Connection,
-  id: string,
-  channel: Label,
-  write: Write,
-  joined: boolean,
-  before: boolean,
-) => {
+const record = ({ peer, session }: Connection, id: string, channel: Label, write: Write, joined: boolean) => {
   session.member.allowance.holdChanges(1)
   return Action.Write({
     write,
@@ -89,7 +86,6 @@ const record = (
       session: session.sessionId,
       channel,
       joined,
-      before,
     },
   })
 }
@@ -99,18 +95,43 @@ export const channelRecorded = (
   completion: Extract<Completion, { readonly _tag: "ChannelRecorded" }>,
 ): void => {
   const { actions, state } = decision
-  const { before, channel, id, joined, memberId, outcome, peer, session } = completion
+  const { id, memberId, outcome, peer, session } = completion
   const member = state.membersById.get(memberId)
   member?.allowance.holdChanges(-1)
+  const found = member?.sessions.get(session)
+  if (found !== undefined) wordEnded(decision, found, completion)
   if (Exit.isSuccess(outcome)) {
     actions.push(Action.Send({ peer, frame: { type: "ok", id } }))
     return
   }
-  const found = member?.sessions.get(session)
-  // As it was, unless it was joined or left once more since.
-  if (found !== undefined && found.channels.has(channel) === joined) put(found, channel, before)
   const failed = errorFrame(2, "internal", "the broker failed to store this; try again", id)
   actions.push(Action.Send({ peer, frame: failed }))
+}
+
+/**
+ * Behind the last word that is under way memory is as the store is: of words that have all failed nothing is left. The error of one may
+ * have come before it took effect, so how it is now is written once more, behind it.
+ */
+const wordEnded = (
+  { actions, nowMillis, state }: Decision,
+  session: Session,
+  { channel, joined, outcome }: Extract<Completion, { readonly _tag: "ChannelRecorded" }>,
+): void => {
+  const underWay = session.channelsUnderWay.get(channel)
+  // It was forgotten meanwhile, and has come back.
+  if (underWay === undefined) return
+  if (Exit.isSuccess(outcome)) underWay.isStored = joined
+  underWay.words -= 1
+  if (underWay.words > 0) return
+  session.channelsUnderWay.delete(channel)
+  if (Exit.isSuccess(outcome)) return
+  remember(session, channel, underWay.isStored)
+  if (reasonOf(outcome.cause) !== "unavailable") return
+  const where = { meshId: state.mesh.meshId, memberId: session.member.record.memberId, session: session.sessionId }
+  const write = underWay.isStored
+    ? Write.ChannelJoined({ ...where, channel, atMillis: nowMillis })
+    : Write.ChannelLeft({ ...where, channel })
+  actions.push(Action.Write({ write, next: undefined }))
 }
 
 export const listChannels = (decision: Decision, { peer, session }: Connection, { id }: ListChannels): void => {

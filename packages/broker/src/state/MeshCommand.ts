@@ -222,8 +222,6 @@ export type Completion = Data.TaggedEnum<{
     readonly session: SessionId
     readonly channel: Label
     readonly joined: boolean
-    /** Whether the session was in it before. */
-    readonly before: boolean
     readonly outcome: Outcome
   }
   PageRead: { readonly request: PageRequest; readonly rows: Exit.Exit<ReadonlyArray<WaitingMessage>, StoreError> }

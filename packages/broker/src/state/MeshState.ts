@@ -88,6 +88,8 @@ export class Session implements RosterSession {
   profileToldMillis: number | undefined
   displayName: MemberRecord["displayName"]
   readonly channels = new Set<Label>()
+  /** Of channels that it joins or leaves now: whether it is stored as in them, and how many words on it are under way. */
+  readonly channelsUnderWay = new Map<Label, { isStored: boolean; words: number }>()
   /** Set while it is away and expected back. */
   liveUntilMillis: number | undefined
   tags: ReadonlySet<Label> = new Set()
