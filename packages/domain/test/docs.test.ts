@@ -13,6 +13,8 @@ import { BrokerFrame, Channel, Member, Peer } from "../src/wire/BrokerFrame.ts"
 import { HelloV1, HelloV2, RequestFrame, SealedKey } from "../src/wire/ClientFrame.ts"
 import { CloseCode } from "../src/wire/CloseCode.ts"
 import { HookReport } from "../src/wire/HttpApi.ts"
+import { httpStatusOf } from "../src/wire/HttpErrorCode.ts"
+import { HttpRoutes } from "../src/wire/HttpRoutes.ts"
 import { ErrorCode, isRetryable } from "../src/wire/ErrorCode.ts"
 
 const page = readFileSync(join(import.meta.dirname, "../../../docs/protocol.md"), "utf8")
@@ -79,6 +81,18 @@ describe("docs/protocol.md", () => {
       rows(section("##", "Close codes")).map(([code, terminal]) => [number(code), terminal]),
       Object.values(CloseCode).map(({ code, terminal }) => [code, terminal ? "yes" : "no"]),
     ))
+
+  it("gives every route over HTTP, and every code that one is refused with, under its status (I20)", () => {
+    const tables = rows(section("##", "HTTP"))
+    const routes = tables.map(([route]) => bare(route)).filter((route) => /^(?:GET|POST) /.test(route))
+    const defined = Object.values(HttpRoutes).map(({ method, path }) => `${method} ${path}`)
+    assert.deepStrictEqual(new Set(routes), new Set(defined))
+    const codes = tables.filter(([status]) => /^\d+$/.test(status ?? ""))
+    assert.deepStrictEqual(
+      codes.map(([status, code]) => [bare(code), number(status)]).toSorted(),
+      Object.entries(httpStatusOf).toSorted(),
+    )
+  })
 
   it("gives every limit that both ends know, with its number (I23)", () => {
     const { frameBytesMax, ...numbers } = Limits

@@ -4,20 +4,11 @@
  */
 import type { MeshId } from "@claudemesh/domain/Ids"
 import type { Certificate } from "@claudemesh/domain/trust/Certificate"
-import { Invite } from "@claudemesh/domain/trust/Invite"
-import { Revocation } from "@claudemesh/domain/trust/Revocation"
-import { type RequestFacts, signatureHeader } from "@claudemesh/domain/trust/SignedRequest"
-import {
-  CreateMesh,
-  Health,
-  HttpError,
-  InviteAdded,
-  Invites,
-  Join,
-  Joined,
-  MeshCreated,
-  Revoked,
-} from "@claudemesh/domain/wire/HttpApi"
+import type { Invite } from "@claudemesh/domain/trust/Invite"
+import type { Revocation } from "@claudemesh/domain/trust/Revocation"
+import { signatureHeader } from "@claudemesh/domain/trust/SignedRequest"
+import { type CreateMesh, HttpError } from "@claudemesh/domain/wire/HttpApi"
+import { type HttpRoute, HttpRoutes } from "@claudemesh/domain/wire/HttpRoutes"
 import { Clock, Effect, Option, type Redacted, Schema, Stream } from "effect"
 import * as FetchHttpClient from "effect/unstable/http/FetchHttpClient"
 import * as HttpClient from "effect/unstable/http/HttpClient"
@@ -82,22 +73,32 @@ export class BrokerRefused extends Schema.TaggedError<BrokerRefused>()("BrokerRe
   }
 }
 
-const asJson = <A>(schema: Schema.Codec<A, unknown>) => ({
-  encode: Schema.encodeSync(Schema.fromJsonString(schema)),
-  decode: Schema.decodeUnknownOption(Schema.fromJsonString(schema)),
-})
+interface Call<Body, Answer> {
+  readonly method: HttpRoute["method"]
+  readonly path: HttpRoute["path"]
+  readonly encode: (body: Body) => string
+  readonly decode: (text: string) => Option.Option<Answer>
+}
 
-const encodeMesh = asJson(CreateMesh).encode
-const encodeInvite = asJson(Invite).encode
-const encodeJoin = asJson(Join).encode
-const encodeRevocation = asJson(Revocation).encode
-const decodeCreated = asJson(MeshCreated).decode
-const decodeAdded = asJson(InviteAdded).decode
-const decodeInvites = asJson(Invites).decode
-const decodeJoined = asJson(Joined).decode
-const decodeRevoked = asJson(Revoked).decode
-const decodeHealth = asJson(Health).decode
-const decodeError = asJson(HttpError).decode
+/** What of a route is used here: made once, since a schema is compiled where it is first used. */
+const callOf = <Body, Answer>(
+  { answer, method, path }: HttpRoute & { readonly answer: Schema.Codec<Answer, unknown> },
+  encode: Call<Body, Answer>["encode"],
+): Call<Body, Answer> => ({ method, path, encode, decode: decoderOf(answer) })
+
+const decoderOf = <A>(schema: Schema.Codec<A, unknown>) => Schema.decodeUnknownOption(Schema.fromJsonString(schema))
+const encoderOf = <A>(schema: Schema.Codec<A, unknown>) => Schema.encodeSync(Schema.fromJsonString(schema))
+const noBody = () => ""
+
+const calls = {
+  createMesh: callOf(HttpRoutes.createMesh, encoderOf(HttpRoutes.createMesh.body)),
+  addInvite: callOf(HttpRoutes.addInvite, encoderOf(HttpRoutes.addInvite.body)),
+  listInvites: callOf(HttpRoutes.listInvites, noBody),
+  join: callOf(HttpRoutes.join, encoderOf(HttpRoutes.join.body)),
+  revoke: callOf(HttpRoutes.revoke, encoderOf(HttpRoutes.revoke.body)),
+}
+const decodeHealth = decoderOf(HttpRoutes.health.answer)
+const decodeError = decoderOf(HttpError)
 
 export const createMesh = Effect.fn("BrokerHttp.createMesh")(function* (
   brokerUrl: BrokerUrl,
@@ -105,10 +106,9 @@ export const createMesh = Effect.fn("BrokerHttp.createMesh")(function* (
   owner: KeyPair,
   adminToken?: Redacted.Redacted,
 ) {
-  const facts = { method: "POST", path: "/meshes", body: encodeMesh(mesh) } as const
   const authorized = (request: HttpClientRequest.HttpClientRequest) =>
     adminToken === undefined ? request : HttpClientRequest.bearerToken(request, adminToken)
-  return yield* signedExchange(brokerUrl, facts, mesh.meshId, owner, decodeCreated, authorized)
+  return yield* signedExchange(brokerUrl, calls.createMesh, mesh, mesh.meshId, owner, authorized)
 })
 
 /** `issuer`: the key that signed the invite. */
@@ -117,8 +117,7 @@ export const addInvite = Effect.fn("BrokerHttp.addInvite")(function* (
   invite: Invite,
   issuer: KeyPair,
 ) {
-  const facts = { method: "POST", path: "/invites", body: encodeInvite(invite) } as const
-  return yield* signedExchange(brokerUrl, facts, invite.meshId, issuer, decodeAdded)
+  return yield* signedExchange(brokerUrl, calls.addInvite, invite, invite.meshId, issuer)
 })
 
 /** The owner's key asks, or an admin's. */
@@ -127,8 +126,7 @@ export const listInvites = Effect.fn("BrokerHttp.listInvites")(function* (
   meshId: MeshId,
   asker: KeyPair,
 ) {
-  const facts = { method: "GET", path: "/invites", body: "" } as const
-  return (yield* signedExchange(brokerUrl, facts, meshId, asker, decodeInvites)).invites
+  return (yield* signedExchange(brokerUrl, calls.listInvites, undefined, meshId, asker)).invites
 })
 
 /** `member`: the keys that the certificate is for. */
@@ -138,8 +136,7 @@ export const join = Effect.fn("BrokerHttp.join")(function* (
   certificate: Certificate,
   member: KeyPair,
 ) {
-  const facts = { method: "POST", path: "/join", body: encodeJoin({ certificate }) } as const
-  return yield* signedExchange(brokerUrl, facts, meshId, member, decodeJoined)
+  return yield* signedExchange(brokerUrl, calls.join, { certificate }, meshId, member)
 })
 
 /** `by`: the key that signed the revocation. */
@@ -148,30 +145,29 @@ export const revoke = Effect.fn("BrokerHttp.revoke")(function* (
   revocation: Revocation,
   by: KeyPair,
 ) {
-  const facts = { method: "POST", path: "/revocations", body: encodeRevocation(revocation) } as const
-  return yield* signedExchange(brokerUrl, facts, revocation.meshId, by, decodeRevoked)
+  return yield* signedExchange(brokerUrl, calls.revoke, revocation, revocation.meshId, by)
 })
 
 /** `origin` as `httpOriginOf` gives it. Also of a broker that answers 503 since its database is away. */
 export const health = Effect.fn("BrokerHttp.health")(function* (origin: string) {
   const { millis } = yield* BrokerPatience
-  return yield* exchangeOnce(HttpClientRequest.get(`${origin}/health`), decodeHealth, millis)
+  return yield* exchangeOnce(HttpClientRequest.get(`${origin}${HttpRoutes.health.path}`), decodeHealth, millis)
 })
 
-const signedExchange = <A>(
+const signedExchange = <Body, Answer>(
   brokerUrl: BrokerUrl,
-  facts: Pick<RequestFacts, "method" | "path" | "body">,
+  { decode, encode, method, path }: Call<Body, Answer>,
+  content: Body,
   mesh: MeshId,
   signer: KeyPair,
-  decode: (text: string) => Option.Option<A>,
   more: (request: HttpClientRequest.HttpClientRequest) => HttpClientRequest.HttpClientRequest = (request) => request,
 ) => {
-  const { body, method, path } = facts
+  const facts = { method, path, body: encode(content) }
   const url = `${httpOriginOf(brokerUrl)}${path}`
   const unsigned = more(
     method === "GET"
       ? HttpClientRequest.get(url)
-      : HttpClientRequest.bodyText(HttpClientRequest.post(url), body, "application/json"),
+      : HttpClientRequest.bodyText(HttpClientRequest.post(url), facts.body, "application/json"),
   )
   const signed = Effect.map(signRequest(brokerUrl, facts, mesh, signer), (proof) =>
     HttpClientRequest.setHeader(unsigned, signatureHeader, proof),
