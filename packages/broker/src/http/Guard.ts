@@ -68,11 +68,11 @@ export const proved = <E, R>(
 export const signedLayer = (guard: Guard) =>
   Layer.effect(
     Signed,
-    Effect.map(Effect.context<Ed25519>(), (services) =>
+    Effect.map(Ed25519, (verifier) =>
       Signed.of((handled, { endpoint }) =>
         proved(guard, endpoint.method === "GET" ? "GET" : "POST", (proof) =>
           Effect.provideService(handled, Proof, proof),
-        ).pipe(Effect.provideContext(services)),
+        ).pipe(Effect.provideService(Ed25519, verifier)),
       ),
     ),
   )

@@ -11,7 +11,7 @@ import { HttpServerRequest } from "effect/unstable/http"
 import * as HttpApiBuilder from "effect/unstable/httpapi/HttpApiBuilder"
 import { type BrokerConfig, isLoopback } from "../Config.ts"
 import { MeshHost } from "../mesh/MeshHost.ts"
-import type { Ed25519 } from "../trust/Ed25519.ts"
+import { Ed25519 } from "../trust/Ed25519.ts"
 import { BrokerApi, Reporter, SignedOrLocal } from "./Api.ts"
 import { bodyOf, type Guard, proved } from "./Guard.ts"
 import { refuse, unavailable } from "./Refusal.ts"
@@ -30,7 +30,7 @@ export const signedOrLocalLayer = (guard: Guard, startedMillis: number) => {
   const ofHooks: Guard = { ...guard, nonces, rates: { ...rates, requestsByKey: rates.hooksByKey } }
   return Layer.effect(
     SignedOrLocal,
-    Effect.map(Effect.context<Ed25519>(), (services) =>
+    Effect.map(Ed25519, (verifier) =>
       SignedOrLocal.of((handled) =>
         Effect.gen(function* () {
           const request = yield* HttpServerRequest.HttpServerRequest
@@ -39,7 +39,7 @@ export const signedOrLocalLayer = (guard: Guard, startedMillis: number) => {
           }
           const body = yield* bodyOf(request, guard.limits)
           return Result.isFailure(body) ? body.failure : yield* Effect.provideService(handled, Reporter, undefined)
-        }).pipe(Effect.provideContext(services)),
+        }).pipe(Effect.provideService(Ed25519, verifier)),
       ),
     ),
   )

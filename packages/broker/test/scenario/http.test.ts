@@ -168,7 +168,10 @@ describe("a body", () => {
       const { body, owner } = meshRequest(["alice"])
       const send = async (headers: Readonly<Record<string, string>>) =>
         answer(await postMesh(origin, body, owner, headers))
-      assert.deepInclude(await send({ "content-type": "text/plain" }), { status: 415 })
+      for (const type of ["text/plain", "application/jsonx", "multipart/form-data; boundary=x"]) {
+        const refused = await send({ "content-type": type })
+        assert.deepInclude(refused, { status: 415, error: "unsupported_media_type" }, type)
+      }
       for (const encoding of ["gzip", "deflate", "br", "zstd", "identity, gzip"]) {
         const refused = await send({ "content-encoding": encoding })
         assert.deepInclude(refused, { status: 415, error: "unsupported_media_type" }, encoding)
