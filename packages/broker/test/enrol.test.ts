@@ -42,7 +42,21 @@ describe("an invite", () => {
     assert.strictEqual(scenario.joins(dave), "Joined")
     assert.strictEqual(scenario.adds(inviteFrom(other, {}, dave), dave), "bad_invite")
     assert.strictEqual(scenario.adds(inviteFrom(other), dave), "forbidden")
-    assert.strictEqual(scenario.adds(inviteFrom(other, { expiresAt: isoFromMillis(scenario.nowMillis) })), "expired")
+  })
+
+  it("that has expired is brought by the owner alone, where a mesh moves here", () => {
+    const scenario = new Enrolments()
+    scenario.adds(inviteFrom(door, { role: "admin" }))
+    scenario.joins(dave)
+    const spent = inviteFrom(keysOf("other"), { expiresAt: isoFromMillis(scenario.nowMillis) }, dave)
+    assert.strictEqual(scenario.adds(spent, dave), "expired")
+    assert.strictEqual(scenario.adds(spent, erin), "unknown_mesh")
+    assert.strictEqual(scenario.adds(spent, owner), "InviteAdded")
+    const long = { joinedAt: isoFromMillis(scenario.nowMillis - 86_400_000) }
+    const certificate = certificateFor(erin, keysOf("other"), long)
+    assert.strictEqual(scenario.code(Enrolment.Join({ by: erin.key, certificate })), "expired")
+    assert.strictEqual(scenario.code(Enrolment.Join({ by: dave.key, certificate })), "forbidden")
+    assert.strictEqual(scenario.code(Enrolment.Join({ by: owner.key, certificate })), "Joined")
   })
 
   it("of an admin lets members in, and no admins", () => {

@@ -9,6 +9,7 @@ import {
   inviteFrom,
   type Keys,
   keysOf,
+  movedBy,
   newRegister,
   owner,
   revocationIn,
@@ -103,6 +104,21 @@ const claims: Readonly<Record<string, Claim>> = {
       assert.deepStrictEqual((yield* loaded).invites, [{ invite, used: 2 }])
     },
   ),
+
+  "keeps where the owner has moved the mesh, and gives the last word": Effect.gen(function* () {
+    yield* begun
+    assert.isUndefined((yield* loaded).moved)
+    const moves = [1, 2].map((version) => movedBy(owner, { meshId, version }))
+    const write = (seq: number, index: number) =>
+      Effect.forEach(moves.slice(index, index + 1), (moved) => commit(Write.MeshMoved({ seq, moved, atMillis: seq })))
+    yield* write(3, 0)
+    yield* write(4, 1)
+    const before = yield* audit
+    assert.deepStrictEqual(before.slice(-2), ["3 mesh_moved", "4 mesh_moved"])
+    yield* write(5, 1)
+    assert.deepStrictEqual(yield* audit, before)
+    assert.deepStrictEqual((yield* loaded).moved, moves[1])
+  }),
 
   "refuses three who join by two uses in one batch": Effect.gen(function* () {
     yield* begun

@@ -377,6 +377,7 @@ const handler =
       case "trust":
         settle(frame)
         return Effect.void
+      case "mesh_moved":
       case "challenge":
       case "hello_ack":
         return Effect.void

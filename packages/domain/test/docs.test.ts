@@ -8,6 +8,7 @@ import * as Limits from "../src/Limits.ts"
 import { Certificate } from "../src/trust/Certificate.ts"
 import { Invite } from "../src/trust/Invite.ts"
 import { messageIdOf } from "../src/trust/MessageIdentity.ts"
+import { MeshMoved } from "../src/trust/MeshMoved.ts"
 import { Revocation } from "../src/trust/Revocation.ts"
 import { BrokerFrame, Channel, Member, Peer } from "../src/wire/BrokerFrame.ts"
 import { HelloV1, HelloV2, RequestFrame, SealedKey } from "../src/wire/ClientFrame.ts"
@@ -53,6 +54,7 @@ const shapes: Readonly<Record<string, { readonly fields: Schema.Struct.Fields }>
   Certificate,
   Invite,
   Revocation,
+  Move: MeshMoved,
 }
 
 describe("docs/protocol.md", () => {

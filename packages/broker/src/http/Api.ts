@@ -56,7 +56,7 @@ export class WellFormed extends HttpApiMiddleware.Service<WellFormed>()("@claude
   )
 }
 
-const { addInvite, createMesh, health, join, joinPage, listInvites, ready, reportStatus, revoke } = HttpRoutes
+const { addInvite, createMesh, health, join, joinPage, listInvites, move, ready, reportStatus, revoke } = HttpRoutes
 
 const byEverybody = refusedFor("malformed", "unknown_mesh", "unavailable")
 const byMember = refusedFor("forbidden", "bad_invite", "bad_certificate", "used_up", "expired", "revoked")
@@ -103,6 +103,11 @@ export const BrokerApi = HttpApi.make("claudemesh").add(
       HttpApiEndpoint.make(revoke.method)("revoke", revoke.path, {
         payload: json(revoke.body),
         success: revoke.answer,
+        error: enrolling,
+      }),
+      HttpApiEndpoint.make(move.method)("move", move.path, {
+        payload: json(move.body),
+        success: move.answer,
         error: enrolling,
       }),
     )

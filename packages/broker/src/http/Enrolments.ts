@@ -22,6 +22,9 @@ export const enrolmentRoutes = HttpApiBuilder.group(BrokerApi, "enrolments", (ro
     )
     .handle("revoke", ({ payload: revocation }) =>
       enrol("Revoked", revocation.meshId, ({ key: by }) => Enrolment.Revoke({ by, revocation })),
+    )
+    .handle("move", ({ payload: moved }) =>
+      enrol("MoveTaken", moved.meshId, ({ key: by }) => Enrolment.Move({ by, moved })),
     ),
 )
 

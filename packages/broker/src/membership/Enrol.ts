@@ -5,6 +5,7 @@
  */
 import type { PublicKey } from "@claudemesh/domain/Ids"
 import type { Certificate } from "@claudemesh/domain/trust/Certificate"
+import { acceptMove } from "@claudemesh/domain/trust/MeshMoved"
 import type { BrokerFrame } from "@claudemesh/domain/wire/BrokerFrame"
 import type { InviteState } from "@claudemesh/domain/wire/HttpApi"
 import { looksTheSame } from "@claudemesh/domain/trust/NameSkeleton"
@@ -50,6 +51,7 @@ export const enrol = (decision: Decision, command: Enrol): void => {
         ListInvites: (asked) => listInvites(state, asked.by, nowMillis),
         Join: (asked) => join(state, asked, replyTo, nowMillis),
         Revoke: (asked) => revoke(state, asked, replyTo),
+        Move: (asked) => move(state, asked, replyTo),
       })
   if (answer === "write") submit(decision, enrolment, replyTo)
   else if (answer !== "waits") actions.push(replyWith(replyTo, answer))
@@ -93,6 +95,8 @@ const writeOf = (state: MeshState, enrolment: Enrolment, atMillis: number): Writ
       return Write.MemberJoined({ meshId, seq, certificate: enrolment.certificate, atMillis })
     case "Revoke":
       return Write.KeyRevoked({ seq, revocation: enrolment.revocation, atMillis })
+    case "Move":
+      return Write.MeshMoved({ seq, moved: enrolment.moved, atMillis })
   }
 }
 
@@ -108,7 +112,10 @@ const addInvite = (
   const { by, invite } = asked
   const { limits } = state.rules
   const { allowUnsealed, name, slug } = state.mesh
-  if (by !== invite.issuer) return refused("forbidden", "an invite is brought by who signed it")
+  // The owner brings those of the admins, too, where the mesh moves to another broker.
+  const isOwner = by === state.mesh.ownerPublicKey
+  if (by !== invite.issuer && !isOwner)
+    return refused("forbidden", "an invite is brought by who signed it, or the owner")
   const known = state.invites.get(invite.publicKey)
   if (known !== undefined) {
     return Equal.equals(known.invite, invite)
@@ -122,7 +129,8 @@ const addInvite = (
   }
   const doubt = state.register.inviteDoubt(invite)
   if (doubt !== undefined) return refused("bad_invite", `it proves nothing: ${doubt}`)
-  if (Date.parse(invite.expiresAt) <= nowMillis) return refused("expired", "it has expired already")
+  // Members came by one of those, and are brought behind it.
+  if (!isOwner && Date.parse(invite.expiresAt) <= nowMillis) return refused("expired", "it has expired already")
   forgetSpent(state, nowMillis)
   const open = [...state.invites.values()].filter((one) => stateOf(state, one, nowMillis) === "open")
   if (open.length + state.enrolling.invites.size >= limits.invitesPerMeshMax) {
@@ -173,7 +181,10 @@ const join = (
 ): Verdict => {
   const { by, certificate } = asked
   const { memberId, publicKey } = certificate
-  if (by !== publicKey) return refused("forbidden", "whoever joins signs the request with the key that joins")
+  const isBrought = by === state.mesh.ownerPublicKey
+  if (by !== publicKey && !isBrought) {
+    return refused("forbidden", "whoever joins signs the request with the key that joins")
+  }
   if (state.register.isRevoked(publicKey)) return refused("revoked", "this key was revoked")
   const member = state.members.get(publicKey)
   if (member !== undefined) {
@@ -183,24 +194,35 @@ const join = (
   }
   const same = state.enrolling.joins.get(publicKey)
   if (same !== undefined) return waitFor(same, certificate, replyTo, "this key is joining")
-  const refusal = joinRefusal(state, certificate, nowMillis)
+  const refusal = joinRefusal(state, certificate, nowMillis, isBrought)
   if (refusal !== undefined) return refusal
   state.enrolling.joins.set(publicKey, underWay(asked, certificate))
   return "write"
 }
 
-const joinRefusal = (state: MeshState, certificate: Certificate, nowMillis: number): EnrolmentAnswer | undefined => {
+/**
+ * `isBrought`: it joined at another broker, as its certificate proves, and the owner brings it along. Whether that was in time, and
+ * under a name that was free, was seen there.
+ */
+const joinRefusal = (
+  state: MeshState,
+  certificate: Certificate,
+  nowMillis: number,
+  isBrought: boolean,
+): EnrolmentAnswer | undefined => {
   const known = state.invites.get(certificate.invite)
   if (known === undefined) return refused("bad_invite", "there is no such invite")
   // It was good when it was added.
   if (state.register.inviteDoubt(known.invite) !== undefined) return refused("revoked", "the invite was revoked")
-  if (Date.parse(known.invite.expiresAt) <= nowMillis) return refused("expired", "the invite has expired")
+  if (!isBrought && Date.parse(known.invite.expiresAt) <= nowMillis) {
+    return refused("expired", "the invite has expired")
+  }
   const joining = [...state.enrolling.joins.values()].map((one) => one.record)
   const by = joining.filter(({ invite }) => invite === certificate.invite)
   if (known.used + by.length >= known.invite.uses) return refused("used_up", "the invite has no use left")
   const doubt = state.register.certificateDoubt(certificate)
   if (doubt !== undefined) return refused("bad_certificate", `the certificate proves nothing: ${doubt}`)
-  if (Math.abs(Date.parse(certificate.joinedAt) - nowMillis) > joinedSkewMillis) {
+  if (!isBrought && Math.abs(Date.parse(certificate.joinedAt) - nowMillis) > joinedSkewMillis) {
     return refused("bad_certificate", "its time is more than 10 minutes from the broker's; set your clock")
   }
   const { memberId } = certificate
@@ -208,7 +230,7 @@ const joinRefusal = (state: MeshState, certificate: Certificate, nowMillis: numb
   if (isTaken || joining.some((one) => one.memberId === memberId)) {
     return refused("conflict", "another member has this id")
   }
-  const namesake = namesakeOf(state, certificate, joining)
+  const namesake = isBrought ? undefined : namesakeOf(state, certificate, joining)
   if (namesake !== undefined) return nameTaken(certificate.displayName, namesake)
   const most = state.rules.limits.membersPerMeshMax
   return state.members.size + joining.length >= most ? refused("full", `a mesh has ${most} members at most`) : undefined
@@ -264,6 +286,29 @@ const revoke = (
       state.enrolling.revoking = underWay(asked, revocation)
       return "write"
   }
+}
+
+/** A broker cannot make one, and need not believe who brings it: the owner's signature decides, and the higher version. */
+const move = (
+  state: MeshState,
+  { by, moved }: Extract<Enrolment, { readonly _tag: "Move" }>,
+  replyTo: CorrelationId,
+): Verdict => {
+  const { meshId, ownerPublicKey } = state.mesh
+  const isMember = by === ownerPublicKey || state.register.standingOf(by)._tag === "Certified"
+  if (!isMember) return refused("forbidden", "a move is brought by the owner, or by a member")
+  const { version = 0 } = state.moved ?? {}
+  const accepted = acceptMove(moved, { meshId, ownerPublicKey, version }, state.register.verifier)
+  if (Result.isFailure(accepted)) {
+    if (accepted.failure !== "not_newer") return refused("forbidden", "only the owner of a mesh moves it")
+    return Equal.equals(state.moved, moved)
+      ? EnrolmentAnswer.MoveTaken({ version })
+      : refused("conflict", "a later move of the mesh is known here")
+  }
+  const { moving } = state.enrolling
+  if (moving !== undefined) return waitFor(moving, moved, replyTo, "another move is under way")
+  state.enrolling.moving = underWay({ _tag: "Move", by, moved }, moved)
+  return "write"
 }
 
 /** Only what is stored counts, and what waited for it is decided then. */
@@ -352,6 +397,12 @@ const written = (
       Result.getOrThrow(state.register.learnRevocation(enrolment.revocation, true))
       replyAll(EnrolmentAnswer.Revoked({ version: state.register.version }))
       return expelRevoked(decision)
+    }
+    case "Move": {
+      const { moved } = enrolment
+      state.moved = moved
+      replyAll(EnrolmentAnswer.MoveTaken({ version: moved.version }))
+      return tellAll(decision, { type: "mesh_moved", moved })
     }
     case "ListInvites":
   }

@@ -21,6 +21,9 @@ export const decidedBefore = ({ enrolling }: MeshState, enrolment: Enrolment): U
       const { subject } = enrolment.revocation
       return enrolling.joins.get(subject) ?? enrolling.invites.get(subject)
     }
+    // The owner's word, which nothing of the members' standing changes.
+    case "Move":
+      return undefined
   }
 }
 
@@ -44,6 +47,8 @@ export const underWayOf = ({ enrolling }: MeshState, enrolment: Enrolment): Unde
       return enrolling.joins.get(enrolment.certificate.publicKey)
     case "Revoke":
       return enrolling.revoking
+    case "Move":
+      return enrolling.moving
   }
 }
 
@@ -58,6 +63,11 @@ export const settle = ({ enrolling }: MeshState, enrolment: Enrolment): Pick<Und
       const { revoking } = enrolling
       enrolling.revoking = undefined
       return revoking ?? nobodyWaits
+    }
+    case "Move": {
+      const { moving } = enrolling
+      enrolling.moving = undefined
+      return moving ?? nobodyWaits
     }
     case "ListInvites":
       return nobodyWaits

@@ -191,6 +191,7 @@ const helloAck = (state: MeshState, connection: Connection, resumed: boolean, no
     resumed,
     brokerTime: isoFromMillis(nowMillis),
     limits: { maxMessageBytes: state.rules.messageBytesMax, maxInFlight: window.max },
+    ...(state.moved && { moved: state.moved }),
   }
 }
 

@@ -5,6 +5,7 @@
 import type { MemberId, PublicKey } from "@claudemesh/domain/Ids"
 import type { Certificate } from "@claudemesh/domain/trust/Certificate"
 import type { Invite } from "@claudemesh/domain/trust/Invite"
+import type { MeshMoved } from "@claudemesh/domain/trust/MeshMoved"
 import type { Revocation } from "@claudemesh/domain/trust/Revocation"
 import type { InviteState } from "@claudemesh/domain/wire/HttpApi"
 import { Data } from "effect"
@@ -15,6 +16,7 @@ export type Enrolment = Data.TaggedEnum<{
   ListInvites: { readonly by: PublicKey }
   Join: { readonly by: PublicKey; readonly certificate: Certificate }
   Revoke: { readonly by: PublicKey; readonly revocation: Revocation }
+  Move: { readonly by: PublicKey; readonly moved: MeshMoved }
 }>
 export const Enrolment = Data.taggedEnum<Enrolment>()
 
@@ -23,6 +25,7 @@ export type EnrolmentAnswer = Data.TaggedEnum<{
   Invites: { readonly invites: ReadonlyArray<InviteState> }
   Joined: { readonly memberId: MemberId; readonly created: boolean }
   Revoked: { readonly version: number }
+  MoveTaken: { readonly version: number }
   /**
    * `unknown_mesh`: to this key there is no mesh. `forbidden`: not by this key. `bad_invite`, `bad_certificate`: it proves nothing here. `used_up`, `expired`,
    * `revoked`: of the invite. `conflict`: another one is there under this key or id, or the list of revocations has grown.

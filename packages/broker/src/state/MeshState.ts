@@ -18,6 +18,7 @@ import type { StatusReport, StatusReports, StatusRules } from "@claudemesh/domai
 import { effectiveStatus } from "@claudemesh/domain/routing/Status"
 import type { Certificate } from "@claudemesh/domain/trust/Certificate"
 import type { Invite } from "@claudemesh/domain/trust/Invite"
+import type { MeshMoved } from "@claudemesh/domain/trust/MeshMoved"
 import type { Revocation } from "@claudemesh/domain/trust/Revocation"
 import type { HelloV1 } from "@claudemesh/domain/wire/ClientFrame"
 import { ChainVerifier, type Verifier } from "@claudemesh/domain/trust/ChainVerifier"
@@ -207,6 +208,7 @@ export interface Enrolling {
   readonly joins: Map<PublicKey, UnderWay<Certificate>>
   /** A revocation names the one before it, so there is one at a time. */
   revoking: UnderWay<Revocation> | undefined
+  moving: UnderWay<MeshMoved> | undefined
 }
 
 /** A message that is being committed, and the sends of the same one that came meanwhile: they get its answer. */
@@ -227,6 +229,8 @@ export interface MeshState {
   readonly register: ChainVerifier
   readonly invites: Map<PublicKey, InviteRecord>
   readonly enrolling: Enrolling
+  /** Where the mesh is, by the last word of its owner that this broker was brought: perhaps here. */
+  moved: MeshMoved | undefined
   readonly beingAccepted: Map<MessageId, BeingAccepted>
   readonly connections: Map<PeerId, Connection>
   /** Sessions that are away and expected back. */
@@ -282,7 +286,8 @@ export const loadState = (snapshot: MeshSnapshot, rules: MeshRules, verifier: Ve
     former: new Map(snapshot.members.filter(isFormer).map((record) => [record.memberId, record])),
     register,
     invites: new Map(snapshot.invites.map((known) => [known.invite.publicKey, known])),
-    enrolling: { invites: new Map(), joins: new Map(), revoking: undefined },
+    enrolling: { invites: new Map(), joins: new Map(), revoking: undefined, moving: undefined },
+    moved: snapshot.moved,
     beingAccepted: new Map(),
     connections: new Map(),
     expectedBack: new Set(),

@@ -32,7 +32,8 @@ const isProjection = (write: Write): write is ProjectionWrite =>
   write._tag !== "Accept" &&
   write._tag !== "InviteAdded" &&
   write._tag !== "MemberJoined" &&
-  write._tag !== "KeyRevoked"
+  write._tag !== "KeyRevoked" &&
+  write._tag !== "MeshMoved"
 
 /** A frame asked for it, and its answer is that it is stored. */
 const isAnswered = ({ _tag }: ProjectionWrite): boolean =>

@@ -17,6 +17,7 @@ import type { Base64, Nonce } from "@claudemesh/domain/Base64"
 import type { Priority } from "@claudemesh/domain/routing/Status"
 import type { Certificate } from "@claudemesh/domain/trust/Certificate"
 import type { Invite } from "@claudemesh/domain/trust/Invite"
+import type { MeshMoved } from "@claudemesh/domain/trust/MeshMoved"
 import type { Revocation } from "@claudemesh/domain/trust/Revocation"
 import { Cause, Context, Data, type Effect, Option, Schema } from "effect"
 
@@ -82,6 +83,8 @@ export type SequencedWrite = Data.TaggedEnum<{
   }
   /** The revocation, with its audit row. */
   KeyRevoked: { readonly seq: number; readonly revocation: Revocation; readonly atMillis: number }
+  /** Where the mesh is now, as its owner signed it, with its audit row. */
+  MeshMoved: { readonly seq: number; readonly moved: MeshMoved; readonly atMillis: number }
 }>
 
 /** What the mesh's owner has in memory, written down: written twice it is the same, and the owner's last word stands. */
@@ -144,6 +147,8 @@ export const meshOf = (write: Write): MeshId => {
       return write.message.meshId
     case "KeyRevoked":
       return write.revocation.meshId
+    case "MeshMoved":
+      return write.moved.meshId
     default:
       return write.meshId
   }
@@ -227,6 +232,8 @@ export interface MeshSnapshot {
   readonly invites: ReadonlyArray<InviteRecord>
   /** In the order of their versions. */
   readonly revocations: ReadonlyArray<Revocation>
+  /** The last one. */
+  readonly moved?: MeshMoved | undefined
   readonly sessions: ReadonlyArray<SessionRecord>
   readonly lastSeq: number
   /** Of the owner that has loaded this: it is higher than that of every owner before. */

@@ -21,6 +21,7 @@ export const nameOf = (write: Write): string => {
     case "InviteAdded":
     case "MemberJoined":
     case "KeyRevoked":
+    case "MeshMoved":
       return `${write._tag} ${write.seq}`
     case "Lease":
     case "Release":

@@ -1,6 +1,7 @@
 /** The database as a list: what `decide` is tested against, so that each step of the store is taken by hand. */
 import type { MessageId, PublicKey } from "@claudemesh/domain/Ids"
 import type { Base64 } from "@claudemesh/domain/Base64"
+import type { MeshMoved } from "@claudemesh/domain/trust/MeshMoved"
 import type { Revocation } from "@claudemesh/domain/trust/Revocation"
 import {
   type Backlog,
@@ -40,6 +41,7 @@ export class ModelStore {
 
   readonly invites = new Map<PublicKey, InviteRecord>()
   readonly revocations: Array<Revocation> = []
+  moved: MeshMoved | undefined
 
   constructor(
     readonly mesh: MeshRecord,
@@ -98,6 +100,9 @@ export class ModelStore {
       }
       case "KeyRevoked":
         if (this.revocations.length < write.revocation.version) this.revocations.push(write.revocation)
+        break
+      case "MeshMoved":
+        this.moved = write.moved
         break
       case "SessionAttached":
         this.sessions.set(`${write.memberId}/${write.session}`, {
@@ -212,6 +217,7 @@ export class ModelStore {
       members: this.members,
       invites: [...this.invites.values()],
       revocations: this.revocations,
+      moved: this.moved,
       sessions: [...this.sessions.values()],
       lastSeq: Math.max(0, ...seqs),
       epoch: 1,

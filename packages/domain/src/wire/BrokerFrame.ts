@@ -10,6 +10,7 @@ import { elsewhereMax } from "../Limits.ts"
 import { Priority, Status, StatusSource } from "../routing/Status.ts"
 import { Certificate } from "../trust/Certificate.ts"
 import { Invite } from "../trust/Invite.ts"
+import { MeshMoved } from "../trust/MeshMoved.ts"
 import { Revocation } from "../trust/Revocation.ts"
 import { PeersCursor } from "./PeersCursor.ts"
 
@@ -32,6 +33,8 @@ export const HelloAck = Schema.Struct({
   resumed: Schema.optionalKey(Schema.Boolean),
   brokerTime: Schema.optionalKey(IsoTime),
   limits: Schema.optionalKey(Schema.Struct({ maxMessageBytes: Schema.Int, maxInFlight: Schema.Int })),
+  /** The last one that this broker was brought. It proves itself, and is not the broker's word. */
+  moved: Schema.optionalKey(MeshMoved),
 })
 
 /**
@@ -169,6 +172,9 @@ export type Trust = typeof Trust.Type
 /** Somebody was revoked just now: there are `version` revocations. What it says is asked for with `get_trust`. */
 export const TrustChanged = Schema.Struct({ type: Schema.tag("trust_changed"), version: Schema.Int })
 
+/** The owner has moved the mesh just now, or this broker has just heard of it. */
+export const MovedNow = Schema.Struct({ type: Schema.tag("mesh_moved"), moved: MeshMoved })
+
 /** A channel that some member is in. `joined`: the session that asks is. `sessions`: live ones that are. */
 export const Channel = Schema.Struct({
   channel: Label,
@@ -266,6 +272,7 @@ export const BrokerFrame = Schema.Union([
   Members,
   Trust,
   TrustChanged,
+  MovedNow,
   MembersChanged,
   Channels,
   MessageState,

@@ -50,6 +50,9 @@ export const Invites = Schema.Struct({ invites: Schema.Array(InviteState) })
 /** `POST /revocations`: the body is a `Revocation`, signed by who revokes. */
 export const Revoked = Schema.Struct({ version: Schema.Int }).annotate({ httpApiStatus: 201 })
 
+/** `POST /moves`: the body is a `MeshMoved`, brought by its owner or by any member. */
+export const MoveTaken = Schema.Struct({ version: Schema.Int })
+
 const orNull = <S extends Schema.Constraint>(field: S) => Schema.optionalKey(Schema.NullOr(field))
 
 /**

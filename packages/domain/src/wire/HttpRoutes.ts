@@ -4,6 +4,7 @@
  */
 import { Schema } from "effect"
 import { Invite } from "../trust/Invite.ts"
+import { MeshMoved } from "../trust/MeshMoved.ts"
 import { Revocation } from "../trust/Revocation.ts"
 import {
   CreateMesh,
@@ -15,6 +16,7 @@ import {
   Join,
   Joined,
   MeshCreated,
+  MoveTaken,
   Ready,
   Revoked,
 } from "./HttpApi.ts"
@@ -33,6 +35,7 @@ export const HttpRoutes = {
   listInvites: { method: "GET", path: "/invites", answer: Invites },
   join: { method: "POST", path: "/join", body: Join, answer: Joined },
   revoke: { method: "POST", path: "/revocations", body: Revocation, answer: Revoked },
+  move: { method: "POST", path: "/moves", body: MeshMoved, answer: MoveTaken },
   reportStatus: { method: "POST", path: "/hook/set-status", body: HookReport, answer: HookTaken },
   /** Of a broker whose database is away, too. */
   health: { method: "GET", path: "/health", answer: Health },

@@ -165,6 +165,10 @@ export const brokerFrames = texts(
     version: 1,
   },
   { type: "trust_changed", version: 2 },
+  {
+    type: "mesh_moved",
+    moved: { meshId: "m1", version: 1, brokerUrl: "wss://mesh.example.com/ws", at, signature },
+  },
   { type: "members_changed" },
   { type: "channels", id: "r3", channels: [{ channel: "builds", joined: true, sessions: 2, members: 3 }] },
   {

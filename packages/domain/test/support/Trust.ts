@@ -4,6 +4,7 @@ import { DisplayName, MemberId, MeshId, PublicKey, Signature, Slug } from "../..
 import { IsoTime } from "../../src/IsoTime.ts"
 import { type Certificate, certificateStatement } from "../../src/trust/Certificate.ts"
 import { type Invite, inviteStatement } from "../../src/trust/Invite.ts"
+import { type MeshMoved, meshMovedStatement } from "../../src/trust/MeshMoved.ts"
 import { type Revocation, revocationStatement } from "../../src/trust/Revocation.ts"
 import { ChainVerifier, type Verifier } from "../../src/trust/ChainVerifier.ts"
 
@@ -89,6 +90,12 @@ export const revocationIn = (
     ...changes,
   }
   return { ...unsigned, signature: sign(revocationStatement(unsigned), by) }
+}
+
+/** Where the owner, or whoever signs as if it were, says that the mesh is. */
+export const movedBy = (by: Keys, changes: Partial<MeshMoved> = {}): MeshMoved => {
+  const unsigned = { meshId: team, version: 1, brokerUrl: "wss://new.example.com/ws", at: noon, ...changes }
+  return { ...unsigned, signature: sign(meshMovedStatement(unsigned), by) }
 }
 
 export const newRegister = (): ChainVerifier => new ChainVerifier(team, owner.key, verifier)

@@ -44,7 +44,10 @@ export const batchWith = (sql: SqlClient.SqlClient) => {
     const invited = batch.filter(Write.$is("InviteAdded"))
     const enrolled = batch.filter(Write.$is("MemberJoined"))
     const revoked = batch.filter(Write.$is("KeyRevoked"))
-    if (invited.length + enrolled.length + revoked.length > 0) yield* enrol(invited, enrolled, revoked)
+    const moves = batch.filter(Write.$is("MeshMoved"))
+    if (invited.length + enrolled.length + revoked.length + moves.length > 0) {
+      yield* enrol(invited, enrolled, revoked, moves)
+    }
     return batch.map((write) => (write._tag === "Accept" && outcome ? outcome(write) : Written.Done()))
   })
 }

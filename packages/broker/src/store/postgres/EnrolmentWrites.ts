@@ -7,7 +7,7 @@
 import { Effect } from "effect"
 import type { SqlClient } from "effect/unstable/sql"
 import type { Write } from "../MessageStore.ts"
-import { enrolmentAuditColumns, inviteColumns, memberColumns, revocationColumns } from "../sql/Columns.ts"
+import { enrolmentAuditColumns, inviteColumns, memberColumns, movedColumns, revocationColumns } from "../sql/Columns.ts"
 import { insertInto, namesOf, records } from "../sql/Dialect.ts"
 import * as Rows from "../sql/Rows.ts"
 import type { Column } from "../sql/Tables.ts"
@@ -15,9 +15,10 @@ import type { Column } from "../sql/Tables.ts"
 type Added = Extract<Write, { readonly _tag: "InviteAdded" }>
 type Joined = Extract<Write, { readonly _tag: "MemberJoined" }>
 type Revoked = Extract<Write, { readonly _tag: "KeyRevoked" }>
+type Moved = Extract<Write, { readonly _tag: "MeshMoved" }>
 
 interface Table {
-  readonly name: "invite" | "member" | "revocation"
+  readonly name: "invite" | "member" | "moved" | "revocation"
   readonly columns: Readonly<Record<string, Column>>
   /** Within its mesh. */
   readonly key: string
@@ -28,10 +29,11 @@ interface Table {
 const invites: Table = { name: "invite", columns: inviteColumns, key: "public_key", proof: ["signature"] }
 const members: Table = { name: "member", columns: memberColumns, key: "public_key", proof: ["signature", "consent"] }
 const revocations: Table = { name: "revocation", columns: revocationColumns, key: "version", proof: ["signature"] }
+const moves: Table = { name: "moved", columns: movedColumns, key: "version", proof: ["signature"] }
 
 export const enrolWith = (sql: SqlClient.SqlClient) => {
   /** Gives those of the writes whose rows are new. */
-  const insertNew = Effect.fnUntraced(function* <A extends Added | Joined | Revoked>(
+  const insertNew = Effect.fnUntraced(function* <A extends Added | Joined | Moved | Revoked>(
     table: Table,
     writes: ReadonlyArray<A>,
     rowOf: (write: A) => Parameters<typeof records>[1][number],
@@ -72,11 +74,13 @@ export const enrolWith = (sql: SqlClient.SqlClient) => {
     added: ReadonlyArray<Added>,
     joined: ReadonlyArray<Joined>,
     revoked: ReadonlyArray<Revoked>,
+    moved: ReadonlyArray<Moved>,
   ) {
     const newInvites = yield* insertNew(invites, added, ({ invite }) => Rows.inviteRow(invite, 0))
     const newMembers = yield* insertNew(members, joined, memberRowOf)
     if (newMembers.length > 0) yield* countUses(newMembers)
     const newRevocations = yield* insertNew(revocations, revoked, ({ revocation }) => Rows.revocationRow(revocation))
+    const newMoves = yield* insertNew(moves, moved, (write) => Rows.movedRow(write.moved))
     const audited = [
       ...newInvites.map(({ atMillis, meshId, seq }) => ({ mesh_id: meshId, seq, at: atMillis, event: "invite_added" })),
       ...newMembers.map(({ atMillis, certificate, meshId, seq }) => ({
@@ -91,6 +95,12 @@ export const enrolWith = (sql: SqlClient.SqlClient) => {
         seq,
         at: atMillis,
         event: "key_revoked",
+      })),
+      ...newMoves.map(({ atMillis, moved: { meshId }, seq }) => ({
+        mesh_id: meshId,
+        seq,
+        at: atMillis,
+        event: "mesh_moved",
       })),
     ]
     if (audited.length > 0) yield* insertInto(sql, "audit_log", enrolmentAuditColumns, audited)

@@ -3,7 +3,7 @@ import type { MeshId, MessageId } from "@claudemesh/domain/Ids"
 import { Effect, Option } from "effect"
 import type { SqlClient } from "effect/unstable/sql"
 import type { DeliveryKey, InboxAddress, PageRequest } from "../MessageStore.ts"
-import { inviteColumns, memberColumns, messageColumns, revocationColumns } from "../sql/Columns.ts"
+import { inviteColumns, memberColumns, messageColumns, movedColumns, revocationColumns } from "../sql/Columns.ts"
 import { canWrite, namesOf, records } from "../sql/Dialect.ts"
 import { ownersWith } from "./Owners.ts"
 import * as Rows from "../sql/Rows.ts"
@@ -54,6 +54,10 @@ const readMesh = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, meshId: 
     yield* sql`SELECT ${namesOf(sql, revocationColumns)} FROM mesh.revocation
       WHERE mesh_id = ${meshId} ORDER BY version`,
   )
+  const [moved] = yield* Rows.moves(
+    yield* sql`SELECT ${namesOf(sql, movedColumns)} FROM mesh.moved
+      WHERE mesh_id = ${meshId} ORDER BY version DESC LIMIT 1`,
+  )
   const sessions = yield* Rows.sessions(
     yield* sql`SELECT member_id, session_id, protocol, attached_at, detached_at FROM mesh.session
       WHERE mesh_id = ${meshId} ORDER BY member_id, session_id`,
@@ -73,7 +77,7 @@ const readMesh = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, meshId: 
     yield* sql`SELECT member_id, session_id, channel FROM mesh.channel_subscription
       WHERE mesh_id = ${meshId} ORDER BY member_id, session_id, channel`,
   )
-  return Option.some({ mesh, members, invites, revocations, sessions, lastSeq, epoch, subscriptions, waiting })
+  return Option.some({ mesh, members, invites, revocations, moved, sessions, lastSeq, epoch, subscriptions, waiting })
 })
 
 const page = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, request: PageRequest) {

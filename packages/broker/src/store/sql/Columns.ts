@@ -9,6 +9,7 @@ export const messageColumns = columnsOf(tables.message)
 export const memberColumns = columnsOf(tables.member)
 export const inviteColumns = columnsOf(tables.invite)
 export const revocationColumns = columnsOf(tables.revocation)
+export const movedColumns = columnsOf(tables.moved)
 export const auditColumns = columnsOf(tables.audit_log)
 
 /** One that waits: neither leased nor consumed. */

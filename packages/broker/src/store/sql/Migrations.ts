@@ -168,6 +168,19 @@ const owners = Effect.gen(function* () {
   yield* sql`ALTER TABLE mesh.mesh ADD COLUMN owner_epoch bigint NOT NULL DEFAULT 0`
 })
 
+/** Where meshes have moved to, by their owners' word. */
+const moves = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`CREATE TABLE mesh.moved (
+    mesh_id text NOT NULL,
+    version bigint NOT NULL,
+    broker_url text NOT NULL,
+    at text NOT NULL,
+    signature text NOT NULL,
+    PRIMARY KEY (mesh_id, version)
+  )`
+})
+
 const loader = Migrator.fromRecord({
   "0001_initial": initial,
   "0002_groups": groups,
@@ -175,6 +188,7 @@ const loader = Migrator.fromRecord({
   "0004_trust": trust,
   "0005_leases": leases,
   "0006_owners": owners,
+  "0007_moves": moves,
 })
 
 /** Any number: it only has to be the same in every broker, and another than other programs' on the database. */

@@ -4,6 +4,7 @@
  */
 import type { MemberId, MeshId, SessionId } from "@claudemesh/domain/Ids"
 import type { Invite } from "@claudemesh/domain/trust/Invite"
+import type { MeshMoved } from "@claudemesh/domain/trust/MeshMoved"
 import type { Revocation } from "@claudemesh/domain/trust/Revocation"
 import { Effect, Schema, Struct } from "effect"
 import type {
@@ -190,6 +191,19 @@ export const revocationRow = ({ kept, meshId, ...revocation }: Revocation) => ({
   mesh_id: meshId,
   ...revocation,
   kept: encodeKept(kept),
+})
+
+const decodeMoves = decoder(Schema.Struct(tables.moved))
+
+export const moves = (rows: unknown): Effect.Effect<ReadonlyArray<MeshMoved>> =>
+  Effect.map(decodeMoves(rows), (found) =>
+    found.map(({ broker_url, mesh_id, ...row }) => ({ meshId: mesh_id, brokerUrl: broker_url, ...row })),
+  )
+
+export const movedRow = ({ brokerUrl, meshId, ...moved }: MeshMoved) => ({
+  mesh_id: meshId,
+  broker_url: brokerUrl,
+  ...moved,
 })
 
 const decodeSessions = decoder(Schema.Struct(Struct.omit(tables.session, ["mesh_id"])))

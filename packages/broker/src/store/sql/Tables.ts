@@ -123,6 +123,13 @@ export const tables = {
     by: PublicKey,
     signature: Signature,
   },
+  moved: {
+    mesh_id: MeshId,
+    version: Int8,
+    broker_url: Schema.String,
+    at: IsoTime,
+    signature: Signature,
+  },
   audit_log: {
     mesh_id: MeshId,
     seq: Int8,

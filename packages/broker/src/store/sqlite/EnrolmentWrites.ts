@@ -5,17 +5,17 @@
  */
 import type { SQLQueryBindings } from "bun:sqlite"
 import type { Write } from "../MessageStore.ts"
-import { inviteColumns, memberColumns, revocationColumns } from "../sql/Columns.ts"
+import { inviteColumns, memberColumns, movedColumns, revocationColumns } from "../sql/Columns.ts"
 import * as Rows from "../sql/Rows.ts"
 import type { AuditWrites } from "./AuditWrites.ts"
 import { prepare, type SqliteHandle } from "./Handle.ts"
 
-type Enrolment = Extract<Write, { readonly _tag: "InviteAdded" | "MemberJoined" | "KeyRevoked" }>
+type Enrolment = Extract<Write, { readonly _tag: "InviteAdded" | "MemberJoined" | "KeyRevoked" | "MeshMoved" }>
 
 type Row = Readonly<Record<string, string | number | null>>
 
 interface Table {
-  readonly name: "invite" | "member" | "revocation"
+  readonly name: "invite" | "member" | "moved" | "revocation"
   readonly columns: Readonly<Record<string, unknown>>
   /** Within its mesh. */
   readonly key: string
@@ -26,6 +26,7 @@ interface Table {
 const invites: Table = { name: "invite", columns: inviteColumns, key: "public_key", proof: ["signature"] }
 const members: Table = { name: "member", columns: memberColumns, key: "public_key", proof: ["signature", "consent"] }
 const revocations: Table = { name: "revocation", columns: revocationColumns, key: "version", proof: ["signature"] }
+const moves: Table = { name: "moved", columns: movedColumns, key: "version", proof: ["signature"] }
 
 export const recordsOn = (handle: SqliteHandle["Service"]) => {
   const into = ({ columns, key, name, proof }: Table) => {
@@ -49,7 +50,7 @@ export const recordsOn = (handle: SqliteHandle["Service"]) => {
       },
     }
   }
-  return { invite: into(invites), member: into(members), revocation: into(revocations) }
+  return { invite: into(invites), member: into(members), moved: into(moves), revocation: into(revocations) }
 }
 
 export const enrolmentWritesOn = (
@@ -81,6 +82,13 @@ export const enrolmentWritesOn = (
         const { atMillis, revocation, seq } = write
         if (records.revocation.insertNew(Rows.revocationRow(revocation))) {
           audit.add(revocation.meshId, { seq, at: atMillis, event: "key_revoked" })
+        }
+        break
+      }
+      case "MeshMoved": {
+        const { atMillis, moved, seq } = write
+        if (records.moved.insertNew(Rows.movedRow(moved))) {
+          audit.add(moved.meshId, { seq, at: atMillis, event: "mesh_moved" })
         }
         break
       }

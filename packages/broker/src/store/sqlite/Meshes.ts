@@ -4,7 +4,7 @@ import type { MeshId } from "@claudemesh/domain/Ids"
 import type { Invite } from "@claudemesh/domain/trust/Invite"
 import { Effect, Equal, Option } from "effect"
 import type { MemberRecord, MeshRecord } from "../MessageStore.ts"
-import { inviteColumns, memberColumns, revocationColumns } from "../sql/Columns.ts"
+import { inviteColumns, memberColumns, movedColumns, revocationColumns } from "../sql/Columns.ts"
 import * as Rows from "../sql/Rows.ts"
 import type { AuditWrites } from "./AuditWrites.ts"
 import type { recordsOn } from "./EnrolmentWrites.ts"
@@ -24,6 +24,9 @@ export const meshesOn = (
   const members = rowsOf(`SELECT ${namesOf(memberColumns)} FROM mesh.member WHERE mesh_id = ? ORDER BY id`)
   const invites = rowsOf(
     `SELECT ${namesOf(inviteColumns)} FROM mesh.invite WHERE mesh_id = ? ORDER BY expires_millis, public_key`,
+  )
+  const moved = rowsOf(
+    `SELECT ${namesOf(movedColumns)} FROM mesh.moved WHERE mesh_id = ? ORDER BY version DESC LIMIT 1`,
   )
   const revocations = rowsOf(
     `SELECT ${namesOf(revocationColumns)} FROM mesh.revocation WHERE mesh_id = ? ORDER BY version`,
@@ -52,6 +55,7 @@ export const meshesOn = (
       members: members.all(meshId),
       invites: invites.all(meshId),
       revocations: revocations.all(meshId),
+      moved: moved.all(meshId),
       sessions: sessions.all(meshId),
       epoch: owners.epochOf(meshId),
       lastSeq: lastSeq.all(meshId),
@@ -65,6 +69,7 @@ export const meshesOn = (
       members: yield* Rows.members(found.members),
       invites: yield* Rows.invites(found.invites),
       revocations: yield* Rows.revocations(found.revocations),
+      moved: (yield* Rows.moves(found.moved))[0],
       sessions: yield* Rows.sessions(found.sessions),
       lastSeq: yield* Rows.number(found.lastSeq),
       epoch: found.epoch,

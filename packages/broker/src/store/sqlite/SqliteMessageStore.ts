@@ -76,7 +76,7 @@ const batchOn = (
     const dropped = movesOf(writes).flatMap(({ belowSeq, write }) => deliveries.move(write, belowSeq))
     deliveries.eraseConsumed([...consumed, ...dropped])
     for (const write of writes) {
-      if (write._tag === "InviteAdded" || write._tag === "MemberJoined" || write._tag === "KeyRevoked") enrol(write)
+      if (isEnrolment(write)) enrol(write)
       else writeSession(write)
     }
     return writes.map((write) => (write._tag === "Accept" && known.get(write)) || done)
@@ -100,3 +100,9 @@ const movesOf = (batch: ReadonlyArray<Write>) => {
   }
   return moves
 }
+
+const isEnrolment = (write: Write): write is Parameters<ReturnType<typeof enrolmentWritesOn>>[0] =>
+  write._tag === "InviteAdded" ||
+  write._tag === "MemberJoined" ||
+  write._tag === "KeyRevoked" ||
+  write._tag === "MeshMoved"
