@@ -13,6 +13,7 @@ import { colours, helpText } from "./usage/HelpText.ts"
 import { programVersion } from "./usage/ProgramVersion.ts"
 import { patience, Timeout } from "./usage/Timeout.ts"
 import { waits } from "./usage/Waits.ts"
+import * as does from "./words/commands.ts"
 
 const services = Layer.unwrap(Effect.promise(async () => (await import("./Services.ts")).services)).pipe(
   Layer.merge(patience),
@@ -26,144 +27,68 @@ const entry = <Name extends string, Input, Context, E, R>(
 ) => ({ name, does, load: async () => Command.provide(await load(), services) })
 
 export const catalogue = [
-  entry(
-    "create",
-    "Make a mesh and its owner key, with yourself as its first member",
-    async () => (await import("./commands/create.ts")).create,
-  ),
-  entry(
-    "invite",
-    "Make a link by which others join a mesh of yours",
-    async () => (await import("./commands/invite.ts")).invite,
-  ),
-  entry("join", "Join a mesh by an invite link", async () => (await import("./commands/join.ts")).join),
-  entry(
-    "invites",
-    "List the invite links of a mesh that you own or are an admin of",
-    async () => (await import("./commands/invites.ts")).invites,
-  ),
+  entry("create", does.makeAMeshAndItsOwnerKey, async () => (await import("./commands/create.ts")).create),
+  entry("invite", does.makeALinkByWhichOthersJoin, async () => (await import("./commands/invite.ts")).invite),
+  entry("join", does.joinAMeshByAnInviteLink, async () => (await import("./commands/join.ts")).join),
+  entry("invites", does.listTheInviteLinksOfAMesh, async () => (await import("./commands/invites.ts")).invites),
   entry(
     "revoke-invite",
-    "End an invite link of a mesh; who has joined by it stays",
+    does.endAnInviteLinkOfAMesh,
     async () => (await import("./commands/revokeInvite.ts")).revokeInvite,
   ),
-  entry(
-    "revoke",
-    "Remove a member from a mesh for good; only its owner and its admins can",
-    async () => (await import("./commands/revoke.ts")).revoke,
-  ),
-  entry(
-    "leave",
-    "Leave a mesh for good: your key is revoked there, and nobody encrypts to it any more",
-    async () => (await import("./commands/leave.ts")).leave,
-  ),
-  entry(
-    "verify",
-    "Compare keys with a member by voice, and remember that you did",
-    async () => (await import("./commands/verify.ts")).verify,
-  ),
-  entry(
-    "whoami",
-    "Show who you are in each mesh: name, key, fingerprint, role and broker",
-    async () => (await import("./commands/whoami.ts")).whoami,
-  ),
-  entry(
-    "rename",
-    "Call a member otherwise on this machine, such as one of two with one name",
-    async () => (await import("./commands/rename.ts")).rename,
-  ),
-  entry("list", "List the meshes you have joined", async () => (await import("./commands/list.ts")).list),
-  entry(
-    "peers",
-    "Show who is in your meshes, and who is connected",
-    async () => (await import("./commands/peers.ts")).peers,
-  ),
-  entry(
-    "channels",
-    "Show the channels of your meshes, and how many are in them",
-    async () => (await import("./commands/channels.ts")).channels,
-  ),
-  entry("send", "Send a message, end-to-end encrypted", async () => (await import("./commands/send.ts")).send),
-  entry(
-    "reply",
-    "Answer a message that was shown on this machine",
-    async () => (await import("./commands/reply.ts")).reply,
-  ),
+  entry("revoke", does.removeAMemberFromAMeshFor, async () => (await import("./commands/revoke.ts")).revoke),
+  entry("leave", does.leaveAMeshForGoodYourKey, async () => (await import("./commands/leave.ts")).leave),
+  entry("verify", does.compareKeysWithAMemberByVoice, async () => (await import("./commands/verify.ts")).verify),
+  entry("whoami", does.showWhoYouAreInEachMesh, async () => (await import("./commands/whoami.ts")).whoami),
+  entry("rename", does.callAMemberOtherwiseOnThisMachine, async () => (await import("./commands/rename.ts")).rename),
+  entry("list", does.listTheMeshesYouHaveJoined, async () => (await import("./commands/list.ts")).list),
+  entry("peers", does.showWhoIsInYourMeshesAnd, async () => (await import("./commands/peers.ts")).peers),
+  entry("channels", does.showTheChannelsOfYourMeshesAnd, async () => (await import("./commands/channels.ts")).channels),
+  entry("send", does.sendAMessageEndToEndEncrypted, async () => (await import("./commands/send.ts")).send),
+  entry("reply", does.answerAMessageThatWasShownOn, async () => (await import("./commands/reply.ts")).reply),
   entry(
     "message-status",
-    "Show what became of a message you sent",
+    does.showWhatBecameOfAMessageYou,
     async () => (await import("./commands/messageStatus.ts")).messageStatus,
   ),
-  entry(
-    "inbox",
-    "Read the messages that wait for you; each is shown once",
-    async () => (await import("./commands/inbox.ts")).inbox,
-  ),
-  entry(
-    "outbox",
-    "List the messages of this machine that wait to be sent; cancel one",
-    async () => (await import("./commands/outbox.ts")).outbox,
-  ),
-  entry(
-    "status",
-    "Show whether your meshes are reached, and what waits for you",
-    async () => (await import("./commands/status.ts")).status,
-  ),
-  entry(
-    "move",
-    "Follow a mesh whose broker has another address now",
-    async () => (await import("./commands/move.ts")).move,
-  ),
-  entry(
-    "privacy",
-    "Show or change what your sessions tell a mesh about where they run",
-    async () => (await import("./commands/privacy.ts")).privacy,
-  ),
+  entry("inbox", does.readTheMessagesThatWaitForYou, async () => (await import("./commands/inbox.ts")).inbox),
+  entry("outbox", does.listTheMessagesOfThisMachineThat, async () => (await import("./commands/outbox.ts")).outbox),
+  entry("status", does.showWhetherYourMeshesAreReachedAnd, async () => (await import("./commands/status.ts")).status),
+  entry("move", does.followAMeshWhoseBrokerHasAnother, async () => (await import("./commands/move.ts")).move),
+  entry("privacy", does.showOrChangeWhatYourSessionsTell, async () => (await import("./commands/privacy.ts")).privacy),
   entry(
     "export",
-    "Write your identity and its keys to a file, encrypted with a passphrase",
+    does.writeYourIdentityAndItsKeysTo,
     async () => (await import("./commands/exportIdentity.ts")).exportIdentity,
   ),
   entry(
     "import",
-    "Take over an identity that was exported on another machine",
+    does.takeOverAnIdentityThatWasExported,
     async () => (await import("./commands/importIdentity.ts")).importIdentity,
   ),
-  entry(
-    "install",
-    "Connect Claude Code, or another host of agents, to your meshes",
-    async () => (await import("./commands/install.ts")).install,
-  ),
+  entry("install", does.connectClaudeCodeOrAnotherHostOf, async () => (await import("./commands/install.ts")).install),
   entry(
     "uninstall",
-    "Remove what install has put into agents' hosts; your keys and meshes stay",
+    does.removeWhatInstallHasPutIntoAgents,
     async () => (await import("./commands/uninstall.ts")).uninstall,
   ),
-  entry(
-    "doctor",
-    "Check this machine, the brokers and the agents' hosts, and say what to do",
-    async () => (await import("./commands/doctor.ts")).doctor,
-  ),
-  entry("mcp", "Serve MCP on stdio, for an agent's host to start", async () => (await import("./commands/mcp.ts")).mcp),
+  entry("doctor", does.checkThisMachineTheBrokersAndThe, async () => (await import("./commands/doctor.ts")).doctor),
+  entry("mcp", does.serveMcpOnStdioForAnAgents, async () => (await import("./commands/mcp.ts")).mcp),
   entry(
     "broker",
-    "Run the broker; its settings are environment variables, see README.md",
+    does.runTheBrokerItsSettingsAreEnvironment,
     async () => (await import("./commands/broker.ts")).broker,
   ),
   entry(
     "completion",
-    "Print a script that completes commands, peers, meshes and channels in your shell",
+    does.printAScriptThatCompletesCommandsPeers,
     async () => (await import("./commands/completion.ts")).completion,
   ),
-  entry("help", "Show how a command is called, with examples", async () => (await import("./commands/help.ts")).help),
-  entry(
-    "demo",
-    "Show two peers exchanging a message through a broker of their own, then what it stored",
-    async () => (await import("./commands/demo.ts")).demo,
-  ),
+  entry("help", does.showHowACommandIsCalledWith, async () => (await import("./commands/help.ts")).help),
+  entry("demo", does.showTwoPeersExchangingAMessageThrough, async () => (await import("./commands/demo.ts")).demo),
   entry(
     "seed-test-mesh",
-    "Make a mesh with test members on a broker of this machine; their keys are printed",
+    does.makeAMeshWithTestMembersOn,
     async () => (await import("./commands/seedTestMesh.ts")).seedTestMesh,
   ),
 ]
@@ -186,7 +111,7 @@ const rootFor = async (line: ReadonlyArray<string>) => {
       .filter(({ name }) => placeOf(name)?.group === group)
       .toSorted((one, other) => (placeOf(one.name)?.at ?? 0) - (placeOf(other.name)?.at ?? 0))
   return Command.make("claudemesh").pipe(
-    Command.withDescription("End-to-end encrypted messages between people's coding agents"),
+    Command.withDescription(does.endToEndEncryptedMessagesBetweenPeoples),
     Command.withSubcommands(
       groupNames.flatMap((group) => {
         const [first, ...more] = inGroup(group)
@@ -229,7 +154,7 @@ export const run = async (asked: ReadonlyArray<string>) => {
   const root = await rootFor(line)
   return Effect.gen(function* () {
     if (asked[0] === "help" && asked[1] === "--man") return yield* printedMan
-    if (topic !== undefined) return yield* new Misused({ reason: `There is no command "${topic}" to help with.` })
+    if (topic !== undefined) return yield* new Misused({ reason: does.thereIsNoCommandToHelpWith(topic) })
     const console = yield* Console.Console
     let help: string | undefined
     const program = Command.runWith(root, { version: programVersion(), renderErrors: false })(

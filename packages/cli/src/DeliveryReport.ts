@@ -5,6 +5,7 @@ import { MessageId } from "@claudemesh/domain/Ids"
 import type { DeliveryState } from "@claudemesh/domain/wire/BrokerFrame"
 import { Effect, Schema } from "effect"
 import { called, type Names } from "./Outcome.ts"
+import * as messageWords from "./words/messages.ts"
 
 export interface DeliveryReport {
   readonly mesh: string
@@ -25,7 +26,7 @@ export interface DeliveryReport {
 
 export const stateWords: Readonly<Record<DeliveryState, string>> = {
   pending: "waits",
-  delivered: "in session, not confirmed as shown",
+  delivered: messageWords.inSessionNotConfirmedAsShown,
   consumed: "shown",
   expired: "expired, never shown",
 }

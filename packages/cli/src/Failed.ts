@@ -5,6 +5,7 @@ import { platformWords } from "@claudemesh/domain/SystemWords"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { PlatformError, Schema } from "effect"
 import { command } from "./Launch.ts"
+import * as failureWords from "./words/failures.ts"
 
 export class Failed extends Schema.TaggedError<Failed>()("Failed", {
   /** All of it, as a person reads it. */
@@ -29,17 +30,15 @@ export class Misused extends Failed {}
 
 /** What a person can do about an error, by the code that a broker refused with, where its own words do not say so. */
 const hintsByCode: Readonly<Record<string, string>> = {
-  bad_signature:
-    "The key is not this member's, or the broker does not list the dialled URL in its BROKER_PUBLIC_URL. Ask its operator.",
-  unauthorized: "Is this the right broker, and its admin token right? Give it with --admin-token",
-  closed: "Give the broker's admin token with --admin-token, once its operator has set one.",
-  unsupported: "Ask the broker's operator which version it has, or install a newer claudemesh.",
-  capacity: "Try again later, or tell the broker's operator.",
+  bad_signature: failureWords.theKeyIsNotThisMembersOr,
+  unauthorized: failureWords.isThisTheRightBrokerAndIts,
+  closed: failureWords.giveTheBrokersAdminTokenWithAdmin,
+  unsupported: failureWords.askTheBrokersOperatorWhichVersionIt,
+  capacity: failureWords.tryAgainLaterOrTellTheBrokers,
 }
 
 /** Of a hello; a broker's admin token is another matter. */
-const unknownMember =
-  "Is this the broker that the mesh was made on? If it is, it has lost or never had your key: ask the mesh's owner for a new invite."
+const unknownMember = failureWords.isThisTheBrokerThatTheMesh
 
 /** Where nothing else is said it listens on this port. */
 const usualPort = "7900"
@@ -48,24 +47,24 @@ const usualPort = "7900"
 const startOne = (url: string): string => {
   const { port } = new URL(url)
   const setting = port === usualPort ? "" : `BROKER_PORT=${port === "" ? "80" : port} `
-  return `Is the broker running? Start one here with: ${setting}${command} broker`
+  return failureWords.isTheBrokerRunningStartOneHere(setting, command)
 }
 
 /** And by why no connection came to be. A broker is to be started here only if it would be reached where it was dialled. */
 const hintsByCause: Readonly<Record<Unreached["cause"], string>> = {
-  refused: "Are host and port right, and is the broker running there? Ask its operator.",
-  unknown_host: "Look for a slip in the address.",
-  no_dns: "Is this machine connected to a network?",
-  no_route: "Is this machine connected to that network, or to its VPN?",
-  timed_out: "Try again. To wait longer: --timeout 2m",
-  cut: "Try again. If it stays like this, ask the broker's operator.",
-  tls: "Nothing was sent. Tell the broker's operator.",
-  not_up_yet: "Try again in a moment. To wait for it: --timeout 2m",
-  http_status: "Is this the address of the broker? Ask its operator.",
-  no_broker: "Is this the address of the broker? Ask its operator.",
-  proxy: "Look at HTTPS_PROXY, HTTP_PROXY and NO_PROXY. Brokers of this machine are never dialled through a proxy.",
-  redirect: "Dial the broker's own address. Ask its operator.",
-  unknown: "Try again. If it stays like this, run: " + `${command} doctor`,
+  refused: failureWords.areHostAndPortRightAndIs,
+  unknown_host: failureWords.lookForASlipInTheAddress,
+  no_dns: failureWords.isThisMachineConnectedToANetwork,
+  no_route: failureWords.isThisMachineConnectedToThatNetwork,
+  timed_out: failureWords.tryAgainToWaitLongerTimeout2m,
+  cut: failureWords.tryAgainIfItStaysLikeThis,
+  tls: failureWords.nothingWasSentTellTheBrokersOperator,
+  not_up_yet: failureWords.tryAgainInAMomentToWait,
+  http_status: failureWords.isThisTheAddressOfTheBroker,
+  no_broker: failureWords.isThisTheAddressOfTheBroker,
+  proxy: failureWords.lookAtHttpsProxyHttpProxyAnd,
+  redirect: failureWords.dialTheBrokersOwnAddressAskIts,
+  unknown: failureWords.tryAgainIfItStaysLikeThis2(command),
 }
 
 const isHere = (url: string): boolean => URL.canParse(url) && isLoopbackName(new URL(url).hostname)
@@ -87,7 +86,7 @@ const wasRevoked = (error: { readonly _tag: string }): boolean =>
 
 export const remedyOf = (error: { readonly _tag: string }): string | undefined => {
   if (wasRevoked(error)) {
-    return `Your key was revoked there. Forget the mesh here with: ${command} leave <mesh>; to come back you need a new invite.`
+    return failureWords.yourKeyWasRevokedThereForgetThe(command)
   }
   const unreached = unreachedOf(error)
   if (unreached?.cause === "refused" && isHere(unreached.url)) return startOne(unreached.url)

@@ -16,6 +16,7 @@ import { Failed, failed, together } from "./Failed.ts"
 import { command } from "./Launch.ts"
 import { tell } from "./Notices.ts"
 import { printable } from "./Output.ts"
+import * as messageWords from "./words/messages.ts"
 
 export const clientIdentity = { name: manifest.name, version: manifest.version }
 
@@ -35,7 +36,7 @@ export const chosenMeshes = Effect.fnUntraced(function* (slug: Option.Option<str
   const joined = yield* joinedMeshes
   if (joined.length === 0) {
     return yield* new Failed({
-      reason: `no mesh is joined; make one: ${command} create my-team, or join one: ${command} join '<link>'`,
+      reason: messageWords.noMeshIsJoinedMakeOneCreate(command, command),
     })
   }
   if (Option.isNone(slug)) return joined
@@ -46,7 +47,7 @@ export const chosenMeshes = Effect.fnUntraced(function* (slug: Option.Option<str
   const [near] = nearest(asked, slugs, (one) => one)
   const hint = near === undefined ? "" : `. Did you mean ${near}?`
   return yield* new Failed({
-    reason: `no mesh ${printable(slug.value)} is joined; there are: ${slugs.join(", ")}${hint}`,
+    reason: messageWords.noMeshIsJoinedThereAre(printable(slug.value), slugs.join(", "), hint),
   })
 })
 
@@ -56,7 +57,7 @@ export const theMesh = Effect.fnUntraced(function* (slug: Option.Option<string>)
   const [only, ...others] = chosen
   if (only !== undefined && others.length === 0) return only
   const slugs = chosen.map((mesh) => mesh.slug).join(", ")
-  return yield* new Failed({ reason: `say which mesh with --mesh; there are: ${slugs}` })
+  return yield* new Failed({ reason: messageWords.sayWhichMeshWithMeshThereAre(slugs) })
 })
 
 /** What is random of it comes first, for its first 8 characters stand for all of it where it is shown. */

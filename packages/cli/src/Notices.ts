@@ -7,10 +7,11 @@ import type { SendProblem } from "@claudemesh/client/outbox/OutboxEntry"
 import { Effect } from "effect"
 import { printable, warned } from "./Output.ts"
 import { saidOnStderr } from "./Stdout.ts"
+import * as messageWords from "./words/messages.ts"
 
 /** For a person at a terminal and for a model alike. */
 export const notSentWords = ({ explanation, messageId, to }: Pick<SendProblem, "explanation" | "messageId" | "to">) =>
-  `Not sent: your message to ${to} (${messageId.slice(0, 8)}) was refused: ${explanation}`
+  messageWords.notSentYourMessageToWasRefused(to, messageId.slice(0, 8), explanation)
 
 export const messagesWait = (count: number): string => (count === 1 ? "1 message waits" : `${count} messages wait`)
 

@@ -10,6 +10,7 @@ import { Effect, Option } from "effect"
 import { wholeMinute } from "./Ago.ts"
 import { memberName } from "./mcp/WrapUntrusted.ts"
 import { shortKey } from "./Output.ts"
+import * as messageWords from "./words/messages.ts"
 
 /** As data. Of a group, one entry for each session or member's inbox that it went to. */
 export interface Outcome {
@@ -67,10 +68,10 @@ export const addressee = (client: Names, typed: string, { target }: Pick<Enqueue
 
 /** In the order of what a sender wants to know first. */
 const meanings: ReadonlyArray<readonly [RecipientState, string]> = [
-  ["delivered", "In a session, not shown yet"],
+  ["delivered", messageWords.inASessionNotShownYet],
   ["held", "Held while busy"],
-  ["queued", "Waiting until a session of theirs takes it"],
-  ["full", "Refused, because the inbox is full"],
+  ["queued", messageWords.waitingUntilASessionOfTheirsTakes],
+  ["full", messageWords.refusedBecauseTheInboxIsFull],
 ]
 
 /** What a sender is told of a message to one person. */
@@ -89,18 +90,20 @@ export interface DirectOutcome {
 export const directWords = ({ dnd, duplicate, isThere, name, priority, state }: DirectOutcome): string => {
   switch (state) {
     case "delivered":
-      return duplicate ? `Shown to ${name}.` : `In ${name}'s session, not shown yet.`
+      return duplicate ? `Shown to ${name}.` : messageWords.inSSessionNotShownYet(name)
     case "held":
       if (dnd !== undefined) {
         const until = dnd === null ? "" : ` until ${wholeMinute(dnd)}`
-        return `Held: ${name} does not want to be disturbed${until}. It goes to their session after that, once they are idle, or when they look for messages.`
+        return messageWords.heldDoesNotWantToBeDisturbed(name, until)
       }
-      return `Held while ${name} is busy. It goes to their session once they are idle, or look for messages.`
+      return messageWords.heldWhileIsBusyItGoesTo(name)
     case "queued":
-      if (isThere === false) return `Waits until ${name}'s session connects.`
-      return priority === "low" ? `Waits until ${name} looks for messages.` : `Waits until ${name}'s session takes it.`
+      if (isThere === false) return messageWords.waitsUntilSSessionConnects(name)
+      return priority === "low"
+        ? messageWords.waitsUntilLooksForMessages(name)
+        : messageWords.waitsUntilSSessionTakesIt(name)
     case "full":
-      return `Refused, because the inbox of ${name} is full. Send it again later.`
+      return messageWords.refusedBecauseTheInboxOfIsFull(name)
   }
 }
 
@@ -173,12 +176,12 @@ export const groupWords = (
   if (unsealed.length === 0)
     return parts.length > 0 ? parts.join(" ") : `Nobody got it: ${nobody(formatTarget(target))}.`
   const got = parts.length > 0 ? parts.join(" ") : "Nobody got it."
-  return `${got} Left out, because none of their keys is known or their client cannot open it: ${listed(unsealed, nameOf)}.`
+  return messageWords.leftOutBecauseNoneOfTheirKeys(got, listed(unsealed, nameOf))
 }
 
 const nobody = (spec: string): string => {
-  if (spec === "*") return "nobody else is in the mesh"
-  return spec.startsWith("#") ? `no other session is in ${spec}` : `no other session has the tag`
+  if (spec === "*") return messageWords.nobodyElseIsInTheMesh
+  return spec.startsWith("#") ? messageWords.noOtherSessionIsIn(spec) : messageWords.noOtherSessionHasTheTag
 }
 
 const namesMax = 20

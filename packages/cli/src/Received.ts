@@ -4,6 +4,7 @@ import type { Content } from "@claudemesh/client/seal/OpenPush"
 import type { MemberStanding } from "@claudemesh/client/trust/MemberStanding"
 import { formatTarget, isDirect, parseTarget } from "@claudemesh/domain/routing/Target"
 import { Option } from "effect"
+import * as messageWords from "./words/messages.ts"
 
 /** Whether the sender is proved to be in the mesh, by the owner's word and not by the broker's. */
 export type Membership = "verified" | "certified" | "revoked" | "uncertified"
@@ -56,28 +57,27 @@ export const groupOf = ({ targetSpec }: Pick<InboxMessage, "targetSpec">): strin
 export const isClear = ({ content }: Pick<InboxMessage, "content">): boolean =>
   content._tag === "Opened" && content.binding === "clear"
 
-const changedByBroker = (what: string): string =>
-  `the broker delivers it with ${what} than its sender wrote. Tell your user: the broker may be changing messages.`
+const changedByBroker = (what: string): string => messageWords.theBrokerDeliversItWithThanIts(what)
 
 const mismatches: Readonly<Record<Extract<Content, { readonly _tag: "Mismatch" }>["field"], string>> = {
-  meshId: "it was written for another mesh.",
+  meshId: messageWords.itWasWrittenForAnotherMesh,
   senderSessionId: changedByBroker("another sender's session"),
-  targetSpec: "it was written to somebody else, or to another group.",
+  targetSpec: messageWords.itWasWrittenToSomebodyElseOr,
   priority: changedByBroker("another priority"),
-  replyTo: changedByBroker("another message that it answers"),
+  replyTo: changedByBroker(messageWords.anotherMessageThatItAnswers),
   messageId: changedByBroker("another id"),
-  createdAt: "the sender's clock is more than 5 minutes ahead. Ask them to set it and send again.",
-  shape: "its content is damaged. Ask its sender to send it again.",
-  sentAt: "it is more than 31 days old, so it is a copy that somebody kept.",
-  downgraded: "it is sealed the way the first clients do, and its sender's client does not do that.",
+  createdAt: messageWords.theSendersClockIsMoreThan5,
+  shape: messageWords.itsContentIsDamagedAskItsSender,
+  sentAt: messageWords.itIsMoreThan31DaysOld,
+  downgraded: messageWords.itIsSealedTheWayTheFirst,
 }
 
 const unreadable: Readonly<Record<Extract<Content, { readonly _tag: "Undecryptable" }>["reason"], string>> = {
-  bad_key: "the sender's key is not a valid key.",
-  not_sealed_to_us: "it was not encrypted for this member's key by its sender. Ask its sender to send it again.",
-  not_text: "it is not text.",
-  not_signed: "the member that it names did not write it.",
-  unsealed: "it came unencrypted, and this mesh takes encrypted messages only.",
+  bad_key: messageWords.theSendersKeyIsNotAValid,
+  not_sealed_to_us: messageWords.itWasNotEncryptedForThisMembers,
+  not_text: messageWords.itIsNotText,
+  not_signed: messageWords.theMemberThatItNamesDidNot,
+  unsealed: messageWords.itCameUnencryptedAndThisMeshTakes,
 }
 
 /** Why there is no text to show, as whole sentences behind "not shown:". */

@@ -9,6 +9,7 @@ import { join } from "node:path"
 import { Clock, Duration, Effect } from "effect"
 import { Failed } from "./Failed.ts"
 import { builtIn } from "./Launch.ts"
+import * as installWords from "./words/install.ts"
 
 /** How a host starts what lies in a folder: Bun directly, told to obey nothing of the folder that the host is in. */
 export interface Runnable {
@@ -44,7 +45,7 @@ export const installRunnable = Effect.fnUntraced(function* (directory: string) {
   const now = yield* Clock.currentTimeMillis
   const install = Effect.tryPromise({
     try: () => withBuilt((built) => replace(built, directory, now)),
-    catch: (error) => new Failed({ reason: `${directory}: the program cannot be put there (${String(error)})` }),
+    catch: (error) => new Failed({ reason: installWords.theProgramCannotBePutThere(directory, String(error)) }),
   })
   yield* Effect.uninterruptible(install)
   return runnableIn(directory)
@@ -70,7 +71,7 @@ const build = async (outdir: string): Promise<void> => {
     stdio: ["ignore", "ignore", "pipe"],
   })
   const said = await new Response(child.stderr).text()
-  if ((await child.exited) !== 0) throw new Error(`it could not be built: ${said.trim()}`)
+  if ((await child.exited) !== 0) throw new Error(installWords.itCouldNotBeBuilt(said.trim()))
 }
 
 const replace = async (built: string, directory: string, now: number): Promise<void> => {

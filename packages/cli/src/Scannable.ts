@@ -4,12 +4,13 @@
  */
 import { renderUnicodeCompact } from "uqr"
 import { colouredStderr } from "./Coloured.ts"
+import * as joiningWords from "./words/joining.ts"
 
 export const scannable = (text: string): ReadonlyArray<string> => {
   const { columns, isTTY } = process.stderr
-  if (!isTTY) return ["(No code is drawn: this is not a terminal.)"]
+  if (!isTTY) return [joiningWords.noCodeWithoutTerminal]
   const rows = renderUnicodeCompact(text, { ecc: "L", border: 2 }).split("\n")
   const width = rows[0]?.length ?? 0
-  if (columns > 0 && columns < width) return [`(No code is drawn: the terminal needs ${width} columns for it.)`]
+  if (columns > 0 && columns < width) return [joiningWords.noCodeInSoFewColumns(width)]
   return colouredStderr ? rows.map((row) => `\u001b[97;40m${row}\u001b[0m`) : rows
 }

@@ -4,6 +4,7 @@ import { bold, dim, shortKey } from "./Output.ts"
 import { visible } from "./Visible.ts"
 import { memberName } from "./mcp/WrapUntrusted.ts"
 import { asData, groupOf, isClear, type Membership, membershipOf, saidAt, whyNotShown } from "./Received.ts"
+import * as messageWords from "./words/messages.ts"
 
 export const asJson = (message: InboxMessage) => {
   const { from, ...data } = asData(message)
@@ -14,10 +15,8 @@ export const asJson = (message: InboxMessage) => {
 const memberNotes: Readonly<Record<Membership, ReadonlyArray<string>>> = {
   verified: [],
   certified: [],
-  revoked: ["revoked: not a member any more, so nothing can be sent back"],
-  uncertified: [
-    "uncertified: nobody proves that this key is a member's, so nothing is sent back; ask its owner to join by an invite link",
-  ],
+  revoked: [messageWords.revokedNotAMemberAnyMoreSo],
+  uncertified: [messageWords.uncertifiedNobodyProvesThatThisKeyIs],
 }
 
 /** An agent may read this, too, and a body has as many lines as it likes: none of them begins as a header or a word of ours does. */
@@ -44,7 +43,7 @@ export const forPeople = (message: InboxMessage, when: (iso: string) => string):
     ...(message.priority === "now" ? ["urgent"] : []),
     ...(message.redelivered ? ["maybe seen before"] : []),
     ...memberNotes[membershipOf(message.sender.standing)],
-    ...(isClear(message) ? ["not encrypted: who wrote it is not proved"] : []),
+    ...(isClear(message) ? [messageWords.notEncryptedWhoWroteItIsNot] : []),
   ].join(", ")
   const { content } = message
   const body =

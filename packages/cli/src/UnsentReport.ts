@@ -5,6 +5,7 @@ import { formatTarget, parseTarget } from "@claudemesh/domain/routing/Target"
 import { Option } from "effect"
 import { memberName } from "./mcp/WrapUntrusted.ts"
 import { printable } from "./Output.ts"
+import * as messageWords from "./words/messages.ts"
 
 export interface UnsentReport {
   readonly messageId: string
@@ -44,8 +45,8 @@ export const shownTo = ({ to }: { readonly to: string }): string =>
 /** In a sentence; `since` says when it was written. */
 export const unsentWords = (report: UnsentReport, since: string): string => {
   const { explanation = "", mesh, state } = report
-  const message = `the message to ${shownTo(report)} on ${mesh}, written ${since},`
-  if (state === "waiting") return `Not sent yet: ${message} waits on this machine to be sent.`
-  if (state === "unanswered") return `Sent, not answered yet: ${message} may have reached the broker.`
-  return `Not sent: ${message} was refused: ${printable(explanation)}`
+  const message = messageWords.theMessageToOnWritten(shownTo(report), mesh, since)
+  if (state === "waiting") return messageWords.notSentYetWaitsOnThisMachine(message)
+  if (state === "unanswered") return messageWords.sentNotAnsweredYetMayHaveReached(message)
+  return messageWords.notSentWasRefused(message, printable(explanation))
 }

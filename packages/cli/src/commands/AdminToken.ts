@@ -3,6 +3,7 @@ import { type BrokerUrl, isSentInClear } from "@claudemesh/client/keys/BrokerUrl
 import { Effect, Option, Redacted } from "effect"
 import { Misused } from "../Failed.ts"
 import { aside } from "../Output.ts"
+import * as joiningWords from "../words/joining.ts"
 
 /** As it was copied: a space or a line's end around it is no part of it. What is no header cannot be sent at all. */
 export const usableToken = Effect.fnUntraced(function* (given: Option.Option<Redacted.Redacted>) {
@@ -11,8 +12,7 @@ export const usableToken = Effect.fnUntraced(function* (given: Option.Option<Red
   if (token === "") return Option.none()
   if (/^[\x21-\x7e]+$/.test(token)) return Option.some(Redacted.make(token))
   return yield* new Misused({
-    reason:
-      "The admin token (--admin-token, or BROKER_ADMIN_TOKEN) has a space or a character in it that cannot be sent. Nothing was sent. Copy it again.",
+    reason: joiningWords.theAdminTokenAdminTokenOrBroker,
     code: "bad_token",
   })
 })
@@ -20,8 +20,5 @@ export const usableToken = Effect.fnUntraced(function* (given: Option.Option<Red
 /** Said before it is sent: a network of one's own may do without TLS, and whose it is nobody here knows. */
 export const warnIfInClear = (token: Option.Option<Redacted.Redacted>, url: BrokerUrl): Effect.Effect<void> =>
   Option.isSome(token) && isSentInClear(url)
-    ? aside(
-        `claudemesh: warning: the admin token goes to ${url} unencrypted, so everybody on the way there can read it. ` +
-          "Use a wss:// URL. If others may have read the token, give the broker another one (BROKER_ADMIN_TOKEN).",
-      )
+    ? aside(joiningWords.warningTheAdminTokenGoesToUnencrypted(url))
     : Effect.void

@@ -3,12 +3,13 @@ import { Effect } from "effect"
 import { Failed } from "../Failed.ts"
 import { aside } from "../Output.ts"
 import { canAsk, confirmed } from "./Ask.ts"
+import * as joiningWords from "../words/joining.ts"
 
 export const agreed = Effect.fnUntraced(function* (yes: boolean, question: string, effects: ReadonlyArray<string>) {
   if (yes) return
   if (!(yield* canAsk)) {
     return yield* new Failed({
-      reason: `${question} ${effects.join(" ")} Nothing was done: nobody is at a terminal to be asked. Add --yes if you mean it.`,
+      reason: joiningWords.nothingWasDoneNobodyIsAtA(question, effects.join(" ")),
     })
   }
   yield* aside(effects.map((effect) => `  ${effect}`).join("\n"))

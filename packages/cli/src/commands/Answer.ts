@@ -6,9 +6,10 @@ import { Failed, failed, Misused } from "../Failed.ts"
 import { command } from "../Launch.ts"
 import { chosenMeshes, connect, meantIn, reached } from "../Meshes.ts"
 import { addressed, type NoReplyTarget } from "../mcp/ReplyTarget.ts"
+import * as sendingWords from "../words/sending.ts"
 
 export const replyToFlag = Flag.String("reply-to").pipe(
-  Flag.withDescription("The message that this answers, by its id or the first 8 characters or more of that"),
+  Flag.withDescription(sendingWords.theMessageThatThisAnswersByIts),
   Flag.optional,
 )
 
@@ -26,7 +27,7 @@ export const shortIdOf = (typed: string) => {
     ? Effect.succeed(id)
     : Effect.fail(
         new Misused({
-          reason: `${JSON.stringify(typed)} is not a message's id, which has 8 to 32 of the digits 0 to 9 and a to f.`,
+          reason: sendingWords.isNotAMessagesIdWhichHas(JSON.stringify(typed)),
         }),
       )
 }
@@ -51,7 +52,7 @@ export const answerTo = Effect.fnUntraced(function* (
   const { client, note, replyTo, to } = yield* addressed({ history, manager }, meant?.to, id).pipe(
     Effect.mapError((error) => (error._tag === "NoReplyTarget" ? inWords(error) : failed(error))),
   )
-  if (replyTo === undefined) return yield* new Failed({ reason: `There is no message ${id}.` })
+  if (replyTo === undefined) return yield* new Failed({ reason: sendingWords.thereIsNoMessage(id) })
   return { client, to, id: replyTo, note, message: found?.message }
 })
 
@@ -59,11 +60,15 @@ const inWords = ({ hasTarget, id, message, why }: NoReplyTarget): Failed => {
   switch (why) {
     case "not_kept":
       return new Failed({
-        reason: `No message ${id} was shown on this machine lately, so ${hasTarget ? "it cannot be answered" : "it is not known who asked"}. Nothing was sent. The ids: ${command} inbox --history`,
+        reason: sendingWords.noMessageWasShownOnThisMachine(
+          id,
+          hasTarget ? sendingWords.itCannotBeAnswered : sendingWords.itIsNotKnownWhoAsked,
+          command,
+        ),
       })
     case "not_authenticated":
       return new Failed({
-        reason: `It is not proved who wrote message ${id}. Nothing was sent. Say who gets the answer: ${command} send <who> <text> --reply-to ${id}`,
+        reason: sendingWords.itIsNotProvedWhoWroteMessage(id, command, id),
       })
     case "several":
     case "mesh_left":

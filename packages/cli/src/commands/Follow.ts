@@ -9,6 +9,7 @@ import { shortSession } from "../mcp/WrapUntrusted.ts"
 import { connect } from "../Meshes.ts"
 import { aside, printable } from "../Output.ts"
 import { awaitChange } from "../watch/AwaitChange.ts"
+import * as readingWords from "../words/reading.ts"
 
 /**
  * Until every mesh is over, which is a failure. `showAll` shows what can be had now. While an agent of ours is connected in a mesh,
@@ -22,7 +23,7 @@ export const followed = Effect.fnUntraced(function* <E, R>(
 ) {
   const looking = yield* connect(meshes, take ? "inbox" : "command", { presence: !take })
   const reading = take ? looking : yield* connect([], "inbox")
-  yield* aside(`claudemesh: Following ${meshes.map(({ slug }) => slug).join(", ")}. Ctrl-C ends this.`)
+  yield* aside(readingWords.followingCtrlCEndsThis(meshes.map(({ slug }) => slug).join(", ")))
   const pulled = (client: BrokerClient) => Effect.forkChild(Effect.ignore(client.pull()))
   const shown = Effect.forever(Effect.andThen(Effect.tap(showAll(reading), idle), reading.awaitAvailable))
   const over = Effect.flatMap(
@@ -32,7 +33,7 @@ export const followed = Effect.fnUntraced(function* <E, R>(
     ([first]) => first ?? Effect.never,
   )
   const parts = take ? [shown, over] : [shown, over, leftToAgents(looking, reading, meshes)]
-  return yield* Effect.onInterrupt(Effect.raceAllFirst(parts), () => aside("claudemesh: Ended: it was told to stop."))
+  return yield* Effect.onInterrupt(Effect.raceAllFirst(parts), () => aside(readingWords.endedItWasToldToStop))
 })
 
 /** Reads where no agent of ours is, and says where it does not. */
@@ -49,11 +50,9 @@ const leftToAgents = Effect.fnUntraced(function* (
     const isFree = agents.length === 0
     if (said.get(slug) === isFree) return
     if (!isFree) {
-      yield* aside(
-        `claudemesh: ${slug}: your agent is connected (session ${agents.map(shortSession).join(", ")}), so what comes is its. With --take it is printed here instead.`,
-      )
+      yield* aside(readingWords.yourAgentIsConnectedSessionSoWhat(slug, agents.map(shortSession).join(", ")))
     } else if (said.has(slug)) {
-      yield* aside(`claudemesh: ${slug}: no agent of yours is connected any more: what comes is printed here.`)
+      yield* aside(readingWords.noAgentOfYoursIsConnectedAny(slug))
     }
     said.set(slug, isFree)
     if (isFree) free.add(slug)
@@ -122,8 +121,8 @@ export const saidOfConnection = Effect.fnUntraced(function* <E, R>(client: Broke
     Stream.filterEffect((state) =>
       Effect.gen(function* () {
         if (state._tag === "Waiting" && before !== "Lost") {
-          const what = before === "Connected" ? "The connection is lost" : "Not connected"
-          yield* lost(`${what}: ${state.lastError}. It is tried again.`)
+          const what = before === "Connected" ? readingWords.theConnectionIsLost : "Not connected"
+          yield* lost(readingWords.itIsTriedAgain(what, state.lastError))
         }
         if (state._tag === "Connected") yield* back(before === "Lost" ? "Connected again." : undefined)
         if (state._tag === "Waiting") before = "Lost"

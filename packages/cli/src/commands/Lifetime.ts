@@ -2,6 +2,7 @@
 import { Option } from "effect"
 import { Flag } from "effect/unstable/cli"
 import { wrongTime } from "../usage/WrongTime.ts"
+import * as joiningWords from "../words/joining.ts"
 
 const unitMillis: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 }
 const dayMillis = 86_400_000
@@ -22,18 +23,16 @@ const brokerDaysMax = 30
 
 /** No broker keeps a message for longer, and none says how long it does. */
 export const messageLifetimeFlag = (name: string) =>
-  flagUpTo(name, brokerDaysMax, `${brokerDaysMax} days, the longest that a broker keeps a message`)
+  flagUpTo(name, brokerDaysMax, joiningWords.daysTheLongestThatABrokerKeeps(brokerDaysMax))
 
 /** What the sender has to know of such a time; nothing where every broker has it so. */
 export const keptShorter = (ttlSeconds: number): string | undefined =>
-  ttlSeconds * 1_000 > brokerDays * dayMillis
-    ? `The broker keeps a message for ${brokerDays} days at most, unless its operator set more: it may be erased before the time that you gave it.`
-    : undefined
+  ttlSeconds * 1_000 > brokerDays * dayMillis ? joiningWords.theBrokerKeepsAMessageForDays(brokerDays) : undefined
 
 const flagUpTo = (name: string, longestDays: number, longest: string) =>
   Flag.String(name).pipe(
     Flag.filterMap(
       (text) => parseLifetime(text, longestDays),
-      (text) => wrongTime(text, { units: Object.keys(unitMillis), longest, examples: "30m, 12h or 7d" }),
+      (text) => wrongTime(text, { units: Object.keys(unitMillis), longest, examples: joiningWords.such30m12hOr7d }),
     ),
   )

@@ -12,6 +12,7 @@ import { Config, Effect, Option, Schema } from "effect"
 import { Prompt } from "effect/unstable/cli"
 import { Failed } from "../Failed.ts"
 import { asked, canAsk } from "./Ask.ts"
+import * as joiningWords from "../words/joining.ts"
 
 const asMemberName = Schema.decodeUnknownOption(MemberName)
 
@@ -27,21 +28,21 @@ export const nameFrom = Effect.fnUntraced(function* (given: Option.Option<Displa
   if (yield* canAsk) return yield* askedName(account)
   if (Option.isSome(account)) return account.value
   return yield* new Failed({
-    reason: "It is not known what you are called, and nobody is here to ask. Give your name with --as",
+    reason: joiningWords.itIsNotKnownWhatYouAre,
     code: "no_name",
-    hint: "Give your name with --as",
+    hint: joiningWords.giveYourNameWithAs,
   })
 })
 
 const askedName = (account: Option.Option<DisplayName>) =>
   asked(
     Prompt.String({
-      message: "What are you called in the mesh?",
+      message: joiningWords.whatAreYouCalledInTheMesh,
       ...(Option.isSome(account) && { default: account.value }),
       validate: (text) =>
         Option.isSome(asMemberName(text.trim()))
           ? Effect.succeed(text.trim())
-          : Effect.fail("A name in one writing system, without / or :, and not like a key"),
+          : Effect.fail(joiningWords.aNameInOneWritingSystemWithout),
     }),
   ).pipe(Effect.map((text) => MemberName.make(text)))
 

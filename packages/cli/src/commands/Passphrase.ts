@@ -5,6 +5,7 @@ import { Config, Effect, Option, Redacted } from "effect"
 import { Prompt } from "effect/unstable/cli"
 import { Failed } from "../Failed.ts"
 import { asked, canAsk } from "./Ask.ts"
+import * as identityWords from "../words/identity.ts"
 
 const variable = "CLAUDEMESH_PASSPHRASE"
 
@@ -13,14 +14,14 @@ export const passphrase = Effect.fnUntraced(function* (twice: boolean) {
   const given = yield* Effect.orDie(Config.option(Config.Redacted(variable)))
   if (Option.isSome(given)) return given.value
   if (!(yield* canAsk)) {
-    return yield* new Failed({ reason: `a passphrase is needed: run this in a terminal, or set ${variable}` })
+    return yield* new Failed({ reason: identityWords.aPassphraseIsNeededRunThisIn(variable) })
   }
   if (!twice) return yield* typed("The file's passphrase")
-  const first = yield* typed("A passphrase for the file", longEnough)
+  const first = yield* typed(identityWords.aPassphraseForTheFile, longEnough)
   const again = yield* typed("The same again")
   return Redacted.value(first) === Redacted.value(again)
     ? first
-    : yield* new Failed({ reason: "the two passphrases differ; nothing was written" })
+    : yield* new Failed({ reason: identityWords.theTwoPassphrasesDifferNothingWasWritten })
 })
 
 const longEnough = (text: string) =>

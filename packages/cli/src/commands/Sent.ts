@@ -12,19 +12,16 @@ import { addressee, outcomeOf, outcomeWords } from "../Outcome.ts"
 import { aside, printable, printJson } from "../Output.ts"
 import { deliveryReportWords } from "../mcp/tools/messageStatus.ts"
 import { keptShorter, messageLifetimeFlag } from "./Lifetime.ts"
+import * as sendingWords from "../words/sending.ts"
 
 export const priorityFlag = Flag.Literals("priority", ["now", "next", "low"]).pipe(
   Flag.withAlias("p"),
-  Flag.withDescription(
-    "now: at once, also when they are busy; next: when they are idle; low: when they look (default next). In dnd nothing is handed over until they look, or it ends",
-  ),
+  Flag.withDescription(sendingWords.nowAtOnceAlsoWhenTheyAre),
   Flag.withDefault("next"),
 )
 
 export const ttlFlag = messageLifetimeFlag("ttl").pipe(
-  Flag.withDescription(
-    "How long it waits for them before it is erased: 30m, 12h, 2d (default, and at most: as long as the broker keeps it)",
-  ),
+  Flag.withDescription(sendingWords.howLongItWaitsForThemBefore),
   Flag.optional,
 )
 
@@ -33,12 +30,10 @@ export const waitFlag = Flag.String("wait").pipe(
     (what) => (what === "shown" ? Option.some(true) : Option.none()),
     (what) =>
       what === "reply"
-        ? `a command waits until the message was shown, and for no reply: that comes with ${command} inbox --follow. Nothing was sent`
-        : `${what} is nothing to wait for: write --wait, or --wait shown. Nothing was sent`,
+        ? sendingWords.aCommandWaitsUntilTheMessageWas(command)
+        : sendingWords.isNothingToWaitForWriteWait(what),
   ),
-  Flag.withDescription(
-    "shown, or nothing behind it: wait until it was shown to them, for 2 minutes at most; exit code 1 if it was not",
-  ),
+  Flag.withDescription(sendingWords.shownOrNothingBehindItWaitUntil),
   Flag.withDefault(false),
 )
 
@@ -73,15 +68,15 @@ export const sent = Effect.fnUntraced(function* (client: BrokerClient, asked: As
     const common = { mesh: slug, target: formatTarget(enqueued.target), messageId }
     yield* json
       ? printJson({ ...common, state: "waiting" })
-      : Console.log(printable(`waiting: the message to ${to} on ${slug} is on this machine (${messageId})`))
+      : Console.log(printable(sendingWords.waitingTheMessageToOnIsOn(to, slug, messageId)))
     const { code = "unknown", reason } =
-      away === undefined ? new Failed({ reason: "The broker did not answer", code: "no_answer" }) : failed(away)
-    const after = "The next command or agent of yours that reaches it sends the message."
-    const hint = `To see it or cancel it: ${command} outbox`
+      away === undefined ? new Failed({ reason: sendingWords.theBrokerDidNotAnswer, code: "no_answer" }) : failed(away)
+    const after = sendingWords.theNextCommandOrAgentOfYours
+    const hint = sendingWords.toSeeItOrCancelItOutbox(command)
     // A script that waits reads of its failure alone.
     if (!json) yield* aside(printable(`claudemesh: ${reason.replace(/\.$/, "")}. ${after} ${hint}`))
     else if (!wait) yield* aside(JSON.stringify({ code, message: `${reason.replace(/\.$/, "")}. ${after}`, hint }))
-    if (wait) return yield* new Failed({ reason: "It was not shown yet: it has not left this machine." })
+    if (wait) return yield* new Failed({ reason: sendingWords.itWasNotShownYetItHas })
     return
   }
   const receipt = answered.value
@@ -105,8 +100,12 @@ export const sent = Effect.fnUntraced(function* (client: BrokerClient, asked: As
     return yield* new Failed({
       reason:
         deliveryReport?.state === "expired"
-          ? "It expired and was never shown."
-          : `It was not shown within ${shownWaitMillis / 60_000} minutes, and waits on. See: ${command} message-status ${receipt.messageId.slice(0, 8)}`,
+          ? sendingWords.itExpiredAndWasNeverShown
+          : sendingWords.itWasNotShownWithinMinutesAnd(
+              shownWaitMillis / 60_000,
+              command,
+              receipt.messageId.slice(0, 8),
+            ),
     })
   }
 })

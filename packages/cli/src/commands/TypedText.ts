@@ -10,12 +10,13 @@ import { Flag } from "effect/unstable/cli"
 import { failed, Failed, Misused } from "../Failed.ts"
 import { unmarked } from "../DashedWords.ts"
 import { aside } from "../Output.ts"
+import * as sendingWords from "../words/sending.ts"
 
 /** Far more than any broker takes; so much is read to say so, and no more. */
 const inputBytesMax = 4_194_304
 
 export const fileFlag = Flag.String("file").pipe(
-  Flag.withDescription("The message is in this file; - for stdin"),
+  Flag.withDescription(sendingWords.theMessageIsInThisFileFor),
   Flag.optional,
 )
 
@@ -31,31 +32,29 @@ const isTerminal = (): boolean => {
 export const typedText = Effect.fnUntraced(function* (typed: ReadonlyArray<string>, file: Option.Option<string>) {
   const words = typed.map(unmarked)
   if (Option.isSome(file) && words.length > 0) {
-    return yield* new Misused({ reason: "Give a text or --file, and not both. Nothing was sent." })
+    return yield* new Misused({ reason: sendingWords.giveATextOrFileAndNot })
   }
   if (Option.isSome(file) && file.value !== "-") return yield* notEmpty(yield* inFile(file.value))
   const isStdin = Option.isSome(file) || words.length === 0 || (words.length === 1 && words[0] === "-")
   if (!isStdin) return yield* notEmpty(yield* asTyped(words.join(" ")))
   if (isTerminal()) {
     if (words.length === 0 && Option.isNone(file)) {
-      return yield* new Misused({ reason: "There is no text. Give one, or pipe one in. Nothing was sent." })
+      return yield* new Misused({ reason: sendingWords.thereIsNoTextGiveOneOr })
     }
-    yield* aside("claudemesh: Type the message; Ctrl-D on an empty line ends it.")
+    yield* aside(sendingWords.typeTheMessageCtrlDOnAn)
   }
   return yield* notEmpty(yield* textOf(yield* wholeStdin, "stdin"))
 })
 
 const notEmpty = (text: string) =>
   text.trim() === ""
-    ? Effect.fail(new Misused({ reason: "The text is empty. Nothing was sent. Give a text." }))
+    ? Effect.fail(new Misused({ reason: sendingWords.theTextIsEmptyNothingWasSent }))
     : Effect.succeed(text)
 
 /** What was no UTF-8 in the line is a sign of its own in it by now. */
 const asTyped = (text: string) =>
   text.includes("\ufffd")
-    ? Effect.fail(
-        new Failed({ reason: "The text is not UTF-8. Nothing was sent. Convert it first, such as with iconv." }),
-      )
+    ? Effect.fail(new Failed({ reason: sendingWords.theTextIsNotUtf8Nothing }))
     : Effect.succeed(text)
 
 const wholeStdin = Effect.gen(function* () {
@@ -68,7 +67,7 @@ const wholeStdin = Effect.gen(function* () {
       return had <= inputBytesMax
     }),
     Stream.runCollect,
-    Effect.mapError((error) => new Failed({ reason: `stdin cannot be read: ${error.message}. Nothing was sent.` })),
+    Effect.mapError((error) => new Failed({ reason: sendingWords.stdinCannotBeReadNothingWasSent(error.message) })),
   )
   return Buffer.concat([...chunks])
 })
@@ -77,7 +76,7 @@ const inFile = Effect.fnUntraced(function* (typed: string) {
   const path = typed === "~" || typed.startsWith("~/") ? join(homedir(), typed.slice(1)) : typed
   const files = yield* FileSystem.FileSystem
   const { size, type } = yield* Effect.mapError(files.stat(path), (error) => unreadable(failed(error)))
-  if (type === "Directory") return yield* new Failed({ reason: `${path}: it is a folder. Nothing was sent.` })
+  if (type === "Directory") return yield* new Failed({ reason: sendingWords.itIsAFolderNothingWasSent(path) })
   if (size > BigInt(inputBytesMax)) return yield* tooLong(path)
   return yield* textOf(yield* Effect.mapError(files.readFile(path), (error) => unreadable(failed(error))), path)
 })
@@ -86,7 +85,7 @@ const unreadable = ({ reason }: Failed) => new Failed({ reason: `${reason}. Noth
 
 const tooLong = (where: string) =>
   new Failed({
-    reason: `${where} has more than ${inputBytesMax / 1_048_576} MiB, and a message is much smaller. Nothing was sent. Send a part of it, or say where it is.`,
+    reason: sendingWords.hasMoreThanMiBAndAMessage(where, inputBytesMax / 1_048_576),
   })
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
@@ -102,7 +101,6 @@ const textOf = (bytes: Uint8Array, where: string) => {
   const isWhat = other === undefined ? "not UTF-8 text" : `${other} and not UTF-8`
   return Effect.try({
     try: () => decoder.decode(bytes),
-    catch: () =>
-      new Failed({ reason: `${where} is ${isWhat}. Nothing was sent. Convert it first, such as with iconv.` }),
+    catch: () => new Failed({ reason: sendingWords.isNothingWasSentConvertItFirst(where, isWhat) }),
   })
 }

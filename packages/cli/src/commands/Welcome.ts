@@ -6,19 +6,20 @@ import type { DisplayName } from "@claudemesh/domain/Ids"
 import { Option } from "effect"
 import { runIn } from "../install/Places.ts"
 import { command, quoted } from "../Launch.ts"
+import * as joiningWords from "../words/joining.ts"
 
 /** Where a name was asked for that is another one's than what was begun with. */
 export const nameNote = (asked: Option.Option<DisplayName>, displayName: DisplayName): ReadonlyArray<string> =>
-  Option.isSome(asked) && asked.value !== displayName ? [`That is the name that it was begun with, and it stays.`] : []
+  Option.isSome(asked) && asked.value !== displayName ? [joiningWords.thatIsTheNameThatItWas] : []
 
 /** Where the keys are, and the one command by which an agent comes to use them, unless that was done before. */
 export const nextSteps = (configPath: string): ReadonlyArray<string> => {
   const home = dirname(resolve(configPath))
   const usual = home === join(systemHome(), ".claudemesh")
   return [
-    `Your keys are in ${resolve(configPath)}; keep that file to yourself.`,
+    joiningWords.yourKeysAreInKeepThatFile(resolve(configPath)),
     ...(existsSync(runIn(home))
       ? []
-      : ["Next, connect Claude Code:", `  ${usual ? "" : `CLAUDEMESH_HOME=${quoted(home)} `}${command} install`]),
+      : [joiningWords.nextConnectClaudeCode, `  ${usual ? "" : `CLAUDEMESH_HOME=${quoted(home)} `}${command} install`]),
   ]
 }

@@ -3,6 +3,8 @@ import { Console, Effect } from "effect"
 import { Command } from "effect/unstable/cli"
 import { Failed } from "../Failed.ts"
 import { command } from "../Launch.ts"
+import * as does from "../words/commands.ts"
+import * as runWords from "../words/running.ts"
 
 export const broker = Command.make(
   "broker",
@@ -16,9 +18,9 @@ export const broker = Command.make(
     )
   }),
 ).pipe(
-  Command.withDescription("Run the broker; its settings are environment variables, see README.md"),
+  Command.withDescription(does.runTheBrokerItsSettingsAreEnvironment),
   Command.withExamples([
-    { command: "claudemesh broker", description: "On 127.0.0.1:7900, with its data in ~/.claudemesh/broker" },
+    { command: "claudemesh broker", description: runWords.on1270017900With },
     { command: "BROKER_PORT=8080 claudemesh broker", description: "On another port" },
   ]),
 )

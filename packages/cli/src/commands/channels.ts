@@ -4,6 +4,8 @@ import { Command } from "effect/unstable/cli"
 import { askAll, chosenMeshes, clientLayer, connect } from "../Meshes.ts"
 import { printJson, table } from "../Output.ts"
 import * as Flags from "./Flags.ts"
+import * as does from "../words/commands.ts"
+import * as peopleWords from "../words/people.ts"
 
 export const channels = Command.make(
   "channels",
@@ -26,10 +28,10 @@ export const channels = Command.make(
     Effect.provide(clientLayer),
   ),
 ).pipe(
-  Command.withDescription("Show the channels of your meshes, and how many are in them"),
+  Command.withDescription(does.showTheChannelsOfYourMeshesAnd),
   Command.withExamples([
     { command: "claudemesh channels --json", description: "For a script" },
-    { command: "claudemesh mcp --channel builds", description: "An agent joins one by its tool, or as it starts" },
+    { command: "claudemesh mcp --channel builds", description: peopleWords.anAgentJoinsOneByItsTool },
   ]),
 )
 
@@ -42,7 +44,7 @@ const asText = (
   }>,
 ): string =>
   rows.length === 0
-    ? "No channels: an agent joins one with join_channel."
+    ? peopleWords.noChannelsAnAgentJoinsOneWith
     : table(
         ["MESH", "CHANNEL", "MEMBERS", "SESSIONS NOW"],
         rows.map(({ channel, members, mesh, sessions }) => [mesh, `#${channel}`, String(members), String(sessions)]),

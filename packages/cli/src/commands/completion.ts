@@ -6,16 +6,18 @@ import { Misused } from "../Failed.ts"
 import { memberName } from "../mcp/WrapUntrusted.ts"
 import { clientLayer, connect, joinedMeshes } from "../Meshes.ts"
 import { printable } from "../Output.ts"
+import * as does from "../words/commands.ts"
+import * as runWords from "../words/running.ts"
 
 export const completion = Command.make(
   "completion",
   {
     shell: Argument.Literals("shell", ["bash", "zsh", "fish"]).pipe(
-      Argument.withDescription("bash, zsh or fish"),
+      Argument.withDescription(runWords.bashZshOrFish),
       Argument.optional,
     ),
     names: Flag.Literals("names", ["meshes", "peers", "channels", "targets"]).pipe(
-      Flag.withDescription("For the scripts: the names that there are, one a line"),
+      Flag.withDescription(runWords.namesForScripts),
       Flag.optional,
     ),
   },
@@ -25,7 +27,7 @@ export const completion = Command.make(
       return yield* found.length === 0 ? Effect.void : Console.log([...new Set(found)].join("\n"))
     }
     if (Option.isNone(shell)) {
-      return yield* new Misused({ reason: "Say for which shell: bash, zsh or fish." })
+      return yield* new Misused({ reason: runWords.sayForWhichShell })
     }
     const [{ commandLine }, { completionScript }] = yield* Effect.promise(() =>
       Promise.all([import("../usage/CommandLine.ts"), import("../usage/Completion.ts")]),
@@ -33,9 +35,9 @@ export const completion = Command.make(
     yield* Console.log(completionScript(shell.value, yield* commandLine).trimEnd())
   }),
 ).pipe(
-  Command.withDescription("Print a script that completes commands, peers, meshes and channels in your shell"),
+  Command.withDescription(does.printAScriptThatCompletesCommandsPeers),
   Command.withExamples([
-    { command: "source <(claudemesh completion bash)", description: "In ~/.bashrc; the same with zsh in ~/.zshrc" },
+    { command: "source <(claudemesh completion bash)", description: runWords.inTheShellsOwnFile },
     {
       command: "claudemesh completion fish > ~/.config/fish/completions/claudemesh.fish",
       description: "Once, for fish",

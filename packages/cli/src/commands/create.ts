@@ -12,20 +12,22 @@ import { usableToken, warnIfInClear } from "./AdminToken.ts"
 import * as Flags from "./Flags.ts"
 import { nameFrom } from "./OwnName.ts"
 import { nameNote, nextSteps } from "./Welcome.ts"
+import * as joiningWords from "../words/joining.ts"
+import * as does from "../words/commands.ts"
 
 export const brokerUrl = (typed: string): Effect.Effect<BrokerUrl, Failed> =>
   Option.match(brokerUrlOf(typed), {
     onNone: () =>
       Effect.fail(
         new Misused({
-          reason: `${typed === "" ? "An empty text" : typed} is not a broker's URL; write it like wss://mesh.example.com/ws`,
+          reason: joiningWords.isNotABrokersUrlWriteIt(typed === "" ? "An empty text" : typed),
         }),
       ),
     onSome: Effect.succeed,
   })
 
 const tokenMissing = new Failed({
-  reason: "this broker asks for an admin token: --admin-token or BROKER_ADMIN_TOKEN",
+  reason: joiningWords.thisBrokerAsksForAnAdminToken,
   code: "unauthorized",
 })
 
@@ -33,13 +35,13 @@ export const create = Command.make(
   "create",
   {
     slug: Argument.String("slug").pipe(
-      Argument.withDescription("What the mesh is called: lower-case letters, digits and -"),
+      Argument.withDescription(joiningWords.whatTheMeshIsCalledLowerCase),
       Argument.withSchema(Slug),
     ),
     broker: Flags.broker,
     as: Flags.as,
     adminToken: Flag.Redacted("admin-token").pipe(
-      Flag.withDescription("The broker's admin token, where it is not on this machine (or BROKER_ADMIN_TOKEN)"),
+      Flag.withDescription(joiningWords.theBrokersAdminTokenWhereItIs),
       Flag.withFallbackConfig(Config.Redacted("BROKER_ADMIN_TOKEN")),
       Flag.optional,
     ),
@@ -61,7 +63,7 @@ export const create = Command.make(
         adminToken: Option.getOrUndefined(token),
       }).pipe(
         Effect.catchTag("AlreadyJoined", ({ message }) =>
-          Effect.fail(new Failed({ reason: `${message}; give the new one another slug` })),
+          Effect.fail(new Failed({ reason: joiningWords.giveTheNewOneAnotherSlug(message) })),
         ),
         Effect.mapError((error) =>
           error._tag === "BrokerRefused" && error.error === "unauthorized" && Option.isNone(token)
@@ -83,7 +85,7 @@ export const create = Command.make(
       }
       yield* Console.log(
         [
-          `Made the mesh ${bold(slug)} on ${url}. You are ${bold(made.displayName)}.`,
+          joiningWords.madeTheMeshOnYouAre(bold(slug), url, bold(made.displayName)),
           ...nameNote(as, made.displayName),
           ...nextSteps(file.path),
         ].join("\n"),
@@ -93,12 +95,12 @@ export const create = Command.make(
     Effect.mapError(failed),
   ),
 ).pipe(
-  Command.withDescription("Make a mesh and its owner key, with yourself as its first member"),
+  Command.withDescription(does.makeAMeshAndItsOwnerKey),
   Command.withExamples([
-    { command: "claudemesh create my-team", description: "On the broker of this machine" },
+    { command: "claudemesh create my-team", description: joiningWords.onTheBrokerOfThisMachine },
     {
       command: "claudemesh create my-team --broker wss://mesh.example.com --as alice",
-      description: "On a broker elsewhere, under another name",
+      description: joiningWords.onABrokerElsewhereUnderAnotherName,
     },
   ]),
 )

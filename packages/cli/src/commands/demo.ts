@@ -2,6 +2,8 @@
 import { Effect } from "effect"
 import { Command } from "effect/unstable/cli"
 import { Failed } from "../Failed.ts"
+import * as does from "../words/commands.ts"
+import * as runWords from "../words/running.ts"
 
 export const demo = Command.make(
   "demo",
@@ -11,6 +13,6 @@ export const demo = Command.make(
     return yield* Effect.mapError(runDemo, (error) => new Failed({ reason: error.message }))
   }),
 ).pipe(
-  Command.withDescription("Show two peers exchanging a message through a broker of their own, then what it stored"),
-  Command.withExamples([{ command: "claudemesh demo", description: "Needs nothing, leaves nothing behind" }]),
+  Command.withDescription(does.showTwoPeersExchangingAMessageThrough),
+  Command.withExamples([{ command: "claudemesh demo", description: runWords.needsNothingLeavesNothingBehind }]),
 )

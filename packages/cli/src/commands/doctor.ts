@@ -5,6 +5,8 @@ import type { Finding } from "../doctor/Finding.ts"
 import { Failed } from "../Failed.ts"
 import { bold, dim, green, printJson, yellow } from "../Output.ts"
 import * as Flags from "./Flags.ts"
+import * as does from "../words/commands.ts"
+import * as runWords from "../words/running.ts"
 
 export const doctor = Command.make(
   "doctor",
@@ -17,10 +19,8 @@ export const doctor = Command.make(
     if (failures > 0) return yield* new Failed({ reason: `${failures} of ${findings.length} checks failed` })
   }),
 ).pipe(
-  Command.withDescription("Check this machine, the brokers and the agents' hosts, and say what to do"),
-  Command.withExamples([
-    { command: "claudemesh doctor --json", description: "For a script; exit code 1 if a check failed" },
-  ]),
+  Command.withDescription(does.checkThisMachineTheBrokersAndThe),
+  Command.withExamples([{ command: "claudemesh doctor --json", description: runWords.forAScriptExitCode1If }]),
 )
 
 const signs: Readonly<Record<Finding["state"], string>> = {

@@ -9,10 +9,15 @@ import { printJson } from "../Output.ts"
 import * as Flags from "./Flags.ts"
 import { passphrase } from "./Passphrase.ts"
 import { nextSteps } from "./Welcome.ts"
+import * as identityWords from "../words/identity.ts"
+import * as does from "../words/commands.ts"
 
 export const importIdentity = Command.make(
   "import",
-  { file: Argument.String("file").pipe(Argument.withDescription("What `claudemesh export` wrote")), json: Flags.json },
+  {
+    file: Argument.String("file").pipe(Argument.withDescription(identityWords.whatClaudemeshExportWrote)),
+    json: Flags.json,
+  },
   Effect.fn(function* ({ file, json }) {
     const text = yield* (yield* FileSystem.FileSystem).readFileString(file)
     const config = yield* ConfigFile
@@ -23,7 +28,7 @@ export const importIdentity = Command.make(
     const before = yield* config.read
     const taken = identities.filter((identity) => !isHere(before)(identity))
     if (taken.length === 0) {
-      return yield* new Failed({ reason: `nothing to take over: you are in ${slugsOf(identities)} here already` })
+      return yield* new Failed({ reason: identityWords.nothingToTakeOverYouAreIn(slugsOf(identities)) })
     }
     yield* config
       .update((meshes) => Result.succeed([...meshes, ...taken]))
@@ -31,7 +36,7 @@ export const importIdentity = Command.make(
         Effect.catchTag("AlreadyJoined", (error) =>
           Effect.fail(
             new Failed({
-              reason: `${error.message}; nothing was taken over. Leave that one first, or import into another CLAUDEMESH_HOME`,
+              reason: identityWords.nothingWasTakenOverLeaveThatOne(error.message),
             }),
           ),
         ),
@@ -40,18 +45,18 @@ export const importIdentity = Command.make(
     const others = identities.filter(isHere(before))
     yield* Console.log(
       [
-        `You are in ${slugsOf(taken)} on this machine, too.`,
-        ...(others.length === 0 ? [] : [`You were in ${slugsOf(others)} here already.`]),
+        identityWords.youAreInOnThisMachineToo(slugsOf(taken)),
+        ...(others.length === 0 ? [] : [identityWords.youWereInHereAlready(slugsOf(others))]),
         ...nextSteps(config.path),
       ].join("\n"),
     )
   }, Effect.mapError(failed)),
 ).pipe(
-  Command.withDescription("Take over an identity that was exported on another machine"),
+  Command.withDescription(does.takeOverAnIdentityThatWasExported),
   Command.withExamples([
     {
       command: "claudemesh import me.json",
-      description: "The passphrase is asked for, or taken from CLAUDEMESH_PASSPHRASE",
+      description: identityWords.thePassphraseIsAskedForOrTaken,
     },
   ]),
 )

@@ -20,6 +20,8 @@ import { asJson, forPeople } from "../ShownMessage.ts"
 import { type Ends, writeTaken } from "../Stdout.ts"
 import * as Flags from "./Flags.ts"
 import { followed } from "./Follow.ts"
+import * as readingWords from "../words/reading.ts"
+import * as does from "../words/commands.ts"
 
 type Print = (message: InboxMessage, ends?: Ends) => ReturnType<typeof writeTaken>
 
@@ -28,21 +30,19 @@ export const inbox = Command.make(
   {
     follow: Flag.Boolean("follow").pipe(
       Flag.withAlias("f"),
-      Flag.withDescription("Stay, and print messages as they come; while an agent of yours is connected they are its"),
+      Flag.withDescription(readingWords.stayAndPrintMessagesAsTheyCome),
       Flag.withDefault(false),
     ),
     peek: Flag.Boolean("peek").pipe(
-      Flag.withDescription("Print what waits without taking it: it waits on"),
+      Flag.withDescription(readingWords.printWhatWaitsWithoutTakingItIt),
       Flag.withDefault(false),
     ),
     history: Flag.Boolean("history").pipe(
-      Flag.withDescription("Print again what was shown on this machine lately"),
+      Flag.withDescription(readingWords.printAgainWhatWasShownOnThis),
       Flag.withDefault(false),
     ),
     take: Flag.Boolean("take").pipe(
-      Flag.withDescription(
-        "Also what was sent to a session of yours alone that is away; with --follow also what comes while an agent is connected",
-      ),
+      Flag.withDescription(readingWords.alsoWhatWasSentToASession),
       Flag.withDefault(false),
     ),
     mesh: Flags.mesh,
@@ -51,10 +51,10 @@ export const inbox = Command.make(
   Effect.fn(
     function* ({ follow, history, json, mesh, peek, take }) {
       if (Number(follow) + Number(peek) + Number(history) > 1) {
-        return yield* new Misused({ reason: "Give only one of --follow, --peek and --history." })
+        return yield* new Misused({ reason: readingWords.giveOnlyOneOfFollowPeekAnd })
       }
       if (take && (peek || history)) {
-        return yield* new Misused({ reason: "--take takes messages: it goes with neither --peek nor --history." })
+        return yield* new Misused({ reason: readingWords.takeTakesMessagesItGoesWithNeither })
       }
       if (history) return yield* shownLately(mesh, json)
       const chosen = yield* chosenMeshes(mesh)
@@ -76,20 +76,20 @@ export const inbox = Command.make(
     (effect, { history }) =>
       Effect.mapError(effect, (error) =>
         error._tag === "StdoutFailed" && !history
-          ? new Failed({ reason: `${error.message} What was not written still waits.` })
+          ? new Failed({ reason: readingWords.whatWasNotWrittenStillWaits(error.message) })
           : failed(error),
       ),
     Effect.scoped,
     Effect.provide(clientLayer),
   ),
 ).pipe(
-  Command.withDescription("Read the messages that wait for you; each is shown once"),
+  Command.withDescription(does.readTheMessagesThatWaitForYou),
   Command.withExamples([
-    { command: "claudemesh inbox", description: "What waits now; answer with: claudemesh reply <id> <text>" },
-    { command: "claudemesh inbox --follow --json", description: "One JSON object a line, as they come" },
-    { command: "claudemesh inbox --peek", description: "What waits, without taking it" },
-    { command: "claudemesh inbox --history", description: "What was shown on this machine in the last days" },
-    { command: "claudemesh inbox --take", description: "Also what waits in a session of yours that is away" },
+    { command: "claudemesh inbox", description: readingWords.whatWaitsNowAnswerWithClaudemeshReply },
+    { command: "claudemesh inbox --follow --json", description: readingWords.oneJsonObjectALineAsThey },
+    { command: "claudemesh inbox --peek", description: readingWords.whatWaitsWithoutTakingIt },
+    { command: "claudemesh inbox --history", description: readingWords.whatWasShownOnThisMachineIn },
+    { command: "claudemesh inbox --take", description: readingWords.alsoWhatWaitsInASessionOf },
   ]),
 )
 
@@ -202,7 +202,7 @@ const sayWhatWaits = (manager: MeshManager) =>
   })
 
 const sayThatItWaits = (shown: number) =>
-  shown === 0 ? Effect.void : aside(`claudemesh: ${shown === 1 ? "It waits" : "They wait"} on: --peek takes nothing.`)
+  shown === 0 ? Effect.void : aside(readingWords.onPeekTakesNothing(shown === 1 ? "It waits" : "They wait"))
 
 const waitingWords = Effect.fnUntraced(function* (client: BrokerClient) {
   const { atBroker, forClock } = yield* client.waits
@@ -210,12 +210,12 @@ const waitingWords = Effect.fnUntraced(function* (client: BrokerClient) {
   const { slug } = client.membership
   return [
     ...(atBroker > 0 ? [`claudemesh: ${slug}: ${messagesWait(atBroker)} more.`] : []),
-    ...(forClock > 0 ? [`claudemesh: ${slug}: ${messagesWait(forClock)} until this machine's clock is right.`] : []),
+    ...(forClock > 0 ? [readingWords.untilThisMachinesClockIsRight(slug, messagesWait(forClock))] : []),
     ...elsewhere.map(({ isThere, messages: count, sessionId }) => {
-      const where = `claudemesh: ${slug}: ${messagesWait(count)} in your session ${shortSession(sessionId)}`
+      const where = readingWords.inYourSession(slug, messagesWait(count), shortSession(sessionId))
       return isThere
-        ? `${where}: sent to that session alone, or being read there. It is connected: its agent gets them.`
-        : `${where}, which is away: sent to that session alone. To read them here: ${command} inbox --take`
+        ? readingWords.sentToThatSessionAloneOrBeing(where)
+        : readingWords.whichIsAwaySentToThatSession(where, command)
     }),
   ]
 })
@@ -223,7 +223,7 @@ const waitingWords = Effect.fnUntraced(function* (client: BrokerClient) {
 const shownLately = Effect.fnUntraced(function* (mesh: Option.Option<string>, json: boolean) {
   const chosen = new Set((yield* chosenMeshes(mesh)).map(({ meshId }) => meshId))
   const all = (yield* (yield* History).list).filter(({ message }) => chosen.has(message.meshId))
-  if (!json && all.length === 0) return yield* writeTaken("Nothing was shown on this machine lately.\n")
+  if (!json && all.length === 0) return yield* writeTaken(readingWords.nothingWasShownOnThisMachineLately)
   const nowMillis = yield* Clock.currentTimeMillis
   for (const { message, shownAt } of all) {
     yield* writeTaken(

@@ -3,24 +3,26 @@ import { Console, Effect, Option } from "effect"
 import { Command, Flag } from "effect/unstable/cli"
 import { failed, Misused } from "../Failed.ts"
 import { hosts } from "../install/Hosts.ts"
+import * as runWords from "../words/running.ts"
+import * as does from "../words/commands.ts"
 
 export const settings = Flag.Literals("settings", ["user", "project"]).pipe(
-  Flag.withDescription("Without a plugin: server and hooks in the settings of Claude Code, yours or this folder's"),
+  Flag.withDescription(runWords.withoutAPluginServerAndHooksIn),
   Flag.optional,
 )
 
 export const host = Flag.Literals("for", hosts).pipe(
-  Flag.withDescription("Another host than Claude Code"),
+  Flag.withDescription(runWords.anotherHostThanClaudeCode),
   Flag.optional,
 )
 
 export const dryRun = Flag.Boolean("dry-run").pipe(
-  Flag.withDescription("Only show the difference"),
+  Flag.withDescription(runWords.onlyShowTheDifference),
   Flag.withDefault(false),
 )
 
 export const bothGiven = new Misused({
-  reason: "--settings is for Claude Code, and --for is for another host: give one of them",
+  reason: runWords.settingsIsForClaudeCodeAndFor,
 })
 
 export const install = Command.make(
@@ -42,12 +44,12 @@ export const install = Command.make(
     yield* Console.log(lines.join("\n"))
   }, Effect.mapError(failed)),
 ).pipe(
-  Command.withDescription("Connect Claude Code, or another host of agents, to your meshes"),
+  Command.withDescription(does.connectClaudeCodeOrAnotherHostOf),
   Command.withExamples([
-    { command: "claudemesh install", description: "As a plugin of Claude Code" },
+    { command: "claudemesh install", description: runWords.asAPluginOfClaudeCode },
     {
       command: "claudemesh install --settings user --dry-run",
-      description: "Show what would be written without a plugin",
+      description: runWords.showWhatWouldBeWrittenWithoutA,
     },
   ]),
 )

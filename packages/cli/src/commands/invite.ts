@@ -16,33 +16,32 @@ import { scannable } from "../Scannable.ts"
 import * as Flags from "./Flags.ts"
 import { lifetimeFlag } from "./Lifetime.ts"
 import { ownerFingerprint } from "./OwnerFingerprint.ts"
+import * as joiningWords from "../words/joining.ts"
+import * as does from "../words/commands.ts"
 
 export const invite = Command.make(
   "invite",
   {
     mesh: Flags.mesh,
     role: Flag.Literals("role", ["member", "admin"]).pipe(
-      Flag.withDescription("What they become: an admin may invite and revoke; only the mesh's owner makes admins"),
+      Flag.withDescription(joiningWords.whatTheyBecomeAnAdminMayInvite),
       Flag.withDefault("member"),
     ),
     uses: Flag.Int("uses").pipe(
-      Flag.withDescription(`How many may join by the link (default 1, at most ${inviteUsesMax})`),
+      Flag.withDescription(joiningWords.howManyMayJoinByTheLink(inviteUsesMax)),
       Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: inviteUsesMax }))),
       Flag.withDefault(1),
     ),
     expires: lifetimeFlag("expires").pipe(
-      Flag.withDescription("How long the link is good: 30m, 12h, 7d (default 7d)"),
+      Flag.withDescription(joiningWords.howLongTheLinkIsGood30m),
       Flag.withDefault(7 * 86_400_000),
     ),
     name: Flag.String("name").pipe(
-      Flag.withDescription("What you call the invite in `claudemesh invites` (default: for whom it is)"),
+      Flag.withDescription(joiningWords.whatYouCallTheInviteInClaudemesh),
       Flag.withSchema(DisplayName),
       Flag.optional,
     ),
-    qr: Flag.Boolean("qr").pipe(
-      Flag.withDescription("Draw the link as a code for a camera, too, on a terminal"),
-      Flag.withDefault(false),
-    ),
+    qr: Flag.Boolean("qr").pipe(Flag.withDescription(joiningWords.drawTheLinkAsACodeFor), Flag.withDefault(false)),
     json: Flags.json,
   },
   Effect.fn(
@@ -59,17 +58,19 @@ export const invite = Command.make(
       const owner = ownerFingerprint(membership)
       yield* aside(
         [
-          `Whoever has this link joins ${membership.slug} as ${role}, ${uses === 1 ? "once" : `${uses} times`}, until ${minuteOf(expiresAt)}:`,
+          joiningWords.whoeverHasThisLinkJoinsAsUntil(
+            membership.slug,
+            role,
+            uses === 1 ? "once" : `${uses} times`,
+            minuteOf(expiresAt),
+          ),
           ...(isLoopback(membership.brokerUrl)
             ? [
-                `the broker is at ${new URL(membership.brokerUrl).host}, so the link works on this machine only. For others, use a broker that they can reach.`,
-                ...(qr ? ["No code is drawn of it: no other machine could use it."] : []),
+                joiningWords.theBrokerIsAtSoTheLink(new URL(membership.brokerUrl).host),
+                ...(qr ? [joiningWords.noCodeIsDrawnOfItNo] : []),
               ]
-            : [
-                `send it over a channel you trust. They run:  claudemesh join '<link>'`,
-                ...(qr ? scannable(made.link) : []),
-              ]),
-          ...(owner === undefined ? [] : [`whoever joins is shown this number, and compares it with you:  ${owner}`]),
+            : [joiningWords.sendItOverAChannelYouTrust, ...(qr ? scannable(made.link) : [])]),
+          ...(owner === undefined ? [] : [joiningWords.whoeverJoinsIsShownThisNumberAnd(owner)]),
         ].join("\n"),
       )
       yield* Console.log(made.link)
@@ -78,12 +79,15 @@ export const invite = Command.make(
     Effect.mapError(failed),
   ),
 ).pipe(
-  Command.withDescription("Make a link by which others join a mesh of yours"),
+  Command.withDescription(does.makeALinkByWhichOthersJoin),
   Command.withExamples([
-    { command: "claudemesh invite", description: "For one person, good for a week" },
-    { command: "claudemesh invite --uses 20 --expires 12h --name standup", description: "For a whole team, today" },
-    { command: "claudemesh invite --qr", description: "For a camera, too" },
-    { command: "claudemesh invite --role admin", description: "For somebody who may invite and revoke" },
+    { command: "claudemesh invite", description: joiningWords.forOnePersonGoodForAWeek },
+    {
+      command: "claudemesh invite --uses 20 --expires 12h --name standup",
+      description: joiningWords.forAWholeTeamToday,
+    },
+    { command: "claudemesh invite --qr", description: joiningWords.forACameraToo },
+    { command: "claudemesh invite --role admin", description: joiningWords.forSomebodyWhoMayInviteAndRevoke },
   ]),
 )
 
@@ -91,6 +95,6 @@ export const invite = Command.make(
 const written = Effect.fnUntraced(function* (meshId: MeshId, invite: Invite) {
   const { add } = yield* KnownMembers
   yield* Effect.catch(add(meshId, { ...nothingKnown, invites: [invite] }), (error) =>
-    aside(`claudemesh: the invite is made, and this machine cannot remember it: ${error.message}`),
+    aside(joiningWords.theInviteIsMadeAndThisMachine(error.message)),
   )
 })

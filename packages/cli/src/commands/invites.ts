@@ -12,6 +12,8 @@ import { command } from "../Launch.ts"
 import { clientLayer, connectedTo, theMesh } from "../Meshes.ts"
 import { aside, printable, printJson, shortKey, table } from "../Output.ts"
 import * as Flags from "./Flags.ts"
+import * as joiningWords from "../words/joining.ts"
+import * as does from "../words/commands.ts"
 
 export const invites = Command.make(
   "invites",
@@ -25,7 +27,7 @@ export const invites = Command.make(
       const genuine = all.filter(({ doubt }) => doubt === undefined)
       yield* warn(all.filter(({ doubt }) => doubt !== undefined))
       if (json) return yield* printJson(all.map(asJson))
-      if (genuine.length === 0) return yield* Console.log(`No invites. Make one: ${command} invite`)
+      if (genuine.length === 0) return yield* Console.log(joiningWords.noInvitesMakeOneInvite(command))
       yield* Console.log(
         table(
           ["INVITE", "NAME", "ROLE", "USED", "EXPIRES", "STATE", "BY"],
@@ -49,8 +51,10 @@ export const invites = Command.make(
     Effect.mapError(failed),
   ),
 ).pipe(
-  Command.withDescription("List the invite links of a mesh that you own or are an admin of"),
-  Command.withExamples([{ command: "claudemesh invites --mesh my-team", description: "Of one of several meshes" }]),
+  Command.withDescription(does.listTheInviteLinksOfAMesh),
+  Command.withExamples([
+    { command: "claudemesh invites --mesh my-team", description: joiningWords.ofOneOfSeveralMeshes },
+  ]),
 )
 
 const states: Readonly<Record<InviteState["state"], string>> = {
@@ -63,7 +67,7 @@ const states: Readonly<Record<InviteState["state"], string>> = {
 /** What was revoked is so, whatever the broker says of it. */
 const stateOf = ({ listed, revocation }: InviteView): string => {
   if (revocation !== undefined) return "revoked"
-  return listed === undefined ? "not listed by the broker" : states[listed.state]
+  return listed === undefined ? joiningWords.notListedByTheBroker : states[listed.state]
 }
 
 /** Nobody vouches for anything in an invite that is not genuine: its key alone is of use. */
@@ -83,11 +87,10 @@ const warn = (forged: ReadonlyArray<InviteView>) =>
     [
       ...forged
         .slice(0, warningsMax)
-        .map(
-          ({ doubt = "bad_invite_signature", invite }) =>
-            `the broker lists an invite with the key ${invite.publicKey} that is not genuine: ${doubtWords[doubt]}. It is left out. To revoke its key all the same: ${command} revoke-invite ${invite.publicKey}`,
+        .map(({ doubt = "bad_invite_signature", invite }) =>
+          joiningWords.theBrokerListsAnInviteWithThe(invite.publicKey, doubtWords[doubt], command, invite.publicKey),
         ),
-      ...(forged.length > warningsMax ? [`${forged.length - warningsMax} more such invites are left out`] : []),
+      ...(forged.length > warningsMax ? [joiningWords.moreSuchInvitesAreLeftOut(forged.length - warningsMax)] : []),
     ],
     (text) => aside(`claudemesh: ${text}`),
     { discard: true },

@@ -23,31 +23,29 @@ import { asked, canAsk, confirmed } from "./Ask.ts"
 import * as Flags from "./Flags.ts"
 import { nameFrom } from "./OwnName.ts"
 import { nameNote, nextSteps } from "./Welcome.ts"
+import * as joiningWords from "../words/joining.ts"
+import * as does from "../words/commands.ts"
 
 export const join = Command.make(
   "join",
   {
     link: Argument.String("link").pipe(
-      Argument.withDescription(
-        "The invite link, in quotes, also with text around it; - reads it from stdin, where no list of processes shows it",
-      ),
+      Argument.withDescription(joiningWords.theInviteLinkInQuotesAlsoWith),
       Argument.variadic(),
     ),
     as: Flags.as,
     slug: Flag.String("slug").pipe(
-      Flag.withDescription("What to call the mesh here (default: as its owner does)"),
+      Flag.withDescription(joiningWords.whatToCallTheMeshHereDefault),
       Flag.withSchema(Slug),
       Flag.optional,
     ),
     allowFirstClients: Flag.Boolean("allow-first-clients").pipe(
-      Flag.withDescription(
-        "Be certified for the first clients, too. The cost: what they send and are sent is not bound to its time and its target, so the broker can repeat it, and move it between you and the other side",
-      ),
+      Flag.withDescription(joiningWords.beCertifiedForTheFirstClientsToo),
       Flag.withDefault(false),
     ),
     yes: Flag.Boolean("yes").pipe(
       Flag.withAlias("y"),
-      Flag.withDescription("Join without asking, on a terminal, too"),
+      Flag.withDescription(joiningWords.joinWithoutAskingOnATerminalToo),
       Flag.withDefault(false),
     ),
     json: Flags.json,
@@ -86,7 +84,12 @@ export const join = Command.make(
       }
       yield* Console.log(
         [
-          `Joined ${bold(joined.slug)}${String(name) === String(joined.slug) ? "" : ` (${printable(name)})`} on ${brokerUrl}. You are ${bold(displayName)}.`,
+          joiningWords.joinedOnYouAre(
+            bold(joined.slug),
+            String(name) === String(joined.slug) ? "" : ` (${printable(name)})`,
+            brokerUrl,
+            bold(displayName),
+          ),
           ...nameNote(as, displayName),
           ...firstClientsNote(allowFirstClients, joined),
           ...nextSteps(file.path),
@@ -97,13 +100,16 @@ export const join = Command.make(
     Effect.mapError(failed),
   ),
 ).pipe(
-  Command.withDescription("Join a mesh by an invite link"),
+  Command.withDescription(does.joinAMeshByAnInviteLink),
   Command.withExamples([
-    { command: "claudemesh join 'https://mesh.example.com/join#…' --as bob", description: "With a link from a chat" },
-    { command: "claudemesh join - < link.txt", description: "With a link from a file" },
+    {
+      command: "claudemesh join 'https://mesh.example.com/join#…' --as bob",
+      description: joiningWords.withALinkFromAChat,
+    },
+    { command: "claudemesh join - < link.txt", description: joiningWords.withALinkFromAFile },
     {
       command: "claudemesh join 'https://mesh.example.com/join#…' --allow-first-clients",
-      description: "For a member whose agents use one of the first clients",
+      description: joiningWords.forAMemberWhoseAgentsUseOne,
     },
   ]),
 )
@@ -117,12 +123,12 @@ const theLink = Effect.fnUntraced(function* (words: ReadonlyArray<string>) {
     : line === "" || line === "-"
       ? yield* wholeStdin
       : line
-  if (text.trim() === "") return yield* new Misused({ reason: "The link is missing.", code: "no_link" })
+  if (text.trim() === "") return yield* new Misused({ reason: joiningWords.theLinkIsMissing, code: "no_link" })
   const { count, link } = findLink(text)
   return count < 2
     ? link
     : yield* new Failed({
-        reason: `The text has ${count} different invite links in it. Nothing was sent. Give one of them.`,
+        reason: joiningWords.theTextHasDifferentInviteLinksIn(count),
         code: "several_links",
       })
 })
@@ -142,24 +148,24 @@ const agreed = Effect.fnUntraced(function* ({ brokerUrl, invite }: InviteLink, d
       [
         `Mesh    ${slug}${name === String(slug) ? "" : ` (${name})`}`,
         `Owner   ${fingerprint(meshId, ownerPublicKey)}`,
-        `        Compare this number with whoever invited you, in a call or face to face: they see it with ${command} whoami.`,
+        joiningWords.compareThisNumberWithWhoeverInvited(command),
         `Broker  ${brokerUrl}${isLoopback(brokerUrl) ? " (on this machine)" : ""}`,
-        `Role    ${role}, with a link that is good until ${minuteOf(expiresAt)}`,
+        joiningWords.roleWithALinkThatIsGood(role, minuteOf(expiresAt)),
         `You     ${displayName}`,
       ].join("\n"),
     ),
   )
   if (!(yield* confirmed("Join this mesh?"))) {
-    return yield* new Failed({ reason: "You have not joined. Nothing was sent.", code: "not_agreed" })
+    return yield* new Failed({ reason: joiningWords.youHaveNotJoinedNothingWasSent, code: "not_agreed" })
   }
 })
 
 const inAlready = ({ message, slug, taken }: AlreadyJoined): Failed => {
   if (taken === "slug") {
-    const hint = "Call this one otherwise with --slug"
+    const hint = joiningWords.callThisOneOtherwiseWithSlug
     return new Failed({ reason: `${message}. ${hint}`, code: "already_joined", hint })
   }
-  const hint = `See who is there with: ${command} peers --mesh ${slug}; to join as somebody else, set CLAUDEMESH_HOME to another folder`
+  const hint = joiningWords.seeWhoIsThereWithPeersMesh(command, slug)
   return new Failed({ reason: `${message}. Nothing was sent. ${hint}`, code: "already_joined", hint })
 }
 
@@ -182,8 +188,6 @@ const firstClientsNote = (asked: boolean, joined: PublicMembership): ReadonlyArr
   const { slug } = joined
   if (!asked) return []
   return mayUseFirstClients(joined)
-    ? [
-        `You may use the first clients here. What they send and are sent is not bound to its time and its target: the broker can repeat it, and move it. Write their config with: ${command} export config.json --mesh ${slug} --first-clients`,
-      ]
-    : [`You may not use the first clients: this key was certified without them before.`]
+    ? [joiningWords.youMayUseTheFirstClientsHere(command, slug)]
+    : [joiningWords.youMayNotUseTheFirstClients]
 }

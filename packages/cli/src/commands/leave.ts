@@ -11,23 +11,25 @@ import { bold, printJson } from "../Output.ts"
 import { revokeKey } from "../Revoking.ts"
 import { agreed } from "./Agreed.ts"
 import * as Flags from "./Flags.ts"
+import * as peopleWords from "../words/people.ts"
+import * as does from "../words/commands.ts"
 
 /** A broker that is gone for good revokes nothing. */
 const orForgotten = ({ code = "unknown", words }: Failed, line: string): Failed => {
-  const hint = `Try again once the broker is there. If it is gone for good: ${command} leave ${line} --forget`
+  const hint = peopleWords.tryAgainOnceTheBrokerIsThere(command, line)
   return new Failed({ reason: `${words.replace(/[.;]$/, "")}. ${hint}`, code, hint })
 }
 
 export const leave = Command.make(
   "leave",
   {
-    slug: Argument.String("mesh").pipe(Argument.withDescription("The mesh to leave, by its slug")),
+    slug: Argument.String("mesh").pipe(Argument.withDescription(peopleWords.theMeshToLeaveByItsSlug)),
     giveUpOwnerKey: Flag.Boolean("give-up-owner-key").pipe(
-      Flag.withDescription("Of a mesh that you own: its owner's key is lost, unless you have exported it"),
+      Flag.withDescription(peopleWords.ofAMeshThatYouOwnIts),
       Flag.withDefault(false),
     ),
     forget: Flag.Boolean("forget").pipe(
-      Flag.withDescription("Of a mesh whose broker is gone: forget it here, without asking that broker"),
+      Flag.withDescription(peopleWords.ofAMeshWhoseBrokerIsGone),
       Flag.withDefault(false),
     ),
     yes: Flags.yes,
@@ -39,18 +41,16 @@ export const leave = Command.make(
       const { meshId, ownerPublicKey, ownerSecretKey, pubkey, secretKey } = membership
       if (ownerSecretKey !== undefined && !giveUpOwnerKey) {
         return yield* new Failed({
-          reason: `you own ${slug}: nobody could make its admins any more. Keep the key with: ${command} export ${slug}.json --mesh ${slug}; then leave with --give-up-owner-key`,
+          reason: peopleWords.youOwnNobodyCouldMakeItsAdmins(slug, command, slug, slug),
         })
       }
       yield* agreed(yes, forget ? `Forget ${slug}?` : `Leave ${slug}?`, [
         forget
-          ? `Your key there is forgotten, and not revoked: where the mesh goes on without this machine, others still encrypt to it. Its owner can revoke it: ${pubkey}.`
-          : `Your key there is revoked and forgotten: nobody encrypts to you any more, and your sessions in ${slug} end.`,
-        "What waits for you and was not read is lost, and so is what this machine has kept of the mesh.",
-        "To come back you need a new invite, and others have to compare your new key.",
-        ...(ownerSecretKey === undefined
-          ? []
-          : ["You own it: unless you have exported its owner's key, nobody can make admins there any more."]),
+          ? peopleWords.yourKeyThereIsForgottenAndNot(pubkey)
+          : peopleWords.yourKeyThereIsRevokedAndForgotten(slug),
+        peopleWords.whatWaitsForYouAndWasNot,
+        peopleWords.toComeBackYouNeedANew,
+        ...(ownerSecretKey === undefined ? [] : [peopleWords.youOwnItUnlessYouHaveExported]),
       ])
       // Its key can be revoked by who knows the list of revocations, which begins with the owner's key.
       const isOfFirstClients = ownerPublicKey === undefined
@@ -76,13 +76,13 @@ export const leave = Command.make(
       yield* forgetMesh(meshId)
       yield* (yield* ConfigFile).update((meshes) => Result.succeed(meshes.filter((mesh) => mesh.meshId !== meshId)))
       if (json) return yield* printJson({ mesh: slug, left: true, revoked: !forget && !isOfFirstClients })
-      if (forget) return yield* Console.log(`${bold(slug)} is forgotten here. Your key is not revoked there.`)
+      if (forget) return yield* Console.log(peopleWords.isForgottenHereYourKeyIsNot(bold(slug)))
       yield* Console.log(
         isOfFirstClients
-          ? `Your key in ${bold(slug)} is forgotten here, and still good there: one of the first clients joined it. To end it, ask the mesh's owner to revoke ${pubkey}.`
+          ? peopleWords.yourKeyInIsForgottenHereAnd(bold(slug), pubkey)
           : wasOut
-            ? `Your key in ${bold(slug)} was revoked before, as its broker says. It is forgotten here.`
-            : `You have left ${bold(slug)}. Your key is revoked there, and forgotten here.`,
+            ? peopleWords.yourKeyInWasRevokedBeforeAs(bold(slug))
+            : peopleWords.youHaveLeftYourKeyIsRevoked(bold(slug)),
       )
     },
     Effect.scoped,
@@ -90,9 +90,9 @@ export const leave = Command.make(
     Effect.mapError(failed),
   ),
 ).pipe(
-  Command.withDescription("Leave a mesh for good: your key is revoked there, and nobody encrypts to it any more"),
+  Command.withDescription(does.leaveAMeshForGoodYourKey),
   Command.withExamples([
-    { command: "claudemesh leave my-team", description: "To come back you need a new invite" },
-    { command: "claudemesh leave my-team --forget", description: "Where its broker is gone" },
+    { command: "claudemesh leave my-team", description: peopleWords.toComeBackYouNeedANew2 },
+    { command: "claudemesh leave my-team --forget", description: peopleWords.whereItsBrokerIsGone },
   ]),
 )

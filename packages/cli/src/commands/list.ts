@@ -5,6 +5,8 @@ import { command } from "../Launch.ts"
 import { joinedMeshes } from "../Meshes.ts"
 import { printable, printJson, shortKey, table } from "../Output.ts"
 import * as Flags from "./Flags.ts"
+import * as peopleWords from "../words/people.ts"
+import * as does from "../words/commands.ts"
 
 export const list = Command.make(
   "list",
@@ -26,9 +28,7 @@ export const list = Command.make(
       )
     }
     if (meshes.length === 0) {
-      return yield* Console.log(
-        `No mesh is joined. Make one: ${command} create my-team, or join one: ${command} join '<link>'`,
-      )
+      return yield* Console.log(peopleWords.noMeshIsJoinedMakeOneCreate(command, command))
     }
     yield* Console.log(
       table(
@@ -38,6 +38,6 @@ export const list = Command.make(
     )
   }),
 ).pipe(
-  Command.withDescription("List the meshes you have joined"),
+  Command.withDescription(does.listTheMeshesYouHaveJoined),
   Command.withExamples([{ command: "claudemesh list --json", description: "For a script" }]),
 )

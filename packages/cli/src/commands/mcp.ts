@@ -2,6 +2,8 @@
 import { Label } from "@claudemesh/domain/Ids"
 import { Effect } from "effect"
 import { Command, Flag } from "effect/unstable/cli"
+import * as runWords from "../words/running.ts"
+import * as does from "../words/commands.ts"
 
 /** Of a hello. */
 const tagsMax = 16
@@ -10,12 +12,12 @@ export const mcp = Command.make(
   "mcp",
   {
     tags: Flag.String("tag").pipe(
-      Flag.withDescription("A label of this session, for tag:label; may be repeated"),
+      Flag.withDescription(runWords.aLabelOfThisSessionForTag),
       Flag.withSchema(Label),
       Flag.between(0, tagsMax),
     ),
     channels: Flag.String("channel").pipe(
-      Flag.withDescription("A channel to join, without #; may be repeated"),
+      Flag.withDescription(runWords.aChannelToJoinWithoutMayBe),
       Flag.withSchema(Label),
       Flag.atLeast(0),
     ),
@@ -25,9 +27,9 @@ export const mcp = Command.make(
     return yield* serveAgent(options)
   }),
 ).pipe(
-  Command.withDescription("Serve MCP on stdio, for an agent's host to start"),
+  Command.withDescription(does.serveMcpOnStdioForAnAgents),
   Command.withExamples([
-    { command: "claudemesh install", description: "Connect Claude Code, which starts this by itself then" },
-    { command: "claudemesh mcp --tag reviewer --channel builds", description: "As one of a group from the start" },
+    { command: "claudemesh install", description: runWords.connectClaudeCodeWhichStartsThisBy },
+    { command: "claudemesh mcp --tag reviewer --channel builds", description: runWords.asOneOfAGroupFromThe },
   ]),
 )

@@ -14,13 +14,13 @@ import { aside, printable, printJson, shortKey, table } from "../Output.ts"
 import { type UnsentReport, unsentReport, unsentWords } from "../UnsentReport.ts"
 import { shortIdOf } from "./Answer.ts"
 import * as Flags from "./Flags.ts"
+import * as sendingWords from "../words/sending.ts"
+import * as does from "../words/commands.ts"
 
 export const messageStatus = Command.make(
   "message-status",
   {
-    messageId: Argument.String("message-id").pipe(
-      Argument.withDescription("What send said in brackets, or the first 8 characters or more of it"),
-    ),
+    messageId: Argument.String("message-id").pipe(Argument.withDescription(sendingWords.whatSendSaidInBracketsOrThe)),
     mesh: Flags.mesh,
     json: Flags.json,
   },
@@ -31,12 +31,12 @@ export const messageStatus = Command.make(
       const [messageId, ...others] = ids
       if (messageId === undefined) {
         return yield* new Failed({
-          reason: `No message of this machine begins with ${id}. Write the whole id to ask for one that was sent from another.`,
+          reason: sendingWords.noMessageOfThisMachineBeginsWith(id),
         })
       }
       if (others.length > 0) {
         return yield* new Failed({
-          reason: `Several messages begin with ${id}: ${ids.join(", ")}. Write more of the id.`,
+          reason: sendingWords.severalMessagesBeginWithWriteMoreOf(id, ids.join(", ")),
         })
       }
       const chosen = yield* chosenMeshes(mesh)
@@ -70,11 +70,11 @@ export const messageStatus = Command.make(
     Effect.provide(clientLayer),
   ),
 ).pipe(
-  Command.withDescription("Show what became of a message you sent"),
+  Command.withDescription(does.showWhatBecameOfAMessageYou),
   Command.withExamples([
     {
       command: "claudemesh message-status 857bd4dd",
-      description: "whether it waits, is in a session, was shown or is expired, for each who was to get it",
+      description: sendingWords.whetherItWaitsIsInASession,
     },
   ]),
 )
@@ -96,12 +96,12 @@ const sayUnsent = Effect.fnUntraced(function* (report: UnsentReport, json: boole
 const unknownWords = Effect.fnUntraced(function* (messageId: MessageId) {
   const written = yield* Effect.orElseSucceed((yield* OutboxStore).sent(messageId), () => [])
   return written.length > 0
-    ? `the broker does not know the message ${messageId}, which was written on this machine: it was refused or cancelled and never sent, or was sent too long ago`
-    : `the broker knows no message ${messageId} of yours: the id is wrong, or the message was sent too long ago`
+    ? sendingWords.theBrokerDoesNotKnowTheMessage(messageId)
+    : sendingWords.theBrokerKnowsNoMessageOfYours(messageId)
 })
 
 const asText = ({ at, mesh, recipients, state }: DeliveryReport, nowMillis: number): string => {
-  if (recipients.length === 0) return `${sentToNobody} on ${mesh}: nobody was there to get it`
+  if (recipients.length === 0) return sendingWords.onNobodyWasThereToGetIt(sentToNobody, mesh)
   const head = `${stateWords[state]} on ${mesh}${at === null ? "" : `, ${ago(at, nowMillis)}`}`
   const sessions = recipients.flatMap(({ session }) => session ?? [])
   const rows = recipients.map(({ at, name, publicKey, session, state }) => [

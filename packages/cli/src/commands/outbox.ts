@@ -11,6 +11,9 @@ import { bold, printable, printJson, table } from "../Output.ts"
 import { shownTo, type UnsentReport, unsentReport } from "../UnsentReport.ts"
 import { shortIdOf } from "./Answer.ts"
 import * as Flags from "./Flags.ts"
+import * as sendingWords from "../words/sending.ts"
+import * as sharedWords from "../words/shared.ts"
+import * as does from "../words/commands.ts"
 
 /** Of the joined meshes, or one of them: what waits, and what is not sent and was told to nobody yet. */
 const held = Effect.fnUntraced(function* (mesh: Parameters<typeof chosenMeshes>[0]) {
@@ -23,16 +26,14 @@ const held = Effect.fnUntraced(function* (mesh: Parameters<typeof chosenMeshes>[
 })
 
 const asWords: Readonly<Record<Exclude<UnsentReport["state"], "refused">, string>> = {
-  waiting: "waiting to be sent",
-  unanswered: "sent, not answered yet",
+  waiting: sendingWords.waitingToBeSent,
+  unanswered: sharedWords.sentNotAnsweredYet,
 }
 
 const cancel = Command.make(
   "cancel",
   {
-    id: Argument.String("id").pipe(
-      Argument.withDescription("The message, by its id or the first 8 characters or more of that"),
-    ),
+    id: Argument.String("id").pipe(Argument.withDescription(sendingWords.theMessageByItsIdOrThe)),
     mesh: Flags.mesh,
     json: Flags.json,
   },
@@ -43,28 +44,27 @@ const cancel = Command.make(
     const [entry, ...others] = found
     if (entry === undefined) {
       return yield* new Failed({
-        reason: `No message ${printable(id)} waits to be sent. List them with: ${command} outbox`,
+        reason: sendingWords.noMessageWaitsToBeSentList(printable(id), command),
       })
     }
-    if (others.length > 0)
-      return yield* new Failed({ reason: `Several messages begin with ${id}. Give more of the id.` })
+    if (others.length > 0) return yield* new Failed({ reason: sendingWords.severalMessagesBeginWithGiveMoreOf(id) })
     const became = yield* (yield* OutboxStore).cancel(entry.messageId)
     if (became === "left") {
       return yield* new Failed({
-        reason: `The message to ${shownTo(entry)} has left this machine and may have arrived. It cannot be cancelled any more.`,
+        reason: sendingWords.theMessageToHasLeftThisMachine(shownTo(entry)),
       })
     }
     if (became === "unknown") {
-      return yield* new Failed({ reason: `The message to ${shownTo(entry)} was sent a moment ago.` })
+      return yield* new Failed({ reason: sendingWords.theMessageToWasSentAMoment(shownTo(entry)) })
     }
     yield* json
       ? printJson({ messageId: entry.messageId, cancelled: true })
-      : Console.log(printable(`Cancelled: the message to ${shownTo(entry)} is not sent.`))
+      : Console.log(printable(sendingWords.cancelledTheMessageToIsNotSent(shownTo(entry))))
   }, Effect.mapError(failed)),
 ).pipe(
-  Command.withDescription("Cancel a message that has not left this machine"),
+  Command.withDescription(sendingWords.cancelAMessageThatHasNotLeft),
   Command.withExamples([
-    { command: "claudemesh outbox cancel 4fa1c2d3", description: "As `claudemesh outbox` lists it" },
+    { command: "claudemesh outbox cancel 4fa1c2d3", description: sendingWords.asClaudemeshOutboxListsIt },
   ]),
 )
 
@@ -78,7 +78,7 @@ export const outbox = Command.make(
       ...problems.map((problem) => unsentReport({ _tag: "NotSent", problem }, slugOf(problem.meshId))),
     ]
     if (json) return yield* printJson(reports)
-    if (reports.length === 0) return yield* Console.log("Nothing waits to be sent.")
+    if (reports.length === 0) return yield* Console.log(sendingWords.nothingWaitsToBeSent)
     const nowMillis = yield* Clock.currentTimeMillis
     yield* Console.log(
       table(
@@ -95,9 +95,9 @@ export const outbox = Command.make(
   }, Effect.mapError(failed)),
 ).pipe(
   Command.withSubcommands([cancel]),
-  Command.withDescription("List the messages of this machine that wait to be sent; cancel one"),
+  Command.withDescription(does.listTheMessagesOfThisMachineThat),
   Command.withExamples([
-    { command: "claudemesh outbox", description: "What waits for a broker that is away" },
-    { command: "claudemesh outbox cancel 4fa1c2d3", description: "Not to send one of them" },
+    { command: "claudemesh outbox", description: sendingWords.whatWaitsForABrokerThatIs },
+    { command: "claudemesh outbox cancel 4fa1c2d3", description: sendingWords.notToSendOneOfThem },
   ]),
 )

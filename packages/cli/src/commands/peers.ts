@@ -14,6 +14,8 @@ import { printable, printJson, shortKey, table, yellow } from "../Output.ts"
 import { type Membership, membershipOf } from "../Received.ts"
 import { live, type View } from "../watch/Live.ts"
 import * as Flags from "./Flags.ts"
+import * as does from "../words/commands.ts"
+import * as peopleWords from "../words/people.ts"
 
 export const peers = Command.make(
   "peers",
@@ -37,10 +39,10 @@ export const peers = Command.make(
     Effect.provide(clientLayer),
   ),
 ).pipe(
-  Command.withDescription("Show who is in your meshes, and who is connected"),
+  Command.withDescription(does.showWhoIsInYourMeshesAnd),
   Command.withExamples([
     { command: "claudemesh peers --mesh my-team", description: "Only one mesh" },
-    { command: "claudemesh peers --watch", description: "Stay, and show who comes, goes and changes" },
+    { command: "claudemesh peers --watch", description: peopleWords.stayAndShowWhoComesGoesAnd },
   ]),
 )
 
@@ -91,10 +93,7 @@ const warningsMax = 5
 const warnOfKeys = (rows: ReadonlyArray<Row>) => {
   const texts = rows.flatMap((row) => keyWarnings(row).map((text) => `${row.mesh}: ${text}`))
   const more = texts.length - warningsMax
-  return warnAll([
-    ...texts.slice(0, warningsMax),
-    ...(more > 0 ? [`${more} more keys are not as they should be: see --json`] : []),
-  ])
+  return warnAll([...texts.slice(0, warningsMax), ...(more > 0 ? [peopleWords.moreKeysAreNotAsTheyShould(more)] : [])])
 }
 
 /** A person looks for names: what the broker calls a key of its own is said apart from them. */
@@ -104,15 +103,15 @@ const keyWarnings = ({
   listed = true,
   member,
   publicKey,
-  why = "it is not certified",
+  why = peopleWords.itIsNotCertified,
 }: Omit<Row, "sessions">): ReadonlyArray<string> => {
   const key = shortKey(publicKey)
   if (brokerSays !== undefined) {
     const todo = whatToDo(member === "revoked" ? "Revoked" : "Uncertified")
-    return [`the broker lists the key ${key} as ${JSON.stringify(brokerSays)}; ${why}. ${todo}`]
+    return [peopleWords.theBrokerListsTheKeyAs(key, JSON.stringify(brokerSays), why, todo)]
   }
   if (listed) return []
-  return [`the broker does not list ${displayName} (${key}), who is certified: it hides them, or has lost them`]
+  return [peopleWords.theBrokerDoesNotListWhoIs(String(displayName), key)]
 }
 
 interface Row {

@@ -8,12 +8,14 @@ import { toldOf, toldWords } from "../mcp/Workplace.ts"
 import { chosenMeshes } from "../Meshes.ts"
 import { printable, printJson, table } from "../Output.ts"
 import * as Flags from "./Flags.ts"
+import * as peopleWords from "../words/people.ts"
+import * as does from "../words/commands.ts"
 
 export const privacy = Command.make(
   "privacy",
   {
     word: Argument.Literals("what", ["all", "nothing"]).pipe(
-      Argument.withDescription("all: folder, host and branch; nothing: none of them (default: show what is told)"),
+      Argument.withDescription(peopleWords.allFolderHostAndBranchNothingNone),
       Argument.optional,
     ),
     mesh: Flags.mesh,
@@ -42,22 +44,22 @@ export const privacy = Command.make(
     if (json) return yield* printJson(rows)
     yield* Console.log(
       table(
-        ["MESH", "A SESSION HERE TELLS MEMBERS"],
+        ["MESH", peopleWords.aSessionHereTellsMembers],
         rows.map(({ mesh, ...told }) => [mesh, printable(toldWords(told))]),
       ),
     )
   }, Effect.mapError(failed)),
 ).pipe(
-  Command.withDescription("Show or change what your sessions tell a mesh about where they run"),
+  Command.withDescription(does.showOrChangeWhatYourSessionsTell),
   Command.withExamples([
     {
       command: "claudemesh privacy",
-      description: "What a session in this folder tells the members; a broker never sees it",
+      description: peopleWords.whatASessionInThisFolderTells,
     },
-    { command: "claudemesh privacy nothing --mesh my-team", description: "No folder, host and branch for one mesh" },
+    { command: "claudemesh privacy nothing --mesh my-team", description: peopleWords.noFolderHostAndBranchForOne },
     {
       command: "CLAUDEMESH_PROFILE=none claudemesh mcp",
-      description: "For all meshes, also those that you join later",
+      description: peopleWords.forAllMeshesAlsoThoseThatYou,
     },
   ]),
 )

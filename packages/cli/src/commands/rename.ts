@@ -13,24 +13,29 @@ import { memberName } from "../mcp/WrapUntrusted.ts"
 import { clientLayer, connectedToWhose } from "../Meshes.ts"
 import { bold, printJson, shortKey } from "../Output.ts"
 import * as Flags from "./Flags.ts"
+import * as peopleWords from "../words/people.ts"
+import * as does from "../words/commands.ts"
 
 export const rename = Command.make(
   "rename",
   {
     who: Flags.who,
     name: Argument.String("name").pipe(
-      Argument.withDescription("What you call them from now on, on this machine"),
+      Argument.withDescription(peopleWords.whatYouCallThemFromNowOn),
       Argument.withSchema(MemberName),
       Argument.optional,
     ),
-    undo: Flag.Boolean("undo").pipe(Flag.withDescription("Call them by their own name again"), Flag.withDefault(false)),
+    undo: Flag.Boolean("undo").pipe(
+      Flag.withDescription(peopleWords.callThemByTheirOwnNameAgain),
+      Flag.withDefault(false),
+    ),
     mesh: Flags.mesh,
     json: Flags.json,
   },
   Effect.fn(
     function* ({ json, mesh, name, undo, who: typed }) {
       if (Option.isSome(name) === undo) {
-        return yield* new Misused({ reason: "Give the new name, or --undo to call them by their own name again." })
+        return yield* new Misused({ reason: peopleWords.giveTheNewNameOrUndoTo })
       }
       const { client, membership, who } = yield* connectedToWhose(typed, mesh)
       const found = yield* client.resolve(who)
@@ -38,7 +43,13 @@ export const rename = Command.make(
       const { slug } = membership
       if (pubkey === membership.pubkey) {
         return yield* new Failed({
-          reason: `That is you. Your own name is in your certificate, which was signed when you joined ${slug}. To be called otherwise ask for a new invite, then: ${command} leave ${slug}; ${command} join '<link>' --as ${shellWord(Option.getOrElse(name, () => "New-Name"))}`,
+          reason: peopleWords.thatIsYouYourOwnNameIs(
+            slug,
+            command,
+            slug,
+            command,
+            shellWord(Option.getOrElse(name, () => "New-Name")),
+          ),
         })
       }
       if (Option.isSome(name)) {
@@ -47,7 +58,7 @@ export const rename = Command.make(
         )
         if (taken?.displayName !== undefined) {
           return yield* new Failed({
-            reason: `${memberName(taken.displayName)} (${shortKey(taken.pubkey)}) is called so already, or looks so. Choose another name.`,
+            reason: peopleWords.isCalledSoAlreadyOrLooksSo(memberName(taken.displayName), shortKey(taken.pubkey)),
           })
         }
       }
@@ -60,8 +71,14 @@ export const rename = Command.make(
       const key = `(${shortKey(pubkey)})`
       yield* Console.log(
         Option.isNone(other)
-          ? `${bold(memberName(own ?? ""))} ${key} is called by their own name again on this machine.`
-          : `${memberName(own ?? "")} ${key} is ${bold(memberName(displayName ?? ""))} from now on, on this machine. They are not told. To undo it: ${command} rename ${pubkey} --undo`,
+          ? peopleWords.isCalledByTheirOwnNameAgain(bold(memberName(own ?? "")), key)
+          : peopleWords.isFromNowOnOnThisMachine(
+              memberName(own ?? ""),
+              key,
+              bold(memberName(displayName ?? "")),
+              command,
+              pubkey,
+            ),
       )
     },
     Effect.scoped,
@@ -69,9 +86,9 @@ export const rename = Command.make(
     Effect.mapError(failed),
   ),
 ).pipe(
-  Command.withDescription("Call a member otherwise on this machine, such as one of two with one name"),
+  Command.withDescription(does.callAMemberOtherwiseOnThisMachine),
   Command.withExamples([
-    { command: `claudemesh rename 3fa9c1d2 "Bob from sales"`, description: "The one with this key" },
-    { command: `claudemesh rename "Bob from sales" --undo`, description: "By their own name again" },
+    { command: `claudemesh rename 3fa9c1d2 "Bob from sales"`, description: peopleWords.theOneWithThisKey },
+    { command: `claudemesh rename "Bob from sales" --undo`, description: peopleWords.byTheirOwnNameAgain },
   ]),
 )

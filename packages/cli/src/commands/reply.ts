@@ -9,15 +9,15 @@ import { answerTo } from "./Answer.ts"
 import * as Flags from "./Flags.ts"
 import { priorityFlag, sent, ttlFlag, waitFlag } from "./Sent.ts"
 import { fileFlag, typedText } from "./TypedText.ts"
+import * as sendingWords from "../words/sending.ts"
+import * as does from "../words/commands.ts"
 
 export const reply = Command.make(
   "reply",
   {
-    id: Argument.String("id").pipe(
-      Argument.withDescription("The message, by the id that inbox prints, or the first 8 characters or more of it"),
-    ),
+    id: Argument.String("id").pipe(Argument.withDescription(sendingWords.theMessageByTheIdThatInbox)),
     text: Argument.String("text").pipe(
-      Argument.withDescription("The answer; - or nothing: from stdin"),
+      Argument.withDescription(sendingWords.theAnswerOrNothingFromStdin),
       Argument.variadic({ min: 0 }),
     ),
     file: fileFlag,
@@ -40,9 +40,9 @@ export const reply = Command.make(
     Effect.mapError(failed),
   ),
 ).pipe(
-  Command.withDescription("Answer a message that was shown on this machine"),
+  Command.withDescription(does.answerAMessageThatWasShownOn),
   Command.withExamples([
-    { command: `claudemesh reply 4fa1c2d3 "yes, go on"`, description: "By the id that claudemesh inbox prints" },
-    { command: "claudemesh reply 4fa1c2d3 < answer.md", description: "With a text from a file" },
+    { command: `claudemesh reply 4fa1c2d3 "yes, go on"`, description: sendingWords.byTheIdThatClaudemeshInboxPrints },
+    { command: "claudemesh reply 4fa1c2d3 < answer.md", description: sendingWords.withATextFromAFile },
   ]),
 )

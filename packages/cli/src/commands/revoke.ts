@@ -12,6 +12,8 @@ import { bold, printable, printJson, shortKey } from "../Output.ts"
 import { bringWithheld, keptNames, revokeKey } from "../Revoking.ts"
 import { agreed } from "./Agreed.ts"
 import * as Flags from "./Flags.ts"
+import * as peopleWords from "../words/people.ts"
+import * as does from "../words/commands.ts"
 
 export const revoke = Command.make(
   "revoke",
@@ -29,7 +31,7 @@ export const revoke = Command.make(
       const member = yield* client.resolve(who)
       const { displayName, pubkey, standing } = member
       if (pubkey === membership.pubkey) {
-        return yield* new Failed({ reason: `That is you. To leave the mesh: ${command} leave ${slug}` })
+        return yield* new Failed({ reason: peopleWords.thatIsYouToLeaveTheMesh(command, slug) })
       }
       const data = {
         mesh: slug,
@@ -42,14 +44,14 @@ export const revoke = Command.make(
         yield* bringWithheld(client, signer)
         return yield* json
           ? printJson({ ...data, already: true, at: standing.at, by: standing.by })
-          : Console.log(`${shown(member)} is out of ${slug} already: ${whyNot(standing)}.`)
+          : Console.log(peopleWords.isOutOfAlready(shown(member), slug, whyNot(standing)))
       }
       yield* agreed(yes, `Revoke ${shown(member)} in ${slug}?`, [
         displayName === undefined
-          ? "The key is not certified, so this machine does not know whose it is. It cannot become a member any more."
-          : "Their sessions end at once, and nobody encrypts to them any more.",
-        "It is for good and for everybody: to come back they need a new invite, and get a new key.",
-        "What they were sent before stays with them. Members who joined by their invites stay.",
+          ? peopleWords.theKeyIsNotCertifiedSoThis
+          : peopleWords.theirSessionsEndAtOnceAndNobody,
+        peopleWords.itIsForGoodAndForEverybody,
+        peopleWords.whatTheyWereSentBeforeStaysWith,
       ])
       const revocation = yield* revokeKey(client, pubkey, signer)
       if (json) return yield* printJson({ ...data, already: false, ...revocation })
@@ -57,9 +59,9 @@ export const revoke = Command.make(
       yield* Console.log(
         [
           displayName === undefined
-            ? `${shown(member)} is revoked in ${slug}. It is not certified, so this machine does not know whose it is: it cannot become a member any more.`
-            : `${shown(member)} is out of ${slug}: their sessions are ended, and nobody encrypts to them any more.`,
-          ...(kept === "" ? [] : [`Members who joined by their invites stay: ${printable(kept)}.`]),
+            ? peopleWords.isRevokedInItIsNotCertified(shown(member), slug)
+            : peopleWords.isOutOfTheirSessionsAreEnded(shown(member), slug),
+          ...(kept === "" ? [] : [peopleWords.membersWhoJoinedByTheirInvitesStay(printable(kept))]),
         ].join("\n"),
       )
     },
@@ -68,13 +70,13 @@ export const revoke = Command.make(
     Effect.mapError(failed),
   ),
 ).pipe(
-  Command.withDescription("Remove a member from a mesh for good; only its owner and its admins can"),
+  Command.withDescription(does.removeAMemberFromAMeshFor),
   Command.withExamples([
-    { command: "claudemesh revoke bob", description: "By the name in his certificate; it asks first" },
+    { command: "claudemesh revoke bob", description: peopleWords.byTheNameInHisCertificateIt },
     { command: "claudemesh revoke bob --yes", description: "Without asking" },
     {
       command: "claudemesh revoke 3fa9c1d2 --mesh my-team",
-      description: "By the beginning of the key, where names are alike",
+      description: peopleWords.byTheBeginningOfTheKeyWhere,
     },
   ]),
 )

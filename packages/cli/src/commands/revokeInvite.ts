@@ -10,15 +10,13 @@ import { clientLayer, connectedTo, theMesh } from "../Meshes.ts"
 import { bold, printable, printJson, shortKey } from "../Output.ts"
 import { bringWithheld, keptNames, revokeKey } from "../Revoking.ts"
 import * as Flags from "./Flags.ts"
+import * as joiningWords from "../words/joining.ts"
+import * as does from "../words/commands.ts"
 
 export const revokeInvite = Command.make(
   "revoke-invite",
   {
-    invite: Argument.String("invite").pipe(
-      Argument.withDescription(
-        "As `claudemesh invites` lists it: its name, or the first 8 characters or more of its key",
-      ),
-    ),
+    invite: Argument.String("invite").pipe(Argument.withDescription(joiningWords.asClaudemeshInvitesListsItItsName)),
     mesh: Flags.mesh,
     json: Flags.json,
   },
@@ -38,7 +36,7 @@ export const revokeInvite = Command.make(
         yield* bringWithheld(client, signer)
         return yield* json
           ? printJson({ ...data, already: true, ...found.revocation })
-          : Console.log(`${what} is revoked already, since ${found.revocation.at}.`)
+          : Console.log(joiningWords.isRevokedAlreadySince(what, found.revocation.at))
       }
       const revocation = yield* revokeKey(client, key, signer)
       if (json) return yield* printJson({ ...data, already: false, ...revocation })
@@ -46,9 +44,9 @@ export const revokeInvite = Command.make(
       yield* Console.log(
         [
           isKey
-            ? `${what} is revoked in ${membership.slug}. Neither the owner nor an admin is known to have signed an invite with it.`
-            : `${what} is revoked: nobody joins ${membership.slug} by it any more.`,
-          kept === "" ? "No member had joined with it." : `Members who joined with it stay: ${printable(kept)}.`,
+            ? joiningWords.isRevokedInNeitherTheOwnerNor(what, membership.slug)
+            : joiningWords.isRevokedNobodyJoinsByItAny(what, membership.slug),
+          kept === "" ? joiningWords.noMemberHadJoinedWithIt : joiningWords.membersWhoJoinedWithItStay(printable(kept)),
         ].join(" "),
       )
     },
@@ -57,9 +55,9 @@ export const revokeInvite = Command.make(
     Effect.mapError(failed),
   ),
 ).pipe(
-  Command.withDescription("End an invite link of a mesh; who has joined by it stays"),
+  Command.withDescription(does.endAnInviteLinkOfAMesh),
   Command.withExamples([
-    { command: "claudemesh revoke-invite d7696ad8", description: "As `claudemesh invites` lists it" },
+    { command: "claudemesh revoke-invite d7696ad8", description: joiningWords.asClaudemeshInvitesListsIt },
   ]),
 )
 
@@ -68,6 +66,6 @@ const isNoMember = ({ displayName, pubkey }: { readonly displayName: string | un
     ? Effect.void
     : Effect.fail(
         new Failed({
-          reason: `This is the key of the member ${printable(displayName)}, and not of an invite. Nothing was revoked. To remove them: ${command} revoke ${pubkey}`,
+          reason: joiningWords.thisIsTheKeyOfTheMember(printable(displayName), command, pubkey),
         }),
       )

@@ -15,6 +15,8 @@ import { command, quoted } from "../Launch.ts"
 import { bold, printJson, shortKey, table } from "../Output.ts"
 import { brokerUrl } from "./create.ts"
 import * as Flags from "./Flags.ts"
+import * as runWords from "../words/running.ts"
+import * as does from "../words/commands.ts"
 
 const names = ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy"]
 
@@ -24,18 +26,18 @@ export const seedTestMesh = Command.make(
   "seed-test-mesh",
   {
     slug: Flag.String("slug").pipe(
-      Flag.withDescription("What the mesh is called (default test)"),
+      Flag.withDescription(runWords.whatTheMeshIsCalledDefaultTest),
       Flag.withSchema(Slug),
       Flag.withDefault(Slug.make("test")),
     ),
     members: Flag.Int("members").pipe(
-      Flag.withDescription("How many: alice, bob, carol, … (default 2)"),
+      Flag.withDescription(runWords.howManyAliceBobCarolDefault2),
       Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: membersPerMeshMax }))),
       Flag.withDefault(2),
     ),
     broker: Flags.broker,
     into: Flag.String("into").pipe(
-      Flag.withDescription("Write DIR/<name>/config.json for each member, for CLAUDEMESH_HOME"),
+      Flag.withDescription(runWords.writeDirNameConfigJsonForEach),
       Flag.withMetavar("DIR"),
       Flag.optional,
     ),
@@ -46,7 +48,7 @@ export const seedTestMesh = Command.make(
       const url = yield* brokerUrl(broker)
       if (!isLoopback(url)) {
         return yield* new Failed({
-          reason: `${url} is not on this machine; test meshes are made on a loopback broker only`,
+          reason: runWords.isNotOnThisMachineTestMeshes(url),
         })
       }
       const mesh = yield* newMesh({
@@ -79,7 +81,7 @@ export const seedTestMesh = Command.make(
           })),
         })
       }
-      yield* Console.log(`Made the test mesh ${bold(slug)} (${request.meshId}) on ${url}.\n`)
+      yield* Console.log(runWords.madeTheTestMeshOn(bold(slug), request.meshId, url))
       yield* Console.log(
         table(
           ["MEMBER", "KEY", folders.length > 0 ? "CLAUDEMESH_HOME" : "SECRET KEY"],
@@ -94,7 +96,7 @@ export const seedTestMesh = Command.make(
       if (folders.length > 0) {
         yield* Console.log(
           [
-            `\nNext:  CLAUDEMESH_HOME=${quoted(first)} ${command} send ${members[1]?.displayName ?? "alice"} "hello"`,
+            runWords.nextClaudemeshHomeSendHello(quoted(first), command, members[1]?.displayName ?? "alice"),
             `       CLAUDEMESH_HOME=${quoted(second)} ${command} inbox`,
           ].join("\n"),
         )
@@ -104,13 +106,13 @@ export const seedTestMesh = Command.make(
     Effect.mapError(failed),
   ),
 ).pipe(
-  Command.withDescription("Make a mesh with test members on a broker of this machine; their keys are printed"),
+  Command.withDescription(does.makeAMeshWithTestMembersOn),
   Command.withExamples([
     {
       command: "claudemesh seed-test-mesh --into ./test-homes",
-      description: "Two members, each with a home of its own: CLAUDEMESH_HOME=./test-homes/alice claudemesh peers",
+      description: runWords.twoMembersEachWithAHomeOf,
     },
-    { command: "claudemesh seed-test-mesh --members 5 --json", description: "Five members, as JSON" },
+    { command: "claudemesh seed-test-mesh --members 5 --json", description: runWords.fiveMembersAsJson },
   ]),
 )
 
@@ -149,7 +151,7 @@ const slugIsFree = (slug: Slug, into: string, members: ReadonlyArray<{ readonly 
         const joined = yield* (yield* ConfigFile).read
         if (!joined.some((mesh) => mesh.slug === slug)) return
         return yield* new Failed({
-          reason: `${folder} has a mesh ${slug} already; give the new one another name with --slug, or write --into another folder`,
+          reason: runWords.hasAMeshAlreadyGiveTheNew(folder, slug),
         })
       }).pipe(Effect.provide(ConfigFile.layerIn(folder)))
     },

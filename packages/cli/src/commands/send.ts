@@ -10,17 +10,15 @@ import * as Flags from "./Flags.ts"
 import { answerTo, replyToFlag } from "./Answer.ts"
 import { priorityFlag, sent, ttlFlag, waitFlag } from "./Sent.ts"
 import { fileFlag, typedText } from "./TypedText.ts"
+import * as sendingWords from "../words/sending.ts"
+import * as does from "../words/commands.ts"
 
 export const send = Command.make(
   "send",
   {
-    target: Argument.String("target").pipe(
-      Argument.withDescription(
-        "A name, a public key, key/session, '#channel', tag:label or '*'; slug:target where several meshes have it",
-      ),
-    ),
+    target: Argument.String("target").pipe(Argument.withDescription(sendingWords.aNameAPublicKeyKeySession)),
     text: Argument.String("text").pipe(
-      Argument.withDescription("The message; - or nothing: from stdin"),
+      Argument.withDescription(sendingWords.theMessageOrNothingFromStdin),
       Argument.variadic({ min: 0 }),
     ),
     file: fileFlag,
@@ -48,17 +46,20 @@ export const send = Command.make(
     Effect.mapError(failed),
   ),
 ).pipe(
-  Command.withDescription("Send a message, end-to-end encrypted"),
+  Command.withDescription(does.sendAMessageEndToEndEncrypted),
   Command.withExamples([
     { command: `claudemesh send bob "the build is green"`, description: "To a person" },
-    { command: "git diff | claudemesh send bob", description: "What another program prints" },
+    { command: "git diff | claudemesh send bob", description: sendingWords.whatAnotherProgramPrints },
     {
       command: `claudemesh send my-team:bob "look now" --priority now`,
-      description: "In one of several meshes, urgently",
+      description: sendingWords.inOneOfSeveralMeshesUrgently,
     },
-    { command: `claudemesh send bob "still there?" --wait --ttl 1h`, description: "And wait until bob was shown it" },
-    { command: `claudemesh send '#builds' "main is red"`, description: "To everyone who joined a channel" },
-    { command: `claudemesh send '*' "standup in five minutes"`, description: "To all, also those who are away" },
-    { command: `claudemesh send bob -- "--force is what broke it"`, description: "Behind -- nothing is a flag" },
+    {
+      command: `claudemesh send bob "still there?" --wait --ttl 1h`,
+      description: sendingWords.andWaitUntilBobWasShownIt,
+    },
+    { command: `claudemesh send '#builds' "main is red"`, description: sendingWords.toEveryoneWhoJoinedAChannel },
+    { command: `claudemesh send '*' "standup in five minutes"`, description: sendingWords.toAllAlsoThoseWhoAreAway },
+    { command: `claudemesh send bob -- "--force is what broke it"`, description: sendingWords.behindNothingIsAFlag },
   ]),
 )

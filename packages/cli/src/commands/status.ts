@@ -17,18 +17,17 @@ import { green, printable, printJson, table, yellow } from "../Output.ts"
 import { live, type View } from "../watch/Live.ts"
 import * as Flags from "./Flags.ts"
 import { lifetimeFlag } from "./Lifetime.ts"
+import * as readingWords from "../words/reading.ts"
+import * as does from "../words/commands.ts"
 
 export const status = Command.make(
   "status",
   {
     word: Argument.Literals("status", ["dnd", "idle"]).pipe(
-      Argument.withDescription("Say it for your agents on this machine: not to be disturbed, or to be disturbed again"),
+      Argument.withDescription(readingWords.sayItForYourAgentsOnThis),
       Argument.optional,
     ),
-    time: lifetimeFlag("for").pipe(
-      Flag.withDescription("How long dnd lasts: 30m, 2h, 1d (default: until you say idle)"),
-      Flag.optional,
-    ),
+    time: lifetimeFlag("for").pipe(Flag.withDescription(readingWords.howLongDndLasts30m2h1d), Flag.optional),
     mesh: Flags.mesh,
     watch: Flags.watch,
     json: Flags.json,
@@ -37,12 +36,11 @@ export const status = Command.make(
     function* ({ json, mesh, time, watch, word }) {
       if (Option.isSome(word)) {
         if (watch || Option.isSome(mesh)) {
-          return yield* new Misused({ reason: "A status is said in all meshes: leave out --mesh and --watch." })
+          return yield* new Misused({ reason: readingWords.aStatusIsSaidInAllMeshes })
         }
         return yield* sayStatus(word.value, Option.getOrUndefined(time), json)
       }
-      if (Option.isSome(time))
-        return yield* new Misused({ reason: "--for goes with dnd: claudemesh status dnd --for 30m" })
+      if (Option.isSome(time)) return yield* new Misused({ reason: readingWords.forGoesWithDndClaudemeshStatusDnd })
       const manager = yield* connect(yield* chosenMeshes(mesh), "command", { presence: watch })
       if (watch) return yield* live(manager, view, json)
       const results = yield* Effect.forEach(manager.all, statusOf, { concurrency: "unbounded" })
@@ -59,36 +57,35 @@ export const status = Command.make(
     Effect.provide(clientLayer),
   ),
 ).pipe(
-  Command.withDescription("Show whether your meshes are reached, and what waits for you"),
+  Command.withDescription(does.showWhetherYourMeshesAreReachedAnd),
   Command.withExamples([
-    { command: "claudemesh status --json", description: "For a script; exit code 1 if one is away" },
-    { command: "claudemesh status --watch", description: "Stay, and show what changes" },
+    { command: "claudemesh status --json", description: readingWords.forAScriptExitCode1If },
+    { command: "claudemesh status --watch", description: readingWords.stayAndShowWhatChanges },
     {
       command: "claudemesh status dnd --for 30m",
-      description: "Nothing is handed to your agents here, urgent messages neither, unless they look, for so long",
+      description: readingWords.nothingIsHandedToYourAgentsHere,
     },
   ]),
 )
 
 /** It is taken by agents that run, and by those that are started until it ends. */
 const sayStatus = Effect.fnUntraced(function* (word: "dnd" | "idle", forMillis: number | undefined, json: boolean) {
-  if (word === "idle" && forMillis !== undefined) return yield* new Misused({ reason: "--for goes with dnd alone." })
+  if (word === "idle" && forMillis !== undefined)
+    return yield* new Misused({ reason: readingWords.forGoesWithDndAlone })
   yield* chosenMeshes(Option.none())
   const untilMillis = forMillis === undefined ? undefined : (yield* Clock.currentTimeMillis) + forMillis
   yield* sayPersonStatus(word, untilMillis)
   const until = untilMillis === undefined ? null : isoFromMillis(untilMillis)
   if (json) return yield* printJson({ status: word, until })
-  if (word === "idle") return yield* Console.log("Your agents on this machine may be disturbed again.")
-  yield* Console.log(
-    `${yield* dndWords(until)} Nothing wakes them or is handed to them meanwhile, urgent messages neither: they get what waits when they look for messages, or when this ends. To end it: ${command} status idle`,
-  )
+  if (word === "idle") return yield* Console.log(readingWords.yourAgentsOnThisMachineMayBe)
+  yield* Console.log(readingWords.nothingWakesThemOrIsHandedTo(yield* dndWords(until), command))
 })
 
 const dndWords = (until: string | null) =>
-  Effect.map(
-    Clock.currentTimeMillis,
-    (nowMillis) =>
-      `Your agents on this machine are not to be disturbed ${until === null ? "until you say otherwise" : `until ${untilClock(until, nowMillis)}`}.`,
+  Effect.map(Clock.currentTimeMillis, (nowMillis) =>
+    readingWords.yourAgentsOnThisMachineAreNot(
+      until === null ? readingWords.untilYouSayOtherwise : `until ${untilClock(until, nowMillis)}`,
+    ),
   )
 
 /** What was said at a terminal for all agents of this machine, whether one runs or not. */
@@ -105,14 +102,13 @@ const beneath = Effect.fnUntraced(function* (rows: ReadonlyArray<Row>) {
   const dnd = rows[0]?.dnd ?? null
   const elsewhere = rows.flatMap(({ elsewhere, mesh }) => elsewhere.map((one) => ({ ...one, mesh })))
   return [
-    ...elsewhere.map(
-      ({ mesh, messages, sessionId }) =>
-        `${mesh}: of these, ${messagesWait(messages)} in your session ${shortSession(sessionId)} alone.`,
+    ...elsewhere.map(({ mesh, messages, sessionId }) =>
+      readingWords.ofTheseInYourSessionAlone(mesh, messagesWait(messages), shortSession(sessionId)),
     ),
     ...(unsent === 0
       ? []
-      : [`${unsent === 1 ? "1 message waits" : `${unsent} messages wait`} to be sent: ${command} outbox`]),
-    ...(dnd === null ? [] : [`${yield* dndWords(dnd.until)} To end it: ${command} status idle`]),
+      : [readingWords.toBeSentOutbox(unsent === 1 ? "1 message waits" : `${unsent} messages wait`, command)]),
+    ...(dnd === null ? [] : [readingWords.toEndItStatusIdle(yield* dndWords(dnd.until), command)]),
   ]
 })
 

@@ -3,6 +3,8 @@ import { Console, Effect, Option } from "effect"
 import { Command } from "effect/unstable/cli"
 import { failed } from "../Failed.ts"
 import { bothGiven, dryRun, host, settings } from "./install.ts"
+import * as does from "../words/commands.ts"
+import * as runWords from "../words/running.ts"
 
 export const uninstall = Command.make(
   "uninstall",
@@ -20,6 +22,6 @@ export const uninstall = Command.make(
     yield* Console.log(lines.join("\n"))
   }, Effect.mapError(failed)),
 ).pipe(
-  Command.withDescription("Remove what install has put into agents' hosts; your keys and meshes stay"),
-  Command.withExamples([{ command: "claudemesh uninstall --dry-run", description: "Show what would be removed" }]),
+  Command.withDescription(does.removeWhatInstallHasPutIntoAgents),
+  Command.withExamples([{ command: "claudemesh uninstall --dry-run", description: runWords.showWhatWouldBeRemoved }]),
 )

@@ -9,13 +9,15 @@ import { memberName } from "../mcp/WrapUntrusted.ts"
 import { chosenMeshes, clientLayer, connectedToWhose } from "../Meshes.ts"
 import { bold, printable, printJson, shortKey } from "../Output.ts"
 import * as Flags from "./Flags.ts"
+import * as peopleWords from "../words/people.ts"
+import * as does from "../words/commands.ts"
 
 export const verify = Command.make(
   "verify",
   {
     who: Flags.who,
     matches: Flag.Boolean("matches").pipe(
-      Flag.withDescription("You have compared the number, and it is the same: remember that"),
+      Flag.withDescription(peopleWords.youHaveComparedTheNumberAndIt),
       Flag.withDefault(false),
     ),
     mesh: Flags.mesh,
@@ -27,7 +29,7 @@ export const verify = Command.make(
       const found = yield* client.resolve(who)
       const { displayName, pubkey, standing } = yield* Effect.fromResult(believed(who, found))
       if (pubkey === membership.pubkey) {
-        return yield* new Failed({ reason: "That is you. Name another member to compare keys with." })
+        return yield* new Failed({ reason: peopleWords.thatIsYouNameAnotherMemberTo })
       }
       if (matches) yield* client.confirmByVoice(pubkey)
       const number = safetyNumber(membership.meshId, membership.pubkey, pubkey)
@@ -38,27 +40,31 @@ export const verify = Command.make(
       yield* Console.log(
         printable(
           verified
-            ? `You have compared this number with ${memberName(displayName)} (${shortKey(pubkey)}), and it was the same:`
-            : `Read this number to ${memberName(displayName)} (${shortKey(pubkey)}), who sees it with: claudemesh verify ${shellWord(membership.displayName)}`,
+            ? peopleWords.youHaveComparedThisNumberWithAnd(memberName(displayName), shortKey(pubkey))
+            : peopleWords.readThisNumberToWhoSeesIt(
+                memberName(displayName),
+                shortKey(pubkey),
+                shellWord(membership.displayName),
+              ),
         ),
       )
       yield* Console.log(lines.join("\n"))
       const isOnly = (yield* chosenMeshes(Option.none())).length === 1
       // By the key: by the name a broker could show another member next time, and that one's number nobody compared.
       const same = `${command} verify ${pubkey} --matches${isOnly ? "" : ` --mesh ${membership.slug}`}`
-      if (!verified) yield* Console.log(`If it is the same for both of you: ${same}`)
+      if (!verified) yield* Console.log(peopleWords.ifItIsTheSameForBoth(same))
     },
     Effect.scoped,
     Effect.provide(clientLayer),
     Effect.mapError(failed),
   ),
 ).pipe(
-  Command.withDescription("Compare keys with a member by voice, and remember that you did"),
+  Command.withDescription(does.compareKeysWithAMemberByVoice),
   Command.withExamples([
-    { command: "claudemesh verify bob", description: "The number; bob runs the same with your name" },
+    { command: "claudemesh verify bob", description: peopleWords.theNumberBobRunsTheSameWith },
     {
       command: "claudemesh verify 3fa9c1d2… --matches",
-      description: "Once you both see the same: the line that was printed, with bob's whole key",
+      description: peopleWords.onceYouBothSeeTheSameThe,
     },
   ]),
 )

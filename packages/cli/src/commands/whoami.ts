@@ -11,6 +11,8 @@ import { chosenMeshes } from "../Meshes.ts"
 import { bold, printable, printJson } from "../Output.ts"
 import * as Flags from "./Flags.ts"
 import { ownerFingerprint } from "./OwnerFingerprint.ts"
+import * as does from "../words/commands.ts"
+import * as peopleWords from "../words/people.ts"
 
 export const whoami = Command.make(
   "whoami",
@@ -31,9 +33,9 @@ export const whoami = Command.make(
     yield* Console.log(told.map(({ membership, tells }) => asText(membership, toldWords(tells))).join("\n\n"))
   }, Effect.mapError(failed)),
 ).pipe(
-  Command.withDescription("Show who you are in each mesh: name, key, fingerprint, role and broker"),
+  Command.withDescription(does.showWhoYouAreInEachMesh),
   Command.withExamples([
-    { command: "claudemesh whoami", description: "What others see, and the digits that are yours in a safety number" },
+    { command: "claudemesh whoami", description: peopleWords.whatOthersSeeAndTheDigitsThat },
     { command: "claudemesh whoami --json", description: "For a script" },
   ]),
 )
@@ -62,10 +64,8 @@ const asText = (membership: Membership, tells: string): string => {
     `${bold(mesh)}: you are ${bold(memberName(displayName))}, ${role}`,
     `  key          ${publicKey}`,
     `  fingerprint  ${fingerprint}`,
-    ...(ownerFingerprint === null
-      ? []
-      : [`  owner        ${ownerFingerprint} (the mesh's: join shows it to whoever is invited)`]),
+    ...(ownerFingerprint === null ? [] : [peopleWords.ownerTheMeshsJoinShowsItTo(ownerFingerprint)]),
     `  broker       ${brokerUrl}`,
-    `  tells        ${printable(tells)} (a session here, to the members alone; change it with: ${command} privacy)`,
+    peopleWords.tellsASessionHereToTheMembers(printable(tells), command),
   ].join("\n")
 }

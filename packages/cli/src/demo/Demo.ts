@@ -17,9 +17,10 @@ import { Console, Context, Effect, FileSystem, Layer, References } from "effect"
 import { Failed } from "../Failed.ts"
 import { clientIdentity, clientLayer } from "../Meshes.ts"
 import { bold, dim, green } from "../Output.ts"
+import * as demoWords from "../words/demo.ts"
 
-const question = "Does the build pass on your machine?"
-const answer = "Yes, all 212 tests. I pushed the fix."
+const question = demoWords.doesTheBuildPassOnYourMachine
+const answer = demoWords.yesAll212TestsIPushedThe
 const waitMillis = 5_000
 
 export const runDemo = Effect.scoped(
@@ -38,7 +39,7 @@ const conversation = Effect.fnUntraced(function* (folder: string) {
   )
   const { port } = Context.get(services, Server)
   const url = BrokerUrl.make(`ws://127.0.0.1:${port}/ws`)
-  yield* say("A broker listens on", url)
+  yield* say(demoWords.aBrokerListensOn, url)
 
   const mesh = yield* newMesh({
     slug: Slug.make("demo"),
@@ -49,18 +50,15 @@ const conversation = Effect.fnUntraced(function* (folder: string) {
     allowV1: false,
   })
   yield* createMesh(url, mesh.request, mesh.owner)
-  yield* say("A mesh was made by its owner's signature:", mesh.request.meshId)
+  yield* say(demoWords.aMeshWasMadeByItsOwners, mesh.request.meshId)
 
   const alice = yield* peer(mesh, "alice")
   const bob = yield* peer(mesh, "bob")
   yield* Effect.all([alice.awaitConnected(waitMillis), bob.awaitConnected(waitMillis)])
-  yield* say("Two peers proved their keys and are attached:", "alice and bob")
+  yield* say(demoWords.twoPeersProvedTheirKeysAndAre, "alice and bob")
 
   const sent = yield* alice.send({ to: "bob", text: question, priority: "next" })
-  yield* say(
-    `alice → bob: “${question}”`,
-    `sealed on alice's side; acked after the commit: ${sent.recipients[0]?.state}`,
-  )
+  yield* say(`alice → bob: “${question}”`, demoWords.sealedOnAlicesSideAckedAfterThe(String(sent.recipients[0]?.state)))
   yield* received("bob", bob)
   const replied = yield* bob.send({ to: "alice", text: answer, priority: "next", replyTo: sent.messageId })
   yield* say(`bob → alice: “${answer}”`, `acked: ${replied.recipients[0]?.state}`)
@@ -71,7 +69,7 @@ const say = (what: string, detail: string) => Console.log(`${green("•")} ${wha
 
 const peer = Effect.fnUntraced(function* (mesh: NewMesh, name: string) {
   const member = mesh.members.find(({ displayName }) => displayName === name)
-  if (member === undefined) return yield* new Failed({ reason: `${name} is not in the demo's mesh` })
+  if (member === undefined) return yield* new Failed({ reason: demoWords.isNotInTheDemosMesh(name) })
   let arrivals = 0
   return yield* makeBrokerClient({
     membership: membershipIn(mesh, member),
@@ -84,12 +82,12 @@ const peer = Effect.fnUntraced(function* (mesh: NewMesh, name: string) {
 const received = Effect.fnUntraced(function* (name: string, client: BrokerClient) {
   yield* Effect.timeoutOrElse(client.inbox.awaitAvailable, {
     duration: waitMillis,
-    orElse: () => Effect.fail(new Failed({ reason: `nothing was delivered to ${name} in ${waitMillis} ms` })),
+    orElse: () => Effect.fail(new Failed({ reason: demoWords.nothingWasDeliveredToInMs(name, waitMillis) })),
   })
   const lease = yield* client.take()
   for (const { content, sender } of lease.messages) {
     const text = content._tag === "Opened" ? content.text : content._tag
-    yield* say(`${name} opened it: “${text}”`, `from ${sender.name}, whose key sealed it`)
+    yield* say(`${name} opened it: “${text}”`, demoWords.fromWhoseKeySealedIt(String(sender.name)))
   }
   yield* lease.commit
   // The broker has handled the ack once it answers what was asked after it.
@@ -129,14 +127,14 @@ const whatIsStored = Effect.fnUntraced(function* (folder: string) {
       })),
     (database) => Effect.sync(() => database.close()),
   )
-  yield* Console.log(`\n${bold("What the broker stored of it")}`)
+  yield* Console.log(`\n${bold(demoWords.whatTheBrokerStoredOfIt)}`)
   for (const { ciphertext, id, priority, sender, target_spec } of messages) {
     const shown = {
       id: id.slice(0, 12),
       sender,
       target: target_spec.slice(0, 12),
       priority,
-      ciphertext: ciphertext === "" ? "erased: its recipient has it" : ciphertext.slice(0, 32),
+      ciphertext: ciphertext === "" ? demoWords.erasedItsRecipientHasIt : ciphertext.slice(0, 32),
     }
     yield* Console.log(`  message  ${JSON.stringify(shown)}`)
   }
@@ -149,10 +147,8 @@ const whatIsStored = Effect.fnUntraced(function* (folder: string) {
     [question, answer].flatMap(formsOf).some((form) => Buffer.from(bytes).includes(form)),
   )
   if (leaked || messages.length !== 2)
-    return yield* new Failed({ reason: "the broker stored something else than it should" })
-  yield* Console.log(
-    `\n${green("✓")} Its whole data was searched for the two texts, plain, in base64 and in hex: they are not in it.`,
-  )
+    return yield* new Failed({ reason: demoWords.theBrokerStoredSomethingElseThanIt })
+  yield* Console.log(demoWords.itsWholeDataWasSearchedForThe(green("✓")))
 })
 
 /** As text, and as ciphertext is written: base64 of a text depends on where it begins, and its ends vary. */

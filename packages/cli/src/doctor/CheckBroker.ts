@@ -19,6 +19,7 @@ import { checkMillis } from "../install/Limits.ts"
 import { clientIdentity, clientLayer, newSessionId } from "../Meshes.ts"
 import { counted, type Finding, failedCheck, ok, skipped, warning, within } from "./Finding.ts"
 import { messageToOneself } from "./SelfMessage.ts"
+import * as doctorWords from "../words/doctor.ts"
 
 export const checkBroker = Effect.fnUntraced(function* (membership: Membership) {
   const { brokerUrl, slug } = membership
@@ -38,7 +39,7 @@ export const checkBroker = Effect.fnUntraced(function* (membership: Membership) 
     const isOver = findings.some(({ state }) => state === "failed")
     findings.push(
       isOver
-        ? skipped(named(check), `not looked at, since ${host} was not reached`)
+        ? skipped(named(check), doctorWords.notLookedAtSinceWasNotReached(host))
         : yield* within(
             named(check),
             checkMillis,
@@ -47,10 +48,7 @@ export const checkBroker = Effect.fnUntraced(function* (membership: Membership) 
     )
   }
   if (findings.some(({ state }) => state === "failed")) {
-    return [
-      ...findings,
-      ...session.map((check) => skipped(named(check), "not looked at, since the broker was not reached")),
-    ]
+    return [...findings, ...session.map((check) => skipped(named(check), doctorWords.notLookedAtSinceTheBrokerWas))]
   }
   return [...findings, ...(yield* withSession(membership, named))]
 })
@@ -62,8 +60,7 @@ type Http = Effect.Services<ReturnType<typeof health>>
 const dns = (hostname: string): Effect.Effect<Made, Failed> =>
   Effect.tryPromise({
     try: () => lookup(hostname, { all: true }),
-    catch: () =>
-      new Failed({ reason: `there is no address for ${hostname}. Look at the name, and at this machine's network.` }),
+    catch: () => new Failed({ reason: doctorWords.thereIsNoAddressForLookAt(hostname) }),
   }).pipe(
     Effect.map((found) => (check) => ok(check, `${hostname} is ${found.map(({ address }) => address).join(", ")}`)),
   )
@@ -82,12 +79,8 @@ const tcp = (address: Address, inClear: boolean): Effect.Effect<Made, Failed> =>
       resume(
         Effect.succeed((check) =>
           inClear
-            ? warning(
-                check,
-                "without TLS, over a network: whoever is on the way sees what the broker sees",
-                "Ask the operator for a wss:// address",
-              )
-            : ok(check, `port ${address.port} is open; without TLS, on this machine`),
+            ? warning(check, doctorWords.withoutTlsOverANetworkWhoeverIs, doctorWords.askTheOperatorForAWssAddress)
+            : ok(check, doctorWords.portIsOpenWithoutTlsOnThis(address.port)),
         ),
       )
     })
@@ -115,14 +108,14 @@ const soonDays = 7
 
 const certificateWords = (check: string, days: number): Finding =>
   days < soonDays
-    ? warning(check, `the broker's certificate ends in ${counted(days, "day")}`, "Tell its operator")
-    : ok(check, `the certificate is good for ${counted(days, "more day")}`)
+    ? warning(check, doctorWords.theBrokersCertificateEndsIn(counted(days, "day")), "Tell its operator")
+    : ok(check, doctorWords.theCertificateIsGoodFor(counted(days, "more day")))
 
 const connectionWords = ({ hostname, port }: Address, error: Error): string => {
   const code = "code" in error ? String(error.code) : ""
-  if (code === "ECONNREFUSED") return `nothing listens on port ${port} of ${hostname}. Is the broker running?`
+  if (code === "ECONNREFUSED") return doctorWords.nothingListensOnPortOfIsThe(port, hostname)
   if (/CERT|SELF_SIGNED|UNABLE_TO|ALTNAME/.test(code))
-    return `the certificate of ${hostname} is not trusted (${code}). Nothing was sent. Tell the broker's operator.`
+    return doctorWords.theCertificateOfIsNotTrustedNothing(hostname, code)
   return `${hostname}:${port} cannot be reached (${code === "" ? error.message : code})`
 }
 
@@ -133,14 +126,11 @@ const aboutItself = (origin: string) =>
       ({ db, uptime, version }): Made =>
         (check) =>
           db === "up"
-            ? ok(
-                check,
-                `version ${version}, up for ${counted(Math.round(uptime / 60), "minute")}, its database answers`,
-              )
+            ? ok(check, doctorWords.versionUpForItsDatabaseAnswers(version, counted(Math.round(uptime / 60), "minute")))
             : failedCheck(
                 check,
-                `version ${version} runs, and its database does not answer`,
-                "Tell its operator. Messages wait on this machine meanwhile",
+                doctorWords.versionRunsAndItsDatabaseDoesNot(version),
+                doctorWords.tellItsOperatorMessagesWaitOnThis,
               ),
     ),
   )
@@ -161,17 +151,14 @@ const withSession = (membership: Membership, named: (check: string) => string) =
     if (client === undefined) return []
     const hello = yield* within(named("hello"), checkMillis, helloOf(named("hello"), client))
     if (hello.state === "failed") {
-      return [
-        hello,
-        ...session.slice(1).map((check) => skipped(named(check), "not looked at, since there is no connection")),
-      ]
+      return [hello, ...session.slice(1).map((check) => skipped(named(check), doctorWords.notLookedAtSinceThereIsNo))]
     }
     return [hello, ...(yield* connected(client, manager, named))]
   }).pipe(Effect.scoped, Effect.provide(inMemory, { local: true }), Effect.provide(clientLayer))
 
 const helloOf = (check: string, client: BrokerClient) =>
   client.awaitConnected(checkMillis - 500).pipe(
-    Effect.as(ok(check, `the broker knows ${client.membership.displayName}'s key, protocol 2`)),
+    Effect.as(ok(check, doctorWords.theBrokerKnowsSKeyProtocol2(client.membership.displayName))),
     Effect.catch((error) => Effect.succeed(failedCheck(check, error.message, remedyOf(error)))),
   )
 
@@ -184,17 +171,13 @@ const connected = Effect.fnUntraced(function* (
   const notice = clockNotice(skew)
   const clock =
     notice === undefined
-      ? ok(named("clock"), `${Math.abs(skew ?? 0) / 1_000} s from the broker's`)
-      : failedCheck(
-          named("clock"),
-          notice,
-          "Set the clock of this machine, or tell the broker's operator: messages are not readable otherwise",
-        )
+      ? ok(named("clock"), doctorWords.sFromTheBrokers(Math.abs(skew ?? 0) / 1_000))
+      : failedCheck(named("clock"), notice, doctorWords.setTheClockOfThisMachineOr)
   return [
     clock,
     yield* within(named("round trip"), checkMillis, roundTrip(named("round trip"), client)),
     clock.state === "failed"
-      ? skipped(named("message to yourself"), "not sent, since the clock is off")
+      ? skipped(named("message to yourself"), doctorWords.notSentSinceTheClockIsOff)
       : yield* within(
           named("message to yourself"),
           checkMillis,

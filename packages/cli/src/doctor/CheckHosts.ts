@@ -17,6 +17,7 @@ import { command, quoted } from "../Launch.ts"
 import { counted, type Finding, failedCheck, ok, skipped, warning, within } from "./Finding.ts"
 import { serverAnswers } from "./ServerAnswers.ts"
 import { type Seen, whatClaudeHas } from "./WhatClaudeHas.ts"
+import * as doctorWords from "../words/doctor.ts"
 
 export const checkHosts = Effect.fnUntraced(function* (machine: Machine) {
   const claude = yield* hostCommand("claude")
@@ -36,18 +37,14 @@ export const checkHosts = Effect.fnUntraced(function* (machine: Machine) {
 const monitorsSince = [2, 1, 212] as const
 
 const versionOf = Effect.fnUntraced(function* ({ user }: Machine, claude: string | undefined) {
-  if (claude === undefined) return skipped("Claude Code", "there is no command claude on the PATH")
+  if (claude === undefined) return skipped("Claude Code", doctorWords.thereIsNoCommandClaudeOnThe)
   const { stdout } = yield* runHost(claude, ["--version"], existsSync(user) ? user : "/", checkMillis)
   const [version = ""] = /\d+\.\d+\.\d+/.exec(stdout) ?? []
   const parts = version.split(".").map(Number)
   const differs = monitorsSince.findIndex((number, place) => parts[place] !== number)
   const isOlder = differs !== -1 && (parts[differs] ?? 0) < (monitorsSince[differs] ?? 0)
   return isOlder
-    ? warning(
-        "Claude Code",
-        `${version}, which runs no monitors of plugins: an idle session is not woken`,
-        "Update it: claude update",
-      )
+    ? warning("Claude Code", doctorWords.whichRunsNoMonitorsOfPluginsAn(version), doctorWords.updateItClaudeUpdate)
     : ok("Claude Code", `${version}, ${claude}`)
 })
 
@@ -55,21 +52,21 @@ const installIt = `Run: ${command} install`
 
 const pluginFinding = ({ home }: Machine, claude: string | undefined, seen: Seen | undefined): Finding => {
   if (seen === undefined || claude === undefined || seen.plugin === undefined)
-    return skipped("plugin", "Claude Code was not asked")
+    return skipped("plugin", doctorWords.claudeCodeWasNotAsked)
   if (seen.plugin === "disabled")
-    return failedCheck("plugin", "it is installed and switched off", `Run: claude plugin enable ${pluginId}`)
+    return failedCheck("plugin", doctorWords.itIsInstalledAndSwitchedOff, doctorWords.runClaudePluginEnable(pluginId))
   if (seen.plugin === "absent") {
     const [server] = seen.servers
     return server === undefined
-      ? warning("plugin", "Claude Code has no plugin of claudemesh", installIt)
-      : skipped("plugin", `not used: the server is in ${server.path}`)
+      ? warning("plugin", doctorWords.claudeCodeHasNoPluginOfClaudemesh, installIt)
+      : skipped("plugin", doctorWords.notUsedTheServerIsIn(server.path))
   }
   if (seen.folder !== undefined && !existsSync(join(seen.folder, ".claude-plugin/plugin.json"))) {
-    return failedCheck("plugin", `it is enabled, and its folder ${seen.folder} is gone`, installIt)
+    return failedCheck("plugin", doctorWords.itIsEnabledAndItsFolderIs(seen.folder), installIt)
   }
   return seen.folder === pluginIn(home)
     ? ok("plugin", `enabled, read from ${seen.folder}`)
-    : warning("plugin", `enabled, and read from ${seen.folder ?? "elsewhere"} instead of ${pluginIn(home)}`, installIt)
+    : warning("plugin", doctorWords.enabledAndReadFromInsteadOf(seen.folder ?? "elsewhere", pluginIn(home)), installIt)
 }
 
 const isExecutable = (path: string): boolean => {
@@ -88,59 +85,55 @@ const serverFinding = Effect.fnUntraced(function* ({ home }: Machine, seen: Seen
   if (other?.home !== undefined) {
     return failedCheck(
       "server",
-      `the one in ${other.path} uses the keys in ${other.home}, and this is about those in ${home}`,
-      `To look at those: CLAUDEMESH_HOME=${quoted(other.home)} ${command} doctor. To give it up: claude mcp remove claudemesh --scope ${other.scope}`,
+      doctorWords.theOneInUsesTheKeysIn(other.path, other.home, home),
+      doctorWords.toLookAtThoseClaudemeshHomeDoctor(quoted(other.home), command, other.scope),
     )
   }
   const [first, second] = servers
-  if (first === undefined && !hasPlugin) return skipped("server", "no host was found that starts it")
+  if (first === undefined && !hasPlugin) return skipped("server", doctorWords.noHostWasFoundThatStartsIt)
   const twice = hasPlugin ? first : second
   if (twice !== undefined) {
     const beside = hasPlugin ? "by the plugin" : `in ${first?.path ?? ""}`
     return failedCheck(
       "server",
-      `it is there twice: ${beside}, and in ${twice.path}`,
-      `Run: claude mcp remove claudemesh --scope ${twice.scope}`,
+      doctorWords.itIsThereTwiceAndIn(beside, twice.path),
+      doctorWords.runClaudeMcpRemoveClaudemeshScope(twice.scope),
     )
   }
   const [elsewhere] = seen?.foldersWithServer ?? []
   if (hasPlugin && elsewhere !== undefined) {
     return warning(
       "server",
-      `in ${elsewhere} it is there twice: by the plugin, and added by hand`,
-      "Run there: claude mcp remove claudemesh --scope local",
+      doctorWords.inItIsThereTwiceByThe(elsewhere),
+      doctorWords.runThereClaudeMcpRemoveClaudemeshScope,
     )
   }
   if (first?.scope === "project" && seen?.isRefused === true) {
     return failedCheck(
       "server",
-      `you have told Claude Code not to start the one in ${first.path}`,
-      "Run: claude mcp reset-project-choices",
+      doctorWords.youHaveToldClaudeCodeNotTo(first.path),
+      doctorWords.runClaudeMcpResetProjectChoices,
     )
   }
   if (!isExecutable(join(runIn(home), "bun"))) {
-    return failedCheck("server", `its runtime ${join(runIn(home), "bun")} is gone or cannot be run`, installIt)
+    return failedCheck("server", doctorWords.itsRuntimeIsGoneOrCannotBe(join(runIn(home), "bun")), installIt)
   }
   return yield* serverAnswers("server", home)
 })
 
 const hooksFinding = ({ home }: Machine, seen: Seen | undefined): Finding => {
   if (seen?.hooksOffIn !== undefined) {
-    return failedCheck(
-      "hooks",
-      `disableAllHooks is set in ${seen.hooksOffIn}: messages are shown by check_messages alone`,
-      "Remove it there",
-    )
+    return failedCheck("hooks", doctorWords.disableAllHooksIsSetInMessagesAreShown(seen.hooksOffIn), "Remove it there")
   }
   if (seen?.plugin === "enabled") {
     return existsSync(join(pluginIn(home), "hooks/hooks.json"))
-      ? ok("hooks", "of the plugin: messages come at the next step, and at the end of a turn")
-      : failedCheck("hooks", "the plugin has none", installIt)
+      ? ok("hooks", doctorWords.ofThePluginMessagesComeAtThe)
+      : failedCheck("hooks", doctorWords.thePluginHasNone, installIt)
   }
   if (seen?.hooksIn !== undefined) return ok("hooks", `in ${seen.hooksIn}`)
   return (seen?.servers.length ?? 0) > 0
-    ? warning("hooks", "none: messages are shown only when the agent calls check_messages", installIt)
-    : skipped("hooks", "no host was found that has them")
+    ? warning("hooks", doctorWords.noneMessagesAreShownOnlyWhenThe, installIt)
+    : skipped("hooks", doctorWords.noHostWasFoundThatHasThem)
 }
 
 /** Each live session of a host has a file that is named by its process. Whether its monitor runs is seen by what follows a wake. */
@@ -151,30 +144,30 @@ const wakeFinding = Effect.fnUntraced(function* ({ home }: Machine, seen: Seen |
   const live = pids.filter((pid) => !hasEnded({ pid: Number(pid), host: own.host }))
   const sessions =
     live.length === 0
-      ? "no session is open now"
+      ? doctorWords.noSessionIsOpenNow
       : `${counted(live.length, "session")} ${live.length === 1 ? "is" : "are"} open now`
   const by =
     seen?.plugin === "enabled" && existsSync(join(pluginIn(home), "monitors/monitors.json"))
-      ? "by the plugin's monitor"
+      ? doctorWords.byThePluginsMonitor
       : seen?.hooksIn !== undefined
         ? `by hooks in ${seen.hooksIn}`
         : undefined
-  if (by === undefined) return skipped("wake", "nothing wakes an idle session")
+  if (by === undefined) return skipped("wake", doctorWords.nothingWakesAnIdleSession)
   const outcome = readWakeOutcome(home)
-  if (outcome === undefined) return ok("wake", `${by}; ${sessions}; none was woken yet`)
+  if (outcome === undefined) return ok("wake", doctorWords.noneWasWokenYet(by, sessions))
   const nowMillis = yield* Clock.currentTimeMillis
   const woken = agoWords(nowMillis - outcome.wokenAtMillis)
   if (outcome.followedAtMillis === outcome.wokenAtMillis) {
-    return ok("wake", `${by}; ${sessions}; the last one began a turn, ${woken}`)
+    return ok("wake", doctorWords.theLastOneBeganATurn(by, sessions, woken))
   }
   const ever =
     outcome.followedAtMillis === null
       ? "none ever did"
-      : `the last that did was ${agoWords(nowMillis - outcome.followedAtMillis)}`
+      : doctorWords.theLastThatDidWas(agoWords(nowMillis - outcome.followedAtMillis))
   return warning(
     "wake",
-    `${by}; ${sessions}; the last one began no turn, ${woken}, and ${ever}`,
-    "Start the sessions anew that were open before the installation, and look in one of them at /plugin",
+    doctorWords.theLastOneBeganNoTurnAnd(by, sessions, woken, ever),
+    doctorWords.startTheSessionsAnewThatWereOpen,
   )
 })
 
@@ -190,21 +183,17 @@ const otherHost = Effect.fnUntraced(function* (machine: Machine, host: (typeof h
   const path = yield* hostFile(host, machine)
   const name = hostNames[host]
   const text = yield* readSettings(path)
-  if (text === undefined || !text.includes("claudemesh")) return skipped(name, `${path} does not name claudemesh`)
+  if (text === undefined || !text.includes("claudemesh")) return skipped(name, doctorWords.doesNotNameClaudemesh(path))
   const would = yield* Effect.forEach(yield* hostTargets(host, machine), (target) =>
     preview(machine.home, target.path, registering(target)),
   )
   if (would.some(({ after, before }) => after !== before))
-    return warning(
-      name,
-      `what it has of claudemesh is of an older version, or not whole`,
-      `Run: ${command} install --for ${host}`,
-    )
+    return warning(name, doctorWords.whatItHasOfClaudemeshIsOf, `Run: ${command} install --for ${host}`)
   return isExecutable(join(runIn(machine.home), "bun"))
     ? ok(name, `${path} starts ${join(runIn(machine.home), "bun")}`)
     : failedCheck(
         name,
-        `${path} starts ${join(runIn(machine.home), "bun")}, which is gone`,
+        doctorWords.startsWhichIsGone(path, join(runIn(machine.home), "bun")),
         `Run: ${command} install --for ${host}`,
       )
 })

@@ -10,6 +10,7 @@ import { builtIn, command } from "../Launch.ts"
 import { shortKey } from "../Output.ts"
 import { checkMillis } from "../install/Limits.ts"
 import { failedCheck, type Finding, ok, skipped, warning, within } from "./Finding.ts"
+import * as doctorWords from "../words/doctor.ts"
 
 const megabyte = 1_048_576
 
@@ -35,12 +36,8 @@ export const checkLocal = Effect.gen(function* () {
 const homeOf = (home: string) =>
   Effect.map(checkHome(home), (isThere) =>
     isThere
-      ? ok("home", `${home}, for you alone (mode ${modeOf(home)})`)
-      : warning(
-          "home",
-          `${home} is not there yet`,
-          `Make a mesh: ${command} create my-team, or join one: ${command} join '<link>'`,
-        ),
+      ? ok("home", doctorWords.forYouAloneMode(home, modeOf(home)))
+      : warning("home", doctorWords.isNotThereYet(home), doctorWords.makeAMeshCreateMyTeamOr(command, command)),
   )
 
 const modeOf = (path: string): string => (statSync(path).mode & 0o777).toString(8).padStart(4, "0")
@@ -51,11 +48,7 @@ const keysOf = (path: string, meshes: Exit.Exit<Memberships, { readonly message:
     return failedCheck("keys", error._tag === "Some" ? error.value.message : `${path} cannot be read`)
   }
   if (meshes.value.length === 0) {
-    return warning(
-      "keys",
-      "no mesh is joined",
-      `Make one: ${command} create my-team, or join one: ${command} join '<link>'`,
-    )
+    return warning("keys", doctorWords.noMeshIsJoined, doctorWords.makeOneCreateMyTeamOrJoin(command, command))
   }
   const each = meshes.value.map(({ displayName, pubkey, slug }) => `${slug} as ${displayName} (${shortKey(pubkey)})`)
   return ok("keys", `${each.join(", ")} in ${path}`)
@@ -64,15 +57,11 @@ const keysOf = (path: string, meshes: Exit.Exit<Memberships, { readonly message:
 /** It is opened only where it is there: to look makes nothing. */
 const stateOf = Effect.fnUntraced(function* (home: string) {
   const path = join(home, "state.db")
-  if (!existsSync(path)) return skipped("local state", `${path} is not there yet`)
+  if (!existsSync(path)) return skipped("local state", doctorWords.isNotThereYet(path))
   const answer = yield* (yield* StateDb).read((db) =>
     String(Object.values(db.query("PRAGMA quick_check(1)").get() ?? {})[0]),
   )
   return answer === "ok"
     ? ok("local state", `${path} is whole`)
-    : failedCheck(
-        "local state",
-        `${path} is damaged: ${answer}`,
-        "Move it away: what waits to be sent and what was shown is forgotten, keys are not in it",
-      )
+    : failedCheck("local state", `${path} is damaged: ${answer}`, doctorWords.moveItAwayWhatWaitsToBe)
 })

@@ -1,6 +1,8 @@
 /** One thing that `doctor` looked at: how it is, in one line, and what to do where something is wrong. No secret is in it. */
 import { Effect, type Duration } from "effect"
 import { printable } from "../Output.ts"
+import * as sharedWords from "../words/shared.ts"
+import * as doctorWords from "../words/doctor.ts"
 
 export interface Finding {
   readonly check: string
@@ -43,6 +45,6 @@ export const within = <R>(
     ),
     Effect.timeoutOrElse({
       duration,
-      orElse: () => Effect.succeed(failedCheck(check, "no answer in time", "Try again, and look at what is slow")),
+      orElse: () => Effect.succeed(failedCheck(check, sharedWords.noAnswerInTime, doctorWords.tryAgainAndLookAtWhatIs)),
     }),
   )

@@ -8,6 +8,7 @@ import type { MeshManager } from "@claudemesh/client/MeshManager"
 import { randomHex } from "@claudemesh/client/keys/RandomBytes"
 import { Clock, Effect } from "effect"
 import { failedCheck, ok, skipped } from "./Finding.ts"
+import * as doctorWords from "../words/doctor.ts"
 
 export const messageToOneself = Effect.fnUntraced(function* (
   check: string,
@@ -16,10 +17,9 @@ export const messageToOneself = Effect.fnUntraced(function* (
 ) {
   // Behind a long backlog it would not come in the first window, and be left there.
   const { remaining } = yield* client.pull(1)
-  if (remaining > backlogMax)
-    return skipped(check, `not sent: ${remaining} messages wait for you. Read them: they come first`)
+  if (remaining > backlogMax) return skipped(check, doctorWords.notSentMessagesWaitForYouRead(remaining))
   const began = yield* Clock.monotonicTimeNanos
-  const text = `A test of claudemesh doctor (${yield* randomHex(8)}). You can ignore it.`
+  const text = doctorWords.aTestOfClaudemeshDoctorYouCan(yield* randomHex(8))
   const { messageId } = yield* client.send({ to: client.membership.pubkey, text, priority: "low" })
   yield* client.pull()
   const waiting = (yield* manager.look).filter((message) => message.messageId === messageId)
@@ -30,23 +30,15 @@ export const messageToOneself = Effect.fnUntraced(function* (
   const took = Number(((yield* Clock.monotonicTimeNanos) - began) / 1_000_000n)
   const [message] = messages
   if (message === undefined) {
-    return failedCheck(
-      check,
-      "it was sent, and did not come back to this session",
-      "Another session of yours may have read it; try again",
-    )
+    return failedCheck(check, doctorWords.itWasSentAndDidNotCome, doctorWords.anotherSessionOfYoursMayHaveRead)
   }
   if (message.content._tag !== "Opened" || message.content.text !== text) {
-    return failedCheck(
-      check,
-      "it came back and cannot be opened with your key",
-      "Keys of two machines are mixed up, or the broker changed it: export your identity where it works, and import it here",
-    )
+    return failedCheck(check, doctorWords.itCameBackAndCannotBeOpened, doctorWords.keysOfTwoMachinesAreMixedUp)
   }
   if (message.sender.standing._tag !== "Certified") {
-    return failedCheck(check, "it came back, and your own key is not certified in this mesh", "Ask for a new invite")
+    return failedCheck(check, doctorWords.itCameBackAndYourOwnKey, doctorWords.askForANewInvite)
   }
-  return ok(check, `sealed, sent, received and opened in ${took} ms`)
+  return ok(check, doctorWords.sealedSentReceivedAndOpenedInMs(took))
 })
 
 const backlogMax = 100

@@ -5,6 +5,7 @@ import { runnableIn } from "../Runnable.ts"
 import { Clock, Config, Effect, Option } from "effect"
 import { Failed } from "../Failed.ts"
 import { ok } from "./Finding.ts"
+import * as doctorWords from "../words/doctor.ts"
 
 const hello = {
   jsonrpc: "2.0",
@@ -37,7 +38,7 @@ export const serverAnswers = Effect.fnUntraced(function* (check: string, home: s
   ).pipe(Effect.timeoutOption(checkMillis - 500))
   const took = Number(((yield* Clock.monotonicTimeNanos) - began) / 1_000_000n)
   if (!Option.exists(answer, (line) => line.includes('"serverInfo"'))) {
-    return yield* new Failed({ reason: `${entry} does not answer as an MCP server. Install it again.` })
+    return yield* new Failed({ reason: doctorWords.doesNotAnswerAsAnMcpServer(entry) })
   }
   return ok(check, `${entry} answers in ${took} ms`)
 })

@@ -8,6 +8,7 @@ import { betweenTags } from "../mcp/WrapUntrusted.ts"
 import type { HookEvent } from "./HookMoment.ts"
 import { handedBytesMax, stopsInARowMax } from "./Limits.ts"
 import { handedWords, type HookHost } from "./OtherHost.ts"
+import * as hostWords from "../words/host.ts"
 
 const urgent: ReadonlySet<Priority> = new Set(["now"])
 const allButLow: ReadonlySet<Priority> = new Set(["now", "next"])
@@ -49,9 +50,9 @@ export const handed = (
 ): string => {
   if (given.texts.length === 0) return asContext(event, `${handedWords} nothing here. ${tooLongWords(tooLong)}`)
   const count = given.texts.length === 1 ? "1 message" : `${given.texts.length} messages, oldest first`
-  const left = `${rest} more ${rest === 1 ? "waits" : "wait"}: call check_messages, or go on: they come with your next steps.`
+  const left = hostWords.moreCallCheckMessagesOrGoOn(rest, rest === 1 ? "waits" : "wait")
   const text = [
-    `${handedWords} ${count}. ${betweenTags(given.boundary)} Answer with send_message where that helps, then go on.`,
+    hostWords.answerWithSendMessageWhereThatHelps(handedWords, count, betweenTags(given.boundary)),
     ...given.texts,
     ...(rest === 0 ? [] : [left]),
     ...(tooLong === 0 ? [] : [tooLongWords(tooLong)]),
@@ -66,9 +67,7 @@ interface Rest {
 }
 
 const tooLongWords = (count: number): string =>
-  count === 1
-    ? "1 message waits that is too long for a hook of this host: call check_messages."
-    : `${count} messages wait that are too long for a hook of this host: call check_messages.`
+  count === 1 ? hostWords.such1MessageWaitsThatIsTooLong : hostWords.messagesWaitThatAreTooLongFor(count)
 
 const asContext = (event: HookEvent, additionalContext: string): string =>
   JSON.stringify({ hookSpecificOutput: { hookEventName: event, additionalContext } })

@@ -14,6 +14,7 @@ import { otherHost } from "./ClaudeCode.ts"
 import { HookEvent } from "./HookMoment.ts"
 import { hooksFolderIn, hookSocketIn, hookSocketsIn, otherConversation, socketPathBytesMax } from "./HookSocketPath.ts"
 import { hookConnectionMillis, hookConnectionsMax, hookLineBytesMax } from "./Limits.ts"
+import * as hostWords from "../words/host.ts"
 
 export interface Hooks {
   readonly call: (input: unknown, id: RequestId) => Effect.Effect<ToolResult>
@@ -29,7 +30,7 @@ export const listenForHooks = (hooks: Hooks) =>
     const directory = yield* home
     const path = hookSocketIn(directory, process.ppid, process.pid)
     if (Buffer.byteLength(path) > socketPathBytesMax) {
-      return yield* Effect.logWarning("the path of the home is too long for hooks: messages come by check_messages", {
+      return yield* Effect.logWarning(hostWords.thePathOfTheHomeIsToo, {
         path,
       })
     }
@@ -40,7 +41,7 @@ export const listenForHooks = (hooks: Hooks) =>
       Effect.sync(() => void server.close()),
     )
     yield* Effect.never
-  }).pipe(Effect.catchCause((cause) => Effect.logWarning("no hooks of this host are heard", cause)))
+  }).pipe(Effect.catchCause((cause) => Effect.logWarning(hostWords.noHooksOfThisHostAreHeard, cause)))
 
 type Answered = (line: string, socket: Socket) => Effect.Effect<void, { readonly message: string }>
 

@@ -3,22 +3,22 @@
  * (with `claudemesh` as their server): the wake. At the start of a session the host is told to watch its wake file, and a
  * line that comes there wakes it. No program of ours is started for that, and `tail` has read a file of some bytes.
  */
+import * as hostWords from "../words/host.ts"
+
 const folder = `"\${CLAUDEMESH_HOME:-$HOME/.claudemesh}/wake"`
 const file = `${folder}/"$CLAUDE_PID"`
 
 /** A host watches no file in a folder that is not there yet. The path may have quotes and backslashes in it. */
 const watch = [
   `umask 077; mkdir -p ${folder}; : >> ${file}`,
-  `path=$(printf %s ${file} | sed 's/[\\\\"]/\\\\&/g')`,
+  hostWords.pathPrintfSSedSG(file),
   `printf '{"hookSpecificOutput":{"hookEventName":"SessionStart","watchPaths":["%s"]}}' "$path"`,
 ].join("; ")
 
 /** Hooks of others watch other files, and this one is emptied at times, which is a change, too. */
-const tell = [
-  `case "$(cat)" in *"/wake/$CLAUDE_PID\\""*) ;; *) exit 0 ;; esac`,
-  `[ -s ${file} ] || exit 0`,
-  `tail -n 1 ${file} >&2; exit 2`,
-].join("; ")
+const tell = [hostWords.caseCatInWakeClaudePidExit, `[ -s ${file} ] || exit 0`, `tail -n 1 ${file} >&2; exit 2`].join(
+  "; ",
+)
 
 export const settingsWakeHooks = {
   SessionStart: [{ hooks: [{ type: "command", command: watch }] }],

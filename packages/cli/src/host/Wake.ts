@@ -12,6 +12,7 @@ import type { HostState } from "./HostState.ts"
 import { wakeFollowedMillis, wakeLookMillis, wakesPerHour } from "./Limits.ts"
 import { openWakeFile, removeDeadWakeFiles, type WakeFile } from "./WakeFile.ts"
 import { neverWoken, whenToWake } from "./WhenToWake.ts"
+import * as hostWords from "../words/host.ts"
 
 interface Waking {
   readonly manager: Pick<MeshManager, "all" | "awaitAvailable" | "isDnd" | "look">
@@ -31,7 +32,7 @@ export const wake = (waking: Waking) =>
       return openWakeFile(directory, pid)
     })
     yield* keepAwake(waking, file, yield* wakesPerHourOf(wakesPerHour))
-  }).pipe(Effect.catchCause((cause) => Effect.logWarning("this host is not woken", cause)))
+  }).pipe(Effect.catchCause((cause) => Effect.logWarning(hostWords.thisHostIsNotWoken, cause)))
 
 export const keepAwake = Effect.fnUntraced(function* (
   { manager, reading, state }: Waking,

@@ -16,6 +16,7 @@ import { placePlugin, removePlugin } from "./PluginFolder.ts"
 import { carryOut, meansTheSame, preview, registering, unregistering } from "./Registering.ts"
 import { changeSettings, readSettings } from "./SettingsFile.ts"
 import { differencesOf, pathsWritten } from "./Shown.ts"
+import * as installWords from "../words/install.ts"
 
 const commands = (home: string): ReadonlyArray<ReadonlyArray<string>> => [
   ["plugin", "marketplace", "add", pluginIn(home)],
@@ -51,12 +52,12 @@ export const installPlugin = Effect.fnUntraced(function* (machine: Machine, dryR
   const { replaced } = yield* carryOut(home, older.path, registering(older))
   yield* checkInstalled(claude, home)
   return [
-    `The plugin is in ${pluginIn(home)}, and Claude Code has it from the next session on (in an open one: /reload-plugins).`,
-    ...(registeredBefore ? ["Server and hooks in the settings, which did the same, are removed."] : []),
+    installWords.thePluginIsInAndClaudeCode(pluginIn(home)),
+    ...(registeredBefore ? [installWords.serverAndHooksInTheSettingsWhich] : []),
     ...replaced.flatMap(replacedWords(older.path)),
     ...(yield* otherEntries(older.path)),
-    `Claude Code asks before it uses a tool for the first time. To allow all of ours, add "mcp__plugin_claudemesh_claudemesh" to permissions.allow in ${places.userSettings}.`,
-    `Check it with: ${command} doctor. Undo it with: ${command} uninstall`,
+    installWords.claudeCodeAsksBeforeItUsesA(places.userSettings),
+    installWords.checkItWithDoctorUndoItWith(command, command),
   ]
 })
 
@@ -81,7 +82,7 @@ export const uninstallPlugin = Effect.fnUntraced(function* (machine: Machine, dr
       yield* runHost(claude, ["plugin", "uninstall", pluginId], home),
       yield* runHost(claude, ["plugin", "marketplace", "remove", pluginName], home),
     ]
-    if (answers.every(({ code }) => code === 0)) said.push("The plugin is removed from Claude Code.")
+    if (answers.every(({ code }) => code === 0)) said.push(installWords.thePluginIsRemovedFromClaudeCode)
   }
   return said
 })
@@ -90,7 +91,7 @@ export const theClaude = Effect.gen(function* () {
   const claude = yield* hostCommand("claude")
   if (claude !== undefined) return claude
   return yield* new Failed({
-    reason: `there is no command claude on the PATH, and the plugin is installed by it. Run this where claude starts, or write the settings without it: ${command} install --settings user`,
+    reason: installWords.thereIsNoCommandClaudeOnThe(command),
   })
 })
 
@@ -98,7 +99,7 @@ const must = Effect.fnUntraced(function* (claude: string, args: ReadonlyArray<st
   const answer: HostAnswer = yield* runHost(claude, args, folder)
   if (answer.code === 0) return answer
   return yield* new Failed({
-    reason: `claude ${args.join(" ")} failed: ${lastWords(answer)}. Update Claude Code if it has no plugins, or write the settings without them: ${command} install --settings user`,
+    reason: installWords.claudeFailedUpdateClaudeCodeIfIt(args.join(" "), lastWords(answer), command),
   })
 })
 
@@ -107,7 +108,7 @@ const refuseComments = Effect.fnUntraced(function* (path: string) {
   const line = lineOfComment(((yield* readSettings(path)) ?? "").replace(/^\uFEFF/, ""))
   if (line === undefined) return
   return yield* new Failed({
-    reason: `${path}: Claude Code does not take comments in that file (line ${line}). Nothing was changed. Take them out, then try again.`,
+    reason: installWords.claudeCodeDoesNotTakeCommentsIn(path, line),
   })
 })
 
@@ -138,7 +139,7 @@ const whatWouldBe = Effect.fnUntraced(function* (machine: Machine, claude: strin
   const targets = [pluginTarget(places, pluginIn(machine.home)), olderServer(places)]
   const changes = yield* Effect.forEach(targets, (target) => preview(machine.home, target.path, registering(target)))
   return [
-    `Would put the plugin into ${pluginIn(machine.home)}, and run:`,
+    installWords.wouldPutThePluginIntoAndRun(pluginIn(machine.home)),
     ...commands(machine.home).map((args) => `  ${[claude, ...args].map(quoted).join(" ")}`),
     ...differencesOf(changes),
   ]
@@ -199,15 +200,12 @@ const checkInstalled = Effect.fnUntraced(function* (claude: string, folder: stri
   const state = yield* pluginState(claude, folder)
   if (state === undefined || state === "enabled") return
   return yield* new Failed({
-    reason: `Claude Code took the plugin and says that it is ${state}. Look with: claude plugin list. Enable it with: claude plugin enable ${pluginId}`,
+    reason: installWords.claudeCodeTookThePluginAndSays(state, pluginId),
   })
 })
 
 /** Those of one folder stay, since they may have been meant so; they would be there beside the plugin. */
 const otherEntries = Effect.fnUntraced(function* (path: string) {
   const folders = foldersWithServer((yield* readSettings(path)) ?? "")
-  return folders.map(
-    (folder) =>
-      `In ${folder} the server was added by hand, too, and is there twice now. Remove it there with: claude mcp remove claudemesh --scope local`,
-  )
+  return folders.map((folder) => installWords.inTheServerWasAddedByHand(folder))
 })

@@ -9,6 +9,7 @@ import { carryOut, preview, registering, unregistering } from "./Registering.ts"
 import { readSettings } from "./SettingsFile.ts"
 import { differencesOf, pathsWritten } from "./Shown.ts"
 import { wakeHooks } from "./WakeHooks.ts"
+import * as installWords from "../words/install.ts"
 
 export type Scope = "user" | "project"
 
@@ -38,26 +39,26 @@ export const installSettings = Effect.fnUntraced(function* (machine: Machine, sc
   // All of them are looked at before the first is written.
   const would = yield* Effect.forEach(targets, (target) => preview(machine.home, target.path, registering(target)))
   if (dryRun)
-    return would.some(({ after, before }) => after !== before) ? differencesOf(would) : ["Nothing would be changed."]
+    return would.some(({ after, before }) => after !== before)
+      ? differencesOf(would)
+      : [installWords.nothingWouldBeChanged]
   yield* placeProgram(machine)
   const changes = yield* Effect.forEach(targets, (target) => carryOut(machine.home, target.path, registering(target)))
   const written = changes.filter(({ after, before }) => after !== before).map(({ path }) => path)
   const undo = `${command} uninstall --settings ${scope}`
   return [
     written.length === 0
-      ? `Server and hooks are in the settings already: ${changes.map(({ path }) => path).join(", ")}`
-      : `Server and hooks are written into ${written.join(" and ")}. They count from the next session on.`,
+      ? installWords.serverAndHooksAreInTheSettings(changes.map(({ path }) => path).join(", "))
+      : installWords.serverAndHooksAreWrittenIntoThey(written.join(" and ")),
     ...changes.flatMap(({ path, replaced }) => replaced.flatMap(replacedWords(path))),
     ...(scope === "project"
       ? [
-          "Claude Code asks each person of this project once whether the server of .mcp.json may be started.",
-          ...(machine.unusualHome === undefined
-            ? []
-            : [`The files name ${machine.home}: they are of use on this machine only.`]),
+          installWords.claudeCodeAsksEachPersonOfThis,
+          ...(machine.unusualHome === undefined ? [] : [installWords.theFilesNameTheyAreOfUse(machine.home)]),
         ]
       : []),
-    `Claude Code asks before it uses a tool for the first time. To allow all of ours, add "mcp__claudemesh" to permissions.allow in the settings.`,
-    `Check it with: ${command} doctor. Undo it with: ${undo}`,
+    installWords.claudeCodeAsksBeforeItUsesA2,
+    installWords.checkItWithDoctorUndoItWith2(command, undo),
   ]
 })
 
@@ -75,6 +76,6 @@ const refusePlugin = Effect.gen(function* () {
   const text = (yield* readSettings(userSettings)) ?? ""
   if (!new RegExp(`"${pluginId}"\\s*:\\s*true`).test(text)) return
   return yield* new Failed({
-    reason: `Claude Code has the plugin already, and both would be two servers. Remove it first: ${command} uninstall`,
+    reason: installWords.claudeCodeHasThePluginAlreadyAnd(command),
   })
 })

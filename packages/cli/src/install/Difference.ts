@@ -1,5 +1,6 @@
 /** The difference of two texts as a unified diff, for a person to read before anything is written. Pure. */
 import { differenceLinesMax } from "./Limits.ts"
+import * as installWords from "../words/install.ts"
 
 interface Line {
   readonly sign: " " | "-" | "+"
@@ -102,4 +103,4 @@ const endOfRun = (near: ReadonlyArray<boolean>, from: number): number => {
 const place = (before: number, count: number): string => `${count === 0 ? before : before + 1},${count}`
 
 const shown = ({ sign, text }: Line): ReadonlyArray<string> =>
-  text.endsWith("\n") ? [`${sign}${text.slice(0, -1)}`] : [`${sign}${text}`, "\\ No newline at end of file"]
+  text.endsWith("\n") ? [`${sign}${text.slice(0, -1)}`] : [`${sign}${text}`, installWords.noNewlineAtEndOfFile]

@@ -2,6 +2,7 @@
 import { Config, Effect, Option } from "effect"
 import { Failed } from "../Failed.ts"
 import { hostCommandMillis } from "./Limits.ts"
+import * as installWords from "../words/install.ts"
 
 export interface HostAnswer {
   readonly code: number
@@ -44,7 +45,7 @@ export const runHost = (
     Effect.timeoutOrElse({
       duration: millis,
       orElse: () =>
-        Effect.fail(new Failed({ reason: `${program} ${args.join(" ")} did not end in ${millis / 1_000} s` })),
+        Effect.fail(new Failed({ reason: installWords.didNotEndInS(program, args.join(" "), millis / 1_000) })),
     }),
   )
 

@@ -5,6 +5,7 @@
  */
 import { Result, Schema } from "effect"
 import { getNodeValue, type Node, type ParseError, parseTree, printParseErrorCode } from "jsonc-parser"
+import * as installWords from "../words/install.ts"
 
 /** In the place of `length` characters at `offset`. One after the other: each is of the text that the last one left. */
 export interface Edit {
@@ -66,7 +67,7 @@ export class JsonText {
       const node = this.#nodeAt(path.slice(0, depth))
       if (node === undefined) return Result.void
       const at = depth === 0 ? "it" : words(path.slice(0, depth))
-      if (node.type !== "object") return unusable(`${at} is ${article(node.type)} and not an object`)
+      if (node.type !== "object") return unusable(installWords.isNotAnObject(at, article(node.type)))
       const key = path[depth]
       const times = propertiesOf(node).filter((property) => keyOf(property) === key).length
       if (times > 1) return unusable(`${words(path.slice(0, depth + 1))} is there ${times} times`)
@@ -264,7 +265,7 @@ export class JsonText {
 }
 
 /** Commas or comments are where no program expects them. */
-export const notByProgram = "it is written in a form that is not changed by a program"
+export const notByProgram = installWords.isNotForPrograms
 
 const comments = /\/\/[^\r\n]*|\/\*[\s\S]*?\*\//g
 
@@ -302,7 +303,7 @@ const rootOf = (text: string): Result.Result<Node | undefined, JsonUnusable> => 
   if (error !== undefined || root === undefined) {
     const before = text.slice(0, error?.offset ?? 0).split("\n")
     const what = error === undefined ? "" : `, ${printParseErrorCode(error.error)}`
-    return unusable(`it is not valid JSON (line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1}${what})`)
+    return unusable(installWords.notValidJson(before.length, (before.at(-1)?.length ?? 0) + 1, what))
   }
   return Result.succeed(root)
 }

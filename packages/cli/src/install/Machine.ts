@@ -12,6 +12,7 @@ import { serverOf } from "./OurEntries.ts"
 import { PluginHooks } from "./PluginHooks.ts"
 import { runIn } from "./Places.ts"
 import { pluginSource } from "./PluginFolder.ts"
+import * as installWords from "../words/install.ts"
 
 export interface Machine {
   readonly home: string
@@ -45,7 +46,7 @@ export const pluginHooks = Effect.gen(function* () {
   const path = join(pluginSource(), "hooks/hooks.json")
   const text = yield* Effect.mapError(
     (yield* FileSystem.FileSystem).readFileString(path),
-    () => new Failed({ reason: `${path} is missing: this copy of claudemesh is not whole. Get it again.` }),
+    () => new Failed({ reason: installWords.isMissingThisCopyOfClaudemeshIs(path) }),
   )
   return yield* Effect.fromResult(
     Result.mapError(

@@ -8,6 +8,7 @@ import type { Machine } from "./Machine.ts"
 import { flagsOf, homeOf, isOurServer } from "./OurEntries.ts"
 import type { Replaced } from "./Registration.ts"
 import { readSettings } from "./SettingsFile.ts"
+import * as installWords from "../words/install.ts"
 
 /** With another home it is another person in the mesh. Whose entry that is, is not for us to decide. */
 export const refuseOtherHome = Effect.fnUntraced(function* ({ home }: Machine, path: string) {
@@ -17,7 +18,7 @@ export const refuseOtherHome = Effect.fnUntraced(function* ({ home }: Machine, p
   const other = isOurServer(found) ? homeOf(found) : undefined
   if (other === undefined || other === home) return
   return yield* new Failed({
-    reason: `${path} has a server claudemesh that uses the keys in ${other}, and this is about those in ${home}. Nothing was changed. To install for those keys: CLAUDEMESH_HOME=${quoted(other)} ${command} install. To give them up there: claude mcp remove claudemesh --scope user, then install again.`,
+    reason: installWords.hasAServerClaudemeshThatUsesThe(path, other, home, quoted(other), command),
   })
 })
 
@@ -27,9 +28,7 @@ export const replacedWords =
     if (!isOurServer(value)) return []
     const flags = flagsOf(value)
     return [
-      `An older entry of claudemesh in ${path} is replaced.`,
-      ...(flags.length > 0
-        ? [`It was started with ${flags.join(" ")}, and this one is not: join channels by join_channel.`]
-        : []),
+      installWords.anOlderEntryOfClaudemeshInIs(path),
+      ...(flags.length > 0 ? [installWords.itWasStartedWithAndThisOne(flags.join(" "))] : []),
     ]
   }

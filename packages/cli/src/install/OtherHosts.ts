@@ -15,6 +15,7 @@ import { commandHooksOfMachine, type Machine, placeProgram, serverOfMachine } fr
 import { hookEntries, isOurServer, type ServerEntry } from "./OurEntries.ts"
 import { carryOut, preview, registering, unregistering } from "./Registering.ts"
 import { differencesOf, pathsWritten } from "./Shown.ts"
+import * as installWords from "../words/install.ts"
 
 export const hostNames: Readonly<Record<Host, string>> = {
   codex: "Codex CLI",
@@ -83,35 +84,28 @@ export const installFor = Effect.fnUntraced(function* (machine: Machine, host: H
   // All of them are looked at before the first is written.
   const would = yield* Effect.forEach(targets, (target) => preview(machine.home, target.path, registering(target)))
   const isThere = would.every(({ after, before }) => after === before)
-  if (dryRun) return isThere ? ["Nothing would be changed."] : differencesOf(would)
+  if (dryRun) return isThere ? [installWords.nothingWouldBeChanged] : differencesOf(would)
   yield* placeProgram(machine)
   const changes = yield* Effect.forEach(targets, (target) => carryOut(machine.home, target.path, registering(target)))
-  const what = isHookHost(host) ? "the server and the hooks" : "the server"
+  const what = isHookHost(host) ? installWords.theServerAndTheHooks : "the server"
   const paths = targets.map(({ path }) => path).join(" and ")
   return [
     isThere
       ? `${hostNames[host]} has ${what} already: ${paths}`
-      : `${hostNames[host]} has ${what} from its next start on, written into ${paths}.`,
-    ...(changes.some(({ replaced }) => replaced.length > 0) ? ["An older entry of claudemesh there is replaced."] : []),
+      : installWords.hasFromItsNextStartOnWritten(hostNames[host], what, paths),
+    ...(changes.some(({ replaced }) => replaced.length > 0) ? [installWords.anOlderEntryOfClaudemeshThereIs] : []),
     ...permissionOf[host],
-    isHookHost(host)
-      ? "Messages come to a session at each prompt, urgent ones after a tool, too, and the rest at the end of a turn. An idle session is not woken."
-      : "It tells nobody by itself that messages wait: let the agent call check_messages now and then.",
-    `Undo it with: ${command} uninstall --for ${host}`,
+    isHookHost(host) ? installWords.messagesComeToASessionAtEach : installWords.itTellsNobodyByItselfThatMessages,
+    installWords.undoItWithUninstallFor(command, host),
   ]
 })
 
 /** In words: what an agent may do is for its owner to say. */
 const permissionOf: Readonly<Record<Host, ReadonlyArray<string>>> = {
-  codex: [
-    "Codex runs no hook that you have not reviewed: it asks at its next start, or type /hooks there.",
-    "It asks before a tool as your approval policy says. See the server with: codex mcp list",
-  ],
-  gemini: [
-    'Gemini CLI asks before each tool; "Always allow" in its question is for all of this server. It starts servers in trusted folders only.',
-  ],
-  cursor: ["Turn it on in Settings, MCP; Cursor asks before each tool unless you allow it there."],
-  opencode: ["See the server with: opencode mcp list"],
+  codex: [installWords.codexRunsNoHookThatYouHave, installWords.itAsksBeforeAToolAsYour],
+  gemini: [installWords.geminiCliAsksBeforeEachToolAlways],
+  cursor: [installWords.turnItOnInSettingsMcpCursor],
+  opencode: [installWords.seeTheServerWithOpencodeMcpList],
 }
 
 export const uninstallFor = Effect.fnUntraced(function* (machine: Machine, host: Host, dryRun: boolean) {

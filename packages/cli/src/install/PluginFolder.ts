@@ -25,6 +25,7 @@ import { builtIn } from "../Launch.ts"
 import { JsonText } from "./JsonEdit.ts"
 import { pluginIn, runIn } from "./Places.ts"
 import { usualHome, withinQuotes } from "./WakeHooks.ts"
+import * as installWords from "../words/install.ts"
 
 /** As it comes with this program: beside the built one, or in the sources. */
 export const pluginSource = (): string => {
@@ -51,7 +52,7 @@ export const placePlugin = Effect.fnUntraced(function* (home: string, environmen
       link(join(to, "run"), "../run")
       return to
     },
-    catch: (error) => new Failed({ reason: `${to}: the plugin cannot be put there (${String(error)})` }),
+    catch: (error) => new Failed({ reason: installWords.thePluginCannotBePutThere(to, String(error)) }),
   })
 })
 

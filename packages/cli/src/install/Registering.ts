@@ -10,6 +10,7 @@ import type { JsonUnusable } from "./JsonEdit.ts"
 import { merge, type Replaced, undone, unmerge } from "./Registration.ts"
 import { changeSettings, readSettings, removeEmptyFolders } from "./SettingsFile.ts"
 import { mergeToml, unmergeToml } from "./TomlEdit.ts"
+import * as installWords from "../words/install.ts"
 
 export interface Change {
   readonly path: string
@@ -122,7 +123,7 @@ const same = (one: ReadonlyArray<string>, other: ReadonlyArray<string>): boolean
 const unusable =
   (path: string) =>
   ({ problem }: JsonUnusable): Failed =>
-    new Failed({ reason: `${path}: ${problem}. Nothing was changed. Mend that, then try again.` })
+    new Failed({ reason: installWords.nothingWasChangedMendThatThenTry(path, problem) })
 
 /** Whether the texts say the same as JSON. */
 export const meansTheSame = (one: string, other: string): boolean => {

@@ -5,6 +5,7 @@
 import { isDeepStrictEqual } from "node:util"
 import { Result } from "effect"
 import { applyAll, type Edit, inverseOf, JsonText, JsonUnusable, notByProgram, type Path } from "./JsonEdit.ts"
+import * as installWords from "../words/install.ts"
 
 export interface Entry {
   /** Of the property, or of the list that has the elements. */
@@ -85,14 +86,14 @@ const checked = (json: JsonText, { kind, path }: Entry): Result.Result<void, Jso
   const list = json.valueAt(path)
   return list === undefined || Array.isArray(list)
     ? Result.void
-    : Result.fail(new JsonUnusable({ problem: `"${path.join(".")}" is not a list` }))
+    : Result.fail(new JsonUnusable({ problem: installWords.isNotAList(path.join(".")) }))
 }
 
 const setProperty = (json: JsonText, { isOurs, path, value }: Entry, replaced: Array<Replaced>) => {
   const found = json.valueAt(path)
   if (isDeepStrictEqual(found, value)) return Result.succeed([])
   if (found !== undefined && !isOurs(found)) {
-    const problem = `"${path.join(".")}" is there and is not an entry of claudemesh${startedWords(found)}`
+    const problem = installWords.isThereAndIsNotAnEntry(path.join("."), startedWords(found))
     return Result.fail(new JsonUnusable({ problem }))
   }
   if (found !== undefined) replaced.push({ path, value: found })

@@ -26,6 +26,7 @@ import { randomHex } from "@claudemesh/client/keys/RandomBytes"
 import { Clock, Effect, type Result } from "effect"
 import { Failed } from "../Failed.ts"
 import { settingsBytesMax, settingsLockStaleMillis, settingsLockWaitMillis, settingsWritesMax } from "./Limits.ts"
+import * as installWords from "../words/install.ts"
 
 const nothingChanged = "Nothing was changed"
 
@@ -74,7 +75,7 @@ export const changeSettings = Effect.fnUntraced(function* (
     }
   }
   return yield* new Failed({
-    reason: `${path} is written by another program all the time. ${nothingChanged}. Try again.`,
+    reason: installWords.isWrittenByAnotherProgramAllThe(path, nothingChanged),
   })
 })
 
@@ -92,10 +93,10 @@ interface Found {
 const contentOf = (path: string): Found | undefined => {
   const stats = statSync(path, { throwIfNoEntry: false })
   if (stats === undefined) return undefined
-  if (stats.isDirectory()) throw new Problem("it is a folder and not a file", "Move it away")
-  if (!stats.isFile()) throw new Problem("it is not a regular file", "Move it away")
+  if (stats.isDirectory()) throw new Problem(installWords.itIsAFolderAndNotA, "Move it away")
+  if (!stats.isFile()) throw new Problem(installWords.itIsNotARegularFile, "Move it away")
   if (stats.size > settingsBytesMax)
-    throw new Problem(`it is larger than ${settingsBytesMax} bytes`, "Look what is in it")
+    throw new Problem(installWords.itIsLargerThanBytes(settingsBytesMax), installWords.lookWhatIsInIt)
   return { text: decoded(readFileSync(path)), stats }
 }
 
@@ -103,7 +104,7 @@ const decoded = (bytes: Uint8Array): string => {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes)
   } catch {
-    throw new Problem("it is not UTF-8 text", "Save it as UTF-8")
+    throw new Problem(installWords.itIsNotUtf8Text, installWords.saveItAsUtf8)
   }
 }
 
@@ -154,7 +155,7 @@ const targetOf = (path: string): string => {
     if (lstatSync(at, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return at
     at = resolve(realpathSync(dirname(at)), readlinkSync(at))
   }
-  throw new Problem("its links lead in a circle", "Mend the link")
+  throw new Problem(installWords.itsLinksLeadInACircle, "Mend the link")
 }
 
 /** The lock that Claude Code takes: a folder. It is held for some milliseconds. */
@@ -168,7 +169,7 @@ const locked = Effect.fnUntraced(function* (path: string) {
       if (took) return
       if (now - since > settingsLockWaitMillis) {
         return yield* new Failed({
-          reason: `another program holds ${lock}. ${nothingChanged}. Try again, or remove that folder if no Claude Code runs.`,
+          reason: installWords.anotherProgramHoldsTryAgainOrRemove(lock, nothingChanged),
         })
       }
       yield* Effect.sleep(50)
@@ -211,14 +212,14 @@ const readOnly = (path: string) => new Problem("it is read-only", `Run: chmod u+
 const unusable = (path: string, error: unknown): Failed => {
   const [problem, todo] =
     error instanceof Problem ? [error.message, error.todo] : [words[codeOf(error)] ?? codeOf(error), "Mend that"]
-  return new Failed({ reason: `${path} cannot be used: ${problem}. ${nothingChanged}. ${todo}, then try again.` })
+  return new Failed({ reason: installWords.cannotBeUsedThenTryAgain(path, problem, nothingChanged, todo) })
 }
 
 const words: Readonly<Record<string, string>> = {
   EACCES: "permission denied",
   EPERM: "permission denied",
-  EROFS: "its disk is read-only",
-  ENOSPC: "no space is left on the disk",
-  ENOTDIR: "a folder on its way is a file",
-  ELOOP: "its links lead in a circle",
+  EROFS: installWords.itsDiskIsReadOnly,
+  ENOSPC: installWords.noSpaceIsLeftOnTheDisk,
+  ENOTDIR: installWords.aFolderOnItsWayIsA,
+  ELOOP: installWords.itsLinksLeadInACircle,
 }

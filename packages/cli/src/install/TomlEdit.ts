@@ -7,6 +7,7 @@ import { isDeepStrictEqual } from "node:util"
 import { Result } from "effect"
 import { applyAll, type Edit, inverseOf, JsonUnusable, type Path } from "./JsonEdit.ts"
 import type { Entry, Merged, Replaced } from "./Registration.ts"
+import * as installWords from "../words/install.ts"
 
 export const mergeToml = (before: string, entries: ReadonlyArray<Entry>): Result.Result<Merged, JsonUnusable> =>
   Result.gen(function* () {
@@ -17,7 +18,7 @@ export const mergeToml = (before: string, entries: ReadonlyArray<Entry>): Result
       const found = at(yield* parsed(text), path)
       if (isDeepStrictEqual(found, value)) continue
       if (found !== undefined && !isOurs(found)) {
-        return yield* unusable(`"${path.join(".")}" is there and is not an entry of claudemesh`)
+        return yield* unusable(installWords.isThereAndNotOurs(path.join(".")))
       }
       if (found !== undefined) replaced.push({ path, value: found })
       const steps = [...removal(text, path), addition(applyAll(text, removal(text, path)), path, value)]
@@ -57,7 +58,7 @@ const parsed = (text: string): Result.Result<unknown, JsonUnusable> =>
   Result.try({
     try: (): unknown => Bun.TOML.parse(text),
     catch: (error) =>
-      new JsonUnusable({ problem: `it is not valid TOML (${error instanceof Error ? error.message : String(error)})` }),
+      new JsonUnusable({ problem: installWords.notValidToml(error instanceof Error ? error.message : String(error)) }),
   })
 
 const at = (value: unknown, path: Path): unknown =>
@@ -76,7 +77,7 @@ const checked = (before: string, after: string, path: Path, value: unknown): Res
     const old = yield* parsed(before)
     const now = Result.getOrElse(parsed(after), () => undefined)
     const isMeant = isDeepStrictEqual(at(now, path), value) && isDeepStrictEqual(leaving(now, path), leaving(old, path))
-    if (!isMeant) return yield* unusable(`"${path.join(".")}" is written in a form that is not changed by a program`)
+    if (!isMeant) return yield* unusable(installWords.partIsNotForPrograms(path.join(".")))
   })
 
 /** The tables with that name, and those within. */

@@ -13,6 +13,7 @@ import { pluginIn, runIn } from "./Places.ts"
 import { removePlugin } from "./PluginFolder.ts"
 import { carryOut, preview, unregistering } from "./Registering.ts"
 import { differencesOf, pathsWritten } from "./Shown.ts"
+import * as installWords from "../words/install.ts"
 
 export const uninstallSome = Effect.fnUntraced(function* (machine: Machine, from: Scope | Host, dryRun: boolean) {
   const lines = yield* isHost(from) ? uninstallFor(machine, from, dryRun) : uninstallSettings(machine, from, dryRun)
@@ -35,7 +36,8 @@ export const uninstallAll = Effect.fnUntraced(function* (machine: Machine, dryRu
 
 const isHost = (from: Scope | Host): from is Host => hosts.some((host) => host === from)
 
-const orNothing = (lines: ReadonlyArray<string>) => (lines.length === 0 ? ["There was nothing to remove."] : lines)
+const orNothing = (lines: ReadonlyArray<string>) =>
+  lines.length === 0 ? [installWords.thereWasNothingToRemove] : lines
 
 /** Unless a host still starts it. */
 const removeProgram = Effect.fnUntraced(function* (machine: Machine, dryRun: boolean) {
@@ -45,5 +47,5 @@ const removeProgram = Effect.fnUntraced(function* (machine: Machine, dryRun: boo
   if (dryRun) return [`Would remove ${folders.join(" and ")}.`]
   if (Object.keys(yield* readRecord(home)).length > 0) return []
   removePlugin(home)
-  return [`Removed ${folders.join(" and ")}. Keys and messages stay in ${home}.`]
+  return [installWords.removedKeysAndMessagesStayIn(folders.join(" and "), home)]
 })

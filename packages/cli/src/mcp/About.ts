@@ -1,8 +1,9 @@
 /** What the server says of itself in its first answer. It is here alone, since that answer waits for no library. */
 import manifest from "../../package.json" with { type: "json" }
 import { instructions } from "./Instructions.ts"
+import * as agentWords from "../words/agent.ts"
 
-export const serverInfo = { name: "claudemesh", title: "claudemesh: people on the mesh", version: manifest.version }
+export const serverInfo = { name: "claudemesh", title: agentWords.peopleOnTheMesh, version: manifest.version }
 
 export const capabilities = {
   tools: {},

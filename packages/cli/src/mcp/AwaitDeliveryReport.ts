@@ -13,6 +13,7 @@ import { askMillis, askMillisMax, askSlower, askTimeoutMillis, lookMillis } from
 import { whatWaits } from "./Notices.ts"
 import type { Reading } from "./Reading.ts"
 import type { ToolCall } from "./Tool.ts"
+import * as agentWords from "../words/agent.ts"
 
 export type WaitFor = "shown" | "reply"
 
@@ -96,13 +97,13 @@ export const awaitDeliveryReport = Effect.fnUntraced(function* (
 const progressWords = (deliveryReport: DeliveryReport | undefined): string => {
   switch (deliveryReport?.state) {
     case "delivered":
-      return "In their session, not confirmed as shown."
+      return agentWords.inTheirSessionNotConfirmedAsShown
     case "consumed":
-      return "Shown. No reply yet."
+      return agentWords.shownNoReplyYet
     case "expired":
       return "Expired."
     case "pending":
     case undefined:
-      return "Waits until their session takes it."
+      return agentWords.waitsUntilTheirSessionTakesIt
   }
 }

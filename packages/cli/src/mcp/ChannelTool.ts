@@ -4,6 +4,7 @@ import type { MeshManager } from "@claudemesh/client/MeshManager"
 import { Label } from "@claudemesh/domain/Ids"
 import { Effect, Schema } from "effect"
 import { failure, type ToolResult } from "./Tool.ts"
+import * as agentWords from "../words/agent.ts"
 
 export const channelInput = Schema.Struct({
   channel: Schema.String,
@@ -19,7 +20,7 @@ const meshOf = (mesh: string | undefined, channel: string, manager: MeshManager)
         onFailure: (error) =>
           error.slugs.length === 0
             ? error
-            : { message: `Several meshes are joined. Give one of them as "mesh": ${error.slugs.join(", ")}.` },
+            : { message: agentWords.severalMeshesAreJoinedGiveOneOf(error.slugs.join(", ")) },
       })
     : manager.get(mesh)
 
@@ -36,7 +37,7 @@ export const inChannel = (
 ): Effect.Effect<ToolResult> => {
   const channel = written.trim().replace(/^#/, "")
   if (!isLabel(channel)) {
-    const words = `channel: ${JSON.stringify(written.slice(0, 80))} is not a channel such as #builds: lower-case letters, digits, . _ or -.`
+    const words = agentWords.channelIsNotAChannelSuchAs(JSON.stringify(written.slice(0, 80)))
     return Effect.succeed(failure(words))
   }
   return meshOf(mesh, channel, manager).pipe(

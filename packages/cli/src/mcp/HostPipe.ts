@@ -8,6 +8,7 @@ import type { Early } from "./FirstAnswer.ts"
 import { requestBytesMax } from "./Limits.ts"
 import { OutermostFields, type RequestLine, RequestLines } from "./RequestLines.ts"
 import type { RequestId } from "./Unconfirmed.ts"
+import * as agentWords from "../words/agent.ts"
 
 export interface HostEvents {
   /** From here on it cannot be taken back. */
@@ -109,18 +110,18 @@ export class HostPipe implements Transport {
   #take(line: RequestLine): void {
     if (line._tag === "Whole") return this.#receive(line.text)
     const mebibytes = requestBytesMax / 1_048_576
-    this.#refuse(line.id, `The request is larger than ${mebibytes} MiB. Nothing was done. Send less at a time.`)
+    this.#refuse(line.id, agentWords.theRequestIsLargerThanMiBNothing(mebibytes))
   }
 
   #refuse(id: RequestId | undefined, message: string): void {
-    this.onerror?.(new Error(`a line from the host was not handled: ${message}`))
+    this.onerror?.(new Error(agentWords.aLineFromTheHostWasNot(message)))
     if (id === undefined) return
     this.#write({ jsonrpc: "2.0", id, error: { code: invalidRequest, message } }).catch(() => undefined)
   }
 
   #receive(text: string): void {
     const message = parsed(text)
-    if (message === undefined) return this.#refuse(requestIdOf(text), "It is not a request of JSON-RPC 2.0.")
+    if (message === undefined) return this.#refuse(requestIdOf(text), agentWords.itIsNotARequestOfJson)
     if ("method" in message && "id" in message) this.#unanswered.add(message.id)
     if (!("method" in message) && message.id !== undefined) {
       const ponged = this.#pings.get(message.id)

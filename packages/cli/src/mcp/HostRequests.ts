@@ -24,6 +24,7 @@ import { inboxUri, resources, resourceText } from "./Resources.ts"
 import type { ToolCall, ToolResult } from "./Tool.ts"
 import type { RequestId } from "./Unconfirmed.ts"
 import { watch } from "./Watch.ts"
+import * as agentWords from "../words/agent.ts"
 
 interface Context {
   readonly manager: Pick<MeshManager, "all">
@@ -89,5 +90,5 @@ const resourceNotFound = -32_002
 const unknownResource = (uri: string): McpError =>
   new McpError(
     resourceNotFound,
-    `There is no such resource: ${uri.slice(0, 200)}. There are: ${resources.map((one) => one.uri).join(", ")}; only the first can be subscribed.`,
+    agentWords.thereIsNoSuchResourceThereAre(uri.slice(0, 200), resources.map((one) => one.uri).join(", ")),
   )

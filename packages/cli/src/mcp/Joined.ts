@@ -14,6 +14,7 @@ import type { Label } from "@claudemesh/domain/Ids"
 import { Deferred, Effect, Stream, SubscriptionRef } from "effect"
 import type { Failed } from "../Failed.ts"
 import { joinedMeshes } from "../Meshes.ts"
+import * as agentWords from "../words/agent.ts"
 
 export interface Joined {
   /** As it is at this moment, for who only watches it. */
@@ -94,7 +95,7 @@ const joinAll = (clients: ReadonlyArray<BrokerClient>, channels: ReadonlyArray<L
     clients.flatMap((client) => channels.map((channel) => ({ channel, client }))),
     ({ channel, client }) =>
       Effect.catch(client.joinChannel(channel), (error) =>
-        Effect.logWarning("a channel is not joined yet", {
+        Effect.logWarning(agentWords.aChannelIsNotJoinedYet, {
           slug: client.membership.slug,
           channel,
           reason: error.message,

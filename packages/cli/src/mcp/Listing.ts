@@ -6,6 +6,7 @@ import { countFitting, fitted } from "./Fit.ts"
 import { bodyCharactersMax, listCharactersMax, summaryCharactersMax } from "./Limits.ts"
 import { noMesh, type ToolResult } from "./Tool.ts"
 import { harmless } from "./WrapUntrusted.ts"
+import * as agentWords from "../words/agent.ts"
 
 export interface Entry {
   /** Behind which a list can go on. */
@@ -48,7 +49,7 @@ export const listing = (
     blocks.push(block)
     left -= block.length + 2
   }
-  const shown = fitted(blocks, bodyCharactersMax, (count) => `${count} more meshes: name one, as {"mesh": …}.`)
+  const shown = fitted(blocks, bodyCharactersMax, (count) => agentWords.moreMeshesNameOneAsMesh(count))
   const hint = detail < wordsInFull && of.shortened !== undefined && shown.length > 0 ? [of.shortened] : []
   return { text: [...shown, ...hint].join("\n\n") || noMesh }
 }

@@ -37,6 +37,7 @@ import { setSummary } from "./tools/setSummary.ts"
 import { failure, type Tool, type ToolCall, type ToolResult } from "./Tool.ts"
 import type { RequestId } from "./Unconfirmed.ts"
 import { newBoundary } from "./WrapUntrusted.ts"
+import * as agentWords from "../words/agent.ts"
 
 export const tools: ReadonlyArray<Tool> = [
   sendMessage,
@@ -182,11 +183,10 @@ export const serveMcp = Effect.fnUntraced(function* (
       const found = [...tools, hook].find(({ name }) => name === params.name)
       if (found === undefined) {
         return asContent(
-          failure(`There is no tool ${params.name}. There are: ${tools.map(({ name }) => name).join(", ")}.`),
+          failure(agentWords.thereIsNoToolThereAre(params.name, tools.map(({ name }) => name).join(", "))),
         )
       }
-      if (calls.size >= callsMax)
-        return asContent(failure(`${calls.size} calls are under way. Wait for their answers.`))
+      if (calls.size >= callsMax) return asContent(failure(agentWords.callsAreUnderWayWaitForTheir(calls.size)))
       const fiber = run(
         answer(
           found,
@@ -196,7 +196,7 @@ export const serveMcp = Effect.fnUntraced(function* (
           Effect.catchDefect((defect) =>
             Effect.as(
               Effect.logError("a tool failed", { name: params.name }, defect),
-              failure(`${params.name} failed. Tell your user: the reason is in the log of the claudemesh server.`),
+              failure(agentWords.failedTellYourUserTheReasonIs(params.name)),
             ),
           ),
         ),
@@ -222,7 +222,7 @@ export const serveMcp = Effect.fnUntraced(function* (
     Effect.promise(() => host.answered),
     lastAnswersMillis / 4,
   )
-  yield* Deferred.succeed(ending, failure("The host closed its connection to claudemesh before this was done."))
+  yield* Deferred.succeed(ending, failure(agentWords.theHostClosedItsConnectionToClaudemesh))
   yield* Effect.timeoutOption(
     Effect.promise(() => host.answered),
     lastAnswersMillis / 4,
@@ -237,10 +237,10 @@ const lastMoment = Effect.andThen(
 
 /** Nothing is ever asked of a host that it would have to answer in a form. The SDK's own takes 20 ms to load and to make. */
 const noValidator: jsonSchemaValidator = {
-  getValidator: () => () => ({ valid: false, data: undefined, errorMessage: "no form is asked for" }),
+  getValidator: () => () => ({ valid: false, data: undefined, errorMessage: agentWords.noFormIsAskedFor }),
 }
 
-const cancelledWords = "the call was cancelled"
+const cancelledWords = agentWords.theCallWasCancelled
 
 const asListed = ({
   description,

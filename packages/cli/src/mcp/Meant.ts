@@ -4,6 +4,7 @@
  * that is not told believes that it was obeyed.
  */
 import { Result, Schema } from "effect"
+import * as agentWords from "../words/agent.ts"
 
 const Properties = Schema.Struct({
   properties: Schema.optionalKey(
@@ -34,7 +35,7 @@ export const meant = (name: string, input: unknown, schema: unknown): Result.Res
     const names = Object.keys(properties)
     const there = names.length === 0 ? `${name} takes none` : `there are: ${names.join(", ")}`
     const which = unknown.map((key) => JSON.stringify(key.slice(0, 64))).join(", ")
-    return Result.fail({ message: `Nothing was done: there is no argument ${which}; ${there}.` })
+    return Result.fail({ message: agentWords.nothingWasDoneThereIsNoArgument(which, there) })
   }
   return Result.succeed(
     Object.fromEntries(

@@ -11,6 +11,7 @@ import { noticesCharactersMax, noticesSaidMax } from "./Limits.ts"
 import type { Reading } from "./Reading.ts"
 import type { RequestId } from "./Unconfirmed.ts"
 import { harmless } from "./WrapUntrusted.ts"
+import * as agentWords from "../words/agent.ts"
 
 /** Of a mesh's client, what it has to tell. */
 export type News = Pick<BrokerClient, "alarms" | "clockNotice" | "problems" | "problemsTold" | "waits"> & {
@@ -39,9 +40,8 @@ export const whatWaits = Effect.fnUntraced(function* (clients: Clients, reading:
     urgent: held.filter(({ priority }) => priority === "now").length + sum(({ urgent }) => urgent),
     forClock: sum(({ forClock }) => forClock),
     elsewhere: all.flatMap(({ elsewhere, slug }) =>
-      elsewhere.map(
-        ({ messages, sessionId }) =>
-          `${messagesWait(messages)} in your session ${sessionId} on ${slug}: sent to that session alone, or being read there.`,
+      elsewhere.map(({ messages, sessionId }) =>
+        agentWords.inYourSessionOnSentToThat(messagesWait(messages), sessionId, slug),
       ),
     ),
   } satisfies Waiting
@@ -75,9 +75,7 @@ export const makeNotices = (reading: Pick<Reading, "waiting">): Notices => {
   const events = Effect.fnUntraced(function* (clients: Clients, waiting: Waiting) {
     const problems = yield* Effect.forEach(clients, problemsOf)
     const alarms = yield* Effect.forEach(clients, ({ alarms, membership: { slug } }) =>
-      Effect.map(alarms, (all) =>
-        all.map((alarm) => event(`Tell your user, about the broker of mesh ${slug}: ${alarm}`)),
-      ),
+      Effect.map(alarms, (all) => all.map((alarm) => event(agentWords.tellYourUserAboutTheBrokerOf(slug, alarm)))),
     )
     const all = [...problems.flat(), ...alarms.flat(), ...waiting.elsewhere.map((words) => event(words))]
     return all.filter(({ key }) => !said.includes(key))
@@ -93,7 +91,7 @@ export const makeNotices = (reading: Pick<Reading, "waiting">): Notices => {
       if (saysWhatWaits) said = [...said, ...waiting.elsewhere]
       const fresh = yield* events(clients, waiting)
       const texts = fresh.map(({ text }) => harmless(text))
-      const more = (left: number) => `${left} more such notices come with your next call.`
+      const more = (left: number) => agentWords.moreSuchNoticesComeWithYourNext(left)
       const shown = countFitting(texts, noticesCharactersMax - standing.join("\n").length - 1, more)
       leaving.set(requestId, fresh.slice(0, shown))
       said = [...said, ...fresh.slice(0, shown).map(({ key }) => key)].slice(-noticesSaidMax)
@@ -130,6 +128,6 @@ const problemsOf = ({ problems, problemsTold }: News): Effect.Effect<ReadonlyArr
 const clockLines = Effect.fnUntraced(function* (clients: Clients, { forClock }: Waiting) {
   const notices = yield* Effect.forEach(clients, ({ clockNotice }) => clockNotice)
   const distinct = [...new Set(notices.filter((notice) => notice !== undefined))]
-  const waiting = forClock === 0 ? "" : ` ${forClock} of your messages cannot be shown before.`
-  return distinct.map((notice) => `${notice} Tell your user to set it.${waiting}`)
+  const waiting = forClock === 0 ? "" : agentWords.ofYourMessagesCannotBeShownBefore(forClock)
+  return distinct.map((notice) => agentWords.tellYourUserToSetIt(notice, waiting))
 })

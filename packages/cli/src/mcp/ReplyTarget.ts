@@ -12,6 +12,7 @@ import { authenticatedOf } from "../Received.ts"
 import { peersWaitMillis } from "./Limits.ts"
 import type { ToolCall } from "./Tool.ts"
 import { memberName } from "./WrapUntrusted.ts"
+import * as agentWords from "../words/agent.ts"
 
 export class NoReplyTarget extends Schema.TaggedError<NoReplyTarget>()("NoReplyTarget", {
   id: Schema.String,
@@ -23,14 +24,14 @@ export class NoReplyTarget extends Schema.TaggedError<NoReplyTarget>()("NoReplyT
     switch (this.why) {
       case "not_kept":
         return this.hasTarget
-          ? `Nothing was sent: message ${this.id} is not kept on this machine, so it cannot be answered. Without the id it is sent as a message of its own.`
-          : `Nothing was sent: message ${this.id} is not kept on this machine, so it is not known who asked. Say who gets the answer, as "target", and leave the id out.`
+          ? agentWords.nothingWasSentMessageIsNotKept(this.id)
+          : agentWords.nothingWasSentMessageIsNotKept2(this.id)
       case "several":
-        return `Nothing was sent: several messages begin with ${this.id}. Write more of its id.`
+        return agentWords.nothingWasSentSeveralMessagesBeginWith(this.id)
       case "mesh_left":
-        return `Nothing was sent: the mesh of message ${this.id} is not joined any more.`
+        return agentWords.nothingWasSentTheMeshOfMessage(this.id)
       case "not_authenticated":
-        return `Nothing was sent: it is not proved who wrote message ${this.id}. Say who gets the answer, as "target".`
+        return agentWords.nothingWasSentItIsNotProved(this.id)
     }
   }
 }
@@ -84,7 +85,7 @@ const keepsNothing = historyBounds.pipe(
   Effect.map(({ messages }) => messages === 0),
   Effect.orElseSucceed(() => false),
 )
-const unproved = "This machine keeps no history, so it is not known here what it answers."
+const unproved = agentWords.thisMachineKeepsNoHistorySoIt
 
 type Asked = ShownMessage["message"]
 
@@ -100,12 +101,11 @@ const toSession = Effect.fnUntraced(function* <C extends Client>(client: C, aske
   const { messageId: replyTo, senderKey: key, senderSessionId: session } = asked
   const name = asked.sender.name === undefined ? "its member" : memberName(asked.sender.name)
   const toMember = (note: string): Addressed<C> => ({ client, to: Target.make({ _tag: "Member", key }), replyTo, note })
-  if (session === undefined) return toMember(`To ${name}: the message that this answers names no session.`)
+  if (session === undefined) return toMember(agentWords.toTheMessageThatThisAnswersNames(name))
   const peers = yield* Effect.option(Effect.timeout(client.peers, peersWaitMillis))
-  if (Option.isNone(peers))
-    return toMember(`To ${name}: the broker did not say whether the session that asked is there.`)
+  if (Option.isNone(peers)) return toMember(agentWords.toTheBrokerDidNotSayWhether(name))
   const isLive = peers.value.some(({ pubkey, sessionId }) => pubkey === key && sessionId === session)
-  if (!isLive) return toMember(`To ${name}, because the session that asked is gone.`)
+  if (!isLive) return toMember(agentWords.toBecauseTheSessionThatAskedIs(name))
   const to = Target.make({ _tag: "Session", key, session })
-  return { client, to, replyTo, note: "To the session that asked." } satisfies Addressed<C>
+  return { client, to, replyTo, note: agentWords.toTheSessionThatAsked } satisfies Addressed<C>
 })

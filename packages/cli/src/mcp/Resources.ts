@@ -16,6 +16,7 @@ import type { Reading } from "./Reading.ts"
 import { noMesh, type ToolCall, type ToolResult } from "./Tool.ts"
 import { listPeers } from "./tools/listPeers.ts"
 import { quoted } from "./WrapUntrusted.ts"
+import * as agentWords from "../words/agent.ts"
 
 export const inboxUri = "claudemesh://inbox"
 export const peersUri = "claudemesh://peers"
@@ -24,15 +25,15 @@ export const resources = [
   {
     uri: inboxUri,
     name: "inbox",
-    title: "What waits on the mesh",
-    description: "From whom messages wait, without their text. check_messages reads them.",
+    title: agentWords.whatWaitsOnTheMesh,
+    description: agentWords.fromWhomMessagesWaitWithoutTheirText,
     mimeType: "text/plain",
   },
   {
     uri: peersUri,
     name: "peers",
-    title: "People on the mesh",
-    description: "Who is there, as list_peers says it.",
+    title: agentWords.peopleOnTheMesh2,
+    description: agentWords.whoIsThereAsListPeersSays,
     mimeType: "text/plain",
   },
 ]
@@ -60,9 +61,9 @@ const inboxText = Effect.fnUntraced(function* ({ all }: Pick<MeshManager, "all">
   const more = (count: number) => `and ${count} more`
   const unseen = waiting.messages - lines.length
   return [
-    `${waitingWords(waiting)}: check_messages reads them. Nothing was taken by this.`,
+    agentWords.checkMessagesReadsThemNothingWasTaken(waitingWords(waiting)),
     ...fitted(lines, bodyCharactersMax, more),
-    ...(unseen > 0 ? [`${unseen} of them are still at the broker.`] : []),
+    ...(unseen > 0 ? [agentWords.ofThemAreStillAtTheBroker(unseen)] : []),
   ].join("\n")
 })
 
@@ -74,7 +75,7 @@ const nameCharactersMax = 64
 const lineOf = (message: HeldMessage, name: string | undefined): string => {
   const { content, priority, senderKey, slug } = message
   const group = Option.fromUndefinedOr(groupOf(message))
-  const size = content._tag === "Opened" ? `${content.text.length} characters` : "it does not open"
+  const size = content._tag === "Opened" ? `${content.text.length} characters` : agentWords.itDoesNotOpen
   const to = Option.match(group, { onNone: () => "", onSome: (of) => ` to ${of}` })
   return `- ${slug}: from ${quoted(name ?? "unknown", nameCharactersMax)} (${shortKey(senderKey)})${to}, ${priority}, at ${saidAt(message)}, ${size}`
 }

@@ -9,6 +9,7 @@ import type { Reading } from "./Reading.ts"
 import type { RequestId } from "./Unconfirmed.ts"
 import { harmless } from "./WrapUntrusted.ts"
 import { wrongInput } from "./WrongInput.ts"
+import * as agentWords from "../words/agent.ts"
 
 /** Text, and data only where a tool says so in its output schema: of a result with both, hosts show a model the data alone. */
 export interface ToolResult {
@@ -83,7 +84,7 @@ export const eachMesh = (outcomes: ReadonlyArray<MeshOutcome>, done: string): To
   }
 }
 
-export const noMesh = "No mesh is joined. A person joins one with the claudemesh command."
+export const noMesh = agentWords.noMeshIsJoinedAPersonJoins
 
 /** A tool whose input is a schema: the model is shown it as JSON Schema, and what does not fit is answered. */
 export const tool = <Fields extends Schema.Struct.Fields>(

@@ -11,6 +11,7 @@ import type { MeshManager } from "@claudemesh/client/MeshManager"
 import { Config, Effect } from "effect"
 import { Failed } from "../Failed.ts"
 import { workplaceLookMillis } from "./Limits.ts"
+import * as agentWords from "../words/agent.ts"
 
 export interface Workplace {
   readonly cwd?: string
@@ -26,7 +27,7 @@ const tellsAnything = Effect.gen(function* () {
   if (value === "" || value === "full") return true
   if (value === "none") return false
   return yield* new Failed({
-    reason: `${variable} is ${JSON.stringify(value)}; it can be full or none`,
+    reason: agentWords.isItCanBeFullOrNone(variable, JSON.stringify(value)),
     code: "bad_setting",
   })
 })
@@ -49,7 +50,7 @@ export const toldWords = ({ branch, cwd, host }: { readonly [key in keyof Workpl
     ...((host ?? "") === "" ? [] : [`host ${host}`]),
     ...((branch ?? "") === "" ? [] : [`branch ${branch}`]),
   ]
-  return parts.length === 0 ? "nothing of where it runs" : parts.join(", ")
+  return parts.length === 0 ? agentWords.nothingOfWhereItRuns : parts.join(", ")
 }
 
 /** The branch changes while a session runs. Who sees the session sees the one that it is on. */

@@ -12,6 +12,7 @@ import type { Joined } from "./Joined.ts"
 import { goodbyeMillis, initializedMillis } from "./Limits.ts"
 import { serveMcp } from "./McpServer.ts"
 import { followed, workplace } from "./Workplace.ts"
+import * as agentWords from "../words/agent.ts"
 
 /** How this session is called by who starts it. */
 export interface AgentOptions {
@@ -40,7 +41,7 @@ const isProbe = Effect.gen(function* () {
 })
 
 /** Every tool says the same when it is called. */
-const warn = ({ reason }: Failed) => Effect.logWarning("no mesh can be reached", { reason })
+const warn = ({ reason }: Failed) => Effect.logWarning(agentWords.noMeshCanBeReached, { reason })
 
 const loadJoined = Effect.fnUntraced(function* ({ channels, tags }: AgentOptions) {
   const [{ makeJoined }, { clientIdentity, clientLayer, newSessionId }] = yield* Effect.promise(() =>
@@ -58,7 +59,7 @@ const loadJoined = Effect.fnUntraced(function* ({ channels, tags }: AgentOptions
 /** What a person says at a terminal, and what is inferred from the host's transcript. */
 const statusKept = Effect.fnUntraced(function* (manager: Joined["manager"], state: HostState) {
   const { takesPersonsWord } = yield* Effect.promise(() => import("./PersonsWord.ts"))
-  yield* Effect.forkScoped(supervised("", "taking the person's word", takesPersonsWord(manager)))
+  yield* Effect.forkScoped(supervised("", agentWords.takingThePersonsWord, takesPersonsWord(manager)))
   const session = yield* Effect.orElseSucceed(claudeCodeSession, () => undefined)
   if (session === undefined) return
   const { inferStatus } = yield* Effect.promise(() => import("../host/InferStatus.ts"))

@@ -9,6 +9,7 @@ import { command } from "../Launch.ts"
 import { aside, printable } from "../Output.ts"
 import { usageOf } from "./HelpText.ts"
 import { firstWrong, usageWords } from "./UsageError.ts"
+import * as lineWords from "../words/usage.ts"
 
 /** What the line asked for, as far as a failure's words depend on it. */
 export interface Asked {
@@ -77,7 +78,7 @@ const wrongUse = Effect.fnUntraced(function* (
 /** Ours to mend: what a person can do is to say so. */
 const defect = ({ json }: Asked, error: unknown): Effect.Effect<void> => {
   const what = error instanceof Error ? error.message : String(error)
-  const message = `This is a mistake in claudemesh, and not yours: ${what}`
-  const hint = `Please report it, with the output of: ${command} --version`
+  const message = lineWords.thisIsAMistakeInClaudemeshAnd(what)
+  const hint = lineWords.pleaseReportItWithTheOutputOf(command)
   return aside(json ? object("internal", message, hint) : `claudemesh: ${oneLine(`${message}. ${hint}`)}`)
 }

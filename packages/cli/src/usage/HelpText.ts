@@ -5,6 +5,7 @@
 import { Option } from "effect"
 import type { HelpDoc } from "effect/unstable/cli"
 import { environment } from "./Environment.ts"
+import * as lineWords from "../words/usage.ts"
 
 export interface Paint {
   readonly bold: (text: string) => string
@@ -54,7 +55,7 @@ const flags = (of: ReadonlyArray<Flag>): ReadonlyArray<Row> => of.map((flag) => 
 const args = (of: ReadonlyArray<HelpDoc.ArgDoc>): ReadonlyArray<Row> =>
   of.map(({ description, name, required, variadic }) => [
     `<${name}>${variadic ? "…" : ""}`,
-    `${textOf(description)}${required ? "" : " (may be left out)"}`,
+    `${textOf(description)}${required ? "" : lineWords.mayBeLeftOut}`,
   ])
 
 export interface Section {
@@ -84,7 +85,7 @@ export const sectionsOf = (doc: HelpDoc.HelpDoc): ReadonlyArray<Section> => {
       : [{ title: "EXAMPLES", lines: doc.examples.flatMap(example) }]),
     ...(isRoot ? section("ENVIRONMENT", environment) : []),
     ...section("FLAGS OF EVERY COMMAND", flags(doc.globalFlags ?? [])),
-    ...(isRoot ? [{ title: "MORE", lines: ["  claudemesh help <command>: its flags, and examples"] }] : []),
+    ...(isRoot ? [{ title: "MORE", lines: [lineWords.claudemeshHelpCommandItsFlagsAndExamples] }] : []),
   ]
 }
 

@@ -3,6 +3,7 @@ import { BrokerPatience } from "@claudemesh/client/connection/Patience"
 import { Config, Effect, Layer, Option } from "effect"
 import { Flag, GlobalFlag } from "effect/unstable/cli"
 import { wrongTime } from "./WrongTime.ts"
+import * as lineWords from "../words/usage.ts"
 
 const unitMillis: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000 }
 const longestMillis = 3_600_000
@@ -24,7 +25,7 @@ const byVariable = `${variable}=`
 
 export const Timeout = GlobalFlag.Setting("timeout")({
   flag: Flag.String("timeout").pipe(
-    Flag.withDescription("How long to wait for a broker that does not answer: 5s, 2m (default 30s)"),
+    Flag.withDescription(lineWords.howLongToWaitForABroker2),
     Flag.withMetavar("<time>"),
     Flag.withFallbackConfig(Config.map(Config.String(variable), (text) => `${byVariable}${text}`)),
     Flag.filterMap(

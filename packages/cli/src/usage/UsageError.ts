@@ -1,5 +1,6 @@
 /** What was wrong with a command's line, in one sentence, from what the parser of lines says. */
 import type { CliError, HelpDoc } from "effect/unstable/cli"
+import * as lineWords from "../words/usage.ts"
 
 const quotedList = (words: ReadonlyArray<string>): string => words.map((word) => `"${word}"`).join(" or ")
 
@@ -15,7 +16,7 @@ const expectation = (expected: string): string => {
     .replace(/\s*\n[\s\S]*$/, "")
     .trim()
   if (/^a string representing a (finite )?number$/i.test(text)) return "Write a number."
-  if (text === "integer") return "Write a whole number."
+  if (text === "integer") return lineWords.writeAWholeNumber
   // What the flag's own help calls its value says nothing.
   if (/^<[^>]*>$/.test(text)) return ""
   const choices = text.split(" | ")
@@ -33,9 +34,7 @@ const sentence = (text: string): string => {
 
 /** Of commands that take a text. */
 const behindDashes = (command: ReadonlyArray<string> | undefined): string =>
-  command?.some((word) => word === "send" || word === "reply") === true
-    ? " A text that begins with a dash stands behind --."
-    : ""
+  command?.some((word) => word === "send" || word === "reply") === true ? lineWords.aTextThatBeginsWithADash : ""
 
 /** How a command is called that took less than it was given. */
 const tooMuch = (given: ReadonlyArray<string>, help: HelpDoc.HelpDoc | undefined): string => {
@@ -43,10 +42,10 @@ const tooMuch = (given: ReadonlyArray<string>, help: HelpDoc.HelpDoc | undefined
   const takesText = args.some(({ name }) => name === "text" || name === "name")
   const called = /^claudemesh ([a-z-]+)/.exec(help?.usage ?? "")?.[1]
   const words = quotedList(given)
-  if (takesText) return `${words} is more than this command takes. Put a text of several words in quotes.`
-  if (args.length > 0 || called === undefined) return `${words} is more than this command takes.`
-  const hint = help?.flags.some(({ name }) => name === "mesh") === true ? " Choose a mesh with --mesh." : ""
-  return `${called} takes no argument, and ${words} is one.${hint}`
+  if (takesText) return lineWords.isMoreThanThisCommandTakesPut(words)
+  if (args.length > 0 || called === undefined) return lineWords.isMoreThanThisCommandTakes(words)
+  const hint = help?.flags.some(({ name }) => name === "mesh") === true ? lineWords.chooseAMeshWithMesh : ""
+  return lineWords.takesNoArgumentAndIsOne(called, words, hint)
 }
 
 /** The first thing that is wrong, and that a command is unknown before that its flags are. */
@@ -57,9 +56,14 @@ export const firstWrong = (errors: ReadonlyArray<CliError.CliError>): CliError.C
 export const usageWords = (error: CliError.CliError, help: HelpDoc.HelpDoc | undefined): string => {
   switch (error._tag) {
     case "UnknownSubcommand":
-      return `"${error.subcommand}" is not a command.${meant(error.suggestions)}`
+      return lineWords.isNotACommand(error.subcommand, meant(error.suggestions))
     case "UnrecognizedOption":
-      return `${error.option} is not a flag${error.command === undefined ? "" : ` of ${error.command.join(" ")}`}.${meant(error.suggestions)}${behindDashes(error.command)}`
+      return lineWords.isNotAFlag(
+        error.option,
+        error.command === undefined ? "" : ` of ${error.command.join(" ")}`,
+        meant(error.suggestions),
+        behindDashes(error.command),
+      )
     case "MissingArgument":
       return `<${error.argument}> is missing.`
     case "MissingOption":

@@ -15,6 +15,7 @@ import { makeReports } from "../../host/ReportStatus.ts"
 import { inboxesOf } from "../Inboxes.ts"
 import { hasRoomFor } from "../Reading.ts"
 import { type Tool, tool, type ToolCall, type ToolResult } from "../Tool.ts"
+import * as toolWords from "../../words/tools.ts"
 
 const Input = Schema.Struct({
   event: HookEvent,
@@ -30,8 +31,8 @@ export const hookTool = (state: HostState, host?: HookHost): Tool => {
   const known: Known = { state, report: makeReports(), room: roomOf(host) }
   const asked = tool({
     name: "hook",
-    title: "What the host does",
-    description: "Called by the hooks of the host.",
+    title: toolWords.whatTheHostDoes,
+    description: toolWords.calledByTheHooksOfTheHost,
     readOnly: false,
     input: Input,
     run: (input, call) => (subagent(input) ? Effect.succeed(silence) : answered(input, call, known)),

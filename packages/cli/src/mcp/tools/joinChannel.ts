@@ -2,11 +2,12 @@
 import { Effect } from "effect"
 import { channelInput, inChannel } from "../ChannelTool.ts"
 import { tool } from "../Tool.ts"
+import * as toolWords from "../../words/tools.ts"
 
 export const joinChannel = tool({
   name: "join_channel",
-  title: "Join a channel of the mesh",
-  description: "This session gets what people send to #channel. Joining makes it.",
+  title: toolWords.joinAChannelOfTheMesh,
+  description: toolWords.thisSessionGetsWhatPeopleSendTo,
   readOnly: false,
   idempotent: true,
   input: channelInput,
@@ -16,9 +17,7 @@ export const joinChannel = tool({
         onSuccess: () => `Joined #${channel} on ${client.membership.slug}.`,
         onFailure: (error) =>
           // Only a refusal is the end of it: the client joins with its next connection whatever it was asked to.
-          error._tag === "RequestRefused"
-            ? error
-            : { message: `${error.message}; it is joined as soon as the mesh is reached` },
+          error._tag === "RequestRefused" ? error : { message: toolWords.itIsJoinedAsSoonAsThe(error.message) },
       }),
     ),
 })

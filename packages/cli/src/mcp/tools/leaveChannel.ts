@@ -2,11 +2,12 @@
 import { Effect, Option } from "effect"
 import { channelInput, inChannel } from "../ChannelTool.ts"
 import { tool } from "../Tool.ts"
+import * as toolWords from "../../words/tools.ts"
 
 export const leaveChannel = tool({
   name: "leave_channel",
-  title: "Leave a channel of the mesh",
-  description: "This session gets no more of what people send to #channel.",
+  title: toolWords.leaveAChannelOfTheMesh,
+  description: toolWords.thisSessionGetsNoMoreOfWhat,
   readOnly: false,
   // What is said there meanwhile is not had later.
   destructive: true,
@@ -22,7 +23,7 @@ export const leaveChannel = tool({
         const wasIn = Option.isNone(before) || before.value.some((one) => one.channel === channel && one.joined)
         return wasIn
           ? `Left #${channel} on ${client.membership.slug}.`
-          : `This session was not in #${channel} on ${client.membership.slug}: nothing has changed.`
+          : toolWords.thisSessionWasNotInOnNothing(channel, client.membership.slug)
       }),
     ),
 })

@@ -3,23 +3,24 @@ import type { BrokerClient } from "@claudemesh/client/BrokerClient"
 import { Effect, Option, Schema } from "effect"
 import { type Entry, listing, type MeshList, placeIn } from "../Listing.ts"
 import { failure, tool } from "../Tool.ts"
+import * as toolWords from "../../words/tools.ts"
+import * as sharedWords from "../../words/shared.ts"
 
 const listWaitMillis = 5_000
 
 export const listChannels = tool({
   name: "list_channels",
-  title: "List channels of the mesh",
-  description: "List the channels of people on the mesh, and which this session is in.",
+  title: toolWords.listChannelsOfTheMesh,
+  description: toolWords.listTheChannelsOfPeopleOnThe,
   readOnly: true,
   input: Schema.Struct({
     mesh: Schema.optionalKey(Schema.String.annotate({ description: "Only this mesh." })),
-    after: Schema.optionalKey(Schema.String.annotate({ description: "As the end of a list says." })),
+    after: Schema.optionalKey(Schema.String.annotate({ description: toolWords.asTheEndOfAListSays })),
   }),
   run: ({ after, mesh }, { manager }) =>
     Effect.gen(function* () {
       const from = placeIn(after)
-      if (after !== undefined && from === undefined)
-        return failure('"after" is not a value that list_channels gave. Call list_channels without "after".')
+      if (after !== undefined && from === undefined) return failure(toolWords.afterIsNotAValueThatList)
       const slug = from?.mesh ?? mesh
       const clients = slug === undefined ? manager.all : [yield* manager.get(slug)]
       const meshes = yield* Effect.forEach(clients, (client) => listed(client, from?.place ?? ""), {
@@ -38,7 +39,7 @@ export const listed = (
   return client.channels.pipe(
     Effect.map((channels): MeshList => ({
       mesh,
-      words: channels.length === 0 ? "no channels; join_channel makes one." : counted(channels.length, "channel"),
+      words: channels.length === 0 ? toolWords.noChannelsJoinChannelMakesOne : counted(channels.length, "channel"),
       entries: channels
         .toSorted((a, b) => (a.channel < b.channel ? -1 : 1))
         .filter(({ channel }) => channel > after)
@@ -49,7 +50,7 @@ export const listed = (
         })),
     })),
     Effect.timeoutOption(listWaitMillis),
-    Effect.map(Option.getOrElse(() => away("no answer in time"))),
+    Effect.map(Option.getOrElse(() => away(sharedWords.noAnswerInTime))),
     Effect.catch((error) => Effect.succeed(away(error.message))),
   )
 }

@@ -10,20 +10,20 @@ import { listedSessionsMax, shortSessionsMax, summaryCharactersMax } from "../Li
 import { type Entry, listing, type MeshList, placeIn, wordsInFull } from "../Listing.ts"
 import { failure, tool } from "../Tool.ts"
 import { harmless, memberName, quoted } from "../WrapUntrusted.ts"
+import * as toolWords from "../../words/tools.ts"
+import * as sharedWords from "../../words/shared.ts"
 
 const listWaitMillis = 5_000
 
 export const listPeers = tool({
   name: "list_peers",
-  title: "List people on the mesh",
-  description:
-    "List the people on your meshes, on this and other machines, and their agents' sessions: name, key, status, work. " +
-    "Not your own user's sessions of this program.",
+  title: toolWords.listPeopleOnTheMesh,
+  description: toolWords.listThePeopleOnYourMeshesOn,
   readOnly: true,
   input: Schema.Struct({
-    who: Schema.optionalKey(Schema.String.annotate({ description: "Only this name or key, in full." })),
+    who: Schema.optionalKey(Schema.String.annotate({ description: toolWords.onlyThisNameOrKeyInFull })),
     mesh: Schema.optionalKey(Schema.String.annotate({ description: "Only this mesh." })),
-    after: Schema.optionalKey(Schema.String.annotate({ description: "As the end of a list says." })),
+    after: Schema.optionalKey(Schema.String.annotate({ description: toolWords.asTheEndOfAListSays })),
   }),
   run: ({ after, mesh, who }, { manager }) =>
     Effect.gen(function* () {
@@ -40,9 +40,9 @@ export const listPeers = tool({
     }).pipe(Effect.catch((error) => Effect.succeed(failure(error.message)))),
 })
 
-const shortened = 'Shortened. All of one: list_peers with {"who": "name"}.'
+const shortened = toolWords.shortenedAllOfOneListPeersWith
 
-const goneFrom = 'The list has changed, and "after" names nobody in it. Call list_peers without "after".'
+const goneFrom = toolWords.theListHasChangedAndAfterNames
 
 /** Undefined where the list cannot go on from there. */
 export const listed = (
@@ -76,7 +76,7 @@ export const listed = (
         mesh,
         words: [
           `${certified.length} ${certified.length === 1 ? "member" : "members"}, ${connected} connected.`,
-          ...(others === 0 ? [] : [`The broker lists ${others} more that nobody certified.`]),
+          ...(others === 0 ? [] : [toolWords.theBrokerListsMoreThatNobodyCertified(others)]),
           ...(who !== undefined && asked.length === 0
             ? [`Nobody is ${quoted(who, nameCharactersMax)}.${near(who, certified)}`]
             : []),
@@ -88,7 +88,7 @@ export const listed = (
       }
     }),
     Effect.timeoutOption(listWaitMillis),
-    Effect.map(Option.getOrElse(() => away("no answer in time"))),
+    Effect.map(Option.getOrElse(() => away(sharedWords.noAnswerInTime))),
     Effect.catch((error) => Effect.succeed(away(error.message))),
   )
 }
@@ -158,7 +158,7 @@ const shown = (place: Placed, style: Style): string => {
   const { displayName, isListed, pubkey, standing } = member
   const called =
     displayName === undefined
-      ? `no name (the broker calls it ${quoted(member.brokerSays, nameCharactersMax)})`
+      ? toolWords.noNameTheBrokerCallsIt(quoted(member.brokerSays, nameCharactersMax))
       : memberName(displayName)
   const name = `${called}${pubkey === style.own ? " (you)" : ""}, key ${beginning(pubkey, style.keys)}`
   const doubt =
@@ -167,8 +167,8 @@ const shown = (place: Placed, style: Style): string => {
         standing.byVoiceAt === undefined
         ? ""
         : ", verified"
-      : `, ${membershipOf(standing)}: nothing is sent to it, since ${harmless(whyNot(standing))}`
-  const away = isListed ? "away" : "not listed by the broker, which hides them or has lost them"
+      : toolWords.nothingIsSentToItSince(membershipOf(standing), harmless(whyNot(standing)))
+  const away = isListed ? "away" : toolWords.notListedByTheBrokerWhichHides
   if (sessions.length === 0) return `- ${name}${doubt}: ${away}`
   const ids = sessions.map(({ sessionId }) => sessionId)
   const isFull = style.words >= wordsInFull
@@ -183,7 +183,7 @@ const shown = (place: Placed, style: Style): string => {
   return [`- ${name}${doubt}: ${count}`, ...named.map((session) => fullLine(session, ids)), ...others].join("\n")
 }
 
-const stateOf = ({ attached, status }: PeerView): string => (attached ? status : "cut off, expected back")
+const stateOf = ({ attached, status }: PeerView): string => (attached ? status : toolWords.cutOffExpectedBack)
 
 const until = ({ attached, dndUntil }: PeerView): string => (attached && dndUntil ? ` until ${dndUntil}` : "")
 

@@ -9,6 +9,8 @@ import { type UnsentReport, unsentReport, unsentWords } from "../../UnsentReport
 import { askTimeoutMillis } from "../Limits.ts"
 import { failure, noMesh, tool } from "../Tool.ts"
 import { harmless, shortSession } from "../WrapUntrusted.ts"
+import * as toolWords from "../../words/tools.ts"
+import * as sharedWords from "../../words/shared.ts"
 
 /** Of a message to a large group the first ones; the words count all. */
 const listedMax = 50
@@ -37,21 +39,19 @@ const asData = (deliveryReport: DeliveryReport): typeof output.Type & { readonly
 
 export const messageStatus = tool({
   name: "message_status",
-  title: "See what became of a message",
-  description: "How far a message came that you sent: waits, in session, shown; for each recipient.",
+  title: toolWords.seeWhatBecameOfAMessage,
+  description: toolWords.howFarAMessageCameThatYou,
   readOnly: true,
   output,
   input: Schema.Struct({
-    id: Schema.String.check(
-      Schema.isPattern(/^[0-9a-f]{8,32}$/, { expected: "a message id, or at least the first 8 characters of one" }),
-    ),
+    id: Schema.String.check(Schema.isPattern(/^[0-9a-f]{8,32}$/, { expected: toolWords.aMessageIdOrAtLeastThe })),
   }),
   run: ({ id: typed }, { manager: { all } }) =>
     Effect.gen(function* () {
       if (all.length === 0) return { text: noMesh }
       const [id, ...others] = isMessageId(typed) ? [typed] : yield* sentBy(all, typed)
-      if (id === undefined) return failure(`No message that was sent from this machine lately begins with ${typed}.`)
-      if (others.length > 0) return failure(`Several messages begin with ${typed}. Write more of its id.`)
+      if (id === undefined) return failure(toolWords.noMessageThatWasSentFromThis(typed))
+      if (others.length > 0) return failure(toolWords.severalMessagesBeginWithWriteMoreOf(typed))
       const [here] = (yield* Effect.forEach(all, (client) => unsentIn(client, id))).flat()
       if (here !== undefined) {
         const summary = harmless(unsentWords(here, `at ${here.since}`))
@@ -62,18 +62,13 @@ export const messageStatus = tool({
       if (found !== undefined)
         return { text: harmless(`${deliveryReportWords(found)} Mesh ${found.mesh}.`), data: asData(found) }
       const away = answers.flatMap(({ problem }) => problem ?? [])
-      return failure(
-        [
-          `No broker that answered knows a message ${id} of yours: the id is wrong, or it was sent too long ago.`,
-          ...away,
-        ].join(" "),
-      )
+      return failure([toolWords.noBrokerThatAnsweredKnowsAMessage(id), ...away].join(" "))
     }),
 })
 
 const unsentStates: Readonly<Record<UnsentReport["state"], string>> = {
-  waiting: "waits on this machine to be sent",
-  unanswered: "sent, not answered yet",
+  waiting: toolWords.waitsOnThisMachineToBeSent,
+  unanswered: sharedWords.sentNotAnsweredYet,
   refused: "not sent",
 }
 
@@ -94,12 +89,12 @@ const asked = (client: BrokerClient, id: MessageId) => {
     Effect.timeoutOption(2 * askTimeoutMillis),
     Effect.map(
       Option.match({
-        onNone: () => ({ deliveryReports: [], problem: `Mesh ${slug} did not answer in time.` }),
+        onNone: () => ({ deliveryReports: [], problem: toolWords.meshDidNotAnswerInTime(slug) }),
         onSome: (deliveryReports) => ({ deliveryReports, problem: undefined }),
       }),
     ),
     Effect.catch((error) =>
-      Effect.succeed({ deliveryReports: [], problem: `Mesh ${slug} is not connected (${error.message}).` }),
+      Effect.succeed({ deliveryReports: [], problem: toolWords.meshIsNotConnected(slug, error.message) }),
     ),
   )
 }
@@ -108,14 +103,14 @@ const namesMax = 20
 
 const stateOrder: ReadonlyArray<readonly [DeliveryState, (names: string, since: string) => string]> = [
   ["consumed", (names, since) => `Shown to ${names}${since}.`],
-  ["delivered", (names) => `In the session of ${names}, not confirmed as shown.`],
-  ["pending", (names) => `Waits for ${names}: no session of theirs has taken it yet.`],
-  ["expired", (names) => `Expired: ${names} will not be shown it.`],
+  ["delivered", (names) => toolWords.inTheSessionOfNotConfirmedAs(names)],
+  ["pending", (names) => toolWords.waitsForNoSessionOfTheirsHas(names)],
+  ["expired", (names) => toolWords.expiredWillNotBeShownIt(names)],
 ]
 
 /** In sentences, of each state who is in it. */
 export const deliveryReportWords = ({ recipients }: Pick<DeliveryReport, "recipients">): string => {
-  if (recipients.length === 0) return "Nobody was there to get it."
+  if (recipients.length === 0) return toolWords.nobodyWasThereToGetIt
   return stateOrder
     .flatMap(([state, words]) => {
       const those = recipients.filter((recipient) => recipient.state === state)

@@ -6,17 +6,18 @@ import { fitted } from "../Fit.ts"
 import { errorCharactersMax } from "../Limits.ts"
 import { failure, tool, type ToolResult } from "../Tool.ts"
 import { betweenTags, bodiesOf, harmless, memberName, wrapped } from "../WrapUntrusted.ts"
+import * as toolWords from "../../words/tools.ts"
 
 export const readMessage = tool({
   name: "read_message",
-  title: "Read a mesh message again",
-  description: "Show once more one of the last messages that were shown on this machine.",
+  title: toolWords.readAMeshMessageAgain,
+  description: toolWords.showOnceMoreOneOfTheLast,
   readOnly: true,
   local: true,
   input: Schema.Struct({
     id: Schema.String.check(
-      Schema.isPattern(/^[0-9a-f]{8,32}$/, { expected: "a message id, or at least the first 8 characters of one" }),
-    ).annotate({ description: "Or its first 8 characters." }),
+      Schema.isPattern(/^[0-9a-f]{8,32}$/, { expected: toolWords.aMessageIdOrAtLeastThe }),
+    ).annotate({ description: toolWords.orItsFirst8Characters }),
     from: Schema.optionalKey(
       Schema.Int.check(Schema.isGreaterThanOrEqualTo(1)).annotate({
         description: "Which part.",
@@ -34,8 +35,7 @@ export const readMessage = tool({
     ),
 })
 
-const notKept = (id: string): string =>
-  `No message ${id} is kept on this machine: it was not shown here, or too long ago, or its mesh was left.`
+const notKept = (id: string): string => toolWords.noMessageIsKeptOnThisMachine(id)
 
 export const several = (id: string, found: ReadonlyArray<ShownMessage>): string => {
   const lines = found.map(
@@ -43,10 +43,9 @@ export const several = (id: string, found: ReadonlyArray<ShownMessage>): string 
       `${messageId} from ${sender.name === undefined ? shortKey(senderKey) : memberName(sender.name)} on ${slug}`,
   )
   const more = (count: number) => `and ${count} more`
-  return [
-    `Several messages begin with ${id}. Write more of its id:`,
-    ...fitted(lines, errorCharactersMax - 200, more),
-  ].join("\n")
+  return [toolWords.severalMessagesBeginWithWriteMoreOf2(id), ...fitted(lines, errorCharactersMax - 200, more)].join(
+    "\n",
+  )
 }
 
 export const again = ({ message, shownAt }: ShownMessage, from: number, boundary: string): ToolResult => {
@@ -60,7 +59,7 @@ export const again = ({ message, shownAt }: ShownMessage, from: number, boundary
     text: [
       `First shown at ${harmless(shownAt)}. ${betweenTags(boundary)}`,
       wrapped(message, body, boundary, { number: from, of: bodies.length }),
-      ...(from < bodies.length ? [`The next part: call read_message with ${next}.`] : []),
+      ...(from < bodies.length ? [toolWords.theNextPartCallReadMessageWith(next)] : []),
     ].join("\n\n"),
   }
 }

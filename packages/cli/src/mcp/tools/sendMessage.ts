@@ -15,6 +15,7 @@ import { type Addressed, addressed } from "../ReplyTarget.ts"
 import { failure, tool, type ToolCall, type ToolResult } from "../Tool.ts"
 import { deliveryReportWords } from "./messageStatus.ts"
 import { betweenTags, harmless } from "../WrapUntrusted.ts"
+import * as toolWords from "../../words/tools.ts"
 
 /** How long a tool call waits for the broker's ack before it says that the message waits here. */
 const ackWaitMillis = 10_000
@@ -24,44 +25,40 @@ const repliesMax = 20
 
 export const sendMessage = tool({
   name: "send_message",
-  title: "Message people on the mesh",
-  description:
-    "Send a message to another person's agent, or to a group, on this or another machine. Not for your own subagents or " +
-    "sessions of this program. The answer says how far it came.",
+  title: toolWords.messagePeopleOnTheMesh,
+  description: toolWords.sendAMessageToAnotherPersonsAgent,
   readOnly: false,
   input: Schema.Struct({
     target: Schema.optionalKey(
       Schema.String.annotate({
-        description:
-          "A name or key of list_peers, name/session, #channel, tag:label or * (all); with several meshes mesh:target. " +
-          "Not needed with reply_to.",
+        description: toolWords.aNameOrKeyOfListPeers,
       }),
     ),
     message: Schema.NonEmptyString,
     priority: Schema.optionalKey(
       Priority.annotate({
-        description: "now: also when they are busy. next (default): when idle. low: when they look.",
+        description: toolWords.nowAlsoWhenTheyAreBusyNext,
       }),
     ),
     reply_to: Schema.optionalKey(
       Schema.String.check(
-        Schema.isPattern(/^[0-9a-f]{8,32}$/, { expected: "a message id, or at least the first 8 characters of one" }),
-      ).annotate({ description: "Id of the message this answers; goes to the session that asked." }),
+        Schema.isPattern(/^[0-9a-f]{8,32}$/, { expected: toolWords.aMessageIdOrAtLeastThe }),
+      ).annotate({ description: toolWords.idOfTheMessageThisAnswersGoes }),
     ),
     wait: Schema.optionalKey(
       Schema.Literals(["shown", "reply"]).annotate({
-        description: "Wait until it was shown, or for the reply, which the answer then has.",
+        description: toolWords.waitUntilItWasShownOrFor,
       }),
     ),
     seconds: Schema.optionalKey(
       Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: waitSecondsMax })).annotate({
-        description: `Of the wait, at most. ${waitSecondsDefault} by default.`,
+        description: toolWords.ofTheWaitAtMostByDefault(waitSecondsDefault),
       }),
     ),
   }),
   run: ({ message, priority = "next", reply_to, seconds, target, wait }, call) =>
     Effect.gen(function* () {
-      if (seconds !== undefined && wait === undefined) return failure(`Nothing was sent: "seconds" goes with "wait".`)
+      if (seconds !== undefined && wait === undefined) return failure(toolWords.nothingWasSentSecondsGoesWithWait)
       const deadline = (yield* Clock.currentTimeMillis) + (seconds ?? waitSecondsDefault) * 1_000
       const place = yield* placeOf(call, target, reply_to)
       const { client, replyTo, to } = place
@@ -84,7 +81,7 @@ const placeOf = Effect.fnUntraced(function* (
   replyTo: string | undefined,
 ) {
   if (replyTo !== undefined) return yield* addressed({ history, manager }, target, replyTo)
-  if (target === undefined) return yield* Effect.fail({ message: `send_message: say who gets it, as "target".` })
+  if (target === undefined) return yield* Effect.fail({ message: toolWords.sendMessageSayWhoGetsItAs })
   return { ...(yield* manager.route(target)), replyTo, note: "" } satisfies Addressed
 })
 
@@ -119,9 +116,7 @@ const waiting = Effect.fnUntraced(function* (client: BrokerClient, end: string) 
   const others = (yield* client.outboxSize) - 1
   const beside = others <= 0 ? "" : `, with ${others} ${others === 1 ? "other" : "others"}`
   return {
-    text:
-      `Not accepted yet: the broker has not answered. The message waits on this machine${beside}, and is sent when the ` +
-      `broker is reached again, also when this session has ended. You are told if it is refused. ${end}`,
+    text: toolWords.notAcceptedYetTheBrokerHasNot(beside, end),
   } satisfies ToolResult
 })
 
@@ -145,22 +140,21 @@ const waited = Effect.fnUntraced(function* ({ client, deadline, end, enqueued, w
     // Another session of the member may have been quicker: then the wait goes on.
     const { boundary, cursor, texts } = yield* reading.next(inboxesOf(manager), requestId, repliesMax, isReply)
     if (texts.length === 0) continue
-    const confirm = `check_messages with {"cursor": "${cursor ?? ""}"} confirms that you have read it.`
+    const confirm = toolWords.checkMessagesWithCursorConfirmsThat(cursor ?? "")
     return { text: [`The reply. ${betweenTags(boundary)}`, ...texts, `${confirm} ${end}`].join(separator) }
   }
 })
 
 const endWords = ({ end, deliveryReport }: Waited, wait: WaitFor): string => {
-  const far =
-    deliveryReport === undefined ? "The broker has not said how far it came." : deliveryReportWords(deliveryReport)
+  const far = deliveryReport === undefined ? toolWords.theBrokerHasNotSaidHowFar : deliveryReportWords(deliveryReport)
   switch (end) {
     case "shown":
     case "reply":
     case "expired":
       return far
     case "urgent":
-      return `${far} The wait ended because an urgent message waits for you.`
+      return toolWords.theWaitEndedBecauseAnUrgentMessage(far)
     case "time":
-      return `${far} The wait ended: ${wait === "reply" ? "no reply" : "not shown"} yet. A reply comes with check_messages; message_status says how far it is.`
+      return toolWords.theWaitEndedYetAReplyComes(far, wait === "reply" ? "no reply" : "not shown")
   }
 }

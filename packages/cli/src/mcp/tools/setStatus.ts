@@ -3,33 +3,29 @@ import { Status } from "@claudemesh/domain/routing/Status"
 import { Effect, Schema } from "effect"
 import { dndSecondsMax } from "../Limits.ts"
 import { eachMesh, failure, tool } from "../Tool.ts"
+import * as toolWords from "../../words/tools.ts"
 
 export const setStatus = tool({
   name: "set_status",
-  title: "Set your status on the mesh",
-  description:
-    "Say whether people on the mesh may disturb you. working: urgent messages only; ends by itself. dnd: none, unless " +
-    "you look, until you end it, or for a time.",
+  title: toolWords.setYourStatusOnTheMesh,
+  description: toolWords.sayWhetherPeopleOnTheMeshMay,
   readOnly: false,
   idempotent: true,
   input: Schema.Struct({
     status: Status,
-    for: Schema.optionalKey(Schema.String.annotate({ description: "With dnd: how long, as 30m or 2h." })),
+    for: Schema.optionalKey(Schema.String.annotate({ description: toolWords.withDndHowLongAs30mOr })),
   }),
   run: ({ for: time, status }, { manager }) => {
     const seconds = time === undefined ? undefined : secondsOf(time)
-    if (seconds !== undefined && status !== "dnd")
-      return Effect.succeed(failure(`Nothing was set: "for" goes with dnd.`))
+    if (seconds !== undefined && status !== "dnd") return Effect.succeed(failure(toolWords.nothingWasSetForGoesWithDnd))
     if (seconds !== undefined && !(seconds >= 1 && seconds <= dndSecondsMax))
-      return Effect.succeed(
-        failure(`Nothing was set: "for" is a time such as 30m, 2h or 1d, at most ${dndSecondsMax / 86_400}d.`),
-      )
+      return Effect.succeed(failure(toolWords.nothingWasSetForIsATime(dndSecondsMax / 86_400)))
     const options = seconds === undefined ? {} : { forSeconds: seconds }
     return Effect.map(manager.setStatusEverywhere(status, options), (outcomes) =>
       eachMesh(
         outcomes.map((outcome) => ({
           mesh: outcome.slug,
-          problem: outcome._tag === "Failed" ? `${outcome.reason}; it is set when the connection is back` : undefined,
+          problem: outcome._tag === "Failed" ? toolWords.itIsSetWhenTheConnectionIs(outcome.reason) : undefined,
         })),
         time === undefined ? status : `${status} for ${time.trim()}`,
       ),

@@ -2,11 +2,12 @@
 import { Effect, Schema } from "effect"
 import { summaryCharactersMax } from "../Limits.ts"
 import { eachMesh, tool } from "../Tool.ts"
+import * as toolWords from "../../words/tools.ts"
 
 export const setSummary = tool({
   name: "set_summary",
-  title: "Say what you work on",
-  description: "Tell people on the mesh in a line what this session works on.",
+  title: toolWords.sayWhatYouWorkOn,
+  description: toolWords.tellPeopleOnTheMeshInA,
   readOnly: false,
   idempotent: true,
   input: Schema.Struct({
