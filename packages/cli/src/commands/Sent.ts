@@ -91,7 +91,9 @@ export const sent = Effect.fnUntraced(function* (client: BrokerClient, asked: As
   const deliveryReport = wait && !isRefused ? yield* shownOrNot(client, enqueued.messageId) : undefined
   if (json) {
     const state = deliveryReport?.state ?? receipt.recipients[0]?.state ?? "queued"
-    yield* printJson(group ? { ...common, ...data, ...(deliveryReport && { state }) } : { ...common, state })
+    const { recipients, unsealed, ...counts } = data
+    const more = { ...counts, recipients: recipients.map(withPublicKey), unsealed: unsealed.map(withPublicKey) }
+    yield* printJson(group ? { ...common, ...more, ...(deliveryReport && { state }) } : { ...common, state })
   } else {
     const said = line(deliveryReport === undefined ? yield* farNow : deliveryReportWords(deliveryReport))
     yield* Console.log(note === "" ? said : `${said} ${printable(note)}`)
@@ -109,6 +111,8 @@ export const sent = Effect.fnUntraced(function* (client: BrokerClient, asked: As
     })
   }
 })
+
+const withPublicKey = <One extends { readonly key: string }>({ key, ...one }: One) => ({ ...one, publicKey: key })
 
 /** As the broker says it last, once it was shown or cannot be any more, or the time is over. */
 const shownOrNot = Effect.fnUntraced(function* (client: BrokerClient, messageId: DeliveryReport["messageId"]) {

@@ -78,7 +78,7 @@ export const create = Command.make(
           meshId,
           brokerUrl: url,
           memberId,
-          displayName: made.displayName,
+          name: made.displayName,
           publicKey: pubkey,
           ownerPublicKey,
         })

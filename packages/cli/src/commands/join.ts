@@ -75,7 +75,7 @@ export const join = Command.make(
           mesh: joined.slug,
           brokerUrl,
           memberId,
-          displayName,
+          name: displayName,
           role,
           publicKey: pubkey,
           ownerPublicKey,

@@ -17,10 +17,10 @@ export const list = Command.make(
       return yield* printJson(
         meshes.map(({ brokerUrl, displayName, joinedAt, memberId, meshId, name, pubkey, slug }) => ({
           mesh: slug,
-          name,
+          meshName: name,
           meshId,
           memberId,
-          displayName,
+          name: displayName,
           publicKey: pubkey,
           brokerUrl,
           joinedAt,

@@ -57,7 +57,7 @@ const rowsIn = (client: BrokerClient) =>
     members.toSorted(inOrder).map((member) => ({
       mesh: client.membership.slug,
       memberId: member.memberId,
-      displayName: member.displayName ?? null,
+      name: member.displayName ?? null,
       ...(member.displayName === undefined && { brokerSays: member.brokerSays }),
       publicKey: member.pubkey,
       ...(!member.isListed && { listed: false }),
@@ -99,9 +99,9 @@ const warnOfKeys = (rows: ReadonlyArray<Row>) => {
 /** A person looks for names: what the broker calls a key of its own is said apart from them. */
 const keyWarnings = ({
   brokerSays,
-  displayName,
   listed = true,
   member,
+  name,
   publicKey,
   why = peopleWords.itIsNotCertified,
 }: Omit<Row, "sessions">): ReadonlyArray<string> => {
@@ -111,14 +111,14 @@ const keyWarnings = ({
     return [peopleWords.theBrokerListsTheKeyAs(key, JSON.stringify(brokerSays), why, todo)]
   }
   if (listed) return []
-  return [peopleWords.theBrokerDoesNotListWhoIs(String(displayName), key)]
+  return [peopleWords.theBrokerDoesNotListWhoIs(String(name), key)]
 }
 
 interface Row {
   readonly mesh: string
   readonly memberId: string
   /** Of a key that is not certified there is none. */
-  readonly displayName: string | null
+  readonly name: string | null
   readonly brokerSays?: string
   /** False: the broker hides it, or has lost it. */
   readonly listed?: boolean
@@ -145,7 +145,7 @@ interface Line extends Omit<Row, "sessions"> {
 }
 
 const linesOf = (all: ReadonlyArray<Row>): ReadonlyArray<Line> => {
-  const uncertified = all.filter(({ displayName }) => displayName === null)
+  const uncertified = all.filter(({ name }) => name === null)
   const leftOut = new Set(uncertified.slice(uncertifiedMax))
   return all
     .filter((row) => !leftOut.has(row))
@@ -168,9 +168,9 @@ const head = ["MESH", "NAME", "KEY", "MEMBER", "STATUS", "SESSION", "SUMMARY"]
 const statusWords = ({ dndUntil, status }: Row["sessions"][number], nowMillis: number): string =>
   dndUntil === undefined ? status : `${status} until ${untilClock(dndUntil, nowMillis)}`
 
-const cellsOf = ({ displayName, listed = true, member, mesh, publicKey, role, session }: Line, nowMillis: number) => [
+const cellsOf = ({ listed = true, member, mesh, name, publicKey, role, session }: Line, nowMillis: number) => [
   mesh,
-  displayName === null ? "-" : memberName(displayName),
+  name === null ? "-" : memberName(name),
   shortKey(publicKey),
   member === "certified" || member === "verified" ? `${role}${member === "verified" ? ", verified" : ""}` : member,
   session?.attached === true ? statusWords(session, nowMillis) : listed ? "away" : "not listed",

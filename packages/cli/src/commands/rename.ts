@@ -67,7 +67,7 @@ export const rename = Command.make(
       const other = Option.filter(name, (chosen) => chosen !== own)
       yield* client.rename(pubkey, Option.getOrUndefined(other))
       const displayName = client.nameOf(pubkey)
-      if (json) return yield* printJson({ mesh: slug, publicKey: pubkey, displayName, ownName: own })
+      if (json) return yield* printJson({ mesh: slug, publicKey: pubkey, name: displayName, ownName: own })
       const key = `(${shortKey(pubkey)})`
       yield* Console.log(
         Option.isNone(other)

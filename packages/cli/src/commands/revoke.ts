@@ -36,7 +36,7 @@ export const revoke = Command.make(
       const data = {
         mesh: slug,
         memberId: "memberId" in member ? member.memberId : null,
-        displayName: displayName ?? null,
+        name: displayName ?? null,
         publicKey: pubkey,
         certified: displayName !== undefined,
       }

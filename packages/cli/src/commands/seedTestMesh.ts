@@ -69,12 +69,12 @@ export const seedTestMesh = Command.make(
       if (json) {
         return yield* printJson({
           meshId: request.meshId,
-          slug,
+          mesh: slug,
           brokerUrl: url,
           owner: { publicKey: owner.publicKey, secretKey: Redacted.value(owner.secretKey) },
           members: members.map(({ certificate, displayName, memberId, publicKey, secretKey }) => ({
             memberId,
-            displayName,
+            name: displayName,
             publicKey,
             secretKey: Redacted.value(secretKey),
             certificate,

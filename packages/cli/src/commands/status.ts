@@ -114,7 +114,7 @@ const beneath = Effect.fnUntraced(function* (rows: ReadonlyArray<Row>) {
 
 interface Row {
   readonly mesh: string
-  readonly displayName: string
+  readonly name: string
   readonly connected: boolean
   readonly problem: string | null
   /** Unread, in whichever session of mine. */
@@ -154,7 +154,7 @@ const ownRow = Effect.fnUntraced(function* ({ membership: { displayName, meshId,
   const waiting = yield* Effect.orElseSucceed((yield* OutboxStore).list, () => [])
   return {
     mesh: slug,
-    displayName,
+    name: displayName,
     unsent: waiting.filter((entry) => entry.meshId === meshId).length,
     dnd: yield* saidDnd,
   }

@@ -34,7 +34,8 @@ export const verify = Command.make(
       if (matches) yield* client.confirmByVoice(pubkey)
       const number = safetyNumber(membership.meshId, membership.pubkey, pubkey)
       const verified = matches || (standing._tag === "Certified" && standing.byVoiceAt !== undefined)
-      if (json) return yield* printJson({ mesh: membership.slug, displayName, publicKey: pubkey, number, verified })
+      if (json)
+        return yield* printJson({ mesh: membership.slug, name: displayName, publicKey: pubkey, number, verified })
       const groups = number.split(" ")
       const lines = [0, 4, 8].map((from) => `  ${bold(groups.slice(from, from + 4).join(" "))}`)
       yield* Console.log(

@@ -49,7 +49,7 @@ const asData = (membership: Membership) => ({
   mesh: membership.slug,
   meshId: membership.meshId,
   memberId: membership.memberId,
-  displayName: membership.displayName,
+  name: membership.displayName,
   publicKey: membership.pubkey,
   fingerprint: fingerprint(membership.meshId, membership.pubkey),
   ownerFingerprint: ownerFingerprint(membership) ?? null,
@@ -59,9 +59,9 @@ const asData = (membership: Membership) => ({
 })
 
 const asText = (membership: Membership, tells: string): string => {
-  const { brokerUrl, displayName, fingerprint, mesh, ownerFingerprint, publicKey, role } = asData(membership)
+  const { brokerUrl, fingerprint, mesh, name, ownerFingerprint, publicKey, role } = asData(membership)
   return [
-    `${bold(mesh)}: you are ${bold(memberName(displayName))}, ${role}`,
+    `${bold(mesh)}: you are ${bold(memberName(name))}, ${role}`,
     `  key          ${publicKey}`,
     `  fingerprint  ${fingerprint}`,
     ...(ownerFingerprint === null ? [] : [peopleWords.ownerTheMeshsJoinShowsItTo(ownerFingerprint)]),

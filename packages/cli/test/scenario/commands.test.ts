@@ -36,14 +36,14 @@ describe.concurrent("claudemesh create", () => {
       const [made] = jsonLines(done(await create("other", "--as", "Ann", "--json")))
       assert.deepStrictEqual(Object.keys(made ?? {}).toSorted(), [
         "brokerUrl",
-        "displayName",
         "memberId",
         "mesh",
         "meshId",
+        "name",
         "ownerPublicKey",
         "publicKey",
       ])
-      assert.deepInclude(made, { mesh: "other", displayName: "Ann", brokerUrl: broker.url })
+      assert.deepInclude(made, { mesh: "other", name: "Ann", brokerUrl: broker.url })
       const listed = jsonLines(done(await inHome(home)("list", "--json")))
       assert.deepStrictEqual(
         (listed[0] as unknown as ReadonlyArray<{ mesh: string }>).map(({ mesh }) => mesh),
@@ -110,28 +110,22 @@ describe.concurrent("claudemesh seed-test-mesh", () => {
         readonly members: ReadonlyArray<Record<string, unknown>>
         readonly owner: Record<string, unknown>
       } & Record<string, unknown>
-      assert.deepStrictEqual(Object.keys(seeded ?? {}), ["meshId", "slug", "brokerUrl", "owner", "members"])
-      assert.deepStrictEqual({ ...rest, meshId: "" }, { meshId: "", slug: "try", brokerUrl: broker.url })
+      assert.deepStrictEqual(Object.keys(seeded ?? {}), ["meshId", "mesh", "brokerUrl", "owner", "members"])
+      assert.deepStrictEqual({ ...rest, meshId: "" }, { meshId: "", mesh: "try", brokerUrl: broker.url })
       assert.deepStrictEqual(Object.keys(owner), ["publicKey", "secretKey"])
       assert.match(String(owner["publicKey"]), hex(64))
       assert.match(String(owner["secretKey"]), hex(128))
       assert.deepStrictEqual(
-        members.map(({ displayName }) => displayName),
+        members.map(({ name }) => name),
         ["alice", "bob", "carol"],
       )
       for (const member of members) {
-        assert.deepStrictEqual(Object.keys(member), [
-          "memberId",
-          "displayName",
-          "publicKey",
-          "secretKey",
-          "certificate",
-        ])
+        assert.deepStrictEqual(Object.keys(member), ["memberId", "name", "publicKey", "secretKey", "certificate"])
         assert.match(String(member["publicKey"]), hex(64))
         assert.match(String(member["secretKey"]), hex(128))
         assert.isTrue(String(member["secretKey"]).endsWith(String(member["publicKey"])))
-        const { displayName, memberId, publicKey } = member
-        assert.deepInclude(member["certificate"], { displayName, memberId, publicKey, allowV1: true })
+        const { memberId, name, publicKey } = member
+        assert.deepInclude(member["certificate"], { displayName: name, memberId, publicKey, allowV1: true })
       }
     }),
   )
@@ -202,7 +196,7 @@ describe.concurrent("claudemesh list, peers and status", () => {
       assert.deepInclude(rows, {
         mesh: "red",
         memberId,
-        displayName: "bob",
+        name: "bob",
         publicKey: keys.publicKey,
         role: "member",
         member: "certified",
@@ -216,7 +210,7 @@ describe.concurrent("claudemesh list, peers and status", () => {
       assert.deepStrictEqual(status, [
         {
           mesh: "red",
-          displayName: "alice",
+          name: "alice",
           connected: true,
           problem: null,
           waiting: 1,

@@ -119,8 +119,7 @@ const scenario = (tell: (template: Template) => Promise<void>) =>
         await Promise.all(["ann", "bob", "carl"].map((name) => moveHome(folder, name, broker.url)))
         const person = personIn(folder, broker)
         const [ann, bob, carl] = [person("ann"), person("bob"), person("carl")]
-        const of = (name: string, field: string) =>
-          String(founded.members.find(({ displayName }) => displayName === name)?.[field])
+        const of = (name: string, field: string) => String(founded.members.find((one) => one.name === name)?.[field])
         const whileStopped = async <A>(use: (database: Database) => A): Promise<A> => {
           await broker.terminate()
           const result = openRows(folder, use)
@@ -143,7 +142,7 @@ const scenario = (tell: (template: Template) => Promise<void>) =>
     }),
   )
 
-const named = (rows: ReadonlyArray<Row>, name: string) => rows.filter(({ displayName }) => displayName === name)
+const named = (rows: ReadonlyArray<Row>, name: string) => rows.filter((one) => one.name === name)
 
 const newId = () => randomBytes(8).toString("hex")
 
@@ -168,7 +167,7 @@ describe.concurrent("a member that the database made up", () => {
       assert.deepInclude(real, { publicKey: key("Bob"), member: "certified", role: "member" })
       assert.deepStrictEqual(namesakes, [])
       const hersListed = listed.find(({ publicKey }) => publicKey === eve.keys.publicKey)
-      assert.deepInclude(hersListed, { displayName: null, brokerSays: "Bob", member: "uncertified", role: null })
+      assert.deepInclude(hersListed, { name: null, brokerSays: "Bob", member: "uncertified", role: null })
       assert.match(String(hersListed?.["why"]), /not certified/)
       // The broker lets her in: it believes its rows. She sees sessions and sizes, and no text.
       const hers = await RawClient.authenticatedV2(broker.url, eve)
@@ -211,7 +210,7 @@ describe.concurrent("a member that the database made up", () => {
       })
       for (const person of [ann, carl]) {
         const row = json(await person("peers", "--json")).find(({ brokerSays }) => brokerSays === "Eve")
-        assert.deepInclude(row, { displayName: null, member: "uncertified", role: null })
+        assert.deepInclude(row, { name: null, member: "uncertified", role: null })
         assert.match(String(row?.["why"]), /its invite was not signed by who it says/)
         assert.match(complaint(await person("send", "Eve", "hello")), /No certified member is "Eve"/)
       }
@@ -246,7 +245,7 @@ describe.concurrent("a key that the database lists under the name of a member wh
         /^Bob \([0-9a-f]{8}\) is out of team already: it was revoked at/,
       )
       const [other] = jsonLines(await ann("revoke", eve, "--json", "--yes"))
-      assert.deepInclude(other, { displayName: null, publicKey: eve, certified: false, already: false })
+      assert.deepInclude(other, { name: null, publicKey: eve, certified: false, already: false })
       const subjects = (await rows("SELECT subject FROM revocation ORDER BY version")).map(({ subject }) => subject)
       assert.deepStrictEqual(subjects, [key("Bob"), eve])
     }),
@@ -312,7 +311,7 @@ describe.concurrent("a member's row that the database changed", () => {
       await changed((database) => database.run("UPDATE member SET display_name = 'Ann' WHERE id = ?", [id("Bob")]))
       const rowOf = async (person: Person) =>
         json(await person("peers", "--json")).find((row) => row["publicKey"] === key("Bob"))
-      assert.deepInclude(await rowOf(ann), { displayName: "Bob", member: "certified", role: "member" })
+      assert.deepInclude(await rowOf(ann), { name: "Bob", member: "certified", role: "member" })
       assert.deepInclude(await rowOf(carl), { member: "uncertified", role: null })
       // Her name is hers: it leads to the one who is proved to have it.
       const [sent] = jsonLines(await carl("send", "Ann", "for Ann", "--json"))

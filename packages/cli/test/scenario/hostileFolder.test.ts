@@ -96,7 +96,7 @@ const inHostileFolder = (program: (folder: string) => Promise<Program>) => {
     assert.match(done(await claudemesh(["--version"])), /^claudemesh v\d/)
     const home = { CLAUDEMESH_HOME: "./homes/alice" }
     const [listed] = JSON.parse(done(await claudemesh(["list", "--json"], home)))
-    assert.deepInclude(listed, { mesh: "test", displayName: "alice" })
+    assert.deepInclude(listed, { mesh: "test", name: "alice" })
     done(await claudemesh(["export", "./mine.json"], { ...home, CLAUDEMESH_PASSPHRASE: "correct horse battery" }))
     assert.isTrue(existsSync(join(hostile.folder, "mine.json")))
     done(await claudemesh(["send", "bob", "hello"], home))

@@ -69,14 +69,11 @@ describe.concurrent("claudemesh invite and join", () => {
       assert.match(complaint(await dora("join", link)), /already called team\. Call this one otherwise with --slug/)
 
       const peers = json(await person("carl")("peers", "--json")) as ReadonlyArray<Record<string, unknown>>
-      assert.deepStrictEqual(
-        Object.fromEntries(peers.map(({ displayName, member, role }) => [displayName, { role, member }])),
-        {
-          Ann: { role: "owner", member: "certified" },
-          Bob: { role: "member", member: "certified" },
-          Carl: { role: "member", member: "certified" },
-        },
-      )
+      assert.deepStrictEqual(Object.fromEntries(peers.map(({ member, name, role }) => [name, { role, member }])), {
+        Ann: { role: "owner", member: "certified" },
+        Bob: { role: "member", member: "certified" },
+        Carl: { role: "member", member: "certified" },
+      })
       assert.match(
         done(await ann("invites")),
         /\n[0-9a-f]{8} +two of us +member +2 of 2 +[-\d]+ [\d:]+ UTC +used up +the owner\n/,
