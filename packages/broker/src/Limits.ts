@@ -15,6 +15,8 @@ export interface BrokerLimits {
   readonly inboundCharactersMax: number
   /** Bytes a socket may leave unread before it is dropped; what it had not acked is pending again. */
   readonly outboundBacklogBytesMax: number
+  /** Of what a socket is sent in one turn, so much is held back for its end; then it is written. */
+  readonly outboundTurnCharactersMax: number
   /** Sends and leases of one connection that are not yet answered; beyond it its next frame waits. */
   readonly sendsUnderWayMax: number
   /** Commands waiting for one mesh; beyond it the connections that offer wait. */
@@ -175,6 +177,7 @@ export const brokerLimits: BrokerLimits = {
   inboundFramesMax: 256,
   inboundCharactersMax: 1_048_576,
   outboundBacklogBytesMax: 4_194_304,
+  outboundTurnCharactersMax: 65_536,
   sendsUnderWayMax: 64,
   meshMailboxMax: 1_024,
   meshIdleMillis: 180_000,

@@ -6,18 +6,32 @@ import { BunSocket } from "../src/http/BunSocket.ts"
 import { brokerLimits, type BrokerLimits } from "../src/Limits.ts"
 import { PeerId } from "../src/state/PeerId.ts"
 
-/** One whose other side reads nothing. */
+/** One whose other side reads nothing. `writes`: the lengths of what each system call would write. */
 const unread = Effect.map(
-  BunSocket.make(PeerId.make(1), "127.0.0.1", { ...brokerLimits, outboundBacklogBytesMax: 100 }, 1_000),
+  BunSocket.make(
+    PeerId.make(1),
+    "127.0.0.1",
+    { ...brokerLimits, outboundBacklogBytesMax: 100, outboundTurnCharactersMax: 1_000 },
+    1_000,
+  ),
   (socket) => {
-    const seen = { sent: 0, ended: false }
+    const seen: { writes: Array<ReadonlyArray<number>>; ended: boolean } = { writes: [], ended: false }
+    let corked: Array<number> | undefined
     const nothing = () => {}
     socket.opened({
       send: (text) => {
-        seen.sent += typeof text === "string" ? text.length : 0
+        const length = typeof text === "string" ? text.length : 0
+        if (corked === undefined) seen.writes.push([length])
+        else corked.push(length)
         return -1
       },
-      getBufferedAmount: () => seen.sent,
+      cork: (write) => {
+        corked = []
+        write()
+        seen.writes.push(corked)
+        corked = undefined
+      },
+      getBufferedAmount: () => seen.writes.flat().reduce((sum, length) => sum + length, 0),
       terminate: () => void (seen.ended = true),
       close: nothing,
       pause: nothing,
@@ -27,28 +41,75 @@ const unread = Effect.map(
   },
 )
 
+const endOfTurn = Effect.promise(() => Promise.resolve())
+
 describe("a socket that is not read", () => {
   it.effect("is not ended by one frame, however long: a list may be longer than what may be unread (I23)", () =>
-    Effect.map(unread, ({ seen, socket }) => {
+    Effect.gen(function* () {
+      const { seen, socket } = yield* unread
       socket.send("x".repeat(90))
+      yield* endOfTurn
       socket.send("x".repeat(500))
-      assert.deepStrictEqual(seen, { sent: 590, ended: false })
+      yield* endOfTurn
+      assert.deepStrictEqual(seen, { writes: [[90], [500]], ended: false })
     }),
   )
 
-  it.effect("is ended instead of being sent more, when it has left too much unread (I23)", () =>
-    Effect.map(unread, ({ seen, socket }) => {
-      socket.send("x".repeat(101))
-      socket.send("x")
-      assert.deepStrictEqual(seen, { sent: 101, ended: true })
-    }),
-  )
+  for (const [when, between] of [
+    ["in turns before", endOfTurn],
+    ["in the same turn", Effect.void],
+  ] as const) {
+    it.effect(`is ended instead of being sent more, when it has left too much unread ${when} (I23)`, () =>
+      Effect.gen(function* () {
+        const { seen, socket } = yield* unread
+        const taken = [socket.send("x".repeat(101))]
+        yield* between
+        taken.push(socket.send("x"))
+        yield* endOfTurn
+        assert.deepStrictEqual([...taken, seen.ended], [true, false, true])
+        assert.isAtMost(seen.writes.length, 1)
+      }),
+    )
+  }
 
   it.effect("says whether what it was given is on its way: nobody gets what a socket is given after its end", () =>
     Effect.map(unread, ({ socket }) => {
       const taken = ["x".repeat(101), "x"].map((text) => socket.send(text))
       socket.closed(1006)
       assert.deepStrictEqual([...taken, socket.send("x")], [true, false, false])
+    }),
+  )
+})
+
+describe("what a socket is sent in one turn", () => {
+  it.effect("goes out in one write at its end, in order, and counts as unread until then (I23)", () =>
+    Effect.gen(function* () {
+      const { seen, socket } = yield* unread
+      for (const length of [1, 2, 3]) assert.isTrue(socket.send("x".repeat(length)))
+      assert.deepStrictEqual([seen.writes, socket.unreadBytes()], [[], 6])
+      yield* endOfTurn
+      assert.deepStrictEqual([seen.writes, socket.unreadBytes()], [[[1, 2, 3]], 6])
+    }),
+  )
+
+  it.effect("goes out before the turn ends when it is much, or when the broker closes the socket (I1)", () =>
+    Effect.gen(function* () {
+      const [much, closed] = [yield* unread, yield* unread]
+      much.socket.send("x".repeat(1_000))
+      assert.deepStrictEqual(much.seen.writes, [[1_000]])
+      closed.socket.send("x")
+      closed.socket.close(CloseCode.replaced)
+      assert.deepStrictEqual(closed.seen.writes, [[1]])
+    }),
+  )
+
+  it.effect("is not written when the other side has left meanwhile", () =>
+    Effect.gen(function* () {
+      const { seen, socket } = yield* unread
+      socket.send("x")
+      socket.closed(1006)
+      yield* endOfTurn
+      assert.deepStrictEqual(seen, { writes: [], ended: false })
     }),
   )
 })
@@ -60,6 +121,7 @@ const spokenTo = (limits: Partial<BrokerLimits>) =>
     const nothing = () => {}
     socket.opened({
       send: () => 1,
+      cork: nothing,
       getBufferedAmount: () => 0,
       terminate: nothing,
       close: nothing,

@@ -10,14 +10,12 @@ import { Cause, Effect, Queue } from "effect"
 import type { OversizedFrame, ServerSocket } from "../connection/ServerSocket.ts"
 import type { BrokerLimits } from "../Limits.ts"
 import type { PeerId } from "../state/PeerId.ts"
+import { Cork, type CorkedSocket } from "./Cork.ts"
 
 const normalClose = 1000
 
 /** What of Bun's own is used. */
-type Socket = Pick<
-  ServerWebSocket<BunSocket>,
-  "close" | "getBufferedAmount" | "pause" | "resume" | "send" | "terminate"
->
+type Socket = Pick<ServerWebSocket<BunSocket>, "close" | "pause" | "resume" | "terminate"> & CorkedSocket
 
 interface Received {
   readonly frame: string | OversizedFrame | undefined
@@ -29,6 +27,7 @@ export class BunSocket implements ServerSocket {
   readonly #incoming: Queue.Queue<Received, Cause.Done>
   #waitingCharacters = 0
   #ws: Socket | undefined
+  #cork: Cork | undefined
   #open = true
   /** What came before and was not looked at is not looked at any more. */
   #closedHere = false
@@ -64,6 +63,7 @@ export class BunSocket implements ServerSocket {
 
   opened(ws: Socket): void {
     this.#ws = ws
+    this.#cork = new Cork(ws, this.limits, () => ws.terminate())
   }
 
   received(message: string | Buffer): void {
@@ -103,6 +103,7 @@ export class BunSocket implements ServerSocket {
 
   #end(): void {
     this.#open = false
+    this.#cork?.drop()
     Queue.endUnsafe(this.#incoming)
     for (const then of this.#whenClosed) then()
     this.#whenClosed.clear()
@@ -128,22 +129,21 @@ export class BunSocket implements ServerSocket {
   }
 
   send(text: string): boolean {
-    const ws = this.#ws
-    if (!this.#open || ws === undefined) return false
-    // One long frame alone is never too much: else a long list would end the socket of whoever asks, at each connect again.
-    const isFull = ws.getBufferedAmount() > this.limits.outboundBacklogBytesMax
-    if (!isFull && ws.send(text) !== 0) return true
-    ws.terminate()
+    if (!this.#open || this.#cork === undefined) return false
+    if (this.#cork.add(text)) return true
+    this.#cork.drop()
+    this.#ws?.terminate()
     return false
   }
 
   unreadBytes(): number {
-    return this.#open ? (this.#ws?.getBufferedAmount() ?? 0) : 0
+    return this.#open ? (this.#cork?.unreadBytes() ?? 0) : 0
   }
 
   close(code: CloseCode, reason?: string): void {
     if (!this.#open) return
     this.#closedHere = true
+    this.#cork?.flush()
     this.#ws?.close(code.code, reason ?? code.meaning)
     this.#end()
   }
