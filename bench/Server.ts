@@ -133,6 +133,8 @@ export interface LoadFigures {
   /** Milliseconds from send to push. */
   readonly p50: number
   readonly p99: number
+  /** How much of a processor the load took: near 1, it is the load that was measured. */
+  readonly busy: number
 }
 
 /** In a process of its own, so that its time is not the server's. */

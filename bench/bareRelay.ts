@@ -1,126 +1,42 @@
 /**
- * The least program that keeps the broker's promise, for direct messages and for messages to everyone: a bare
- * WebSocket relay that commits a message, its deliveries and an audit row, in groups, before it acks and pushes,
- * records what was consumed, and erases a text with its last recipient. It speaks just enough of the protocol for the
- * load generator. No identity, windows, gates, recovery or limits: it is the yardstick for what those cost.
+ * The least program that keeps the broker's promise, written for speed: a bare WebSocket relay that commits a message under its
+ * sender's id, its deliveries and an audit row, in groups, before it acks and pushes, gives a resend the first result, and
+ * erases a text with its last recipient. What is equal is encoded once, and what a socket is sent for one commit goes out in
+ * one write. It speaks just enough of the protocol for the load generator. No identity, windows, gates, recovery or limits:
+ * it is the yardstick for what those cost.
  *
  *   bun bench/bareRelay.ts sqlite FILE PORT      bun bench/bareRelay.ts postgres URL PORT
  */
 import { Database } from "bun:sqlite"
-import { createHash } from "node:crypto"
+import { hash } from "node:crypto"
 import type { ServerWebSocket } from "bun"
 
-type Socket = ServerWebSocket<{ key: string; session: string }>
+type Socket = ServerWebSocket<Peer>
 
-type Row = Readonly<Record<string, string | number>>
+interface Peer {
+  key: string
+  /** Sockets are numbered, as recipients are. */
+  number: number
+  out: Array<string>
+  ws: Socket | undefined
+}
 
 interface Accept {
-  readonly row: Row
-  readonly recipients: ReadonlyArray<Row>
-  readonly done: () => void
+  readonly seq: number
+  readonly id: string
+  readonly frame: SendFrame
+  readonly sender: Peer
+  readonly to: ReadonlyArray<Peer>
+  readonly at: number
 }
 
-type Write = (accepts: ReadonlyArray<Accept>, consumes: ReadonlyArray<Row>) => Promise<unknown>
-
-const [kind = "sqlite", where = ":memory:", port = "0"] = process.argv.slice(2)
-
-const schema = [
-  "CREATE TABLE message (seq bigint PRIMARY KEY, id text UNIQUE, sender text, target text, priority text, nonce text, ciphertext text, at bigint)",
-  "CREATE TABLE delivery (seq bigint, recipient text, sealed_key text, consumed_at bigint, PRIMARY KEY (seq, recipient))",
-  "CREATE TABLE audit_log (seq bigint PRIMARY KEY, event text, at bigint, actor text)",
-]
-const columns = "seq bigint, id text, sender text, target text, priority text, nonce text, ciphertext text, at bigint"
-
-const sqliteStore = (): Write => {
-  const database = new Database(where)
-  for (const pragma of ["journal_mode = WAL", "synchronous = FULL", "locking_mode = EXCLUSIVE"]) {
-    database.run(`PRAGMA ${pragma}`)
-  }
-  for (const statement of schema) database.run(statement)
-  const message = database.query("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING")
-  const delivery = database.query("INSERT INTO delivery VALUES (?, ?, ?, NULL)")
-  const audit = database.query("INSERT INTO audit_log VALUES (?, 'message_accepted', ?, ?)")
-  const consume = database.query(
-    "UPDATE delivery SET consumed_at = ?, sealed_key = NULL WHERE seq = ? AND recipient = ?",
-  )
-  const erase = database.query(
-    "UPDATE message SET ciphertext = '' WHERE seq = ? AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.seq = message.seq AND d.consumed_at IS NULL)",
-  )
-  const write = database.transaction((accepts: ReadonlyArray<Accept>, consumes: ReadonlyArray<Row>) => {
-    for (const { recipients, row: r } of accepts) {
-      message.run(
-        r["seq"] ?? 0,
-        r["id"] ?? "",
-        r["sender"] ?? "",
-        r["target"] ?? "",
-        r["priority"] ?? "",
-        r["nonce"] ?? "",
-        r["ciphertext"] ?? "",
-        r["at"] ?? 0,
-      )
-      for (const one of recipients) delivery.run(r["seq"] ?? 0, one["recipient"] ?? "", one["sealed_key"] ?? "")
-      audit.run(r["seq"] ?? 0, r["at"] ?? 0, r["sender"] ?? "")
-    }
-    for (const row of consumes) consume.run(row["at"] ?? 0, row["seq"] ?? 0, row["recipient"] ?? "")
-    for (const consumed of new Set(consumes.map((row) => row["seq"] ?? 0))) erase.run(consumed)
-  })
-  return async (accepts, consumes) => write(accepts, consumes)
+interface Consume {
+  readonly seq: number
+  readonly recipient: number
 }
 
-const postgresStore = async (): Promise<Write> => {
-  const sql = new Bun.SQL(where)
-  for (const statement of schema) await sql.unsafe(statement)
-  return (accepts, consumes) =>
-    sql.begin(async (tx) => {
-      if (accepts.length > 0) {
-        const rows = JSON.stringify(accepts.map(({ row }) => row))
-        const from = `FROM jsonb_to_recordset($1::text::jsonb) AS r(${columns})`
-        await tx.unsafe(
-          `INSERT INTO message SELECT seq, id, sender, target, priority, nonce, ciphertext, at ${from} ON CONFLICT (id) DO NOTHING`,
-          [rows],
-        )
-        await tx.unsafe(
-          "INSERT INTO delivery SELECT seq, recipient, sealed_key, NULL FROM jsonb_to_recordset($1::text::jsonb) AS r(seq bigint, recipient text, sealed_key text)",
-          [JSON.stringify(accepts.flatMap(({ recipients }) => recipients))],
-        )
-        await tx.unsafe(`INSERT INTO audit_log SELECT seq, 'message_accepted', at, sender ${from}`, [rows])
-      }
-      if (consumes.length > 0) {
-        const rows = JSON.stringify(consumes)
-        await tx.unsafe(
-          "UPDATE delivery SET consumed_at = r.at, sealed_key = NULL FROM jsonb_to_recordset($1::text::jsonb) AS r(seq bigint, recipient text, at bigint) WHERE delivery.seq = r.seq AND delivery.recipient = r.recipient",
-          [rows],
-        )
-        await tx.unsafe(
-          "UPDATE message SET ciphertext = '' FROM (SELECT DISTINCT seq FROM jsonb_to_recordset($1::text::jsonb) AS x(seq bigint)) r WHERE message.seq = r.seq AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.seq = r.seq AND d.consumed_at IS NULL)",
-          [rows],
-        )
-      }
-    })
-}
-
-const store = kind === "postgres" ? await postgresStore() : sqliteStore()
-
-let accepts: Array<Accept> = []
-let consumes: Array<Row> = []
-let writing = false
-let seq = 0
-const seqs = new Map<string, number>()
-/** By member and session. */
-const sockets = new Map<string, Socket>()
-
-const flush = async () => {
-  if (writing) return
-  writing = true
-  while (accepts.length > 0 || consumes.length > 0) {
-    // What came in the same turn of the event loop goes along.
-    await new Promise((resolve) => setImmediate(resolve))
-    const [batch, acks] = [accepts.splice(0, 256), consumes.splice(0, 1024)]
-    await store(batch, acks)
-    for (const job of batch) job.done()
-  }
-  writing = false
-}
+/** Gives of each whether it was new. */
+type Write = (accepts: ReadonlyArray<Accept>, consumes: ReadonlyArray<Consume>) => Promise<ReadonlyArray<boolean>>
 
 interface SendFrame {
   readonly id: string
@@ -131,50 +47,200 @@ interface SendFrame {
   readonly sealedKeys?: ReadonlyArray<{ readonly pubkey: string; readonly key: string }>
 }
 
-const takeSend = (ws: Socket, frame: SendFrame) => {
-  const at = Date.now()
-  const { ciphertext, nonce, priority, targetSpec: target } = frame
-  const id = createHash("sha256").update(`${ws.data.key}\n${frame.id}`).digest("hex").slice(0, 32)
-  const row = { seq: ++seq, id, sender: ws.data.key, target, priority, nonce, ciphertext, at }
-  const keys = new Map(frame.sealedKeys?.map(({ key, pubkey }) => [pubkey, key]))
-  const to = [...sockets.entries()].filter(
-    ([, socket]) => socket !== ws && (target === "*" || socket.data.key === target),
-  )
-  const keyOf = (socket: Socket) => keys.get(socket.data.key) ?? ""
-  accepts.push({
-    row,
-    recipients: to.map(([recipient, socket]) => ({ seq: row.seq, recipient, sealed_key: keyOf(socket) })),
-    done: () => {
-      ws.send(JSON.stringify({ type: "ack", id: frame.id, messageId: id, queued: true }))
-      seqs.set(id, row.seq)
-      const push = { type: "push", messageId: id, senderPubkey: row.sender, priority, nonce, ciphertext }
-      const createdAt = new Date(at).toISOString()
-      for (const [, socket] of to) socket.send(JSON.stringify({ ...push, createdAt, sealedKey: keyOf(socket) }))
-    },
+const [kind = "sqlite", where = ":memory:", port = "0"] = process.argv.slice(2)
+
+const sqliteStore = (): Write => {
+  const database = new Database(where)
+  for (const statement of [
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA locking_mode = EXCLUSIVE",
+    "PRAGMA wal_autocheckpoint = 4000",
+    "CREATE TABLE known (id TEXT PRIMARY KEY, seq INTEGER) WITHOUT ROWID",
+    "CREATE TABLE message (seq INTEGER PRIMARY KEY, sender INTEGER, target TEXT, priority TEXT, nonce TEXT, ciphertext TEXT, at INTEGER, open INTEGER)",
+    "CREATE TABLE delivery (seq INTEGER, recipient INTEGER, sealed_key TEXT, PRIMARY KEY (seq, recipient)) WITHOUT ROWID",
+    "CREATE TABLE audit_log (seq INTEGER PRIMARY KEY, event TEXT, at INTEGER, actor INTEGER)",
+  ]) {
+    database.run(statement)
+  }
+  const known = database.query("INSERT INTO known VALUES (?, ?) ON CONFLICT DO NOTHING")
+  const message = database.query("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+  const delivery = database.query("INSERT INTO delivery VALUES (?, ?, ?)")
+  const audit = database.query("INSERT INTO audit_log VALUES (?, 'message_accepted', ?, ?)")
+  const consume = database.query("DELETE FROM delivery WHERE seq = ? AND recipient = ?")
+  const lower = database.query("UPDATE message SET open = open - 1 WHERE seq = ?")
+  const erase = database.query("DELETE FROM message WHERE seq = ? AND open <= ?")
+  const write = database.transaction((accepts: ReadonlyArray<Accept>, consumes: ReadonlyArray<Consume>) => {
+    const isNew = accepts.map(({ at, frame, id, sender, seq, to }) => {
+      if (known.run(id, seq).changes === 0) return false
+      const { ciphertext, nonce, priority, sealedKeys, targetSpec } = frame
+      message.run(seq, sender.number, targetSpec, priority, nonce, ciphertext, at, to.length)
+      // Of a message to one the recipient stands in its row.
+      if (targetSpec === "*") for (const peer of to) delivery.run(seq, peer.number, keyOf(sealedKeys, peer))
+      audit.run(seq, at, sender.number)
+      return true
+    })
+    for (const { recipient, seq } of consumes) {
+      if (direct.has(seq)) erase.run(seq, 1)
+      else if (consume.run(seq, recipient).changes > 0) {
+        lower.run(seq)
+        erase.run(seq, 0)
+      }
+    }
+    return isNew
   })
+  return async (accepts, consumes) => write.immediate(accepts, consumes)
+}
+
+const keyOf = (keys: SendFrame["sealedKeys"], { key }: Peer): string =>
+  keys?.find(({ pubkey }) => pubkey === key)?.key ?? ""
+
+/** Arrays as Postgres reads them: of numbers, and of texts that need no quotes. */
+const array = (values: ReadonlyArray<string | number>): string => `{${values.join(",")}}`
+
+const postgresStore = async (): Promise<Write> => {
+  const sql = new Bun.SQL(where)
+  for (const statement of [
+    "CREATE TABLE known (id text PRIMARY KEY, seq bigint)",
+    "CREATE TABLE message (seq bigint PRIMARY KEY, sender int, target text, priority text, nonce text, ciphertext text, at bigint, recipients int)",
+    "CREATE TABLE delivery (seq bigint, recipient int, sealed_key text, PRIMARY KEY (seq, recipient))",
+    "CREATE TABLE audit_log (seq bigint PRIMARY KEY, event text, at bigint, actor int)",
+  ]) {
+    await sql.unsafe(statement)
+  }
+  const statement = `
+    WITH r AS (SELECT * FROM unnest($1::text::bigint[], $2::text::text[], $3::text::int[], $4::text::text[], $5::text::text[], $6::text::text[], $7::text::text[], $8::text::bigint[], $9::text::int[])
+        AS r(seq, id, sender, target, priority, nonce, ciphertext, at, recipients)),
+      new AS (INSERT INTO known SELECT id, seq FROM r ON CONFLICT DO NOTHING RETURNING seq),
+      m AS (INSERT INTO message SELECT r.seq, sender, target, priority, nonce, ciphertext, at, recipients FROM r JOIN new USING (seq)),
+      a AS (INSERT INTO audit_log SELECT r.seq, 'message_accepted', at, sender FROM r JOIN new USING (seq)),
+      d AS (INSERT INTO delivery SELECT d.* FROM unnest($10::text::bigint[], $11::text::int[], $12::text::text[]) AS d(seq, recipient, sealed_key) JOIN new USING (seq)),
+      direct AS (DELETE FROM message WHERE seq = ANY($13::text::bigint[])),
+      gone AS (DELETE FROM delivery USING unnest($14::text::bigint[], $15::text::int[]) AS c(seq, recipient) WHERE delivery.seq = c.seq AND delivery.recipient = c.recipient RETURNING delivery.seq),
+      g AS (SELECT seq, count(*)::int AS n FROM gone GROUP BY seq),
+      lowered AS (UPDATE message SET recipients = recipients - g.n FROM g WHERE message.seq = g.seq AND recipients > g.n),
+      erased AS (DELETE FROM message USING g WHERE message.seq = g.seq AND recipients <= g.n)
+    SELECT seq::text AS seq FROM new`
+  return async (accepts, consumes) => {
+    const of = (one: (accept: Accept) => string | number) => array(accepts.map(one))
+    const groups = accepts.filter(({ frame }) => frame.targetSpec === "*")
+    const rows = groups.flatMap(({ frame, seq, to }) =>
+      to.map((peer) => [seq, peer.number, keyOf(frame.sealedKeys, peer)] as const),
+    )
+    const [single, several] = [
+      consumes.filter(({ seq }) => direct.has(seq)),
+      consumes.filter(({ seq }) => !direct.has(seq)),
+    ]
+    const written = await sql.unsafe(statement, [
+      of(({ seq }) => seq),
+      of(({ id }) => id),
+      of(({ sender }) => sender.number),
+      of(({ frame }) => frame.targetSpec),
+      of(({ frame }) => frame.priority),
+      of(({ frame }) => frame.nonce),
+      of(({ frame }) => frame.ciphertext),
+      of(({ at }) => at),
+      of(({ to }) => to.length),
+      array(rows.map(([seq]) => seq)),
+      array(rows.map(([, recipient]) => recipient)),
+      array(rows.map(([, , key]) => `"${key}"`)),
+      array(single.map(({ seq }) => seq)),
+      array(several.map(({ seq }) => seq)),
+      array(several.map(({ recipient }) => recipient)),
+    ])
+    const isNew = new Set<number>()
+    for (const { seq } of written) isNew.add(Number(seq))
+    return accepts.map(({ seq }) => isNew.has(seq))
+  }
+}
+
+/** Messages to one that are not consumed yet: all that is known of them is that there is nobody else. */
+const direct = new Set<number>()
+const store = kind === "postgres" ? await postgresStore() : sqliteStore()
+
+let accepts: Array<Accept> = []
+let consumes: Array<Consume> = []
+let writing = false
+let seq = 0
+const seqs = new Map<string, number>()
+const peers = new Map<string, Array<Peer>>()
+let numbers = 0
+
+const flush = async () => {
+  if (writing) return
+  writing = true
+  while (accepts.length > 0 || consumes.length > 0) {
+    // What came in the same turn of the event loop goes along.
+    await new Promise((resolve) => setImmediate(resolve))
+    const [batch, acks] = [accepts, consumes]
+    accepts = []
+    consumes = []
+    const isNew = await store(batch, acks)
+    for (const { seq: consumed } of acks) direct.delete(consumed)
+    const speaking = new Set<Peer>()
+    for (const [index, accept] of batch.entries()) answer(accept, isNew[index] === true, speaking)
+    for (const peer of speaking) write(peer)
+  }
+  writing = false
+}
+
+const write = (peer: Peer) => {
+  const { out, ws } = peer
+  peer.out = []
+  ws?.cork(() => {
+    for (const text of out) ws.send(text)
+  })
+}
+
+const say = (peer: Peer, text: string, speaking: Set<Peer>) => {
+  peer.out.push(text)
+  speaking.add(peer)
+}
+
+const answer = ({ at, frame, id, sender, seq: number, to }: Accept, isNew: boolean, speaking: Set<Peer>) => {
+  say(sender, `{"type":"ack","id":"${frame.id}","messageId":"${id}","queued":true,"duplicate":${!isNew}}`, speaking)
+  if (!isNew) return
+  seqs.set(id, number)
+  if (frame.targetSpec !== "*") direct.add(number)
+  const { ciphertext, nonce, priority, sealedKeys } = frame
+  const push = `{"type":"push","messageId":"${id}","senderPubkey":"${sender.key}","priority":"${priority}","nonce":"${nonce}","ciphertext":"${ciphertext}","createdAt":"${new Date(at).toISOString()}"`
+  for (const peer of to)
+    say(peer, sealedKeys ? `${push},"sealedKey":"${keyOf(sealedKeys, peer)}"}` : `${push}}`, speaking)
+}
+
+const takeSend = (sender: Peer, frame: SendFrame) => {
+  const id = hash("sha256", `${sender.key}\n${frame.id}`, "hex").slice(0, 32)
+  const to =
+    frame.targetSpec === "*"
+      ? [...peers.values()].flat().filter((peer) => peer !== sender)
+      : (peers.get(frame.targetSpec) ?? []).slice(0, 1)
+  accepts.push({ seq: ++seq, id, frame, sender, to, at: Date.now() })
   void flush()
 }
 
-const server = Bun.serve<{ key: string; session: string }>({
+const takeAck = (peer: Peer, ids: ReadonlyArray<string>) => {
+  for (const id of ids) {
+    const consumed = seqs.get(id)
+    if (consumed !== undefined) consumes.push({ seq: consumed, recipient: peer.number })
+  }
+  void flush()
+}
+
+const server = Bun.serve<Peer>({
   hostname: "127.0.0.1",
   port: Number(port),
-  fetch: (request, bun) => (bun.upgrade(request, { data: { key: "", session: "" } }) ? undefined : new Response("ok")),
+  fetch: (request, bun) =>
+    bun.upgrade(request, { data: { key: "", number: 0, out: [], ws: undefined } }) ? undefined : new Response("ok"),
   websocket: {
     open: (ws) => void ws.send(`{"type":"challenge","nonce":"${"0".repeat(64)}"}`),
     message: (ws, text) => {
       const frame = JSON.parse(String(text))
-      if (frame.type === "hello") {
-        ws.data = { key: frame.pubkey, session: frame.sessionId }
-        sockets.set(`${frame.pubkey}/${frame.sessionId}`, ws)
+      if (frame.type === "send") takeSend(ws.data, frame)
+      else if (frame.type === "client_ack") takeAck(ws.data, frame.messageIds)
+      else if (frame.type === "hello") {
+        Object.assign(ws.data, { key: frame.pubkey, number: ++numbers, ws })
+        peers.set(frame.pubkey, [...(peers.get(frame.pubkey) ?? []), ws.data])
         ws.send(`{"type":"hello_ack"}`)
-      } else if (frame.type === "send") takeSend(ws, frame)
-      else if (frame.type === "client_ack") {
-        for (const id of frame.messageIds) {
-          const consumed = seqs.get(id)
-          const recipient = `${ws.data.key}/${ws.data.session}`
-          if (consumed !== undefined) consumes.push({ seq: consumed, recipient, at: Date.now() })
-        }
-        void flush()
       }
     },
   },

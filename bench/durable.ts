@@ -38,6 +38,8 @@ interface Figures {
   readonly cpu: number
   /** Of the server, after the load, in MiB. */
   readonly memory: number
+  /** Of a processor, what the load took. */
+  readonly busy: number
 }
 
 const measure = async (
@@ -73,6 +75,9 @@ const measure = async (
   }
 }
 
+/** Beyond it a round says what the load generator can do. */
+const loadIsLimit = 0.85
+
 const median = (numbers: ReadonlyArray<number>): number =>
   numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0
 
@@ -80,13 +85,14 @@ const report = (name: string, broker: ReadonlyArray<Figures>, bare: ReadonlyArra
   const of = (all: ReadonlyArray<Figures>, key: keyof Figures) => median(all.map((figures) => figures[key]))
   const row = (title: string, all: ReadonlyArray<Figures>) =>
     console.log(
-      `${name.padEnd(9)} ${title.padEnd(7)} ${of(all, "perSecond").toFixed(0).padStart(8)}/s   p50 ${of(all, "p50").toFixed(1).padStart(6)} ms   p99 ${of(all, "p99").toFixed(1).padStart(6)} ms   ${of(all, "cpu").toFixed(0).padStart(5)} µs/delivery   ${of(all, "memory").toFixed(0).padStart(4)} MiB`,
+      `${name.padEnd(9)} ${title.padEnd(7)} ${of(all, "perSecond").toFixed(0).padStart(8)}/s   p50 ${of(all, "p50").toFixed(1).padStart(6)} ms   p99 ${of(all, "p99").toFixed(1).padStart(6)} ms   ${of(all, "cpu").toFixed(0).padStart(5)} µs/delivery   ${of(all, "memory").toFixed(0).padStart(4)} MiB${of(all, "busy") > loadIsLimit ? `   the load was the limit (${of(all, "busy").toFixed(2)} of a processor)` : ""}`,
     )
   row("broker", broker)
   row("bare", bare)
+  const costs = broker.map((figures, round) => (bare[round]?.cpu ?? Number.NaN) / figures.cpu)
   const ratios = broker.map((figures, round) => figures.perSecond / (bare[round]?.perSecond ?? Number.NaN))
   console.log(
-    `${name.padEnd(9)} ratio   ${ratios.map((ratio) => ratio.toFixed(2)).join("  ")}   median ${median(ratios).toFixed(2)}\n`,
+    `${name.padEnd(9)} ratio   ${ratios.map((ratio) => ratio.toFixed(2)).join("  ")}   median ${median(ratios).toFixed(2)}   by processor time ${median(costs).toFixed(2)}\n`,
   )
 }
 

@@ -1,10 +1,13 @@
 /**
- * The load: senders that keep a fixed number of sends in flight, receivers that ack what they are pushed. One
- * process of its own, so that its time is not the server's. Prints one line of JSON.
+ * The load: senders that keep a fixed number of sends in flight, receivers that ack what they are pushed. One process of its
+ * own, so that its time is not the server's, and cheap, so that it is not what is measured: `busy` says how much of a
+ * processor it took. Everything is verified: each message comes once to each who is to have it, with its whole text, and each
+ * send is acked. As in life a few sends and acks are said twice, under the ids that a client makes. Prints one line of JSON.
  *
  *   bun bench/load.ts '{"url":…,"meshId":…,"senders":[…],"receivers":[…],"inFlight":16,"messages":20000,…}'
  */
 import sodium from "libsodium-wrappers"
+import { RawSocket } from "./RawSocket.ts"
 
 await sodium.ready
 
@@ -33,82 +36,91 @@ interface Job {
 }
 
 const job: Job = JSON.parse(process.argv[2] ?? "{}")
+const port = Number(new URL(job.url).port)
+/** One of so many sends, and one of so many acks, is said twice. */
+const twiceEvery = 50
 
-const connect = (
-  person: Person,
-  session: string,
-  onFrame: (frame: Record<string, unknown>, socket: WebSocket) => void,
-) =>
-  new Promise<WebSocket>((resolve, reject) => {
-    const socket = new WebSocket(job.url)
-    socket.addEventListener("error", () => reject(new Error("no connection")))
-    socket.addEventListener("message", ({ data }) => {
-      const frame = JSON.parse(String(data))
-      if (frame.type === "challenge") {
-        const { memberId, publicKey: pubkey } = person
-        const lines = [
-          "claudemesh-hello-v2",
-          new URL(job.url).origin,
-          job.meshId,
-          memberId,
-          pubkey,
-          session,
-          frame.nonce,
-        ]
-        const signature = sodium.to_hex(
-          sodium.crypto_sign_detached(lines.join("\n"), sodium.from_hex(person.secretKey)),
-        )
-        const client = { name: "bench", version: "1" }
-        const { meshId } = job
-        socket.send(
-          JSON.stringify({
-            type: "hello",
-            protocol: 2,
-            meshId,
-            memberId,
-            pubkey,
-            sessionId: session,
-            nonce: frame.nonce,
-            signature,
-            client,
-          }),
-        )
-      } else if (frame.type === "hello_ack") resolve(socket)
-      else if (frame.type === "error") throw new Error(JSON.stringify(frame))
-      else onFrame(frame, socket)
-    })
+const helloOf = ({ memberId, publicKey: pubkey, secretKey }: Person, sessionId: string, nonce: string): string => {
+  const { meshId } = job
+  const lines = ["claudemesh-hello-v2", new URL(job.url).origin, meshId, memberId, pubkey, sessionId, nonce]
+  const signature = sodium.to_hex(sodium.crypto_sign_detached(lines.join("\n"), sodium.from_hex(secretKey)))
+  const proved = { meshId, memberId, pubkey, sessionId, nonce, signature }
+  return JSON.stringify({ type: "hello", protocol: 2, ...proved, client: { name: "bench", version: "1" } })
+}
+
+const valueOf = (text: string, key: string): string => {
+  const from = text.indexOf(`"${key}":"`) + key.length + 4
+  return text.slice(from, text.indexOf('"', from))
+}
+
+let isOver = false
+const connect = (person: Person, session: string, onFrame: (text: string, socket: RawSocket) => void) =>
+  new Promise<RawSocket>((resolve) => {
+    void RawSocket.connect(
+      port,
+      (text, socket) => {
+        if (text.startsWith('{"type":"push"') || text.startsWith('{"type":"ack"')) onFrame(text, socket)
+        else if (text.startsWith('{"type":"challenge"')) socket.say(helloOf(person, session, valueOf(text, "nonce")))
+        else if (text.startsWith('{"type":"hello_ack"')) resolve(socket)
+        else if (text.startsWith('{"type":"error"')) throw new Error(text)
+      },
+      () => {
+        if (!isOver) throw new Error("the server closed a socket")
+      },
+    )
   })
 
-const sentAt = new Map<string, number>()
+const ciphertext = Buffer.alloc(job.ciphertextBytes, 7).toString("base64")
+const rest = `,"ciphertext":"${ciphertext}"`
+const sentAt = new Float64Array(job.messages)
 const latencies: Array<number> = []
+const sessionsCount = job.receiversAway ? 0 : job.receivers.length * job.sessionsEach
+/** How often each message came: one byte each, and for each session where it goes to everyone. */
+const had = new Uint8Array(job.messages * (job.toEveryone ? Math.max(1, sessionsCount) : 1))
+const ackedIds = new Map<string, string>()
+const deliveries = job.messages * (job.toEveryone ? sessionsCount : 1)
 let delivered = 0
+let acked = 0
 let finish: () => void = () => {}
 const finished = new Promise<void>((resolve) => (finish = resolve))
+const finishIfDone = () => {
+  const isSent = job.senders.length === 0 || acked === job.messages
+  if (isSent && (job.receiversAway || delivered >= deliveries)) finish()
+}
 
-const deliveries = job.messages * (job.toEveryone ? job.receivers.length * job.sessionsEach : 1)
-const sessions = (job.receiversAway ? [] : job.receivers).flatMap((person) =>
-  Array.from({ length: job.sessionsEach }, () => person),
-)
-await Promise.all(
-  sessions.map((person, index) => {
-    let acks: Array<unknown> = []
-    return connect(person, `receiver-${index}`, (frame, socket) => {
-      if (frame["type"] !== "push") return
-      // The nonce carries the message's number, so that a push is matched to its send.
-      const begun = sentAt.get(String(frame["nonce"]))
-      if (begun !== undefined) latencies.push(performance.now() - begun)
-      acks.push(frame["messageId"])
-      if (acks.length === 1) {
-        queueMicrotask(() => {
-          socket.send(JSON.stringify({ type: "client_ack", messageIds: acks }))
-          acks = []
-        })
-      }
-      delivered += 1
-      if (delivered === deliveries) finish()
+const takePush = (text: string, session: number): string => {
+  if (!text.includes(rest)) throw new Error("a text did not come whole")
+  // The nonce carries the message's number. What waited from an earlier load has a number, too, which says nothing here.
+  const number = Number(valueOf(text, "nonce").replaceAll("A", ""))
+  if (job.senders.length > 0) {
+    latencies.push(performance.now() - (sentAt[number] ?? 0))
+    const place = job.toEveryone ? number * sessionsCount + session : number
+    if (had[place] !== 0) throw new Error(`message ${number} came twice`)
+    had[place] = 1
+  }
+  delivered += 1
+  if (delivered === deliveries) finishIfDone()
+  return valueOf(text, "messageId")
+}
+
+const receiver = (person: Person, session: number) => {
+  let ids: Array<string> = []
+  let said = 0
+  return connect(person, `receiver-${session}`, (text, socket) => {
+    if (text.startsWith('{"type":"ack"')) return takeAck(text, socket, session)
+    ids.push(takePush(text, session))
+    if (ids.length > 1) return
+    // With all that came in the same read.
+    queueMicrotask(() => {
+      const frame = `{"type":"client_ack","messageIds":["${ids.join('","')}"]}`
+      socket.say(frame)
+      said += 1
+      if (said % twiceEvery === 0) socket.say(frame)
+      ids = []
+      socket.flush()
     })
-  }),
-)
+  })
+}
 
 /** As long as a real one: a sealed box over a key of 32 bytes. */
 const sealedKey = Buffer.alloc(80, 7).toString("base64")
@@ -116,45 +128,71 @@ const sealedKeys = [...job.senders, ...job.receivers, ...job.others].map(({ publ
   pubkey: publicKey,
   key: sealedKey,
 }))
+const tail = job.toEveryone ? `${rest},"sealedKeys":${JSON.stringify(sealedKeys)}}` : `${rest}}`
+/** Those who send are those who receive, in one session each: users. */
+const isAmongThemselves = job.senders[0]?.publicKey === job.receivers[0]?.publicKey && job.senders.length > 1
 
-const ciphertext = Buffer.alloc(job.ciphertextBytes, 7).toString("base64")
 let started = 0
-let acked = 0
-
-const sendNext = (socket: WebSocket, sender: number) => {
-  if (started === job.messages) return
-  const number = started++
-  const nonce = number.toString().padStart(32, "A")
-  const target = job.receivers[number % job.receivers.length]?.publicKey
-  sentAt.set(nonce, performance.now())
-  socket.send(
-    JSON.stringify({
-      type: "send",
-      id: `b-${sender}-${number}`,
-      targetSpec: job.toEveryone ? "*" : target,
-      priority: "now",
-      nonce,
-      ciphertext,
-      ...(job.toEveryone && { sealedKeys }),
-    }),
-  )
+const targetOf = (number: number, sender: number): string => {
+  if (job.toEveryone) return "*"
+  const count = job.receivers.length
+  // Every number from 1 to count - 1 as far away, in an order that looks like chance and is the same each time.
+  const other = isAmongThemselves ? (sender + 1 + ((number * 2_654_435_761) % (count - 1))) % count : number % count
+  return job.receivers[other]?.publicKey ?? ""
 }
 
-const sockets = await Promise.all(
-  job.senders.map((person, index) =>
-    connect(person, `sender-${index}`, (frame, socket) => {
-      if (frame["type"] !== "ack") return
-      acked += 1
-      if (job.receiversAway && acked === job.messages) finish()
-      sendNext(socket, index)
-    }),
-  ),
-)
-const begun = performance.now()
-for (const [index, socket] of sockets.entries()) for (let n = 0; n < job.inFlight; n++) sendNext(socket, index)
+const sendNext = (socket: RawSocket, sender: number) => {
+  if (started === job.messages) return
+  const number = started++
+  sentAt[number] = performance.now()
+  const nonce = String(number).padStart(32, "A")
+  const frame = `{"type":"send","id":"${Bun.randomUUIDv7()}","targetSpec":"${targetOf(number, sender)}","priority":"now","nonce":"${nonce}"${tail}`
+  socket.say(frame)
+  if (number % twiceEvery === 0) socket.say(frame)
+}
+
+/** The answer to a resend says the same, and makes no place for another send. */
+const takeAck = (text: string, socket: RawSocket, sender: number) => {
+  const [id, messageId] = [valueOf(text, "id"), valueOf(text, "messageId")]
+  const before = ackedIds.get(id)
+  if (before !== undefined) {
+    if (before !== messageId) throw new Error(`a resend got another result: ${text}`)
+    return
+  }
+  ackedIds.set(id, messageId)
+  acked += 1
+  sendNext(socket, sender)
+  if (acked === job.messages) finishIfDone()
+}
+
+const receivers = job.receiversAway
+  ? []
+  : await Promise.all(
+      job.receivers
+        .flatMap((person) => Array.from({ length: job.sessionsEach }, () => person))
+        .map((person, session) => receiver(person, session)),
+    )
+const sockets = isAmongThemselves
+  ? receivers
+  : await Promise.all(
+      job.senders.map((person, index) =>
+        connect(person, `sender-${index}`, (text, socket) => {
+          if (text.startsWith('{"type":"ack"')) takeAck(text, socket, index)
+        }),
+      ),
+    )
+const [begun, cpuBefore] = [performance.now(), process.cpuUsage()]
+for (const [index, socket] of sockets.entries()) {
+  for (let n = 0; n < job.inFlight; n++) sendNext(socket, index)
+  socket.flush()
+}
 await finished
-const seconds = (performance.now() - begun) / 1000
+const millis = performance.now() - begun
+const { system, user } = process.cpuUsage(cpuBefore)
+isOver = true
 latencies.sort((left, right) => left - right)
 const at = (share: number) => latencies[Math.floor(latencies.length * share)] ?? 0
-console.log(JSON.stringify({ perSecond: deliveries / seconds, p50: at(0.5), p99: at(0.99) }))
+const counted = job.receiversAway ? job.messages : deliveries
+const busy = (system + user) / 1_000 / millis
+console.log(JSON.stringify({ perSecond: (counted / millis) * 1_000, p50: at(0.5), p99: at(0.99), busy }))
 process.exit(0)

@@ -12,6 +12,7 @@ describe("the broker's limits", () => {
       inboundFramesMax: 256,
       inboundCharactersMax: 1024 * 1024,
       outboundBacklogBytesMax: 4 * 1024 * 1024,
+      outboundTurnCharactersMax: 65_536,
       sendsUnderWayMax: 64,
       meshMailboxMax: 1_024,
       meshIdleMillis: 180_000,
