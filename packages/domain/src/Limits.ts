@@ -27,6 +27,12 @@ export const helloSkewMillis = 60_000
 /** Ids in one `client_ack`, `lease` or `release`. */
 export const ackBatchMax = inFlightMax
 
+/** Characters of one member's sealed key, in base64. */
+export const sealedKeyCharactersMax = 256
+
+/** How long a message, or a status, may ask to last. */
+export const ttlSecondsMax = 31_536_000
+
 /** Sessions that the answer to a `pull` names. */
 export const elsewhereMax = 20
 

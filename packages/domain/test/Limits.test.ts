@@ -14,6 +14,8 @@ describe("limits (I13)", () => {
       helloSkewMillis: 60_000,
       ackBatchMax: 500,
       elsewhereMax: 20,
+      sealedKeyCharactersMax: 256,
+      ttlSecondsMax: 31_536_000,
       trustKeysMax: 100,
       trustRevocationsMax: 10,
     })

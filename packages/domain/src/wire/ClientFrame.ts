@@ -16,13 +16,14 @@ import {
   SessionId,
   Signature,
 } from "../Ids.ts"
-import { ackBatchMax, inFlightMax, trustKeysMax } from "../Limits.ts"
+import { ackBatchMax, inFlightMax, sealedKeyCharactersMax, trustKeysMax, ttlSecondsMax } from "../Limits.ts"
 import { Priority, Status, StatusSource } from "../routing/Status.ts"
 import { parseTarget, TargetSpec } from "../routing/Target.ts"
+import { clientAckByHand, sendByHand } from "./DecodeByHand.ts"
 import { PeersCursor } from "./PeersCursor.ts"
 
 const PositiveInt = Schema.Int.check(Schema.isGreaterThan(0))
-const Seconds = PositiveInt.check(Schema.isLessThanOrEqualTo(31_536_000))
+const Seconds = PositiveInt.check(Schema.isLessThanOrEqualTo(ttlSecondsMax))
 
 /** v1: signed over `meshId|memberId|pubkey|timestamp`, `timestamp` in milliseconds since the epoch. */
 export const HelloV1 = Schema.Struct({
@@ -66,7 +67,10 @@ export const HelloV2 = Schema.Struct({
 export type HelloV2 = typeof HelloV2.Type
 
 /** The content key of a group message or profile, sealed to one member. */
-export const SealedKey = Schema.Struct({ pubkey: PublicKey, key: Base64.check(Schema.isMaxLength(256)) })
+export const SealedKey = Schema.Struct({
+  pubkey: PublicKey,
+  key: Base64.check(Schema.isMaxLength(sealedKeyCharactersMax)),
+})
 export type SealedKey = typeof SealedKey.Type
 
 const SealedKeys = Schema.Array(SealedKey)
@@ -243,8 +247,17 @@ export const idIn = (text: string): RequestId | undefined => {
 export const decodeClientFrame = (text: string): Result.Result<ClientFrame, FrameRefusal> => {
   const parsed = Option.getOrUndefined(parseJson(text))
   if (!isObject(parsed)) return refused("malformed", "not a JSON object", undefined)
-  const id = echoableId(parsed["id"]) ? parsed["id"] : undefined
   const type = parsed["type"]
+  const byHand = type === "send" ? sendByHand(parsed) : type === "client_ack" ? clientAckByHand(parsed) : undefined
+  return byHand === undefined ? decodeBySchema(type, parsed) : Result.succeed(byHand)
+}
+
+/** The definition, which what is decoded by hand is held against. */
+export const decodeBySchema = (
+  type: unknown,
+  parsed: Readonly<Record<string, unknown>>,
+): Result.Result<ClientFrame, FrameRefusal> => {
+  const id = echoableId(parsed["id"]) ? parsed["id"] : undefined
   if (typeof type !== "string") return refused("malformed", "no type", id)
   const decode = decoderOf(type, parsed)
   if (decode === undefined) return refused("unknown_type", "unknown frame type", id)
