@@ -22,6 +22,12 @@ export const tell = (clients: ReadonlyArray<BrokerClient>): Effect.Effect<void> 
   Effect.gen(function* () {
     const clocks = yield* Effect.forEach(clients, ({ clockNotice }) => clockNotice)
     yield* Effect.forEach(new Set(clocks.flatMap((words) => words ?? [])), said, { discard: true })
+    const moves = yield* Effect.forEach(clients, ({ moveNotice }) => moveNotice)
+    yield* Effect.forEach(
+      moves.flatMap((words) => words ?? []),
+      said,
+      { discard: true },
+    )
     yield* Effect.forEach(clients, tellProblems, { discard: true })
   })
 

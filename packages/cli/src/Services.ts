@@ -3,10 +3,11 @@ import * as BunCrypto from "@effect/platform-bun/BunCrypto"
 import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
 import { StateDb } from "@claudemesh/client/local/StateDb"
 import { localStores } from "@claudemesh/client/LocalStores"
+import { keepMoveInConfig } from "@claudemesh/client/trust/FollowMove"
 import { Layer } from "effect"
 import { FetchHttpClient } from "effect/unstable/http"
 
-export const services = Layer.mergeAll(ConfigFile.layer, localStores).pipe(
+export const services = Layer.mergeAll(localStores, Layer.provideMerge(keepMoveInConfig, ConfigFile.layer)).pipe(
   Layer.provideMerge(StateDb.layer),
   Layer.provideMerge(Layer.mergeAll(BunCrypto.layer, FetchHttpClient.layer)),
 )

@@ -5,6 +5,7 @@
  */
 import type { DisplayName, MessageId, PublicKey, SessionId } from "@claudemesh/domain/Ids"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
+import type { MeshMoved } from "@claudemesh/domain/trust/MeshMoved"
 import type { Revocation } from "@claudemesh/domain/trust/Revocation"
 import type { BrokerFrame, Channel } from "@claudemesh/domain/wire/BrokerFrame"
 import type { InviteState } from "@claudemesh/domain/wire/HttpApi"
@@ -17,9 +18,9 @@ import { ClientStopped, type ConnectionState, type NotConnected } from "./connec
 import { type ConnectionLost, type Identity, wantsPresence } from "./connection/Handshake.ts"
 import type { Reply, Request, RequestError, SettlingFrame } from "./connection/Requests.ts"
 import { makeReceiving, type Receiving } from "./inbox/Receiving.ts"
-import { type PublicMembership, withoutSecrets } from "./keys/Membership.ts"
+import { type Membership, type PublicMembership, withoutSecrets } from "./keys/Membership.ts"
 import { randomHex } from "./keys/RandomBytes.ts"
-import type { Sodium } from "./keys/Sodium.ts"
+import { Sodium } from "./keys/Sodium.ts"
 import { endTimeoutMillis, outboxFlushMillis, reachTimeoutMillis, resealSpreadMillis } from "./Limits.ts"
 import { adoptions } from "./outbox/Adoption.ts"
 import { makeOutbox, type Outbox } from "./outbox/Outbox.ts"
@@ -37,6 +38,7 @@ import type { SummaryTooLong } from "./seal/SealProfile.ts"
 import type { TooManyReaders } from "./seal/SealToMany.ts"
 import { makeOwnSession, type OwnSession } from "./session/OwnSession.ts"
 import { supervised } from "./connection/Supervised.ts"
+import { KeepMove, movedTo, movedWords, placeOf } from "./trust/FollowMove.ts"
 import type { MemberStanding } from "./trust/MemberStanding.ts"
 import { makeTrustSync, type RevocationRefused, type TrustSync, type UnsignedRevocation } from "./trust/TrustSync.ts"
 
@@ -86,6 +88,8 @@ export interface BrokerClient
   readonly standingOf: (key: PublicKey) => Effect.Effect<MemberStanding>
   /** What the broker did that an honest one does not, since the start. */
   readonly alarms: Effect.Effect<ReadonlyArray<string>>
+  /** The mesh has moved since the start, and this client follows. */
+  readonly moveNotice: Effect.Effect<string | undefined>
   /** Known here, and not shown when the broker was last asked: it hides them, or has lost them. They prove themselves. */
   readonly withheldRevocations: Effect.Effect<ReadonlyArray<Revocation>>
   /** The mesh's next revocation, to be signed. `kept`: all that came by the subject, of whom some may be left out. */
@@ -125,8 +129,9 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
   const { meshId, pubkey, slug } = membership
   const context = yield* Effect.context<Sodium | Crypto.Crypto>()
   const log = makeBrokerLog(slug)
-  const loop = yield* makeConnectionLoop(options)
-  const trust = yield* makeTrustSync({
+  const follows = yield* makeFollowing(membership)
+  const loop = yield* makeConnectionLoop(options, (moved) => follows.follow(moved, trust))
+  const trust: TrustSync = yield* makeTrustSync({
     membership,
     ask: (keys, after) => loop.ask((id): Request => ({ type: "get_trust", keys, after, id }), "trust"),
   })
@@ -288,6 +293,7 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
     },
     standingOf: (key) => Effect.andThen(trust.recall, trust.standingOf(key)),
     alarms: Effect.sync(() => [...trust.alarms()]),
+    moveNotice: Effect.sync(follows.notice),
     withheldRevocations: Effect.sync(trust.withheld),
     revocationOf: (subject, nowMillis) =>
       Effect.andThen(roster.refresh, trust.nextRevocation(subject, isoFromMillis(nowMillis))),
@@ -322,6 +328,35 @@ const bestOf = (roster: RosterKeeper, trust: TrustSync) =>
   Effect.catch(roster.current, (error) =>
     roster.isKnown() && !trust.isBehind() ? Effect.succeed(roster.known()) : Effect.fail(error),
   )
+
+/** What this client has followed to. The membership it began with is replaced by that of the file, once it is read again. */
+const makeFollowing = Effect.fnUntraced(function* (membership: Membership) {
+  const sodium = yield* Sodium
+  const keep = yield* KeepMove
+  let now = membership
+  let notice: string | undefined
+  const follow = Effect.fnUntraced(function* (moved: MeshMoved, { alarm }: Pick<TrustSync, "alarm">) {
+    // One of the first clients joined, which knows nobody's word to follow.
+    if (now.ownerPublicKey === undefined) return undefined
+    const place = placeOf(moved, now, sodium)
+    if (Result.isFailure(place)) {
+      yield* alarm(`the broker says that the mesh has moved, and is not followed: ${place.failure}`)
+      return undefined
+    }
+    if (place.success === undefined) return undefined
+    const from = now.brokerUrl
+    const { brokerUrl } = place.success
+    now = movedTo(now, place.success)
+    yield* Effect.catch(keep(place.success), ({ message }) =>
+      alarm(`the mesh has moved to ${brokerUrl}, and that is not kept: ${message}`),
+    )
+    if (from === brokerUrl) return undefined
+    notice = movedWords(now.slug, from, brokerUrl)
+    yield* Effect.logInfo(notice)
+    return brokerUrl
+  })
+  return { follow, notice: () => notice }
+})
 
 const handler =
   (parts: {

@@ -5,9 +5,11 @@
  */
 import { backOff, delaysOf, longDelays, resetAfter } from "@claudemesh/domain/BackOff"
 import { RequestId, SessionId } from "@claudemesh/domain/Ids"
+import type { MeshMoved } from "@claudemesh/domain/trust/MeshMoved"
 import { type BrokerFrame, decodeBrokerFrame } from "@claudemesh/domain/wire/BrokerFrame"
 import { type ClientFrame, encodeClientFrame } from "@claudemesh/domain/wire/ClientFrame"
 import { Clock, Deferred, Duration, Effect, Latch, Option, Queue, type Scope, Stream, SubscriptionRef } from "effect"
+import type { BrokerUrl } from "../keys/BrokerUrl.ts"
 import { randomHex } from "../keys/RandomBytes.ts"
 import {
   dialEveryMillis,
@@ -86,7 +88,13 @@ export interface ConnectionLoop {
 
 const reconnects = backOff(retryFirstMillis, retryMaxMillis).pipe(resetAfter(stableMillis))
 
-export const makeConnectionLoop = Effect.fnUntraced(function* (identity: Identity) {
+/** Whether the client goes to another address by it, and to which: whoever decides that has written it down. */
+export type Follow = (moved: MeshMoved) => Effect.Effect<BrokerUrl | undefined>
+
+export const makeConnectionLoop = Effect.fnUntraced(function* (
+  identity: Identity,
+  follow: Follow = () => Effect.undefined,
+) {
   const { membership } = identity
   const dialer = yield* Dialer
   const context = yield* Effect.context<Effect.Services<ReturnType<typeof authenticate>>>()
@@ -96,6 +104,8 @@ export const makeConnectionLoop = Effect.fnUntraced(function* (identity: Identit
   const clock = new BrokerClock()
   const calledFor = Latch.makeUnsafe()
   let sessionId = identity.sessionId
+  /** Where the mesh is: another address once it has moved. */
+  let brokerUrl = membership.brokerUrl
   let live: Live | undefined
   /** When anything was heard last, and when the attempt that is under way began. */
   let heardMillis = 0
@@ -178,12 +188,29 @@ export const makeConnectionLoop = Effect.fnUntraced(function* (identity: Identit
       }
     })
 
+  /** Ends the connection where the mesh is somewhere else now. */
+  const leaveFor = (moved: MeshMoved): Effect.Effect<void, ConnectionLost> =>
+    Effect.flatMap(follow(moved), (place) => {
+      if (place === undefined || place === brokerUrl) return Effect.void
+      brokerUrl = place
+      const detail = `the mesh has moved to ${place}`
+      return Effect.fail(new ConnectionLost({ reason: "moved", detail, code: undefined, again: "moved" }))
+    })
+
+  const followed =
+    (receive: ConnectionUse["receive"]): ConnectionUse["receive"] =>
+    (frame) =>
+      frame.type === "mesh_moved" ? leaveFor(frame.moved) : receive(frame)
+
   /** One connection, from the dialling to its end. */
   const connect = ({ begin, during, lost: isLost, prepare, receive }: ConnectionUse): Effect.Effect<ConnectionLost> =>
     Effect.gen(function* () {
       yield* Effect.mapError(prepare, ({ message }) => unusable(message))
-      const connection = yield* Effect.mapError(dialer.dial(membership.brokerUrl), notDialled)
-      const { limits } = yield* authenticate(connection, { ...identity, sessionId, instance }, clock)
+      const connection = yield* Effect.mapError(dialer.dial(brokerUrl), notDialled)
+      const here = { ...identity, membership: { ...membership, brokerUrl }, sessionId, instance }
+      const { limits, moved } = yield* authenticate(connection, here, clock)
+      // Before anything is sent: what waits goes to where the mesh is.
+      if (moved !== undefined) yield* leaveFor(moved)
       const requests = new Requests(connection.send)
       const made = { connection, requests, window: limits.maxInFlight, maxMessageBytes: limits.maxMessageBytes }
       yield* Effect.addFinalizer(() =>
@@ -204,7 +231,7 @@ export const makeConnectionLoop = Effect.fnUntraced(function* (identity: Identit
       yield* endAttempt
       silent.closeUnsafe()
       heardMillis = yield* Clock.currentTimeMillis
-      return yield* Effect.raceAllFirst([read(connection, receive), during, keepAlive, probed])
+      return yield* Effect.raceAllFirst([read(connection, followed(receive)), during, keepAlive, probed])
     }).pipe(
       Effect.scoped,
       Effect.catchDefect((defect) =>
@@ -241,6 +268,8 @@ export const makeConnectionLoop = Effect.fnUntraced(function* (identity: Identit
         sessionId = renamed
         continue
       }
+      // By a higher version each time, so this ends.
+      if (end.again === "moved") continue
       const before = current()
       const nowMillis = yield* Clock.currentTimeMillis
       if (before._tag === "Connected" && nowMillis - before.sinceMillis >= stableMillis) attempt = 1
@@ -275,13 +304,13 @@ export const makeConnectionLoop = Effect.fnUntraced(function* (identity: Identit
         Stream.filter(isDecided),
         Stream.runHead,
         Effect.timeoutOption(within),
-        noticed(`Waiting for the broker of ${membership.slug} at ${membership.brokerUrl}.`),
+        noticed(`Waiting for the broker of ${membership.slug} at ${brokerUrl}.`),
         Effect.flatMap((): Effect.Effect<void, NotConnected | ClientStopped> => {
           const now = current()
           if (now._tag === "Connected") return Effect.void
           if (now._tag === "Stopped") return Effect.fail(new ClientStopped({ reason: now.reason, code: now.code }))
           if (now._tag !== "Connecting") return Effect.fail(whyNotConnected(now))
-          const unreached = notInTime(membership.brokerUrl, Duration.toMillis(within))
+          const unreached = notInTime(brokerUrl, Duration.toMillis(within))
           const reason = new DialFailed({ url: unreached.url, reason: unreached.words }).message
           return Effect.fail(new NotConnected({ reason, unreached }))
         }),

@@ -40,13 +40,13 @@ export const wantsPresence = ({ maxInFlight, presence, transient }: Omit<Identit
 
 /**
  * A connection came to its end, or to nothing. `again`: on the schedule; at its long end, since the broker does not want us for now;
- * at once under another session id; or never, since this member was revoked.
+ * at once under another session id, or at the mesh's new address; or never, since this member was revoked.
  */
 export class ConnectionLost extends Schema.TaggedError<ConnectionLost>()("ConnectionLost", {
   reason: Schema.String,
   detail: Schema.String,
   code: Schema.UndefinedOr(Schema.Int),
-  again: Schema.Literals(["soon", "seldom", "renamed", "never"]),
+  again: Schema.Literals(["soon", "seldom", "renamed", "moved", "never"]),
   /** Where there never was a connection. */
   unreached: Schema.optionalKey(Unreached),
 }) {}

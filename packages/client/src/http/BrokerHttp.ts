@@ -5,6 +5,7 @@
 import type { MeshId } from "@claudemesh/domain/Ids"
 import type { Certificate } from "@claudemesh/domain/trust/Certificate"
 import type { Invite } from "@claudemesh/domain/trust/Invite"
+import type { MeshMoved } from "@claudemesh/domain/trust/MeshMoved"
 import type { Revocation } from "@claudemesh/domain/trust/Revocation"
 import { signatureHeader } from "@claudemesh/domain/trust/SignedRequest"
 import { type CreateMesh, HttpError } from "@claudemesh/domain/wire/HttpApi"
@@ -96,6 +97,7 @@ const calls = {
   listInvites: callOf(HttpRoutes.listInvites, noBody),
   join: callOf(HttpRoutes.join, encoderOf(HttpRoutes.join.body)),
   revoke: callOf(HttpRoutes.revoke, encoderOf(HttpRoutes.revoke.body)),
+  move: callOf(HttpRoutes.move, encoderOf(HttpRoutes.move.body)),
 }
 const decodeHealth = decoderOf(HttpRoutes.health.answer)
 const decodeError = decoderOf(HttpError)
@@ -146,6 +148,15 @@ export const revoke = Effect.fn("BrokerHttp.revoke")(function* (
   by: KeyPair,
 ) {
   return yield* signedExchange(brokerUrl, calls.revoke, revocation, revocation.meshId, by)
+})
+
+/** `by`: the owner's key, or a member's that brings it. */
+export const bringMove = Effect.fn("BrokerHttp.bringMove")(function* (
+  brokerUrl: BrokerUrl,
+  moved: MeshMoved,
+  by: KeyPair,
+) {
+  return yield* signedExchange(brokerUrl, calls.move, moved, moved.meshId, by)
 })
 
 /** `origin` as `httpOriginOf` gives it. Also of a broker that answers 503 since its database is away. */

@@ -3,6 +3,7 @@ import { DisplayName, MemberId, MeshId, PublicKey, Slug } from "@claudemesh/doma
 import { IsoTime } from "@claudemesh/domain/IsoTime"
 import { Certificate } from "@claudemesh/domain/trust/Certificate"
 import { Invite } from "@claudemesh/domain/trust/Invite"
+import { MeshMoved } from "@claudemesh/domain/trust/MeshMoved"
 import { Schema, Struct } from "effect"
 import { BrokerUrl } from "./BrokerUrl.ts"
 import { HiddenKey } from "./HiddenKey.ts"
@@ -25,6 +26,8 @@ export const PublicMembership = Schema.Struct({
   allowUnsealed: Schema.optionalKey(Schema.Boolean),
   /** Sessions tell its members nothing of where they run. */
   tells: Schema.optionalKey(Schema.Literal("nothing")),
+  /** The last word of the owner on where the mesh is, that was followed: none before it is followed again. */
+  moved: Schema.optionalKey(MeshMoved),
   /** Our proof, and the invite that it stands on. Who joined with one of the first clients has none. */
   certificate: Schema.optionalKey(Certificate),
   invite: Schema.optionalKey(Invite),

@@ -5,6 +5,7 @@
 import type { MeshId } from "@claudemesh/domain/Ids"
 import { type Certificate, certificateStatement } from "@claudemesh/domain/trust/Certificate"
 import { type Invite, inviteStatement } from "@claudemesh/domain/trust/Invite"
+import { type MeshMoved, meshMovedStatement } from "@claudemesh/domain/trust/MeshMoved"
 import { type Revocation, revocationStatement } from "@claudemesh/domain/trust/Revocation"
 import type { Verifier } from "@claudemesh/domain/trust/ChainVerifier"
 import { Result } from "effect"
@@ -35,6 +36,12 @@ export const signRevocation = (
   revocation: Omit<Revocation, "signature">,
   secretKey: HiddenKey,
 ): Revocation => ({ ...revocation, signature: sign(revocationStatement(revocation), secretKey) })
+
+/** With the owner's secret key. */
+export const signMove = ({ sign }: Signer, move: Omit<MeshMoved, "signature">, secretKey: HiddenKey): MeshMoved => ({
+  ...move,
+  signature: sign(meshMovedStatement(move), secretKey),
+})
 
 export const verifierOf = ({ trust, verify }: Pick<typeof Sodium.Service, "trust" | "verify">): Verifier => ({
   verify,

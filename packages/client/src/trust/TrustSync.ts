@@ -44,6 +44,8 @@ export interface TrustSync {
   /** What other processes of this machine have learnt since. */
   readonly recall: Effect.Effect<void>
   readonly alarms: () => ReadonlyArray<string>
+  /** The broker did what an honest one does not. */
+  readonly alarm: (text: string) => Effect.Effect<void>
   /** Another connection: the broker is asked again for what it could not prove. */
   readonly connected: () => void
   /** The broker says that there are so many revocations. */
@@ -226,6 +228,7 @@ export const makeTrustSync = Effect.fnUntraced(function* (options: {
     load,
     recall,
     alarms: () => alarms,
+    alarm,
     connected: () => {
       store.askAgain()
       isCompared = false

@@ -3,7 +3,7 @@ import { Option, Result } from "effect"
 import { MeshId } from "../../src/Ids.ts"
 import { IsoTime } from "../../src/IsoTime.ts"
 import { acceptMove, formatMoved, isMovedText, meshMovedStatement, parseMoved } from "../../src/trust/MeshMoved.ts"
-import { keysOf, movedBy, noon, owner, team, verifier } from "../support/Trust.ts"
+import { keysOf, movedBy, owner, team, verifier } from "../support/Trust.ts"
 
 const known = { meshId: team, ownerPublicKey: owner.key, version: 0 }
 
