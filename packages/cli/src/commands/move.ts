@@ -1,64 +1,125 @@
 /**
- * `move`: a mesh whose broker has another address now. Nothing of one's keys changes. The new broker is asked first whether
- * it knows this member, unless it is not up yet.
+ * `move`: a mesh whose broker has another address now. Its owner moves everybody; who has no word of the owner moves oneself. Nothing of
+ * anybody's keys changes, and nothing that waits is sent before it is clear where to.
  */
+import { askBroker } from "@claudemesh/client/connection/AskBroker"
+import { BrokerPatience } from "@claudemesh/client/connection/Patience"
+import type { BrokerUrl } from "@claudemesh/client/keys/BrokerUrl"
 import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
-import { Console, Effect, Option, Result } from "effect"
+import type { Membership } from "@claudemesh/client/keys/Membership"
+import { Sodium } from "@claudemesh/client/keys/Sodium"
+import { movedTo, movedWords, placeOf } from "@claudemesh/client/trust/FollowMove"
+import { isMovedText, parseMoved } from "@claudemesh/domain/trust/MeshMoved"
+import { Config, Console, Effect, Option, Result } from "effect"
 import { Argument, Command, Flag } from "effect/unstable/cli"
-import { Failed, failed } from "../Failed.ts"
+import { Failed, failed, Misused } from "../Failed.ts"
 import { command } from "../Launch.ts"
-import { clientLayer, connectedTo, theMesh } from "../Meshes.ts"
+import { clientIdentity, clientLayer, newSessionId, theMesh } from "../Meshes.ts"
 import { bold, printJson } from "../Output.ts"
 import { brokerUrl } from "./create.ts"
 import * as Flags from "./Flags.ts"
+import { moveEverybody } from "./MoveEverybody.ts"
+
+/** Asks it as nobody's peer, with nothing of the outbox. */
+export const asked = Effect.fnUntraced(function* (membership: Membership, to: BrokerUrl) {
+  const { millis } = yield* BrokerPatience
+  const identity = { client: clientIdentity, membership: { ...membership, brokerUrl: to } }
+  yield* askBroker({ ...identity, sessionId: yield* newSessionId("move") }, millis)
+})
+
+const follow = Effect.fnUntraced(function* (membership: Membership, text: string, json: boolean) {
+  const { brokerUrl: from, slug } = membership
+  const moved = Option.getOrUndefined(parseMoved(text))
+  if (moved === undefined) {
+    return yield* new Misused({ reason: "The statement is incomplete or damaged. Copy the whole word again." })
+  }
+  const place = placeOf(moved, membership, yield* Sodium)
+  if (Result.isFailure(place)) {
+    return yield* new Failed({ reason: `${slug} stays at ${from}: ${place.failure}.`, code: "not_the_owners_word" })
+  }
+  const next = place.success
+  if (next === undefined) {
+    return yield* new Failed({
+      reason: `${slug} stays at ${from}: this statement, or a later one, was followed.`,
+      code: "not_newer",
+    })
+  }
+  yield* (yield* ConfigFile).update((meshes) => Result.succeed(meshes.map((mesh) => movedTo(mesh, next))))
+  if (json) return yield* printJson({ mesh: slug, brokerUrl: next.brokerUrl, before: from, byOwner: true })
+  yield* Console.log(movedWords(bold(slug), from, next.brokerUrl))
+})
+
+const moveOneself = Effect.fnUntraced(function* (
+  membership: Membership,
+  to: BrokerUrl,
+  unchecked: boolean,
+  json: boolean,
+) {
+  const { brokerUrl: from, meshId, slug } = membership
+  if (!unchecked) {
+    yield* Effect.mapError(asked(membership, to), (error) => {
+      const { code = "failed", words } = failed(error)
+      const hint = `If it is not up yet: ${command} move ${slug} ${to} --unchecked`
+      return new Failed({ reason: `${slug} stays at ${from}: ${words.replace(/[.;]?$/, ".")} ${hint}`, code, hint })
+    })
+  }
+  yield* (yield* ConfigFile).update((meshes) =>
+    Result.succeed(meshes.map((mesh) => (mesh.meshId === meshId ? { ...mesh, brokerUrl: to } : mesh))),
+  )
+  if (json) return yield* printJson({ mesh: slug, brokerUrl: to, before: from, checked: !unchecked })
+  yield* Console.log(
+    [
+      `${bold(slug)} is at ${to} now, for you. Your key and what waits on this machine stay; your agents here follow.`,
+      `The mesh's owner moves everybody with the same command. Without the owner, the others run: ${command} move ${slug} ${to}`,
+    ].join("\n"),
+  )
+})
 
 export const move = Command.make(
   "move",
   {
     slug: Argument.String("mesh").pipe(Argument.withDescription("The mesh whose broker has moved, by its slug")),
     url: Argument.String("url").pipe(
-      Argument.withDescription("Where its broker is now, such as wss://mesh.example.com"),
+      Argument.withDescription(
+        "Where its broker is now, such as wss://mesh.example.com; or the owner's statement of it",
+      ),
     ),
     unchecked: Flag.Boolean("unchecked").pipe(
-      Flag.withDescription("Write it down without asking that broker, which may not be up yet"),
+      Flag.withDescription("Write it down for oneself without asking that broker, which may not be up yet"),
       Flag.withDefault(false),
     ),
+    adminToken: Flag.Redacted("admin-token").pipe(
+      Flag.withDescription(
+        "For the owner: the new broker's admin token, where it is not on this machine (or BROKER_ADMIN_TOKEN)",
+      ),
+      Flag.withFallbackConfig(Config.Redacted("BROKER_ADMIN_TOKEN")),
+      Flag.optional,
+    ),
+    yes: Flags.yes,
     json: Flags.json,
   },
   Effect.fn(
-    function* ({ json, slug, unchecked, url }) {
+    function* ({ adminToken, json, slug, unchecked, url, yes }) {
       const membership = yield* theMesh(Option.some(slug))
+      if (isMovedText(url)) return yield* follow(membership, url, json)
       const to = yield* brokerUrl(url)
-      const from = membership.brokerUrl
-      if (from === to) return yield* new Failed({ reason: `${slug} is at ${to} already.`, code: "already_there" })
-      if (!unchecked) {
-        yield* Effect.mapError(connectedTo({ ...membership, brokerUrl: to }), (error) => {
-          const { code = "failed", words } = failed(error)
-          const hint = `If it is not up yet: ${command} move ${slug} ${to} --unchecked`
-          return new Failed({ reason: `${slug} stays at ${from}: ${words.replace(/[.;]?$/, ".")} ${hint}`, code, hint })
-        })
+      const { brokerUrl: from, ownerSecretKey } = membership
+      if (ownerSecretKey !== undefined && !unchecked) {
+        return yield* moveEverybody({ membership, ownerSecretKey, to, adminToken, yes, json })
       }
-      yield* (yield* ConfigFile).update((meshes) =>
-        Result.succeed(meshes.map((mesh) => (mesh.meshId === membership.meshId ? { ...mesh, brokerUrl: to } : mesh))),
-      )
-      if (json) return yield* printJson({ mesh: slug, brokerUrl: to, before: from, checked: !unchecked })
-      yield* Console.log(
-        [
-          `${bold(slug)} is at ${to} now. Your key and what waits on this machine stay; your agents here follow.`,
-          `The other members run the same: claudemesh move ${slug} ${to}`,
-        ].join("\n"),
-      )
+      if (from === to) return yield* new Failed({ reason: `${slug} is at ${to} already.`, code: "already_there" })
+      yield* moveOneself(membership, to, unchecked, json)
     },
     Effect.scoped,
     Effect.provide(clientLayer),
     Effect.mapError(failed),
   ),
 ).pipe(
-  Command.withDescription("Follow a mesh whose broker has another address now"),
+  Command.withDescription("Follow a mesh whose broker has another address now; its owner moves everybody"),
   Command.withExamples([
     {
       command: "claudemesh move my-team wss://mesh.example.com",
-      description: "Asks that broker first whether it knows you",
+      description: "As the owner: everybody follows. Else: asks that broker first whether it knows you",
     },
     { command: "claudemesh move my-team wss://mesh.example.com --unchecked", description: "Before it is up" },
   ]),

@@ -39,6 +39,7 @@ const alike = (text: string, folder: string): string =>
     .replaceAll(folder, "~")
     .replaceAll(/\b(?:ws|http):\/\/127\.0\.0\.1:\d+\S*/g, "<broker>")
     .replaceAll(/\bBROKER_PORT=\d+/g, "BROKER_PORT=<port>")
+    .replaceAll(/\bclaudemesh-moved-[\w-]{100,}/g, "<statement>")
     .replaceAll(/\b[0-9a-f]{64}\b/g, "<key>")
     .replaceAll(/\b[0-9a-f]{32}\b/g, "<id>")
     .replaceAll(/(?:\b\d{5}\b ?){4,}/g, (digits) => (digits.endsWith(" ") ? "<digits> " : "<digits>"))

@@ -4,6 +4,17 @@ import { Effect } from "effect"
 import { startBroker, temporaryFolder } from "../../../broker/test/support/TestBroker.ts"
 import { playTranscript } from "./Transcript.ts"
 
+it.live("a mesh moves to another broker as the transcript has it", () =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const [first, second] = [yield* startBroker(), yield* startBroker()]
+      const folder = yield* temporaryFolder
+      const brokers = { CLAUDEMESH_BROKER: first.url, BROKER1: first.url, BROKER2: second.url }
+      yield* Effect.promise(() => playTranscript("move.txt", folder, { ...brokers, CLAUDEMESH_PROFILE: "none" }))
+    }),
+  ),
+)
+
 it.live("people, names and messages are as the transcript has them", () =>
   Effect.scoped(
     Effect.gen(function* () {
