@@ -4,6 +4,7 @@ import type { MeshMoved } from "@claudemesh/domain/trust/MeshMoved"
 import { MeshId } from "@claudemesh/domain/Ids"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer, Result } from "effect"
+import { askBroker } from "../../src/connection/AskBroker.ts"
 import { makeBrokerClient } from "../../src/BrokerClient.ts"
 import { signMove } from "../../src/keys/SignRecords.ts"
 import { Sodium } from "../../src/keys/Sodium.ts"
@@ -112,5 +113,25 @@ layer(testLayer)("a mesh that has moved", (it) => {
       const third = yield* moveBy(owner.secretKey, { version: 3, brokerUrl: membership.brokerUrl })
       assert.isTrue(Result.isSuccess(placeOf(third, after, sodium)))
     }),
+  )
+
+  it.effect(
+    "is asked for at a broker that may be wrong with nothing of the outbox, and has to show one's own proof",
+    () =>
+      Effect.gen(function* () {
+        const alice = yield* person("Alice")
+        const membership = certified(alice)
+        const broker = new FakeBroker()
+        broker.members = [memberOf(alice)]
+        broker.trust = trustOf([])
+        const identity = { membership, sessionId: alice.sessionId, client: { name: "test", version: "1" } }
+        const ask = askBroker(identity, "5 seconds").pipe(Effect.provide(dialerFor({ [membership.brokerUrl]: broker })))
+        assert.strictEqual((yield* Effect.flip(ask))._tag, "NotOfThisMesh")
+        broker.trust = trustOf([alice])
+        yield* ask
+        const types = new Set(broker.connections.flatMap(({ sent }) => sent.map(({ type }) => type)))
+        assert.deepStrictEqual([...types], ["hello", "get_trust"])
+        assert.deepStrictEqual([...new Set(broker.hellos.map(({ maxInFlight }) => maxInFlight))], [0])
+      }),
   )
 })
