@@ -206,6 +206,8 @@ const inMesh = (where: MeshId, write: Write): Write => {
       return { ...write, meshId: where, invite: { ...write.invite, meshId: where } }
     case "KeyRevoked":
       return { ...write, revocation: { ...write.revocation, meshId: where } }
+    case "MeshMoved":
+      return { ...write, moved: { ...write.moved, meshId: where } }
     default:
       return { ...write, meshId: where }
   }

@@ -8,7 +8,7 @@ import { prepare, type SqliteHandle } from "./Handle.ts"
 interface Event {
   readonly seq: number
   readonly at: number
-  readonly event: "mesh_created" | "invite_added" | "member_joined" | "key_revoked"
+  readonly event: "mesh_created" | "invite_added" | "member_joined" | "key_revoked" | "mesh_moved"
   readonly actor?: MemberId
   readonly recipients?: number
 }
