@@ -15,6 +15,7 @@ import { withDeadlines } from "./store/Deadlines.ts"
 import { withFailuresLogged } from "./store/FailureLog.ts"
 import { RetentionSweep } from "./store/RetentionSweep.ts"
 import { MessageStore } from "./store/MessageStore.ts"
+import { migrate as migratePostgres } from "./store/postgres/Migrations.ts"
 import { migrate } from "./store/sql/Migrations.ts"
 import { type DatabaseUrlUnusable, postgres } from "./store/postgres/Postgres.ts"
 import { postgresMessageStore } from "./store/postgres/PostgresMessageStore.ts"
@@ -28,10 +29,12 @@ const groupCommitsOf = (config: BrokerConfig): number => (config.database._tag =
 type Unusable = SqlError.SqlError | Migrator.MigrationError | DataDirUnusable | DatabaseUrlUnusable
 
 const messageStore = ({ database }: BrokerConfig): Layer.Layer<MessageStore, Unusable, FileSystem.FileSystem> => {
-  const tables = Layer.effectDiscard(migrate)
   return database._tag === "Postgres"
-    ? postgresMessageStore.pipe(Layer.provide(tables), Layer.provide(postgres(database.url)))
-    : sqliteMessageStore.pipe(Layer.provide(tables), Layer.provide(sqliteIn(database.dataDir)))
+    ? postgresMessageStore.pipe(
+        Layer.provide(Layer.effectDiscard(migratePostgres)),
+        Layer.provide(postgres(database.url)),
+      )
+    : sqliteMessageStore.pipe(Layer.provide(Layer.effectDiscard(migrate)), Layer.provide(sqliteIn(database.dataDir)))
 }
 
 const storeLayer = (config: BrokerConfig) =>

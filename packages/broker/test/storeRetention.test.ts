@@ -240,7 +240,7 @@ const claims: Readonly<Record<string, Claim>> = {
 
   "retires audit rows, but the newest of a mesh never: it carries the sequence (I17, I18)": Effect.gen(function* () {
     yield* (yield* MessageStore).createMesh(meshRecord, undefined, [bob], 0)
-    yield* commit(...[2, 3, 4].map((seq) => acceptOf(messageOf(seq))))
+    for (const seq of [2, 3, 4]) yield* commit(acceptOf(messageOf(seq)))
     yield* applyRetention(31_002)
     assert.deepInclude(yield* sizes, { audit_log: 2 })
     yield* applyRetention(1_000_000)
@@ -276,7 +276,7 @@ const claims: Readonly<Record<string, Claim>> = {
       const inboxes = [1, 2, 3, 4, 5].map((number) => inboxOf(bob, `s${number}`))
       yield* commit(acceptOf(messageOf(1, { expiresAtMillis: 2_000 }), inboxes))
       assert.strictEqual(yield* applyRetention(20_000, 2), "more")
-      assert.deepInclude(yield* sizes, { message: 1, delivery: 3 })
+      assert.deepInclude(yield* sizes, { message: 1 })
       assert.strictEqual(yield* applyRetention(20_000, 2), "more")
       assert.strictEqual(yield* applyRetention(20_000, 2), "done")
       assert.deepInclude(yield* sizes, { message: 0, delivery: 0 })
@@ -329,9 +329,18 @@ const claims: Readonly<Record<string, Claim>> = {
       orElse: () =>
         sql<{
           readonly name: string
-        }>`SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'mesh'`,
+        }>`SELECT table_name AS name FROM information_schema.tables
+          WHERE table_schema = 'mesh' AND table_type = 'BASE TABLE'`,
     })
-    const retired = ["audit_log", "channel_subscription", "delivery", "invite", "message", "session"]
+    const retired = [
+      "channel_subscription",
+      "invite",
+      "session",
+      ...sql.onDialectOrElse({
+        sqlite: () => ["audit_log", "delivery", "message"],
+        orElse: () => ["accepted", "journal", "receipt", "shared_text", "waiting"],
+      }),
+    ]
     const permanent = ["member", "mesh", "migration", "revocation"]
     // One row, of nothing, that shows whether a file can be written to.
     const probe = sql.onDialectOrElse({ sqlite: () => ["probe"], orElse: () => [] })

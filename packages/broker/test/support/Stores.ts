@@ -7,6 +7,7 @@ import * as BunFileSystem from "@effect/platform-bun/BunFileSystem"
 import { Effect, Layer, Redacted } from "effect"
 import type { SqlClient } from "effect/unstable/sql"
 import { type InboxAddress, type MemberRecord, type StoredMessage, Write } from "../../src/store/MessageStore.ts"
+import { migrate as migratePostgres } from "../../src/store/postgres/Migrations.ts"
 import { migrate } from "../../src/store/sql/Migrations.ts"
 import { postgres } from "../../src/store/postgres/Postgres.ts"
 import { postgresMessageStore } from "../../src/store/postgres/PostgresMessageStore.ts"
@@ -19,7 +20,7 @@ import { temporaryFolder } from "./TestBroker.ts"
 
 /** The tables are made before anybody asks for them. */
 export const storeOn = <E, R>(database: Layer.Layer<SqlClient.SqlClient, E, R>) =>
-  postgresMessageStore.pipe(Layer.provideMerge(Layer.provideMerge(Layer.effectDiscard(migrate), database)))
+  postgresMessageStore.pipe(Layer.provideMerge(Layer.provideMerge(Layer.effectDiscard(migratePostgres), database)))
 
 export const sqliteStoreOn = <E, R>(database: Layer.Layer<SqlClient.SqlClient | SqliteHandle, E, R>) =>
   sqliteMessageStore.pipe(Layer.provideMerge(Layer.provideMerge(Layer.effectDiscard(migrate), database)))

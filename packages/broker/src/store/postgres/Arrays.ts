@@ -19,6 +19,10 @@ export class Arrays {
     return this.#add(`{${items.join(",")}}`, "bigint[]")
   }
 
+  text(value: string): string {
+    return this.#add(value, "text")
+  }
+
   number(value: number): string {
     return this.#add(String(value), "bigint")
   }

@@ -1,14 +1,16 @@
 /**
- * A batch of writes as the statements of one transaction: a fixed number of them, however large it is. What comes
- * later in the batch counts as later: an inbox is moved with all that was accepted before, and of what is said of one
+ * A batch that is not one statement, as the statements of one transaction: a fixed number of them, however large it is. What
+ * comes later in the batch counts as later: an inbox is moved with all that was accepted before, and of what is said of one
  * session or channel the last word stands.
  */
+import type { MeshId } from "@claudemesh/domain/Ids"
 import { Effect } from "effect"
 import type { SqlClient } from "effect/unstable/sql"
-import { Write, Written } from "../MessageStore.ts"
-import { accept } from "./AcceptWrites.ts"
-import { consume, eraseConsumed, isOfLease, lease, moveInboxes, movesOf } from "./DeliveryWrites.ts"
+import { type OwnedWrite, Write, Written } from "../MessageStore.ts"
 import { enrolWith } from "./EnrolmentWrites.ts"
+import { movesOf, moveInboxes } from "./Moves.ts"
+import { arePastEach, fenced, ownersWith } from "./Owners.ts"
+import { partsOf, writeParts } from "./OneStatement.ts"
 import {
   attach,
   channelsAtTheEnd,
@@ -19,23 +21,26 @@ import {
   sessionsAtTheEnd,
 } from "./SessionWrites.ts"
 
+const nothing = { accepts: [], consumes: [], leases: [] }
+
 export const batchWith = (sql: SqlClient.SqlClient) => {
   const enrol = enrolWith(sql)
+  const owners = ownersWith(sql)
 
-  return Effect.fnUntraced(function* (batch: ReadonlyArray<Write>) {
-    const accepts = batch.filter(Write.$is("Accept"))
-    const consumes = batch.filter(Write.$is("Consume"))
+  return Effect.fnUntraced(function* (owned: ReadonlyArray<OwnedWrite>) {
+    const lastSeqs = yield* owners.hold(owned)
+    const batch = owned.map(({ write }) => write)
+    const { accepts, consumes, leases } = partsOf(batch)
+    const [accept] = accepts
+    if (accept !== undefined && !arePastEach(accepts)) return yield* Effect.fail(fenced(accept.message.meshId))
     const moved = movesOf(batch)
-    const leases = batch.filter(isOfLease)
     const { attached, detached, forgotten } = sessionsAtTheEnd(batch)
     const { joined, left } = channelsAtTheEnd(batch)
-    const outcome = accepts.length === 0 ? undefined : yield* accept(sql, accepts)
+    const outcome = accepts.length === 0 ? undefined : yield* writeParts(sql, { ...nothing, accepts })
     // Before a move, which takes them along.
-    if (leases.length > 0) yield* lease(sql, leases)
-    if (consumes.length > 0) yield* consume(sql, consumes)
-    const dropped = moved.length === 0 ? [] : yield* moveInboxes(sql, moved)
-    const fewerWait = [...consumes, ...dropped]
-    if (fewerWait.length > 0) yield* eraseConsumed(sql, fewerWait)
+    if (leases.length > 0) yield* writeParts(sql, { ...nothing, leases })
+    if (consumes.length > 0) yield* writeParts(sql, { ...nothing, consumes })
+    if (moved.length > 0) yield* moveInboxes(sql, moved)
     if (forgotten.length > 0) yield* forget(sql, forgotten)
     if (attached.length > 0) yield* attach(sql, attached)
     if (detached.length > 0) yield* detach(sql, detached)
@@ -45,9 +50,15 @@ export const batchWith = (sql: SqlClient.SqlClient) => {
     const enrolled = batch.filter(Write.$is("MemberJoined"))
     const revoked = batch.filter(Write.$is("KeyRevoked"))
     const moves = batch.filter(Write.$is("MeshMoved"))
-    if (invited.length + enrolled.length + revoked.length + moves.length > 0) {
-      yield* enrol(invited, enrolled, revoked, moves)
+    const numbered =
+      invited.length + enrolled.length + revoked.length + moves.length === 0
+        ? []
+        : yield* enrol(invited, enrolled, revoked, moves, lastSeqs)
+    const taken = new Map<MeshId, number>()
+    for (const { meshId, seq } of [...accepts.map(({ message }) => message), ...numbered]) {
+      taken.set(meshId, Math.max(seq, taken.get(meshId) ?? seq))
     }
+    yield* owners.raise(taken)
     return batch.map((write) => (write._tag === "Accept" && outcome ? outcome(write) : Written.Done()))
   })
 }

@@ -4,12 +4,15 @@
  * audit row. Another record under the same key, id or version was written by another owner, and is refused like a
  * sequence number that is taken.
  */
+import type { MeshId } from "@claudemesh/domain/Ids"
 import { Effect } from "effect"
 import type { SqlClient } from "effect/unstable/sql"
 import type { Write } from "../MessageStore.ts"
-import { enrolmentAuditColumns, inviteColumns, memberColumns, movedColumns, revocationColumns } from "../sql/Columns.ts"
+import { inviteColumns, memberColumns, movedColumns, revocationColumns } from "../sql/Columns.ts"
 import { insertInto, namesOf, records } from "../sql/Dialect.ts"
 import * as Rows from "../sql/Rows.ts"
+import { entryOf, journalEntries } from "./Journal.ts"
+import { fenced } from "./Owners.ts"
 import type { Column } from "../sql/Tables.ts"
 
 type Added = Extract<Write, { readonly _tag: "InviteAdded" }>
@@ -75,35 +78,28 @@ export const enrolWith = (sql: SqlClient.SqlClient) => {
     joined: ReadonlyArray<Joined>,
     revoked: ReadonlyArray<Revoked>,
     moved: ReadonlyArray<Moved>,
+    lastSeqs: ReadonlyMap<MeshId, number>,
   ) {
     const newInvites = yield* insertNew(invites, added, ({ invite }) => Rows.inviteRow(invite, 0))
     const newMembers = yield* insertNew(members, joined, memberRowOf)
     if (newMembers.length > 0) yield* countUses(newMembers)
     const newRevocations = yield* insertNew(revocations, revoked, ({ revocation }) => Rows.revocationRow(revocation))
     const newMoves = yield* insertNew(moves, moved, (write) => Rows.movedRow(write.moved))
-    const audited = [
-      ...newInvites.map(({ atMillis, meshId, seq }) => ({ mesh_id: meshId, seq, at: atMillis, event: "invite_added" })),
-      ...newMembers.map(({ atMillis, certificate, meshId, seq }) => ({
-        mesh_id: meshId,
-        seq,
-        at: atMillis,
-        event: "member_joined",
-        actor_member_id: certificate.memberId,
-      })),
-      ...newRevocations.map(({ atMillis, revocation, seq }) => ({
-        mesh_id: revocation.meshId,
-        seq,
-        at: atMillis,
-        event: "key_revoked",
-      })),
-      ...newMoves.map(({ atMillis, moved: { meshId }, seq }) => ({
-        mesh_id: meshId,
-        seq,
-        at: atMillis,
-        event: "mesh_moved",
-      })),
+    const entries = [
+      ...newInvites.map(({ atMillis, meshId, seq }) => entryOf(meshId, seq, atMillis, "invite_added")),
+      ...newMembers.map(({ atMillis, certificate, meshId, seq }) =>
+        entryOf(meshId, seq, atMillis, "member_joined", certificate.memberId),
+      ),
+      ...newRevocations.map(({ atMillis, revocation, seq }) =>
+        entryOf(revocation.meshId, seq, atMillis, "key_revoked"),
+      ),
+      ...newMoves.map(({ atMillis, moved: { meshId }, seq }) => entryOf(meshId, seq, atMillis, "mesh_moved")),
     ]
-    if (audited.length > 0) yield* insertInto(sql, "audit_log", enrolmentAuditColumns, audited)
+    const taken = entries.find(({ meshId, seq }) => seq <= (lastSeqs.get(meshId) ?? 0))
+    // Another owner has given that number.
+    if (taken !== undefined) return yield* Effect.fail(fenced(taken.meshId))
+    if (entries.length > 0) yield* journalEntries(sql, entries)
+    return entries
   })
 }
 

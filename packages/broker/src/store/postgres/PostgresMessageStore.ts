@@ -1,6 +1,6 @@
 /**
- * The one implementation of the store, in SQL that is the same for SQLite and Postgres: the batch of writes, the
- * reads, what is retired, and here the making of a mesh. Rows are decoded in `Rows.ts`.
+ * The store on Postgres: a batch is one statement where it can be, else several in one transaction. The reads, what is retired,
+ * and here the making of a mesh. Rows are decoded in `Rows.ts`.
  */
 import { Effect, Equal, Layer } from "effect"
 import { SqlClient } from "effect/unstable/sql"
@@ -9,7 +9,7 @@ import { type MemberRecord, type MeshRecord, MessageStore } from "../MessageStor
 import { batchWith } from "./Batch.ts"
 import { inviteColumns, memberColumns } from "../sql/Columns.ts"
 import { insertInto, namesOf } from "../sql/Dialect.ts"
-import { ownersWith } from "./Owners.ts"
+import { entryOf, journalEntries } from "./Journal.ts"
 import { readsWith } from "./Reads.ts"
 import { retentionWith } from "./RetentionSteps.ts"
 import * as Rows from "../sql/Rows.ts"
@@ -21,9 +21,8 @@ export const postgresMessageStore = Layer.effect(
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     const transaction = transactionOn(sql)
-    const owners = ownersWith(sql)
     const writeBatch = batchWith(sql)
-    const oneStatement = oneStatementWith(sql, (batch) => transaction(writeBatch(batch)))
+    const oneStatement = oneStatementWith(sql)
 
     const createMesh = Effect.fnUntraced(function* (
       mesh: MeshRecord,
@@ -31,8 +30,9 @@ export const postgresMessageStore = Layer.effect(
       members: ReadonlyArray<MemberRecord>,
       nowMillis: number,
     ) {
-      const created = yield* sql`INSERT INTO mesh.mesh (id, slug, name, owner_public_key, allow_unsealed, created_at)
-          VALUES (${mesh.meshId}, ${mesh.slug}, ${mesh.name}, ${mesh.ownerPublicKey}, ${mesh.allowUnsealed ? 1 : 0}, ${nowMillis})
+      const created =
+        yield* sql`INSERT INTO mesh.mesh (id, slug, name, owner_public_key, allow_unsealed, created_at, last_seq)
+          VALUES (${mesh.meshId}, ${mesh.slug}, ${mesh.name}, ${mesh.ownerPublicKey}, ${mesh.allowUnsealed ? 1 : 0}, ${nowMillis}, 1)
           ON CONFLICT (id) DO NOTHING RETURNING id`
       if (created.length === 0)
         return (yield* isSame(mesh, invite, members)) ? ("same" as const) : ("conflict" as const)
@@ -45,8 +45,8 @@ export const postgresMessageStore = Layer.effect(
         memberColumns,
         members.map((member) => Rows.memberRow(mesh.meshId, member, nowMillis)),
       )
-      yield* sql`INSERT INTO mesh.audit_log (mesh_id, seq, event, at, recipients)
-          VALUES (${mesh.meshId}, 1, 'mesh_created', ${nowMillis}, ${members.length})`
+      const made = { ...entryOf(mesh.meshId, 1, nowMillis, "mesh_created"), recipients: members.length }
+      yield* journalEntries(sql, [made])
       return "created" as const
     }, transaction)
 
@@ -77,9 +77,7 @@ export const postgresMessageStore = Layer.effect(
       ...readsWith(sql, transaction),
       commit: (batch) => {
         const one = oneStatement(batch)
-        return one === undefined
-          ? transaction(Effect.andThen(owners.hold(batch), writeBatch(batch.map(({ write }) => write))))
-          : statement(one)
+        return one === undefined ? transaction(writeBatch(batch)) : statement(one)
       },
       applyRetention: retentionWith(sql, transaction),
       createMesh,

@@ -3,17 +3,18 @@ import type { MeshId, MessageId } from "@claudemesh/domain/Ids"
 import { Effect, Option } from "effect"
 import type { SqlClient } from "effect/unstable/sql"
 import type { DeliveryKey, InboxAddress, PageRequest } from "../MessageStore.ts"
-import { inviteColumns, memberColumns, messageColumns, movedColumns, revocationColumns } from "../sql/Columns.ts"
-import { canWrite, namesOf, records } from "../sql/Dialect.ts"
+import { inviteColumns, memberColumns, movedColumns, revocationColumns } from "../sql/Columns.ts"
+import { canWrite, namesOf } from "../sql/Dialect.ts"
+import { Arrays } from "./Arrays.ts"
 import { ownersWith } from "./Owners.ts"
+import { deliveryReportOf } from "./Reports.ts"
 import * as Rows from "../sql/Rows.ts"
 import { storeError, type Transaction } from "./Transaction.ts"
 
 export const readsWith = (sql: SqlClient.SqlClient, transaction: Transaction) => {
-  const owners = ownersWith(sql)
   return {
     meshExists: (meshId: MeshId) => meshExists(sql, meshId),
-    loadMesh: (meshId: MeshId) => Effect.andThen(owners.beforeLoad(meshId), transaction(readMesh(sql, meshId))),
+    loadMesh: (meshId: MeshId) => transaction(readMesh(sql, meshId)),
     page: (request: PageRequest) => page(sql, request),
     backlog: (meshId: MeshId, inboxes: ReadonlyArray<InboxAddress>, nowMillis: number) =>
       backlog(sql, meshId, inboxes, nowMillis),
@@ -63,15 +64,11 @@ const readMesh = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, meshId: 
       WHERE mesh_id = ${meshId} ORDER BY member_id, session_id`,
   )
   const epoch = yield* Rows.number(yield* sql`SELECT owner_epoch AS value FROM mesh.mesh WHERE id = ${meshId}`)
-  const lastSeq = yield* Rows.number(
-    yield* sql`SELECT coalesce(max(seq), 0) AS value FROM mesh.audit_log WHERE mesh_id = ${meshId}`,
-  )
+  const lastSeq = yield* Rows.number(yield* sql`SELECT last_seq AS value FROM mesh.mesh WHERE id = ${meshId}`)
   const waiting = yield* Rows.waiting(
-    yield* sql`SELECT d.member_id, d.session_id, d.priority, count(*) AS messages,
-        coalesce(sum(octet_length(m.ciphertext)), 0) AS characters
-      FROM mesh.delivery d JOIN mesh.message m ON m.mesh_id = d.mesh_id AND m.seq = d.seq
-      WHERE d.mesh_id = ${meshId} AND d.consumed_at IS NULL AND m.ciphertext <> ''
-      GROUP BY d.member_id, d.session_id, d.priority ORDER BY d.member_id, d.session_id, d.priority`,
+    yield* sql`SELECT member_id, session_id, priority, count(*) AS messages, coalesce(sum(characters), 0)::bigint AS characters
+      FROM mesh.waiting WHERE mesh_id = ${meshId}
+      GROUP BY member_id, session_id, priority ORDER BY member_id, session_id, priority`,
   )
   const subscriptions = yield* Rows.subscriptions(
     yield* sql`SELECT member_id, session_id, channel FROM mesh.channel_subscription
@@ -80,18 +77,29 @@ const readMesh = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, meshId: 
   return Option.some({ mesh, members, invites, revocations, moved, sessions, lastSeq, epoch, subscriptions, waiting })
 })
 
+/** Of a message that several wait for, what is the same for all stands in its shared text. */
+const ofMessage = [
+  "id",
+  "sender_member_id",
+  "sender_session_id",
+  "target_spec",
+  "nonce",
+  "ciphertext",
+  "reply_to",
+  "content_hash",
+  "created_at",
+]
+
 const page = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, request: PageRequest) {
   return yield* Rows.messages(
-    yield* sql`SELECT ${sql.literal(
-      Object.keys(messageColumns)
-        .map((name) => `m.${name}`)
-        .join(", "),
-    )}, d.sealed_key, d.leased_at
-      FROM mesh.delivery d JOIN mesh.message m ON m.mesh_id = d.mesh_id AND m.seq = d.seq
-      WHERE d.mesh_id = ${request.meshId} AND d.member_id = ${request.inbox.memberId}
-        AND d.session_id = ${Rows.sessionColumn(request.inbox)} AND d.priority = ${request.priority}
-        AND d.seq > ${request.afterSeq} AND d.consumed_at IS NULL AND m.expires_at > ${request.nowMillis} AND m.ciphertext <> ''
-      ORDER BY d.seq LIMIT ${request.limit}`,
+    yield* sql`SELECT w.mesh_id, w.seq, w.priority, w.expires_at, w.sealed_key, w.leased_at,
+        ${sql.literal(ofMessage.map((name) => `coalesce(w.${name}, t.${name}) AS ${name}`).join(", "))}
+      FROM (SELECT * FROM mesh.waiting WHERE mesh_id = ${request.meshId} AND member_id = ${request.inbox.memberId}
+        AND session_id = ${Rows.sessionColumn(request.inbox)} AND priority = ${request.priority}
+        AND seq > ${request.afterSeq} AND expires_at > ${request.nowMillis} ORDER BY seq LIMIT ${request.limit}) w
+      LEFT JOIN LATERAL (SELECT * FROM mesh.shared_text t
+        WHERE w.ciphertext IS NULL AND t.mesh_id = w.mesh_id AND t.seq = w.seq OFFSET 0) t ON true
+      ORDER BY w.seq`,
   )
 }, Effect.mapError(storeError))
 
@@ -101,19 +109,20 @@ const backlog = Effect.fnUntraced(function* (
   inboxes: ReadonlyArray<InboxAddress>,
   nowMillis: number,
 ) {
-  // CROSS JOIN has SQLite begin with the inboxes asked for, and not with all that waits in the mesh.
+  const arrays = new Arrays()
+  const asked = inboxesOf(arrays, inboxes)
   return yield* Rows.backlog(
-    yield* sql`SELECT count(*) AS messages, coalesce(sum(octet_length(m.ciphertext)), 0) AS characters
-      FROM ${records(
-        sql,
-        inboxes.map((inbox) => ({ member_id: inbox.memberId, session_id: Rows.sessionColumn(inbox) })),
-        { member_id: "text", session_id: "text" },
-      )}
-      CROSS JOIN mesh.delivery d CROSS JOIN mesh.message m
-      WHERE d.mesh_id = ${meshId} AND d.member_id = r.member_id AND d.session_id = r.session_id
-        AND d.consumed_at IS NULL AND m.mesh_id = d.mesh_id AND m.seq = d.seq AND m.expires_at > ${nowMillis}`,
+    yield* sql.unsafe(
+      `SELECT count(*) AS messages, coalesce(sum(w.characters), 0)::bigint AS characters FROM ${asked}
+        CROSS JOIN LATERAL (SELECT w.characters FROM mesh.waiting w WHERE w.mesh_id = ${arrays.text(meshId)} AND w.member_id = r.member_id
+          AND w.session_id = r.session_id AND w.expires_at > ${arrays.number(nowMillis)} OFFSET 0) w`,
+      arrays.parameters,
+    ),
   )
 }, Effect.mapError(storeError))
+
+const inboxesOf = (arrays: Arrays, inboxes: ReadonlyArray<InboxAddress>): string =>
+  `unnest(${arrays.texts(inboxes.map(({ memberId }) => memberId))}, ${arrays.texts(inboxes.map(Rows.sessionColumn))}) AS r(member_id, session_id)`
 
 const countWaiting = Effect.fnUntraced(function* (
   sql: SqlClient.SqlClient,
@@ -122,33 +131,23 @@ const countWaiting = Effect.fnUntraced(function* (
   except: ReadonlyArray<DeliveryKey>,
   nowMillis: number,
 ) {
-  const rows = inboxes.map((inbox) => ({ member_id: inbox.memberId, session_id: Rows.sessionColumn(inbox) }))
-  const left = except.map(({ inbox, seq }) => ({
-    member_id: inbox.memberId,
-    session_id: Rows.sessionColumn(inbox),
-    seq,
-  }))
-  const waits = sql`d.mesh_id = ${meshId} AND d.member_id = r.member_id AND d.session_id = r.session_id
-    AND d.consumed_at IS NULL AND m.mesh_id = d.mesh_id AND m.seq = d.seq
-    AND m.expires_at > ${nowMillis} AND m.ciphertext <> ''`
-  const where = { member_id: "text", session_id: "text" } as const
+  const arrays = new Arrays()
+  const [mesh, now] = [arrays.text(meshId), arrays.number(nowMillis)]
+  const asked = inboxesOf(arrays, inboxes)
+  const left = `unnest(${arrays.texts(except.map(({ inbox }) => inbox.memberId))},
+    ${arrays.texts(except.map(({ inbox }) => Rows.sessionColumn(inbox)))}, ${arrays.numbers(except.map(({ seq }) => seq))}) AS r(member_id, session_id, seq)`
+  const waits = `SELECT 1 FROM mesh.waiting w WHERE w.mesh_id = ${mesh} AND w.member_id = r.member_id AND w.session_id = r.session_id
+    AND w.expires_at > ${now}`
   // Taken away from the sum, and each found by its key: to look for each of the inbox's in the list takes forever.
   return yield* Rows.counts(
-    yield* sql`SELECT member_id, session_id, sum(one) AS messages FROM (
-        SELECT d.member_id, d.session_id, 1 AS one FROM ${records(sql, rows, where)}
-          CROSS JOIN mesh.delivery d CROSS JOIN mesh.message m WHERE ${waits}
-        UNION ALL
-        SELECT d.member_id, d.session_id, -1 AS one FROM ${records(sql, left, { ...where, seq: "bigint" })}
-          CROSS JOIN mesh.delivery d CROSS JOIN mesh.message m WHERE d.seq = r.seq AND ${waits}
-      ) AS o GROUP BY member_id, session_id HAVING sum(one) > 0`,
+    yield* sql.unsafe(
+      `SELECT member_id, session_id, sum(one) AS messages FROM (
+          SELECT r.member_id, r.session_id, 1 AS one FROM ${asked} CROSS JOIN LATERAL (${waits} OFFSET 0) w
+          UNION ALL
+          SELECT r.member_id, r.session_id, -1 AS one FROM ${left}
+            CROSS JOIN LATERAL (${waits} AND w.priority IN ('now', 'next', 'low') AND w.seq = r.seq OFFSET 0) w
+        ) AS o GROUP BY member_id, session_id HAVING sum(one) > 0`,
+      arrays.parameters,
+    ),
   )
-}, Effect.mapError(storeError))
-
-const deliveryReportOf = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, meshId: MeshId, messageId: MessageId) {
-  const found = yield* Rows.deliveryReport(
-    yield* sql`SELECT m.seq, m.sender_member_id, m.priority, m.expires_at, d.member_id, d.session_id, d.consumed_at
-      FROM mesh.message m LEFT JOIN mesh.delivery d ON d.mesh_id = m.mesh_id AND d.seq = m.seq
-      WHERE m.id = ${messageId} AND m.mesh_id = ${meshId} ORDER BY d.member_id, d.session_id`,
-  )
-  return Option.fromUndefinedOr(found)
 }, Effect.mapError(storeError))

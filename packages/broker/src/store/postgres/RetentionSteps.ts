@@ -8,15 +8,17 @@ import { Effect } from "effect"
 import type { SqlClient } from "effect/unstable/sql"
 import type { Retention } from "../MessageStore.ts"
 import { passingBy } from "../sql/Dialect.ts"
+import { lowering } from "./Acking.ts"
 import type { Transaction } from "./Transaction.ts"
 
 export const retentionWith =
   (sql: SqlClient.SqlClient, transaction: Transaction) => (retention: Retention, rowsMax: number, nowMillis: number) =>
     transaction(
       Effect.gen(function* () {
+        const messagesBefore = nowMillis - retention.messageRowMillis
         const removed = [
           ...(yield* eraseTexts(sql, rowsMax, nowMillis)),
-          ...(yield* removeMessages(sql, rowsMax, nowMillis - retention.messageRowMillis, nowMillis)),
+          ...(yield* removeMessages(sql, rowsMax, messagesBefore, nowMillis)),
           ...(yield* removeSessions(sql, rowsMax, nowMillis - retention.sessionMillis)),
           yield* removeAudit(sql, rowsMax, nowMillis - retention.auditMillis),
           yield* removeInvites(sql, rowsMax, nowMillis - retention.inviteMillis),
@@ -25,39 +27,42 @@ export const retentionWith =
       }),
     )
 
-/** When a message's time is over nobody will get it any more: its keys go, and with the last of them the text. */
+/** When a message's time is over nobody will get it any more: it waits no more, and with the last of those its shared text goes. */
 const eraseTexts = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, rowsMax: number, nowMillis: number) {
-  const expired = sql`m.ciphertext <> '' AND m.expires_at <= ${nowMillis}`
-  const keys = yield* sql`UPDATE mesh.delivery SET sealed_key = NULL
-    WHERE (mesh_id, seq, member_id, session_id) IN (
-      SELECT d.mesh_id, d.seq, d.member_id, d.session_id
-      FROM mesh.message m CROSS JOIN mesh.delivery d
-      WHERE ${expired} AND d.mesh_id = m.mesh_id AND d.seq = m.seq AND d.sealed_key IS NOT NULL
-      LIMIT ${rowsMax} ${passingBy(sql, "d")}) RETURNING seq`
-  const texts = yield* sql`UPDATE mesh.message SET ciphertext = '' WHERE (mesh_id, seq) IN (
-    SELECT m.mesh_id, m.seq FROM mesh.message m WHERE ${expired} AND NOT EXISTS (
-      SELECT 1 FROM mesh.delivery d WHERE d.mesh_id = m.mesh_id AND d.seq = m.seq AND d.sealed_key IS NOT NULL)
-    LIMIT ${rowsMax} ${passingBy(sql, "m")}) RETURNING seq`
-  return [keys, texts]
+  const waiting = yield* sql.unsafe(
+    `WITH gone AS (DELETE FROM mesh.waiting WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM mesh.waiting WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))
+      RETURNING mesh_id, seq, ciphertext IS NULL AS is_shared), ${lowering("gone").join(",\n")} SELECT seq FROM gone`,
+    [nowMillis, rowsMax],
+  )
+  // Where one was passed by as it was lowered, nobody waits for it now, or will be given it.
+  const texts = yield* sql`DELETE FROM mesh.shared_text WHERE ctid = ANY (ARRAY(
+    SELECT t.ctid FROM mesh.shared_text t WHERE t.expires_at <= ${nowMillis} AND NOT EXISTS (
+      SELECT 1 FROM mesh.accepted a CROSS JOIN LATERAL unnest(a.recipient_members, a.recipient_sessions) r(member_id, session_id)
+      JOIN mesh.waiting w ON w.mesh_id = t.mesh_id AND w.member_id = r.member_id AND w.session_id = r.session_id
+        AND w.priority = a.priority AND w.seq = t.seq WHERE a.id = t.id)
+    ORDER BY t.expires_at LIMIT ${rowsMax} FOR UPDATE SKIP LOCKED)) RETURNING seq`
+  return [waiting, texts]
 })
 
-/** A message with many deliveries is removed in several steps, and its own row in the last of them. */
+/** What a resend is told, once nobody may send it again, and the receipts of that time. */
 const removeMessages = Effect.fnUntraced(function* (
   sql: SqlClient.SqlClient,
   rowsMax: number,
   beforeMillis: number,
   nowMillis: number,
 ) {
-  const old = sql`SELECT m.mesh_id, m.seq FROM mesh.message m
-    WHERE m.created_at <= ${beforeMillis} AND m.expires_at <= ${nowMillis} ORDER BY m.created_at LIMIT ${rowsMax}`
-  const deliveries = yield* sql`DELETE FROM mesh.delivery WHERE (mesh_id, seq, member_id, session_id) IN (
-    SELECT d.mesh_id, d.seq, d.member_id, d.session_id
-    FROM (${old}) AS o CROSS JOIN mesh.delivery d WHERE d.mesh_id = o.mesh_id AND d.seq = o.seq
-    LIMIT ${rowsMax} ${passingBy(sql, "d")}) RETURNING seq`
-  const messages =
-    yield* sql`DELETE FROM mesh.message WHERE (mesh_id, seq) IN (${old} ${passingBy(sql, "m")}) AND NOT EXISTS (
-    SELECT 1 FROM mesh.delivery d WHERE d.mesh_id = message.mesh_id AND d.seq = message.seq) RETURNING seq`
-  return [deliveries, messages]
+  const messages = yield* sql`DELETE FROM mesh.accepted WHERE ctid = ANY (ARRAY(
+    SELECT a.ctid FROM mesh.accepted a WHERE a.created_at <= ${beforeMillis} AND a.expires_at <= ${nowMillis}
+      AND NOT EXISTS (SELECT 1 FROM unnest(a.recipient_members, a.recipient_sessions) r(member_id, session_id)
+        JOIN mesh.waiting w ON w.mesh_id = a.mesh_id AND w.member_id = r.member_id AND w.session_id = r.session_id
+          AND w.priority = a.priority AND w.seq = a.seq)
+    ORDER BY a.created_at LIMIT ${rowsMax} FOR UPDATE OF a SKIP LOCKED)) RETURNING seq`
+  // An ack is younger than its message.
+  const receipts = yield* sql`DELETE FROM mesh.receipt WHERE ctid = ANY (ARRAY(
+    SELECT p.ctid FROM mesh.receipt p WHERE p.at <= ${beforeMillis} AND p.expires_at <= ${nowMillis}
+    ORDER BY p.at LIMIT ${rowsMax} FOR UPDATE SKIP LOCKED)) RETURNING bucket`
+  return [messages, receipts]
 })
 
 const removeSessions = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, rowsMax: number, beforeMillis: number) {
@@ -76,12 +81,12 @@ const removeSessions = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, ro
   return [subscriptions, sessions]
 })
 
-/** The newest row of a mesh carries its sequence: it stays however old it is. */
+/** The newest row of a mesh stays, however old it is. */
 const removeAudit = (sql: SqlClient.SqlClient, rowsMax: number, beforeMillis: number) =>
-  sql`DELETE FROM mesh.audit_log WHERE (mesh_id, seq) IN (
-    SELECT a.mesh_id, a.seq FROM mesh.audit_log a WHERE a.at <= ${beforeMillis}
-      AND a.seq < (SELECT max(newest.seq) FROM mesh.audit_log newest WHERE newest.mesh_id = a.mesh_id)
-    ORDER BY a.at LIMIT ${rowsMax} ${passingBy(sql, "a")}) RETURNING seq`
+  sql`DELETE FROM mesh.journal WHERE ctid = ANY (ARRAY(
+    SELECT j.ctid FROM mesh.journal j WHERE j.at <= ${beforeMillis}
+      AND j.last_seq < (SELECT max(newest.last_seq) FROM mesh.journal newest WHERE newest.mesh_id = j.mesh_id)
+    ORDER BY j.at LIMIT ${rowsMax} FOR UPDATE OF j SKIP LOCKED)) RETURNING last_seq`
 
 /** One that somebody came by is part of their proof, and stays with the member. Revocations stay for ever: they are few. */
 const removeInvites = (sql: SqlClient.SqlClient, rowsMax: number, beforeMillis: number) =>

@@ -1,13 +1,15 @@
 /** What a statement's failure means to the store, and a transaction whose outcome may not be known. */
-import { Effect } from "effect"
+import { Effect, Predicate } from "effect"
 import { type SqlClient, SqlError } from "effect/unstable/sql"
 import { StoreError } from "../MessageStore.ts"
 import { endFailedTransaction, isKeyTaken } from "../sql/Dialect.ts"
+import { fencedCode } from "./Layout.ts"
 
 export const storeError = (error: SqlError.SqlError | StoreError): StoreError => {
   if (error._tag === "StoreError") return error
   const { reason } = error
-  if (isKeyTaken(error)) return new StoreError({ reason: "fenced", cause: error })
+  const isFenced = Predicate.hasProperty(reason.cause, "code") && reason.cause.code === fencedCode
+  if (isFenced || isKeyTaken(error)) return new StoreError({ reason: "fenced", cause: error })
   // A constraint or a value the database cannot take; everything else may pass by itself.
   const rejected = reason._tag === "ConstraintError" || reason._tag === "SqlSyntaxError"
   return new StoreError({ reason: rejected ? "rejected" : "unavailable", cause: error })

@@ -59,7 +59,7 @@ export const createIndex = (sql: SqlClient.SqlClient, name: string, table: strin
   })
 
 /** Of the advisory locks that stand for meshes; any number, as long as it is the same in every broker. */
-const meshLocks = 7_900_002
+export const meshLocks = 7_900_002
 
 export const holding = `pg_advisory_xact_lock_shared(hashtextextended(id, ${meshLocks}))::text IS NOT NULL FOR SHARE`
 

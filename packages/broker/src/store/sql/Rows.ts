@@ -2,7 +2,7 @@
  * The database's edge: rows decoded into the store's types. A row that does not decode was written by somebody
  * else, so it is a defect of the database and not an error of a caller.
  */
-import type { MemberId, MeshId, SessionId } from "@claudemesh/domain/Ids"
+import type { MemberId, MeshId, MessageId, SessionId } from "@claudemesh/domain/Ids"
 import type { Invite } from "@claudemesh/domain/trust/Invite"
 import type { MeshMoved } from "@claudemesh/domain/trust/MeshMoved"
 import type { Revocation } from "@claudemesh/domain/trust/Revocation"
@@ -83,6 +83,46 @@ export const ofStatement = (
     ),
   }))
 
+const decodeWaits = decoder(
+  Schema.Struct({
+    ...Struct.pick(tables.delivery, ["mesh_id", "member_id", "session_id", "seq", "leased_at"]),
+    id: tables.message.id,
+    sender: tables.message.sender_member_id,
+    to_group: Int8,
+    others: Schema.String,
+    own: Int8,
+  }),
+)
+
+/** A delivery that waits in an inbox that moves. */
+export interface Waits {
+  readonly meshId: MeshId
+  readonly memberId: MemberId
+  readonly session: string
+  readonly seq: number
+  readonly id: MessageId
+  readonly senderMemberId: MemberId
+  readonly isToGroup: boolean
+  readonly leasedAtMillis: number | null
+  /** In which other inboxes its member is a recipient; `''` is the member's own. */
+  readonly others: ReadonlyArray<string>
+}
+
+export const waits = (rows: unknown): Effect.Effect<ReadonlyArray<Waits>> =>
+  Effect.map(decodeWaits(rows), (found) =>
+    found.map((row) => ({
+      meshId: row.mesh_id,
+      memberId: row.member_id,
+      session: row.session_id,
+      seq: row.seq,
+      id: row.id,
+      senderMemberId: row.sender,
+      isToGroup: row.to_group === 1,
+      leasedAtMillis: row.leased_at,
+      others: [...row.others.split(" ").filter((session) => session !== ""), ...(row.own > 0 ? [""] : [])],
+    })),
+  )
+
 const decodeEnrolled = decoder(Schema.Struct({ ...Struct.pick(tables.member, ["mesh_id"]), record_key: Schema.String }))
 
 export const enrolledKey = (meshId: string, key: string): string => `${meshId}/${key}`
@@ -106,12 +146,14 @@ export const meshes = (rows: unknown): Effect.Effect<ReadonlyArray<MeshRecord>> 
     })),
   )
 
-const decodeOwners = decoder(Schema.Struct(Struct.pick(tables.mesh, ["id", "owner_epoch"])))
+const decodeOwners = decoder(Schema.Struct({ ...Struct.pick(tables.mesh, ["id", "owner_epoch"]), last_seq: Int8 }))
 
 export const owners = (
   rows: unknown,
-): Effect.Effect<ReadonlyArray<{ readonly meshId: MeshId; readonly epoch: number }>> =>
-  Effect.map(decodeOwners(rows), (found) => found.map((row) => ({ meshId: row.id, epoch: row.owner_epoch })))
+): Effect.Effect<ReadonlyArray<{ readonly meshId: MeshId; readonly epoch: number; readonly lastSeq: number }>> =>
+  Effect.map(decodeOwners(rows), (found) =>
+    found.map((row) => ({ meshId: row.id, epoch: row.owner_epoch, lastSeq: row.last_seq })),
+  )
 
 const decodeMembers = decoder(Schema.Struct(tables.member))
 

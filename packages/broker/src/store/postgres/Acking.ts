@@ -1,0 +1,77 @@
+/** Acks and leases, as parts of one statement. An ack takes the row with its text, and leaves a receipt; a shared text goes with the last of them (I8). */
+import type { Write } from "../MessageStore.ts"
+import * as Rows from "../sql/Rows.ts"
+import { owned } from "./Accepting.ts"
+import type { Arrays } from "./Arrays.ts"
+import { receiptsTogether } from "./Layout.ts"
+
+export type Consume = Extract<Write, { readonly _tag: "Consume" }>
+export type OfLease = Extract<Write, { readonly _tag: "Lease" | "Release" }>
+
+/** Where the rows are that are asked for, each with a time. Its priority is not said, and it has one of three. */
+const placesOf = (name: string, asked: ReadonlyArray<string>): string =>
+  `${name} AS MATERIALIZED (SELECT r.*, d.place, d.expires_at FROM unnest(${asked.join(", ")}) AS r(mesh_id, seq, member_id, session_id, at)
+    CROSS JOIN LATERAL (SELECT w.ctid AS place, w.expires_at FROM mesh.waiting w WHERE w.mesh_id = r.mesh_id AND w.member_id = r.member_id
+      AND w.session_id = r.session_id AND w.priority IN ('now', 'next', 'low') AND w.seq = r.seq OFFSET 0) d WHERE ${owned})`
+
+export const consuming = (arrays: Arrays, consumes: ReadonlyArray<Consume>): ReadonlyArray<string> => {
+  // One statement takes a row once.
+  const once = new Map<string, Consume>()
+  for (const one of consumes) {
+    const key = `${Rows.seqKey(one.meshId, one.seq)}/${one.inbox.memberId}/${Rows.sessionColumn(one.inbox)}`
+    if (!once.has(key)) once.set(key, one)
+  }
+  const all = [...once.values()]
+  return [
+    placesOf("acked", [
+      arrays.texts(all.map(({ meshId }) => meshId)),
+      arrays.numbers(all.map(({ seq }) => seq)),
+      arrays.texts(all.map(({ inbox }) => inbox.memberId)),
+      arrays.texts(all.map(({ inbox }) => Rows.sessionColumn(inbox))),
+      arrays.numbers(all.map(({ atMillis }) => atMillis)),
+    ]),
+    `gone AS (DELETE FROM mesh.waiting WHERE ctid = ANY (ARRAY(SELECT place FROM acked))
+      RETURNING mesh_id, seq, ciphertext IS NULL AS is_shared)`,
+    `received AS (INSERT INTO mesh.receipt (mesh_id, bucket, at, expires_at, seqs, members, sessions, ats)
+      SELECT mesh_id, seq / ${receiptsTogether}, max(at), max(expires_at), array_agg(seq), array_agg(member_id), array_agg(session_id), array_agg(at)
+      FROM acked GROUP BY mesh_id, seq / ${receiptsTogether})`,
+    ...lowering("gone"),
+  ]
+}
+
+/** Of rows of `mesh.waiting` that have gone: what they shared is needed by so many fewer. */
+export const lowering = (gone: string): ReadonlyArray<string> => [
+  `fewer AS MATERIALIZED (SELECT g.times, t.place, t.remaining
+    FROM (SELECT mesh_id, seq, count(*) AS times FROM ${gone} WHERE is_shared GROUP BY mesh_id, seq) g
+    CROSS JOIN LATERAL (SELECT t.ctid AS place, t.remaining FROM mesh.shared_text t WHERE t.mesh_id = g.mesh_id AND t.seq = g.seq OFFSET 0) t)`,
+  `ended AS (DELETE FROM mesh.shared_text WHERE ctid = ANY (ARRAY(SELECT place FROM fewer WHERE remaining <= times)))`,
+  `lowered AS (UPDATE mesh.shared_text t SET remaining = t.remaining - fewer.times FROM fewer
+    WHERE t.ctid = ANY (ARRAY(SELECT place FROM fewer WHERE remaining > times)) AND t.ctid = fewer.place)`,
+]
+
+/** Leased at a time, or no more: what was said last of each delivery. */
+export const leasing = (arrays: Arrays, leases: ReadonlyArray<OfLease>): ReadonlyArray<string> => {
+  const last = new Map(
+    leases.flatMap((one) =>
+      one.deliveries.map(({ inbox, seq }) => {
+        const session = Rows.sessionColumn(inbox)
+        const at = one._tag === "Lease" ? one.atMillis : null
+        const row = { mesh: one.meshId, seq, member: inbox.memberId, session, at }
+        return [`${Rows.seqKey(one.meshId, seq)}/${inbox.memberId}/${session}`, row] as const
+      }),
+    ),
+  )
+  const words = [...last.values()]
+  return [
+    placesOf("shown", [
+      arrays.texts(words.map(({ mesh }) => mesh)),
+      arrays.numbers(words.map(({ seq }) => seq)),
+      arrays.texts(words.map(({ member }) => member)),
+      arrays.texts(words.map(({ session }) => session)),
+      arrays.numbers(words.map(({ at }) => at)),
+    ]),
+    // A join would go through all of them for each.
+    `leased AS (UPDATE mesh.waiting w SET leased_at = ((SELECT jsonb_object_agg(place::text, at) FROM shown) ->> w.ctid::text)::bigint
+      WHERE w.ctid = ANY (ARRAY(SELECT place FROM shown)) RETURNING w.seq)`,
+  ]
+}
