@@ -49,7 +49,7 @@ export const lowering = (gone: string): ReadonlyArray<string> => [
     WHERE t.ctid = ANY (ARRAY(SELECT place FROM fewer WHERE remaining > times)) AND t.ctid = fewer.place)`,
 ]
 
-/** Leased at a time, or no more: what was said last of each delivery. */
+/** Leased at a time, or no more: what was said last of each delivery. What a dropped one has left its mark on (0) may have been shown for good. */
 export const leasing = (arrays: Arrays, leases: ReadonlyArray<OfLease>): ReadonlyArray<string> => {
   const last = new Map(
     leases.flatMap((one) =>
@@ -71,7 +71,8 @@ export const leasing = (arrays: Arrays, leases: ReadonlyArray<OfLease>): Readonl
       arrays.numbers(words.map(({ at }) => at)),
     ]),
     // A join would go through all of them for each.
-    `leased AS (UPDATE mesh.waiting w SET leased_at = ((SELECT jsonb_object_agg(place::text, at) FROM shown) ->> w.ctid::text)::bigint
+    `leased AS (UPDATE mesh.waiting w SET leased_at = CASE WHEN w.leased_at = 0 THEN 0
+        ELSE ((SELECT jsonb_object_agg(place::text, at) FROM shown) ->> w.ctid::text)::bigint END
       WHERE w.ctid = ANY (ARRAY(SELECT place FROM shown)) RETURNING w.seq)`,
   ]
 }
