@@ -50,11 +50,16 @@ describe("docs/architecture.md", () => {
   })
 
   it("names tables that the migrations make", () => {
-    const migrations = read("packages/broker/src/store/sql/Migrations.ts")
-    const made = [...migrations.matchAll(/CREATE TABLE (?:IF NOT EXISTS )?(mesh\.\w+)/g)].map(([, table]) => table)
+    const store = join(root, "packages/broker/src/store")
+    const sources = readdirSync(store, { recursive: true, encoding: "utf8" })
+      .filter((name) => /\/(Migrations|Layout|Sqlite)\.ts$/.test(name))
+      .map((name) => readFileSync(join(store, name), "utf8"))
+    const made = new Set(
+      [...sources.join("\n").matchAll(/CREATE TABLE (?:IF NOT EXISTS )?(mesh\.\w+)/g)].map(([, table]) => table),
+    )
     assert.sameMembers(
       [...page.matchAll(/^\| `(mesh\.\w+)` \|/gm)].map(([, table]) => table),
-      made,
+      [...made],
     )
   })
 })

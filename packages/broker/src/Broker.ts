@@ -16,9 +16,9 @@ import { withFailuresLogged } from "./store/FailureLog.ts"
 import { RetentionSweep } from "./store/RetentionSweep.ts"
 import { MessageStore } from "./store/MessageStore.ts"
 import { migrate as migratePostgres } from "./store/postgres/Migrations.ts"
-import { migrate } from "./store/sql/Migrations.ts"
 import { type DatabaseUrlUnusable, postgres } from "./store/postgres/Postgres.ts"
 import { postgresMessageStore } from "./store/postgres/PostgresMessageStore.ts"
+import { migrateSqlite } from "./store/sqlite/Migrations.ts"
 import { type DataDirUnusable, sqliteIn, unusableData } from "./store/sqlite/Sqlite.ts"
 import { sqliteMessageStore } from "./store/sqlite/SqliteMessageStore.ts"
 import { Ed25519 } from "./trust/Ed25519.ts"
@@ -34,7 +34,10 @@ const messageStore = ({ database }: BrokerConfig): Layer.Layer<MessageStore, Unu
         Layer.provide(Layer.effectDiscard(migratePostgres)),
         Layer.provide(postgres(database.url)),
       )
-    : sqliteMessageStore.pipe(Layer.provide(Layer.effectDiscard(migrate)), Layer.provide(sqliteIn(database.dataDir)))
+    : sqliteMessageStore.pipe(
+        Layer.provide(Layer.effectDiscard(migrateSqlite)),
+        Layer.provide(sqliteIn(database.dataDir)),
+      )
 }
 
 const storeLayer = (config: BrokerConfig) =>

@@ -128,7 +128,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })(
           // A number of before is taken, and what waited is acked: a group's text goes with the last of those who have not.
           assert.strictEqual(yield* reasonOf(commitIn(epoch, acceptOf(messageOf(606, { id: "zombie" })))), "fenced")
           const sql = yield* SqlClient.SqlClient
-          const shared = Effect.map(sql`SELECT remaining FROM mesh.shared_text`, (rows) =>
+          const shared = Effect.map(sql`SELECT remaining FROM mesh.group_text`, (rows) =>
             rows.map(({ remaining }) => Number(remaining)),
           )
           yield* commit(consumeOf(3, own))

@@ -172,7 +172,7 @@ const invited = (seq: number, uses: number): Write =>
 /** On a mesh with a group's message of number 2, a session `s1` and an `s4`. */
 const ofEveryKind: ReadonlyArray<Write> = [
   toGroup(3),
-  acceptOf(messageOf(4)),
+  acceptOf({ ...messageOf(4), senderSession: SessionId.make("s7") }),
   consumeOf(2, inboxOf(bob)),
   leaseOf(inboxOf(carol, "s1"), 2),
   moveOf("all", "s2", alice),

@@ -256,9 +256,21 @@ const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "moved although the member has it",
+    file: `${broker}/store/sqlite/MoveWrites.ts`,
+    find: "return [...new Set([own, ...theirs])].filter(",
+    put: "void theirs\n    return [own].filter(",
+  },
+  {
+    name: "a group's text goes with its first ack",
     file: `${broker}/store/sqlite/DeliveryWrites.ts`,
-    find: "AND o.session_id <> d.session_id",
-    put: "AND o.session_id <> d.session_id AND o.session_id = ''",
+    find: " AND waits <= 0`",
+    put: "`",
+  },
+  {
+    name: "a second ack of one recipient counts again",
+    file: `${broker}/store/sqlite/DeliveryWrites.ts`,
+    find: "    if (isOfGroup) fewerOf(mesh, key[2])",
+    put: "    fewerOf(mesh, key[2])",
   },
   {
     name: "sealed key of another recipient",

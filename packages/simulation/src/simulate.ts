@@ -4,7 +4,7 @@
  * long enough; then what happened is held against what was promised.
  */
 import { Ed25519 } from "@claudemesh/broker/trust/Ed25519"
-import { migrate } from "@claudemesh/broker/store/sql/Migrations"
+import { migrateSqlite } from "@claudemesh/broker/store/sqlite/Migrations"
 import { sqliteFile } from "@claudemesh/broker/store/sqlite/Sqlite"
 import { sqliteMessageStore } from "@claudemesh/broker/store/sqlite/SqliteMessageStore"
 import { Sodium } from "@claudemesh/client/keys/Sodium"
@@ -48,7 +48,7 @@ export const simulate = (seed: number, options: RunOptions = {}): Effect.Effect<
       Effect.flatMap(
         Layer.build(
           sqliteMessageStore.pipe(
-            Layer.provideMerge(Layer.effectDiscard(migrate)),
+            Layer.provideMerge(Layer.effectDiscard(migrateSqlite)),
             Layer.provideMerge(sqliteFile(":memory:")),
             Layer.provideMerge(sodium),
             Layer.provideMerge(chance.crypto),

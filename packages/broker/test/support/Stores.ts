@@ -4,14 +4,14 @@ import { SessionId } from "@claudemesh/domain/Ids"
 import type { Priority } from "@claudemesh/domain/routing/Status"
 import { messageIdOf } from "@claudemesh/domain/trust/MessageIdentity"
 import * as BunFileSystem from "@effect/platform-bun/BunFileSystem"
-import { Effect, Layer, Redacted } from "effect"
+import { Effect, Layer, Option, Redacted } from "effect"
 import type { SqlClient } from "effect/unstable/sql"
 import { type InboxAddress, type MemberRecord, type StoredMessage, Write } from "../../src/store/MessageStore.ts"
 import { migrate as migratePostgres } from "../../src/store/postgres/Migrations.ts"
-import { migrate } from "../../src/store/sql/Migrations.ts"
 import { postgres } from "../../src/store/postgres/Postgres.ts"
 import { postgresMessageStore } from "../../src/store/postgres/PostgresMessageStore.ts"
-import type { SqliteHandle } from "../../src/store/sqlite/Handle.ts"
+import { SqliteHandle } from "../../src/store/sqlite/Handle.ts"
+import { migrateSqlite } from "../../src/store/sqlite/Migrations.ts"
 import { sqliteFile, sqliteIn } from "../../src/store/sqlite/Sqlite.ts"
 import { sqliteMessageStore } from "../../src/store/sqlite/SqliteMessageStore.ts"
 import { alice, bob, meshId, nonce } from "./MeshScenario.ts"
@@ -23,7 +23,12 @@ export const storeOn = <E, R>(database: Layer.Layer<SqlClient.SqlClient, E, R>) 
   postgresMessageStore.pipe(Layer.provideMerge(Layer.provideMerge(Layer.effectDiscard(migratePostgres), database)))
 
 export const sqliteStoreOn = <E, R>(database: Layer.Layer<SqlClient.SqlClient | SqliteHandle, E, R>) =>
-  sqliteMessageStore.pipe(Layer.provideMerge(Layer.provideMerge(Layer.effectDiscard(migrate), database)))
+  sqliteMessageStore.pipe(Layer.provideMerge(Layer.provideMerge(Layer.effectDiscard(migrateSqlite), database)))
+
+/** As at a start, on whichever database it is. */
+export const migrateAgain = Effect.flatMap(Effect.serviceOption(SqliteHandle), (handle) =>
+  Option.isSome(handle) ? migrateSqlite : migratePostgres,
+)
 
 export const sqliteInMemory = sqliteFile(":memory:")
 

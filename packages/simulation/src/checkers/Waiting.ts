@@ -2,6 +2,7 @@
  * When nothing moves: what the broker answers to a pull, of what else waits for the member and where, held against what
  * is in the store and what its connections have.
  */
+import { addressOf, messageKey, priorityName, seqOf } from "@claudemesh/broker/store/sqlite/Layout"
 import type { MemberId, MeshId, MessageId, SessionId } from "@claudemesh/domain/Ids"
 import { Effect } from "effect"
 import { SqlClient } from "effect/unstable/sql"
@@ -21,15 +22,17 @@ export interface Waiting {
   readonly senderSession: SessionId
 }
 
+/** From the tables of the embedded store: the views over them are for who looks, and too slow for so many. */
+const waitingSql = `SELECT i.mesh_id AS mesh, i.member_id AS member, i.session_id AS session, lower(hex(a.id)) AS "messageId",
+    coalesce(w.target_spec, g.target_spec) AS target, ${priorityName("a.priority")} AS priority, s.member_id AS sender,
+    s.session_id AS "senderSession"
+  FROM mesh.waiting w JOIN mesh.address i ON i.number = ${addressOf("w.key")}
+  JOIN mesh.address n ON n.mesh_id = i.mesh_id AND n.member_id = '' AND n.session_id = ''
+  JOIN mesh.accepted a ON a.key = ${messageKey("n.number", seqOf("w.key"))} JOIN mesh.address s ON s.number = a.sender
+  LEFT JOIN mesh.group_text g ON g.key = a.key WHERE a.expires_at > ?`
+
 export const waitingAt = (brokerMillis: number) =>
-  Effect.flatMap(
-    SqlClient.SqlClient,
-    (sql) => sql<Waiting>`SELECT d.mesh_id AS mesh, d.member_id AS member, d.session_id AS session,
-    m.id AS "messageId", m.target_spec AS target, d.priority, m.sender_member_id AS sender,
-    m.sender_session_id AS "senderSession"
-    FROM mesh.delivery d JOIN mesh.message m ON m.mesh_id = d.mesh_id AND m.seq = d.seq
-    WHERE d.consumed_at IS NULL AND m.expires_at > ${brokerMillis}`,
-  )
+  Effect.flatMap(SqlClient.SqlClient, (sql) => sql.unsafe<Waiting>(waitingSql, [brokerMillis]))
 
 export interface Asker {
   readonly mesh: MeshId

@@ -126,5 +126,5 @@ const sharedTexts = (arrays: Arrays, accepts: ReadonlyArray<Accept>): string => 
     content_hash: texts(({ message }) => message.contentHash),
     created_at: numbers(({ message }) => message.createdAtMillis),
   })
-  return `INSERT INTO mesh.shared_text (${names}) SELECT ${names} FROM ${rows}`
+  return `INSERT INTO mesh.group_text (${names}) SELECT ${names} FROM ${rows}`
 }

@@ -32,7 +32,7 @@ export const consuming = (arrays: Arrays, consumes: ReadonlyArray<Consume>): Rea
     ]),
     `gone AS (DELETE FROM mesh.waiting WHERE ctid = ANY (ARRAY(SELECT place FROM acked))
       RETURNING mesh_id, seq, ciphertext IS NULL AS is_shared)`,
-    `received AS (INSERT INTO mesh.receipt (mesh_id, bucket, at, expires_at, seqs, members, sessions, ats)
+    `received AS (INSERT INTO mesh.consumed (mesh_id, bucket, at, expires_at, seqs, members, sessions, ats)
       SELECT mesh_id, seq / ${receiptsTogether}, max(at), max(expires_at), array_agg(seq), array_agg(member_id), array_agg(session_id), array_agg(at)
       FROM acked GROUP BY mesh_id, seq / ${receiptsTogether})`,
     ...lowering("gone"),
@@ -43,9 +43,9 @@ export const consuming = (arrays: Arrays, consumes: ReadonlyArray<Consume>): Rea
 export const lowering = (gone: string): ReadonlyArray<string> => [
   `fewer AS MATERIALIZED (SELECT g.times, t.place, t.remaining
     FROM (SELECT mesh_id, seq, count(*) AS times FROM ${gone} WHERE is_shared GROUP BY mesh_id, seq) g
-    CROSS JOIN LATERAL (SELECT t.ctid AS place, t.remaining FROM mesh.shared_text t WHERE t.mesh_id = g.mesh_id AND t.seq = g.seq OFFSET 0) t)`,
-  `ended AS (DELETE FROM mesh.shared_text WHERE ctid = ANY (ARRAY(SELECT place FROM fewer WHERE remaining <= times)))`,
-  `lowered AS (UPDATE mesh.shared_text t SET remaining = t.remaining - fewer.times FROM fewer
+    CROSS JOIN LATERAL (SELECT t.ctid AS place, t.remaining FROM mesh.group_text t WHERE t.mesh_id = g.mesh_id AND t.seq = g.seq OFFSET 0) t)`,
+  `ended AS (DELETE FROM mesh.group_text WHERE ctid = ANY (ARRAY(SELECT place FROM fewer WHERE remaining <= times)))`,
+  `lowered AS (UPDATE mesh.group_text t SET remaining = t.remaining - fewer.times FROM fewer
     WHERE t.ctid = ANY (ARRAY(SELECT place FROM fewer WHERE remaining > times)) AND t.ctid = fewer.place)`,
 ]
 

@@ -49,7 +49,7 @@ const tables = [
     created_at bigint,
     PRIMARY KEY (mesh_id, member_id, session_id, priority, seq)
   )`,
-  `CREATE TABLE mesh.shared_text (
+  `CREATE TABLE mesh.group_text (
     mesh_id text NOT NULL,
     seq bigint NOT NULL,
     expires_at bigint NOT NULL,
@@ -65,7 +65,7 @@ const tables = [
     created_at bigint NOT NULL,
     PRIMARY KEY (mesh_id, seq)
   )`,
-  `CREATE TABLE mesh.receipt (
+  `CREATE TABLE mesh.consumed (
     mesh_id text NOT NULL,
     bucket bigint NOT NULL,
     at bigint NOT NULL,
@@ -103,21 +103,21 @@ const filling = [
     FROM mesh.message m LEFT JOIN (SELECT mesh_id, seq, array_agg(member_id ORDER BY member_id, session_id) AS members,
       array_agg(session_id ORDER BY member_id, session_id) AS sessions FROM mesh.delivery GROUP BY mesh_id, seq) d
     ON d.mesh_id = m.mesh_id AND d.seq = m.seq`,
-  `INSERT INTO mesh.shared_text SELECT m.mesh_id, m.seq, m.expires_at, d.remaining, m.id, m.sender_member_id, m.sender_session_id, m.target_spec,
+  `INSERT INTO mesh.group_text SELECT m.mesh_id, m.seq, m.expires_at, d.remaining, m.id, m.sender_member_id, m.sender_session_id, m.target_spec,
       m.nonce, m.ciphertext, m.reply_to, m.content_hash, m.created_at
     FROM mesh.message m JOIN (SELECT mesh_id, seq, count(*) - count(consumed_at) AS remaining FROM mesh.delivery
       GROUP BY mesh_id, seq HAVING count(*) > 1 AND count(*) > count(consumed_at)) d ON d.mesh_id = m.mesh_id AND d.seq = m.seq
     WHERE m.ciphertext <> ''`,
   `INSERT INTO mesh.waiting SELECT d.mesh_id, d.member_id, d.session_id, d.priority, d.seq, m.expires_at, octet_length(m.ciphertext),
       d.sealed_key, d.leased_at
-    FROM mesh.delivery d JOIN mesh.shared_text m ON m.mesh_id = d.mesh_id AND m.seq = d.seq WHERE d.consumed_at IS NULL`,
+    FROM mesh.delivery d JOIN mesh.group_text m ON m.mesh_id = d.mesh_id AND m.seq = d.seq WHERE d.consumed_at IS NULL`,
   `INSERT INTO mesh.waiting SELECT d.mesh_id, d.member_id, d.session_id, d.priority, d.seq, m.expires_at, octet_length(m.ciphertext),
       d.sealed_key, d.leased_at, m.id, m.sender_member_id, m.sender_session_id, m.target_spec, m.nonce, m.ciphertext, m.reply_to, m.content_hash,
       m.created_at
     FROM mesh.delivery d JOIN mesh.message m ON m.mesh_id = d.mesh_id AND m.seq = d.seq
     WHERE d.consumed_at IS NULL AND m.ciphertext <> ''
-      AND NOT EXISTS (SELECT 1 FROM mesh.shared_text s WHERE s.mesh_id = d.mesh_id AND s.seq = d.seq)`,
-  `INSERT INTO mesh.receipt SELECT d.mesh_id, d.seq / ${receiptsTogether}, max(d.consumed_at), max(m.expires_at), array_agg(d.seq),
+      AND NOT EXISTS (SELECT 1 FROM mesh.group_text s WHERE s.mesh_id = d.mesh_id AND s.seq = d.seq)`,
+  `INSERT INTO mesh.consumed SELECT d.mesh_id, d.seq / ${receiptsTogether}, max(d.consumed_at), max(m.expires_at), array_agg(d.seq),
       array_agg(d.member_id), array_agg(d.session_id), array_agg(d.consumed_at)
     FROM mesh.delivery d JOIN mesh.message m ON m.mesh_id = d.mesh_id AND m.seq = d.seq
     WHERE d.consumed_at IS NOT NULL GROUP BY d.mesh_id, d.seq / ${receiptsTogether}`,
@@ -131,9 +131,9 @@ const filling = [
 const indexes = [
   "CREATE INDEX accepted_age ON mesh.accepted (created_at)",
   "CREATE INDEX waiting_age ON mesh.waiting (expires_at)",
-  "CREATE INDEX shared_text_age ON mesh.shared_text (expires_at)",
-  "CREATE INDEX receipt_of ON mesh.receipt (mesh_id, bucket)",
-  "CREATE INDEX receipt_age ON mesh.receipt (at)",
+  "CREATE INDEX group_text_age ON mesh.group_text (expires_at)",
+  "CREATE INDEX consumed_of ON mesh.consumed (mesh_id, bucket)",
+  "CREATE INDEX consumed_age ON mesh.consumed (at)",
   "CREATE INDEX journal_age ON mesh.journal (at)",
 ]
 
@@ -141,12 +141,12 @@ const indexes = [
 const views = [
   `CREATE VIEW mesh.message AS SELECT a.mesh_id, a.seq, a.id, a.sender_member_id, a.priority, a.content_hash, a.created_at, a.expires_at,
       coalesce(s.ciphertext, w.ciphertext, '') AS ciphertext
-    FROM mesh.accepted a LEFT JOIN mesh.shared_text s ON s.mesh_id = a.mesh_id AND s.seq = a.seq
+    FROM mesh.accepted a LEFT JOIN mesh.group_text s ON s.mesh_id = a.mesh_id AND s.seq = a.seq
     LEFT JOIN LATERAL (SELECT w.ciphertext FROM unnest(a.recipient_members, a.recipient_sessions) r(member_id, session_id)
       JOIN mesh.waiting w ON w.mesh_id = a.mesh_id AND w.member_id = r.member_id AND w.session_id = r.session_id
         AND w.priority = a.priority AND w.seq = a.seq LIMIT 1) w ON true`,
   `CREATE VIEW mesh.delivery AS SELECT a.mesh_id, a.seq, r.member_id, r.session_id, a.priority, w.sealed_key, w.leased_at,
-      (SELECT min(u.at) FROM mesh.receipt p CROSS JOIN LATERAL unnest(p.seqs, p.members, p.sessions, p.ats) u(seq, member, session, at)
+      (SELECT min(u.at) FROM mesh.consumed p CROSS JOIN LATERAL unnest(p.seqs, p.members, p.sessions, p.ats) u(seq, member, session, at)
         WHERE p.mesh_id = a.mesh_id AND p.bucket = a.seq / ${receiptsTogether} AND u.seq = a.seq AND u.member = r.member_id
           AND u.session = r.session_id) AS consumed_at
     FROM mesh.accepted a CROSS JOIN LATERAL unnest(a.recipient_members, a.recipient_sessions) r(member_id, session_id)

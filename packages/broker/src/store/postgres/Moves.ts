@@ -78,7 +78,7 @@ const waitingIn = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, moves: 
           FROM unnest(${asked.join(", ")}) AS r(mesh_id, member_id, session_id, only_groups, below)
           CROSS JOIN LATERAL (SELECT * FROM mesh.waiting w WHERE w.mesh_id = r.mesh_id AND w.member_id = r.member_id
             AND w.session_id = r.session_id AND w.seq < r.below OFFSET 0) w
-          LEFT JOIN LATERAL (SELECT t.id, t.target_spec, t.sender_member_id FROM mesh.shared_text t
+          LEFT JOIN LATERAL (SELECT t.id, t.target_spec, t.sender_member_id FROM mesh.group_text t
             WHERE t.mesh_id = w.mesh_id AND t.seq = w.seq OFFSET 0) t ON true) o
         WHERE only_groups = 0 OR ${toGroup}`,
       arrays.parameters,

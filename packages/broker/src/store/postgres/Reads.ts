@@ -97,7 +97,7 @@ const page = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, request: Pag
       FROM (SELECT * FROM mesh.waiting WHERE mesh_id = ${request.meshId} AND member_id = ${request.inbox.memberId}
         AND session_id = ${Rows.sessionColumn(request.inbox)} AND priority = ${request.priority}
         AND seq > ${request.afterSeq} AND expires_at > ${request.nowMillis} ORDER BY seq LIMIT ${request.limit}) w
-      LEFT JOIN LATERAL (SELECT * FROM mesh.shared_text t
+      LEFT JOIN LATERAL (SELECT * FROM mesh.group_text t
         WHERE w.ciphertext IS NULL AND t.mesh_id = w.mesh_id AND t.seq = w.seq OFFSET 0) t ON true
       ORDER BY w.seq`,
   )

@@ -11,7 +11,7 @@ import { storeError } from "./Transaction.ts"
 /** Behind `a`, which is what is asked for of `mesh.accepted`: each recipient, with the first receipt that it gave. */
 const withRecipients = `LEFT JOIN LATERAL unnest(a.recipient_members, a.recipient_sessions) r(member_id, session_id) ON true
   LEFT JOIN LATERAL (SELECT u.member, u.session, min(u.at) AS at
-    FROM mesh.receipt p CROSS JOIN LATERAL unnest(p.seqs, p.members, p.sessions, p.ats) u(seq, member, session, at)
+    FROM mesh.consumed p CROSS JOIN LATERAL unnest(p.seqs, p.members, p.sessions, p.ats) u(seq, member, session, at)
     WHERE p.mesh_id = a.mesh_id AND p.bucket = a.seq / ${receiptsTogether} AND u.seq = a.seq
     GROUP BY u.member, u.session) c ON c.member = r.member_id AND c.session = r.session_id`
 

@@ -36,8 +36,8 @@ const eraseTexts = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, rowsMa
     [nowMillis, rowsMax],
   )
   // Where one was passed by as it was lowered, nobody waits for it now, or will be given it.
-  const texts = yield* sql`DELETE FROM mesh.shared_text WHERE ctid = ANY (ARRAY(
-    SELECT t.ctid FROM mesh.shared_text t WHERE t.expires_at <= ${nowMillis} AND NOT EXISTS (
+  const texts = yield* sql`DELETE FROM mesh.group_text WHERE ctid = ANY (ARRAY(
+    SELECT t.ctid FROM mesh.group_text t WHERE t.expires_at <= ${nowMillis} AND NOT EXISTS (
       SELECT 1 FROM mesh.accepted a CROSS JOIN LATERAL unnest(a.recipient_members, a.recipient_sessions) r(member_id, session_id)
       JOIN mesh.waiting w ON w.mesh_id = t.mesh_id AND w.member_id = r.member_id AND w.session_id = r.session_id
         AND w.priority = a.priority AND w.seq = t.seq WHERE a.id = t.id)
@@ -59,8 +59,8 @@ const removeMessages = Effect.fnUntraced(function* (
           AND w.priority = a.priority AND w.seq = a.seq)
     ORDER BY a.created_at LIMIT ${rowsMax} FOR UPDATE OF a SKIP LOCKED)) RETURNING seq`
   // An ack is younger than its message.
-  const receipts = yield* sql`DELETE FROM mesh.receipt WHERE ctid = ANY (ARRAY(
-    SELECT p.ctid FROM mesh.receipt p WHERE p.at <= ${beforeMillis} AND p.expires_at <= ${nowMillis}
+  const receipts = yield* sql`DELETE FROM mesh.consumed WHERE ctid = ANY (ARRAY(
+    SELECT p.ctid FROM mesh.consumed p WHERE p.at <= ${beforeMillis} AND p.expires_at <= ${nowMillis}
     ORDER BY p.at LIMIT ${rowsMax} FOR UPDATE SKIP LOCKED)) RETURNING bucket`
   return [messages, receipts]
 })

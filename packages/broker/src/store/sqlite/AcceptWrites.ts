@@ -1,65 +1,79 @@
-/** What is accepted: messages whose id is new, each with its deliveries and its audit row (I6, I7). */
-import type { MessageId } from "@claudemesh/domain/Ids"
+/** What is accepted: messages whose id is new, each with a row in every inbox that it goes to, and its line of the audit (I6, I7). */
+import { decodedBytes } from "@claudemesh/domain/Base64"
 import { type Write, Written } from "../MessageStore.ts"
-import * as Rows from "../sql/Rows.ts"
-import type { AuditWrites } from "./AuditWrites.ts"
-import { prepare, type SqliteHandle } from "./Handle.ts"
-import { type ReportRow, reportOf } from "./Reports.ts"
+import type { Addresses } from "./Addresses.ts"
+import { type Handle, prepare } from "./Handle.ts"
+import type { Journal } from "./Journal.ts"
+import { messageKey, priorities, waitingKey } from "./Layout.ts"
+import type { Reports } from "./Reports.ts"
 
 export type Accept = Extract<Write, { readonly _tag: "Accept" }>
 
 type Value = string | number | null
 
-export const acceptWritesOn = (handle: SqliteHandle["Service"], audit: AuditWrites) => {
-  const insertMessage = prepare<never, Array<Value>>(
+export const acceptWritesOn = (handle: Handle, addresses: Addresses, journal: Journal, reports: Reports) => {
+  const insertAccepted = prepare<never, Array<Value>>(
     handle,
-    `INSERT INTO mesh.message (mesh_id, seq, id, sender_member_id, sender_session_id, target_spec, priority, nonce, ciphertext,
-      reply_to, content_hash, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
+    `INSERT INTO mesh.accepted (key, id, sender, priority, created_at, expires_at, content_hash, recipients)
+      VALUES (${messageKey("?", "?")}, unhex(?), ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
   )
-  const insertDelivery = prepare<never, Array<Value>>(
+  const insertWaiting = prepare<never, Array<Value>>(
     handle,
-    "INSERT INTO mesh.delivery (mesh_id, seq, member_id, session_id, priority, sealed_key) VALUES (?, ?, ?, ?, ?, ?)",
+    `INSERT INTO mesh.waiting (key, expires_at, sealed_key, nonce, target_spec, reply_to, ciphertext)
+      VALUES (${waitingKey("?", "?", "?")}, ?, ?, ?, ?, ?, ?)`,
   )
-  const first = prepare<ReportRow & { readonly content_hash: string }, [string]>(
+  const insertGroupText = prepare<never, Array<Value>>(
     handle,
-    `SELECT m.content_hash, m.seq, m.sender_member_id, m.priority, m.expires_at, d.member_id, d.session_id, d.consumed_at
-      FROM mesh.message m LEFT JOIN mesh.delivery d ON d.mesh_id = m.mesh_id AND d.seq = m.seq WHERE m.id = ?`,
+    `INSERT INTO mesh.group_text (key, waits, expires_at, nonce, target_spec, reply_to, ciphertext)
+      VALUES (${messageKey("?", "?")}, ?, ?, ?, ?, ?, ?)`,
   )
+
+  const insertText = ({ message, recipients }: Accept, mesh: number, inboxes: ReadonlyArray<number>): void => {
+    const priority = priorities.indexOf(message.priority)
+    const { ciphertext, expiresAtMillis, nonce, replyTo, seq, targetSpec } = message
+    const text = [nonce, targetSpec, replyTo ?? null, ciphertext]
+    const isGroup = inboxes.length > 1
+    if (isGroup) insertGroupText.run(mesh, seq, inboxes.length, expiresAtMillis, ...text)
+    for (const [index, number] of inboxes.entries()) {
+      const sealedKey = recipients[index]?.sealedKey ?? null
+      insertWaiting.run(number, priority, seq, expiresAtMillis, sealedKey, ...(isGroup ? noText : text))
+    }
+  }
 
   const insert = (accept: Accept): boolean => {
     const { message, recipients } = accept
-    const { changes } = insertMessage.run(
-      message.meshId,
-      message.seq,
+    const { createdAtMillis, meshId, senderMemberId, senderSession, seq } = message
+    const mesh = addresses.newMeshNumber(meshId)
+    const sender = addresses.used(meshId, { memberId: senderMemberId, session: senderSession }, createdAtMillis)
+    const inboxes = recipients.map(({ inbox }) => addresses.used(meshId, inbox, createdAtMillis).number)
+    const { changes } = insertAccepted.run(
+      mesh,
+      seq,
       message.messageId,
-      message.senderMemberId,
-      message.senderSession,
-      message.targetSpec,
-      message.priority,
-      message.nonce,
-      // Nobody would ever erase what nobody gets.
-      recipients.length === 0 ? "" : message.ciphertext,
-      message.replyTo ?? null,
-      message.contentHash,
-      message.createdAtMillis,
+      sender.number,
+      priorities.indexOf(message.priority),
+      createdAtMillis,
       message.expiresAtMillis,
+      message.contentHash,
+      `[${inboxes.join(",")}]`,
     )
     if (changes === 0) return false
-    for (const { inbox, sealedKey } of recipients) {
-      const { meshId, priority, seq } = message
-      insertDelivery.run(meshId, seq, inbox.memberId, Rows.sessionColumn(inbox), priority, sealedKey ?? null)
-    }
-    audit.accepted(accept)
+    insertText(accept, mesh, inboxes)
+    journal.add(meshId, {
+      seq,
+      at: createdAtMillis,
+      event: "message_accepted",
+      actor: senderMemberId,
+      session: senderSession,
+      recipients: recipients.length,
+      message: {
+        id: message.messageId,
+        targetSpec: message.targetSpec,
+        priority: message.priority,
+        bytes: decodedBytes(message.ciphertext),
+      },
+    })
     return true
-  }
-
-  const firstResult = (messageId: MessageId): Written => {
-    const rows = first.all(messageId)
-    const [row] = rows
-    const deliveryReport = reportOf(rows)
-    return row === undefined || deliveryReport === undefined
-      ? Written.Done()
-      : Written.Duplicate({ contentHash: row.content_hash, deliveryReport })
   }
 
   /** In the order of their numbers, so that of two sends with one id the first is the one that counts. */
@@ -67,6 +81,13 @@ export const acceptWritesOn = (handle: SqliteHandle["Service"], audit: AuditWrit
     const known = accepts
       .toSorted((left, right) => left.message.seq - right.message.seq)
       .filter((accept) => !insert(accept))
-    return new Map(known.map((accept) => [accept, firstResult(accept.message.messageId)]))
+    return new Map(
+      known.map((accept) => {
+        const first = reports(accept.message.meshId, accept.message.messageId)
+        return [accept, first === undefined ? Written.Done() : Written.Duplicate(first)]
+      }),
+    )
   }
 }
+
+const noText = [null, null, null, null]

@@ -7,8 +7,8 @@ import type { SQLQueryBindings } from "bun:sqlite"
 import type { Write } from "../MessageStore.ts"
 import { inviteColumns, memberColumns, movedColumns, revocationColumns } from "../sql/Columns.ts"
 import * as Rows from "../sql/Rows.ts"
-import type { AuditWrites } from "./AuditWrites.ts"
-import { prepare, type SqliteHandle } from "./Handle.ts"
+import { type Handle, prepare } from "./Handle.ts"
+import type { Journal } from "./Journal.ts"
 
 type Enrolment = Extract<Write, { readonly _tag: "InviteAdded" | "MemberJoined" | "KeyRevoked" | "MeshMoved" }>
 
@@ -28,7 +28,7 @@ const members: Table = { name: "member", columns: memberColumns, key: "public_ke
 const revocations: Table = { name: "revocation", columns: revocationColumns, key: "version", proof: ["signature"] }
 const moves: Table = { name: "moved", columns: movedColumns, key: "version", proof: ["signature"] }
 
-export const recordsOn = (handle: SqliteHandle["Service"]) => {
+export const recordsOn = (handle: Handle) => {
   const into = ({ columns, key, name, proof }: Table) => {
     const names = Object.keys(columns)
     const text = `INSERT INTO mesh.${name} (${names.join(", ")}) VALUES (${names.map(() => "?").join(", ")})`
@@ -53,11 +53,7 @@ export const recordsOn = (handle: SqliteHandle["Service"]) => {
   return { invite: into(invites), member: into(members), moved: into(moves), revocation: into(revocations) }
 }
 
-export const enrolmentWritesOn = (
-  handle: SqliteHandle["Service"],
-  records: ReturnType<typeof recordsOn>,
-  audit: AuditWrites,
-) => {
+export const enrolmentWritesOn = (handle: Handle, records: ReturnType<typeof recordsOn>, journal: Journal) => {
   // The table refuses more uses than there are.
   const countUse = prepare<never, [string, string]>(
     handle,
@@ -68,27 +64,27 @@ export const enrolmentWritesOn = (
     switch (write._tag) {
       case "InviteAdded":
         if (records.invite.insertNew(Rows.inviteRow(write.invite, 0))) {
-          audit.add(write.meshId, { seq: write.seq, at: write.atMillis, event: "invite_added" })
+          journal.add(write.meshId, { seq: write.seq, at: write.atMillis, event: "invite_added" })
         }
         break
       case "MemberJoined": {
         const { atMillis, certificate, meshId, seq } = write
         if (!records.member.insertNew(Rows.memberRow(meshId, { ...certificate, certificate }, atMillis))) break
         countUse.run(meshId, certificate.invite)
-        audit.add(meshId, { seq, at: atMillis, event: "member_joined", actor: certificate.memberId })
+        journal.add(meshId, { seq, at: atMillis, event: "member_joined", actor: certificate.memberId })
         break
       }
       case "KeyRevoked": {
         const { atMillis, revocation, seq } = write
         if (records.revocation.insertNew(Rows.revocationRow(revocation))) {
-          audit.add(revocation.meshId, { seq, at: atMillis, event: "key_revoked" })
+          journal.add(revocation.meshId, { seq, at: atMillis, event: "key_revoked" })
         }
         break
       }
       case "MeshMoved": {
         const { atMillis, moved, seq } = write
         if (records.moved.insertNew(Rows.movedRow(moved))) {
-          audit.add(moved.meshId, { seq, at: atMillis, event: "mesh_moved" })
+          journal.add(moved.meshId, { seq, at: atMillis, event: "mesh_moved" })
         }
         break
       }

@@ -6,19 +6,24 @@ import { Effect, Equal, Option } from "effect"
 import type { MemberRecord, MeshRecord } from "../MessageStore.ts"
 import { inviteColumns, memberColumns, movedColumns, revocationColumns } from "../sql/Columns.ts"
 import * as Rows from "../sql/Rows.ts"
-import type { AuditWrites } from "./AuditWrites.ts"
+import type { Addresses } from "./Addresses.ts"
 import type { recordsOn } from "./EnrolmentWrites.ts"
-import { inTransaction, prepare, reading, type SqliteHandle } from "./Handle.ts"
+import { type Handle, inTransaction, prepare, reading } from "./Handle.ts"
+import type { Journal } from "./Journal.ts"
 import type { ownersOn } from "./Owners.ts"
+import type { readsOn } from "./Reads.ts"
 
 const namesOf = (columns: Readonly<Record<string, unknown>>): string => Object.keys(columns).join(", ")
 
-export const meshesOn = (
-  handle: SqliteHandle["Service"],
-  owners: ReturnType<typeof ownersOn>,
-  records: ReturnType<typeof recordsOn>,
-  audit: AuditWrites,
-) => {
+interface Parts {
+  readonly addresses: Addresses
+  readonly journal: Journal
+  readonly owners: ReturnType<typeof ownersOn>
+  readonly reads: ReturnType<typeof readsOn>
+  readonly records: ReturnType<typeof recordsOn>
+}
+
+export const meshesOn = (handle: Handle, { addresses, journal, owners, reads, records }: Parts) => {
   const rowsOf = (text: string) => prepare<Readonly<Record<string, unknown>>, Array<SQLQueryBindings>>(handle, text)
   const mesh = rowsOf("SELECT id, slug, name, owner_public_key, allow_unsealed FROM mesh.mesh WHERE id = ?")
   const members = rowsOf(`SELECT ${namesOf(memberColumns)} FROM mesh.member WHERE mesh_id = ? ORDER BY id`)
@@ -33,12 +38,6 @@ export const meshesOn = (
   )
   const sessions = rowsOf(`SELECT member_id, session_id, protocol, attached_at, detached_at FROM mesh.session
     WHERE mesh_id = ? ORDER BY member_id, session_id`)
-  const lastSeq = rowsOf("SELECT coalesce(max(seq), 0) AS value FROM mesh.audit_log WHERE mesh_id = ?")
-  const waiting = rowsOf(`SELECT d.member_id, d.session_id, d.priority, count(*) AS messages,
-      coalesce(sum(octet_length(m.ciphertext)), 0) AS characters
-    FROM mesh.delivery d JOIN mesh.message m ON m.mesh_id = d.mesh_id AND m.seq = d.seq
-    WHERE d.mesh_id = ? AND d.consumed_at IS NULL AND m.ciphertext <> ''
-    GROUP BY d.member_id, d.session_id, d.priority ORDER BY d.member_id, d.session_id, d.priority`)
   const subscriptions = rowsOf(`SELECT member_id, session_id, channel FROM mesh.channel_subscription
     WHERE mesh_id = ? ORDER BY member_id, session_id, channel`)
   const create = rowsOf(`INSERT INTO mesh.mesh (id, slug, name, owner_public_key, allow_unsealed, created_at)
@@ -46,6 +45,11 @@ export const meshesOn = (
   const firstMembers = rowsOf(`SELECT ${namesOf(memberColumns)} FROM mesh.member WHERE mesh_id = ?
     AND created_at = (SELECT created_at FROM mesh.mesh WHERE id = ?)`)
   const oneInvite = rowsOf(`SELECT ${namesOf(inviteColumns)} FROM mesh.invite WHERE mesh_id = ? AND public_key = ?`)
+
+  const lastSeqOf = (meshId: MeshId): number => {
+    const mesh = addresses.meshNumber(meshId)
+    return mesh === undefined ? 0 : journal.lastSeq(mesh)
+  }
 
   /** Where the disk is full, what is stored can still be read: the epoch is not a condition. */
   const load = Effect.fnUntraced(function* (meshId: MeshId) {
@@ -58,8 +62,8 @@ export const meshesOn = (
       moved: moved.all(meshId),
       sessions: sessions.all(meshId),
       epoch: owners.epochOf(meshId),
-      lastSeq: lastSeq.all(meshId),
-      waiting: waiting.all(meshId),
+      lastSeq: lastSeqOf(meshId),
+      waiting: reads.waiting(meshId),
       subscriptions: subscriptions.all(meshId),
     }))
     const [record] = yield* Rows.meshes(found.mesh)
@@ -71,10 +75,10 @@ export const meshesOn = (
       revocations: yield* Rows.revocations(found.revocations),
       moved: (yield* Rows.moves(found.moved))[0],
       sessions: yield* Rows.sessions(found.sessions),
-      lastSeq: yield* Rows.number(found.lastSeq),
+      lastSeq: found.lastSeq,
       epoch: found.epoch,
       subscriptions: yield* Rows.subscriptions(found.subscriptions),
-      waiting: yield* Rows.waiting(found.waiting),
+      waiting: found.waiting,
     })
   })
 
@@ -109,13 +113,15 @@ export const meshesOn = (
     ) {
       const { allowUnsealed, meshId, name, ownerPublicKey, slug } = record
       const isNew = yield* inTransaction(handle, () => {
+        journal.begin()
         const created = create.all(meshId, slug, name, ownerPublicKey, allowUnsealed ? 1 : 0, nowMillis)
         if (created.length === 0) return false
         if (invite !== undefined) records.invite.insert(Rows.inviteRow(invite, first.length))
         for (const member of first) records.member.insert(Rows.memberRow(meshId, member, nowMillis))
-        audit.add(meshId, { seq: 1, at: nowMillis, event: "mesh_created", recipients: first.length })
+        journal.add(meshId, { seq: 1, at: nowMillis, event: "mesh_created", recipients: first.length })
+        journal.write()
         return true
-      })
+      }).pipe(Effect.onError(() => Effect.sync(addresses.forget)))
       if (isNew) return "created" as const
       return (yield* isSame(record, invite, first)) ? ("same" as const) : ("conflict" as const)
     }),

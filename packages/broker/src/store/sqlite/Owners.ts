@@ -4,9 +4,9 @@
  */
 import type { MeshId } from "@claudemesh/domain/Ids"
 import { meshOf, type OwnedWrite, StoreError } from "../MessageStore.ts"
-import { prepare, type SqliteHandle } from "./Handle.ts"
+import { type Handle, prepare } from "./Handle.ts"
 
-export const ownersOn = (handle: SqliteHandle["Service"]) => {
+export const ownersOn = (handle: Handle) => {
   const epochOf = prepare<{ readonly owner_epoch: number }, [string]>(
     handle,
     "SELECT owner_epoch FROM mesh.mesh WHERE id = ?",

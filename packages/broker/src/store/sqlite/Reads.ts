@@ -1,29 +1,25 @@
-/** What is read of messages: pages of an inbox, how much waits, and what became of one. */
+/** What is read of messages that wait: pages of an inbox, and how much there is. */
 import type { Base64, Nonce } from "@claudemesh/domain/Base64"
-import type { MemberId, MeshId, MessageId, SessionId } from "@claudemesh/domain/Ids"
-import type { Priority } from "@claudemesh/domain/routing/Status"
-import { Option } from "effect"
+import type { MeshId, MessageId } from "@claudemesh/domain/Ids"
 import type {
   Backlog,
   DeliveryKey,
-  DeliveryReport,
   InboxAddress,
+  MeshSnapshot,
   PageRequest,
   WaitingCount,
   WaitingMessage,
 } from "../MessageStore.ts"
-import * as Rows from "../sql/Rows.ts"
-import { prepare, type SqliteHandle } from "./Handle.ts"
-import { type ReportRow, reportOf } from "./Reports.ts"
+import { type Addresses, inboxOf } from "./Addresses.ts"
+import { type Handle, prepare } from "./Handle.ts"
+import { messageKey, priorities, priorityOf, seqOf, waitingKey } from "./Layout.ts"
+import { leasedForGood } from "../sql/Rows.ts"
 
 interface MessageRow {
-  readonly mesh_id: MeshId
   readonly seq: number
   readonly id: MessageId
-  readonly sender_member_id: MemberId
-  readonly sender_session_id: SessionId
+  readonly sender: number
   readonly target_spec: string
-  readonly priority: Priority
   readonly nonce: Nonce
   readonly ciphertext: Base64
   readonly reply_to: MessageId | null
@@ -34,50 +30,93 @@ interface MessageRow {
   readonly leased_at: number | null
 }
 
-const waits = "m.mesh_id = d.mesh_id AND m.seq = d.seq AND m.expires_at > ? AND m.ciphertext <> ''"
+const text = "coalesce(w.ciphertext, g.ciphertext)"
+const ofGroup = `LEFT JOIN mesh.group_text g ON w.ciphertext IS NULL AND g.key = ${messageKey("?", seqOf("w.key"))}`
+const sizes = `count(*) AS messages, coalesce(sum(octet_length(${text})), 0) AS characters`
+const ofInbox = `w.key >= ${waitingKey("?", "0", "0")} AND w.key < ${waitingKey("(? + 1)", "0", "0")}`
 
-export const readsOn = (handle: SqliteHandle["Service"]) => {
-  const page = prepare<MessageRow, [string, string, string, string, number, number, number]>(
+export const readsOn = (handle: Handle, addresses: Addresses) => {
+  const page = prepare<MessageRow, Array<number>>(
     handle,
-    `SELECT m.*, d.sealed_key, d.leased_at FROM mesh.delivery d CROSS JOIN mesh.message m
-      WHERE d.mesh_id = ? AND d.member_id = ? AND d.session_id = ? AND d.priority = ? AND d.seq > ? AND d.consumed_at IS NULL
-        AND ${waits} ORDER BY d.seq LIMIT ?`,
+    `SELECT ${seqOf("w.key")} AS seq, lower(hex(a.id)) AS id, a.sender, a.content_hash, a.created_at, a.expires_at,
+        w.sealed_key, w.leased_at, coalesce(w.target_spec, g.target_spec) AS target_spec, coalesce(w.nonce, g.nonce) AS nonce,
+        coalesce(w.reply_to, g.reply_to) AS reply_to, ${text} AS ciphertext
+      FROM mesh.waiting w CROSS JOIN mesh.accepted a ON a.key = ${messageKey("?", seqOf("w.key"))} ${ofGroup}
+      WHERE w.key > ${waitingKey("?", "?", "?")} AND w.key < ${waitingKey("?", "(? + 1)", "0")}
+        AND w.expires_at > ? AND ${text} <> '' ORDER BY w.key LIMIT ?`,
   )
-  const backlog = prepare<Backlog, [string, string, string, number]>(
+  const backlog = prepare<Backlog, [mesh: number, address: number, next: number, now: number]>(
     handle,
-    `SELECT count(*) AS messages, coalesce(sum(octet_length(m.ciphertext)), 0) AS characters
-      FROM mesh.delivery d CROSS JOIN mesh.message m
-      WHERE d.mesh_id = ? AND d.member_id = ? AND d.session_id = ? AND d.consumed_at IS NULL AND ${waits}`,
+    `SELECT ${sizes} FROM mesh.waiting w ${ofGroup} WHERE ${ofInbox} AND w.expires_at > ? AND ${text} <> ''`,
   )
-  const isWaiting = prepare<unknown, [string, number, string, string, number]>(
+  const isWaiting = prepare<unknown, [mesh: number, address: number, priority: number, seq: number, now: number]>(
     handle,
-    `SELECT 1 FROM mesh.delivery d CROSS JOIN mesh.message m
-      WHERE d.mesh_id = ? AND d.seq = ? AND d.member_id = ? AND d.session_id = ? AND d.consumed_at IS NULL AND ${waits}`,
+    `SELECT 1 FROM mesh.waiting w ${ofGroup} WHERE w.key = ${waitingKey("?", "?", "?")} AND w.expires_at > ? AND ${text} <> ''`,
   )
-  const report = prepare<ReportRow, [string, string]>(
+  const waiting = prepare<Backlog & { readonly number: number; readonly priority: number }, [number, string]>(
     handle,
-    `SELECT m.seq, m.sender_member_id, m.priority, m.expires_at, d.member_id, d.session_id, d.consumed_at
-      FROM mesh.message m LEFT JOIN mesh.delivery d ON d.mesh_id = m.mesh_id AND d.seq = m.seq
-      WHERE m.id = ? AND m.mesh_id = ? ORDER BY d.member_id, d.session_id`,
+    `SELECT i.number, ${priorityOf("w.key")} AS priority, ${sizes}
+      FROM mesh.address i CROSS JOIN mesh.waiting w ON w.key >= ${waitingKey("i.number", "0", "0")}
+        AND w.key < ${waitingKey("(i.number + 1)", "0", "0")} ${ofGroup}
+      WHERE i.mesh_id = ? AND ${text} <> '' GROUP BY i.member_id, i.session_id, ${priorityOf("w.key")}
+      ORDER BY i.member_id, i.session_id, ${priorityOf("w.key")}`,
   )
 
-  const backlogOf = (meshId: MeshId, inbox: InboxAddress, nowMillis: number): Backlog =>
-    backlog.get(meshId, inbox.memberId, Rows.sessionColumn(inbox), nowMillis) ?? { messages: 0, characters: 0 }
+  const backlogOf = (meshId: MeshId, inbox: InboxAddress, nowMillis: number): Backlog => {
+    const mesh = addresses.meshNumber(meshId)
+    const number = addresses.find(meshId, inbox)?.number
+    const found = mesh === undefined || number === undefined ? null : backlog.get(mesh, number, number, nowMillis)
+    return found ?? { messages: 0, characters: 0 }
+  }
+
+  const waits = (meshId: MeshId, { inbox, seq }: DeliveryKey, nowMillis: number): boolean => {
+    const mesh = addresses.meshNumber(meshId)
+    const number = addresses.find(meshId, inbox)?.number
+    if (mesh === undefined || number === undefined) return false
+    return priorities.some((_, priority) => isWaiting.get(mesh, number, priority, seq, nowMillis) !== null)
+  }
+
+  const messageOf = (row: MessageRow, { meshId, priority }: PageRequest): WaitingMessage => {
+    const sender = addresses.numbered(row.sender)
+    if (sender === undefined || sender.session === "") throw new Error("an address is kept for as long as its messages")
+    return {
+      sealedKey: row.sealed_key ?? undefined,
+      leased: row.leased_at !== null && (row.leased_at === leasedForGood ? "for good" : "until released"),
+      message: {
+        meshId,
+        seq: row.seq,
+        messageId: row.id,
+        senderMemberId: sender.memberId,
+        senderSession: sender.session,
+        targetSpec: row.target_spec,
+        priority,
+        nonce: row.nonce,
+        ciphertext: row.ciphertext,
+        replyTo: row.reply_to ?? undefined,
+        createdAtMillis: row.created_at,
+        expiresAtMillis: row.expires_at,
+        contentHash: row.content_hash,
+      },
+    }
+  }
 
   return {
-    page: ({ afterSeq, inbox, limit, meshId, nowMillis, priority }: PageRequest): ReadonlyArray<WaitingMessage> =>
-      page
-        .all(meshId, inbox.memberId, Rows.sessionColumn(inbox), priority, afterSeq, nowMillis, limit)
-        .map(waitingMessage),
+    page: (request: PageRequest): ReadonlyArray<WaitingMessage> => {
+      const { afterSeq, inbox, limit, meshId, nowMillis } = request
+      const mesh = addresses.meshNumber(meshId)
+      const number = addresses.find(meshId, inbox)?.number
+      if (mesh === undefined || number === undefined) return []
+      const priority = priorities.indexOf(request.priority)
+      return page
+        .all(mesh, mesh, number, priority, afterSeq, number, priority, nowMillis, limit)
+        .map((row) => messageOf(row, request))
+    },
 
     backlog: (meshId: MeshId, inboxes: ReadonlyArray<InboxAddress>, nowMillis: number): Backlog =>
       inboxes
         .map((inbox) => backlogOf(meshId, inbox, nowMillis))
         .reduce(
-          (sum, one) => ({
-            messages: sum.messages + one.messages,
-            characters: sum.characters + one.characters,
-          }),
+          (sum, one) => ({ messages: sum.messages + one.messages, characters: sum.characters + one.characters }),
           { messages: 0, characters: 0 },
         ),
 
@@ -88,38 +127,22 @@ export const readsOn = (handle: SqliteHandle["Service"]) => {
       nowMillis: number,
     ): ReadonlyArray<WaitingCount> =>
       inboxes.flatMap((inbox) => {
-        const session = Rows.sessionColumn(inbox)
-        const left = except.filter(
-          (one) =>
-            one.inbox.memberId === inbox.memberId &&
-            one.inbox.session === inbox.session &&
-            isWaiting.get(meshId, one.seq, inbox.memberId, session, nowMillis) !== null,
-        )
-        const messages = backlogOf(meshId, inbox, nowMillis).messages - left.length
+        const isLeft = (one: DeliveryKey) =>
+          one.inbox.memberId === inbox.memberId && one.inbox.session === inbox.session && waits(meshId, one, nowMillis)
+        const messages = backlogOf(meshId, inbox, nowMillis).messages - except.filter(isLeft).length
         return messages > 0 ? [{ inbox, messages }] : []
       }),
 
-    deliveryReportOf: (meshId: MeshId, messageId: MessageId): Option.Option<DeliveryReport> =>
-      Option.fromUndefinedOr(reportOf(report.all(messageId, meshId))),
+    /** Also what has expired and has its text still. */
+    waiting: (meshId: MeshId): MeshSnapshot["waiting"] => {
+      const mesh = addresses.meshNumber(meshId)
+      const rows = mesh === undefined ? [] : waiting.all(mesh, meshId)
+      return rows.flatMap(({ characters, messages, number, priority: place }) => {
+        const [address, priority] = [addresses.numbered(number), priorities[place]]
+        return address === undefined || priority === undefined
+          ? []
+          : [{ inbox: inboxOf(address), priority, backlog: { messages, characters } }]
+      })
+    },
   }
 }
-
-const waitingMessage = (row: MessageRow): WaitingMessage => ({
-  sealedKey: row.sealed_key ?? undefined,
-  leased: row.leased_at !== null && (row.leased_at === Rows.leasedForGood ? "for good" : "until released"),
-  message: {
-    meshId: row.mesh_id,
-    seq: row.seq,
-    messageId: row.id,
-    senderMemberId: row.sender_member_id,
-    senderSession: row.sender_session_id,
-    targetSpec: row.target_spec,
-    priority: row.priority,
-    nonce: row.nonce,
-    ciphertext: row.ciphertext,
-    replyTo: row.reply_to ?? undefined,
-    createdAtMillis: row.created_at,
-    expiresAtMillis: row.expires_at,
-    contentHash: row.content_hash,
-  },
-})

@@ -1,39 +1,68 @@
-/** What became of a message, from the rows of its deliveries. */
-import type { MemberId, SessionId } from "@claudemesh/domain/Ids"
-import type { Priority } from "@claudemesh/domain/routing/Status"
+/**
+ * What became of a message. Who was meant is in the row of what was accepted; for whom it waits still, and who has acked it, is looked up. A
+ * session's delivery that is in neither was moved: its member has it, or had it already.
+ */
+import type { MeshId, MessageId } from "@claudemesh/domain/Ids"
 import type { DeliveryReport } from "../MessageStore.ts"
+import { type Address, type Addresses, inboxOf } from "./Addresses.ts"
+import { type Handle, prepare } from "./Handle.ts"
+import { meshNumberOf, messageKey, priorities, seqOf, waitingKey } from "./Layout.ts"
 
-/** Of a message without deliveries what is of one is NULL. */
-export interface ReportRow {
+interface Accepted {
+  readonly mesh: number
   readonly seq: number
-  readonly sender_member_id: MemberId
-  readonly priority: Priority
+  readonly sender: number
+  readonly priority: number
   readonly expires_at: number
-  readonly member_id: MemberId | null
-  readonly session_id: SessionId | "" | null
-  readonly consumed_at: number | null
+  readonly content_hash: string
+  readonly recipients: string
 }
 
-export const sessionOf = (column: SessionId | ""): SessionId | undefined => (column === "" ? undefined : column)
+export type Reports = ReturnType<typeof reportsOn>
 
-export const reportOf = (rows: ReadonlyArray<ReportRow>): DeliveryReport | undefined => {
-  const [first] = rows
-  return (
-    first && {
-      seq: first.seq,
-      senderMemberId: first.sender_member_id,
-      priority: first.priority,
-      expiresAtMillis: first.expires_at,
-      deliveries: rows.flatMap(({ consumed_at, member_id, session_id }) =>
-        member_id === null || session_id === null
-          ? []
-          : [
-              {
-                inbox: { memberId: member_id, session: sessionOf(session_id) },
-                consumedAtMillis: consumed_at ?? undefined,
-              },
-            ],
-      ),
-    }
+export const numbersIn = (recipients: string): ReadonlyArray<number> =>
+  recipients.slice(1, -1).split(",").filter(Boolean).map(Number)
+
+export const reportsOn = (handle: Handle, addresses: Addresses) => {
+  const accepted = prepare<Accepted, [string]>(
+    handle,
+    `SELECT ${meshNumberOf("key")} AS mesh, ${seqOf("key")} AS seq, sender, priority, expires_at, content_hash, recipients FROM mesh.accepted WHERE id = unhex(?)`,
   )
+  const consumed = prepare<{ readonly at: number }, [number, number, number]>(
+    handle,
+    `SELECT at FROM mesh.consumed WHERE message = ${messageKey("?", "?")} AND address = ?`,
+  )
+  const waits = prepare<unknown, [number, number, number]>(
+    handle,
+    `SELECT 1 FROM mesh.waiting WHERE key = ${waitingKey("?", "?", "?")}`,
+  )
+
+  return (meshId: MeshId, messageId: MessageId) => {
+    const found = accepted.get(messageId)
+    const mesh = addresses.meshNumber(meshId)
+    const sender = found === null ? undefined : addresses.numbered(found.sender)
+    const priority = priorities[found?.priority ?? 0]
+    if (found === null || mesh !== found.mesh || sender === undefined || priority === undefined) return undefined
+    const deliveries = new Map<number, DeliveryReport["deliveries"][number]>()
+    const isAt = (address: Address): boolean => {
+      const at = consumed.get(mesh, found.seq, address.number)?.at
+      if (at === undefined && waits.get(address.number, found.priority, found.seq) === null) return false
+      deliveries.set(address.number, { inbox: inboxOf(address), consumedAtMillis: at })
+      return true
+    }
+    for (const number of numbersIn(found.recipients)) {
+      const address = addresses.numbered(number)
+      if (address === undefined || isAt(address) || address.own === number) continue
+      const own = addresses.numbered(address.own)
+      if (own !== undefined) isAt(own)
+    }
+    const deliveryReport: DeliveryReport = {
+      seq: found.seq,
+      senderMemberId: sender.memberId,
+      priority,
+      expiresAtMillis: found.expires_at,
+      deliveries: [...deliveries.values()],
+    }
+    return { contentHash: found.content_hash, deliveryReport }
+  }
 }

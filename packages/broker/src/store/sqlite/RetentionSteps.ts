@@ -4,54 +4,81 @@
  * that finds nothing reads next to nothing, however much is stored.
  */
 import type { Retention } from "../MessageStore.ts"
-import { prepare, type SqliteHandle } from "./Handle.ts"
+import { type Addresses, usedEveryMillis } from "./Addresses.ts"
+import { type Handle, prepare } from "./Handle.ts"
+import { meshNumberOf, messageKey, seqOf, waitingKey } from "./Layout.ts"
 
-export const retentionOn = (handle: SqliteHandle["Service"]) => {
-  const expired = "m.ciphertext <> '' AND m.expires_at <= ?"
-  // When a message's time is over nobody will get it any more: its keys go, and with the last of them the text.
-  const keys = prepare<never, [number, number]>(
-    handle,
-    `UPDATE mesh.delivery SET sealed_key = NULL WHERE (mesh_id, seq, member_id, session_id) IN (
-      SELECT d.mesh_id, d.seq, d.member_id, d.session_id FROM mesh.message m CROSS JOIN mesh.delivery d
-      WHERE ${expired} AND d.mesh_id = m.mesh_id AND d.seq = m.seq AND d.sealed_key IS NOT NULL LIMIT ?)`,
-  )
-  const texts = prepare<never, [number, number]>(
-    handle,
-    `UPDATE mesh.message SET ciphertext = '' WHERE (mesh_id, seq) IN (
-      SELECT m.mesh_id, m.seq FROM mesh.message m WHERE ${expired} AND NOT EXISTS (
-        SELECT 1 FROM mesh.delivery d WHERE d.mesh_id = m.mesh_id AND d.seq = m.seq AND d.sealed_key IS NOT NULL) LIMIT ?)`,
-  )
-  const old = `SELECT m.mesh_id, m.seq FROM mesh.message m
-    WHERE m.created_at <= ? AND m.expires_at <= ? ORDER BY m.created_at LIMIT ?`
-  // A message with many deliveries is removed in several steps, and its own row in the last of them.
-  const deliveries = prepare<never, [number, number, number, number]>(
-    handle,
-    `DELETE FROM mesh.delivery WHERE (mesh_id, seq, member_id, session_id) IN (
-      SELECT d.mesh_id, d.seq, d.member_id, d.session_id
-      FROM (${old}) AS o CROSS JOIN mesh.delivery d WHERE d.mesh_id = o.mesh_id AND d.seq = o.seq LIMIT ?)`,
-  )
-  const messages = prepare<never, [number, number, number]>(
-    handle,
-    `DELETE FROM mesh.message WHERE (mesh_id, seq) IN (${old}) AND NOT EXISTS (
-      SELECT 1 FROM mesh.delivery d WHERE d.mesh_id = message.mesh_id AND d.seq = message.seq)`,
-  )
-  const others = othersOn(handle)
+type Steps = Array<{ readonly changes: number }>
 
-  return ({ auditMillis, inviteMillis, messageRowMillis, sessionMillis }: Retention, rowsMax: number, now: number) => {
-    const before = now - messageRowMillis
+export const retentionOn = (handle: Handle, addresses: Addresses) => {
+  const messages = messagesOn(handle)
+  const others = othersOn(handle, addresses)
+  return (
+    { auditMillis, inviteMillis, messageRowMillis, sessionMillis }: Retention,
+    rowsMax: number,
+    nowMillis: number,
+  ) => {
     const removed = [
-      keys.run(now, rowsMax),
-      texts.run(now, rowsMax),
-      deliveries.run(before, now, rowsMax, rowsMax),
-      messages.run(before, now, rowsMax),
-      ...others(now - sessionMillis, now - auditMillis, now - inviteMillis, rowsMax),
+      ...messages(nowMillis - messageRowMillis, nowMillis, rowsMax),
+      ...others(nowMillis - sessionMillis, nowMillis - auditMillis, nowMillis - inviteMillis, nowMillis, rowsMax),
     ]
     return removed.some(({ changes }) => changes >= rowsMax) ? ("more" as const) : ("done" as const)
   }
 }
 
-/** Sessions, what happened, and invites. */
-const othersOn = (handle: SqliteHandle["Service"]) => {
+const messagesOn = (handle: Handle) => {
+  // When a message's time is over nobody will get it any more: its keys go, and with the last of them the text.
+  const keys = prepare<never, [number, number]>(
+    handle,
+    `UPDATE mesh.waiting SET sealed_key = NULL, ciphertext = iif(ciphertext IS NULL, NULL, '') WHERE key IN (
+      SELECT key FROM mesh.waiting WHERE (ciphertext <> '' OR sealed_key IS NOT NULL) AND expires_at <= ? LIMIT ?)`,
+  )
+  const texts = prepare<never, [number, number]>(
+    handle,
+    `UPDATE mesh.group_text SET ciphertext = '' WHERE key IN (
+      SELECT key FROM mesh.group_text WHERE ciphertext <> '' AND expires_at <= ? LIMIT ?)`,
+  )
+  const old = `SELECT key, priority, recipients FROM mesh.accepted
+    WHERE created_at <= ? AND expires_at <= ? ORDER BY created_at LIMIT ?`
+  // Where it was sent to, and, if it was moved since, at its member's.
+  const deliveriesOf = (message: string): string => `json_each(${message}.recipients) r
+    CROSS JOIN mesh.address i ON i.number = r.value CROSS JOIN mesh.waiting w ON w.key IN (
+      ${waitingKey("i.number", `${message}.priority`, seqOf(`${message}.key`))},
+      ${waitingKey("coalesce(i.own, i.number)", `${message}.priority`, seqOf(`${message}.key`))})`
+  const acks = prepare<never, [number, number, number, number]>(
+    handle,
+    `DELETE FROM mesh.consumed WHERE (message, address) IN (
+      SELECT c.message, c.address FROM (${old}) AS o CROSS JOIN mesh.consumed c WHERE c.message = o.key LIMIT ?)`,
+  )
+  // A message with many deliveries is removed in several steps, and its own row in the last of them.
+  const deliveries = prepare<never, [number, number, number, number]>(
+    handle,
+    `DELETE FROM mesh.waiting WHERE key IN (
+      SELECT w.key FROM (${old}) AS o CROSS JOIN ${deliveriesOf("o")} LIMIT ?)`,
+  )
+  const done = `SELECT key FROM (${old}) AS o
+    WHERE NOT EXISTS (SELECT 1 FROM mesh.consumed c WHERE c.message = o.key) AND NOT EXISTS (SELECT 1 FROM ${deliveriesOf("o")})`
+  const groupTexts = prepare<never, [number, number, number]>(
+    handle,
+    `DELETE FROM mesh.group_text WHERE key IN (${done})`,
+  )
+  const accepted = prepare<never, [number, number, number]>(handle, `DELETE FROM mesh.accepted WHERE key IN (${done})`)
+
+  return (before: number, now: number, rowsMax: number): Steps => {
+    const erased = keys.run(now, rowsMax)
+    return [
+      erased,
+      ...(erased.changes < rowsMax ? [texts.run(now, rowsMax)] : []),
+      acks.run(before, now, rowsMax, rowsMax),
+      deliveries.run(before, now, rowsMax, rowsMax),
+      groupTexts.run(before, now, rowsMax),
+      accepted.run(before, now, rowsMax),
+    ]
+  }
+}
+
+/** Sessions, what happened, invites, and the numbers of sessions that nothing names any more. */
+const othersOn = (handle: Handle, addresses: Addresses) => {
   const away = `SELECT s.mesh_id, s.member_id, s.session_id FROM mesh.session s
     WHERE s.detached_at <= ? ORDER BY s.detached_at LIMIT ?`
   const subscriptions = prepare<never, [number, number, number]>(
@@ -67,12 +94,12 @@ const othersOn = (handle: SqliteHandle["Service"]) => {
         AND c.member_id = session.member_id AND c.session_id = session.session_id)`,
   )
   // The newest row of a mesh carries its sequence: it stays however old it is.
-  const audit = prepare<never, [number, number]>(
+  const journal = prepare<never, [number, number]>(
     handle,
-    `DELETE FROM mesh.audit_log WHERE (mesh_id, seq) IN (
-      SELECT a.mesh_id, a.seq FROM mesh.audit_log a WHERE a.at <= ?
-        AND a.seq < (SELECT max(newest.seq) FROM mesh.audit_log newest WHERE newest.mesh_id = a.mesh_id)
-      ORDER BY a.at LIMIT ?)`,
+    `DELETE FROM mesh.journal WHERE key IN (
+      SELECT j.key FROM mesh.journal j WHERE j.at <= ? AND EXISTS (SELECT 1 FROM mesh.journal n
+        WHERE n.key > j.key AND n.key < ${messageKey(`(${meshNumberOf("j.key")} + 1)`, "0")})
+      ORDER BY j.at LIMIT ?)`,
   )
   // One that somebody came by is part of their proof, and stays with the member. Revocations stay for ever: they are few.
   const invites = prepare<never, [number, number]>(
@@ -81,11 +108,23 @@ const othersOn = (handle: SqliteHandle["Service"]) => {
       SELECT i.mesh_id, i.public_key FROM mesh.invite i WHERE i.used = 0 AND i.expires_millis <= ?
       ORDER BY i.expires_millis LIMIT ?)`,
   )
+  // Whatever names an address is of a message that is no older than the oldest, and was written down as used a day late at most.
+  const numbers = prepare<never, [now: number, unused: number, rowsMax: number]>(
+    handle,
+    `DELETE FROM mesh.address WHERE number IN (SELECT number FROM mesh.address
+      WHERE session_id <> '' AND used_at < coalesce((SELECT min(created_at) FROM mesh.accepted), ?) - ?
+      ORDER BY used_at LIMIT ?)`,
+  )
 
-  return (sessionsBefore: number, auditBefore: number, invitesBefore: number, rowsMax: number) => [
-    subscriptions.run(sessionsBefore, rowsMax, rowsMax),
-    sessions.run(sessionsBefore, rowsMax),
-    audit.run(auditBefore, rowsMax),
-    invites.run(invitesBefore, rowsMax),
-  ]
+  return (sessionsBefore: number, auditBefore: number, invitesBefore: number, now: number, rowsMax: number): Steps => {
+    const unused = numbers.run(now, usedEveryMillis, rowsMax)
+    if (unused.changes > 0) addresses.forget()
+    return [
+      unused,
+      subscriptions.run(sessionsBefore, rowsMax, rowsMax),
+      sessions.run(sessionsBefore, rowsMax),
+      journal.run(auditBefore, rowsMax),
+      invites.run(invitesBefore, rowsMax),
+    ]
+  }
 }

@@ -1,10 +1,10 @@
 /** Who is there and in which channel: each word of a batch in its order, so of what is said of one thing the last word stands. */
 import { Write } from "../MessageStore.ts"
-import { prepare, type SqliteHandle } from "./Handle.ts"
+import { type Handle, prepare } from "./Handle.ts"
 
 type Key = [mesh: string, member: string, session: string]
 
-export const sessionWritesOn = (handle: SqliteHandle["Service"]) => {
+export const sessionWritesOn = (handle: Handle) => {
   const ofSession = "mesh_id = ? AND member_id = ? AND session_id = ?"
   const attach = prepare<never, [...Key, protocol: number, at: number]>(
     handle,

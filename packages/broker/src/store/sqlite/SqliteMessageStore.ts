@@ -4,16 +4,19 @@
  * with all that was accepted before, and of what is said of one session or channel the last word stands.
  */
 import type { MeshId } from "@claudemesh/domain/Ids"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Option } from "effect"
 import { MessageStore, type OwnedWrite, Write, Written } from "../MessageStore.ts"
 import { acceptWritesOn } from "./AcceptWrites.ts"
-import { auditWritesOn } from "./AuditWrites.ts"
+import { type Addresses, addressesOn } from "./Addresses.ts"
 import { deliveryWritesOn } from "./DeliveryWrites.ts"
 import { enrolmentWritesOn, recordsOn } from "./EnrolmentWrites.ts"
-import { inTransaction, prepare, reading, SqliteHandle } from "./Handle.ts"
+import { type Handle, inTransaction, prepare, reading, SqliteHandle } from "./Handle.ts"
+import { type Journal, journalOn } from "./Journal.ts"
 import { meshesOn } from "./Meshes.ts"
+import { moveWritesOn } from "./MoveWrites.ts"
 import { ownersOn } from "./Owners.ts"
 import { readsOn } from "./Reads.ts"
+import { type Reports, reportsOn } from "./Reports.ts"
 import { retentionOn } from "./RetentionSteps.ts"
 import { sessionWritesOn } from "./SessionWrites.ts"
 
@@ -24,12 +27,14 @@ const probeBytes = 65_536
 export const sqliteMessageStore = Layer.effect(
   MessageStore,
   Effect.map(SqliteHandle, (handle) => {
+    const addresses = addressesOn(handle)
+    const journal = journalOn(handle, addresses)
+    const reports = reportsOn(handle, addresses)
     const owners = ownersOn(handle)
-    const audit = auditWritesOn(handle)
     const records = recordsOn(handle)
-    const writeBatch = batchOn(handle, audit, records)
-    const reads = readsOn(handle)
-    const applyRetention = retentionOn(handle)
+    const reads = readsOn(handle, addresses)
+    const applyRetention = retentionOn(handle, addresses)
+    const writeBatch = batchOn(handle, { addresses, journal, reports, records })
     const ping = prepare(handle, "SELECT max(migration_id) FROM mesh.migration")
     const probe = prepare<never, [number]>(
       handle,
@@ -37,17 +42,18 @@ export const sqliteMessageStore = Layer.effect(
     )
 
     return MessageStore.of({
-      ...meshesOn(handle, owners, records, audit),
+      ...meshesOn(handle, { addresses, journal, owners, reads, records }),
       commit: (batch) =>
         inTransaction(handle, () => {
           owners.hold(batch)
           return writeBatch(batch)
-        }),
+        }).pipe(Effect.onError(() => Effect.sync(addresses.forget))),
       page: (request) => reading(() => reads.page(request)),
       backlog: (meshId, inboxes, nowMillis) => reading(() => reads.backlog(meshId, inboxes, nowMillis)),
       countWaiting: (meshId, inboxes, except, nowMillis) =>
         reading(() => reads.countWaiting(meshId, inboxes, except, nowMillis)),
-      deliveryReportOf: (meshId, messageId) => reading(() => reads.deliveryReportOf(meshId, messageId)),
+      deliveryReportOf: (meshId, messageId) =>
+        reading(() => Option.fromUndefinedOr(reports(meshId, messageId)?.deliveryReport)),
       applyRetention: (retention, rowsMax, nowMillis) =>
         inTransaction(handle, () => applyRetention(retention, rowsMax, nowMillis)),
       ping: reading(() => void ping.get()),
@@ -56,29 +62,35 @@ export const sqliteMessageStore = Layer.effect(
   }),
 )
 
-const batchOn = (
-  handle: SqliteHandle["Service"],
-  audit: ReturnType<typeof auditWritesOn>,
-  records: ReturnType<typeof recordsOn>,
-) => {
-  const accept = acceptWritesOn(handle, audit)
-  const deliveries = deliveryWritesOn(handle)
+interface Parts {
+  readonly addresses: Addresses
+  readonly journal: Journal
+  readonly reports: Reports
+  readonly records: ReturnType<typeof recordsOn>
+}
+
+const batchOn = (handle: Handle, { addresses, journal, records, reports }: Parts) => {
+  const accept = acceptWritesOn(handle, addresses, journal, reports)
+  const deliveries = deliveryWritesOn(handle, addresses)
+  const move = moveWritesOn(handle, addresses, deliveries)
   const writeSession = sessionWritesOn(handle)
-  const enrol = enrolmentWritesOn(handle, records, audit)
+  const enrol = enrolmentWritesOn(handle, records, journal)
 
   return (batch: ReadonlyArray<OwnedWrite>): ReadonlyArray<Written> => {
     const writes = batch.map(({ write }) => write)
+    journal.begin()
+    deliveries.begin()
     const known = accept(writes.filter(Write.$is("Accept")))
-    const consumed = writes.filter(Write.$is("Consume"))
     // Before a move, which takes them along.
     for (const write of writes) if (write._tag === "Lease" || write._tag === "Release") deliveries.lease(write)
-    for (const write of consumed) deliveries.consume(write)
-    const dropped = movesOf(writes).flatMap(({ belowSeq, write }) => deliveries.move(write, belowSeq))
-    deliveries.eraseConsumed([...consumed, ...dropped])
+    for (const write of writes) if (write._tag === "Consume") deliveries.consume(write)
+    for (const { belowSeq, write } of movesOf(writes)) move(write, belowSeq)
+    deliveries.writeFewer()
     for (const write of writes) {
       if (isEnrolment(write)) enrol(write)
       else writeSession(write)
     }
+    journal.write()
     return writes.map((write) => (write._tag === "Accept" && known.get(write)) || done)
   }
 }

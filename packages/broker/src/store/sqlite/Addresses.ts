@@ -1,0 +1,113 @@
+/**
+ * Meshes, members and sessions as small numbers. What has been looked up is remembered, since nobody else writes to the file: until a
+ * transaction fails, which may have given a number, or until addresses are removed.
+ */
+import type { MemberId, MeshId, SessionId } from "@claudemesh/domain/Ids"
+import type { InboxAddress } from "../MessageStore.ts"
+import { type Handle, prepare } from "./Handle.ts"
+
+export interface Address {
+  readonly number: number
+  readonly memberId: MemberId
+  /** Empty: the member's own inbox. */
+  readonly session: SessionId | ""
+  /** The number of the member's own inbox. */
+  readonly own: number
+  /** When it was last written down as used: at most a day before it was. */
+  usedAt: number
+}
+
+interface Row {
+  readonly number: number
+  readonly member_id: MemberId
+  readonly session_id: SessionId | ""
+  readonly own: number | null
+  readonly used_at: number
+}
+
+const rememberedMax = 20_000
+
+/** An address is written down as used once in so long. */
+export const usedEveryMillis = 86_400_000
+
+export type Addresses = ReturnType<typeof addressesOn>
+
+export const addressesOn = (handle: Handle) => {
+  const columns = "number, member_id, session_id, own, used_at"
+  const find = prepare<Row, [string, string, string]>(
+    handle,
+    `SELECT ${columns} FROM mesh.address WHERE mesh_id = ? AND member_id = ? AND session_id = ?`,
+  )
+  const findNumber = prepare<Row, [number]>(handle, `SELECT ${columns} FROM mesh.address WHERE number = ?`)
+  const add = prepare<Row, [string, string, string, number | null, number]>(
+    handle,
+    `INSERT INTO mesh.address (mesh_id, member_id, session_id, own, used_at) VALUES (?, ?, ?, ?, ?) RETURNING ${columns}`,
+  )
+  const use = prepare<never, [number, number]>(handle, "UPDATE mesh.address SET used_at = ? WHERE number = ?")
+  const byName = new Map<string, Address>()
+  const byNumber = new Map<number, Address>()
+
+  const forget = (): void => {
+    byName.clear()
+    byNumber.clear()
+  }
+
+  const remember = (name: string | undefined, row: Row): Address => {
+    if (byName.size >= rememberedMax || byNumber.size >= rememberedMax) forget()
+    const address: Address = {
+      number: row.number,
+      memberId: row.member_id,
+      session: row.session_id,
+      own: row.own ?? row.number,
+      usedAt: row.used_at,
+    }
+    if (name !== undefined) byName.set(name, address)
+    byNumber.set(address.number, address)
+    return address
+  }
+
+  const named = (meshId: MeshId, member: MemberId | "", session: SessionId | ""): Address | undefined => {
+    const name = `${meshId}/${member}/${session}`
+    const known = byName.get(name)
+    if (known !== undefined) return known
+    const row = find.get(meshId, member, session)
+    return row === null ? undefined : remember(name, row)
+  }
+
+  const made = (meshId: MeshId, member: MemberId | "", session: SessionId | "", atMillis: number): Address => {
+    const known = named(meshId, member, session)
+    if (known !== undefined) return known
+    const own = session === "" ? null : made(meshId, member, "", atMillis).number
+    const row = add.get(meshId, member, session, own, atMillis)
+    if (row === null) throw new Error("SQLite gives what it has inserted")
+    return remember(`${meshId}/${member}/${session}`, row)
+  }
+
+  return {
+    forget,
+    meshNumber: (meshId: MeshId): number | undefined => named(meshId, "", "")?.number,
+    newMeshNumber: (meshId: MeshId): number => made(meshId, "", "", 0).number,
+    find: (meshId: MeshId, { memberId, session }: InboxAddress): Address | undefined =>
+      named(meshId, memberId, session ?? ""),
+    numbered: (number: number): Address | undefined => {
+      const known = byNumber.get(number)
+      if (known !== undefined) return known
+      const row = findNumber.get(number)
+      return row === null ? undefined : remember(undefined, row)
+    },
+    /** Of a message of this time: whatever it needs stays for as long as the message is kept. */
+    used: (meshId: MeshId, { memberId, session }: InboxAddress, atMillis: number): Address => {
+      const address = made(meshId, memberId, session ?? "", atMillis)
+      if (atMillis > address.usedAt + usedEveryMillis) {
+        use.run(atMillis, address.number)
+        address.usedAt = atMillis
+      }
+      return address
+    },
+  }
+}
+
+export const inboxOf = ({ memberId, session }: Address): InboxAddress => ({
+  memberId,
+  session: session === "" ? undefined : session,
+})
