@@ -53,6 +53,8 @@ const settings = [
   "PRAGMA mesh.journal_mode = WAL",
   // Set on the attached file: without it an ack would not survive power loss.
   "PRAGMA mesh.synchronous = FULL",
+  // Pages of the log before it is carried into the file, which is 16 MiB: what was sent and acked meanwhile is carried once.
+  "PRAGMA wal_autocheckpoint = 4000",
   // The lock is taken by the first write: take it now, so that a second broker fails at its start.
   "PRAGMA mesh.user_version = 1",
   // One row of nothing, written over and over to see whether the disk has room.
