@@ -2,10 +2,7 @@
 import { MeshId, SessionId } from "@claudemesh/domain/Ids"
 import { assert } from "@effect/vitest"
 import { Effect, Option } from "effect"
-import { SqlClient } from "effect/unstable/sql"
 import { type InboxAddress, MessageStore, Write } from "../src/store/MessageStore.ts"
-import { migrate } from "../src/store/sql/Migrations.ts"
-import { SqliteHandle } from "../src/store/sqlite/Handle.ts"
 import { alice, bob, carol, meshId, meshRecord } from "./support/MeshScenario.ts"
 import { acceptOf, consumeOf, inboxOf, messageOf } from "./support/Stores.ts"
 import {
@@ -170,43 +167,6 @@ const claims: Readonly<Record<string, Claim>> = {
           ["s3", "builds"],
         ],
       )
-    },
-  ),
-
-  "of a database from before there were leases counts as shown what may have been pushed to somebody (I8)": Effect.gen(
-    function* () {
-      // A file from before is in a test of its own.
-      if (Option.isSome(yield* Effect.serviceOption(SqliteHandle))) return
-      const sql = yield* SqlClient.SqlClient
-      // On Postgres its tables are other ones: see storeLayout.test.ts.
-      if (sql.onDialectOrElse({ sqlite: () => false, orElse: () => true })) return
-      // Bob's s1 left before the second message was accepted, and his s2 is there. Carol was there for the first alone.
-      const carols = { meshId, memberId: carol.memberId, session: SessionId.make("s1") }
-      yield* commit(
-        sessionWrite("SessionAttached", "s1", 1),
-        sessionWrite("SessionAttached", "s2", 1),
-        sessionWrite("SessionDetached", "s1", 1_001),
-        Write.SessionAttached({ ...carols, protocol: 2, atMillis: 1 }),
-        Write.SessionDetached({ ...carols, atMillis: 1_001 }),
-        ...[1, 2].map((seq) =>
-          acceptOf(messageOf(seq), [
-            inboxOf(bob),
-            inboxOf(bob, "s1"),
-            inboxOf(bob, "s2"),
-            inboxOf(carol),
-            inboxOf(alice),
-          ]),
-        ),
-      )
-      yield* sql`ALTER TABLE mesh.delivery DROP COLUMN leased_at`
-      yield* sql`ALTER TABLE mesh.mesh DROP COLUMN owner_epoch`
-      yield* sql`DELETE FROM mesh.migration WHERE migration_id >= 5`
-      yield* Effect.orDie(migrate)
-      const marks = yield* Effect.forEach(
-        [inboxOf(bob), inboxOf(bob, "s1"), inboxOf(bob, "s2"), inboxOf(carol), inboxOf(alice)],
-        (inbox) => leased(inbox),
-      )
-      assert.deepStrictEqual(marks, [[1, 2], [1], [1, 2], [1], []])
     },
   ),
 }

@@ -6,8 +6,6 @@ import { SqlClient } from "effect/unstable/sql"
 import { brokerLimits } from "../src/Limits.ts"
 import { GroupCommits, type Outcome } from "../src/store/GroupCommit.ts"
 import { MessageStore, Write } from "../src/store/MessageStore.ts"
-import { migrate } from "../src/store/sql/Migrations.ts"
-import { SqliteHandle } from "../src/store/sqlite/Handle.ts"
 import { alice, bob, meshId, meshRecord } from "./support/MeshScenario.ts"
 import { Postgres } from "./support/Postgres.ts"
 import { acceptOf, consumeOf, freshPostgres, inboxOf, messageOf, storeOn } from "./support/Stores.ts"
@@ -122,28 +120,6 @@ const claims: Readonly<Record<string, Claim>> = {
         )
         assert.isTrue(Exit.isSuccess(again))
       }).pipe(Effect.provide(GroupCommits.layer(1, brokerLimits)))
-    },
-  ),
-
-  "has an owner for each mesh of a database from before there were epochs, and all that was in it": Effect.gen(
-    function* () {
-      // A file from before is in a test of its own.
-      if (Option.isSome(yield* Effect.serviceOption(SqliteHandle))) return
-      yield* madeMesh
-      yield* commit(
-        sessionWrite("SessionAttached", "s1", 1),
-        channelWrite("ChannelJoined", "s1", "one"),
-        acceptOf(messageOf(2), [inboxOf(bob), inboxOf(bob, "s1")]),
-      )
-      const before = yield* found
-      const sql = yield* SqlClient.SqlClient
-      // On Postgres its tables are other ones: see storeLayout.test.ts.
-      if (sql.onDialectOrElse({ sqlite: () => false, orElse: () => true })) return
-      yield* sql`ALTER TABLE mesh.mesh DROP COLUMN owner_epoch`
-      yield* sql`DELETE FROM mesh.migration WHERE migration_id >= 6`
-      yield* Effect.orDie(migrate)
-      assert.strictEqual((yield* load).epoch, 1)
-      assert.deepStrictEqual(yield* found, before)
     },
   ),
 }
