@@ -130,6 +130,7 @@ export const pump = (decision: Decision, inbox: Inbox): void => {
       continue
     }
     const places = open.reduce((sum, { window }) => sum + window.room(priority), 0)
+    if (places < lowWaterOf(open, state.rules.limits.pageRowsMax)) continue
     actions.push(
       Action.ReadPage({
         request: {
@@ -143,6 +144,17 @@ export const pump = (decision: Decision, inbox: Inbox): void => {
       }),
     )
   }
+}
+
+/**
+ * So many places are waited for before a page is read: else each ack of who reads a long backlog is a page of one row. One, where what is
+ * unacked is less than half of the windows, where they are small, and for who asks.
+ */
+const lowWaterOf = (open: ReadonlyArray<Connection>, pageRowsMax: number): number => {
+  const unacked = open.reduce((sum, { window }) => sum + window.size, 0)
+  const most = open.reduce((sum, { window }) => sum + window.max, 0)
+  const isAsked = open.some(({ pull }) => pull !== undefined)
+  return isAsked || unacked * 2 < most || most < pageRowsMax * 2 ? 1 : pageRowsMax
 }
 
 export const pageRead = (
