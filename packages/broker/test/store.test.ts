@@ -344,6 +344,7 @@ const claims: Readonly<Record<string, Claim>> = {
         members: [alice, bob],
         invites: [],
         revocations: [],
+        moved: undefined,
         sessions: [],
         lastSeq: 1,
         epoch: 1,

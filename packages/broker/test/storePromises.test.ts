@@ -8,7 +8,7 @@ import { messageIdOf } from "@claudemesh/domain/trust/MessageIdentity"
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect, Exit, Layer, Option, References } from "effect"
 import { SqlClient } from "effect/unstable/sql"
-import { certificateFor, inviteFrom, keysOf } from "../../domain/test/support/Trust.ts"
+import { certificateFor, inviteFrom, keysOf, movedBy } from "../../domain/test/support/Trust.ts"
 import { brokerLimits } from "../src/Limits.ts"
 import { GroupCommits, type Outcome } from "../src/store/GroupCommit.ts"
 import { type InboxAddress, MessageStore, type Retention, Write, Written } from "../src/store/MessageStore.ts"
@@ -183,6 +183,7 @@ const ofEveryKind: ReadonlyArray<Write> = [
   Write.SessionForgotten({ meshId, memberId: bob.memberId, session: SessionId.make("s4") }),
   invited(5, 2),
   joined(6, "dave"),
+  Write.MeshMoved({ seq: 7, moved: movedBy(keysOf("owner"), { meshId, version: 1 }), atMillis: 9 }),
 ]
 
 const toBeginWith: ReadonlyArray<Write> = [

@@ -337,7 +337,7 @@ const claims: Readonly<Record<string, Claim>> = {
       orElse: () => ["accepted", "consumed", "group_text", "journal", "waiting"],
     })
     const retired = ["channel_subscription", "invite", "session", ...messages]
-    const permanent = ["member", "mesh", "migration", "revocation"]
+    const permanent = ["member", "mesh", "migration", "moved", "revocation"]
     // One row, of nothing, that shows whether a file can be written to.
     const probe = sql.onDialectOrElse({ sqlite: () => ["probe"], orElse: () => [] })
     assert.sameMembers(

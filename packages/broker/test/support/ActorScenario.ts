@@ -27,7 +27,7 @@ import {
   sendOf,
 } from "./MeshScenario.ts"
 import { noSpread } from "./NoSpread.ts"
-import { sqliteInMemory, storeOn } from "./Stores.ts"
+import { sqliteInMemory, sqliteStoreOn } from "./Stores.ts"
 
 export type Store = MessageStore["Service"]
 
@@ -49,7 +49,7 @@ export const scenario = <E>(
   { change = () => ({}), limits = {}, ownerPublicKey = meshRecord.ownerPublicKey }: Choices = {},
 ) => {
   const rules = rulesWith(limits)
-  const store = changed(change).pipe(Layer.provide(storeOn(sqliteInMemory)))
+  const store = changed(change).pipe(Layer.provide(sqliteStoreOn(sqliteInMemory)))
   const host = MeshHost.local(rules).pipe(
     Layer.provideMerge(GroupCommits.layer(1, rules.limits)),
     Layer.provideMerge([store, Ed25519.layer]),

@@ -97,7 +97,8 @@ const received = Effect.fnUntraced(function* (name: string, client: BrokerClient
 interface StoredMessage {
   readonly id: string
   readonly sender: string
-  readonly target_spec: string
+  /** Where it is not kept: it stands beside the text, and goes with it. */
+  readonly target_spec: string | null
   readonly priority: string
   readonly ciphertext: string
 }
@@ -132,7 +133,7 @@ const whatIsStored = Effect.fnUntraced(function* (folder: string) {
     const shown = {
       id: id.slice(0, 12),
       sender,
-      target: target_spec.slice(0, 12),
+      target: target_spec === null ? demoWords.erasedItsRecipientHasIt : target_spec.slice(0, 12),
       priority,
       ciphertext: ciphertext === "" ? demoWords.erasedItsRecipientHasIt : ciphertext.slice(0, 32),
     }

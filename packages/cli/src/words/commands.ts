@@ -41,7 +41,8 @@ export const listTheMessagesOfThisMachineThat = "List the messages of this machi
 
 export const showWhetherYourMeshesAreReachedAnd = "Show whether your meshes are reached, and what waits for you"
 
-export const followAMeshWhoseBrokerHasAnother = "Follow a mesh whose broker has another address now"
+export const followAMeshWhoseBrokerHasAnother =
+  "Follow a mesh whose broker has another address now; its owner moves everybody"
 
 export const showOrChangeWhatYourSessionsTell = "Show or change what your sessions tell a mesh about where they run"
 

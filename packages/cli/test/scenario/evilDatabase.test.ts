@@ -339,20 +339,68 @@ describe.concurrent("a member's row that the database changed", () => {
   )
 })
 
-/** What is done to one of the messages; `it` is its row. */
-const tampering: Readonly<Record<string, (template: Template) => string>> = {
-  "addressed to another session": ({ key }) => `SET target_spec = '${key("Bob")}/laptop'`,
-  "addressed to everybody": () => "SET target_spec = '*'",
-  "given to another sender": ({ id }) => `SET sender_member_id = '${id("Carl")}'`,
-  "given to another session of its sender": () => "SET sender_session_id = 'phone'",
-  "with another text": () =>
-    "SET ciphertext = substr(ciphertext, 1, 40) || CASE substr(ciphertext, 41, 1) WHEN 'A' THEN 'B' ELSE 'A' END || substr(ciphertext, 42)",
-  "with another nonce": () => "SET nonce = CASE substr(nonce, 1, 1) WHEN 'A' THEN 'B' ELSE 'A' END || substr(nonce, 2)",
-  "dated back": () => "SET created_at = created_at - 3600000",
-  "made urgent": () => "SET priority = 'now'",
-  "made an answer": () => `SET reply_to = '${"0".repeat(32)}'`,
-  "given another id": () => `SET id = '${"f".repeat(32)}'`,
-  "put into another's inbox": () => "SET seq = seq",
+/** As `Layout.ts` of the embedded store has it: the lower bits of a key are a sequence number, with a priority and an address above. */
+const seqMask = (1n << 36n) - 1n
+const belowAddress = (1n << 38n) - 1n
+/** The rows of what waits of a message, and its number: one mesh is in the file. */
+const ofWaiting = (messageId: string) =>
+  `WHERE (key & ${seqMask}) = (SELECT key & ${seqMask} FROM accepted WHERE id = x'${messageId}')`
+
+/** The number of an address, which is made where there is none yet. */
+const addressOf = (database: Database, meshId: string, memberId: string, session = ""): number => {
+  database.run(
+    `INSERT INTO address (mesh_id, member_id, session_id, own, used_at) VALUES (?, ?, ?, NULL, 0)
+     ON CONFLICT DO NOTHING`,
+    [meshId, memberId, session],
+  )
+  const row = database
+    .query<{ readonly number: number }, [string, string, string]>(
+      "SELECT number FROM address WHERE mesh_id = ? AND member_id = ? AND session_id = ?",
+    )
+    .get(meshId, memberId, session)
+  return row?.number ?? assert.fail("there is no such address")
+}
+
+type Tamper = (database: Database, messageId: string, template: Template) => void
+
+const waiting =
+  (change: (template: Template) => string): Tamper =>
+  (database, messageId, template) =>
+    void database.run(`UPDATE waiting SET ${change(template)} ${ofWaiting(messageId)}`)
+
+const accepted =
+  (change: (template: Template, database: Database) => string): Tamper =>
+  (database, messageId, template) =>
+    void database.run(`UPDATE accepted SET ${change(template, database)} WHERE id = x'${messageId}'`)
+
+/** What is done to one of the messages. */
+const tampering: Readonly<Record<string, Tamper>> = {
+  "addressed to another session": waiting(({ key }) => `target_spec = '${key("Bob")}/laptop'`),
+  "addressed to everybody": waiting(() => "target_spec = '*'"),
+  "given to another sender": accepted(
+    ({ id, meshId }, database) => `sender = ${addressOf(database, meshId, id("Carl"), "s1")}`,
+  ),
+  "given to another session of its sender": accepted(
+    ({ id, meshId }, database) => `sender = ${addressOf(database, meshId, id("Ann"), "phone")}`,
+  ),
+  "with another text": waiting(
+    () =>
+      "ciphertext = substr(ciphertext, 1, 40) || CASE substr(ciphertext, 41, 1) WHEN 'A' THEN 'B' ELSE 'A' END || substr(ciphertext, 42)",
+  ),
+  "with another nonce": waiting(
+    () => "nonce = CASE substr(nonce, 1, 1) WHEN 'A' THEN 'B' ELSE 'A' END || substr(nonce, 2)",
+  ),
+  "dated back": accepted(() => "created_at = created_at - 3600000"),
+  "made urgent": (database, messageId) => {
+    database.run(`UPDATE waiting SET key = key & ~${3n << 36n} ${ofWaiting(messageId)}`)
+    database.run(`UPDATE accepted SET priority = 0 WHERE id = x'${messageId}'`)
+  },
+  "made an answer": waiting(() => `reply_to = '${"0".repeat(32)}'`),
+  "given another id": accepted(() => `id = x'${"f".repeat(32)}'`),
+  "put into another's inbox": (database, messageId, { id, meshId }) => {
+    const inbox = addressOf(database, meshId, id("Carl"))
+    database.run(`UPDATE waiting SET key = (${inbox} << 38) | (key & ${belowAddress}) ${ofWaiting(messageId)}`)
+  },
 }
 
 interface Read {
@@ -368,22 +416,13 @@ const tamperedWith = () => {
     const messages: Array<Row> = []
     await Effect.runPromise(
       scenario(async (template) => {
-        const { ann, bob, carl, changed, id } = template
+        const { ann, bob, carl, changed } = template
         for (const what of Object.keys(tampering)) {
           const [sent] = jsonLines(await ann("send", "Bob", `the plan ${what}`, "--json"))
           idOf.set(what, String(sent?.["messageId"]))
         }
         await changed((database) => {
-          for (const [what, sqlOf] of Object.entries(tampering)) {
-            const messageId = String(idOf.get(what))
-            if (what === "put into another's inbox") {
-              database.run("UPDATE delivery SET member_id = ? WHERE seq = (SELECT seq FROM message WHERE id = ?)", [
-                id("Carl"),
-                messageId,
-              ])
-            }
-            database.run(`UPDATE message ${sqlOf(template)} WHERE id = ?`, [messageId])
-          }
+          for (const [what, tamper] of Object.entries(tampering)) tamper(database, String(idOf.get(what)), template)
         })
         idOf.set("given another id", "f".repeat(32))
         messages.push(...jsonLines(await bob("inbox", "--json")), ...jsonLines(await carl("inbox", "--json")))
@@ -416,11 +455,12 @@ describe.concurrent("a waiting message that the database changed", () => {
       done(await ann("send", "Bob", "the plan"))
       await changed((database) => {
         database.run(
-          `INSERT INTO message SELECT mesh_id, seq + 100, '${"f".repeat(32)}', sender_member_id, sender_session_id, target_spec,
-           priority, nonce, ciphertext, reply_to, content_hash, created_at, expires_at FROM message`,
+          `INSERT INTO accepted SELECT key + 100, x'${"f".repeat(32)}', sender, priority, created_at, expires_at, content_hash, recipients
+           FROM accepted`,
         )
         database.run(
-          "INSERT INTO delivery (mesh_id, seq, member_id, session_id, priority) SELECT mesh_id, seq + 100, member_id, session_id, priority FROM delivery",
+          `INSERT INTO waiting SELECT key + 100, leased_at, expires_at, sealed_key, nonce, target_spec, reply_to, ciphertext
+           FROM waiting`,
         )
       })
       const messages = jsonLines(await bob("inbox", "--json"))
@@ -439,9 +479,10 @@ describe.concurrent("a waiting message that the database changed", () => {
     scenario(async ({ ann, bob, changed }) => {
       const before = Date.now()
       done(await ann("send", "Bob", "the plan"))
-      await changed((database) =>
-        database.run("UPDATE message SET created_at = created_at + 86400000, expires_at = expires_at + 86400000"),
-      )
+      await changed((database) => {
+        database.run("UPDATE accepted SET created_at = created_at + 86400000, expires_at = expires_at + 86400000")
+        database.run("UPDATE waiting SET expires_at = expires_at + 86400000")
+      })
       const [message] = jsonLines(await bob("inbox", "--json"))
       assert.deepInclude(message, { text: "the plan", authenticated: "yes" })
       assert.isAtLeast(Date.parse(String(message?.["acceptedAt"])), before + 86_400_000)
@@ -452,14 +493,12 @@ describe.concurrent("a waiting message that the database changed", () => {
   it.live("put back after it was read is not shown again, and is done with", () =>
     scenario(async ({ ann, bob, changed, rows }) => {
       done(await ann("send", "Bob", "the plan"))
-      const kept: Array<Row> = []
-      await changed((database) => kept.push(...database.query<Row, []>("SELECT id, ciphertext FROM message").all()))
+      await changed((database) => database.run("CREATE TABLE kept AS SELECT * FROM waiting"))
       assert.lengthOf(jsonLines(await bob("inbox", "--json")), 1)
       await changed((database) => {
-        for (const { ciphertext, id } of kept) {
-          database.run("UPDATE message SET ciphertext = ? WHERE id = ?", [String(ciphertext), String(id)])
-        }
-        database.run("UPDATE delivery SET consumed_at = NULL")
+        assert.strictEqual(database.run("INSERT INTO waiting SELECT * FROM kept").changes, 1)
+        database.run("DELETE FROM consumed")
+        database.run("DROP TABLE kept")
       })
       assert.deepStrictEqual(jsonLines(await bob("inbox", "--json")), [])
       assert.deepStrictEqual(await rows("SELECT id FROM message WHERE ciphertext <> ''"), [])
@@ -467,7 +506,7 @@ describe.concurrent("a waiting message that the database changed", () => {
   )
 
   it.live("moved to another mesh of the same people is not shown there", () =>
-    scenario(async ({ ann, bob, changed, id, meshId }) => {
+    scenario(async ({ ann, bob, changed, meshId }) => {
       const [other] = jsonLines(await ann("create", "other", "--as", "Ann", "--json"))
       done(await bob("join", done(await ann("invite", "--mesh", "other")).trim(), "--as", "Bob"))
       const there = json(await ann("peers", "--mesh", "other", "--json"))
@@ -475,13 +514,18 @@ describe.concurrent("a waiting message that the database changed", () => {
       done(await ann("send", "team:Bob", "the plan"))
       await changed((database) => {
         const mesh = String(other?.["meshId"])
-        const move = (table: string, column: string, from: string, to: string) =>
-          database.run(
-            `UPDATE ${table} SET mesh_id = ?, seq = seq + 1000, ${column} = ? WHERE mesh_id = ? AND ${column} = ?`,
-            [mesh, to, meshId, from],
+        const [number, inbox] = ["", idThere("Bob")].map((memberId) => addressOf(database, mesh, memberId))
+        const session = database
+          .query<{ readonly session_id: string }, []>(
+            "SELECT session_id FROM address WHERE number = (SELECT sender FROM accepted)",
           )
-        move("message", "sender_member_id", id("Ann"), idThere("Ann"))
-        move("delivery", "member_id", id("Bob"), idThere("Bob"))
+          .get()?.session_id
+        const sender = addressOf(database, mesh, idThere("Ann"), session)
+        const ofTeam = addressOf(database, meshId, "")
+        database.run(`UPDATE waiting SET key = (${inbox} << 38) | ((key & ${belowAddress}) + 1000)`)
+        database.run(
+          `UPDATE accepted SET key = (${number} << 36) | ((key & ${seqMask}) + 1000), sender = ${sender} WHERE (key >> 36) = ${ofTeam}`,
+        )
       })
       const [message] = jsonLines(await bob("inbox", "--json"))
       assert.deepInclude(message, { mesh: "other", text: null, authenticated: "no" })
