@@ -221,6 +221,33 @@ describe("a write that the database refuses and nobody would ask for again", () 
     assert.strictEqual(scenario.remembered.clearing, 0)
   })
 
+  it("that a lease is void is not tried any more where a later lease was asked for before it failed (I8)", () => {
+    for (const granted of [true, false]) {
+      const scenario = new MeshScenario()
+      const sender = scenario.attach(alice)
+      const first = scenario.attach(bob)
+      const id = scenario.send(sender, bob.publicKey, { id: "m1" })
+      scenario.settle()
+      scenario.lease(first, "l1", id)
+      scenario.settle()
+      scenario.release(first, id)
+      scenario.lease(first, "l2", id)
+      scenario.commitOne(storeFailure("rejected"))
+      if (!granted) scenario.commitOne(storeFailure("rejected"))
+      scenario.settle()
+      scenario.pass(1_000)
+      scenario.settle()
+      scenario.detach(first)
+      scenario.settle()
+      const second = scenario.attach(bob, { session: "s2" })
+      assert.deepStrictEqual(
+        second.of("push").map(({ redelivered }) => redelivered),
+        [granted],
+      )
+      assert.strictEqual(scenario.remembered.clearing, 0)
+    }
+  })
+
   /** A message to everyone is in the inbox of Bob's session, which said goodbye. */
   const leftBehind = () => {
     const scenario = new MeshScenario()

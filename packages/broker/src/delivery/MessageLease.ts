@@ -57,11 +57,8 @@ export const leaseRecorded = (
     return unacked !== undefined && unacked.lease === lease && !lease.granted ? [unacked] : []
   })
   for (const unacked of ended) unacked.lease = undefined
-  // The error may have come after it took effect. What is being cleared already is cleared after that.
-  clear(
-    decision,
-    ended.filter(({ inbox, seq }) => !inbox.isClearing(seq)),
-  )
+  // The error may have come after it took effect.
+  clear(decision, ended)
   const frame =
     reasonOf(outcome.cause) === "unavailable"
       ? errorFrame(2, "unavailable", "the broker cannot reach its database; lease again", id)
@@ -129,7 +126,7 @@ export const leaseCleared = (
   const { deliveries } = unwritten
   const { state } = decision
   if (Exit.isFailure(outcome) && tryLater(decision, unwritten, outcome.cause)) {
-    for (const { inbox, seq } of deliveries) inboxOf(state, inbox)?.notCleared(seq)
+    for (const { inbox, priority, seq } of deliveries) inboxOf(state, inbox)?.notCleared(priority, seq)
     return
   }
   for (const { inbox: address, priority, seq } of deliveries) {

@@ -130,6 +130,8 @@ export class Inbox {
   readonly #pushed = new Map<number, number>()
   /** Leases that are being cleared in the store: until that is committed a page may still show them. */
   readonly #clearing = new Map<number, number>()
+  /** How many of these were asked for before its last lease: what fails of them is not tried again, or it would clear that one's mark. */
+  readonly #superseded = new Map<number, number>()
   /** Those of them that could not be cleared, and are not being cleared now. */
   readonly #notCleared = new Set<number>()
   #backlog: Backlog = { messages: 0, characters: 0 }
@@ -162,10 +164,6 @@ export class Inbox {
   /** How many deliveries are marked as leased in the store, and are not any more. */
   get clearing(): number {
     return this.#clearing.size
-  }
-
-  isClearing(seq: number): boolean {
-    return this.#clearing.has(seq)
   }
 
   isReading(priority: Priority): boolean {
@@ -339,9 +337,10 @@ export class Inbox {
     this.#clearing.set(seq, (this.#clearing.get(seq) ?? 0) + 1)
   }
 
-  /** The mark of its lease could not be cleared, and is cleared later. */
-  notCleared(seq: number): void {
-    this.#notCleared.add(seq)
+  /** The mark of its lease could not be cleared, and is cleared later, unless it is a later lease's by now. */
+  notCleared(priority: Priority, seq: number): void {
+    if (this.#superseded.has(seq)) this.cleared(priority, seq)
+    else this.#notCleared.add(seq)
   }
 
   /** Whether it still is to be cleared; from now on it is being. */
@@ -352,6 +351,8 @@ export class Inbox {
   /** A lease of it is asked for again: a mark that could not be cleared is this one's. */
   leased(priority: Priority, seq: number): void {
     if (this.#notCleared.delete(seq)) this.cleared(priority, seq)
+    const underWay = this.#clearing.get(seq)
+    if (underWay !== undefined) this.#superseded.set(seq, underWay)
   }
 
   /** A page that is being read may have been read before, and nothing would tell any more that its mark is old. */
@@ -359,6 +360,9 @@ export class Inbox {
     const left = (this.#clearing.get(seq) ?? 0) - 1
     if (left > 0) this.#clearing.set(seq, left)
     else this.#clearing.delete(seq)
+    const earlier = (this.#superseded.get(seq) ?? 0) - 1
+    if (earlier > 0) this.#superseded.set(seq, earlier)
+    else this.#superseded.delete(seq)
     const cursor = this.#cursors[priority]
     if (seq > cursor.seq) cursor.outdated = true
   }
