@@ -57,8 +57,11 @@ export const leaseRecorded = (
     return unacked !== undefined && unacked.lease === lease && !lease.granted ? [unacked] : []
   })
   for (const unacked of ended) unacked.lease = undefined
-  // The error may have come after it took effect.
-  clear(decision, ended)
+  // The error may have come after it took effect. What is being cleared already is cleared after that.
+  clear(
+    decision,
+    ended.filter(({ inbox, seq }) => !inbox.leaseFailed(seq)),
+  )
   const frame =
     reasonOf(outcome.cause) === "unavailable"
       ? errorFrame(2, "unavailable", "the broker cannot reach its database; lease again", id)

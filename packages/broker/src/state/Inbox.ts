@@ -355,6 +355,12 @@ export class Inbox {
     if (underWay !== undefined) this.#superseded.set(seq, underWay)
   }
 
+  /** A lease of it failed. Whether its mark, if it was written, is cleared by a word that is under way: then that one counts again. */
+  leaseFailed(seq: number): boolean {
+    this.#superseded.delete(seq)
+    return this.#clearing.has(seq)
+  }
+
   /** A page that is being read may have been read before, and nothing would tell any more that its mark is old. */
   cleared(priority: Priority, seq: number): void {
     const left = (this.#clearing.get(seq) ?? 0) - 1
