@@ -172,20 +172,11 @@ const gather = Effect.gen(function* () {
   for (let turn = 0; turn < gatherTurns; turn++) yield* Effect.yieldNow
 })
 
-/** Commits what it is given, and knows whether the database is away. */
+/** Commits what it is given. */
 const makeCommitter = Effect.fnUntraced(function* (store: MessageStore["Service"], queue: CommitQueue) {
-  const { commitWritesMax } = queue.limits
-  /**
-   * What is kept may be too much for the time that a transaction has, which looks like a database that is away. So after a try that
-   * took long the next one has half as many writes, and after each that went one more.
-   */
-  let writesMax = commitWritesMax
-  /** Begins again with the first delay once a commit has succeeded. */
-  let nextDelay = yield* untilDatabaseIsBack
-  /** What whoever waits is told, from a commit that failed until one does not, or nothing is left to try it with. */
-  let away: Exit.Exit<never, StoreError> | undefined
-  const ending = yield* Deferred.make<void>()
-  const isEnding = () => Deferred.isDoneUnsafe(ending)
+  const size = makeBatchSize(queue.limits.commitWritesMax)
+  const outage = yield* makeOutage(queue)
+  const failed = makeFailed(store, queue, outage)
 
   const commit = Effect.fnUntraced(function* (jobs: ReadonlyArray<Job>) {
     const beganMillis = yield* Clock.currentTimeMillis
@@ -196,55 +187,43 @@ const makeCommitter = Effect.fnUntraced(function* (store: MessageStore["Service"
     )
     if (Exit.isFailure(exit)) {
       const tookLong = (yield* Clock.currentTimeMillis) - beganMillis >= longTryMillis
-      if (tookLong) writesMax = Math.max(1, Math.floor(jobs.length / 2))
+      if (tookLong) size.tookLong(jobs.length)
       return yield* failed(jobs, exit.cause, tookLong)
     }
-    nextDelay = yield* untilDatabaseIsBack
-    writesMax = Math.min(commitWritesMax, writesMax + 1)
-    away = undefined
+    yield* outage.reset
+    size.went()
     for (const [index, job] of jobs.entries()) {
       const result = exit.value[index]
       job.done(result === undefined ? tooFewResults : Exit.succeed(result))
     }
   })
 
-  const failed = Effect.fnUntraced(function* (
-    jobs: ReadonlyArray<Job>,
-    cause: Cause.Cause<StoreError>,
-    tookLong: boolean,
-  ) {
-    const error = Cause.findErrorOption(cause)
-    if (Option.isSome(error) && error.value.reason === "unavailable") {
-      if (!tookLong || isEnding()) return yield* databaseAway(jobs, cause)
-      const told = Exit.failCause(cause)
-      for (const { done } of jobs.filter(isAwaited)) done(told)
-      const kept = jobs.filter((job) => !isAwaited(job))
-      return yield* (yield* takesWrites) ? tooSlow(kept, cause) : databaseAway(kept, cause)
-    }
-    away = undefined
-    // One bad item fails alone.
-    if (jobs.length > 1) return queue.putBackSplit(jobs)
-    yield* Effect.logWarning("a write was refused by the database", cause)
-    for (const { done } of jobs) done(Exit.failCause(cause))
-  })
+  return { commit, isEnding: outage.isEnding, writesMax: size.writesMax, end: outage.end, refuses: outage.refuses }
+})
 
-  /**
-   * The database takes something else: the batch was too much for the time that a transaction has, or one write of it is. What was awaited
-   * of it has been told; the rest is tried in halves, until the write that is too slow is alone and fails alone.
-   */
-  const tooSlow = Effect.fnUntraced(function* (kept: ReadonlyArray<Job>, cause: Cause.Cause<StoreError>) {
-    away = undefined
-    if (kept.length > 1) return queue.putBackSplit(kept)
-    yield* Effect.logWarning("a write takes longer than a transaction may", cause)
-    for (const { done } of kept) done(Exit.failCause(cause))
-  })
+/**
+ * What is kept may be too much for the time that a transaction has, which looks like a database that is away. So after a try that
+ * took long the next one has half as many writes, and after each that went one more.
+ */
+const makeBatchSize = (commitWritesMax: number) => {
+  let writesMax = commitWritesMax
+  return {
+    writesMax: () => writesMax,
+    tookLong: (count: number): void => void (writesMax = Math.max(1, Math.floor(count / 2))),
+    went: (): void => void (writesMax = Math.min(commitWritesMax, writesMax + 1)),
+  }
+}
 
-  /** Whether the database takes a small write, which is not asked for long. */
-  const takesWrites = store.probe.pipe(
-    Effect.timeoutOption(queue.limits.healthTimeoutMillis),
-    Effect.catchCause(() => Effect.succeedNone),
-    Effect.map(Option.isSome),
-  )
+type Outage = Effect.Success<ReturnType<typeof makeOutage>>
+
+/** Whether the database is away, or the broker stops; and what whoever waits is told then. */
+const makeOutage = Effect.fnUntraced(function* (queue: CommitQueue) {
+  /** Begins again with the first delay once a commit has succeeded. */
+  let nextDelay = yield* untilDatabaseIsBack
+  /** What whoever waits is told, from a commit that failed until one does not, or nothing is left to try it with. */
+  let away: Exit.Exit<never, StoreError> | undefined
+  const ending = yield* Deferred.make<void>()
+  const isEnding = () => Deferred.isDoneUnsafe(ending)
 
   /** Senders are told at once and may resend; what nobody would send again is kept and written later. */
   const databaseAway = Effect.fnUntraced(function* (jobs: ReadonlyArray<Job>, cause: Cause.Cause<StoreError>) {
@@ -259,10 +238,16 @@ const makeCommitter = Effect.fnUntraced(function* (store: MessageStore["Service"
   })
 
   return {
-    commit,
+    databaseAway,
     isEnding,
-    writesMax: () => writesMax,
     end: Deferred.succeed(ending, undefined),
+    /** The database answers, be it with a refusal. */
+    isOver: (): void => void (away = undefined),
+    /** A commit has succeeded. */
+    reset: Effect.gen(function* () {
+      nextDelay = yield* untilDatabaseIsBack
+      away = undefined
+    }),
     /** Whether it was told so, and is not to wait. */
     refuses: (one: Waiting): boolean => {
       const told = isEnding() ? stopped : isAwaited(one) ? away : undefined
@@ -271,6 +256,38 @@ const makeCommitter = Effect.fnUntraced(function* (store: MessageStore["Service"
     },
   }
 })
+
+/** What becomes of a batch that failed: it waits for the database, is tried in halves, or fails. */
+const makeFailed = (store: MessageStore["Service"], queue: CommitQueue, outage: Outage) => {
+  /** One bad write, or one that is too slow, fails alone. */
+  const inHalves = Effect.fnUntraced(function* (jobs: ReadonlyArray<Job>, cause: Cause.Cause<StoreError>, why: string) {
+    outage.isOver()
+    if (jobs.length > 1) return queue.putBackSplit(jobs)
+    yield* Effect.logWarning(why, cause)
+    for (const { done } of jobs) done(Exit.failCause(cause))
+  })
+
+  /** Whether the database takes a small write, which is not asked for long. */
+  const takesWrites = store.probe.pipe(
+    Effect.timeoutOption(queue.limits.healthTimeoutMillis),
+    Effect.catchCause(() => Effect.succeedNone),
+    Effect.map(Option.isSome),
+  )
+
+  return Effect.fnUntraced(function* (jobs: ReadonlyArray<Job>, cause: Cause.Cause<StoreError>, tookLong: boolean) {
+    const error = Cause.findErrorOption(cause)
+    if (Option.isNone(error) || error.value.reason !== "unavailable")
+      return yield* inHalves(jobs, cause, "a write was refused by the database")
+    if (!tookLong || outage.isEnding()) return yield* outage.databaseAway(jobs, cause)
+    const told = Exit.failCause(cause)
+    for (const { done } of jobs.filter(isAwaited)) done(told)
+    const kept = jobs.filter((job) => !isAwaited(job))
+    // When the database takes something else, the batch was too much for the time that a transaction has, or one write of it is.
+    return yield* (yield* takesWrites)
+      ? inHalves(kept, cause, "a write takes longer than a transaction may")
+      : outage.databaseAway(kept, cause)
+  })
+}
 
 const stopped = Exit.fail(new StoreError({ reason: "unavailable", cause: "the broker stops" }))
 const tooFewResults = Exit.fail(new StoreError({ reason: "rejected", cause: "the store gave too few results" }))
