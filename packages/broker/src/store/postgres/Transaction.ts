@@ -2,14 +2,13 @@
 import { Effect, Predicate } from "effect"
 import { type SqlClient, SqlError } from "effect/unstable/sql"
 import { StoreError } from "../MessageStore.ts"
-import { endFailedTransaction, isKeyTaken } from "../sql/Dialect.ts"
 import { fencedCode } from "./Layout.ts"
 
 export const storeError = (error: SqlError.SqlError | StoreError): StoreError => {
   if (error._tag === "StoreError") return error
   const { reason } = error
   const isFenced = Predicate.hasProperty(reason.cause, "code") && reason.cause.code === fencedCode
-  if (isFenced || isKeyTaken(error)) return new StoreError({ reason: "fenced", cause: error })
+  if (isFenced || reason._tag === "UniqueViolation") return new StoreError({ reason: "fenced", cause: error })
   // A constraint or a value the database cannot take; everything else may pass by itself.
   const rejected = reason._tag === "ConstraintError" || reason._tag === "SqlSyntaxError"
   return new StoreError({ reason: rejected ? "rejected" : "unavailable", cause: error })
@@ -36,10 +35,7 @@ export const transactionOn =
       Effect.mapError(storeError),
       Effect.catchDefect((defect) =>
         SqlError.isSqlError(defect)
-          ? Effect.andThen(
-              endFailedTransaction(sql),
-              Effect.fail(new StoreError({ reason: "unavailable", cause: defect })),
-            )
+          ? Effect.fail(new StoreError({ reason: "unavailable", cause: defect }))
           : Effect.die(defect),
       ),
     )

@@ -1,9 +1,6 @@
-/**
- * Everything in which SQLite and Postgres differ, one helper for each difference. Columns are text and bigint
- * only, so the rest of the SQL is one text for both.
- */
+/** What the statements of Postgres have in common. Its columns are text and bigint only. */
 import type { MeshId } from "@claudemesh/domain/Ids"
-import { Effect, Predicate } from "effect"
+import { Effect } from "effect"
 import { type SqlClient, SqlError } from "effect/unstable/sql"
 import { StatementMillis } from "../Deadlines.ts"
 import type { Column, Parameters, Tables } from "./Tables.ts"
@@ -16,13 +13,7 @@ export const records = (
 ) => {
   const names = Object.keys(columns)
   const json = JSON.stringify(rows)
-  return sql.onDialectOrElse({
-    // jsonb_each, since json_each gives each object as text, to be parsed again for every column.
-    sqlite: () =>
-      sql`(SELECT ${sql.literal(names.map((name) => `value->>'${name}' AS "${name}"`).join(", "))} FROM jsonb_each(${json})) AS r`,
-    orElse: () =>
-      sql`jsonb_to_recordset(${json}::text::jsonb) AS r(${sql.literal(names.map((name) => `"${name}" ${columns[name]}`).join(", "))})`,
-  })
+  return sql`jsonb_to_recordset(${json}::text::jsonb) AS r(${sql.literal(names.map((name) => `"${name}" ${columns[name]}`).join(", "))})`
 }
 
 /** As they stand in a statement, in their order. */
@@ -42,75 +33,36 @@ export const insertInto = <Table extends keyof Tables>(
   return sql`INSERT INTO mesh.${sql.literal(table)} (${names}) SELECT ${names} FROM ${records(sql, rows, columns)}`
 }
 
-/** A key that is taken. The classification of SQLite's errors knows unique indexes, and not primary keys. */
-export const isKeyTaken = ({ reason }: SqlError.SqlError): boolean =>
-  reason._tag === "UniqueViolation" ||
-  (Predicate.hasProperty(reason.cause, "code") && reason.cause.code === "SQLITE_CONSTRAINT_PRIMARYKEY")
-
-/** After a COMMIT that failed: Postgres has ended the transaction, SQLite may have left it open on its one connection. */
-export const endFailedTransaction = (sql: SqlClient.SqlClient): Effect.Effect<void> =>
-  sql.onDialectOrElse({ sqlite: () => Effect.ignore(sql`ROLLBACK`), orElse: () => Effect.void })
-
 /** Where the schema's name stands in a CREATE INDEX. `rest`: from the parenthesis of the columns on. */
 export const createIndex = (sql: SqlClient.SqlClient, name: string, table: string, rest: string) =>
-  sql.onDialectOrElse({
-    sqlite: () => sql`CREATE INDEX mesh.${sql.literal(name)} ON ${sql.literal(table)} ${sql.literal(rest)}`,
-    orElse: () => sql`CREATE INDEX ${sql.literal(name)} ON mesh.${sql.literal(table)} ${sql.literal(rest)}`,
-  })
+  sql`CREATE INDEX ${sql.literal(name)} ON mesh.${sql.literal(table)} ${sql.literal(rest)}`
 
 /** Of the advisory locks that stand for meshes; any number, as long as it is the same in every broker. */
 export const meshLocks = 7_900_002
 
-export const holding = `pg_advisory_xact_lock_shared(hashtextextended(id, ${meshLocks}))::text IS NOT NULL FOR SHARE`
-
 /**
  * At the end of a SELECT of meshes: nobody takes them over until the transaction has ended, and the rows are those of the
  * last who has. The advisory lock is the queue: without it many who hold a row could keep somebody waiting who changes it.
- * In SQLite there is one transaction at a time.
  */
-export const heldMeshes = (sql: SqlClient.SqlClient) =>
-  sql.onDialectOrElse({
-    sqlite: () => sql.literal("true"),
-    orElse: () => sql.literal(holding),
-  })
+export const holding = `pg_advisory_xact_lock_shared(hashtextextended(id, ${meshLocks}))::text IS NOT NULL FOR SHARE`
 
 /** At the end of a SELECT of rows that go: those that somebody else is writing are passed by, and nobody is waited for. */
-export const passingBy = (sql: SqlClient.SqlClient, alias: string) =>
-  sql.onDialectOrElse({
-    sqlite: () => sql.literal(""),
-    orElse: () => sql.literal(`FOR UPDATE OF ${alias} SKIP LOCKED`),
-  })
+export const passingBy = (sql: SqlClient.SqlClient, alias: string) => sql.literal(`FOR UPDATE OF ${alias} SKIP LOCKED`)
 
 /** Waits for all that hold the mesh, and holds up all that want to, until the transaction has ended. It may take as long as its caller says. */
 export const aloneWith = (sql: SqlClient.SqlClient, meshId: MeshId): Effect.Effect<void, SqlError.SqlError> =>
-  sql.onDialectOrElse({
-    sqlite: () => Effect.void,
-    orElse: () =>
-      Effect.flatMap(StatementMillis, (millis) =>
-        Effect.asVoid(
-          sql`SELECT set_config('statement_timeout', ${String(Math.floor(millis))}, true),
-            pg_advisory_xact_lock(hashtextextended(${meshId}, ${meshLocks}))`,
-        ),
-      ),
-  })
+  Effect.flatMap(StatementMillis, (millis) =>
+    Effect.asVoid(
+      sql`SELECT set_config('statement_timeout', ${String(Math.floor(millis))}, true),
+        pg_advisory_xact_lock(hashtextextended(${meshId}, ${meshLocks}))`,
+    ),
+  )
 
-/** Written over and over: enough to need room in the log of a file that is full. */
-const probeBytes = 65_536
-
-export const probeTable = (sql: SqlClient.SqlClient) =>
-  sql`CREATE TABLE IF NOT EXISTS mesh.probe (id INTEGER PRIMARY KEY, filler BLOB NOT NULL)`
-
-/** Fails where nothing can be stored. Postgres says so itself, as a standby or when it was set to; a file has to be written to. */
+/** Fails where nothing can be stored: Postgres says so itself, as a standby or when it was set to. */
 export const canWrite = (sql: SqlClient.SqlClient): Effect.Effect<void, SqlError.SqlError> =>
-  sql.onDialectOrElse({
-    sqlite: () =>
-      Effect.asVoid(sql`INSERT OR REPLACE INTO mesh.probe (id, filler) VALUES (1, zeroblob(${probeBytes}))`),
-    orElse: () =>
-      Effect.flatMap(
-        sql<{ readonly closed: string }>`SELECT current_setting('transaction_read_only') AS closed`,
-        ([row]) => (row?.closed === "on" ? Effect.fail(takesNoWrites) : Effect.void),
-      ),
-  })
+  Effect.flatMap(sql<{ readonly closed: string }>`SELECT current_setting('transaction_read_only') AS closed`, ([row]) =>
+    row?.closed === "on" ? Effect.fail(takesNoWrites) : Effect.void,
+  )
 
 const takesNoWrites = new SqlError.SqlError({
   reason: new SqlError.ConnectionError({ cause: "read-only", message: "the database takes no writes now" }),
