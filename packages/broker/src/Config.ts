@@ -170,6 +170,10 @@ export const variables = {
 
 type VariableName = keyof typeof variables
 
+/** What is set and looks like one of ours, and is none: most likely it is misspelt, and would be without effect in silence. */
+export const strayVariables = (names: ReadonlyArray<string>): ReadonlyArray<string> =>
+  names.filter((name) => name.startsWith("BROKER_") && !Object.hasOwn(variables, name)).toSorted()
+
 export class InvalidVariable extends Schema.TaggedError<InvalidVariable>()("InvalidVariable", {
   variable: Schema.String,
   expected: Schema.String,

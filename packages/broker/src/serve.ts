@@ -6,7 +6,7 @@ import * as BunRuntime from "@effect/platform-bun/BunRuntime"
 import { Cause, Console, Effect, Exit, Layer, Logger, Option, Predicate, References, Schema } from "effect"
 import type { SqlError } from "effect/unstable/sql"
 import { Broker } from "./Broker.ts"
-import { type BrokerConfig, brokerConfig, isLoopback } from "./Config.ts"
+import { type BrokerConfig, brokerConfig, isLoopback, strayVariables } from "./Config.ts"
 import { Server } from "./http/Server.ts"
 
 /** What keeps the broker from starting, as one line for the operator. */
@@ -42,11 +42,15 @@ const banner = (config: BrokerConfig, port: number, command: string): string => 
           `             Set BROKER_PUBLIC_URL to the URL that clients dial, or DATABASE_URL, or BROKER_HOST=0.0.0.0`,
         ]
       : []
+  const strays = strayVariables(Object.keys(process.env)).map(
+    (name) => `  NOTE       ${name} is set, and is no variable of the broker: README.md lists them`,
+  )
   return [
     "claudemesh broker",
     `  listening  ${url}${isAll ? ", and at every other address of this machine" : ""}   (health: http://${host}:${port}/health)`,
     `  data       ${data}`,
     ...reached,
+    ...strays,
     ...next.map((line, index) => (index === 0 ? `  next       ${line}` : `             ${line}`)),
   ].join("\n")
 }

@@ -2,13 +2,21 @@
 import { homedir } from "node:os"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option, Redacted } from "effect"
-import { brokerConfigOf, isLoopback, variables } from "../src/Config.ts"
+import { brokerConfigOf, isLoopback, strayVariables, variables } from "../src/Config.ts"
 import { brokerLimits, type BrokerLimits, withMessageTtl } from "../src/Limits.ts"
 
 type Environment = Readonly<Record<string, string>>
 
 const refusalOf = (environment: Environment) =>
   Effect.map(Effect.flip(brokerConfigOf(environment)), (error) => error.message)
+
+it("a variable that only looks like the broker's is named, whatever else is set", () => {
+  const ours = Object.keys(variables)
+  assert.deepStrictEqual(strayVariables([...ours, "PATH", "BROKER_MAX_CONECTIONS", "BROKER_HOSTS", "MESSAGE_TTL"]), [
+    "BROKER_HOSTS",
+    "BROKER_MAX_CONECTIONS",
+  ])
+})
 
 describe("a broker without any variable", () => {
   it.effect("listens on loopback, keeps its data in the home folder and takes every default", () =>

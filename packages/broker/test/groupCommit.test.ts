@@ -184,7 +184,7 @@ describe("a batch", () => {
     ),
   )
 
-  it.effect("is tried item by item when it is refused, so that one bad item fails alone (I24)", () =>
+  it.effect("is tried in halves when it is refused, so that one bad item fails alone (I24)", () =>
     scenario((script) =>
       Effect.gen(function* () {
         const release = yield* busyWith(script, consumed(1))
@@ -331,7 +331,7 @@ describe("while the database is away", () => {
     ),
   )
 
-  it.effect("what it had begun to try item by item stays in order", () =>
+  it.effect("what it had begun to try in halves stays in order", () =>
     scenario((script) =>
       Effect.gen(function* () {
         const { answer } = script
