@@ -23,9 +23,20 @@ interface Parts {
   readonly records: ReturnType<typeof recordsOn>
 }
 
-export const meshesOn = (handle: Handle, { addresses, journal, owners, reads, records }: Parts) => {
-  const rowsOf = (text: string) => prepare<Readonly<Record<string, unknown>>, Array<SQLQueryBindings>>(handle, text)
-  const mesh = rowsOf("SELECT id, slug, name, owner_public_key, allow_unsealed FROM mesh.mesh WHERE id = ?")
+/** Rows as they lie there; `Rows.ts` decodes them. */
+const rowsOn = (handle: Handle) => (text: string) =>
+  prepare<Readonly<Record<string, unknown>>, Array<SQLQueryBindings>>(handle, text)
+
+const meshRow = "SELECT id, slug, name, owner_public_key, allow_unsealed FROM mesh.mesh WHERE id = ?"
+
+export const meshesOn = (handle: Handle, parts: Parts) => ({
+  ...loadingOn(handle, parts),
+  createMesh: creationOn(handle, parts),
+})
+
+const loadingOn = (handle: Handle, { addresses, journal, owners, reads }: Parts) => {
+  const rowsOf = rowsOn(handle)
+  const mesh = rowsOf(meshRow)
   const members = rowsOf(`SELECT ${namesOf(memberColumns)} FROM mesh.member WHERE mesh_id = ? ORDER BY id`)
   const invites = rowsOf(
     `SELECT ${namesOf(inviteColumns)} FROM mesh.invite WHERE mesh_id = ? ORDER BY expires_millis, public_key`,
@@ -40,11 +51,6 @@ export const meshesOn = (handle: Handle, { addresses, journal, owners, reads, re
     WHERE mesh_id = ? ORDER BY member_id, session_id`)
   const subscriptions = rowsOf(`SELECT member_id, session_id, channel FROM mesh.channel_subscription
     WHERE mesh_id = ? ORDER BY member_id, session_id, channel`)
-  const create = rowsOf(`INSERT INTO mesh.mesh (id, slug, name, owner_public_key, allow_unsealed, created_at)
-    VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING RETURNING id`)
-  const firstMembers = rowsOf(`SELECT ${namesOf(memberColumns)} FROM mesh.member WHERE mesh_id = ?
-    AND created_at = (SELECT created_at FROM mesh.mesh WHERE id = ?)`)
-  const oneInvite = rowsOf(`SELECT ${namesOf(inviteColumns)} FROM mesh.invite WHERE mesh_id = ? AND public_key = ?`)
 
   const lastSeqOf = (meshId: MeshId): number => {
     const mesh = addresses.meshNumber(meshId)
@@ -82,6 +88,18 @@ export const meshesOn = (handle: Handle, { addresses, journal, owners, reads, re
     })
   })
 
+  return { meshExists: (meshId: MeshId) => reading(() => mesh.get(meshId) !== null), loadMesh: load }
+}
+
+const creationOn = (handle: Handle, { addresses, journal, records }: Parts) => {
+  const rowsOf = rowsOn(handle)
+  const mesh = rowsOf(meshRow)
+  const create = rowsOf(`INSERT INTO mesh.mesh (id, slug, name, owner_public_key, allow_unsealed, created_at)
+    VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING RETURNING id`)
+  const firstMembers = rowsOf(`SELECT ${namesOf(memberColumns)} FROM mesh.member WHERE mesh_id = ?
+    AND created_at = (SELECT created_at FROM mesh.mesh WHERE id = ?)`)
+  const oneInvite = rowsOf(`SELECT ${namesOf(inviteColumns)} FROM mesh.invite WHERE mesh_id = ? AND public_key = ?`)
+
   /** Also when others have joined since, be it by the first invite: the first members were written with the mesh. */
   const isSame = Effect.fnUntraced(function* (
     record: MeshRecord,
@@ -102,28 +120,24 @@ export const meshesOn = (handle: Handle, { addresses, journal, owners, reads, re
     return Equal.equals([found, firstInvite?.invite, inOrder(existing)], [record, invite, inOrder(first)])
   })
 
-  return {
-    meshExists: (meshId: MeshId) => reading(() => mesh.get(meshId) !== null),
-    loadMesh: load,
-    createMesh: Effect.fnUntraced(function* (
-      record: MeshRecord,
-      invite: Invite | undefined,
-      first: ReadonlyArray<MemberRecord>,
-      nowMillis: number,
-    ) {
-      const { allowUnsealed, meshId, name, ownerPublicKey, slug } = record
-      const isNew = yield* inTransaction(handle, () => {
-        journal.begin()
-        const created = create.all(meshId, slug, name, ownerPublicKey, allowUnsealed ? 1 : 0, nowMillis)
-        if (created.length === 0) return false
-        if (invite !== undefined) records.invite.insert(Rows.inviteRow(invite, first.length))
-        for (const member of first) records.member.insert(Rows.memberRow(meshId, member, nowMillis))
-        journal.add(meshId, { seq: 1, at: nowMillis, event: "mesh_created", recipients: first.length })
-        journal.write()
-        return true
-      }).pipe(Effect.onError(() => Effect.sync(addresses.forget)))
-      if (isNew) return "created" as const
-      return (yield* isSame(record, invite, first)) ? ("same" as const) : ("conflict" as const)
-    }),
-  }
+  return Effect.fnUntraced(function* (
+    record: MeshRecord,
+    invite: Invite | undefined,
+    first: ReadonlyArray<MemberRecord>,
+    nowMillis: number,
+  ) {
+    const { allowUnsealed, meshId, name, ownerPublicKey, slug } = record
+    const isNew = yield* inTransaction(handle, () => {
+      journal.begin()
+      const created = create.all(meshId, slug, name, ownerPublicKey, allowUnsealed ? 1 : 0, nowMillis)
+      if (created.length === 0) return false
+      if (invite !== undefined) records.invite.insert(Rows.inviteRow(invite, first.length))
+      for (const member of first) records.member.insert(Rows.memberRow(meshId, member, nowMillis))
+      journal.add(meshId, { seq: 1, at: nowMillis, event: "mesh_created", recipients: first.length })
+      journal.write()
+      return true
+    }).pipe(Effect.onError(() => Effect.sync(addresses.forget)))
+    if (isNew) return "created" as const
+    return (yield* isSame(record, invite, first)) ? ("same" as const) : ("conflict" as const)
+  })
 }

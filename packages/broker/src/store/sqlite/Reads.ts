@@ -35,7 +35,12 @@ const ofGroup = `LEFT JOIN mesh.group_text g ON w.ciphertext IS NULL AND g.key =
 const sizes = `count(*) AS messages, coalesce(sum(octet_length(${text})), 0) AS characters`
 const ofInbox = `w.key >= ${waitingKey("?", "0", "0")} AND w.key < ${waitingKey("(? + 1)", "0", "0")}`
 
-export const readsOn = (handle: Handle, addresses: Addresses) => {
+export const readsOn = (handle: Handle, addresses: Addresses) => ({
+  page: pagesOn(handle, addresses),
+  ...countsOn(handle, addresses),
+})
+
+const pagesOn = (handle: Handle, addresses: Addresses) => {
   const page = prepare<MessageRow, Array<number>>(
     handle,
     `SELECT ${seqOf("w.key")} AS seq, lower(hex(a.id)) AS id, a.sender, a.content_hash, a.created_at, a.expires_at,
@@ -45,6 +50,44 @@ export const readsOn = (handle: Handle, addresses: Addresses) => {
       WHERE w.key > ${waitingKey("?", "?", "?")} AND w.key < ${waitingKey("?", "(? + 1)", "0")}
         AND w.expires_at > ? AND ${text} <> '' ORDER BY w.key LIMIT ?`,
   )
+
+  const messageOf = (row: MessageRow, { meshId, priority }: PageRequest): WaitingMessage => {
+    const sender = addresses.numbered(row.sender)
+    if (sender === undefined || sender.session === "") throw new Error("an address is kept for as long as its messages")
+    return {
+      sealedKey: row.sealed_key ?? undefined,
+      leased: row.leased_at !== null && (row.leased_at === leasedForGood ? "for good" : "until released"),
+      message: {
+        meshId,
+        seq: row.seq,
+        messageId: row.id,
+        senderMemberId: sender.memberId,
+        senderSession: sender.session,
+        targetSpec: row.target_spec,
+        priority,
+        nonce: row.nonce,
+        ciphertext: row.ciphertext,
+        replyTo: row.reply_to ?? undefined,
+        createdAtMillis: row.created_at,
+        expiresAtMillis: row.expires_at,
+        contentHash: row.content_hash,
+      },
+    }
+  }
+
+  return (request: PageRequest): ReadonlyArray<WaitingMessage> => {
+    const { afterSeq, inbox, limit, meshId, nowMillis } = request
+    const mesh = addresses.meshNumber(meshId)
+    const number = addresses.find(meshId, inbox)?.number
+    if (mesh === undefined || number === undefined) return []
+    const priority = priorities.indexOf(request.priority)
+    return page
+      .all(mesh, mesh, number, priority, afterSeq, number, priority, nowMillis, limit)
+      .map((row) => messageOf(row, request))
+  }
+}
+
+const countsOn = (handle: Handle, addresses: Addresses) => {
   const backlog = prepare<Backlog, [mesh: number, address: number, next: number, now: number]>(
     handle,
     `SELECT ${sizes} FROM mesh.waiting w ${ofGroup} WHERE ${ofInbox} AND w.expires_at > ? AND ${text} <> ''`,
@@ -76,42 +119,7 @@ export const readsOn = (handle: Handle, addresses: Addresses) => {
     return priorities.some((_, priority) => isWaiting.get(mesh, number, priority, seq, nowMillis) !== null)
   }
 
-  const messageOf = (row: MessageRow, { meshId, priority }: PageRequest): WaitingMessage => {
-    const sender = addresses.numbered(row.sender)
-    if (sender === undefined || sender.session === "") throw new Error("an address is kept for as long as its messages")
-    return {
-      sealedKey: row.sealed_key ?? undefined,
-      leased: row.leased_at !== null && (row.leased_at === leasedForGood ? "for good" : "until released"),
-      message: {
-        meshId,
-        seq: row.seq,
-        messageId: row.id,
-        senderMemberId: sender.memberId,
-        senderSession: sender.session,
-        targetSpec: row.target_spec,
-        priority,
-        nonce: row.nonce,
-        ciphertext: row.ciphertext,
-        replyTo: row.reply_to ?? undefined,
-        createdAtMillis: row.created_at,
-        expiresAtMillis: row.expires_at,
-        contentHash: row.content_hash,
-      },
-    }
-  }
-
   return {
-    page: (request: PageRequest): ReadonlyArray<WaitingMessage> => {
-      const { afterSeq, inbox, limit, meshId, nowMillis } = request
-      const mesh = addresses.meshNumber(meshId)
-      const number = addresses.find(meshId, inbox)?.number
-      if (mesh === undefined || number === undefined) return []
-      const priority = priorities.indexOf(request.priority)
-      return page
-        .all(mesh, mesh, number, priority, afterSeq, number, priority, nowMillis, limit)
-        .map((row) => messageOf(row, request))
-    },
-
     backlog: (meshId: MeshId, inboxes: ReadonlyArray<InboxAddress>, nowMillis: number): Backlog =>
       inboxes
         .map((inbox) => backlogOf(meshId, inbox, nowMillis))
