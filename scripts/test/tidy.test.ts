@@ -11,6 +11,7 @@ const root = join(import.meta.dirname, "../..")
 /** Where the outside is touched: the only files that may read the clock, the environment or chance by themselves. */
 const edgeFiles: ReadonlySet<string> = new Set([
   "packages/broker/src/Version.ts",
+  "packages/broker/src/serve.ts",
   "packages/cli/src/Coloured.ts",
   "packages/broker/src/store/postgres/PostgresSocket.ts",
   "packages/cli/src/Launch.ts",
