@@ -8,36 +8,21 @@ import type { MeshId } from "@claudemesh/domain/Ids"
 import { Effect } from "effect"
 import type { SqlClient } from "effect/unstable/sql"
 import type { Write } from "../MessageStore.ts"
-import { inviteColumns, memberColumns, movedColumns, revocationColumns } from "../sql/Columns.ts"
+import { type EnrolmentTable, enrolmentTables, memberColumns } from "../sql/Columns.ts"
 import { insertInto, namesOf, records } from "../sql/Dialect.ts"
 import * as Rows from "../sql/Rows.ts"
 import { entryOf, journalEntries } from "./Journal.ts"
 import { fenced } from "./Owners.ts"
-import type { Column } from "../sql/Tables.ts"
 
 type Added = Extract<Write, { readonly _tag: "InviteAdded" }>
 type Joined = Extract<Write, { readonly _tag: "MemberJoined" }>
 type Revoked = Extract<Write, { readonly _tag: "KeyRevoked" }>
 type Moved = Extract<Write, { readonly _tag: "MeshMoved" }>
 
-interface Table {
-  readonly name: "invite" | "member" | "moved" | "revocation"
-  readonly columns: Readonly<Record<string, Column>>
-  /** Within its mesh. */
-  readonly key: string
-  /** Tells it from another record under its key: who signs signs all of it. */
-  readonly proof: ReadonlyArray<string>
-}
-
-const invites: Table = { name: "invite", columns: inviteColumns, key: "public_key", proof: ["signature"] }
-const members: Table = { name: "member", columns: memberColumns, key: "public_key", proof: ["signature", "consent"] }
-const revocations: Table = { name: "revocation", columns: revocationColumns, key: "version", proof: ["signature"] }
-const moves: Table = { name: "moved", columns: movedColumns, key: "version", proof: ["signature"] }
-
 export const enrolWith = (sql: SqlClient.SqlClient) => {
   /** Gives those of the writes whose rows are new. */
   const insertNew = Effect.fnUntraced(function* <A extends Added | Joined | Moved | Revoked>(
-    table: Table,
+    table: EnrolmentTable,
     writes: ReadonlyArray<A>,
     rowOf: (write: A) => Parameters<typeof records>[1][number],
   ) {
@@ -80,11 +65,13 @@ export const enrolWith = (sql: SqlClient.SqlClient) => {
     moved: ReadonlyArray<Moved>,
     lastSeqs: ReadonlyMap<MeshId, number>,
   ) {
-    const newInvites = yield* insertNew(invites, added, ({ invite }) => Rows.inviteRow(invite, 0))
-    const newMembers = yield* insertNew(members, joined, memberRowOf)
+    const newInvites = yield* insertNew(enrolmentTables.invites, added, ({ invite }) => Rows.inviteRow(invite, 0))
+    const newMembers = yield* insertNew(enrolmentTables.members, joined, memberRowOf)
     if (newMembers.length > 0) yield* countUses(newMembers)
-    const newRevocations = yield* insertNew(revocations, revoked, ({ revocation }) => Rows.revocationRow(revocation))
-    const newMoves = yield* insertNew(moves, moved, (write) => Rows.movedRow(write.moved))
+    const newRevocations = yield* insertNew(enrolmentTables.revocations, revoked, ({ revocation }) =>
+      Rows.revocationRow(revocation),
+    )
+    const newMoves = yield* insertNew(enrolmentTables.moves, moved, (write) => Rows.movedRow(write.moved))
     const entries = [
       ...newInvites.map(({ atMillis, meshId, seq }) => entryOf(meshId, seq, atMillis, "invite_added")),
       ...newMembers.map(({ atMillis, certificate, meshId, seq }) =>

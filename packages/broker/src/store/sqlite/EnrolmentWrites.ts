@@ -5,7 +5,7 @@
  */
 import type { SQLQueryBindings } from "bun:sqlite"
 import type { Write } from "../MessageStore.ts"
-import { inviteColumns, memberColumns, movedColumns, revocationColumns } from "../sql/Columns.ts"
+import { type EnrolmentTable, enrolmentTables } from "../sql/Columns.ts"
 import * as Rows from "../sql/Rows.ts"
 import { type Handle, prepare } from "./Handle.ts"
 import type { Journal } from "./Journal.ts"
@@ -14,22 +14,8 @@ type Enrolment = Extract<Write, { readonly _tag: "InviteAdded" | "MemberJoined" 
 
 type Row = Readonly<Record<string, string | number | null>>
 
-interface Table {
-  readonly name: "invite" | "member" | "moved" | "revocation"
-  readonly columns: Readonly<Record<string, unknown>>
-  /** Within its mesh. */
-  readonly key: string
-  /** Tells it from another record under its key: who signs signs all of it. */
-  readonly proof: ReadonlyArray<string>
-}
-
-const invites: Table = { name: "invite", columns: inviteColumns, key: "public_key", proof: ["signature"] }
-const members: Table = { name: "member", columns: memberColumns, key: "public_key", proof: ["signature", "consent"] }
-const revocations: Table = { name: "revocation", columns: revocationColumns, key: "version", proof: ["signature"] }
-const moves: Table = { name: "moved", columns: movedColumns, key: "version", proof: ["signature"] }
-
 export const recordsOn = (handle: Handle) => {
-  const into = ({ columns, key, name, proof }: Table) => {
+  const into = ({ columns, key, name, proof }: EnrolmentTable) => {
     const names = Object.keys(columns)
     const text = `INSERT INTO mesh.${name} (${names.join(", ")}) VALUES (${names.map(() => "?").join(", ")})`
     const insert = prepare<never, Array<SQLQueryBindings>>(handle, text)
@@ -50,7 +36,12 @@ export const recordsOn = (handle: Handle) => {
       },
     }
   }
-  return { invite: into(invites), member: into(members), moved: into(moves), revocation: into(revocations) }
+  return {
+    invite: into(enrolmentTables.invites),
+    member: into(enrolmentTables.members),
+    moved: into(enrolmentTables.moves),
+    revocation: into(enrolmentTables.revocations),
+  }
 }
 
 export const enrolmentWritesOn = (handle: Handle, records: ReturnType<typeof recordsOn>, journal: Journal) => {
