@@ -8,6 +8,7 @@ import { type Keys, RawClient, sendFrame, unseal } from "../../../broker/test/su
 import { claudemesh, complaint, main } from "../support/Agent.ts"
 import { writeHome } from "../support/Homes.ts"
 import { doneQuietly as done, inHome, scenario, withFolder } from "../support/InHome.ts"
+import { linesOf } from "../support/Lines.ts"
 
 const mode = async (path: string): Promise<string> => ((await stat(path)).mode & 0o777).toString(8)
 
@@ -379,8 +380,8 @@ describe.concurrent("claudemesh inbox", () => {
         stdout: "pipe",
         stderr: "pipe",
       })
-      const reader = child.stdout.getReader()
-      const next = async () => JSON.parse(new TextDecoder().decode((await reader.read()).value)).text
+      const line = linesOf(child.stdout)
+      const next = async () => JSON.parse(await line()).text
       const from = mesh.member("bob")
       const bob = await RawClient.authenticatedV2(broker.url, from)
       for (const text of ["one", "two"]) {

@@ -11,6 +11,7 @@ import { tableSizes } from "../../../broker/test/support/StoredData.ts"
 import { startBroker, temporaryFolder } from "../../../broker/test/support/TestBroker.ts"
 import { agent, claudemesh, done, main, type Ran, ranOf, waitNotice } from "../support/Agent.ts"
 import { writeHome } from "../support/Homes.ts"
+import { linesOf } from "../support/Lines.ts"
 
 const environment = (home: string) => ({
   PATH: process.env["PATH"] ?? "",
@@ -214,8 +215,8 @@ describe("claudemesh inbox", () => {
             stdout: "pipe",
             stderr: "pipe",
           })
-          const reader = child.stdout.getReader()
-          const next = async () => JSON.parse(new TextDecoder().decode((await reader.read()).value)).text
+          const line = linesOf(child.stdout)
+          const next = async () => JSON.parse(await line()).text
           done(await ann("send", "Bob", "before"))
           assert.strictEqual(await next(), "before")
 

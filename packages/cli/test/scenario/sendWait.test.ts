@@ -16,6 +16,7 @@ import {
   textsOf,
 } from "../support/Agent.ts"
 import { writeHome } from "../support/Homes.ts"
+import { linesOf } from "../support/Lines.ts"
 import { stage } from "../support/Stage.ts"
 
 const say = (from: Agent, input: Readonly<Record<string, unknown>>) => from.call("send_message", input)
@@ -166,11 +167,10 @@ describe("claudemesh send --wait", () => {
             stdout: "ignore",
             stderr: "pipe",
           })
-          const { value } = await waits.stderr.getReader().read()
+          const said = await linesOf(waits.stderr)()
           waits.kill("SIGINT")
           await waits.exited
-          const said = new TextDecoder().decode(value)
-          assert.match(said, /^bob on red: Waits until bob's session connects\. \([0-9a-f]{32}\)\n/)
+          assert.match(said, /^bob on red: Waits until bob's session connects\. \([0-9a-f]{32}\)$/)
 
           const refused = await claudemesh(["send", "bob", "--wait", "reply"], { CLAUDEMESH_HOME })
           assert.deepInclude(refused, { code: 2, stdout: "" })
