@@ -7,6 +7,7 @@ const root = join(import.meta.dirname, "../../packages/broker/src")
 
 /** Each stands on those before it, and on none behind it. The page about the architecture has them in this order. */
 const order = [
+  "metrics",
   "trust",
   "store",
   "state",

@@ -9,6 +9,7 @@ import type { Migrator, SqlError } from "effect/unstable/sql"
 import type { BrokerConfig } from "./Config.ts"
 import { Server } from "./http/Server.ts"
 import { MeshHost } from "./mesh/MeshHost.ts"
+import { processMetrics } from "./metrics/ProcessMetrics.ts"
 import type { MeshRules } from "./state/MeshState.ts"
 import { GroupCommits } from "./store/GroupCommit.ts"
 import { withDeadlines } from "./store/Deadlines.ts"
@@ -70,6 +71,7 @@ export const Broker = {
       Layer.provide(storeLayer(config)),
       Layer.provide([Ed25519.layer, BunCrypto.layer]),
       Layer.provide(BunFileSystem.layer),
+      Layer.provide(processMetrics),
     )
   },
 }

@@ -27,6 +27,8 @@ export interface BrokerConfig {
   /** Origins that a v2 hello may be signed for; none: the loopback origins of the port. */
   readonly publicOrigins: ReadonlyArray<string>
   readonly adminToken: Option.Option<Redacted.Redacted>
+  /** Whoever scrapes `/metrics` shows it. None: whoever asks from this machine, and no proxy, is answered. */
+  readonly metricsToken: Option.Option<Redacted.Redacted>
   /** Proxies in front that add to `X-Forwarded-For`; 0: the header is not read. */
   readonly trustedProxies: number
   /** Whether clients of protocol v1 are admitted. */
@@ -94,6 +96,12 @@ export const variables = {
   BROKER_ADMIN_TOKEN: {
     fallback: "none: meshes are made on a loopback listener only",
     meaning: "Bearer token of 16 characters or more that `POST /meshes` needs where the listener is not on loopback.",
+    expected: "at least 16 characters",
+  },
+  BROKER_METRICS_TOKEN: {
+    fallback: "none: `/metrics` answers this machine only",
+    meaning:
+      "Bearer token of 16 characters or more that `GET /metrics` needs. Set it wherever a proxy stands in front.",
     expected: "at least 16 characters",
   },
   BROKER_TRUSTED_PROXIES: {
@@ -195,7 +203,11 @@ const shown = (value: string): string =>
     : `${JSON.stringify(value.slice(0, shownCharactersMax))} and so on`
 
 /** Their values are told to nobody. */
-const secrets: ReadonlySet<string> = new Set<VariableName>(["DATABASE_URL", "BROKER_ADMIN_TOKEN"])
+const secrets: ReadonlySet<string> = new Set<VariableName>([
+  "DATABASE_URL",
+  "BROKER_ADMIN_TOKEN",
+  "BROKER_METRICS_TOKEN",
+])
 
 export const isLoopback = (host: string): boolean =>
   host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host)
@@ -233,6 +245,12 @@ const truth = (text: string): boolean | undefined => {
   const word = text.toLowerCase()
   return word === "true" || (word === "false" ? false : undefined)
 }
+
+const token = (name: VariableName) =>
+  Effect.map(
+    read(name, (text) => (text.length >= 16 ? text : undefined), undefined),
+    (text) => Option.map(Option.fromUndefinedOr(text), (secret) => Redacted.make(secret)),
+  )
 
 const origins = (text: string): ReadonlyArray<string> | undefined => {
   const all = text.split(",").map((url) => audienceOf(url.trim()))
@@ -300,7 +318,6 @@ export const brokerConfig: Effect.Effect<BrokerConfig, InvalidVariable> = Effect
   const publicOrigins = yield* read("BROKER_PUBLIC_URL", origins, [])
   const onPlatform = Option.isSome(yield* raw("PORT"))
   const isForOthers = store._tag === "Postgres" || (onPlatform && publicOrigins.length > 0)
-  const token = yield* read("BROKER_ADMIN_TOKEN", (text) => (text.length >= 16 ? text : undefined), undefined)
   return {
     host: yield* read("BROKER_HOST", hostOf, isForOthers ? "0.0.0.0" : "127.0.0.1"),
     port: yield* port,
@@ -310,7 +327,8 @@ export const brokerConfig: Effect.Effect<BrokerConfig, InvalidVariable> = Effect
     hookFreshMillis: (yield* read("HOOK_FRESH_WINDOW_SECONDS", seconds, 30)) * 1000,
     publicOrigins,
     onPlatform,
-    adminToken: Option.map(Option.fromUndefinedOr(token), (text) => Redacted.make(text)),
+    adminToken: yield* token("BROKER_ADMIN_TOKEN"),
+    metricsToken: yield* token("BROKER_METRICS_TOKEN"),
     trustedProxies: yield* read("BROKER_TRUSTED_PROXIES", wholeNumber(0, 5), 0),
     allowV1: yield* read("BROKER_ALLOW_V1", truth, true),
     logLevel: yield* read(

@@ -31,6 +31,7 @@ describe("a broker without any variable", () => {
         publicOrigins: [],
         onPlatform: false,
         adminToken: Option.none(),
+        metricsToken: Option.none(),
         trustedProxies: 0,
         allowV1: true,
         logLevel: "Info",
@@ -149,6 +150,7 @@ const cases: Record<keyof typeof variables, Case> = {
     wrong: ["mesh.example.com", "ftp://mesh.example.com", "wss://a.example,nonsense", "wss://a.example,"],
   },
   BROKER_ADMIN_TOKEN: { key: "adminToken", good: [], wrong: ["short", "fifteen-letters"] },
+  BROKER_METRICS_TOKEN: { key: "metricsToken", good: [], wrong: ["short", "fifteen-letters"] },
   BROKER_TRUSTED_PROXIES: {
     key: "trustedProxies",
     good: [
@@ -209,7 +211,7 @@ describe("a variable", () => {
       }),
     )
 
-    const isSecret = name === "DATABASE_URL" || name === "BROKER_ADMIN_TOKEN"
+    const isSecret = ["DATABASE_URL", "BROKER_ADMIN_TOKEN", "BROKER_METRICS_TOKEN"].includes(name)
     it.effect(
       `${name} with a wrong value stops the start with one line that names it${isSecret ? "" : ", its value"} and what may stand there`,
       () =>

@@ -58,6 +58,7 @@ export class Incoming {
     nowMillis: number,
   ): Effect.Effect<Result.Result<ClientFrame, FrameRefusal>, Cause.Done | ConnectionEnds> {
     this.#heardAtMillis = nowMillis
+    this.outgoing.metrics.received(charactersOf(received))
     if (!this.#bucket.take(nowMillis)) {
       this.outgoing.refuse("flooding", "too many frames a second; come back slower")
       return Effect.fail(new ConnectionEnds({ reason: CloseCode.flooding }))

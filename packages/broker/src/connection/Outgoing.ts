@@ -3,6 +3,7 @@ import { type BrokerFrame, encodeBrokerFrame } from "@claudemesh/domain/wire/Bro
 import type { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import type { ErrorCode } from "@claudemesh/domain/wire/ErrorCode"
 import { Data } from "effect"
+import { type Metrics, uncounted } from "../metrics/Metrics.ts"
 import { errorFrame } from "../state/ErrorReply.ts"
 import type { ServerSocket } from "./ServerSocket.ts"
 
@@ -18,10 +19,13 @@ export class Outgoing {
   protocol: 1 | 2 = 1
   /** The id of the frame that is being handled. */
   handling: string | undefined
+  /** What is sent is counted there. */
+  metrics: Metrics = uncounted
 
   constructor(readonly socket: ServerSocket) {}
 
   send(frame: BrokerFrame): boolean {
+    this.metrics.sent(frame)
     return this.socket.send(encodeBrokerFrame(frame))
   }
 

@@ -8,6 +8,7 @@ import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { Clock, Crypto, Effect } from "effect"
 import { MeshHost } from "../mesh/MeshHost.ts"
 import type { PeerHandle } from "../mesh/Peers.ts"
+import { BrokerMetrics } from "../metrics/Metrics.ts"
 import type { MeshRules } from "../state/MeshState.ts"
 import type { HelloProof } from "../trust/HelloProof.ts"
 import { type AttachedConnection, runFrames } from "./FrameLoop.ts"
@@ -25,6 +26,7 @@ export const runPeerConnection = (
 ) => {
   const outgoing = new Outgoing(socket)
   return Effect.gen(function* () {
+    outgoing.metrics = yield* BrokerMetrics
     const incoming = new Incoming(socket, outgoing, rules, yield* Clock.currentTimeMillis)
     const proof = yield* authenticate(incoming, outgoing, admission, audiences)
     // The mesh may have to be loaded, and its mailbox may be full.
@@ -64,6 +66,8 @@ const attach = Effect.fn("Connection.attach")(function* (proof: HelloProof, inco
     .attach(proof, peerOf(incoming, outgoing, permits), presenceId)
     .pipe(Effect.catchTag("MeshUnavailable", () => tryLater(outgoing)))
   if (attached._tag === "Refused") return yield* refuseHello(outgoing, attached.refusal)
+  outgoing.metrics.attached += 1
+  yield* Effect.addFinalizer(() => Effect.sync(() => void (outgoing.metrics.attached -= 1)))
   return { proof, mesh, permits, incoming, outgoing } satisfies AttachedConnection
 })
 
@@ -72,7 +76,10 @@ const peerOf = (incoming: Incoming, outgoing: Outgoing, permits: SendPermits): P
   return {
     id: socket.id,
     send: (frame) => outgoing.send(frame),
-    tell: (shared) => socket.send(shared.text),
+    tell: (shared) => {
+      outgoing.metrics.sent(shared.frame)
+      return socket.send(shared.text)
+    },
     unreadBytes: () => socket.unreadBytes(),
     close: (reason) => socket.close(reason),
     heardAtMillis: () => incoming.heardAtMillis(),

@@ -263,11 +263,15 @@ const consumption = (
   { nowMillis, state }: Decision,
   { peer }: Connection,
   messageId: MessageId,
-  { characters, inbox: { address: inbox }, priority, seq }: Unacked,
-) => ({
-  write: Write.Consume({ meshId: state.mesh.meshId, inbox, seq, atMillis: nowMillis }),
-  next: { _tag: "Consumed", inbox, seq, priority, characters, messageId, peer } as const,
-})
+  { characters, inbox: served, priority, seq }: Unacked,
+) => {
+  const { address: inbox } = served
+  const pushedAtMillis = served.pushedAtMillis(seq)
+  return {
+    write: Write.Consume({ meshId: state.mesh.meshId, inbox, seq, atMillis: nowMillis }),
+    next: { _tag: "Consumed", inbox, seq, priority, characters, messageId, peer, pushedAtMillis } as const,
+  }
+}
 
 /** The recipient has these. What this connection was not pushed says nothing: it will be, and acked again. */
 export const acked = (decision: Decision, connection: Connection, messageIds: ReadonlyArray<MessageId>): void => {

@@ -61,6 +61,11 @@ export class BunSocket implements ServerSocket {
       (incoming) => new BunSocket(id, address, limits, frameBytesMax, incoming),
     )
 
+  /** Frames that were received and are not handled yet. */
+  get size(): number {
+    return Queue.sizeUnsafe(this.#incoming)
+  }
+
   opened(ws: Socket): void {
     this.#ws = ws
     this.#cork = new Cork(ws, this.limits, () => ws.terminate())

@@ -9,6 +9,7 @@ import { HttpRouter, HttpServer } from "effect/unstable/http"
 import * as HttpApiBuilder from "effect/unstable/httpapi/HttpApiBuilder"
 import { type BrokerConfig, isLoopback } from "../Config.ts"
 import type { MeshHost } from "../mesh/MeshHost.ts"
+import { BrokerMetrics, type Metrics } from "../metrics/Metrics.ts"
 import type { MeshRules } from "../state/MeshState.ts"
 import type { MessageStore } from "../store/MessageStore.ts"
 import type { Ed25519 } from "../trust/Ed25519.ts"
@@ -19,6 +20,7 @@ import { enrolmentRoutes } from "./Enrolments.ts"
 import { type Guard, signedLayer } from "./Guard.ts"
 import { publicRoutes, type StoreChecks, storeChecks } from "./Health.ts"
 import { hookRoutes, signedOrLocalLayer } from "./HookReports.ts"
+import { metricsRoute } from "./MetricsPage.ts"
 import type { Lifecycle } from "./Lifecycle.ts"
 import { founderLayer, meshRoutes } from "./Meshes.ts"
 import { makeRateLimits } from "./RateLimits.ts"
@@ -62,14 +64,17 @@ const listen = Effect.fnUntraced(function* (config: BrokerConfig, rules: MeshRul
   }
   const sockets = yield* makeSockets(config, rules, rates, guard.audiences)
   const checks = yield* storeChecks(limits)
-  const handler = yield* routesHandler(config, lifecycle, checks, guard, services)
+  const metrics = yield* BrokerMetrics
+  metrics.draining.readAs(() => Number(lifecycle.draining))
+  const handler = yield* routesHandler(config, lifecycle, checks, guard, services, metrics)
   const door = yield* makeDoor(config, rates, addresses, handler)
 
-  const server = yield* serving(config, sockets, (request, running) => {
+  const answer: Fetch = (request, running) => {
     const { pathname } = new URL(request.url)
     if (pathname !== "/ws") return door.enter(request, running, pathname)
     return lifecycle.draining ? new Response("draining", { status: 503 }) : sockets.upgrade(request, running)
-  })
+  }
+  const server = yield* serving(config, sockets, counting(metrics, answer))
   const port = server.port ?? config.port
   if (audiences.length === 0) audiences = loopbackOrigins(port)
 
@@ -88,6 +93,18 @@ const listen = Effect.fnUntraced(function* (config: BrokerConfig, rules: MeshRul
 })
 
 type Fetch = (request: Request, server: BunServer<BunSocket>) => Response | Promise<Response> | undefined
+
+const counting =
+  ({ httpResponses }: Metrics, fetch: Fetch): Fetch =>
+  (request, server) => {
+    const counted = (response: Response): Response => {
+      httpResponses.add(String(response.status))
+      return response
+    }
+    const answer = fetch(request, server)
+    if (answer === undefined) return undefined
+    return answer instanceof Response ? counted(answer) : answer.then(counted)
+  }
 
 /** The listener, until the scope ends. */
 const serving = ({ host, limits, port }: BrokerConfig, { websocket }: Sockets, fetch: Fetch) =>
@@ -124,22 +141,26 @@ const routesHandler = (
   checks: StoreChecks,
   guard: Guard,
   services: Context.Context<MeshHost | MessageStore | Ed25519>,
+  metrics: Metrics,
 ) =>
   Effect.map(
     Effect.acquireRelease(
       Effect.sync(() =>
         HttpRouter.toWebHandler(
-          HttpApiBuilder.layer(BrokerApi).pipe(
-            Layer.provide([meshRoutes(config), enrolmentRoutes, hookRoutes(config), publicRoutes(lifecycle, checks)]),
-            Layer.provide([
-              WellFormed.layer,
-              signedLayer(guard),
-              signedOrLocalLayer(guard, lifecycle.startedMillis),
-              founderLayer(config),
-            ]),
-            Layer.provide(HttpServer.layerServices),
-            HttpRouter.provideRequest(Layer.succeedContext(services)),
-            Layer.provide(Layer.succeedContext(services)),
+          Layer.mergeAll(
+            metricsRoute(config, metrics, checks),
+            HttpApiBuilder.layer(BrokerApi).pipe(
+              Layer.provide([meshRoutes(config), enrolmentRoutes, hookRoutes(config), publicRoutes(lifecycle, checks)]),
+              Layer.provide([
+                WellFormed.layer,
+                signedLayer(guard),
+                signedOrLocalLayer(guard, lifecycle.startedMillis),
+                founderLayer(config),
+              ]),
+              Layer.provide(HttpServer.layerServices),
+              HttpRouter.provideRequest(Layer.succeedContext(services)),
+              Layer.provide(Layer.succeedContext(services)),
+            ),
           ),
           { disableLogger: true },
         ),

@@ -11,12 +11,14 @@ import { drainConnections } from "../connection/Drain.ts"
 import type { Admission } from "../connection/Handshake.ts"
 import { runPeerConnection } from "../connection/PeerConnection.ts"
 import type { MeshHost } from "../mesh/MeshHost.ts"
+import { BrokerMetrics } from "../metrics/Metrics.ts"
 import type { MeshRules } from "../state/MeshState.ts"
 import { PeerId } from "../state/PeerId.ts"
 import type { Ed25519 } from "../trust/Ed25519.ts"
 import { callerOf } from "./Address.ts"
 import { BunSocket } from "./BunSocket.ts"
 import { Held } from "./Held.ts"
+import { watchUnread } from "./MetricsPage.ts"
 import type { RateLimits } from "./RateLimits.ts"
 
 /** Dead peers are found by pings that Bun sends before this runs out. */
@@ -51,6 +53,10 @@ export const makeSockets = Effect.fnUntraced(function* (
     paceOf: (key, nowMillis) => rates.frames.bucketOf(key, nowMillis),
   }
   let taken = 0
+  const metrics = yield* BrokerMetrics
+  metrics.connections.readAs(() => open.size)
+  metrics.connectionsMax.readAs(() => limits.connectionsMax)
+  watchUnread(metrics, open)
 
   const reasonAgainst = (address: string): readonly [CloseCode, string] | undefined => {
     if (!rates.sockets.take(address, clock.currentTimeMillisUnsafe())) return [CloseCode.flooding, "rate_limited"]
@@ -83,11 +89,15 @@ export const makeSockets = Effect.fnUntraced(function* (
         if (refused !== undefined) return ws.data.close(...refused)
         open.add(ws.data)
         ofAddress.take(ws.data.address)
+        metrics.opened.value += 1
+        metrics.queues.inbound.add(ws.data, limits.inboundFramesMax)
         runConnection(runPeerConnection(ws.data, audiences(), rules, admission))
       },
       message: (ws, message) => ws.data.received(message),
       close: (ws, code) => {
         if (open.delete(ws.data)) ofAddress.release(ws.data.address)
+        metrics.queues.inbound.remove(ws.data)
+        metrics.closed.add(String(code))
         ws.data.closed(code)
       },
     },

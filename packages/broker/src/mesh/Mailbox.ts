@@ -30,6 +30,11 @@ export class Mailbox {
   static readonly make = (placesMax: number): Effect.Effect<Mailbox> =>
     Effect.map(Queue.unbounded<Command | Completion>(), (inputs) => new Mailbox(placesMax, inputs))
 
+  /** What the actor has not taken, and what waits for a place. */
+  get size(): number {
+    return Queue.sizeUnsafe(this.inputs) + this.#waiting.size
+  }
+
   /** Waits for a place. */
   offer(command: Admitted): Effect.Effect<void> {
     return Effect.suspend(() =>

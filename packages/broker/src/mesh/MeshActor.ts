@@ -19,6 +19,7 @@ import {
 } from "../state/MeshCommand.ts"
 import { loadState, type LoadedMesh, type MeshRules, nextWakeMillis } from "../state/MeshState.ts"
 import type { PeerId } from "../state/PeerId.ts"
+import { BrokerMetrics } from "../metrics/Metrics.ts"
 import { GroupCommits } from "../store/GroupCommit.ts"
 import { MessageStore } from "../store/MessageStore.ts"
 import { Ed25519 } from "../trust/Ed25519.ts"
@@ -61,8 +62,12 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
   const store = yield* MessageStore
   const verifier = yield* Ed25519
   const groupCommit = (yield* GroupCommits).groupCommitOf(meshId)
+  const metrics = yield* BrokerMetrics
   const mailbox = yield* Mailbox.make(rules.limits.meshMailboxMax)
-  const reach: Reach = { meshId, store, groupCommit, peers: new Peers(), askers: new Askers() }
+  const { mailbox: mailboxes } = metrics.queues
+  mailboxes.add(mailbox, rules.limits.meshMailboxMax)
+  yield* Effect.addFinalizer(() => Effect.sync(() => mailboxes.remove(mailbox)))
+  const reach: Reach = { meshId, store, groupCommit, peers: new Peers(), askers: new Askers(), metrics }
   const { askers, peers } = reach
   /** False from a failure until the state is loaded again. A first load that is under way counts as up. */
   let up = true
@@ -91,6 +96,7 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
       Cause.hasInterruptsOnly(cause)
         ? Effect.failCause(cause)
         : abort.pipe(
+            Effect.andThen(Effect.sync(() => void (metrics.restarts.value += 1))),
             Effect.andThen(Effect.logError("a mesh failed and begins again from the store", cause)),
             Effect.annotateLogs({ meshId }),
             Effect.andThen(Effect.fail(new MeshUnavailable())),

@@ -151,6 +151,8 @@ interface Consuming {
   readonly characters: number
   readonly messageId: MessageId
   readonly peer: PeerId
+  /** For who measures how long recipients take. */
+  readonly pushedAtMillis?: number | undefined
   /** How often it has failed. */
   readonly failures?: number
 }

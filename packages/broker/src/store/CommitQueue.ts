@@ -121,6 +121,12 @@ export class CommitQueue {
     return this.#meshes.size === 0 && this.#split.length === 0
   }
 
+  /** What waits, of all meshes. Counted anew: it is asked for once in a while. */
+  get size(): number {
+    const waiting = [...this.#meshes.values()].reduce((sum, mesh) => sum + mesh.waiting.size, 0)
+    return this.#split.reduce((sum, jobs) => sum + jobs.length, waiting)
+  }
+
   /** Answers at once what gets no place, and what gives its place to a later word. */
   add(one: Waiting): void {
     const meshId = one._tag === "Barrier" ? one.meshId : meshOf(one.write)

@@ -10,6 +10,7 @@ import { backOff, delaysOf, resetAfter } from "@claudemesh/domain/BackOff"
 import type { MeshId } from "@claudemesh/domain/Ids"
 import { Cause, Clock, Context, Deferred, Effect, Exit, Fiber, Layer, Option, Queue, Schema } from "effect"
 import type { BrokerLimits } from "../Limits.ts"
+import { BrokerMetrics, type Metrics } from "../metrics/Metrics.ts"
 import { isAwaited, type Job, CommitQueue, type Outcome, Waiting } from "./CommitQueue.ts"
 import { type MeshSnapshot, MessageStore, StoreError, type Write } from "./MessageStore.ts"
 
@@ -112,10 +113,12 @@ class GroupCommitFailed extends Schema.TaggedError<GroupCommitFailed>()("GroupCo
 
 const makeGroupCommit = Effect.fnUntraced(function* (limits: BrokerLimits) {
   const store = yield* MessageStore
+  const metrics = yield* BrokerMetrics
   const queue = new CommitQueue(limits)
+  metrics.queues.commit.add(queue, Number.POSITIVE_INFINITY)
   /** Holds something when something was submitted. */
   const wake = yield* Queue.dropping<void>(1)
-  const committer = yield* makeCommitter(store, queue)
+  const committer = yield* makeCommitter(store, queue, metrics)
   const thrown: Array<unknown> = []
 
   const run = Effect.gen(function* () {
@@ -173,19 +176,27 @@ const gather = Effect.gen(function* () {
 })
 
 /** Commits what it is given. */
-const makeCommitter = Effect.fnUntraced(function* (store: MessageStore["Service"], queue: CommitQueue) {
+const makeCommitter = Effect.fnUntraced(function* (
+  store: MessageStore["Service"],
+  queue: CommitQueue,
+  metrics: Metrics,
+) {
   const size = makeBatchSize(queue.limits.commitWritesMax)
   const outage = yield* makeOutage(queue)
   const failed = makeFailed(store, queue, outage)
 
   const commit = Effect.fnUntraced(function* (jobs: ReadonlyArray<Job>) {
     const beganMillis = yield* Clock.currentTimeMillis
+    const beganSeconds = metrics.seconds()
     const exit = yield* store.commit(jobs).pipe(
       Effect.catchDefect((cause) => Effect.fail(new StoreError({ reason: "rejected", cause }))),
       Effect.uninterruptible,
       Effect.exit,
     )
+    metrics.batchWrites.observe(jobs.length)
+    metrics.commitSeconds.observe(metrics.seconds() - beganSeconds)
     if (Exit.isFailure(exit)) {
+      metrics.commitFailures.value += 1
       const tookLong = (yield* Clock.currentTimeMillis) - beganMillis >= longTryMillis
       if (tookLong) size.tookLong(jobs.length)
       return yield* failed(jobs, exit.cause, tookLong)
