@@ -122,6 +122,9 @@ export interface BrokerLimits {
   readonly meshBodyBytesMax: number
   /** How long the body of an HTTP request may take to arrive. */
   readonly httpRequestTimeoutMillis: number
+  /** Lines in the log on HTTP requests that were refused. */
+  readonly refusalLinesPerSecond: number
+  readonly refusalLinesBurst: number
   /** Nonces of signed requests that are remembered, each for as long as its request could be sent again. */
   readonly requestNoncesMax: number
   /** Of those, what one key may take, and one address. A key that keeps to its rate for the two minutes has more than that to say. */
@@ -235,6 +238,8 @@ export const brokerLimits: BrokerLimits = {
   httpBodyBytesMax: 65_536,
   meshBodyBytesMax: 524_288,
   httpRequestTimeoutMillis: 10_000,
+  refusalLinesPerSecond: 1,
+  refusalLinesBurst: 60,
   requestNoncesMax: 50_000,
   requestNoncesPerKeyMax: 200,
   requestNoncesPerAddressMax: 2_000,

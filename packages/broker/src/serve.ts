@@ -1,6 +1,6 @@
 /**
  * Running the broker as a process: configuration from the environment, a few lines that say where it listens,
- * where its data is and what to do next, logs to stderr, and an end that is clean on SIGTERM.
+ * where its data is and what to do next, logs to stderr (pretty in a terminal, JSON elsewhere), and an end that is clean on SIGTERM.
  */
 import * as BunRuntime from "@effect/platform-bun/BunRuntime"
 import { Cause, Console, Effect, Exit, Layer, Logger, Option, Predicate, References, Schema } from "effect"
@@ -55,6 +55,10 @@ const banner = (config: BrokerConfig, port: number, command: string): string => 
   ].join("\n")
 }
 
+/** For a person who looks at it, and for a program that collects it: one JSON object a line. */
+export const loggerFor = (isTerminal: boolean): Logger.Logger<unknown, void> =>
+  isTerminal ? Logger.consolePretty() : Logger.withConsoleError(Logger.formatJson)
+
 const sqlReason = ({ reason }: SqlError.SqlError): string => {
   const cause = Predicate.hasProperty(reason.cause, "message") ? `: ${String(reason.cause.message)}` : ""
   return `DATABASE_URL: the database cannot be used (${reason._tag}, ${reason.message}${cause})`
@@ -72,7 +76,7 @@ export const serve = Effect.fnUntraced(function* (command: string) {
     }),
   )
   const logging = Layer.mergeAll(
-    Logger.layer([Logger.withConsoleError(Logger.formatLogFmt)]),
+    Logger.layer([loggerFor(process.stderr.isTTY)]),
     Layer.succeed(References.LogToStderr, true),
     Layer.succeed(References.MinimumLogLevel, config.logLevel),
   )

@@ -70,6 +70,8 @@ describe("the broker's limits", () => {
       httpBodyBytesMax: 64 * 1024,
       meshBodyBytesMax: 512 * 1024,
       httpRequestTimeoutMillis: 10_000,
+      refusalLinesPerSecond: 1,
+      refusalLinesBurst: 60,
       requestNoncesMax: 50_000,
       requestNoncesPerKeyMax: 200,
       requestNoncesPerAddressMax: 2_000,

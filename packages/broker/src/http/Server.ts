@@ -24,6 +24,7 @@ import { metricsRoute } from "./MetricsPage.ts"
 import type { Lifecycle } from "./Lifecycle.ts"
 import { founderLayer, meshRoutes } from "./Meshes.ts"
 import { makeRateLimits } from "./RateLimits.ts"
+import { makeRequestLog, type RequestLog } from "./RequestLog.ts"
 import { RequestNonces } from "./SignedRequests.ts"
 import { makeSockets, type Sockets } from "./Sockets.ts"
 
@@ -67,14 +68,15 @@ const listen = Effect.fnUntraced(function* (config: BrokerConfig, rules: MeshRul
   const metrics = yield* BrokerMetrics
   metrics.draining.readAs(() => Number(lifecycle.draining))
   const handler = yield* routesHandler(config, lifecycle, checks, guard, services, metrics)
-  const door = yield* makeDoor(config, rates, addresses, handler)
+  const log = yield* makeRequestLog(limits)
+  const door = yield* makeDoor(config, rates, addresses, (request) => handler(request, log.contextOf(request)))
 
   const answer: Fetch = (request, running) => {
     const { pathname } = new URL(request.url)
     if (pathname !== "/ws") return door.enter(request, running, pathname)
     return lifecycle.draining ? new Response("draining", { status: 503 }) : sockets.upgrade(request, running)
   }
-  const server = yield* serving(config, sockets, counting(metrics, answer))
+  const server = yield* serving(config, sockets, counting(metrics, log, answer))
   const port = server.port ?? config.port
   if (audiences.length === 0) audiences = loopbackOrigins(port)
 
@@ -95,11 +97,11 @@ const listen = Effect.fnUntraced(function* (config: BrokerConfig, rules: MeshRul
 type Fetch = (request: Request, server: BunServer<BunSocket>) => Response | Promise<Response> | undefined
 
 const counting =
-  ({ httpResponses }: Metrics, fetch: Fetch): Fetch =>
+  ({ httpResponses }: Metrics, log: RequestLog, fetch: Fetch): Fetch =>
   (request, server) => {
     const counted = (response: Response): Response => {
       httpResponses.add(String(response.status))
-      return response
+      return log.answered(request, response)
     }
     const answer = fetch(request, server)
     if (answer === undefined) return undefined
