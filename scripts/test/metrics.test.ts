@@ -144,6 +144,9 @@ const faults: Readonly<Record<string, ReadonlyArray<Fault>>> = {
     { series: 'claudemesh_queue_capacity{instance="a",queue="commit"}', values: `Inf+0x${minutes}` },
   ],
   ClaudemeshInternalErrors: [{ series: 'claudemesh_refusals_total{instance="a",code="internal"}', values: rising(1) }],
+  ClaudemeshCertificateExpires: [
+    { series: 'claudemesh_tls_certificate_expires_seconds{instance="a"}', values: constant(86_400) },
+  ],
   ClaudemeshRefusesMany: [
     { series: 'claudemesh_refusals_total{instance="a",code="flooding"}', values: rising(60 * 100) },
   ],

@@ -29,6 +29,8 @@ export interface BrokerConfig {
   readonly adminToken: Option.Option<Redacted.Redacted>
   /** Whoever scrapes `/metrics` shows it. None: whoever asks from this machine, and no proxy, is answered. */
   readonly metricsToken: Option.Option<Redacted.Redacted>
+  /** None: TLS, if there is any, is a proxy's. */
+  readonly tls: Option.Option<{ readonly certPath: string; readonly keyPath: string }>
   /** Proxies in front that add to `X-Forwarded-For`; 0: the header is not read. */
   readonly trustedProxies: number
   /** Whether clients of protocol v1 are admitted. */
@@ -103,6 +105,17 @@ export const variables = {
     meaning:
       "Bearer token of 16 characters or more that `GET /metrics` needs. Set it wherever a proxy stands in front.",
     expected: "at least 16 characters",
+  },
+  BROKER_TLS_CERT: {
+    fallback: "none: TLS is a proxy's",
+    meaning:
+      "File with the certificate chain in PEM, to be reached by `wss://` without a proxy. It is read again when it changes. Needs `BROKER_TLS_KEY`.",
+    expected: "a file, set together with BROKER_TLS_KEY",
+  },
+  BROKER_TLS_KEY: {
+    fallback: "none: TLS is a proxy's",
+    meaning: "File with the private key of that certificate, in PEM and without a passphrase.",
+    expected: "a file, set together with BROKER_TLS_CERT",
   },
   BROKER_TRUSTED_PROXIES: {
     fallback: "0",
@@ -252,6 +265,15 @@ const token = (name: VariableName) =>
     (text) => Option.map(Option.fromUndefinedOr(text), (secret) => Redacted.make(secret)),
   )
 
+const tls = Effect.gen(function* () {
+  const certPath = yield* read("BROKER_TLS_CERT", (text) => text, undefined)
+  const keyPath = yield* read("BROKER_TLS_KEY", (text) => text, undefined)
+  if (certPath !== undefined && keyPath !== undefined) return Option.some({ certPath, keyPath })
+  if (certPath === keyPath) return Option.none()
+  const variable = certPath === undefined ? "BROKER_TLS_CERT" : "BROKER_TLS_KEY"
+  return yield* new InvalidVariable({ variable, expected: variables[variable].expected, value: "" })
+})
+
 const origins = (text: string): ReadonlyArray<string> | undefined => {
   const all = text.split(",").map((url) => audienceOf(url.trim()))
   return all.every((origin) => origin !== undefined) ? all : undefined
@@ -329,6 +351,7 @@ export const brokerConfig: Effect.Effect<BrokerConfig, InvalidVariable> = Effect
     onPlatform,
     adminToken: yield* token("BROKER_ADMIN_TOKEN"),
     metricsToken: yield* token("BROKER_METRICS_TOKEN"),
+    tls: yield* tls,
     trustedProxies: yield* read("BROKER_TRUSTED_PROXIES", wholeNumber(0, 5), 0),
     allowV1: yield* read("BROKER_ALLOW_V1", truth, true),
     logLevel: yield* read(

@@ -122,6 +122,8 @@ export interface BrokerLimits {
   readonly meshBodyBytesMax: number
   /** How long the body of an HTTP request may take to arrive. */
   readonly httpRequestTimeoutMillis: number
+  /** How often it is looked whether the certificate has changed. */
+  readonly tlsCheckMillis: number
   /** Lines in the log on HTTP requests that were refused. */
   readonly refusalLinesPerSecond: number
   readonly refusalLinesBurst: number
@@ -238,6 +240,7 @@ export const brokerLimits: BrokerLimits = {
   httpBodyBytesMax: 65_536,
   meshBodyBytesMax: 524_288,
   httpRequestTimeoutMillis: 10_000,
+  tlsCheckMillis: 10_000,
   refusalLinesPerSecond: 1,
   refusalLinesBurst: 60,
   requestNoncesMax: 50_000,

@@ -22,7 +22,8 @@ const banner = (config: BrokerConfig, port: number, command: string): string => 
   const named = isAll ? "127.0.0.1" : config.host
   const host = named.includes(":") ? `[${named}]` : named
   const data = config.database._tag === "Postgres" ? "Postgres (DATABASE_URL)" : config.database.dataDir
-  const url = `ws://${host}:${port}/ws`
+  const s = Option.isSome(config.tls) ? "s" : ""
+  const url = `ws${s}://${host}:${port}/ws`
   const dialled = config.publicOrigins[0] ?? "wss://your-host"
   const next = isLoopback(config.host)
     ? [
@@ -47,7 +48,7 @@ const banner = (config: BrokerConfig, port: number, command: string): string => 
   )
   return [
     "claudemesh broker",
-    `  listening  ${url}${isAll ? ", and at every other address of this machine" : ""}   (health: http://${host}:${port}/health)`,
+    `  listening  ${url}${isAll ? ", and at every other address of this machine" : ""}   (health: http${s}://${host}:${port}/health)`,
     `  data       ${data}`,
     ...reached,
     ...strays,
@@ -83,6 +84,7 @@ export const serve = Effect.fnUntraced(function* (command: string) {
   return yield* Layer.launch(announce.pipe(Layer.provide(Broker.layer(config)), Layer.provide(logging))).pipe(
     Effect.onInterrupt(() => Effect.logInfo("the broker has stopped").pipe(Effect.provide(logging))),
     Effect.catchTags({
+      TlsUnusable: (error) => Effect.fail(new CannotStart({ reason: error.message })),
       CannotListen: (error) => Effect.fail(new CannotStart({ reason: error.message })),
       DatabaseUrlUnusable: (error) => Effect.fail(new CannotStart({ reason: error.message })),
       DataDirUnusable: (error) => Effect.fail(new CannotStart({ reason: error.message })),

@@ -32,6 +32,7 @@ describe("a broker without any variable", () => {
         onPlatform: false,
         adminToken: Option.none(),
         metricsToken: Option.none(),
+        tls: Option.none(),
         trustedProxies: 0,
         allowV1: true,
         logLevel: "Info",
@@ -151,6 +152,8 @@ const cases: Record<keyof typeof variables, Case> = {
   },
   BROKER_ADMIN_TOKEN: { key: "adminToken", good: [], wrong: ["short", "fifteen-letters"] },
   BROKER_METRICS_TOKEN: { key: "metricsToken", good: [], wrong: ["short", "fifteen-letters"] },
+  BROKER_TLS_CERT: { key: "tls", good: [], wrong: [] },
+  BROKER_TLS_KEY: { key: "tls", good: [], wrong: [] },
   BROKER_TRUSTED_PROXIES: {
     key: "trustedProxies",
     good: [
@@ -226,6 +229,22 @@ describe("a variable", () => {
         }),
     )
   }
+
+  it.effect("BROKER_TLS_CERT and BROKER_TLS_KEY are set together", () =>
+    Effect.gen(function* () {
+      const [BROKER_TLS_CERT, BROKER_TLS_KEY] = ["/a.crt", "/a.key"]
+      const { tls } = yield* brokerConfigOf({ BROKER_TLS_CERT, BROKER_TLS_KEY })
+      assert.deepStrictEqual(tls, Option.some({ certPath: "/a.crt", keyPath: "/a.key" }))
+      assert.match(
+        yield* refusalOf({ BROKER_TLS_CERT }),
+        /^BROKER_TLS_KEY must be a file, set together with BROKER_TLS_CERT/,
+      )
+      assert.match(
+        yield* refusalOf({ BROKER_TLS_KEY }),
+        /^BROKER_TLS_CERT must be a file, set together with BROKER_TLS_KEY/,
+      )
+    }),
+  )
 
   it.effect("a wrong value is shown on one line, and no more than the beginning of it", () =>
     Effect.gen(function* () {

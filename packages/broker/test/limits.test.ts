@@ -70,6 +70,7 @@ describe("the broker's limits", () => {
       httpBodyBytesMax: 64 * 1024,
       meshBodyBytesMax: 512 * 1024,
       httpRequestTimeoutMillis: 10_000,
+      tlsCheckMillis: 10_000,
       refusalLinesPerSecond: 1,
       refusalLinesBurst: 60,
       requestNoncesMax: 50_000,

@@ -3,8 +3,7 @@
  * It owns the order of the end: on the way out no new socket is taken, what is under way is committed and acked, sockets are
  * closed with 1001, and only then does the port close.
  */
-import type { Server as BunServer } from "bun"
-import { Clock, Context, Effect, Layer, Schema } from "effect"
+import { Clock, Context, Effect, Layer, Option } from "effect"
 import { HttpRouter, HttpServer } from "effect/unstable/http"
 import * as HttpApiBuilder from "effect/unstable/httpapi/HttpApiBuilder"
 import { type BrokerConfig, isLoopback } from "../Config.ts"
@@ -14,29 +13,19 @@ import type { MeshRules } from "../state/MeshState.ts"
 import type { MessageStore } from "../store/MessageStore.ts"
 import type { Ed25519 } from "../trust/Ed25519.ts"
 import { BrokerApi, WellFormed } from "./Api.ts"
-import type { BunSocket } from "./BunSocket.ts"
-import { type Addresses, idleSeconds, makeDoor } from "./Door.ts"
+import { type Addresses, makeDoor } from "./Door.ts"
 import { enrolmentRoutes } from "./Enrolments.ts"
 import { type Guard, signedLayer } from "./Guard.ts"
 import { publicRoutes, type StoreChecks, storeChecks } from "./Health.ts"
 import { hookRoutes, signedOrLocalLayer } from "./HookReports.ts"
 import { metricsRoute } from "./MetricsPage.ts"
+import { type Fetch, makeListener } from "./Listener.ts"
 import type { Lifecycle } from "./Lifecycle.ts"
 import { founderLayer, meshRoutes } from "./Meshes.ts"
 import { makeRateLimits } from "./RateLimits.ts"
 import { makeRequestLog, type RequestLog } from "./RequestLog.ts"
 import { RequestNonces } from "./SignedRequests.ts"
-import { makeSockets, type Sockets } from "./Sockets.ts"
-
-export class CannotListen extends Schema.TaggedError<CannotListen>()("CannotListen", {
-  host: Schema.String,
-  port: Schema.Int,
-  problem: Schema.String,
-}) {
-  override get message() {
-    return `cannot listen on ${this.host}:${this.port}: ${this.problem}`
-  }
-}
+import { makeSockets } from "./Sockets.ts"
 
 export class Server extends Context.Service<
   Server,
@@ -76,9 +65,9 @@ const listen = Effect.fnUntraced(function* (config: BrokerConfig, rules: MeshRul
     if (pathname !== "/ws") return door.enter(request, running, pathname)
     return lifecycle.draining ? new Response("draining", { status: 503 }) : sockets.upgrade(request, running)
   }
-  const server = yield* serving(config, sockets, counting(metrics, log, answer))
-  const port = server.port ?? config.port
-  if (audiences.length === 0) audiences = loopbackOrigins(port)
+  const answering = { fetch: counting(metrics, log, answer), websocket: sockets.websocket }
+  const port = yield* makeListener(config, answering, metrics)
+  if (audiences.length === 0) audiences = loopbackOrigins(Option.isSome(config.tls) ? "wss" : "ws", port)
 
   yield* Effect.addFinalizer(() =>
     Effect.suspend(() => {
@@ -94,8 +83,6 @@ const listen = Effect.fnUntraced(function* (config: BrokerConfig, rules: MeshRul
   return Server.of({ port, connections: sockets.size })
 })
 
-type Fetch = (request: Request, server: BunServer<BunSocket>) => Response | Promise<Response> | undefined
-
 const counting =
   ({ httpResponses }: Metrics, log: RequestLog, fetch: Fetch): Fetch =>
   (request, server) => {
@@ -108,34 +95,8 @@ const counting =
     return answer instanceof Response ? counted(answer) : answer.then(counted)
   }
 
-/** The listener, until the scope ends. */
-const serving = ({ host, limits, port }: BrokerConfig, { websocket }: Sockets, fetch: Fetch) =>
-  Effect.acquireRelease(
-    Effect.try({
-      try: () =>
-        Bun.serve<BunSocket>({
-          hostname: host,
-          port,
-          // For requests that trickle in, too. Headers have 12 s whatever is set here (`slowRequests.test.ts`).
-          idleTimeout: idleSeconds(limits),
-          // Twice our own bound: below it we answer ourselves.
-          maxRequestBodySize: limits.meshBodyBytesMax * 2,
-          fetch,
-          websocket,
-        }),
-      catch: (cause) => new CannotListen({ host, port, problem: problemOf(cause) }),
-    }),
-    (running) => Effect.promise(() => running.stop(true)),
-  )
-
-const loopbackOrigins = (port: number): ReadonlyArray<string> =>
-  ["127.0.0.1", "localhost", "[::1]"].map((host) => new URL(`ws://${host}:${port}`).origin)
-
-const problemOf = (cause: unknown): string => {
-  const code = typeof cause === "object" && cause !== null && "code" in cause ? cause.code : undefined
-  if (code === "EADDRINUSE") return "the port is in use; set BROKER_PORT to another one"
-  return cause instanceof Error ? cause.message : String(cause)
-}
+const loopbackOrigins = (scheme: "ws" | "wss", port: number): ReadonlyArray<string> =>
+  ["127.0.0.1", "localhost", "[::1]"].map((host) => new URL(`${scheme}://${host}:${port}`).origin)
 
 const routesHandler = (
   config: BrokerConfig,

@@ -21,10 +21,12 @@ abstract class Family {
 
   abstract samples(): ReadonlyArray<Sample>
 
+  /** Nothing where there is nothing to tell. */
   text(): string {
     const lines = this.samples().map(
       ({ labels, suffix, value }) => `${this.name}${suffix ?? ""}${labelsText(labels ?? {})} ${numberText(value)}\n`,
     )
+    if (lines.length === 0) return ""
     return `# HELP ${this.name} ${this.help}\n# TYPE ${this.name} ${this.type}\n${lines.join("")}`
   }
 }

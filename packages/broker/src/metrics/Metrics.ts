@@ -132,6 +132,11 @@ export class Metrics {
     "The same of the socket that is furthest behind.",
   )
 
+  readonly tlsExpires = this.#gauge(
+    "claudemesh_tls_certificate_expires_seconds",
+    "When the certificate in use expires, in seconds of Unix time.",
+  )
+
   readonly loopDelay = this.#histogram(
     "claudemesh_event_loop_delay_seconds",
     "How much later than asked for a timer of the process ran.",
