@@ -1,10 +1,43 @@
-/** `broker`: runs the service in this process, as `npm start` does. Its settings are its environment. */
+/**
+ * `broker`: runs the service in this process, as `npm start` does. Its settings are its environment. `broker backup` copies what such a
+ * broker has stored, while it runs or not.
+ */
 import { Console, Effect } from "effect"
-import { Command } from "effect/unstable/cli"
+import { Argument, Command } from "effect/unstable/cli"
 import { Failed } from "../Failed.ts"
 import { command } from "../Launch.ts"
 import * as does from "../words/commands.ts"
 import * as runWords from "../words/running.ts"
+
+const backup = Command.make(
+  "backup",
+  { file: Argument.String("file").pipe(Argument.withDescription("Where the backup goes; nothing may be there")) },
+  Effect.fn(function* ({ file }) {
+    const { brokerConfig } = yield* Effect.promise(() => import("@claudemesh/broker/Config"))
+    const { backUp } = yield* Effect.promise(() => import("@claudemesh/broker/store/sqlite/Backup"))
+    const { database } = yield* Effect.mapError(brokerConfig, ({ message }) => new Failed({ reason: message }))
+    if (database._tag === "Postgres") {
+      return yield* new Failed({
+        reason: "DATABASE_URL is set: back Postgres up with pg_dump, see docs/operations.md.",
+      })
+    }
+    const { bytes, meshes, messages } = yield* Effect.mapError(
+      backUp(database.dataDir, file),
+      ({ message }) => new Failed({ reason: message }),
+    )
+    yield* Console.log(
+      `${file}: ${bytes} bytes, ${meshes} meshes, ${messages} messages. It was looked through and is whole.`,
+    )
+  }),
+).pipe(
+  Command.withDescription("Copy what the broker of this machine has stored, while it runs"),
+  Command.withExamples([
+    {
+      command: "claudemesh broker backup /var/backups/mesh.sqlite",
+      description: "Of ~/.claudemesh/broker, or of BROKER_DATA_DIR",
+    },
+  ]),
+)
 
 export const broker = Command.make(
   "broker",
@@ -22,5 +55,7 @@ export const broker = Command.make(
   Command.withExamples([
     { command: "claudemesh broker", description: runWords.on1270017900With },
     { command: "BROKER_PORT=8080 claudemesh broker", description: "On another port" },
+    { command: "claudemesh broker backup mesh.sqlite", description: "Copy what it has stored, while it runs" },
   ]),
+  Command.withSubcommands([backup]),
 )
