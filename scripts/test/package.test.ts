@@ -18,7 +18,8 @@ let metafile: Awaited<ReturnType<typeof build>>
 beforeAll(async () => {
   await mkdir(dist, { recursive: true })
   metafile = await build(dist)
-  for (const name of ["package.json", "README.md", "LICENSE"]) await copyFile(join(root, name), join(dist, "..", name))
+  for (const name of ["package.json", "README.md", "CHANGELOG.md", "LICENSE"])
+    await copyFile(join(root, name), join(dist, "..", name))
 })
 
 afterAll(() => rm(folder, { recursive: true, force: true }))
@@ -34,7 +35,7 @@ describe("the package", () => {
     const files: ReadonlyArray<{ readonly path: string; readonly mode: number }> = packed.files
     const paths = files.map(({ path }) => path)
     const others = paths.filter((path) => !path.startsWith("dist/"))
-    assert.sameMembers(others, ["LICENSE", "README.md", "package.json"])
+    assert.sameMembers(others, ["CHANGELOG.md", "LICENSE", "README.md", "package.json"])
     assert.includeMembers(paths, ["dist/claudemesh.js", "dist/claudemesh.mjs", "dist/bunfig.toml", "dist/LICENSES.txt"])
     assert.deepStrictEqual(
       paths.filter((path) => /\.ts$|test|\.map$/.test(path)),
@@ -42,6 +43,12 @@ describe("the package", () => {
     )
     assert.strictEqual(files.find(({ path }) => path === manifest.bin.claudemesh)?.mode, 0o755)
     assert.isBelow(packed.size, 1_500_000)
+  })
+
+  it("is a version that the changes tell of, with what an upgrade to it needs", () => {
+    const [, newest = ""] = readFileSync(join(root, "CHANGELOG.md"), "utf8").split(/^## /m)
+    assert.ok(newest.startsWith(`${manifest.version}\n`), newest)
+    assert.include(newest, "**Upgrade**")
   })
 
   it("needs Bun and nothing else, and is the one that is published", () => {

@@ -182,6 +182,12 @@ export const variables = {
     meaning: "The same at once, after a quiet time.",
     expected: "a whole number from 100 to 1000000",
   },
+  BROKER_DRAIN_SECONDS: {
+    fallback: "5",
+    meaning:
+      "How long a broker that was told to stop takes for what is under way, and to close its sockets in turns. Three seconds more are for the last commits; give whoever stops it longer than that.",
+    expected: "a whole number of seconds from 1 to 300",
+  },
   LOG_LEVEL: {
     fallback: "info",
     meaning: "Least level of what is logged to stderr: trace, debug, info, warn, error or none.",
@@ -329,6 +335,7 @@ const operatorLimits = Effect.gen(function* () {
     sendsPerSecond: yield* count("BROKER_SENDS_PER_SECOND", 1, 100_000, all.sendsPerSecond),
     sendsBurst: yield* count("BROKER_SENDS_BURST", 1, 1_000_000, all.sendsBurst),
     framesPerSecond: yield* count("BROKER_FRAMES_PER_SECOND", 10, 100_000, all.framesPerSecond),
+    drainTimeoutMillis: (yield* count("BROKER_DRAIN_SECONDS", 1, 300, all.drainTimeoutMillis / 1_000)) * 1_000,
     framesBurst: yield* count("BROKER_FRAMES_BURST", 100, 1_000_000, all.framesBurst),
   }
   return limits

@@ -190,6 +190,14 @@ const cases: Record<keyof typeof variables, Case> = {
   BROKER_SENDS_BURST: bound("sendsBurst", 1, 1_000_000),
   BROKER_FRAMES_PER_SECOND: bound("framesPerSecond", 10, 100_000),
   BROKER_FRAMES_BURST: bound("framesBurst", 100, 1_000_000),
+  BROKER_DRAIN_SECONDS: {
+    key: "limits",
+    good: [
+      ["1", { ...brokerLimits, drainTimeoutMillis: 1_000 }],
+      ["300", { ...brokerLimits, drainTimeoutMillis: 300_000 }],
+    ],
+    wrong: ["0", "301", "5s", "-1", "0.5"],
+  },
   LOG_LEVEL: {
     key: "logLevel",
     good: [
