@@ -68,14 +68,14 @@ describe("a backup", () => {
       const { acked, end } = load(alice, mesh)
       yield* Effect.promise(() => until(() => acked.length > 300))
       const before = acked.length
-      const { meshes, messages } = yield* backUp(dataDir, file)
+      const { meshes, waiting } = yield* backUp(dataDir, file)
       const after = acked.length
       yield* Effect.promise(() => until(() => acked.length > after + 50))
       yield* Effect.promise(end)
       assert.strictEqual(meshes, 1)
-      assert.isAtLeast(messages, before)
+      assert.isAtLeast(waiting, before)
       // What was on its way is in it or is not.
-      assert.isAtMost(messages, after + 16)
+      assert.isAtMost(waiting, after + 16)
       assert.deepStrictEqual(
         readdirSync(folder).filter((name) => name.startsWith("backup")),
         ["backup.sqlite"],
@@ -94,8 +94,8 @@ describe("a backup", () => {
           assert.include(await again.take("ack"), { id: last })
           again.send(sendFrame(first, to, "another text", mesh.member("alice").keys))
           assert.include(await again.take("error"), { id: first, code: "id_conflict" })
-          const ids = await readAll(url, mesh, messages + 1)
-          assert.strictEqual(ids.size, messages + 1)
+          const ids = await readAll(url, mesh, waiting + 1)
+          assert.strictEqual(ids.size, waiting + 1)
         },
         { environment: { BROKER_DATA_DIR: restored } },
       )

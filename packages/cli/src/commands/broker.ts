@@ -11,30 +11,26 @@ import * as runWords from "../words/running.ts"
 
 const backup = Command.make(
   "backup",
-  { file: Argument.String("file").pipe(Argument.withDescription("Where the backup goes; nothing may be there")) },
+  { file: Argument.String("file").pipe(Argument.withDescription(runWords.whereTheBackupGoes)) },
   Effect.fn(function* ({ file }) {
     const { brokerConfig } = yield* Effect.promise(() => import("@claudemesh/broker/Config"))
     const { backUp } = yield* Effect.promise(() => import("@claudemesh/broker/store/sqlite/Backup"))
     const { database } = yield* Effect.mapError(brokerConfig, ({ message }) => new Failed({ reason: message }))
     if (database._tag === "Postgres") {
-      return yield* new Failed({
-        reason: "DATABASE_URL is set: back Postgres up with pg_dump, see docs/operations.md.",
-      })
+      return yield* new Failed({ reason: runWords.postgresHasItsOwnBackups })
     }
-    const { bytes, meshes, messages } = yield* Effect.mapError(
+    const copy = yield* Effect.mapError(
       backUp(database.dataDir, file),
       ({ message }) => new Failed({ reason: message }),
     )
-    yield* Console.log(
-      `${file}: ${bytes} bytes, ${meshes} meshes, ${messages} messages. It was looked through and is whole.`,
-    )
+    yield* Console.log(runWords.backedUp({ file, ...copy }))
   }),
 ).pipe(
-  Command.withDescription("Copy what the broker of this machine has stored, while it runs"),
+  Command.withDescription(does.copyWhatTheBrokerHasStored),
   Command.withExamples([
     {
       command: "claudemesh broker backup /var/backups/mesh.sqlite",
-      description: "Of ~/.claudemesh/broker, or of BROKER_DATA_DIR",
+      description: runWords.ofTheFolderThatTheBrokerUses,
     },
   ]),
 )
@@ -55,7 +51,7 @@ export const broker = Command.make(
   Command.withExamples([
     { command: "claudemesh broker", description: runWords.on1270017900With },
     { command: "BROKER_PORT=8080 claudemesh broker", description: "On another port" },
-    { command: "claudemesh broker backup mesh.sqlite", description: "Copy what it has stored, while it runs" },
+    { command: "claudemesh broker backup mesh.sqlite", description: runWords.copyItWhileItRuns },
   ]),
   Command.withSubcommands([backup]),
 )

@@ -77,3 +77,5 @@ export const makeAMeshWithTestMembersOn =
 export const endToEndEncryptedMessagesBetweenPeoples = "End-to-end encrypted messages between people's coding agents"
 
 export const thereIsNoCommandToHelpWith = (topic: Part): string => `There is no command "${topic}" to help with.`
+
+export const copyWhatTheBrokerHasStored = "Copy what the broker of this machine has stored, while it runs"

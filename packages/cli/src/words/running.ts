@@ -65,3 +65,14 @@ export const namesForScripts = "For the scripts: the names that there are, one a
 export const sayForWhichShell = "Say for which shell: bash, zsh or fish."
 
 export const inTheShellsOwnFile = "In ~/.bashrc; the same with zsh in ~/.zshrc"
+
+export const whereTheBackupGoes = "Where the backup goes; nothing may be there"
+
+export const postgresHasItsOwnBackups = "DATABASE_URL is set: back Postgres up with pg_dump, see docs/operations.md"
+
+export const ofTheFolderThatTheBrokerUses = "Of ~/.claudemesh/broker, or of BROKER_DATA_DIR"
+
+export const copyItWhileItRuns = "Copy what it has stored, while it runs"
+
+export const backedUp = (made: { file: Part; bytes: Part; meshes: Part; waiting: Part }): string =>
+  `${made.file}: ${made.bytes} bytes, ${made.meshes} meshes, ${made.waiting} messages that wait. It was looked through and is whole.`

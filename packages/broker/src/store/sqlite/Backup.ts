@@ -28,7 +28,8 @@ export class BackupFailed extends Schema.TaggedError<BackupFailed>()("BackupFail
 
 export interface BackedUp {
   readonly bytes: number
-  readonly messages: number
+  /** Deliveries that nobody has acked yet. */
+  readonly waiting: number
   readonly meshes: number
 }
 
@@ -75,7 +76,7 @@ const finished = (file: string): BackedUp => {
     if (checks[0]?.integrity_check !== "ok") throw new Error("the copy is damaged, so the store is, too")
     const count = (table: string) =>
       database.query<{ readonly n: number }, []>(`SELECT count(*) AS n FROM ${table}`).get()?.n ?? 0
-    return { bytes: statSync(file).size, messages: count("message"), meshes: count("mesh") }
+    return { bytes: statSync(file).size, waiting: count("waiting"), meshes: count("mesh") }
   } finally {
     database.close()
   }
