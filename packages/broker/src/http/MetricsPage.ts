@@ -7,6 +7,7 @@ import { timingSafeEqual } from "node:crypto"
 import { Effect, Option, Redacted } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/unstable/http"
 import { type BrokerConfig, isLoopback } from "../Config.ts"
+import type { BrokerLimits } from "../Limits.ts"
 import type { Metrics } from "../metrics/Metrics.ts"
 import type { StoreChecks } from "./Health.ts"
 import { refusal } from "./Refusal.ts"
@@ -58,11 +59,14 @@ const isFromHere = (
   forwarded.every((name) => headers[name] === undefined) &&
   isLoopback((headers["host"] ?? "").replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1"))
 
-/** What is sent and not read, of all sockets and of the one that is furthest behind. */
-export const watchUnread = (
-  { unreadBytes, unreadBytesMost }: Metrics,
+/** How many sockets there are, and what is sent and not read: of all of them, and of the one that is furthest behind. */
+export const watchSockets = (
+  { connections, connectionsMax, unreadBytes, unreadBytesMost }: Metrics,
   sockets: ReadonlySet<{ readonly unreadBytes: () => number }>,
+  limits: BrokerLimits,
 ): void => {
+  connections.readAs(() => sockets.size)
+  connectionsMax.readAs(() => limits.connectionsMax)
   unreadBytes.readAs(() => [...sockets].reduce((sum, socket) => sum + socket.unreadBytes(), 0))
   unreadBytesMost.readAs(() => [...sockets].reduce((most, socket) => Math.max(most, socket.unreadBytes()), 0))
 }

@@ -18,7 +18,7 @@ import type { Ed25519 } from "../trust/Ed25519.ts"
 import { callerOf } from "./Address.ts"
 import { BunSocket } from "./BunSocket.ts"
 import { Held } from "./Held.ts"
-import { watchUnread } from "./MetricsPage.ts"
+import { watchSockets } from "./MetricsPage.ts"
 import type { RateLimits } from "./RateLimits.ts"
 
 /** Dead peers are found by pings that Bun sends before this runs out. */
@@ -54,9 +54,7 @@ export const makeSockets = Effect.fnUntraced(function* (
   }
   let taken = 0
   const metrics = yield* BrokerMetrics
-  metrics.connections.readAs(() => open.size)
-  metrics.connectionsMax.readAs(() => limits.connectionsMax)
-  watchUnread(metrics, open)
+  watchSockets(metrics, open, limits)
 
   const reasonAgainst = (address: string): readonly [CloseCode, string] | undefined => {
     if (!rates.sockets.take(address, clock.currentTimeMillisUnsafe())) return [CloseCode.flooding, "rate_limited"]

@@ -11,22 +11,26 @@ export type Accept = Extract<Write, { readonly _tag: "Accept" }>
 
 type Value = string | number | null
 
-export const acceptWritesOn = (handle: Handle, addresses: Addresses, journal: Journal, reports: Reports) => {
-  const insertAccepted = prepare<never, Array<Value>>(
+const statementsOn = (handle: Handle) => ({
+  insertAccepted: prepare<never, Array<Value>>(
     handle,
     `INSERT INTO mesh.accepted (key, id, sender, priority, created_at, expires_at, content_hash, recipients)
       VALUES (${messageKey("?", "?")}, unhex(?), ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
-  )
-  const insertWaiting = prepare<never, Array<Value>>(
+  ),
+  insertWaiting: prepare<never, Array<Value>>(
     handle,
     `INSERT INTO mesh.waiting (key, expires_at, sealed_key, nonce, target_spec, reply_to, ciphertext)
       VALUES (${waitingKey("?", "?", "?")}, ?, ?, ?, ?, ?, ?)`,
-  )
-  const insertGroupText = prepare<never, Array<Value>>(
+  ),
+  insertGroupText: prepare<never, Array<Value>>(
     handle,
     `INSERT INTO mesh.group_text (key, waits, expires_at, nonce, target_spec, reply_to, ciphertext)
       VALUES (${messageKey("?", "?")}, ?, ?, ?, ?, ?, ?)`,
-  )
+  ),
+})
+
+export const acceptWritesOn = (handle: Handle, addresses: Addresses, journal: Journal, reports: Reports) => {
+  const { insertAccepted, insertGroupText, insertWaiting } = statementsOn(handle)
 
   const insertText = ({ message, recipients }: Accept, mesh: number, inboxes: ReadonlyArray<number>): void => {
     const priority = priorities.indexOf(message.priority)

@@ -30,20 +30,25 @@ const rememberedMax = 20_000
 /** An address is written down as used once in so long. */
 export const usedEveryMillis = 86_400_000
 
+const columns = "number, member_id, session_id, own, used_at"
+
+const statementsOn = (handle: Handle) => ({
+  find: prepare<Row, [string, string, string]>(
+    handle,
+    `SELECT ${columns} FROM mesh.address WHERE mesh_id = ? AND member_id = ? AND session_id = ?`,
+  ),
+  findNumber: prepare<Row, [number]>(handle, `SELECT ${columns} FROM mesh.address WHERE number = ?`),
+  add: prepare<Row, [string, string, string, number | null, number]>(
+    handle,
+    `INSERT INTO mesh.address (mesh_id, member_id, session_id, own, used_at) VALUES (?, ?, ?, ?, ?) RETURNING ${columns}`,
+  ),
+  use: prepare<never, [number, number]>(handle, "UPDATE mesh.address SET used_at = ? WHERE number = ?"),
+})
+
 export type Addresses = ReturnType<typeof addressesOn>
 
 export const addressesOn = (handle: Handle) => {
-  const columns = "number, member_id, session_id, own, used_at"
-  const find = prepare<Row, [string, string, string]>(
-    handle,
-    `SELECT ${columns} FROM mesh.address WHERE mesh_id = ? AND member_id = ? AND session_id = ?`,
-  )
-  const findNumber = prepare<Row, [number]>(handle, `SELECT ${columns} FROM mesh.address WHERE number = ?`)
-  const add = prepare<Row, [string, string, string, number | null, number]>(
-    handle,
-    `INSERT INTO mesh.address (mesh_id, member_id, session_id, own, used_at) VALUES (?, ?, ?, ?, ?) RETURNING ${columns}`,
-  )
-  const use = prepare<never, [number, number]>(handle, "UPDATE mesh.address SET used_at = ? WHERE number = ?")
+  const { add, find, findNumber, use } = statementsOn(handle)
   const byName = new Map<string, Address>()
   const byNumber = new Map<number, Address>()
 

@@ -12,31 +12,37 @@ type Key = [address: number, priority: number, seq: number]
 /** By how often a message has them. What is acked says its number, and not its priority. */
 const likely = [1, 0, 2]
 
+const statementsOn = (handle: Handle) => {
+  const waiting = waitingKey("?", "?", "?")
+  return {
+    removeDirect: prepare<never, Key>(
+      handle,
+      `DELETE FROM mesh.waiting WHERE key = ${waiting} AND ciphertext IS NOT NULL`,
+    ),
+    removeOfGroup: prepare<never, Key>(handle, `DELETE FROM mesh.waiting WHERE key = ${waiting}`),
+    consumed: prepare<never, [mesh: number, seq: number, address: number, at: number]>(
+      handle,
+      `INSERT INTO mesh.consumed (message, address, at) VALUES (${messageKey("?", "?")}, ?, ?)`,
+    ),
+    fewerWait: prepare<never, [count: number, mesh: number, seq: number]>(
+      handle,
+      `UPDATE mesh.group_text SET waits = waits - ? WHERE key = ${messageKey("?", "?")}`,
+    ),
+    removeText: prepare<never, [mesh: number, seq: number]>(
+      handle,
+      `DELETE FROM mesh.group_text WHERE key = ${messageKey("?", "?")} AND waits <= 0`,
+    ),
+    lease: prepare<never, [at: number | null, ...Key]>(
+      handle,
+      `UPDATE mesh.waiting SET leased_at = ? WHERE key = ${waiting} AND leased_at IS NOT ${leasedForGood}`,
+    ),
+  }
+}
+
 export type DeliveryWrites = ReturnType<typeof deliveryWritesOn>
 
 export const deliveryWritesOn = (handle: Handle, addresses: Addresses) => {
-  const waiting = waitingKey("?", "?", "?")
-  const removeDirect = prepare<never, Key>(
-    handle,
-    `DELETE FROM mesh.waiting WHERE key = ${waiting} AND ciphertext IS NOT NULL`,
-  )
-  const removeOfGroup = prepare<never, Key>(handle, `DELETE FROM mesh.waiting WHERE key = ${waiting}`)
-  const consumed = prepare<never, [mesh: number, seq: number, address: number, at: number]>(
-    handle,
-    `INSERT INTO mesh.consumed (message, address, at) VALUES (${messageKey("?", "?")}, ?, ?)`,
-  )
-  const fewerWait = prepare<never, [count: number, mesh: number, seq: number]>(
-    handle,
-    `UPDATE mesh.group_text SET waits = waits - ? WHERE key = ${messageKey("?", "?")}`,
-  )
-  const removeText = prepare<never, [mesh: number, seq: number]>(
-    handle,
-    `DELETE FROM mesh.group_text WHERE key = ${messageKey("?", "?")} AND waits <= 0`,
-  )
-  const lease = prepare<never, [at: number | null, ...Key]>(
-    handle,
-    `UPDATE mesh.waiting SET leased_at = ? WHERE key = ${waiting} AND leased_at IS NOT ${leasedForGood}`,
-  )
+  const { consumed, fewerWait, lease, removeDirect, removeOfGroup, removeText } = statementsOn(handle)
   /** For how many a group's text waits no more, by mesh and number: it is written once in a batch. */
   const fewer = new Map<string, [count: number, mesh: number, seq: number]>()
 

@@ -31,6 +31,11 @@ const initial = Effect.gen(function* () {
     detached_at bigint,
     PRIMARY KEY (mesh_id, member_id, session_id)
   )`
+  yield* initialMessages
+})
+
+const initialMessages = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
   // The id follows from mesh, sender and the sender's own id, so its uniqueness is the idempotency rule.
   yield* sql`CREATE TABLE mesh.message (
     mesh_id text NOT NULL,
