@@ -76,7 +76,7 @@ const scrapedBy = async (program: string, origin: string, folder: string, token:
   const running = Bun.spawn([program, ...flags], { stdout: "ignore", stderr: "ignore" })
   const query = `http://${address}/api/v1/query?query=${encodeURIComponent("claudemesh_messages_accepted_total")}`
   try {
-    for (let tries = 0; tries < 200; tries++) {
+    for (let tries = 0; tries < 800; tries++) {
       const answer = await fetch(query).then(
         async (response) => JSON.parse(await response.text()),
         () => undefined,
@@ -85,7 +85,7 @@ const scrapedBy = async (program: string, origin: string, folder: string, token:
       if (value !== undefined) return value
       await Bun.sleep(50)
     }
-    throw new Error("it scraped nothing in 10 s")
+    throw new Error("it scraped nothing in 40 s")
   } finally {
     running.kill()
     await running.exited

@@ -41,6 +41,9 @@ export class Postgres extends Context.Service<
             user,
             password,
             persistent: false,
+            // No test cuts the power: what a killed process has written, the system keeps.
+            initdbFlags: ["--no-sync"],
+            postgresFlags: ["-c", "fsync=off"],
             createPostgresUser: process.getuid?.() === 0,
             onLog: () => {},
             onError: () => {},

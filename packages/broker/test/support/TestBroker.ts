@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Exit, Layer, Scope } from "effect"
 import { Broker } from "../../src/Broker.ts"
 import { brokerConfigOf } from "../../src/Config.ts"
 import { Server } from "../../src/http/Server.ts"
@@ -26,8 +26,12 @@ interface Options {
   readonly limits?: Partial<BrokerLimits>
 }
 
-export const startBroker = Effect.fnUntraced(function* ({ environment, limits }: Options = {}) {
-  const dataDir = yield* temporaryFolder
+export const startBroker = Effect.fnUntraced(function* (options: Options = {}) {
+  const dataDir = options.environment?.["BROKER_DATA_DIR"] ?? (yield* temporaryFolder)
+  return yield* brokerOn(dataDir, options)
+})
+
+const brokerOn = Effect.fnUntraced(function* (dataDir: string, { environment, limits }: Options) {
   const config = yield* brokerConfigOf({
     BROKER_PORT: "0",
     BROKER_DATA_DIR: dataDir,
@@ -43,6 +47,27 @@ export const startBroker = Effect.fnUntraced(function* ({ environment, limits }:
     connections,
   }
   return broker
+})
+
+/** A broker in this process that can be ended, as by SIGTERM, and begun again on the same port and data. */
+export const restartableBroker = Effect.fnUntraced(function* (dataDir: string) {
+  const [first, firstBroker] = yield* begun(dataDir)
+  let scope = first
+  const end = Effect.suspend(() => Scope.close(scope, Exit.void))
+  yield* Effect.addFinalizer(() => end)
+  return {
+    ...firstBroker,
+    end: () => Effect.runPromise(end),
+    beginAgain: async () => {
+      ;[scope] = await Effect.runPromise(begun(dataDir, new URL(firstBroker.origin).port))
+    },
+  }
+})
+
+const begun = Effect.fnUntraced(function* (dataDir: string, port = "0") {
+  const scope = yield* Scope.make()
+  const broker = yield* Scope.provide(brokerOn(dataDir, { environment: { BROKER_PORT: port } }), scope)
+  return [scope, broker] as const
 })
 
 /** Runs an async scenario against a broker in this process. */

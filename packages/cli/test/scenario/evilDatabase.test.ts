@@ -11,10 +11,9 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, assert, describe, it, vi } from "@effect/vitest"
 import { Effect } from "effect"
-import { type BrokerProcess, brokerProcess } from "../../../broker/test/support/BrokerProcess.ts"
 import { addInvite, newInvite } from "../../../broker/test/support/Meshes.ts"
 import { type Keys, newKeys, RawClient, sendFrame } from "../../../broker/test/support/RawClient.ts"
-import { temporaryFolder } from "../../../broker/test/support/TestBroker.ts"
+import { restartableBroker, temporaryFolder, type TestBroker } from "../../../broker/test/support/TestBroker.ts"
 import { claudemesh, complaint, done, type Ran } from "../support/Agent.ts"
 
 // Each scenario is a dozen processes.
@@ -34,7 +33,7 @@ const jsonLines = (ran: Ran): ReadonlyArray<Row> =>
 /** Ann owns the mesh. Bob and Carl came by one invite. Ann has looked at who is there, Carl never has. */
 interface Template {
   readonly folder: string
-  readonly broker: BrokerProcess
+  readonly broker: TestBroker
   readonly ann: Person
   readonly bob: Person
   readonly carl: Person
@@ -56,7 +55,7 @@ const openRows = <A>(folder: string, use: (database: Database) => A): A => {
 }
 
 const personIn =
-  (folder: string, broker: BrokerProcess) =>
+  (folder: string, broker: TestBroker) =>
   (name: string): Person =>
   (...args) =>
     claudemesh(args, { CLAUDEMESH_HOME: join(folder, name), CLAUDEMESH_BROKER: broker.origin })
@@ -72,7 +71,7 @@ const makeTemplate = async (folder: string): Promise<Founded> =>
   Effect.runPromise(
     Effect.scoped(
       Effect.gen(function* () {
-        const broker = yield* brokerProcess({ BROKER_DATA_DIR: join(folder, "data") })
+        const broker = yield* restartableBroker(join(folder, "data"))
         return yield* Effect.promise(async () => {
           const person = personIn(folder, broker)
           const [ann, bob, carl] = [person("ann"), person("bob"), person("carl")]
@@ -81,7 +80,7 @@ const makeTemplate = async (folder: string): Promise<Founded> =>
           done(await bob("join", link, "--as", "Bob"))
           done(await carl("join", link, "--as", "Carl"))
           const members = json(await ann("peers", "--json"))
-          await broker.terminate()
+          await broker.end()
           return { folder, meshId: String(made?.["meshId"]), members }
         })
       }),
@@ -114,16 +113,16 @@ const scenario = (tell: (template: Template) => Promise<void>) =>
         await cp(there.folder, folder, { recursive: true })
         return there
       })
-      const broker = yield* brokerProcess({ BROKER_DATA_DIR: join(folder, "data") })
+      const broker = yield* restartableBroker(join(folder, "data"))
       yield* Effect.promise(async () => {
         await Promise.all(["ann", "bob", "carl"].map((name) => moveHome(folder, name, broker.url)))
         const person = personIn(folder, broker)
         const [ann, bob, carl] = [person("ann"), person("bob"), person("carl")]
         const of = (name: string, field: string) => String(founded.members.find((one) => one.name === name)?.[field])
         const whileStopped = async <A>(use: (database: Database) => A): Promise<A> => {
-          await broker.terminate()
+          await broker.end()
           const result = openRows(folder, use)
-          await broker.start()
+          await broker.beginAgain()
           return result
         }
         await tell({
