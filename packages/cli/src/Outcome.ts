@@ -108,18 +108,17 @@ export const directWords = ({ dnd, duplicate, isThere, name, priority, state }: 
 }
 
 const peersWaitMillis = 1_000
-/** Changes of who is there are told by the broker within this: whoever came just now is known then. */
-const toldMillis = 300
+
+type AsksForPeers = Pick<BrokerClient, "peers" | "peersNow">
 
 /** The connected sessions that a message to this target could go to. Undefined: the broker did not say in time. */
 const sessionsOf = (
-  { peers }: Pick<BrokerClient, "peers">,
+  { peers, peersNow }: AsksForPeers,
   target: Enqueued["target"],
 ): Effect.Effect<ReadonlyArray<PeerView> | undefined> =>
   Effect.flatMap(peers, (all) => {
     const found = sessionsIn(all, target)
-    const again = Effect.andThen(Effect.sleep(toldMillis), peers)
-    return found.length > 0 ? Effect.succeed(found) : Effect.map(again, (now) => sessionsIn(now, target))
+    return found.length > 0 ? Effect.succeed(found) : Effect.map(peersNow, (now) => sessionsIn(now, target))
   }).pipe(
     Effect.timeoutOption(peersWaitMillis),
     Effect.map(Option.getOrUndefined),
@@ -143,7 +142,7 @@ const dndOf = (sessions: ReadonlyArray<PeerView>): string | null | undefined => 
 
 /** What became of a message when it was accepted, as sentences. */
 export const outcomeWords = Effect.fnUntraced(function* (
-  client: Names & Pick<BrokerClient, "peers">,
+  client: Names & AsksForPeers,
   enqueued: Pick<Enqueued, "target">,
   receipt: Pick<Receipt, "duplicate" | "recipients" | "unsealed">,
   priority: Priority,

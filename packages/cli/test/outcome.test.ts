@@ -17,6 +17,7 @@ const client = {
   isVerified: () => false,
   nameOf: () => name,
   peers: Effect.succeed([]),
+  peersNow: Effect.succeed([]),
 }
 const sessionIn = (status: Status, dndUntil?: IsoTime): PeerView => ({
   memberId: MemberId.make("m1"),
@@ -78,7 +79,7 @@ describe("the words about a message", () => {
     }),
   )
 
-  it.live(
+  it.effect(
     "say that somebody does not want to be disturbed, and until when, unless a session of theirs is merely busy",
     () =>
       Effect.gen(function* () {
@@ -98,6 +99,12 @@ describe("the words about a message", () => {
         )
         assert.match(yield* words(sessionIn("dnd"), sessionIn("working")), /^Held while vm is busy\. /)
         assert.match(yield* words(), /^Held while vm is busy\. /)
+        // Whoever came just now is not told yet, and is asked for before it is said that nobody is there.
+        const justNow = { ...client, peersNow: Effect.succeed([sessionIn("dnd")]) }
+        assert.match(
+          yield* outcomeWords(justNow, { target: toBob }, receipt, "next"),
+          /^Held: .* does not want to be disturbed\./,
+        )
       }),
   )
 })

@@ -67,6 +67,8 @@ export interface BrokerClient
   readonly roster: Effect.Effect<ReadonlyArray<MemberView>, RequestError>
   /** The sessions that are there. A session that is a peer itself is told of them, and asks nobody. */
   readonly peers: Effect.Effect<ReadonlyArray<PeerView>, RequestError>
+  /** As `peers`, and asked of the broker also where it tells what changes: whoever came just now is told a moment later. */
+  readonly peersNow: Effect.Effect<ReadonlyArray<PeerView>, RequestError>
   /** Who joins, leaves and changes from now on, for a client whose connections ask to be told (`Identity.presence`). */
   readonly presence: Stream.Stream<PresenceEvent>
   /** Who is meant by a name, a key or its beginning: by what is certified, and never by what the broker says. */
@@ -258,6 +260,7 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
     clockNotice: Effect.sync(() => clockNotice(loop.clock.skewMillis)),
     roster: Effect.andThen(trust.recall, roster.members),
     peers: Effect.andThen(trust.recall, roster.peers),
+    peersNow: Effect.andThen(trust.recall, roster.peersNow),
     presence: roster.presence,
     resolve: (who) =>
       trust.recall.pipe(

@@ -53,6 +53,8 @@ export interface RosterKeeper {
   readonly current: Effect.Effect<Roster, RequestError>
   readonly members: Effect.Effect<ReadonlyArray<MemberView>, RequestError>
   readonly peers: Effect.Effect<ReadonlyArray<PeerView>, RequestError>
+  /** As `peers`, and asked of the broker also where it tells what changes: whoever came just now is told a moment later. */
+  readonly peersNow: Effect.Effect<ReadonlyArray<PeerView>, RequestError>
   /** From now on. It outlives connections: who comes back within the time that a session is waited for has not left. */
   readonly presence: Stream.Stream<PresenceEvent>
 }
@@ -102,17 +104,13 @@ export const makeRosterKeeper = Effect.fnUntraced(function* (options: {
   )
   // Two at a time would each give up what the other has gathered.
   const oneList = yield* Semaphore.make(1)
-  const listPeers = oneList.withPermits(1)(
-    Effect.suspend(() =>
-      told.isTold
-        ? Effect.void
-        : inPages<PeersCursor>((after) =>
-            loop.ask(
-              (id): Request => ({ type: "list_peers", id, limit: listPageMax, ...(after && { after }) }),
-              "peers",
-            ),
-          ),
-    ),
+  const askForPeers = inPages<PeersCursor>((after) =>
+    loop.ask((id): Request => ({ type: "list_peers", id, limit: listPageMax, ...(after && { after }) }), "peers"),
+  )
+  const listPeers = oneList.withPermits(1)(Effect.suspend(() => (told.isTold ? Effect.void : askForPeers)))
+  const views = Effect.andThen(
+    Effect.suspend(() => trust.sync(told.all.map(({ pubkey }) => pubkey))),
+    Effect.sync(() => told.all.map(peerView)),
   )
 
   const known = (): Roster => ({ members: toldMembers.all, peers: told.all })
@@ -275,10 +273,8 @@ export const makeRosterKeeper = Effect.fnUntraced(function* (options: {
     refresh,
     current,
     members: Effect.map(refresh, (roster) => listOf(trust.store, roster)),
-    peers: Effect.andThen(loop.reach, listPeers).pipe(
-      Effect.andThen(Effect.suspend(() => trust.sync(told.all.map(({ pubkey }) => pubkey)))),
-      Effect.map(() => told.all.map(peerView)),
-    ),
+    peers: Effect.andThen(loop.reach, listPeers).pipe(Effect.andThen(views)),
+    peersNow: Effect.andThen(loop.reach, oneList.withPermits(1)(askForPeers)).pipe(Effect.andThen(views)),
     presence,
   }
   return keeper
