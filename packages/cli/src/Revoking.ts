@@ -21,7 +21,7 @@ export const revokeKey = Effect.fnUntraced(function* (client: BrokerClient, subj
     // It could not take the next one.
     yield* bringWithheld(client, signer)
     const revocation: Revocation = signRevocation(sodium, { ...unsigned, by: signer.publicKey }, signer.secretKey)
-    yield* revoke(client.membership.brokerUrl, revocation, signer)
+    yield* revoke(yield* client.brokerUrl, revocation, signer)
     return revocation
   })
   const isConflict = (error: { readonly _tag: string; readonly error?: string }) =>
@@ -33,7 +33,8 @@ export const revokeKey = Effect.fnUntraced(function* (client: BrokerClient, subj
 
 /** A broker on an older copy of its database has lost some. */
 export const bringWithheld = Effect.fnUntraced(function* (client: BrokerClient, signer: KeyPair) {
-  for (const lost of yield* client.withheldRevocations) yield* revoke(client.membership.brokerUrl, lost, signer)
+  const brokerUrl = yield* client.brokerUrl
+  for (const lost of yield* client.withheldRevocations) yield* revoke(brokerUrl, lost, signer)
 })
 
 /** Those who came by the key and stay, by their names. */

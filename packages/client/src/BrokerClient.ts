@@ -20,6 +20,7 @@ import type { Reply, Request, RequestError, SettlingFrame } from "./connection/R
 import { makeReceiving, type Receiving } from "./inbox/Receiving.ts"
 import { type Membership, type PublicMembership, withoutSecrets } from "./keys/Membership.ts"
 import { randomHex } from "./keys/RandomBytes.ts"
+import type { BrokerUrl } from "./keys/BrokerUrl.ts"
 import { Sodium } from "./keys/Sodium.ts"
 import { endTimeoutMillis, outboxFlushMillis, reachTimeoutMillis, resealSpreadMillis } from "./Limits.ts"
 import { adoptions } from "./outbox/Adoption.ts"
@@ -90,6 +91,8 @@ export interface BrokerClient
   readonly standingOf: (key: PublicKey) => Effect.Effect<MemberStanding>
   /** What the broker did that an honest one does not, since the start. */
   readonly alarms: Effect.Effect<ReadonlyArray<string>>
+  /** Where the mesh is now: another address than the membership's once this client has followed a move. */
+  readonly brokerUrl: Effect.Effect<BrokerUrl>
   /** The mesh has moved since the start, and this client follows. */
   readonly moveNotice: Effect.Effect<string | undefined>
   /** Known here, and not shown when the broker was last asked: it hides them, or has lost them. They prove themselves. */
@@ -296,6 +299,7 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
     },
     standingOf: (key) => Effect.andThen(trust.recall, trust.standingOf(key)),
     alarms: Effect.sync(() => [...trust.alarms()]),
+    brokerUrl: Effect.sync(follows.brokerUrl),
     moveNotice: Effect.sync(follows.notice),
     withheldRevocations: Effect.sync(trust.withheld),
     revocationOf: (subject, nowMillis) =>
@@ -358,7 +362,7 @@ const makeFollowing = Effect.fnUntraced(function* (membership: Membership) {
     yield* Effect.logInfo(notice)
     return brokerUrl
   })
-  return { follow, notice: () => notice }
+  return { follow, brokerUrl: () => now.brokerUrl, notice: () => notice }
 })
 
 const handler =

@@ -1,16 +1,15 @@
 /** `invite`: a link by which others join. The link is all that goes to stdout, so that it can be piped; it is a secret. */
 import { KnownMembers, nothingKnown } from "@claudemesh/client/trust/KnownMembers"
 import { addInvite } from "@claudemesh/client/http/BrokerHttp"
-import { newInvite } from "@claudemesh/client/invite/NewInvite"
+import { authorityIn, newInvite } from "@claudemesh/client/invite/NewInvite"
 import { isLoopback } from "@claudemesh/client/keys/BrokerUrl"
-import { Sodium } from "@claudemesh/client/keys/Sodium"
 import { type Invite, inviteUsesMax } from "@claudemesh/domain/trust/Invite"
 import { DisplayName, type MeshId } from "@claudemesh/domain/Ids"
 import { Console, Effect, Option, Schema } from "effect"
 import { Command, Flag } from "effect/unstable/cli"
 import { minuteOf } from "../Ago.ts"
 import { failed } from "../Failed.ts"
-import { theMesh } from "../Meshes.ts"
+import { clientLayer, connectedTo, theMesh } from "../Meshes.ts"
 import { aside, printJson } from "../Output.ts"
 import { scannable } from "../Scannable.ts"
 import * as Flags from "./Flags.ts"
@@ -46,7 +45,10 @@ export const invite = Command.make(
   },
   Effect.fn(
     function* ({ expires, json, mesh, name, qr, role, uses }) {
-      const membership = yield* theMesh(mesh)
+      const asWritten = yield* theMesh(mesh)
+      yield* authorityIn(asWritten)
+      // The link leads where the mesh is: if it has moved, the broker that was left says so.
+      const membership = { ...asWritten, brokerUrl: yield* (yield* connectedTo(asWritten)).brokerUrl }
       const label = Option.getOrElse(name, () => DisplayName.make(`for ${uses} ${role}${uses === 1 ? "" : "s"}`))
       const made = yield* newInvite(membership, { role, uses, validMillis: expires, label })
       yield* addInvite(membership.brokerUrl, made.invite, made.signer)
@@ -75,7 +77,8 @@ export const invite = Command.make(
       )
       yield* Console.log(made.link)
     },
-    Effect.provide(Sodium.layer),
+    Effect.scoped,
+    Effect.provide(clientLayer),
     Effect.mapError(failed),
   ),
 ).pipe(

@@ -23,7 +23,7 @@ export const invites = Command.make(
       const membership = yield* theMesh(mesh)
       const { signer } = yield* authorityIn(membership)
       const client = yield* connectedTo(membership)
-      const all = yield* client.judgeInvites(yield* listInvites(membership.brokerUrl, membership.meshId, signer))
+      const all = yield* client.judgeInvites(yield* listInvites(yield* client.brokerUrl, membership.meshId, signer))
       const genuine = all.filter(({ doubt }) => doubt === undefined)
       yield* warn(all.filter(({ doubt }) => doubt !== undefined))
       if (json) return yield* printJson(all.map(asJson))

@@ -25,7 +25,7 @@ export const revokeInvite = Command.make(
       const membership = yield* theMesh(mesh)
       const { signer } = yield* authorityIn(membership)
       const client = yield* connectedTo(membership)
-      const listed = yield* listInvites(membership.brokerUrl, membership.meshId, signer)
+      const listed = yield* listInvites(yield* client.brokerUrl, membership.meshId, signer)
       const found = yield* Effect.fromResult(resolveInvite(asked, yield* client.judgeInvites(listed)))
       const isKey = typeof found === "string"
       const key = isKey ? found : found.invite.publicKey
