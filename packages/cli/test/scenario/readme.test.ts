@@ -10,7 +10,7 @@ const readme = readFileSync(join(import.meta.dirname, "../../../../README.md"), 
 
 /** The first block of shell under a heading. */
 const blockUnder = (heading: string): string => {
-  const [, rest = ""] = readme.split(`\n## ${heading}\n`)
+  const [, rest = ""] = readme.split(`\n### ${heading}\n`)
   const [, block = ""] = /^```sh\n([\s\S]*?)^```/m.exec(rest) ?? []
   return block
 }
@@ -33,7 +33,7 @@ describe("the README's two people", () => {
         const folder = yield* temporaryFolder
         yield* Effect.promise(async () => {
           const bin = await installCommand(folder)
-          const block = blockUnder("Two people")
+          const block = blockUnder("The first mesh")
           assert.include(block, "invite")
           const shell = Bun.spawn(["/bin/sh", "-e"], {
             cwd: folder,
