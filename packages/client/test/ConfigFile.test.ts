@@ -372,6 +372,10 @@ layer(live, { excludeTestServices: true })("the config file", (it) => {
 
         writeFileSync(path, Buffer.from(`\ufeff${text}`, "utf16le"))
         assert.include((yield* Effect.flip(file.read)).message, "it is written as UTF-16. Save it as UTF-8")
+        writeFileSync(path, Buffer.from(`\ufeff${text}`, "utf16le").swap16())
+        assert.include((yield* Effect.flip(file.read)).message, "it is written as UTF-16. Save it as UTF-8")
+        writeFileSync(path, Buffer.from(text.replace("red", "r\u00e9d"), "latin1"))
+        assert.include((yield* Effect.flip(file.read)).message, "it is not written as UTF-8. Save it as UTF-8")
         // A mark at its beginning, as some editors write it, is passed by, and the file can be written.
         write(path, `\ufeff${text}`)
         assert.lengthOf(yield* file.read, 1)

@@ -69,10 +69,18 @@ export const notInTime = (url: string, millis: number): Unreached =>
   unreachedBy("timed_out", url, `no answer in ${millis / 1000} s`)
 
 /** What answers is there, and is not a broker; or one that starts, stops, or has too much to do. */
-export const byStatus = (url: string, status: number): Unreached =>
-  [502, 503, 504].includes(status)
-    ? unreachedBy("not_up_yet", url, `it answers with HTTP status ${status}: it is starting, stopping or overloaded`)
+export const byStatus = (url: string, status: number): Unreached => {
+  if ([502, 503, 504].includes(status)) {
+    return unreachedBy(
+      "not_up_yet",
+      url,
+      `it answers with HTTP status ${status}: it is starting, stopping or overloaded`,
+    )
+  }
+  return status === 429
+    ? unreachedBy("not_up_yet", url, "it answers with HTTP status 429: it is asked too often")
     : unreachedBy("http_status", url, `it answers with HTTP status ${status}, as no broker does`)
+}
 
 /** From what the runtime says of a failed connection. `proxy`: the one that it went through. */
 export const unreachedFrom = (error: unknown, url: string, proxy: string | undefined): Unreached => {
@@ -86,13 +94,24 @@ export const unreachedFrom = (error: unknown, url: string, proxy: string | undef
   if (code === "EPROTO" || /WRONG_VERSION_NUMBER|handshake failed/i.test(message)) {
     return unreachedBy("tls", url, `port ${portOf(url)} does not speak TLS`)
   }
+  if (isNoHttp(code, message)) return unreachedBy("no_broker", url, "what answers there does not speak HTTP")
   const known = byCode[code]?.(url)
   if (known !== undefined) return { url, ...known }
   if (/closed|reset/i.test(message)) return unreachedBy("cut", url, "the connection was cut before an answer came")
   if (/redirect/i.test(message))
     return unreachedBy("redirect", url, "it sends on to another address, as no broker does")
-  return unreachedBy("unknown", url, message === "" ? "the connection failed" : brokerWords(message))
+  return unreachedBy("unknown", url, message === "" ? "the connection failed" : wordsOf(message))
 }
+
+/** In the words of Bun's parsers, which a person has no use for. */
+const isNoHttp = (code: string, message: string): boolean =>
+  /^(?:Malformed|Invalid|HPE_|HTTP|Zlib|Brotli|Zstd)/.test(code) || /Invalid response|headers too large/i.test(message)
+
+/** What the runtime says to programmers, such as where to pass which argument, is left out. */
+const wordsOf = (message: string): string =>
+  brokerWords(
+    message.replace(/\s*For more information, pass .*$/s, "").replace(/^WebSocket connection to .* failed: /, ""),
+  )
 
 const portOf = (url: string): string => {
   if (!URL.canParse(url)) return ""

@@ -6,6 +6,7 @@
 import { lstatSync, readFileSync, readlinkSync, realpathSync, renameSync, statSync } from "node:fs"
 import { basename, dirname, join, resolve } from "node:path"
 import { Clock, Effect, FileSystem, Option, type PlatformError, Result, Schema } from "effect"
+import { encodingOf } from "./FileText.ts"
 import { randomHex } from "../keys/RandomBytes.ts"
 import { secretFileTemporaryMillis } from "../Limits.ts"
 import { notAFile } from "./NotAFile.ts"
@@ -53,6 +54,16 @@ export const refuseExposed = (path: string, mode: number): Effect.Effect<void, S
   return Effect.fail(new SecretExposed({ path, mode: shown, command: `chmod 600 ${quoted(path)}` }))
 }
 
+/** Without the mark at its beginning. What is not UTF-8 is not guessed at: a name would be another one, and be written back so. */
+const textIn = (path: string, bytes: Uint8Array): Effect.Effect<string, FileUnusable> =>
+  Effect.try({
+    try: () => new TextDecoder("utf-8", { fatal: true }).decode(bytes),
+    catch: () => {
+      const is = encodingOf(bytes) === "utf-8" ? "it is not written as UTF-8" : "it is written as UTF-16"
+      return new FileUnusable({ path, doing: "read", reason: `${is}. Save it as UTF-8` })
+    },
+  })
+
 /** None when there is no file. */
 export const readSecretFile = Effect.fnUntraced(function* (path: string) {
   const fs = yield* FileSystem.FileSystem
@@ -63,7 +74,7 @@ export const readSecretFile = Effect.fnUntraced(function* (path: string) {
   return yield* Effect.gen(function* () {
     const { mode } = yield* fs.stat(path)
     yield* refuseExposed(path, mode)
-    return Option.some(yield* fs.readFileString(path))
+    return Option.some(yield* textIn(path, yield* fs.readFile(path)))
   }).pipe(
     Effect.catchTag("PlatformError", (error) =>
       error.reason._tag === "NotFound"

@@ -91,6 +91,21 @@ describe("a broker that is not reached", () => {
         assert.deepStrictEqual(other.cause, twice("http_status"))
         assert.include(other.words, "404")
 
+        const tooOften = yield* causes(yield* answering(429), {})
+        assert.deepStrictEqual(tooOften.cause, twice("not_up_yet"))
+        assert.include(tooOften.words, "asked too often")
+
+        const others = ["SSH-2.0-OpenSSH_9.6\r\n", "220 mail ESMTP\r\n", "HTTP/1.1 200 OK\r\nno colon here\r\n\r\n"]
+        for (const other of others) {
+          const { cause, words } = yield* causes((yield* saying(other)).at, {})
+          assert.deepStrictEqual([cause, words], [twice("no_broker"), "what answers there does not speak HTTP"], other)
+        }
+        const programmers = {
+          code: "Other",
+          message: "It broke. For more information, pass `verbose: true` to fetch()",
+        }
+        assert.strictEqual(unreachedFrom(programmers, "wss://a/ws", undefined).words, "It broke.")
+
         const { at: cutting } = yield* saying("")
         assert.deepStrictEqual((yield* causes(cutting, {})).cause, twice("cut"))
       }),

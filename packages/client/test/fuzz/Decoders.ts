@@ -111,7 +111,7 @@ class OneFile {
   text = ""
   readonly fs = FileSystem.makeNoop({
     stat: () => Effect.succeed(this.#info),
-    readFileString: () => Effect.sync(() => this.text),
+    readFile: () => Effect.sync(() => new TextEncoder().encode(this.text)),
     writeFileString: () => Effect.void,
     makeDirectory: () => Effect.void,
     chmod: () => Effect.void,
