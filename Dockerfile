@@ -24,6 +24,9 @@ COPY --from=build --chown=nonroot:nonroot /image/data /data
 WORKDIR /claudemesh
 # Not BROKER_PORT: where a platform gives it a PORT, the broker has to be there.
 ENV BROKER_HOST=0.0.0.0 BROKER_DATA_DIR=/data BUN_RUNTIME_TRANSPILER_CACHE_PATH=0
+# What it was built from, for who reads `/health`: docker build --build-arg GIT_SHA="$(git rev-parse HEAD)". Platforms say it by themselves.
+ARG GIT_SHA=
+ENV GIT_SHA=$GIT_SHA
 EXPOSE 7900
 USER nonroot
 HEALTHCHECK --interval=15s --timeout=5s --start-period=10s --retries=3 \

@@ -10,6 +10,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -97,13 +98,13 @@ const canMakeRoots =
   process.getuid?.() === 0 &&
   spawnSync("unshare", ["--mount", "sh", "-c", "mount -t tmpfs none /tmp && setpriv --no-new-privs true"]).status === 0
 
-/** Mounts that end with the process, and then what is started, which is this process. */
+/** Mounts that end with the process, and then what is started, which is this process. Of `/proc` it sees itself, as the unit for systemd has it. */
 const enter = `
 set -e
 mount --bind "$1" "$1"
 mount -o remount,bind,ro "$1"
 mount --bind "$2" "$1/data"
-mount -t proc proc "$1/proc"
+mount -t proc -o subset=pid proc "$1/proc"
 mount --rbind /dev "$1/dev"
 root=$1; user=$3; shift 3
 exec setpriv --no-new-privs --bounding-set=-all,+sys_chroot,+setuid,+setgid chroot --userspec="$user:$user" "$root" "$@"
@@ -186,9 +187,11 @@ describe.skipIf(!canMakeRoots)("the image, started read-only as nobody", () => {
     assert.strictEqual(await broker.exited, 0)
     assert.isBelow(performance.now() - begun, 10_000)
     assert.isFalse(await isHealthy())
+    for (const name of ["broker.sqlite", "broker.sqlite-wal"]) rmSync(join(data, name), { force: true })
+    renameSync(join(data, "copy.sqlite"), join(data, "broker.sqlite"))
   })
 
-  it("is well with a certificate of its own, too", async () => {
+  it.skipIf(Bun.which("openssl") === null)("is well on that copy, with a certificate of its own", async () => {
     const files = ["-keyout", join(data, "key.pem"), "-out", join(data, "cert.pem")]
     const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     spawnSync("openssl", ["req", "-x509", "-subj", "/CN=localhost", "-days", "2", ...key, ...files])
