@@ -1,9 +1,10 @@
 /** What is deployed is this program: its variables, its routes, its entry point, its workspaces. */
-import { readFileSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import { Schema } from "effect"
-import { variables } from "../../packages/broker/src/Config.ts"
+import { Effect, Option, Schema } from "effect"
+import { brokerConfigOf, variables } from "../../packages/broker/src/Config.ts"
 import { brokerLimits } from "../../packages/broker/src/Limits.ts"
 
 const decodeCompose = Schema.decodeUnknownSync(
@@ -11,6 +12,7 @@ const decodeCompose = Schema.decodeUnknownSync(
     services: Schema.Struct({
       broker: Schema.Struct({
         stop_grace_period: Schema.String,
+        environment: Schema.Record(Schema.String, Schema.String),
         ports: Schema.Array(Schema.String),
         read_only: Schema.Boolean,
       }),
@@ -22,6 +24,7 @@ const decodeRailway = Schema.decodeUnknownSync(
 )
 const decodeFly = Schema.decodeUnknownSync(
   Schema.Struct({
+    env: Schema.Record(Schema.String, Schema.String),
     kill_timeout: Schema.String,
     http_service: Schema.Struct({
       internal_port: Schema.Int,
@@ -96,7 +99,60 @@ describe("the files that deploy the broker", () => {
     )
     assert.strictEqual(fly.http_service.internal_port, Number(variables.BROKER_PORT.fallback))
     assert.strictEqual(fly.http_service.concurrency.hard_limit, brokerLimits.connectionsMax)
+    assert.match(read("Dockerfile"), new RegExp(`^EXPOSE ${variables.BROKER_PORT.fallback}$`, "m"))
     assert.deepStrictEqual(compose.ports, ["127.0.0.1:7900:7900"])
     assert.isTrue(compose.read_only)
   })
+
+  it("set what the broker starts with, with nothing given but what has to be", () => {
+    const { environment } = decodeCompose(Bun.YAML.parse(read("compose.yaml"))).services.broker
+    const given: Readonly<Record<string, string>> = {
+      POSTGRES_PASSWORD: "0f1e2d3c4b5a",
+      BROKER_PUBLIC_URL: "wss://mesh.example.com",
+      BROKER_ADMIN_TOKEN: "a-token-of-some-length",
+    }
+    const filled = Object.entries(environment).map(([name, value]) => [
+      name,
+      value.replace(
+        /\$\{(\w+):(?:\?[^}]*|-([^}]*))\}/g,
+        (_, variable: string, otherwise: string | undefined) =>
+          otherwise ?? given[variable] ?? assert.fail(`${variable} is needed`),
+      ),
+    ])
+    const [, image = ""] = /^ENV (.*)$/m.exec(read("Dockerfile")) ?? []
+    const ofImage = image.split(" ").map((set) => set.split("="))
+    const ofFly = decodeFly(Bun.TOML.parse(read("fly.toml"))).env
+    const settings = Object.fromEntries([...ofImage, ...filled])
+    const config = Effect.runSync(brokerConfigOf(settings))
+    assert.deepInclude(config, { host: "0.0.0.0", port: 7900, trustedProxies: 1, onPlatform: false })
+    assert.strictEqual(config.database._tag, "Postgres")
+    assert.isTrue(Option.isSome(config.adminToken) && Option.isNone(config.metricsToken))
+    const onRailway = Effect.runSync(brokerConfigOf({ ...Object.fromEntries(ofImage), PORT: "8080" }))
+    assert.deepInclude(onRailway, { host: "0.0.0.0", port: 8080, onPlatform: true })
+    assert.deepInclude(Effect.runSync(brokerConfigOf({ ...Object.fromEntries(ofImage), ...ofFly })), {
+      trustedProxies: 1,
+    })
+  })
+
+  it.skipIf(Bun.which("systemd-analyze") === null)(
+    "are a unit that systemd understands, and finds closed enough",
+    () => {
+      const folder = mkdtempSync(join(tmpdir(), "claudemesh-test-"))
+      const unit = join(folder, "claudemesh-broker.service")
+      const here = read("deploy/claudemesh-broker.service").replace(
+        "ExecStart=/opt/claudemesh/bun ",
+        `ExecStart=${process.execPath} `,
+      )
+      writeFileSync(unit, here)
+      // Under 2.0, on systemd's own scale.
+      for (const check of [
+        ["verify", "--man=no"],
+        ["security", "--offline=true", "--threshold=20", "--no-pager"],
+      ]) {
+        const { exitCode, stderr } = Bun.spawnSync(["systemd-analyze", ...check, unit])
+        assert.deepStrictEqual([exitCode, stderr.toString()], [0, ""], check[0])
+      }
+      rmSync(folder, { recursive: true })
+    },
+  )
 })

@@ -66,6 +66,30 @@ describe("the package", () => {
   })
 })
 
+describe("a release", () => {
+  it("is published by a CI alone, of a repository that provenance can be proved of", () => {
+    const published = (env: Readonly<Record<string, string>>) => {
+      const script = join(root, "scripts/publishable.ts")
+      const { exitCode, stderr } = Bun.spawnSync([process.execPath, "--no-env-file", "--no-install", script], { env })
+      return { exitCode, said: stderr.toString() }
+    }
+    const here = published({})
+    assert.strictEqual(here.exitCode, 1)
+    assert.include(here.said, "This is not a CI run.")
+    const inCi = published({ CI: "true" })
+    assert.notInclude(inCi.said, "This is not a CI run.")
+    assert.strictEqual(inCi.exitCode, "repository" in manifest ? 0 : 1, inCi.said)
+    assert.match(manifest.scripts.prepublishOnly, /scripts\/publishable\.ts$/)
+  })
+
+  it("has its version in the lock file, for itself and each workspace", () => {
+    const { packages } = read("package-lock.json")
+    for (const path of ["", ...manifest.workspaces]) {
+      assert.strictEqual(packages[path].version, manifest.version, path)
+    }
+  })
+})
+
 /** Of a module in the build: all that is loaded before it runs. */
 const loadedBefore = (source: string): ReadonlyArray<string> => {
   const outputs = metafile?.outputs ?? {}

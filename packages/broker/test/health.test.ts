@@ -2,7 +2,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
+import { HttpServerResponse } from "effect/unstable/http"
 import { storeChecks } from "../src/http/Health.ts"
+import { statusPage } from "../src/http/StatusPage.ts"
 import { brokerLimits } from "../src/Limits.ts"
 import { MessageStore, StoreError } from "../src/store/MessageStore.ts"
 import { storeWith } from "./support/StoreWith.ts"
@@ -40,6 +42,28 @@ describe("the health of a broker", () => {
         assert.deepStrictEqual(asked, { ping: round + 1, probe: round + 1 })
         yield* TestClock.adjust(1)
       }
+    }),
+  )
+
+  it.effect("is on its page, which asks the store no more often (I23)", () =>
+    Effect.gen(function* () {
+      const { asked, checks } = yield* checksOf(Effect.void)
+      const seen = statusPage({ startedMillis: 0, draining: false }, checks)
+      for (let round = 0; round < 3; round++) {
+        const pages = yield* Effect.forEach(Array.from({ length: 100 }), () => seen, { concurrency: 10 })
+        assert.deepStrictEqual(new Set(pages.map(({ status }) => status)), new Set([200]))
+        assert.deepStrictEqual(asked, { ping: round + 1, probe: round + 1 })
+        yield* TestClock.adjust(brokerLimits.healthProbeMillis)
+      }
+    }),
+  )
+
+  it.effect("is on its page with 503 while it is being stopped", () =>
+    Effect.gen(function* () {
+      const { checks } = yield* checksOf(Effect.void)
+      const page = HttpServerResponse.toWeb(yield* statusPage({ startedMillis: 0, draining: true }, checks))
+      assert.strictEqual(page.status, 503)
+      assert.include(yield* Effect.promise(() => page.text()), "It is being stopped")
     }),
   )
 

@@ -22,6 +22,9 @@ const refusedFor = <Code extends HttpErrorCode>(...codes: ReadonlyArray<Code>) =
 const json = <A>(body: Schema.Codec<A, unknown>) =>
   Schema.fromJsonString(body).pipe(HttpApiSchema.asText({ contentType: "application/json" }))
 
+const html = (answer: typeof Schema.String) =>
+  answer.pipe(HttpApiSchema.asText({ contentType: "text/html; charset=utf-8" }))
+
 /** What was proved of the request that is handled. */
 export class Proof extends Context.Service<Proof, ProvedRequest>()("@claudemesh/broker/http/Proof") {}
 
@@ -56,7 +59,8 @@ export class WellFormed extends HttpApiMiddleware.Service<WellFormed>()("@claude
   )
 }
 
-const { addInvite, createMesh, health, join, joinPage, listInvites, move, ready, reportStatus, revoke } = HttpRoutes
+const { addInvite, createMesh, health, join, joinPage, listInvites, move, ready, reportStatus, revoke, statusPage } =
+  HttpRoutes
 
 const byEverybody = refusedFor("malformed", "unknown_mesh", "unavailable")
 const byMember = refusedFor("forbidden", "bad_invite", "bad_certificate", "used_up", "expired", "revoked")
@@ -126,8 +130,7 @@ export const BrokerApi = HttpApi.make("claudemesh").add(
   HttpApiGroup.make("public").add(
     HttpApiEndpoint.make(health.method)("health", health.path, { success: health.answer.members }),
     HttpApiEndpoint.make(ready.method)("ready", ready.path, { success: ready.answer.members }),
-    HttpApiEndpoint.make(joinPage.method)("joinPage", joinPage.path, {
-      success: joinPage.answer.pipe(HttpApiSchema.asText({ contentType: "text/html; charset=utf-8" })),
-    }),
+    HttpApiEndpoint.make(joinPage.method)("joinPage", joinPage.path, { success: html(joinPage.answer) }),
+    HttpApiEndpoint.make(statusPage.method)("statusPage", statusPage.path, { success: html(statusPage.answer) }),
   ),
 )

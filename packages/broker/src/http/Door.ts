@@ -18,7 +18,12 @@ const answerSeconds = 30
 type Handler = (request: Request) => Promise<Response>
 
 export interface Door {
-  readonly enter: (request: Request, server: BunServer<BunSocket>, path: string) => Response | Promise<Response>
+  /** Without a path where the host that it asks for is none. */
+  readonly enter: (
+    request: Request,
+    server: BunServer<BunSocket>,
+    path: string | undefined,
+  ) => Response | Promise<Response>
 }
 
 /** How long a request may be silent. */
@@ -48,10 +53,11 @@ export const makeDoor = Effect.fnUntraced(function* (
 
   const door: Door = {
     enter: (request, server, path) => {
-      const ofRoute = rateOf(rates, path)
+      const ofRoute = path === undefined ? undefined : rateOf(rates, path)
       const rate = ofRoute ?? rates.othersByAddress
       const address = callerOf(config, request, server)
       if (!rate.take(address, clock.currentTimeMillisUnsafe())) return slowDown(rate)
+      if (path === undefined) return hostIsNone()
       const early = tooLarge(request, path, limits)
       if (early !== undefined) return early
       return ofRoute === undefined ? handler(request) : rated(request, server, address)
@@ -76,6 +82,9 @@ const tooLarge = (request: Request, path: string, limits: BrokerLimits): Respons
     ? undefined
     : Response.json({ error: "too_large", message: `a body holds ${most} bytes at most` }, { status: 413 })
 }
+
+const hostIsNone = (): Response =>
+  Response.json({ error: "malformed", message: "the Host header is not the name of a host" }, { status: 400 })
 
 const slowDown = ({ retryAfterSeconds }: RateLimit<string>): Response =>
   Response.json(

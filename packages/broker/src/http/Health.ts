@@ -10,6 +10,7 @@ import { Version } from "../Version.ts"
 import { BrokerApi } from "./Api.ts"
 import { joinPage } from "./JoinPage.ts"
 import type { Lifecycle } from "./Lifecycle.ts"
+import { statusPage } from "./StatusPage.ts"
 
 /** What is known of the store, a few seconds old at most. */
 export interface StoreChecks {
@@ -31,19 +32,20 @@ export const storeChecks = Effect.fnUntraced(function* ({ healthProbeMillis, hea
   return checks
 })
 
-/** With the page for who was invited, all that is answered to anybody. */
-export const publicRoutes = (lifecycle: Lifecycle, { canRead, canWrite }: StoreChecks) =>
+/** With the pages for people, all that is answered to anybody. */
+export const publicRoutes = (lifecycle: Lifecycle, checks: StoreChecks) =>
   HttpApiBuilder.group(BrokerApi, "public", (routes) =>
     routes
       .handle("health", () =>
         Effect.gen(function* () {
-          const isUp = yield* canRead
+          const isUp = yield* checks.canRead
           const { gitSha, version } = Version
           const uptime = Math.floor(((yield* Clock.currentTimeMillis) - lifecycle.startedMillis) / 1000)
           const which = { version, gitSha, uptime }
           return isUp ? { status: "ok", ...which, db: "up" } : { status: "degraded", ...which, db: "down" }
         }),
       )
-      .handle("ready", () => Effect.map(canWrite, (canStore) => ({ ready: !lifecycle.draining && canStore })))
-      .handle("joinPage", () => Effect.succeed(joinPage)),
+      .handle("ready", () => Effect.map(checks.canWrite, (canStore) => ({ ready: !lifecycle.draining && canStore })))
+      .handle("joinPage", () => Effect.succeed(joinPage))
+      .handle("statusPage", () => statusPage(lifecycle, checks)),
   )

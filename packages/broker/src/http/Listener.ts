@@ -104,6 +104,8 @@ const settingsOf = ({ limits }: BrokerConfig, answering: Answering) => ({
   idleTimeout: idleSeconds(limits),
   // Twice our own bound: below it we answer ourselves.
   maxRequestBodySize: limits.meshBodyBytesMax * 2,
+  // Else whoever meets a defect is shown the source around it.
+  development: false,
   ...answering,
 })
 

@@ -38,7 +38,7 @@ export const makeRequestLog = Effect.fnUntraced(function* ({ refusalLinesBurst, 
       response.headers.set(requestIdHeader, requestId)
       const isFault = response.status >= 500
       if (isFault || lines.take(clock.currentTimeMillisUnsafe())) {
-        const path = new URL(request.url).pathname.slice(0, pathCharactersMax)
+        const path = (URL.parse(request.url)?.pathname ?? "").slice(0, pathCharactersMax)
         const about = { requestId, method: request.method, path, status: response.status }
         run((isFault ? Effect.logWarning : Effect.logInfo)("a request was refused").pipe(Effect.annotateLogs(about)))
       }

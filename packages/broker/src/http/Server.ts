@@ -61,7 +61,7 @@ const listen = Effect.fnUntraced(function* (config: BrokerConfig, rules: MeshRul
   const door = yield* makeDoor(config, rates, addresses, (request) => handler(request, log.contextOf(request)))
 
   const answer: Fetch = (request, running) => {
-    const { pathname } = new URL(request.url)
+    const pathname = URL.parse(request.url)?.pathname
     if (pathname !== "/ws") return door.enter(request, running, pathname)
     return lifecycle.draining ? new Response("draining", { status: 503 }) : sockets.upgrade(request, running)
   }

@@ -55,6 +55,9 @@ const scenario = async (broker: TestBroker, way: Proxy): Promise<void> => {
   recipient.send({ type: "client_ack", messageIds: [before["messageId"]] })
   await until("not ready", async () => (await statusOf(broker, "ready")) === 503)
   assert.strictEqual(await statusOf(broker, "health"), 503)
+  const page = await fetch(`${broker.origin}/`)
+  assert.strictEqual(page.status, 503)
+  assert.include(await page.text(), "It cannot read what it has stored.")
   // What needs no database goes on.
   assert.strictEqual((await answerTo(sender, { type: "ping", id: "ping" }, "ping")).type, "pong")
 

@@ -85,6 +85,7 @@ const scenario = async (broker: TestBroker, filler: string): Promise<void> => {
   assert.deepInclude(refused, { code: "unavailable", retryable: true })
   assert.match(String(refused?.["message"]), /cannot store it now/)
   await until("not ready", async () => (await readyIn(broker)) === 503)
+  assert.include(await (await fetch(`${broker.origin}/`)).text(), "It cannot store anything now.")
   // It is alive, and gives what it has.
   assert.strictEqual((await fetch(`${broker.origin}/health`)).status, 200)
   reader.send({ type: "set_status", id: "idle", status: "idle" })

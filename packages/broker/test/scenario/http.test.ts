@@ -1,5 +1,9 @@
 /** The HTTP side of the one port: health, readiness, and who may make a mesh. */
 import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { brokerConfigOf } from "../../src/Config.ts"
+import { makeListener } from "../../src/http/Listener.ts"
+import { BrokerMetrics } from "../../src/metrics/Metrics.ts"
 import { certificateOf, factsOf, meshRequest, newInvite, post, postMesh, signatureOver } from "../support/Meshes.ts"
 import { newKeys } from "../support/RawClient.ts"
 import { withBroker } from "../support/TestBroker.ts"
@@ -19,6 +23,38 @@ describe("health and readiness", () => {
       assert.strictEqual((await fetch(`${origin}/no-such-path`)).status, 404)
       assert.strictEqual((await fetch(`${origin}/ws`)).status, 426)
     }),
+  )
+})
+
+describe("a request for a host that has no name", () => {
+  it.live("is refused like any other, and shown nothing of the program", () =>
+    withBroker(async ({ origin }) => {
+      for (const host of ["<script>.example", "a b", "here:99999", "[::"]) {
+        for (const path of ["/", "/health", "/ws", "/metrics", "/no-such-path"]) {
+          const refused = await fetch(`${origin}${path}`, { headers: { host } })
+          assert.match(refused.headers.get("content-type") ?? "", /^application\/json/, `${host}${path}`)
+          assert.match(refused.headers.get("x-request-id") ?? "", /./)
+          assert.deepInclude(await answer(refused), { status: 400, error: "malformed" })
+        }
+      }
+    }),
+  )
+
+  it.live("nor is it shown where the program has failed", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const config = yield* brokerConfigOf({ BROKER_PORT: "0" })
+        const fails = () => {
+          throw new Error("a defect in packages/broker")
+        }
+        const unused = { message: () => {} }
+        const metrics = yield* BrokerMetrics
+        const port = yield* makeListener(config, { fetch: fails, websocket: unused }, metrics)
+        const failed = yield* Effect.promise(() => fetch(`http://127.0.0.1:${port}/`))
+        assert.strictEqual(failed.status, 500)
+        assert.notMatch(yield* Effect.promise(() => failed.text()), /defect|packages|script/)
+      }),
+    ),
   )
 })
 

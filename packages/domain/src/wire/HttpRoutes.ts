@@ -40,6 +40,7 @@ export const HttpRoutes = {
   /** Of a broker whose database is away, too. */
   health: { method: "GET", path: "/health", answer: Health },
   ready: { method: "GET", path: "/ready", answer: Ready },
-  /** A page for a person, as HTML. */
+  /** Pages for a person, as HTML. */
+  statusPage: { method: "GET", path: "/", answer: Schema.String },
   joinPage: { method: "GET", path: "/join", answer: Schema.String },
 } as const satisfies Readonly<Record<string, HttpRoute>>
