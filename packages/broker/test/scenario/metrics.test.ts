@@ -78,7 +78,7 @@ const scrapedBy = async (program: string, origin: string, folder: string, token:
   try {
     for (let tries = 0; tries < 800; tries++) {
       const answer = await fetch(query).then(
-        async (response) => JSON.parse(await response.text()),
+        async (response) => (response.ok ? JSON.parse(await response.text()) : undefined),
         () => undefined,
       )
       const value = answer?.data?.result?.[0]?.value?.[1]
