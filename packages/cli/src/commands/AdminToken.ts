@@ -11,10 +11,7 @@ export const usableToken = Effect.fnUntraced(function* (given: Option.Option<Red
   const token = Redacted.value(given.value).trim()
   if (token === "") return Option.none()
   if (/^[\x21-\x7e]+$/.test(token)) return Option.some(Redacted.make(token))
-  return yield* new Misused({
-    reason: joiningWords.theAdminTokenAdminTokenOrBroker,
-    code: "bad_token",
-  })
+  return yield* new Misused({ reason: joiningWords.theAdminTokenAdminTokenOrBroker })
 })
 
 /** Said before it is sent: a network of one's own may do without TLS, and whose it is nobody here knows. */

@@ -123,7 +123,7 @@ const theLink = Effect.fnUntraced(function* (words: ReadonlyArray<string>) {
     : line === "" || line === "-"
       ? yield* wholeStdin
       : line
-  if (text.trim() === "") return yield* new Misused({ reason: joiningWords.theLinkIsMissing, code: "no_link" })
+  if (text.trim() === "") return yield* new Misused({ reason: joiningWords.theLinkIsMissing })
   const { count, link } = findLink(text)
   return count < 2
     ? link
