@@ -25,15 +25,14 @@ describe.concurrent("the command", () => {
     "seed-test-mesh",
   ] as const
 
-  it.live("says its version, and has help with examples for every command", () =>
+  it.live("says its version, lists every command, and explains one with examples", () =>
     Effect.promise(async () => {
       const manifest = JSON.parse(await readFile(join(import.meta.dirname, "../../package.json"), "utf8"))
       const version = /^claudemesh v(\S+) \((?:commit [0-9a-f]{10}, )?protocol 2\)\n$/
       assert.strictEqual(version.exec(done(await claudemesh(["--version"])))?.[1], manifest.version)
       const overview = done(await claudemesh(["--help"]))
       for (const command of commands) assert.match(overview, new RegExp(`\\n  ${command} {2,}\\S`))
-      const helps = await Promise.all(commands.map((command) => claudemesh([command, "--help"])))
-      for (const help of helps) assert.match(done(help), /\nEXAMPLES\n(.*\n)* +.*claudemesh /)
+      assert.match(done(await claudemesh(["send", "--help"])), /\nEXAMPLES\n(.*\n)* +.*claudemesh /)
     }),
   )
 

@@ -5,14 +5,14 @@
 import { existsSync } from "node:fs"
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import { assert, layer } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import { Client } from "@modelcontextprotocol/sdk/client/index.js"
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js"
-import { Context, Effect, Layer } from "effect"
+import { Effect } from "effect"
 import { temporaryFolder } from "../../../broker/test/support/TestBroker.ts"
 import { hookEvents } from "../../src/host/OtherHost.ts"
 import { complaint, done, type Ran } from "../support/Agent.ts"
-import { builtProgram, type BuiltProgram } from "../support/BuiltProgram.ts"
+import { runBuilt } from "../support/BuiltProgram.ts"
 import { claudeIn, isRealClaude } from "../support/FakeClaude.ts"
 
 interface Machine {
@@ -22,15 +22,10 @@ interface Machine {
   readonly file: (path: string) => Promise<string>
 }
 
-class Program extends Context.Service<Program, BuiltProgram>()("@claudemesh/cli/test/Program") {
-  static readonly layer = Layer.effect(Program, builtProgram)
-}
-
 const withMachine = (tell: (machine: Machine) => Promise<void>, hasClaude = true) =>
   Effect.scoped(
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
-      const program = yield* Program
       yield* Effect.promise(async () => {
         const user = join(folder, `o'neil "x" $HOME`)
         const bin = join(folder, "bin")
@@ -44,8 +39,8 @@ const withMachine = (tell: (machine: Machine) => Promise<void>, hasClaude = true
         }
         await tell({
           user,
-          run: (...args) => program.run(args, environment),
-          runIn: (started, ...args) => program.run(args, { ...environment, CLAUDEMESH_STARTED_IN: started }),
+          run: (...args) => runBuilt(args, environment),
+          runIn: (started, ...args) => runBuilt(args, { ...environment, CLAUDEMESH_STARTED_IN: started }),
           file: (path) => readFile(join(user, path), "utf8"),
         })
       })
@@ -74,8 +69,8 @@ const tabbed = '{\n\t"model": "opus",\n\t"permissions": { "allow": ["Bash(ls)"] 
 const ownHooks =
   '{ "hooks": {\n  "Stop": [{ "hooks": [{ "type": "command", "command": "say done" }] }],\n  "PreCompact": [] } }\n'
 
-layer(Program.layer, { timeout: "30 seconds" })("claudemesh install", (it) => {
-  it.effect(
+describe("claudemesh install", () => {
+  it.live(
     "puts a plugin into Claude Code, replaces an entry that was made by hand, and uninstall gives back the files",
     () =>
       withMachine(async ({ file, run, user }) => {
@@ -118,7 +113,7 @@ layer(Program.layer, { timeout: "30 seconds" })("claudemesh install", (it) => {
       }),
   )
 
-  it.effect(
+  it.live(
     "writes the settings instead, which start the server by themselves from any folder, and shows it before",
     () =>
       withMachine(async ({ file, run, user }) => {
@@ -152,7 +147,7 @@ layer(Program.layer, { timeout: "30 seconds" })("claudemesh install", (it) => {
       }, false),
   )
 
-  it.effect("gives back the files, too, where the plugin took the place of server and hooks in the settings", () =>
+  it.live("gives back the files, too, where the plugin took the place of server and hooks in the settings", () =>
     withMachine(async ({ file, run, user }) => {
       await writeFile(join(user, ".claude/settings.json"), tabbed)
       done(await run("install", "--settings", "user"))
@@ -166,7 +161,7 @@ layer(Program.layer, { timeout: "30 seconds" })("claudemesh install", (it) => {
     }),
   )
 
-  it.effect("changes nothing where Claude Code could not read its settings for their comments, and says so", () =>
+  it.live("changes nothing where Claude Code could not read its settings for their comments, and says so", () =>
     withMachine(async ({ file, run, user }) => {
       const commented = '{\n  // the best\n  "model": "opus"\n}\n'
       await writeFile(join(user, ".claude/settings.json"), commented)
@@ -194,33 +189,28 @@ layer(Program.layer, { timeout: "30 seconds" })("claudemesh install", (it) => {
     }),
   )
 
-  it.effect(
-    "says what to do where there is no Claude Code, where keys are of another home, and what excludes what",
-    () =>
-      withMachine(async ({ run, user }) => {
-        assert.match(
-          complaint(await run("install")),
-          /no command claude on the PATH.*claudemesh install --settings user/,
-        )
-        const other = { command: "claudemesh", args: ["mcp"], env: { CLAUDEMESH_HOME: "/somewhere else" } }
-        const text = JSON.stringify({ mcpServers: { claudemesh: other } })
-        await writeFile(join(user, ".claude.json"), text)
-        const said = complaint(await run("install", "--settings", "user"))
-        assert.match(
-          said,
-          /uses the keys in \/somewhere else.*Nothing was changed.*CLAUDEMESH_HOME='\/somewhere else' claudemesh install/,
-        )
-        assert.strictEqual(await readFile(join(user, ".claude.json"), "utf8"), text)
-        await writeFile(join(user, ".claude.json"), "{}")
-        await writeFile(join(user, ".claude/settings.json"), '{"enabledPlugins":{"claudemesh@claudemesh":true}}')
-        assert.match(complaint(await run("install", "--settings", "user")), /has the plugin already/)
-        const both = await run("install", "--settings", "user", "--for", "codex")
-        assert.match(both.stderr, /give one of them/)
-        assert.strictEqual(both.code, 2)
-      }, false),
+  it.live("says what to do where there is no Claude Code, where keys are of another home, and what excludes what", () =>
+    withMachine(async ({ run, user }) => {
+      assert.match(complaint(await run("install")), /no command claude on the PATH.*claudemesh install --settings user/)
+      const other = { command: "claudemesh", args: ["mcp"], env: { CLAUDEMESH_HOME: "/somewhere else" } }
+      const text = JSON.stringify({ mcpServers: { claudemesh: other } })
+      await writeFile(join(user, ".claude.json"), text)
+      const said = complaint(await run("install", "--settings", "user"))
+      assert.match(
+        said,
+        /uses the keys in \/somewhere else.*Nothing was changed.*CLAUDEMESH_HOME='\/somewhere else' claudemesh install/,
+      )
+      assert.strictEqual(await readFile(join(user, ".claude.json"), "utf8"), text)
+      await writeFile(join(user, ".claude.json"), "{}")
+      await writeFile(join(user, ".claude/settings.json"), '{"enabledPlugins":{"claudemesh@claudemesh":true}}')
+      assert.match(complaint(await run("install", "--settings", "user")), /has the plugin already/)
+      const both = await run("install", "--settings", "user", "--for", "codex")
+      assert.match(both.stderr, /give one of them/)
+      assert.strictEqual(both.code, 2)
+    }, false),
   )
 
-  it.effect("writes the server and the hooks of Codex and Gemini CLI, twice the same, and takes them out again", () =>
+  it.live("writes the server and the hooks of Codex and Gemini CLI, twice the same, and takes them out again", () =>
     withMachine(async ({ file, run, user }) => {
       await mkdir(join(user, ".codex"))
       await writeFile(join(user, ".codex/config.toml"), '# mine\nmodel = "o5"\n')
@@ -262,7 +252,7 @@ layer(Program.layer, { timeout: "30 seconds" })("claudemesh install", (it) => {
     }, false),
   )
 
-  it.effect("writes the files of Cursor and opencode, and takes itself out of both", () =>
+  it.live("writes the files of Cursor and opencode, and takes itself out of both", () =>
     withMachine(async ({ file, run, user }) => {
       for (const host of ["cursor", "opencode"]) {
         assert.match(done(await run("install", "--for", host)), new RegExp(`uninstall --for ${host}`))
@@ -286,7 +276,7 @@ layer(Program.layer, { timeout: "30 seconds" })("claudemesh install", (it) => {
     }, false),
   )
 
-  it.effect("writes a project's files so that they fit whoever has installed it, too", () =>
+  it.live("writes a project's files so that they fit whoever has installed it, too", () =>
     withMachine(async ({ file, runIn, user }) => {
       const project = join(user, "project")
       await mkdir(project)
