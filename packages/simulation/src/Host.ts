@@ -57,6 +57,7 @@ export interface Host {
   readonly isStopped: () => boolean
   /** It closes the pipe, and the process ends soon. */
   readonly leave: () => void
+  readonly hasLeft: () => boolean
   /** It is killed together with the process. */
   readonly crash: Effect.Effect<void>
 }
@@ -348,6 +349,7 @@ export const startHost = Effect.fnUntraced(function* (options: {
     stop: () => gate.shut(),
     goOn: () => gate.open(),
     isStopped: () => !gate.isOpen,
+    hasLeft: () => gone,
     leave: () => {
       if (gone) return
       gone = true

@@ -114,12 +114,12 @@ const until = Effect.fnUntraced(function* (cluster: Cluster, millis: number, isS
   }
 })
 
-/** Nothing runs that ends by itself, no machine sleeps, and neither a process nor its host is stopped. */
+/** Nothing runs that ends by itself, be it because its host has left, no machine sleeps, and neither a process nor its host is stopped. */
 const isQuiet = ({ alive, awake, commandsRunning, machines }: Cluster): boolean =>
   commandsRunning().length === 0 &&
   machines.every(({ gate }) => gate.isOpen) &&
   awake().length === alive().length &&
-  alive().every(({ agent }) => !agent.host.isStopped())
+  alive().every(({ agent: { host } }) => !host.isStopped() && !host.hasLeft())
 
 const unanswered = ({ alive, history }: Cluster): number => {
   const living = new Set(alive().map(({ agent }) => agent.process.number))
