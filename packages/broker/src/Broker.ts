@@ -4,6 +4,7 @@
  */
 import * as BunCrypto from "@effect/platform-bun/BunCrypto"
 import * as BunFileSystem from "@effect/platform-bun/BunFileSystem"
+import { messageTraces } from "@claudemesh/domain/MessageTraces"
 import { Effect, type FileSystem, Layer } from "effect"
 import type { Migrator, SqlError } from "effect/unstable/sql"
 import type { BrokerConfig } from "./Config.ts"
@@ -23,6 +24,7 @@ import { migrateSqlite } from "./store/sqlite/Migrations.ts"
 import { type DataDirUnusable, sqliteIn, unusableData } from "./store/sqlite/Sqlite.ts"
 import { sqliteMessageStore } from "./store/sqlite/SqliteMessageStore.ts"
 import { Ed25519 } from "./trust/Ed25519.ts"
+import { Version } from "./Version.ts"
 
 /** SQLite has one writer; Postgres commits several batches at once. */
 const groupCommitsOf = (config: BrokerConfig): number => (config.database._tag === "Postgres" ? 4 : 1)
@@ -72,6 +74,7 @@ export const Broker = {
       Layer.provide([Ed25519.layer, BunCrypto.layer]),
       Layer.provide(BunFileSystem.layer),
       Layer.provide(processMetrics),
+      Layer.provide(messageTraces("claudemesh-broker", Version.version)),
     )
   },
 }

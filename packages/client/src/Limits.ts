@@ -155,3 +155,6 @@ export const leaseTimeoutMillis = 2_000
 
 /** How long a client that ends may take to say so on the disk. */
 export const endTimeoutMillis = 500
+
+/** Messages of which it is kept when they came, where they are traced. Not many more are pushed before they are acked. */
+export const tracedArrivalsMax = 1_000

@@ -19,6 +19,7 @@ import {
 } from "../state/MeshCommand.ts"
 import { loadState, type LoadedMesh, type MeshRules, nextWakeMillis } from "../state/MeshState.ts"
 import type { PeerId } from "../state/PeerId.ts"
+import { MessageTraces } from "@claudemesh/domain/MessageTraces"
 import { BrokerMetrics } from "../metrics/Metrics.ts"
 import { GroupCommits } from "../store/GroupCommit.ts"
 import { MessageStore } from "../store/MessageStore.ts"
@@ -67,7 +68,15 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
   const { mailbox: mailboxes } = metrics.queues
   mailboxes.add(mailbox, rules.limits.meshMailboxMax)
   yield* Effect.addFinalizer(() => Effect.sync(() => mailboxes.remove(mailbox)))
-  const reach: Reach = { meshId, store, groupCommit, peers: new Peers(), askers: new Askers(), metrics }
+  const reach: Reach = {
+    meshId,
+    store,
+    groupCommit,
+    peers: new Peers(),
+    askers: new Askers(),
+    metrics,
+    traces: yield* MessageTraces,
+  }
   const { askers, peers } = reach
   /** False from a failure until the state is loaded again. A first load that is under way counts as up. */
   let up = true

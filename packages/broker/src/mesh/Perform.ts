@@ -8,11 +8,13 @@
 import type { MeshId } from "@claudemesh/domain/Ids"
 import { Clock, Effect, Schema, type Scope } from "effect"
 import type { Action, Completion } from "../state/MeshCommand.ts"
+import type { RecordSpan } from "@claudemesh/domain/MessageTraces"
 import type { Metrics } from "../metrics/Metrics.ts"
 import type { GroupCommit } from "../store/GroupCommit.ts"
 import type { MessageStore } from "../store/MessageStore.ts"
 import type { Askers } from "./Askers.ts"
 import { measureWrite } from "./MeasureWrite.ts"
+import { traceWrite } from "./TraceWrite.ts"
 import type { Peers } from "./Peers.ts"
 
 export class Fenced extends Schema.TaggedError<Fenced>()("Fenced", { meshId: Schema.String }) {
@@ -29,6 +31,7 @@ export interface Reach {
   readonly peers: Peers
   readonly askers: Askers
   readonly metrics: Metrics
+  readonly traces: RecordSpan | undefined
 }
 
 type Of<Tag extends Action["_tag"]> = Extract<Action, { readonly _tag: Tag }>
@@ -36,12 +39,13 @@ type Reading = Of<"ReadPage"> | Of<"Count"> | Of<"CountWaiting"> | Of<"ReadDeliv
 
 /** For one incarnation: its reads end with its scope. */
 export const makePerform = (reach: Reach, complete: (completion: Completion) => void) => {
-  const { askers, groupCommit, meshId, metrics, peers } = reach
+  const { askers, groupCommit, meshId, metrics, peers, traces } = reach
 
   const write = ({ next, write }: Pick<Of<"Write">, "next" | "write">): void => {
     const asked = metrics.seconds()
     groupCommit.submit(write, (outcome) => {
       measureWrite(metrics, { write, next }, outcome, asked)
+      if (traces !== undefined) traceWrite(traces, { write, next }, outcome, metrics.seconds() - asked)
       if (next !== undefined) complete({ ...next, outcome })
     })
   }

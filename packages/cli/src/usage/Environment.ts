@@ -13,5 +13,6 @@ export const environment: ReadonlyArray<readonly [name: string, meaning: string]
   ["CLAUDEMESH_WAKES_PER_HOUR", lineWords.howOftenAnIdleClaudeCodeMay],
   ["BROKER_ADMIN_TOKEN", lineWords.theBrokersAdminTokenForCreate],
   ["HTTPS_PROXY, HTTP_PROXY, NO_PROXY", lineWords.throughWhichProxyBrokersAreReachedNever],
+  ["OTEL_EXPORTER_OTLP_ENDPOINT", lineWords.whereSpansOfMessagesAreExported],
   ["NO_COLOR, FORCE_COLOR", lineWords.noColoursColoursAlsoWhereNoTerminal],
 ]

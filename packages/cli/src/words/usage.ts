@@ -65,3 +65,6 @@ export const hasNoneOfTheUnits = (text: Part, listed: Part, like: Part): string 
   `${text} has none of the units ${listed}; ${like}`
 
 export const isNoTimeAtAll = (text: Part, like: Part): string => `${text} is no time at all; ${like}`
+
+export const whereSpansOfMessagesAreExported =
+  "Where spans of messages are exported, by OTLP; the other OTEL_* are read as usual"

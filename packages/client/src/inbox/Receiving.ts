@@ -4,6 +4,7 @@
  */
 import type { MessageId, SessionId } from "@claudemesh/domain/Ids"
 import { ackBatchMax } from "@claudemesh/domain/Limits"
+import { MessageTraces } from "@claudemesh/domain/MessageTraces"
 import type { Elsewhere, Push } from "@claudemesh/domain/wire/BrokerFrame"
 import { Clock, Effect } from "effect"
 import type { BrokerLog } from "../connection/BrokerLog.ts"
@@ -17,6 +18,7 @@ import type { SecretExposed } from "../local/SecretFile.ts"
 import { Line } from "../outbox/Line.ts"
 import { openPush } from "../seal/OpenPush.ts"
 import type { TrustSync } from "../trust/TrustSync.ts"
+import { HandOverTraces } from "./HandOverTraces.ts"
 import { History } from "./History.ts"
 import { type HeldMessage, Inbox, type InboxMessage, type Lease } from "./Inbox.ts"
 import { judgeMessages, waitsForClock } from "./JudgeMessage.ts"
@@ -76,6 +78,9 @@ export const makeReceiving = Effect.fnUntraced(function* (options: {
   const sodium = yield* Sodium
   const history = yield* History
   const seenMessages = yield* SeenMessages
+  const clock = yield* Clock.Clock
+  const record = yield* MessageTraces
+  const traces = record && new HandOverTraces(record, meshId, () => clock.currentTimeMillisUnsafe())
   const pulls = new Line()
   let seen: Seen = seenInMemory(loop.sessionId(), yield* Clock.currentTimeMillis)
   let seenBy: SessionId | undefined
@@ -115,7 +120,10 @@ export const makeReceiving = Effect.fnUntraced(function* (options: {
 
   const inbox = new Inbox(() => seen, {
     lease: askForLease,
-    ack: inBatches("client_ack"),
+    ack: (messageIds) => {
+      inBatches("client_ack")(messageIds)
+      traces?.acked(messageIds)
+    },
     release: inBatches("release"),
   })
 
@@ -130,6 +138,7 @@ export const makeReceiving = Effect.fnUntraced(function* (options: {
   const look = Effect.andThen(Effect.andThen(trust.recall, inbox.seenElsewhere), mayBeTaken)
 
   const receive = Effect.fnUntraced(function* (push: Push) {
+    traces?.came(push.messageId)
     const content = openPush(push, { ...membership, sessionId: loop.sessionId() }, sodium)
     if (content._tag === "Opened" && content.revocations !== undefined) {
       trust.heard(push.senderPubkey, content.revocations)

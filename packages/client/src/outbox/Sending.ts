@@ -8,6 +8,7 @@ import type { ClientMessageId, MessageId, PublicKey } from "@claudemesh/domain/I
 import { formatTarget, isDirect, type Target } from "@claudemesh/domain/routing/Target"
 import { messageIdOf } from "@claudemesh/domain/trust/MessageIdentity"
 import type { Member } from "@claudemesh/domain/wire/BrokerFrame"
+import { MessageTraces } from "@claudemesh/domain/MessageTraces"
 import { Clock, type Crypto, Effect, Fiber, Result, SubscriptionRef } from "effect"
 import { ClockOff } from "../connection/BrokerClock.ts"
 import type { ConnectionLoop } from "../connection/ConnectionLoop.ts"
@@ -93,6 +94,7 @@ export const makeSending = Effect.fnUntraced(function* (options: {
   const { meshId, pubkey } = membership
   const context = yield* Effect.context<Sodium | Crypto.Crypto>()
   const scope = yield* Effect.scope
+  const traces = yield* MessageTraces
   const line = new Line()
 
   /** It is measured again before anything is refused for it, and where our clock was set since: both may be over by now. */
@@ -184,7 +186,13 @@ export const makeSending = Effect.fnUntraced(function* (options: {
     const to = typeof message.to === "string" ? message.to : formatTarget(message.to)
     const entry = { id, messageId, meshId, member: pubkey, sessionId, to, frame, sealedAtMillis }
     const { answer, cancel } = yield* outbox.offer(entry, loop.live() === undefined)
-    const ack = Effect.map(answer, (acked): Receipt => ({
+    const fromMillis = yield* Clock.currentTimeMillis
+    const traced = Effect.tap(answer, () =>
+      Effect.map(Clock.currentTimeMillis, (toMillis) =>
+        traces?.({ messageId, meshId, name: "send", kind: "producer", fromMillis, toMillis, attributes: {} }),
+      ),
+    )
+    const ack = Effect.map(traces === undefined ? answer : traced, (acked): Receipt => ({
       id,
       messageId: acked.messageId,
       duplicate: acked.duplicate ?? false,
