@@ -20,7 +20,7 @@ import {
 import { loadState, type LoadedMesh, type MeshRules, nextWakeMillis } from "../state/MeshState.ts"
 import type { PeerId } from "../state/PeerId.ts"
 import { MessageTraces } from "@claudemesh/domain/MessageTraces"
-import { BrokerMetrics } from "../metrics/Metrics.ts"
+import { BrokerMetrics, type Metrics } from "../metrics/Metrics.ts"
 import { GroupCommits } from "../store/GroupCommit.ts"
 import { MessageStore } from "../store/MessageStore.ts"
 import { Ed25519 } from "../trust/Ed25519.ts"
@@ -59,25 +59,21 @@ export interface MeshActor {
 /** Between incarnations. Many meshes that failed together do not all read the store at once. */
 const restarts = backOff(1_000, 30_000).pipe(resetAfter(60_000))
 
+const countedMailbox = Effect.fnUntraced(function* ({ queues: { mailbox: all } }: Metrics, max: number) {
+  const mailbox = yield* Mailbox.make(max)
+  all.add(mailbox, max)
+  yield* Effect.addFinalizer(() => Effect.sync(() => all.remove(mailbox)))
+  return mailbox
+})
+
 export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules: MeshRules) {
   const store = yield* MessageStore
   const verifier = yield* Ed25519
   const groupCommit = (yield* GroupCommits).groupCommitOf(meshId)
   const metrics = yield* BrokerMetrics
-  const mailbox = yield* Mailbox.make(rules.limits.meshMailboxMax)
-  const { mailbox: mailboxes } = metrics.queues
-  mailboxes.add(mailbox, rules.limits.meshMailboxMax)
-  yield* Effect.addFinalizer(() => Effect.sync(() => mailboxes.remove(mailbox)))
-  const reach: Reach = {
-    meshId,
-    store,
-    groupCommit,
-    peers: new Peers(),
-    askers: new Askers(),
-    metrics,
-    traces: yield* MessageTraces,
-  }
-  const { askers, peers } = reach
+  const mailbox = yield* countedMailbox(metrics, rules.limits.meshMailboxMax)
+  const [askers, peers, traces] = [new Askers(), new Peers(), yield* MessageTraces]
+  const reach: Reach = { meshId, store, groupCommit, peers, askers, metrics, traces }
   /** False from a failure until the state is loaded again. A first load that is under way counts as up. */
   let up = true
 
