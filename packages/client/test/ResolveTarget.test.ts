@@ -180,6 +180,20 @@ it.effect.each([
   ["no text", "", { tag: "UnknownTarget", keys: everyone }],
 ] as const)("refuses %s", ([, to, expected]) => Effect.sync(() => assert.deepEqual<unknown>(resolved(to), expected)))
 
+it.effect("never takes another for one whose name has quotation marks, as lists print it", () =>
+  Effect.sync(() => {
+    const quoted = member('"Bob"', "44444444")
+    const find = (to: string) => resolveTarget(to, { ...roster, members: [...roster.members, quoted] })
+    for (const to of ['"Bob"', String.raw`"\"Bob\""`]) {
+      assert.strictEqual(Result.isFailure(find(to)) ? "asked" : "guessed", "asked", to)
+    }
+    for (const to of [String.raw`"\"Bob\"" (44444444)`, '"Bob" (44444444)', String.raw`@"\"Bob\"" 44444444`]) {
+      assert.deepEqual<unknown>(Result.map(find(to), formatTarget), Result.succeed(quoted.pubkey), to)
+    }
+    assert.deepEqual<unknown>(Result.map(find("Bob (bbbbbbbb1)"), formatTarget), Result.succeed(bob.pubkey))
+  }),
+)
+
 it.effect("lists the sessions of candidates", () =>
   Effect.sync(() => {
     const result = resolveTarget("Carol", roster)

@@ -1,9 +1,9 @@
 /** `completion`: a script for a shell, and the names that the script asks for. Nothing that fails is said: somebody presses Tab. */
+import { nameAmongWords } from "@claudemesh/client/roster/FindNamed"
 import { KnownMembers } from "@claudemesh/client/trust/KnownMembers"
 import { Console, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/unstable/cli"
 import { Misused } from "../Failed.ts"
-import { memberName } from "../mcp/WrapUntrusted.ts"
 import { clientLayer, connect, joinedMeshes } from "../Meshes.ts"
 import { printable } from "../Output.ts"
 import * as does from "../words/commands.ts"
@@ -67,7 +67,7 @@ const peersOf = Effect.fnUntraced(function* (
       return members
         .map(({ certificate }) => certificate)
         .filter(({ publicKey }) => publicKey !== pubkey && !revoked.has(publicKey))
-        .map(({ displayName }) => memberName(displayName))
+        .map(({ displayName }) => nameAmongWords(displayName))
     }),
   )
   return known.flat()

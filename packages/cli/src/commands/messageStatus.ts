@@ -1,7 +1,7 @@
 /** `message-status`: what became of a message that one sent, for each who was to get it. */
 import type { Membership } from "@claudemesh/client/keys/Membership"
 import { OutboxStore } from "@claudemesh/client/outbox/OutboxStore"
-import { beginning } from "@claudemesh/client/roster/FindNamed"
+import { beginning, nameAmongWords } from "@claudemesh/client/roster/FindNamed"
 import type { MessageId } from "@claudemesh/domain/Ids"
 import { Clock, Console, Effect, Struct } from "effect"
 import { Argument, Command } from "effect/unstable/cli"
@@ -9,7 +9,6 @@ import { ago } from "../Ago.ts"
 import { Failed } from "../Failed.ts"
 import { type DeliveryReport, deliveryReportIn, sentAs, sentToNobody, stateWords } from "../DeliveryReport.ts"
 import { askAll, chosenMeshes, clientLayer, connect } from "../Meshes.ts"
-import { memberName } from "../mcp/WrapUntrusted.ts"
 import { aside, printable, printJson, shortKey, table } from "../Output.ts"
 import { type UnsentReport, unsentReport, unsentWords } from "../UnsentReport.ts"
 import { shortIdOf } from "./Answer.ts"
@@ -105,7 +104,7 @@ const asText = ({ at, mesh, recipients, state }: DeliveryReport, nowMillis: numb
   const head = `${stateWords[state]} on ${mesh}${at === null ? "" : `, ${ago(at, nowMillis)}`}`
   const sessions = recipients.flatMap(({ session }) => session ?? [])
   const rows = recipients.map(({ at, name, publicKey, session, state }) => [
-    name === null ? "-" : memberName(name),
+    name === null ? "-" : nameAmongWords(name),
     shortKey(publicKey),
     session === null ? "-" : beginning(session, sessions),
     stateWords[state],

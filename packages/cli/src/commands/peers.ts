@@ -1,7 +1,7 @@
 /** `peers`: who is in each mesh, and which of their sessions are connected. */
 import type { BrokerClient } from "@claudemesh/client/BrokerClient"
 import { whatToDo, whyNot } from "@claudemesh/client/trust/MemberStanding"
-import { beginning } from "@claudemesh/client/roster/FindNamed"
+import { beginning, nameAmongWords } from "@claudemesh/client/roster/FindNamed"
 import { foldedName } from "@claudemesh/domain/trust/NameSkeleton"
 import type { MemberView } from "@claudemesh/client/roster/Roster"
 import { Clock, Console, Effect } from "effect"
@@ -9,7 +9,6 @@ import { Command } from "effect/unstable/cli"
 import { untilClock } from "../Ago.ts"
 import { failed } from "../Failed.ts"
 import { askAll, chosenMeshes, clientLayer, connect } from "../Meshes.ts"
-import { memberName } from "../mcp/WrapUntrusted.ts"
 import { printable, printJson, shortKey, table, yellow } from "../Output.ts"
 import { type Membership, membershipOf } from "../Received.ts"
 import { live, type View } from "../watch/Live.ts"
@@ -170,7 +169,7 @@ const statusWords = ({ dndUntil, status }: Row["sessions"][number], nowMillis: n
 
 const cellsOf = ({ listed = true, member, mesh, name, publicKey, role, session }: Line, nowMillis: number) => [
   mesh,
-  name === null ? "-" : memberName(name),
+  name === null ? "-" : nameAmongWords(name),
   shortKey(publicKey),
   member === "certified" || member === "verified" ? `${role}${member === "verified" ? ", verified" : ""}` : member,
   session?.attached === true ? statusWords(session, nowMillis) : listed ? "away" : "not listed",

@@ -2,6 +2,7 @@
  * `rename`: what this machine calls a member, in the place of the name that they chose: two of one name are told apart by it. Nobody
  * else learns of it, and nothing that is signed changes. One's own name is in one's certificate.
  */
+import { nameAmongWords } from "@claudemesh/client/roster/FindNamed"
 import { believed } from "@claudemesh/client/roster/ResolveMember"
 import { MemberName } from "@claudemesh/domain/trust/MemberName"
 import { looksTheSame } from "@claudemesh/domain/trust/NameSkeleton"
@@ -9,7 +10,6 @@ import { Console, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/unstable/cli"
 import { Failed, failed, Misused } from "../Failed.ts"
 import { command, quoted as shellWord } from "../Launch.ts"
-import { memberName } from "../mcp/WrapUntrusted.ts"
 import { clientLayer, connectedToWhose } from "../Meshes.ts"
 import { bold, printJson, shortKey } from "../Output.ts"
 import * as Flags from "./Flags.ts"
@@ -58,7 +58,7 @@ export const rename = Command.make(
         )
         if (taken?.displayName !== undefined) {
           return yield* new Failed({
-            reason: peopleWords.isCalledSoAlreadyOrLooksSo(memberName(taken.displayName), shortKey(taken.pubkey)),
+            reason: peopleWords.isCalledSoAlreadyOrLooksSo(nameAmongWords(taken.displayName), shortKey(taken.pubkey)),
           })
         }
       }
@@ -71,11 +71,11 @@ export const rename = Command.make(
       const key = `(${shortKey(pubkey)})`
       yield* Console.log(
         Option.isNone(other)
-          ? peopleWords.isCalledByTheirOwnNameAgain(bold(memberName(own ?? "")), key)
+          ? peopleWords.isCalledByTheirOwnNameAgain(bold(nameAmongWords(own ?? "")), key)
           : peopleWords.isFromNowOnOnThisMachine(
-              memberName(own ?? ""),
+              nameAmongWords(own ?? ""),
               key,
-              bold(memberName(displayName ?? "")),
+              bold(nameAmongWords(displayName ?? "")),
               command,
               pubkey,
             ),

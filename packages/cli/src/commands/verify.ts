@@ -1,11 +1,11 @@
 /** `verify`: a number to compare by voice with a member, and that it was compared. */
+import { nameAmongWords } from "@claudemesh/client/roster/FindNamed"
 import { safetyNumber } from "@claudemesh/client/invite/SafetyNumber"
 import { believed } from "@claudemesh/client/roster/ResolveMember"
 import { Console, Effect, Option } from "effect"
 import { Command, Flag } from "effect/unstable/cli"
 import { Failed, failed } from "../Failed.ts"
 import { command, quoted as shellWord } from "../Launch.ts"
-import { memberName } from "../mcp/WrapUntrusted.ts"
 import { chosenMeshes, clientLayer, connectedToWhose } from "../Meshes.ts"
 import { bold, printable, printJson, shortKey } from "../Output.ts"
 import * as Flags from "./Flags.ts"
@@ -41,9 +41,9 @@ export const verify = Command.make(
       yield* Console.log(
         printable(
           verified
-            ? peopleWords.youHaveComparedThisNumberWithAnd(memberName(displayName), shortKey(pubkey))
+            ? peopleWords.youHaveComparedThisNumberWithAnd(nameAmongWords(displayName), shortKey(pubkey))
             : peopleWords.readThisNumberToWhoSeesIt(
-                memberName(displayName),
+                nameAmongWords(displayName),
                 shortKey(pubkey),
                 shellWord(membership.displayName),
               ),

@@ -59,13 +59,16 @@ const withoutComma = (text: string): string => (text.includes("/") ? text : text
  * The same without what may stand around it: spaces, quotation marks, brackets, the `@` of other programs, a comma behind it, and
  * characters that nobody sees.
  */
-export const bare = (asked: string): string => {
-  const text = unwrapped(withoutComma(asSeen(asked)))
-  return unwrapped(
-    withoutComma(text)
-      .replace(/^[@＠]+(?=.)/u, "")
-      .trim(),
-  )
+export const bare = (asked: string): string => barer(asked).at(-1) ?? asked
+
+/** The same step by step: a name may have quotation marks of its own, between those of a list. */
+const barer = (asked: string): ReadonlyArray<string> => {
+  const plain = withoutComma(asSeen(asked))
+  const once = unwrapped(plain)
+  const named = withoutComma(once)
+    .replace(/^[@＠]+(?=.)/u, "")
+    .trim()
+  return [plain, once, named, unwrapped(named)]
 }
 
 /** `Bob (3fa9c1d2)`, as lists print a member, or in other brackets, or in none as a table has it: both must be right. */
@@ -78,28 +81,25 @@ const nameAndKey = new RegExp(
 const splitName = (text: string): { readonly name: string; readonly key: string } | undefined => {
   const { angled, name, plain, round, squared } = nameAndKey.exec(text)?.groups ?? {}
   const digits = round ?? squared ?? angled ?? plain
-  return name === undefined || digits === undefined ? undefined : { name: bare(name), key: keyDigits(digits) }
+  return name === undefined || digits === undefined ? undefined : { name, key: keyDigits(digits) }
 }
 
 /** The name in a text that may have its key behind it. */
-export const namePart = (asked: string): string => splitName(bare(asked))?.name ?? bare(asked)
+export const namePart = (asked: string): string => bare(splitName(bare(asked))?.name ?? asked)
 
 /**
  * Those that fit: more than one is for the person to decide. Whoever is called like what lists or people write of another, such as
  * `Bob (3fa9c1d2)` or `"Bob"`, is one of two and never the one: members choose their names.
  */
 export const findNamed = <A>(asked: string, all: ReadonlyArray<A>, of: (one: A) => Named): ReadonlyArray<A> => {
-  const text = bare(asked)
-  const split = splitName(text)
-  const withKey = split === undefined ? [] : all.filter((one) => of(one).key.startsWith(split.key))
-  return currentOf(
-    [
-      found(asked, all, of),
-      text === asked ? [] : found(text, all, of),
-      split === undefined ? [] : found(split.name, withKey, of),
-    ].flat(),
-    of,
-  )
+  const written = [...new Set([asked, ...barer(asked)])]
+  const withKeys = written.flatMap((text) => {
+    const split = splitName(text)
+    if (split === undefined) return []
+    const keyed = all.filter((one) => of(one).key.startsWith(split.key))
+    return keyed.length === 0 ? [] : barer(split.name).flatMap((name) => found(name, keyed, of))
+  })
+  return currentOf([...written.flatMap((text) => found(text, all, of)), ...withKeys], of)
 }
 
 const currentOf = <A>(fit: ReadonlyArray<A>, of: (one: A) => Named): ReadonlyArray<A> => {
@@ -204,3 +204,6 @@ const plainName =
  * characters, is too little for a key, a standing or a sentence of ours.
  */
 export const isPlainName = (name: string): boolean => plainName.test(name)
+
+/** Others chose it: what could pass for words of ours is set apart. */
+export const nameAmongWords = (name: string): string => (isPlainName(name) ? name : JSON.stringify(name))

@@ -13,11 +13,11 @@ import {
   bare,
   beginning,
   findNamed,
-  isPlainName,
   isPublicKey,
   isSameName,
   keyDigits,
   looksLikeKey,
+  nameAmongWords,
   type Named,
   namePart,
   nearest,
@@ -64,9 +64,6 @@ export const Candidate = Schema.Struct({
   verified: Schema.optionalKey(Schema.Literal(true)),
 })
 export type Candidate = typeof Candidate.Type
-
-/** Others chose it: what could pass for words of ours is set apart. */
-const nameAmongWords = (name: string): string => (isPlainName(name) ? name : JSON.stringify(name))
 
 const listed = (candidates: ReadonlyArray<Candidate>, more = 0): string => {
   const keys = candidates.map(({ key }) => key)

@@ -5,7 +5,7 @@
 import type { Slug } from "@claudemesh/domain/Ids"
 import { parseTarget, type Target } from "@claudemesh/domain/routing/Target"
 import { Option, Result, Schema } from "effect"
-import { bare, beginning, isPlainName, nearest, slugPart } from "./FindNamed.ts"
+import { bare, beginning, nameAmongWords, nearest, slugPart } from "./FindNamed.ts"
 import type { Candidate, ResolveError } from "./ResolveMember.ts"
 import { isGroup } from "./ResolveTarget.ts"
 
@@ -124,4 +124,4 @@ export const whichMesh = (to: string, looked: ReadonlyArray<Looked>): Result.Res
 }
 
 const choice = ({ key, name, slug }: Pick<Candidate, "key" | "name"> & { readonly slug: Slug }): string =>
-  `${slug}:${isPlainName(name) ? name : JSON.stringify(name)} (${beginning(key, [])})`
+  `${slug}:${nameAmongWords(name)} (${beginning(key, [])})`
