@@ -17,6 +17,7 @@ import { command } from "./Launch.ts"
 import { tell } from "./Notices.ts"
 import { printable } from "./Output.ts"
 import * as messageWords from "./words/messages.ts"
+import * as sharedWords from "./words/shared.ts"
 
 export const clientIdentity = { name: manifest.name, version: manifest.version }
 
@@ -26,9 +27,7 @@ export const clientLayer = Layer.mergeAll(layerWebSocket, Sodium.layer)
 export const joinedMeshes = Effect.gen(function* () {
   const file = yield* ConfigFile
   // A variable that nobody understands is said once, by whatever comes first, and not in the log of each message.
-  return yield* Effect.andThen(historyBounds, file.read).pipe(
-    Effect.mapError((error) => new Failed({ reason: error.message })),
-  )
+  return yield* Effect.andThen(historyBounds, file.read).pipe(Effect.mapError(failed))
 })
 
 /** Of the joined meshes the one with this slug, or all; and at least one. */
@@ -36,7 +35,9 @@ export const chosenMeshes = Effect.fnUntraced(function* (slug: Option.Option<str
   const joined = yield* joinedMeshes
   if (joined.length === 0) {
     return yield* new Failed({
-      reason: messageWords.noMeshIsJoinedMakeOneCreate(command, command),
+      reason: messageWords.noMeshIsJoined,
+      code: "no_mesh",
+      hint: sharedWords.makeOneCreateOrJoinOne(command, command),
     })
   }
   if (Option.isNone(slug)) return joined
@@ -45,9 +46,11 @@ export const chosenMeshes = Effect.fnUntraced(function* (slug: Option.Option<str
   if (chosen.length > 0) return chosen
   const slugs = joined.map((mesh) => mesh.slug)
   const [near] = nearest(asked, slugs, (one) => one)
-  const hint = near === undefined ? "" : `. Did you mean ${near}?`
+  const meant = near === undefined ? "" : `Did you mean ${near}? `
   return yield* new Failed({
-    reason: messageWords.noMeshIsJoinedThereAre(printable(slug.value), slugs.join(", "), hint),
+    reason: messageWords.noMeshOfThisSlugIsJoined(printable(slug.value)),
+    code: "unknown_mesh",
+    hint: messageWords.joinedMeshes(meant, slugs.join(", ")),
   })
 })
 
@@ -57,7 +60,11 @@ export const theMesh = Effect.fnUntraced(function* (slug: Option.Option<string>)
   const [only, ...others] = chosen
   if (only !== undefined && others.length === 0) return only
   const slugs = chosen.map((mesh) => mesh.slug).join(", ")
-  return yield* new Failed({ reason: messageWords.sayWhichMeshWithMeshThereAre(slugs) })
+  return yield* new Failed({
+    reason: messageWords.severalMeshesAreJoined,
+    code: "several_meshes",
+    hint: messageWords.sayWhichWithMesh(slugs),
+  })
 })
 
 /** What is random of it comes first, for its first 8 characters stand for all of it where it is shown. */

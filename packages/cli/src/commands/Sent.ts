@@ -76,7 +76,7 @@ export const sent = Effect.fnUntraced(function* (client: BrokerClient, asked: As
     // A script that waits reads of its failure alone.
     if (!json) yield* aside(printable(`claudemesh: ${reason.replace(/\.$/, "")}. ${after} ${hint}`))
     else if (!wait) yield* aside(JSON.stringify({ code, message: `${reason.replace(/\.$/, "")}. ${after}`, hint }))
-    if (wait) return yield* new Failed({ reason: sendingWords.itWasNotShownYetItHas })
+    if (wait) return yield* new Failed({ reason: sendingWords.itWasNotShownYetItHas, code: "not_shown", hint })
     return
   }
   const receipt = answered.value
@@ -99,15 +99,13 @@ export const sent = Effect.fnUntraced(function* (client: BrokerClient, asked: As
     yield* Console.log(note === "" ? said : `${said} ${printable(note)}`)
   }
   if (wait && !isRefused && deliveryReport?.state !== "consumed") {
+    if (deliveryReport?.state === "expired") {
+      return yield* new Failed({ reason: sendingWords.itExpiredAndWasNeverShown, code: "expired" })
+    }
     return yield* new Failed({
-      reason:
-        deliveryReport?.state === "expired"
-          ? sendingWords.itExpiredAndWasNeverShown
-          : sendingWords.itWasNotShownWithinMinutesAnd(
-              shownWaitMillis / 60_000,
-              command,
-              receipt.messageId.slice(0, 8),
-            ),
+      reason: sendingWords.itWasNotShownWithinMinutesAnd(shownWaitMillis / 60_000),
+      code: "not_shown",
+      hint: sendingWords.seeMessageStatus(command, receipt.messageId.slice(0, 8)),
     })
   }
 })

@@ -31,11 +31,15 @@ export const messageStatus = Command.make(
       if (messageId === undefined) {
         return yield* new Failed({
           reason: sendingWords.noMessageOfThisMachineBeginsWith(id),
+          code: "unknown_message",
+          hint: sendingWords.writeTheWholeIdToAskFor,
         })
       }
       if (others.length > 0) {
         return yield* new Failed({
-          reason: sendingWords.severalMessagesBeginWithWriteMoreOf(id, ids.join(", ")),
+          reason: sendingWords.severalMessagesBeginWith(id, ids.join(", ")),
+          code: "several_messages",
+          hint: sendingWords.writeMoreOfTheId,
         })
       }
       const chosen = yield* chosenMeshes(mesh)
@@ -51,7 +55,7 @@ export const messageStatus = Command.make(
       if (found === undefined) {
         const after = yield* unsentIn(chosen, messageId)
         if (after !== undefined) {
-          if (away !== undefined) yield* aside(printable(`claudemesh: ${away.reason}`))
+          if (away !== undefined) yield* aside(printable(`claudemesh: ${away.message}`))
           return yield* sayUnsent(after, json)
         }
         return yield* away ?? new Failed({ reason: yield* unknownWords(messageId) })

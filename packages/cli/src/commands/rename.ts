@@ -43,8 +43,9 @@ export const rename = Command.make(
       const { slug } = membership
       if (pubkey === membership.pubkey) {
         return yield* new Failed({
-          reason: peopleWords.thatIsYouYourOwnNameIs(
-            slug,
+          reason: peopleWords.thatIsYouYourOwnNameIs(slug),
+          code: "yourself",
+          hint: peopleWords.toBeCalledOtherwiseAskFor(
             command,
             slug,
             command,
@@ -59,6 +60,8 @@ export const rename = Command.make(
         if (taken?.displayName !== undefined) {
           return yield* new Failed({
             reason: peopleWords.isCalledSoAlreadyOrLooksSo(nameAmongWords(taken.displayName), shortKey(taken.pubkey)),
+            code: "name_taken",
+            hint: peopleWords.chooseAnotherName,
           })
         }
       }

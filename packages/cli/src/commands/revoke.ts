@@ -31,7 +31,11 @@ export const revoke = Command.make(
       const member = yield* client.resolve(who)
       const { displayName, pubkey, standing } = member
       if (pubkey === membership.pubkey) {
-        return yield* new Failed({ reason: peopleWords.thatIsYouToLeaveTheMesh(command, slug) })
+        return yield* new Failed({
+          reason: peopleWords.thatIsYou,
+          code: "yourself",
+          hint: peopleWords.toLeaveTheMesh(command, slug),
+        })
       }
       const data = {
         mesh: slug,

@@ -29,7 +29,11 @@ export const verify = Command.make(
       const found = yield* client.resolve(who)
       const { displayName, pubkey, standing } = yield* Effect.fromResult(believed(who, found))
       if (pubkey === membership.pubkey) {
-        return yield* new Failed({ reason: peopleWords.thatIsYouNameAnotherMemberTo })
+        return yield* new Failed({
+          reason: peopleWords.thatIsYou,
+          code: "yourself",
+          hint: peopleWords.nameAnotherMemberTo,
+        })
       }
       if (matches) yield* client.confirmByVoice(pubkey)
       const number = safetyNumber(membership.meshId, membership.pubkey, pubkey)

@@ -27,8 +27,9 @@ const tellsAnything = Effect.gen(function* () {
   if (value === "" || value === "full") return true
   if (value === "none") return false
   return yield* new Failed({
-    reason: agentWords.isItCanBeFullOrNone(variable, JSON.stringify(value)),
+    reason: agentWords.variableIs(variable, JSON.stringify(value)),
     code: "bad_setting",
+    hint: agentWords.itCanBeFullOrNone,
   })
 })
 

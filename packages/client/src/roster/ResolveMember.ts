@@ -3,6 +3,7 @@
  * machine knows, so a broker that hides a member or lists a key of its own under a member's name changes nothing. What
  * fits nobody, or more than one, is answered with who there is, and never guessed.
  */
+import { withHint } from "@claudemesh/domain/WithHint"
 import { DisplayName, PublicKey, SessionId } from "@claudemesh/domain/Ids"
 import type { Peer } from "@claudemesh/domain/wire/BrokerFrame"
 import { Result, Schema } from "effect"
@@ -122,7 +123,7 @@ export class UnknownTarget extends Schema.TaggedError<UnknownTarget>()("UnknownT
     return `${members}${elseHint(this.target)}`
   }
   override get message() {
-    return `${this.what} ${this.hint}`
+    return withHint(this)
   }
 }
 
@@ -145,7 +146,7 @@ export class AmbiguousTarget extends Schema.TaggedError<AmbiguousTarget>()("Ambi
     return this.#whose === undefined ? "Write one of them so, or its key." : "Write more of its id."
   }
   override get message() {
-    return `${this.what} ${this.hint}`
+    return withHint(this)
   }
 }
 
@@ -173,7 +174,7 @@ export class UntrustedTarget extends Schema.TaggedError<UntrustedTarget>()("Untr
     return whatToDo(this.standing)
   }
   override get message() {
-    return `${this.what} ${this.hint}`
+    return withHint(this)
   }
 }
 

@@ -2,6 +2,7 @@
  * Which of several joined meshes is meant: by its slug before a colon, else by who is called so. A group says nothing of it, and a
  * name that two meshes have is for the person to decide. Pure: who is asked is `MeshManager.ts`'s to know.
  */
+import { withHint } from "@claudemesh/domain/WithHint"
 import type { Slug } from "@claudemesh/domain/Ids"
 import { parseTarget, type Target } from "@claudemesh/domain/routing/Target"
 import { Option, Result, Schema } from "effect"
@@ -56,7 +57,7 @@ export class UnknownMesh extends Schema.TaggedError<UnknownMesh>()("UnknownMesh"
     }
   }
   override get message() {
-    return `${this.what} ${this.hint}`
+    return withHint(this)
   }
 }
 
