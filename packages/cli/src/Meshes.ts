@@ -8,14 +8,15 @@ import type { Membership } from "@claudemesh/client/keys/Membership"
 import { Sodium } from "@claudemesh/client/keys/Sodium"
 import { makeMeshManager } from "@claudemesh/client/MeshManager"
 import { bare, nearest } from "@claudemesh/client/roster/FindNamed"
+import { resolveMember } from "@claudemesh/client/roster/ResolveMember"
 import { saidMesh } from "@claudemesh/client/roster/WhichMesh"
 import { SessionId } from "@claudemesh/domain/Ids"
 import { Crypto, Effect, Exit, Layer, Option, Result } from "effect"
 import manifest from "../package.json" with { type: "json" }
-import { Failed, failed, together } from "./Failed.ts"
+import { Failed, failed, instead, together } from "./Failed.ts"
 import { command } from "./Launch.ts"
 import { tell } from "./Notices.ts"
-import { printable } from "./Output.ts"
+import { aside, printable } from "./Output.ts"
 import * as messageWords from "./words/messages.ts"
 import * as sharedWords from "./words/shared.ts"
 
@@ -126,19 +127,48 @@ export const meantIn = Effect.fnUntraced(function* (target: string, mesh: Option
   return { meshes, to: said.to }
 })
 
-/** One client that only asks, of the mesh in which this member is. */
-export const connectedToWhose = Effect.fnUntraced(function* (who: string, mesh: Option.Option<string>) {
-  const { meshes, to } = yield* meantIn(who, mesh)
-  const [only, ...others] = meshes
-  if (only !== undefined && others.length === 0) {
-    return { client: yield* connectedTo(only), membership: only, who: to }
-  }
-  const { client } = yield* (yield* connect(meshes, "command")).route(to)
-  const membership = meshes.find(({ meshId }) => meshId === client.membership.meshId)
-  if (membership === undefined) return yield* Effect.die("a client is of a membership")
-  yield* reached(client)
-  return { client, membership, who: to }
+/** The client and the mesh in which this member is, whether it is connected or not. */
+const clientOf = Effect.fnUntraced(function* (typed: string, mesh: Option.Option<string>) {
+  const { meshes, to: who } = yield* meantIn(typed, mesh)
+  const manager = yield* connect(meshes, "command")
+  const client = meshes.length === 1 ? manager.all[0] : (yield* manager.route(who)).client
+  const membership = meshes.find(({ meshId }) => meshId === client?.membership.meshId)
+  if (client === undefined || membership === undefined) return yield* Effect.die("a client is of a membership")
+  return { client, membership, who }
 })
+
+/** One client that only asks, of the mesh in which this member is. */
+export const connectedToWhose = Effect.fnUntraced(function* (typed: string, mesh: Option.Option<string>) {
+  const meant = yield* clientOf(typed, mesh)
+  yield* reached(meant.client)
+  return meant
+})
+
+/**
+ * A member, for what is of this machine alone: where the broker is away, one of those that this machine knows. It is said which they
+ * are, since others may have joined.
+ */
+export const memberMeant = Effect.fnUntraced(function* (typed: string, mesh: Option.Option<string>) {
+  const meant = yield* clientOf(typed, mesh)
+  const { client, who } = meant
+  const away = yield* unlessAway(client)
+  if (away === undefined) return { ...meant, found: yield* client.resolve(who) }
+  const failure = failed(away)
+  const found = resolveMember(who, yield* client.directory)
+  if (Result.isFailure(found)) {
+    const reason = messageWords.thisMachineKnowsNobodyCalled(JSON.stringify(who), failure.reason)
+    return yield* found.failure._tag === "UnknownTarget" ? instead(failure, reason) : found.failure
+  }
+  yield* aside(printable(`claudemesh: ${messageWords.theBrokerWasNotAsked(failure.reason)}`))
+  return { ...meant, found: found.success }
+})
+
+/** Why it is away. A broker that refuses us is not away: waiting would change nothing. */
+export const unlessAway = (client: BrokerClient) =>
+  reached(client).pipe(
+    Effect.as(undefined),
+    Effect.catchTag("NotConnected", (error) => (error.code === undefined ? Effect.succeed(error) : error)),
+  )
 
 /** One client that only asks, once it is connected. */
 export const connectedTo = Effect.fnUntraced(function* (membership: Membership) {

@@ -7,7 +7,7 @@ import { Flag } from "effect/unstable/cli"
 import { Failed, failed } from "../Failed.ts"
 import { type DeliveryReport, knownDeliveryReportIn } from "../DeliveryReport.ts"
 import { command } from "../Launch.ts"
-import { reached } from "../Meshes.ts"
+import { unlessAway } from "../Meshes.ts"
 import { addressee, outcomeOf, outcomeWords } from "../Outcome.ts"
 import { aside, printable, printJson } from "../Output.ts"
 import { deliveryReportWords } from "../mcp/tools/messageStatus.ts"
@@ -54,11 +54,7 @@ export interface Asked {
 export const sent = Effect.fnUntraced(function* (client: BrokerClient, asked: Asked) {
   const { json, message, note = "", to, wait } = asked
   const { slug } = client.membership
-  const away = yield* reached(client).pipe(
-    Effect.as(undefined),
-    // A broker that refuses us is not away: waiting would change nothing.
-    Effect.catchTag("NotConnected", (error) => (error.code === undefined ? Effect.succeed(error) : error)),
-  )
+  const away = yield* unlessAway(client)
   const enqueued = yield* client.enqueue(message)
   const shorter = message.ttlSeconds === undefined ? undefined : keptShorter(message.ttlSeconds)
   if (shorter !== undefined) yield* aside(`claudemesh: ${shorter}`)

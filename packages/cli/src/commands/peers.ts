@@ -9,6 +9,7 @@ import { Command } from "effect/unstable/cli"
 import { untilClock } from "../Ago.ts"
 import { failed } from "../Failed.ts"
 import { askAll, chosenMeshes, clientLayer, connect } from "../Meshes.ts"
+import { sayNotices } from "../Notices.ts"
 import { printable, printJson, shortKey, table, yellow } from "../Output.ts"
 import { type Membership, membershipOf } from "../Received.ts"
 import { live, type View } from "../watch/Live.ts"
@@ -27,7 +28,7 @@ export const peers = Command.make(
       const { answers, away } = yield* askAll(manager.all, rowsIn)
       if (away !== undefined && answers.length === 0) return yield* away
       const rows = answers.flat()
-      yield* warn(manager.all)
+      yield* sayNotices(manager.all)
       yield* warnOfKeys(rows)
       const shown = json ? printJson(rows) : Console.log(asTable(rows, nowMillis))
       yield* away === undefined ? shown : Effect.andThen(shown, away)
@@ -73,15 +74,6 @@ const rowsIn = (client: BrokerClient) =>
           summary: profile?.summary ?? null,
         })),
     })),
-  )
-
-/** What a broker did that an honest one does not: said whatever else is asked for. */
-const warn = (clients: ReadonlyArray<BrokerClient>) =>
-  Effect.forEach(
-    clients,
-    (client) =>
-      Effect.flatMap(client.alarms, (alarms) => warnAll(alarms.map((alarm) => `${client.membership.slug}: ${alarm}`))),
-    { discard: true },
   )
 
 const warnAll = (texts: ReadonlyArray<string>) =>

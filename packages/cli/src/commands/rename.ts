@@ -10,7 +10,7 @@ import { Console, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/unstable/cli"
 import { Failed, failed, Misused } from "../Failed.ts"
 import { command, quoted as shellWord } from "../Launch.ts"
-import { clientLayer, connectedToWhose } from "../Meshes.ts"
+import { clientLayer, memberMeant } from "../Meshes.ts"
 import { bold, printJson, shortKey } from "../Output.ts"
 import * as Flags from "./Flags.ts"
 import * as peopleWords from "../words/people.ts"
@@ -37,8 +37,7 @@ export const rename = Command.make(
       if (Option.isSome(name) === undo) {
         return yield* new Misused({ reason: peopleWords.giveTheNewNameOrUndoTo })
       }
-      const { client, membership, who } = yield* connectedToWhose(typed, mesh)
-      const found = yield* client.resolve(who)
+      const { client, found, membership, who } = yield* memberMeant(typed, mesh)
       const { pubkey } = yield* Effect.fromResult(believed(who, found))
       const { slug } = membership
       if (pubkey === membership.pubkey) {
@@ -54,10 +53,10 @@ export const rename = Command.make(
         })
       }
       if (Option.isSome(name)) {
-        const taken = (yield* client.roster).find(
-          (one) => one.pubkey !== pubkey && one.displayName !== undefined && looksTheSame(one.displayName, name.value),
+        const taken = (yield* client.directory).members.find(
+          (one) => one.pubkey !== pubkey && looksTheSame(one.displayName, name.value),
         )
-        if (taken?.displayName !== undefined) {
+        if (taken !== undefined) {
           return yield* new Failed({
             reason: peopleWords.isCalledSoAlreadyOrLooksSo(nameAmongWords(taken.displayName), shortKey(taken.pubkey)),
             code: "name_taken",

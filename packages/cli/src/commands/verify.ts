@@ -6,7 +6,7 @@ import { Console, Effect, Option } from "effect"
 import { Command, Flag } from "effect/unstable/cli"
 import { Failed, failed } from "../Failed.ts"
 import { command, quoted as shellWord } from "../Launch.ts"
-import { chosenMeshes, clientLayer, connectedToWhose } from "../Meshes.ts"
+import { chosenMeshes, clientLayer, memberMeant } from "../Meshes.ts"
 import { bold, printable, printJson, shortKey } from "../Output.ts"
 import * as Flags from "./Flags.ts"
 import * as peopleWords from "../words/people.ts"
@@ -25,8 +25,7 @@ export const verify = Command.make(
   },
   Effect.fn(
     function* ({ json, matches, mesh, who: typed }) {
-      const { client, membership, who } = yield* connectedToWhose(typed, mesh)
-      const found = yield* client.resolve(who)
+      const { client, found, membership, who } = yield* memberMeant(typed, mesh)
       const { displayName, pubkey, standing } = yield* Effect.fromResult(believed(who, found))
       if (pubkey === membership.pubkey) {
         return yield* new Failed({

@@ -96,3 +96,9 @@ export const sentNotAnsweredYetMayHaveReached = (message: Part): string =>
 
 export const notSentWasRefused = (message: Part, explanation: Part): string =>
   `Not sent: ${message} was refused: ${explanation}`
+
+export const thisMachineKnowsNobodyCalled = (who: Part, why: Part): string =>
+  `This machine knows nobody called ${who}, and the broker cannot be asked: ${why}.`
+
+export const theBrokerWasNotAsked = (why: Part): string =>
+  `This is about the members that this machine knows, since the broker cannot be asked: ${why}.`
