@@ -15,7 +15,7 @@ export const wantsColours = ({ FORCE_COLOR, NO_COLOR, TERM }: ColourSettings, is
   return isTerminal && (NO_COLOR ?? "") === "" && TERM !== "dumb"
 }
 
-const colourCodes = new RegExp("\u001b\\[[0-9;]*m", "g")
+const colourCodes = /\p{Cc}\[[0-9;]*m/gu
 
 /** Of a text whose writer knows nothing of these: the cursor is still moved as it says. */
 export const withoutColours = (text: string): string => text.replaceAll(colourCodes, "")
