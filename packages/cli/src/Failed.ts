@@ -32,6 +32,7 @@ const hintsByCode: Readonly<Record<string, string>> = {
   closed: failureWords.giveTheBrokersAdminTokenWithAdmin,
   unsupported: failureWords.askTheBrokersOperatorWhichVersionIt,
   capacity: failureWords.tryAgainLaterOrTellTheBrokers,
+  unknown_target: failureWords.seeWhoIsThere(command),
 }
 
 /** Of a hello; a broker's admin token is another matter. */

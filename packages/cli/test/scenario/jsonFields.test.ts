@@ -35,6 +35,7 @@ const lines = [
 /** What fails, and what to do about each is known. */
 const failing = [
   ["send", "Nobody", "hello"],
+  ["send", "Ann/0a1b2c3d-gone", "hello"],
   ["send", "Ann", "hello", "--mesh", "tea"],
   ["send", "Ann", "hello", "--reply-to", "12345678"],
   ["send", "Ann", "x".repeat(100_000)],
