@@ -7,14 +7,14 @@ import { userInfo } from "node:os"
 import { join, resolve } from "node:path"
 import { accountHome, expanded } from "@claudemesh/client/local/Home"
 import type { DisplayName } from "@claudemesh/domain/Ids"
-import { MemberName } from "@claudemesh/domain/trust/MemberName"
-import { Config, Effect, Option, Schema } from "effect"
+import { MemberName, spelledName } from "@claudemesh/domain/trust/MemberName"
+import { Config, Effect, Option } from "effect"
 import { Prompt } from "effect/unstable/cli"
 import { Failed } from "../Failed.ts"
 import { asked, canAsk } from "./Ask.ts"
+import { memberNameIn } from "./Flags.ts"
+import { wrongName } from "./WrongName.ts"
 import * as joiningWords from "../words/joining.ts"
-
-const asMemberName = Schema.decodeUnknownOption(MemberName)
 
 /** Accounts that many machines have, and that are nobody's name. */
 const shared =
@@ -40,9 +40,7 @@ const askedName = (account: Option.Option<DisplayName>) =>
       message: joiningWords.whatAreYouCalledInTheMesh,
       ...(Option.isSome(account) && { default: account.value }),
       validate: (text) =>
-        Option.isSome(asMemberName(text.trim()))
-          ? Effect.succeed(text.trim())
-          : Effect.fail(joiningWords.aNameInOneWritingSystemWithout),
+        Option.isSome(memberNameIn(text)) ? Effect.succeed(spelledName(text)) : Effect.fail(wrongName(text)),
     }),
   ).pipe(Effect.map((text) => MemberName.make(text)))
 
@@ -51,8 +49,8 @@ const accountName = (): Option.Option<DisplayName> =>
 
 /** As a certificate takes it: git and accounts know other spellings of one name, and any number of spaces. */
 export const personName = (account: string): Option.Option<DisplayName> => {
-  const name = account.normalize("NFKC").replaceAll(/\s+/g, " ").trim()
-  return shared.test(name) ? Option.none() : asMemberName(name)
+  const name = spelledName(account)
+  return shared.test(name) ? Option.none() : memberNameIn(name)
 }
 
 /** A person's own settings and the machine's. Not those of the folder that they are in, which may be a stranger's. */

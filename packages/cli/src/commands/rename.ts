@@ -4,7 +4,6 @@
  */
 import { nameAmongWords } from "@claudemesh/client/roster/FindNamed"
 import { believed } from "@claudemesh/client/roster/ResolveMember"
-import { MemberName } from "@claudemesh/domain/trust/MemberName"
 import { looksTheSame } from "@claudemesh/domain/trust/NameSkeleton"
 import { Console, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/unstable/cli"
@@ -13,6 +12,7 @@ import { command, quoted as shellWord } from "../Launch.ts"
 import { clientLayer, memberMeant } from "../Meshes.ts"
 import { bold, printJson, shortKey } from "../Output.ts"
 import * as Flags from "./Flags.ts"
+import { wrongName } from "./WrongName.ts"
 import * as peopleWords from "../words/people.ts"
 import * as does from "../words/commands.ts"
 
@@ -22,7 +22,7 @@ export const rename = Command.make(
     who: Flags.who,
     name: Argument.String("name").pipe(
       Argument.withDescription(peopleWords.whatYouCallThemFromNowOn),
-      Argument.withSchema(MemberName),
+      Argument.filterMap(Flags.memberNameIn, wrongName),
       Argument.optional,
     ),
     undo: Flag.Boolean("undo").pipe(

@@ -26,8 +26,6 @@ export const giveYourNameWithAs = "Give your name with --as."
 
 export const whatAreYouCalledInTheMesh = "What are you called in the mesh?"
 
-export const aNameInOneWritingSystemWithout = "A name in one writing system, without / or :, and not like a key"
-
 export const thatIsTheNameThatItWas = "That is the name that it was begun with, and it stays."
 
 export const yourKeysAreInKeepThatFile = (configPath: Part): string =>
@@ -35,7 +33,7 @@ export const yourKeysAreInKeepThatFile = (configPath: Part): string =>
 
 export const nextConnectClaudeCode = "Next, connect Claude Code:"
 
-export const aNameInOneWritingSystemWithout2 = "a name in one writing system, without / or :"
+export const aNameInOneWritingSystemWithout = "a name in one writing system, without / or :"
 
 export const beginsWithWhichIsNotAllowedAt = (name: Part, atStart: Part): string =>
   `${name} begins with ${atStart}, which is not allowed at the start of a name`
