@@ -2,6 +2,7 @@
  * Running the broker as a process: configuration from the environment, a few lines that say where it listens,
  * where its data is and what to do next, logs to stderr (pretty in a terminal, JSON elsewhere), and an end that is clean on SIGTERM.
  */
+import { wantsColours } from "@claudemesh/domain/Colours"
 import * as BunRuntime from "@effect/platform-bun/BunRuntime"
 import { Cause, Console, Effect, Exit, Layer, Logger, Option, Predicate, References, Schema } from "effect"
 import type { SqlError } from "effect/unstable/sql"
@@ -57,8 +58,8 @@ const banner = (config: BrokerConfig, port: number, command: string): string => 
 }
 
 /** For a person who looks at it, and for a program that collects it: one JSON object a line. */
-export const loggerFor = (isTerminal: boolean): Logger.Logger<unknown, void> =>
-  isTerminal ? Logger.consolePretty() : Logger.withConsoleError(Logger.formatJson)
+export const loggerFor = (isTerminal: boolean, colors = isTerminal): Logger.Logger<unknown, void> =>
+  isTerminal ? Logger.consolePretty({ colors }) : Logger.withConsoleError(Logger.formatJson)
 
 const sqlReason = ({ reason }: SqlError.SqlError): string => {
   const cause = Predicate.hasProperty(reason.cause, "message") ? `: ${String(reason.cause.message)}` : ""
@@ -76,8 +77,10 @@ export const serve = Effect.fnUntraced(function* (command: string) {
       yield* Effect.addFinalizer(() => Effect.logInfo("the broker stops"))
     }),
   )
+  const { FORCE_COLOR, NO_COLOR, TERM } = process.env
+  const { isTTY } = process.stderr
   const logging = Layer.mergeAll(
-    Logger.layer([loggerFor(process.stderr.isTTY)]),
+    Logger.layer([loggerFor(isTTY, wantsColours({ FORCE_COLOR, NO_COLOR, TERM }, isTTY))]),
     Layer.succeed(References.LogToStderr, true),
     Layer.succeed(References.MinimumLogLevel, config.logLevel),
   )

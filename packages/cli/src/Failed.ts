@@ -1,6 +1,7 @@
 /** A command that could not do what it was asked: one line for a person, and exit code 1. */
 import type { Unreached } from "@claudemesh/client/connection/Unreached"
 import { isLoopbackName } from "@claudemesh/client/keys/BrokerUrl"
+import { withHint } from "@claudemesh/domain/WithHint"
 import { platformWords } from "@claudemesh/domain/SystemWords"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { PlatformError, Schema } from "effect"
@@ -8,20 +9,16 @@ import { command } from "./Launch.ts"
 import * as failureWords from "./words/failures.ts"
 
 export class Failed extends Schema.TaggedError<Failed>()("Failed", {
-  /** All of it, as a person reads it. */
+  /** What happened. */
   reason: Schema.String,
   /** Which failure it is, for scripts. */
   code: Schema.optionalKey(Schema.String),
-  /** What to do about it: the end of the reason. */
+  /** What to do about it. */
   hint: Schema.optionalKey(Schema.String),
 }) {
+  /** All of it, as a person reads it. */
   override get message() {
-    return this.reason
-  }
-  /** The reason without the hint. */
-  get words(): string {
-    const { hint, reason } = this
-    return hint !== undefined && reason.endsWith(hint) ? reason.slice(0, -hint.length).trimEnd() : reason
+    return withHint({ what: this.reason, hint: this.hint })
   }
 }
 
@@ -35,6 +32,7 @@ const hintsByCode: Readonly<Record<string, string>> = {
   closed: failureWords.giveTheBrokersAdminTokenWithAdmin,
   unsupported: failureWords.askTheBrokersOperatorWhichVersionIt,
   capacity: failureWords.tryAgainLaterOrTellTheBrokers,
+  unknown_target: failureWords.seeWhoIsThere(command),
 }
 
 /** Of a hello; a broker's admin token is another matter. */
@@ -104,26 +102,37 @@ export const codeOf = (error: { readonly _tag: string }): string => {
 const snakeCase = (tag: string): string => tag.replaceAll(/(?<=[a-z0-9])[A-Z]/g, (letter) => `_${letter}`).toLowerCase()
 
 const wordsOf = (error: { readonly message: string }): string => {
-  if (!(error instanceof PlatformError.PlatformError)) return error.message
+  if (!(error instanceof PlatformError.PlatformError)) {
+    return "what" in error && typeof error.what === "string" ? error.what : error.message
+  }
   const { reason } = error
   const path = reason._tag === "BadArgument" ? undefined : reason.pathOrDescriptor
   return `${path ?? "a file"}: ${platformWords(error)}`
 }
 
-/** What happened, and behind it what to do. */
+const hintOf = (error: object): string | undefined =>
+  "hint" in error && typeof error.hint === "string" ? error.hint : undefined
+
+/** What happened, and what to do. */
 export const failed = (error: { readonly _tag: string; readonly message: string }): Failed => {
   if (error instanceof Failed) return error
-  const [words, hint, code] = [wordsOf(error), remedyOf(error), codeOf(error)]
-  return hint === undefined
-    ? new Failed({ reason: words, code })
-    : new Failed({ reason: `${words.replace(/[.;]$/, "")}. ${hint}`, code, hint })
+  const hint = remedyOf(error) ?? hintOf(error)
+  return new Failed({ reason: wordsOf(error), code: codeOf(error), ...(hint !== undefined && { hint }) })
 }
+
+/** The same failure with other words for what happened. */
+export const instead = (failure: Failed, reason: string): Failed =>
+  new Failed({
+    reason,
+    ...(failure.code !== undefined && { code: failure.code }),
+    ...(failure.hint !== undefined && { hint: failure.hint }),
+  })
 
 /** Of several meshes at once. One alone keeps its code and what to do about it. */
 export const together = (failures: ReadonlyArray<{ readonly mesh: string; readonly failure: Failed }>): Failed => {
-  const reason = failures.map(({ failure, mesh }) => `${mesh}: ${failure.reason}`).join("; ")
-  const [first, ...more] = failures.map(({ failure }) => failure)
-  const code = more.every((one) => one.code === first?.code) ? first?.code : undefined
-  const hint = more.length === 0 ? first?.hint : undefined
-  return new Failed({ reason, ...(code !== undefined && { code }), ...(hint !== undefined && { hint }) })
+  const [first, ...more] = failures
+  if (first !== undefined && more.length === 0) return instead(first.failure, `${first.mesh}: ${first.failure.reason}`)
+  const reason = failures.map(({ failure, mesh }) => `${mesh}: ${failure.message}`).join("; ")
+  const code = more.every(({ failure }) => failure.code === first?.failure.code) ? first?.failure.code : undefined
+  return new Failed({ reason, ...(code !== undefined && { code }) })
 }

@@ -2,7 +2,8 @@
  * The first that runs of the command. `bin/claudemesh` starts Bun in a folder of ours, since Bun obeys what lies in the
  * folder that it starts in; now that everything is loaded, this goes to the folder that the person is in.
  */
-import { existsSync } from "node:fs"
+import { existsSync, mkdtempSync, rmdirSync } from "node:fs"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 
 const { CLAUDEMESH_STARTED_AS: as, CLAUDEMESH_STARTED_IN: folder } = process.env
@@ -20,7 +21,7 @@ try {
   process.exit(1)
 }
 
-// Nobody can go back to a folder that was deleted: what is named from there would be found beside this program.
+// Nobody can go back to a folder that was deleted.
 const isLost = as !== undefined && as !== "" && (folder === undefined || folder === "")
 const { CLAUDEMESH_HOME: home } = process.env
 if (isLost && home !== undefined && home !== "" && !/^[/~]/.test(home)) {
@@ -29,6 +30,29 @@ if (isLost && home !== undefined && home !== "" && !/^[/~]/.test(home)) {
   )
   process.exit(1)
 }
+
+/** What is named from a folder that was deleted is nowhere, and not beside this program: it goes to another one that is gone. */
+const goNowhere = (): void => {
+  try {
+    const nowhere = mkdtempSync(join(tmpdir(), "claudemesh-"))
+    process.chdir(nowhere)
+    rmdirSync(nowhere)
+  } catch {
+    process.chdir("/")
+  }
+}
+if (isLost) goNowhere()
+
+const whereItIs = (): string | undefined => {
+  try {
+    return process.cwd()
+  } catch {
+    return undefined
+  }
+}
+
+/** The folder that the person is in; undefined where it was deleted. */
+export const startedIn: string | undefined = isLost ? undefined : whereItIs()
 
 /** As a word of a shell's line: a folder may be called anything. */
 export const quoted = (word: string): string =>

@@ -8,15 +8,17 @@ import type { Membership } from "@claudemesh/client/keys/Membership"
 import { Sodium } from "@claudemesh/client/keys/Sodium"
 import { makeMeshManager } from "@claudemesh/client/MeshManager"
 import { bare, nearest } from "@claudemesh/client/roster/FindNamed"
+import { resolveMember } from "@claudemesh/client/roster/ResolveMember"
 import { saidMesh } from "@claudemesh/client/roster/WhichMesh"
 import { SessionId } from "@claudemesh/domain/Ids"
 import { Crypto, Effect, Exit, Layer, Option, Result } from "effect"
 import manifest from "../package.json" with { type: "json" }
-import { Failed, failed, together } from "./Failed.ts"
+import { Failed, failed, instead, together } from "./Failed.ts"
 import { command } from "./Launch.ts"
 import { tell } from "./Notices.ts"
-import { printable } from "./Output.ts"
+import { aside, printable } from "./Output.ts"
 import * as messageWords from "./words/messages.ts"
+import * as sharedWords from "./words/shared.ts"
 
 export const clientIdentity = { name: manifest.name, version: manifest.version }
 
@@ -26,9 +28,7 @@ export const clientLayer = Layer.mergeAll(layerWebSocket, Sodium.layer)
 export const joinedMeshes = Effect.gen(function* () {
   const file = yield* ConfigFile
   // A variable that nobody understands is said once, by whatever comes first, and not in the log of each message.
-  return yield* Effect.andThen(historyBounds, file.read).pipe(
-    Effect.mapError((error) => new Failed({ reason: error.message })),
-  )
+  return yield* Effect.andThen(historyBounds, file.read).pipe(Effect.mapError(failed))
 })
 
 /** Of the joined meshes the one with this slug, or all; and at least one. */
@@ -36,7 +36,9 @@ export const chosenMeshes = Effect.fnUntraced(function* (slug: Option.Option<str
   const joined = yield* joinedMeshes
   if (joined.length === 0) {
     return yield* new Failed({
-      reason: messageWords.noMeshIsJoinedMakeOneCreate(command, command),
+      reason: messageWords.noMeshIsJoined,
+      code: "no_mesh",
+      hint: sharedWords.makeOneCreateOrJoinOne(command, command),
     })
   }
   if (Option.isNone(slug)) return joined
@@ -45,9 +47,11 @@ export const chosenMeshes = Effect.fnUntraced(function* (slug: Option.Option<str
   if (chosen.length > 0) return chosen
   const slugs = joined.map((mesh) => mesh.slug)
   const [near] = nearest(asked, slugs, (one) => one)
-  const hint = near === undefined ? "" : `. Did you mean ${near}?`
+  const meant = near === undefined ? "" : `Did you mean ${near}? `
   return yield* new Failed({
-    reason: messageWords.noMeshIsJoinedThereAre(printable(slug.value), slugs.join(", "), hint),
+    reason: messageWords.noMeshOfThisSlugIsJoined(printable(slug.value)),
+    code: "unknown_mesh",
+    hint: messageWords.joinedMeshes(meant, slugs.join(", ")),
   })
 })
 
@@ -57,7 +61,11 @@ export const theMesh = Effect.fnUntraced(function* (slug: Option.Option<string>)
   const [only, ...others] = chosen
   if (only !== undefined && others.length === 0) return only
   const slugs = chosen.map((mesh) => mesh.slug).join(", ")
-  return yield* new Failed({ reason: messageWords.sayWhichMeshWithMeshThereAre(slugs) })
+  return yield* new Failed({
+    reason: messageWords.severalMeshesAreJoined,
+    code: "several_meshes",
+    hint: messageWords.sayWhichWithMesh(slugs),
+  })
 })
 
 /** What is random of it comes first, for its first 8 characters stand for all of it where it is shown. */
@@ -119,19 +127,48 @@ export const meantIn = Effect.fnUntraced(function* (target: string, mesh: Option
   return { meshes, to: said.to }
 })
 
-/** One client that only asks, of the mesh in which this member is. */
-export const connectedToWhose = Effect.fnUntraced(function* (who: string, mesh: Option.Option<string>) {
-  const { meshes, to } = yield* meantIn(who, mesh)
-  const [only, ...others] = meshes
-  if (only !== undefined && others.length === 0) {
-    return { client: yield* connectedTo(only), membership: only, who: to }
-  }
-  const { client } = yield* (yield* connect(meshes, "command")).route(to)
-  const membership = meshes.find(({ meshId }) => meshId === client.membership.meshId)
-  if (membership === undefined) return yield* Effect.die("a client is of a membership")
-  yield* reached(client)
-  return { client, membership, who: to }
+/** The client and the mesh in which this member is, whether it is connected or not. */
+const clientOf = Effect.fnUntraced(function* (typed: string, mesh: Option.Option<string>) {
+  const { meshes, to: who } = yield* meantIn(typed, mesh)
+  const manager = yield* connect(meshes, "command")
+  const client = meshes.length === 1 ? manager.all[0] : (yield* manager.route(who)).client
+  const membership = meshes.find(({ meshId }) => meshId === client?.membership.meshId)
+  if (client === undefined || membership === undefined) return yield* Effect.die("a client is of a membership")
+  return { client, membership, who }
 })
+
+/** One client that only asks, of the mesh in which this member is. */
+export const connectedToWhose = Effect.fnUntraced(function* (typed: string, mesh: Option.Option<string>) {
+  const meant = yield* clientOf(typed, mesh)
+  yield* reached(meant.client)
+  return meant
+})
+
+/**
+ * A member, for what is of this machine alone: where the broker is away, one of those that this machine knows. It is said which they
+ * are, since others may have joined.
+ */
+export const memberMeant = Effect.fnUntraced(function* (typed: string, mesh: Option.Option<string>) {
+  const meant = yield* clientOf(typed, mesh)
+  const { client, who } = meant
+  const away = yield* unlessAway(client)
+  if (away === undefined) return { ...meant, found: yield* client.resolve(who) }
+  const failure = failed(away)
+  const found = resolveMember(who, yield* client.directory)
+  if (Result.isFailure(found)) {
+    const reason = messageWords.thisMachineKnowsNobodyCalled(JSON.stringify(who), failure.reason)
+    return yield* found.failure._tag === "UnknownTarget" ? instead(failure, reason) : found.failure
+  }
+  yield* aside(printable(`claudemesh: ${messageWords.theBrokerWasNotAsked(failure.reason)}`))
+  return { ...meant, found: found.success }
+})
+
+/** Why it is away. A broker that refuses us is not away: waiting would change nothing. */
+export const unlessAway = (client: BrokerClient) =>
+  reached(client).pipe(
+    Effect.as(undefined),
+    Effect.catchTag("NotConnected", (error) => (error.code === undefined ? Effect.succeed(error) : error)),
+  )
 
 /** One client that only asks, once it is connected. */
 export const connectedTo = Effect.fnUntraced(function* (membership: Membership) {

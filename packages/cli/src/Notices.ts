@@ -4,10 +4,12 @@
  */
 import type { BrokerClient } from "@claudemesh/client/BrokerClient"
 import type { SendProblem } from "@claudemesh/client/outbox/OutboxEntry"
-import { Effect } from "effect"
+import { Clock, Effect } from "effect"
+import { ago } from "./Ago.ts"
 import { printable, warned } from "./Output.ts"
 import { saidOnStderr } from "./Stdout.ts"
 import * as messageWords from "./words/messages.ts"
+import * as movingWords from "./words/moving.ts"
 
 /** For a person at a terminal and for a model alike. */
 export const notSentWords = ({ explanation, messageId, to }: Pick<SendProblem, "explanation" | "messageId" | "to">) =>
@@ -30,6 +32,30 @@ export const tell = (clients: ReadonlyArray<BrokerClient>): Effect.Effect<void> 
     )
     yield* Effect.forEach(clients, tellProblems, { discard: true })
   })
+
+/** An owner's word of where the mesh is now is repeated for so long: by then everybody has seen it. */
+const movedRepeatedMillis = 30 * 86_400_000
+
+/** Of a mesh, whatever else was asked for: what its broker did that an honest one does not, and that its owner has moved it. */
+export const noticesOf = (client: BrokerClient): Effect.Effect<ReadonlyArray<string>> =>
+  Effect.gen(function* () {
+    const { moved, slug } = client.membership
+    const nowMillis = yield* Clock.currentTimeMillis
+    const isNews = moved !== undefined && nowMillis - Date.parse(moved.at) < movedRepeatedMillis
+    const alarms = yield* client.alarms
+    return [
+      ...alarms.map((alarm) => `${slug}: ${alarm}`),
+      ...(isNews ? [movingWords.wasMovedByItsOwner(slug, moved.brokerUrl, ago(moved.at, nowMillis))] : []),
+    ]
+  })
+
+/** Beside the data, of each mesh. */
+export const sayNotices = (clients: ReadonlyArray<BrokerClient>): Effect.Effect<void> =>
+  Effect.forEach(
+    clients,
+    (client) => Effect.flatMap(noticesOf(client), (lines) => Effect.forEach(lines, said, { discard: true })),
+    { discard: true },
+  )
 
 /** What stderr did not take is told by the next command. */
 const tellProblems = ({ membership, problems, problemsNotTold, problemsTold }: BrokerClient) =>

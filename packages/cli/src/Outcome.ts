@@ -1,6 +1,6 @@
 /** What became of a message that was accepted, in words: for a person at a terminal and for a model alike. */
 import type { BrokerClient, Enqueued, Receipt } from "@claudemesh/client/BrokerClient"
-import { bare, isSameName, namePart } from "@claudemesh/client/roster/FindNamed"
+import { bare, isSameName, namePart, nameAmongWords } from "@claudemesh/client/roster/FindNamed"
 import type { PeerView } from "@claudemesh/client/roster/Roster"
 import type { PublicKey } from "@claudemesh/domain/Ids"
 import type { Priority } from "@claudemesh/domain/routing/Status"
@@ -8,7 +8,6 @@ import { formatTarget, isDirect } from "@claudemesh/domain/routing/Target"
 import type { RecipientState } from "@claudemesh/domain/wire/BrokerFrame"
 import { Effect, Option } from "effect"
 import { wholeMinute } from "./Ago.ts"
-import { memberName } from "./mcp/WrapUntrusted.ts"
 import { shortKey } from "./Output.ts"
 import * as messageWords from "./words/messages.ts"
 
@@ -48,15 +47,15 @@ export const called = ({ hasNamesake, isVerified, nameOf }: Names, key: PublicKe
   const name = nameOf(key)
   if (name === undefined) return shortKey(key)
   return hasNamesake(key)
-    ? `${memberName(name)} (${shortKey(key)}, ${isVerified(key) ? "verified" : "not verified"})`
-    : memberName(name)
+    ? `${nameAmongWords(name)} (${shortKey(key)}, ${isVerified(key) ? "verified" : "not verified"})`
+    : nameAmongWords(name)
 }
 
 /** As it was typed, and whose key that is, where that does not say it: anybody's session may have any name. */
 export const addressee = (client: Names, typed: string, { target }: Pick<Enqueued, "target">) => {
   if (!isDirect(target)) return bare(typed)
   const name = client.nameOf(target.key)
-  const shown = memberName(name ?? "no name")
+  const shown = nameAmongWords(name ?? "no name")
   const to = bare(typed)
   if (name !== undefined && (isSameName(namePart(to), name) || isSameName(to.slice(0, name.length + 1), `${name}/`))) {
     if (client.hasNamesake(target.key)) return called(client, target.key)
@@ -193,7 +192,7 @@ const listed = (
   const sessions = new Map<PublicKey, { readonly name: string; count: number }>()
   for (const { key, name } of people) {
     const known = sessions.get(key)
-    if (known === undefined) sessions.set(key, { name: nameOf?.(key) ?? memberName(name), count: 1 })
+    if (known === undefined) sessions.set(key, { name: nameOf?.(key) ?? nameAmongWords(name), count: 1 })
     else known.count += 1
   }
   const names = [...sessions.values()]

@@ -1,8 +1,8 @@
 /** A message as a person reads it on a terminal, and as a script does. */
+import { nameAmongWords } from "@claudemesh/client/roster/FindNamed"
 import type { InboxMessage } from "@claudemesh/client/inbox/Inbox"
 import { bold, dim, shortKey } from "./Output.ts"
 import { visible } from "./Visible.ts"
-import { memberName } from "./mcp/WrapUntrusted.ts"
 import { asData, groupOf, isClear, type Membership, membershipOf, saidAt, whyNotShown } from "./Received.ts"
 import * as messageWords from "./words/messages.ts"
 
@@ -30,7 +30,7 @@ const sentBy = ({ sender, senderKey }: InboxMessage): string => {
   const verified = membershipOf(sender.standing) === "verified" ? ", verified" : ""
   return sender.name === undefined
     ? `no name (${shortKey(senderKey)})`
-    : `${bold(memberName(sender.name))} (${shortKey(senderKey)}${verified})`
+    : `${bold(nameAmongWords(sender.name))} (${shortKey(senderKey)}${verified})`
 }
 
 export const forPeople = (message: InboxMessage, when: (iso: string) => string): string => {

@@ -1,9 +1,9 @@
 /** What this machine itself says of a message that no broker is known to have: as data, and in words for a person and for a model. */
+import { nameAmongWords } from "@claudemesh/client/roster/FindNamed"
 import type { Unsent } from "@claudemesh/client/outbox/OutboxEntry"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import { formatTarget, parseTarget } from "@claudemesh/domain/routing/Target"
 import { Option } from "effect"
-import { memberName } from "./mcp/WrapUntrusted.ts"
 import { printable } from "./Output.ts"
 import * as messageWords from "./words/messages.ts"
 
@@ -40,7 +40,7 @@ export const unsentReport = (unsent: Unsent, slug: string): UnsentReport => {
 
 /** As it was typed: a group or a key as it stands, and a name like in every other list. */
 export const shownTo = ({ to }: { readonly to: string }): string =>
-  Option.isSome(parseTarget(to)) ? printable(to) : memberName(to)
+  Option.isSome(parseTarget(to)) ? printable(to) : nameAmongWords(to)
 
 /** In a sentence; `since` says when it was written. */
 export const unsentWords = (report: UnsentReport, since: string): string => {

@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import { commandLine } from "../src/usage/CommandLine.ts"
 import { completionScript } from "../src/usage/Completion.ts"
 
-const names = `claudemesh() { case $3 in peers|targets) printf 'Bob\\nBea\\n' ;; meshes) echo my-team ;; esac; }`
+const names = `claudemesh() { case $3 in peers|targets) printf '%s\\n' Bob Bea 'Zoë Müller' red:Eve ;; meshes) echo my-team ;; esac; }`
 
 const offeredBy = (script: string) => async (line: string) => {
   const ask = `COMP_WORDS=(${line}); COMP_CWORD=$((\${#COMP_WORDS[@]} - 1)); _claudemesh; echo "\${COMPREPLY[*]}"`
@@ -19,6 +19,14 @@ describe("what Tab offers", () => {
       const cases: Readonly<Record<string, string>> = {
         "claudemesh sen": "send",
         "claudemesh send B": "Bob Bea",
+        "claudemesh send bo": "Bob",
+        "claudemesh send 'Zoë\\\\ '": "Zoë\\ Müller",
+        "claudemesh send '\"Zoë '": "Zoë Müller",
+        "claudemesh send my-team : B": "Bob Bea",
+        "claudemesh send red : e": "Eve",
+        "claudemesh send re": "red:Eve",
+        "claudemesh send --wait B": "Bob Bea",
+        "claudemesh send Bob : x B": "",
         "claudemesh --timeout 5s send B": "Bob Bea",
         "claudemesh send --priority now B": "Bob Bea",
         "claudemesh send Bob B": "",

@@ -4,14 +4,14 @@ import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Option } from "effect"
 import { temporaryFolder } from "../../broker/test/support/TestBroker.ts"
-import { gitName, nameOfAccount } from "../src/commands/OwnName.ts"
+import { gitName, personName } from "../src/commands/OwnName.ts"
 
 describe("a person's name", () => {
   it("is never that of an account that many machines have", () => {
     for (const account of ["root", "ubuntu", "Administrator", "runner"]) {
-      assert.isTrue(Option.isNone(nameOfAccount(account)), account)
+      assert.isTrue(Option.isNone(personName(account)), account)
     }
-    assert.deepStrictEqual(nameOfAccount("ann").toString(), Option.some("ann").toString())
+    assert.deepStrictEqual(personName("ann").toString(), Option.some("ann").toString())
   })
 
   it.live("is what git's own settings say, with what they include, and not a folder's", () =>
@@ -39,6 +39,10 @@ describe("a person's name", () => {
           "[user]\nname = Ann\n[include]\npath = gone\n": "Ann",
           "[user]\nemail = a@b\n": undefined,
           "[user]\nname = a/b:c\n": undefined,
+          "[user]\nname = root\n": undefined,
+          "[user]\nname = Ann   Bell\n": "Ann Bell",
+          "[user]\nname = Ann \\\n  Bell\n": "Ann Bell",
+          '[user]\nname = "半角 ﾃｽﾄ"\n': "半角 テスト",
         }
         for (const [text, name] of Object.entries(cases)) {
           assert.strictEqual(yield* named(text), name, text)

@@ -32,7 +32,7 @@ import { makeProblems, type Problems } from "./outbox/Problems.ts"
 import { tooLate } from "./outbox/TooLate.ts"
 import type { MemberView, PeerView } from "./roster/Roster.ts"
 import { judgeInvites, type InviteView } from "./roster/Invites.ts"
-import { type ResolveError, type Resolved, resolveMember } from "./roster/ResolveMember.ts"
+import { type Directory, type ResolveError, type Resolved, resolveMember } from "./roster/ResolveMember.ts"
 import { resolveTarget } from "./roster/ResolveTarget.ts"
 import { makeRosterKeeper, type PresenceEvent, type RosterKeeper } from "./roster/RosterKeeper.ts"
 import type { SummaryTooLong } from "./seal/SealProfile.ts"
@@ -74,6 +74,8 @@ export interface BrokerClient
   readonly presence: Stream.Stream<PresenceEvent>
   /** Who is meant by a name, a key or its beginning: by what is certified, and never by what the broker says. */
   readonly resolve: (who: string) => Effect.Effect<Resolved, ResolveError | RequestError>
+  /** By whom this machine knows, without asking anybody. */
+  readonly directory: Effect.Effect<Directory>
   /** The same for anything that a message can be addressed to, by who is known where the broker does not answer soon. */
   readonly lookUp: (to: string) => Effect.Effect<Result.Result<Target, ResolveError>>
   /** What the broker lists of invites, and what is known here without it. */
@@ -270,6 +272,7 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
         Effect.andThen(roster.refresh),
         Effect.flatMap(() => Effect.fromResult(resolveMember(who, roster.directory()))),
       ),
+    directory: Effect.andThen(trust.recall, Effect.sync(roster.directory)),
     lookUp: (to) =>
       trust.recall.pipe(
         Effect.andThen(Effect.ignore(loop.awaitConnected(reachTimeoutMillis))),

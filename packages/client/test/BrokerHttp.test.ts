@@ -231,7 +231,7 @@ layer(testLayer)("making a mesh", (it) => {
       )
       assert.strictEqual(
         usedUp.message,
-        "the broker refused (used_up): the invite has no use left; ask for another link",
+        "the broker refused (used_up): the invite has no use left. Ask for another link.",
       )
     }),
   )

@@ -53,6 +53,35 @@ const wrappings: Readonly<Record<string, (link: string) => string>> = {
   "a command around it": (link) => `claudemesh join '${link}' --as Bob`,
   "dashes for hyphens": (link) => link.replaceAll("--", "—"),
   "an upper-case beginning": (link) => link.replace("https://mesh.example.com", "Https://Mesh.Example.com"),
+  "Sophos's way, in base64": (link) =>
+    `https://eu-west-1.protection.sophos.com?d=mesh.example.com&u=${Buffer.from(link).toString("base64")}&i=abc&t=x=`,
+  "Barracuda's way": (link) =>
+    `https://linkprotect.cudasvc.com/url?a=${encodeURIComponent(link).replaceAll(/%../g, (code) => code.toLowerCase())}&c=E,1,abc&typo=1`,
+  "Cisco's way": (link) => `https://secure-web.cisco.com/1AbC-dEf/${encodeURIComponent(link)}`,
+  "Teams' page before a page": (link) =>
+    `https://statics.teams.cdn.office.net/evergreen-assets/safelinks/1/atp-safelinks.html?url=${encodeURIComponent(`https://eur01.safelinks.protection.outlook.com/?url=${encodeURIComponent(link)}&data=05`)}&locale=en-us`,
+  "Proofpoint's other way, cut to one slash by a browser": (link) =>
+    `https://urldefense.com/v3/__${link.replace("//", "/").replace("#", "*")}__;Iw!!AbC!xyz$`,
+  "a wrapper that is cut into lines inside a code": (link) =>
+    atWidth(`https://eur01.safelinks.protection.outlook.com/?url=${encodeURIComponent(link)}&data=05`, 71),
+  "Markdown's backslashes": (link) => link.replaceAll(/[#._-]/g, String.raw`\$&`),
+  "JSON's backslashes": (link) =>
+    JSON.stringify({ link })
+      .replaceAll("/", String.raw`\/`)
+      .replace("#", String.raw`\u0023`),
+  "HTML with places to break": (link) => `<span>${atWidth(link, 40, "<wbr>")}</span><br/>`.replaceAll("\n", ""),
+  "HTML with characters that nobody sees": (link) =>
+    `${link.slice(0, 60)}&shy;${link.slice(60, 120)}&#8203;${link.slice(120)}&nbsp;`,
+  "a link that a scanner made harmless": (link) =>
+    link.replace("https", "hxxps").replaceAll(/(?<=mesh|example)\./g, "[.]"),
+  "hyphens that do not break": (link) => link.replaceAll("-", "\u2011"),
+  "lines of an old Macintosh": (link) => atWidth(link, 72).replaceAll("\n", "\r"),
+  "a table's bars": (link) =>
+    atWidth(link, 70)
+      .split("\n")
+      .map((line) => `| ${line} |`)
+      .join("\n"),
+  "full-width characters": (link) => link.replace("#", "＃").replace(":", "：").replaceAll("/", "／"),
   "text before and behind, in one line": (link) => `Here: ${link} See you!`,
 }
 

@@ -97,7 +97,7 @@ layer(testLayer)("an exported identity", (it) => {
         assert.notStrictEqual(part, text)
         const refused = yield* refusal(part)
         assert.strictEqual(refused._tag, "ExportDamaged")
-        assert.include(refused.message, "take it again")
+        assert.include(refused.message, "Take it again")
       }
       for (const other of ["", "{}", "[1]", '{"version":2,"meshes":[]}', "x".repeat(3_000_000)]) {
         assert.strictEqual((yield* refusal(other))._tag, "NotAnExport")

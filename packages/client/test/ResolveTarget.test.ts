@@ -125,6 +125,18 @@ it.effect.each([
   ["a name and a key, as lists print them", "Bob (bbbbbbbb1)", bob.pubkey],
   ["a name in another case with its key", "BOB (bbbbbbbb2)", bobby.pubkey],
   ["a name, a key and what lists say of it", '"Bob" (BBBBBBBB1, verified)', bob.pubkey],
+  ["a name between the quotation marks of Japanese", "「Alice」", alice.pubkey],
+  ["a name between quotation marks that do not belong together", '"Alice”', alice.pubkey],
+  ["a name as a mail program writes it", "<Alice>", alice.pubkey],
+  ["a name in square brackets", "[Alice]", alice.pubkey],
+  ["a name in bold letters of Markdown", "**Alice**", alice.pubkey],
+  ["a name as it begins a line of a chat", "@Alice: ", alice.pubkey],
+  ["a name with the at sign of East Asian keyboards", "＠Alice", alice.pubkey],
+  ["a name with a character that nobody sees", "Ali\u200bce\u200e", alice.pubkey],
+  ["a name with spaces of a table", "Team   A/B", team.pubkey],
+  ["a name and a key as a table has them", "Bob  bbbbbbbb1", bob.pubkey],
+  ["a name and a key in other brackets", "Bob <bbbbbbbb1>", bob.pubkey],
+  ["a key in brackets", "(aaaaaaaa)", alice.pubkey],
   ["a name and a key, and a session", "Alice (aaaaaaaa)/s1", `${alice.pubkey}/s1`],
   ["the beginning of a key in capitals", "AAAAAAAA", alice.pubkey],
   ["a shortened key with its dots", "aaaaaaaa…", alice.pubkey],
@@ -164,8 +176,23 @@ it.effect.each([
   ["a name with the key of another", "Alice (bbbbbbbb1)", { tag: "UnknownTarget", keys: everyone }],
   ["the beginning of a session's id that reads as a key's", "1f3a9c2e", { tag: "UnknownTarget", keys: everyone }],
   ["the beginning of two sessions' ids", "2b2b2b2b-0", { tag: "AmbiguousTarget", keys: [rob.pubkey] }],
+  ["all in stars, which is no way to write everyone", "***", { tag: "UnknownTarget", keys: everyone }],
   ["no text", "", { tag: "UnknownTarget", keys: everyone }],
 ] as const)("refuses %s", ([, to, expected]) => Effect.sync(() => assert.deepEqual<unknown>(resolved(to), expected)))
+
+it.effect("never takes another for one whose name has quotation marks, as lists print it", () =>
+  Effect.sync(() => {
+    const quoted = member('"Bob"', "44444444")
+    const find = (to: string) => resolveTarget(to, { ...roster, members: [...roster.members, quoted] })
+    for (const to of ['"Bob"', String.raw`"\"Bob\""`]) {
+      assert.strictEqual(Result.isFailure(find(to)) ? "asked" : "guessed", "asked", to)
+    }
+    for (const to of [String.raw`"\"Bob\"" (44444444)`, '"Bob" (44444444)', String.raw`@"\"Bob\"" 44444444`]) {
+      assert.deepEqual<unknown>(Result.map(find(to), formatTarget), Result.succeed(quoted.pubkey), to)
+    }
+    assert.deepEqual<unknown>(Result.map(find("Bob (bbbbbbbb1)"), formatTarget), Result.succeed(bob.pubkey))
+  }),
+)
 
 it.effect("lists the sessions of candidates", () =>
   Effect.sync(() => {
@@ -187,6 +214,8 @@ it.effect.each([
   ["a part of a name", "Team", '"Team A/B" (cccccccc)'],
   ["the beginning of a session's id", "1f3a9c2e", 'the session "rob/1f3a9c2e"'],
   ["a wrong key behind a name", "Alice (bbbbbbbb1)", "Alice (aaaaaaaa)"],
+  ["too short a beginning of a key", "aaaaaaa", "Alice (aaaaaaaa)"],
+  ["the slug of a mesh that is not joined", "nosuch:Ailce", 'Alice (aaaaaaaa)? No mesh "nosuch" is joined.'],
 ] as const)("asks whether the near one was meant after %s", ([, to, near]) =>
   Effect.sync(() => {
     const result = resolveTarget(to, roster)

@@ -219,7 +219,7 @@ layer(Layer.merge(testLayer, BunFileSystem.layer))("secret keys", (it) => {
       for (const attempt of [under("vault")(adding(yield* owner())), under("Keychain")(reading)]) {
         const failed = yield* Effect.flip(attempt)
         assert.strictEqual(failed._tag, "SecretStoreUnknown")
-        assert.include(failed.message, "it can be file or keychain")
+        assert.include(failed.message, "It can be file or keychain")
       }
       assert.isFalse(existsSync(path))
     }),

@@ -10,6 +10,8 @@ export const agreed = Effect.fnUntraced(function* (yes: boolean, question: strin
   if (!(yield* canAsk)) {
     return yield* new Failed({
       reason: joiningWords.nothingWasDoneNobodyIsAtA(question, effects.join(" ")),
+      code: "not_agreed",
+      hint: joiningWords.addYesIfYouMeanIt,
     })
   }
   yield* aside(effects.map((effect) => `  ${effect}`).join("\n"))

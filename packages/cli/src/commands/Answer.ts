@@ -63,12 +63,15 @@ const inWords = ({ hasTarget, id, message, why }: NoReplyTarget): Failed => {
         reason: sendingWords.noMessageWasShownOnThisMachine(
           id,
           hasTarget ? sendingWords.itCannotBeAnswered : sendingWords.itIsNotKnownWhoAsked,
-          command,
         ),
+        code: "unknown_message",
+        hint: sendingWords.theIdsInboxHistory(command),
       })
     case "not_authenticated":
       return new Failed({
-        reason: sendingWords.itIsNotProvedWhoWroteMessage(id, command, id),
+        reason: sendingWords.itIsNotProvedWhoWroteMessage(id),
+        code: "not_proved",
+        hint: sendingWords.sayWhoGetsTheAnswer(command, id),
       })
     case "several":
     case "mesh_left":

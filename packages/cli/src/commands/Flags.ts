@@ -1,5 +1,5 @@
 /** Flags that several commands share, said once. */
-import { MemberName } from "@claudemesh/domain/trust/MemberName"
+import { MemberName, spelledName } from "@claudemesh/domain/trust/MemberName"
 import { Argument, Flag } from "effect/unstable/cli"
 import { Config, Schema } from "effect"
 import { wrongName } from "./WrongName.ts"
@@ -28,11 +28,13 @@ export const mesh = Flag.String("mesh").pipe(
 /** A member, as `BrokerClient.resolve` finds it. */
 export const who = Argument.String("who").pipe(Argument.withDescription(flagWords.aMembersNameAsItIsCertified))
 
+const decodeName = Schema.decodeOption(MemberName)
+
+export const memberNameIn = (typed: string) => decodeName(spelledName(typed))
+
 export const as = Flag.String("as").pipe(
   Flag.withDescription(flagWords.yourNameInTheMeshDefaultWhat),
-  // As some systems write letters with marks, and full-width letters: there is one spelling of a name.
-  Flag.map((name) => name.normalize("NFKC").trim()),
-  Flag.filterMap(Schema.decodeOption(MemberName), wrongName),
+  Flag.filterMap(memberNameIn, wrongName),
   Flag.optional,
 )
 

@@ -134,6 +134,6 @@ export const saidOfConnection = Effect.fnUntraced(function* <E, R>(client: Broke
   )
   const stopped = over._tag === "Some" && over.value._tag === "Stopped" ? over.value : undefined
   const error = failed(new ClientStopped({ reason: stopped?.reason ?? "ended", code: stopped?.code }))
-  yield* lost(error.reason)
+  yield* lost(error.message)
   return error
 })

@@ -15,12 +15,13 @@ import { KnownMembers } from "@claudemesh/client/trust/KnownMembers"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import { formatMoved } from "@claudemesh/domain/trust/MeshMoved"
 import { Clock, Console, Effect, Option, type Redacted, Result } from "effect"
-import { Failed, failed } from "../Failed.ts"
+import { Failed, failed, instead } from "../Failed.ts"
 import { command } from "../Launch.ts"
 import { connectedTo } from "../Meshes.ts"
 import { aside, bold, printJson } from "../Output.ts"
 import { usableToken, warnIfInClear } from "./AdminToken.ts"
 import { agreed } from "./Agreed.ts"
+import * as movingWords from "../words/moving.ts"
 
 interface Asked {
   readonly membership: Membership
@@ -36,7 +37,7 @@ const recordsOf = Effect.fnUntraced(function* (membership: Membership, owner: Ke
   const { brokerUrl, certificate, invite, meshId, pubkey, slug } = membership
   if (certificate === undefined || invite === undefined) {
     return yield* new Failed({
-      reason: `this machine has no proof of your own membership in ${slug}.`,
+      reason: movingWords.noProofOfYourOwnMembership(slug),
       code: "no_certificate",
     })
   }
@@ -65,7 +66,7 @@ const recordsOf = Effect.fnUntraced(function* (membership: Membership, owner: Ke
 export const moveEverybody = Effect.fnUntraced(function* (options: Asked) {
   const { adminToken, json, membership, ownerSecretKey, to, yes } = options
   const { brokerUrl: from, meshId, ownerPublicKey, slug } = membership
-  if (ownerPublicKey === undefined) return yield* Effect.die("who has the owner's secret key has its public one")
+  if (ownerPublicKey === undefined) return yield* new Failed({ reason: movingWords.noProofOfYourOwnMembership(slug) })
   const owner: KeyPair = { publicKey: ownerPublicKey, secretKey: ownerSecretKey }
   const sodium = yield* Sodium
   const unsigned = {
@@ -77,31 +78,31 @@ export const moveEverybody = Effect.fnUntraced(function* (options: Asked) {
   const moved = signMove(sodium, unsigned, ownerSecretKey)
   const place = placeOf(moved, membership, sodium)
   if (Result.isFailure(place) || place.success === undefined) {
-    const reason = Result.isFailure(place) ? place.failure : "a later move is known"
-    return yield* new Failed({ reason: `${slug} stays at ${from}: ${reason}. Use a wss:// URL.`, code: "bad_url" })
+    const why = Result.isFailure(place) ? `${place.failure}.` : movingWords.aLaterMoveIsKnown
+    return yield* new Failed({
+      reason: movingWords.staysAt(slug, from, why),
+      code: "bad_url",
+      hint: movingWords.useAWssUrl,
+    })
   }
   const next = place.success
   yield* Effect.mapError(health(httpOriginOf(to)), (error) => {
-    const { code = "failed", words } = failed(error)
-    const hint = `To follow for yourself alone, before it is up: ${command} move ${slug} ${to} --unchecked`
-    return new Failed({ reason: `${slug} stays at ${from}: ${words.replace(/[.;]?$/, ".")} ${hint}`, code, hint })
+    const { code = "failed", reason } = failed(error)
+    const hint = movingWords.toFollowForYourselfAlone(command, slug, to)
+    return new Failed({ reason: movingWords.staysAt(slug, from, reason), code, hint })
   })
   const { oldIsThere, records } = yield* recordsOf(membership, owner)
-  yield* agreed(yes, `Move ${slug} with all its members?`, [
-    `From ${from} to ${to}.`,
-    `The new broker is given what proves its ${records.certificates.length} members; nobody needs a new invite.`,
-    "Messages that the old broker has accepted and nobody has read stay there. Links made before lead there, too: make new ones.",
-    ...(oldIsThere
-      ? ["The old broker tells everybody, now and for as long as it runs."]
-      : [
-          `The old broker does not answer: members who joined lately may be missing, and you hand your statement to everybody.`,
-        ]),
+  yield* agreed(yes, movingWords.moveItWithAllItsMembers(slug), [
+    movingWords.fromTo(from, to),
+    movingWords.theNewBrokerIsGivenWhatProves(records.certificates.length),
+    movingWords.messagesThatNobodyHasReadStay,
+    oldIsThere ? movingWords.theOldBrokerTells : movingWords.theOldBrokerDoesNotAnswer,
   ])
   const token = yield* usableToken(adminToken)
   yield* warnIfInClear(token, to)
   const stays = (error: Parameters<typeof failed>[0]) => {
-    const { code = "failed", words } = failed(error)
-    return new Failed({ reason: `${slug} stays at ${from}: ${words}`, code })
+    const failure = failed(error)
+    return instead(failure, movingWords.staysAt(slug, from, failure.reason))
   }
   const left = yield* Effect.mapError(bringMesh(to, records, owner, Option.getOrUndefined(token)), stays)
   yield* Effect.mapError(bringMove(to, moved, owner), stays)
@@ -109,15 +110,13 @@ export const moveEverybody = Effect.fnUntraced(function* (options: Asked) {
   yield* (yield* ConfigFile).update((meshes) => Result.succeed(meshes.map((mesh) => movedTo(mesh, next))))
   const told = from === to || Result.isSuccess(yield* Effect.result(bringMove(from, moved, owner)))
   const statement = formatMoved(moved)
-  if (left > 0) yield* aside(`claudemesh: ${left} records of members who were revoked were not taken there.`)
+  if (left > 0) yield* aside(movingWords.recordsWereNotTaken(left))
   if (json) return yield* printJson({ mesh: slug, brokerUrl: to, before: from, byOwner: true, told, statement })
   yield* Console.log(
     [
-      `${bold(slug)} has moved to ${to}. Your agents here follow.`,
-      told
-        ? "The old broker tells all members; each client follows when it hears of it, by your signature. Leave that broker running until all have."
-        : "The old broker could not be told.",
-      `Whoever does not hear of it runs: ${command} move ${slug} ${statement}`,
+      movingWords.hasMovedYourAgentsFollow(bold(slug), to),
+      told ? movingWords.theOldBrokerTellsAllMembers : movingWords.theOldBrokerCouldNotBeTold,
+      movingWords.whoeverDoesNotHearOfIt(command, slug, statement),
     ].join("\n"),
   )
 })

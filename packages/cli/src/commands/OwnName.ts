@@ -7,14 +7,14 @@ import { userInfo } from "node:os"
 import { join, resolve } from "node:path"
 import { accountHome, expanded } from "@claudemesh/client/local/Home"
 import type { DisplayName } from "@claudemesh/domain/Ids"
-import { MemberName } from "@claudemesh/domain/trust/MemberName"
-import { Config, Effect, Option, Schema } from "effect"
+import { MemberName, spelledName } from "@claudemesh/domain/trust/MemberName"
+import { Config, Effect, Option } from "effect"
 import { Prompt } from "effect/unstable/cli"
 import { Failed } from "../Failed.ts"
 import { asked, canAsk } from "./Ask.ts"
+import { memberNameIn } from "./Flags.ts"
+import { wrongName } from "./WrongName.ts"
 import * as joiningWords from "../words/joining.ts"
-
-const asMemberName = Schema.decodeUnknownOption(MemberName)
 
 /** Accounts that many machines have, and that are nobody's name. */
 const shared =
@@ -40,17 +40,18 @@ const askedName = (account: Option.Option<DisplayName>) =>
       message: joiningWords.whatAreYouCalledInTheMesh,
       ...(Option.isSome(account) && { default: account.value }),
       validate: (text) =>
-        Option.isSome(asMemberName(text.trim()))
-          ? Effect.succeed(text.trim())
-          : Effect.fail(joiningWords.aNameInOneWritingSystemWithout),
+        Option.isSome(memberNameIn(text)) ? Effect.succeed(spelledName(text)) : Effect.fail(wrongName(text)),
     }),
   ).pipe(Effect.map((text) => MemberName.make(text)))
 
 const accountName = (): Option.Option<DisplayName> =>
-  nameOfAccount(Option.getOrElse(Option.liftThrowable(() => userInfo().username)(), () => "root"))
+  personName(Option.getOrElse(Option.liftThrowable(() => userInfo().username)(), () => "root"))
 
-export const nameOfAccount = (account: string): Option.Option<DisplayName> =>
-  shared.test(account) ? Option.none() : asMemberName(account)
+/** As a certificate takes it: git and accounts know other spellings of one name, and any number of spaces. */
+export const personName = (account: string): Option.Option<DisplayName> => {
+  const name = spelledName(account)
+  return shared.test(name) ? Option.none() : memberNameIn(name)
+}
 
 /** A person's own settings and the machine's. Not those of the folder that they are in, which may be a stranger's. */
 export const gitName = Effect.gen(function* () {
@@ -71,10 +72,11 @@ const nameIn = (path: string, home: string, includes: number): Option.Option<Dis
   const text = textOf(path)
   let section = ""
   let found = Option.none<DisplayName>()
-  for (const line of text.split(/\r?\n/)) {
+  // A backslash at its end carries a line on.
+  for (const line of text.replaceAll(/\\\r?\n/g, "").split(/\r?\n/)) {
     section = /^\s*\[\s*([^\]"]*?)\s*(?:".*")?\s*\]/.exec(line)?.[1]?.toLowerCase() ?? section
     const [, key = "", value = ""] = /^\s*(?:\[[^\]]*\])?\s*([a-z]+)\s*=\s*(.*?)\s*$/i.exec(line) ?? []
-    if (section === "user" && key.toLowerCase() === "name") found = asMemberName(valueOf(value))
+    if (section === "user" && key.toLowerCase() === "name") found = personName(valueOf(value))
     if (section === "include" && key.toLowerCase() === "path" && includes > 0) {
       const included = nameIn(resolve(path, "..", expanded(valueOf(value), home)), home, includes - 1)
       found = Option.orElse(included, () => found)
@@ -86,7 +88,7 @@ const nameIn = (path: string, home: string, includes: number): Option.Option<Dis
 /** Without quotes, and without the comment behind it. */
 const valueOf = (value: string): string => {
   const [, quoted] = /^"((?:[^"\\]|\\.)*)"/.exec(value) ?? []
-  return (quoted ?? value.replace(/\s*[#;].*$/, "")).replaceAll(/\\(["\\])/g, "$1").normalize("NFC")
+  return (quoted ?? value.replace(/\s*[#;].*$/, "")).replaceAll(/\\(["\\])/g, "$1")
 }
 
 const textOf = (path: string): string => {

@@ -14,7 +14,11 @@ export const passphrase = Effect.fnUntraced(function* (twice: boolean) {
   const given = yield* Effect.orDie(Config.option(Config.Redacted(variable)))
   if (Option.isSome(given)) return given.value
   if (!(yield* canAsk)) {
-    return yield* new Failed({ reason: identityWords.aPassphraseIsNeededRunThisIn(variable) })
+    return yield* new Failed({
+      reason: identityWords.aPassphraseIsNeeded,
+      code: "no_passphrase",
+      hint: identityWords.runThisInATerminalOrSet(variable),
+    })
   }
   if (!twice) return yield* typed("The file's passphrase")
   const first = yield* typed(identityWords.aPassphraseForTheFile, longEnough)

@@ -7,7 +7,7 @@ import { Flag } from "effect/unstable/cli"
 import { Failed, failed } from "../Failed.ts"
 import { type DeliveryReport, knownDeliveryReportIn } from "../DeliveryReport.ts"
 import { command } from "../Launch.ts"
-import { reached } from "../Meshes.ts"
+import { unlessAway } from "../Meshes.ts"
 import { addressee, outcomeOf, outcomeWords } from "../Outcome.ts"
 import { aside, printable, printJson } from "../Output.ts"
 import { deliveryReportWords } from "../mcp/tools/messageStatus.ts"
@@ -54,11 +54,7 @@ export interface Asked {
 export const sent = Effect.fnUntraced(function* (client: BrokerClient, asked: Asked) {
   const { json, message, note = "", to, wait } = asked
   const { slug } = client.membership
-  const away = yield* reached(client).pipe(
-    Effect.as(undefined),
-    // A broker that refuses us is not away: waiting would change nothing.
-    Effect.catchTag("NotConnected", (error) => (error.code === undefined ? Effect.succeed(error) : error)),
-  )
+  const away = yield* unlessAway(client)
   const enqueued = yield* client.enqueue(message)
   const shorter = message.ttlSeconds === undefined ? undefined : keptShorter(message.ttlSeconds)
   if (shorter !== undefined) yield* aside(`claudemesh: ${shorter}`)
@@ -76,7 +72,7 @@ export const sent = Effect.fnUntraced(function* (client: BrokerClient, asked: As
     // A script that waits reads of its failure alone.
     if (!json) yield* aside(printable(`claudemesh: ${reason.replace(/\.$/, "")}. ${after} ${hint}`))
     else if (!wait) yield* aside(JSON.stringify({ code, message: `${reason.replace(/\.$/, "")}. ${after}`, hint }))
-    if (wait) return yield* new Failed({ reason: sendingWords.itWasNotShownYetItHas })
+    if (wait) return yield* new Failed({ reason: sendingWords.itWasNotShownYetItHas, code: "not_shown", hint })
     return
   }
   const receipt = answered.value
@@ -99,15 +95,13 @@ export const sent = Effect.fnUntraced(function* (client: BrokerClient, asked: As
     yield* Console.log(note === "" ? said : `${said} ${printable(note)}`)
   }
   if (wait && !isRefused && deliveryReport?.state !== "consumed") {
+    if (deliveryReport?.state === "expired") {
+      return yield* new Failed({ reason: sendingWords.itExpiredAndWasNeverShown, code: "expired" })
+    }
     return yield* new Failed({
-      reason:
-        deliveryReport?.state === "expired"
-          ? sendingWords.itExpiredAndWasNeverShown
-          : sendingWords.itWasNotShownWithinMinutesAnd(
-              shownWaitMillis / 60_000,
-              command,
-              receipt.messageId.slice(0, 8),
-            ),
+      reason: sendingWords.itWasNotShownWithinMinutesAnd(shownWaitMillis / 60_000),
+      code: "not_shown",
+      hint: sendingWords.seeMessageStatus(command, receipt.messageId.slice(0, 8)),
     })
   }
 })

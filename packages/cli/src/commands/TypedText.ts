@@ -7,7 +7,7 @@ import { homedir } from "node:os"
 import { join } from "node:path"
 import { FileSystem, Effect, Option, Stdio, Stream } from "effect"
 import { Flag } from "effect/unstable/cli"
-import { failed, Failed, Misused } from "../Failed.ts"
+import { failed, Failed, instead, Misused } from "../Failed.ts"
 import { unmarked } from "../DashedWords.ts"
 import { aside } from "../Output.ts"
 import * as sendingWords from "../words/sending.ts"
@@ -19,6 +19,8 @@ export const fileFlag = Flag.String("file").pipe(
   Flag.withDescription(sendingWords.theMessageIsInThisFileFor),
   Flag.optional,
 )
+
+const notUtf8 = { code: "not_utf8", hint: sendingWords.convertItFirst }
 
 /** Somebody types there, and nothing is piped. */
 const isTerminal = (): boolean => {
@@ -54,7 +56,7 @@ const notEmpty = (text: string) =>
 /** What was no UTF-8 in the line is a sign of its own in it by now. */
 const asTyped = (text: string) =>
   text.includes("\ufffd")
-    ? Effect.fail(new Failed({ reason: sendingWords.theTextIsNotUtf8Nothing }))
+    ? Effect.fail(new Failed({ reason: sendingWords.theTextIsNotUtf8Nothing, ...notUtf8 }))
     : Effect.succeed(text)
 
 const wholeStdin = Effect.gen(function* () {
@@ -81,11 +83,13 @@ const inFile = Effect.fnUntraced(function* (typed: string) {
   return yield* textOf(yield* Effect.mapError(files.readFile(path), (error) => unreadable(failed(error))), path)
 })
 
-const unreadable = ({ reason }: Failed) => new Failed({ reason: `${reason}. Nothing was sent.` })
+const unreadable = (failure: Failed) => instead(failure, `${failure.reason}. Nothing was sent.`)
 
 const tooLong = (where: string) =>
   new Failed({
     reason: sendingWords.hasMoreThanMiBAndAMessage(where, inputBytesMax / 1_048_576),
+    code: "too_large",
+    hint: sendingWords.sendAPartOfIt,
   })
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
@@ -101,6 +105,6 @@ const textOf = (bytes: Uint8Array, where: string) => {
   const isWhat = other === undefined ? "not UTF-8 text" : `${other} and not UTF-8`
   return Effect.try({
     try: () => decoder.decode(bytes),
-    catch: () => new Failed({ reason: sendingWords.isNothingWasSentConvertItFirst(where, isWhat) }),
+    catch: () => new Failed({ reason: sendingWords.isNothingWasSent(where, isWhat), ...notUtf8 }),
   })
 }

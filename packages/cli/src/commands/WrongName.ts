@@ -4,7 +4,7 @@ import * as joiningWords from "../words/joining.ts"
 const invisible = /[\p{Default_Ignorable_Code_Point}\p{Cc}\p{Co}\p{Cn}\u2800]/u
 
 export const wrongName = (name: string): string => {
-  if (name === "") return joiningWords.aNameInOneWritingSystemWithout2
+  if (name === "") return joiningWords.aNameInOneWritingSystemWithout
   const [atStart] = /^[#*@]/.exec(name) ?? []
   if (atStart !== undefined) return joiningWords.beginsWithWhichIsNotAllowedAt(name, atStart)
   const [inside] = /[/:]/.exec(name) ?? []

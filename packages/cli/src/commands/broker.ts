@@ -17,7 +17,10 @@ const backup = Command.make(
     const { backUp } = yield* Effect.promise(() => import("@claudemesh/broker/store/sqlite/Backup"))
     const { database } = yield* Effect.mapError(brokerConfig, ({ message }) => new Failed({ reason: message }))
     if (database._tag === "Postgres") {
-      return yield* new Failed({ reason: runWords.postgresHasItsOwnBackups })
+      return yield* new Failed({
+        reason: runWords.postgresHasItsOwnBackups,
+        hint: runWords.backPostgresUpWithPgDump,
+      })
     }
     const copy = yield* Effect.mapError(
       backUp(database.dataDir, file),

@@ -28,6 +28,7 @@ export const brokerUrl = (typed: string): Effect.Effect<BrokerUrl, Failed> =>
 
 const tokenMissing = new Failed({
   reason: joiningWords.thisBrokerAsksForAnAdminToken,
+  hint: joiningWords.giveItWithAdminTokenOr,
   code: "unauthorized",
 })
 
@@ -63,7 +64,13 @@ export const create = Command.make(
         adminToken: Option.getOrUndefined(token),
       }).pipe(
         Effect.catchTag("AlreadyJoined", ({ message }) =>
-          Effect.fail(new Failed({ reason: joiningWords.giveTheNewOneAnotherSlug(message) })),
+          Effect.fail(
+            new Failed({
+              reason: `${message}.`,
+              code: "already_joined",
+              hint: joiningWords.giveTheNewOneAnotherSlug,
+            }),
+          ),
         ),
         Effect.mapError((error) =>
           error._tag === "BrokerRefused" && error.error === "unauthorized" && Option.isNone(token)

@@ -30,7 +30,12 @@ export const exportIdentity = Command.make(
     const meshes = yield* chosenMeshes(mesh)
     const path = resolve(file)
     // Asked before the passphrase is typed; what counts is that the file is opened as a new one.
-    if (yield* fs.exists(path)) return yield* new Failed({ reason: identityWords.isThereAlreadyGiveAnotherName(path) })
+    if (yield* fs.exists(path))
+      return yield* new Failed({
+        reason: identityWords.isThereAlready(path),
+        code: "already_there",
+        hint: identityWords.giveAnotherName,
+      })
     const text = yield* firstClients
       ? configOfFirstClients(meshes)
       : Effect.flatMap(passphrase(true), (phrase) => exportIdentities(meshes, phrase))
@@ -64,7 +69,9 @@ const configOfFirstClients = (meshes: Memberships) => {
     ? Effect.succeed(firstClientsConfig(meshes))
     : Effect.fail(
         new Failed({
-          reason: identityWords.yourCertificateInDoesNotAllowThe(refused.join(", "), command),
+          reason: identityWords.yourCertificateInDoesNotAllowThe(refused.join(", ")),
+          code: "first_clients_not_allowed",
+          hint: identityWords.joinThereAsAnotherMember(command),
         }),
       )
 }

@@ -36,7 +36,9 @@ export const importIdentity = Command.make(
         Effect.catchTag("AlreadyJoined", (error) =>
           Effect.fail(
             new Failed({
-              reason: identityWords.nothingWasTakenOverLeaveThatOne(error.message),
+              reason: identityWords.nothingWasTakenOver(error.message),
+              code: "already_joined",
+              hint: identityWords.leaveThatOneFirst,
             }),
           ),
         ),

@@ -130,6 +130,7 @@ const theLink = Effect.fnUntraced(function* (words: ReadonlyArray<string>) {
     : yield* new Failed({
         reason: joiningWords.theTextHasDifferentInviteLinksIn(count),
         code: "several_links",
+        hint: joiningWords.giveOneOfThem,
       })
 })
 
@@ -163,10 +164,10 @@ const agreed = Effect.fnUntraced(function* ({ brokerUrl, invite }: InviteLink, d
 const inAlready = ({ message, slug, taken }: AlreadyJoined): Failed => {
   if (taken === "slug") {
     const hint = joiningWords.callThisOneOtherwiseWithSlug
-    return new Failed({ reason: `${message}. ${hint}`, code: "already_joined", hint })
+    return new Failed({ reason: `${message}.`, code: "already_joined", hint })
   }
   const hint = joiningWords.seeWhoIsThereWithPeersMesh(command, slug)
-  return new Failed({ reason: `${message}. Nothing was sent. ${hint}`, code: "already_joined", hint })
+  return new Failed({ reason: `${message}. Nothing was sent.`, code: "already_joined", hint })
 }
 
 /** What the broker holds for a key that a first client made. It remembers nothing here: nobody has been believed yet. */

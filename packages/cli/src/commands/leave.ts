@@ -15,10 +15,8 @@ import * as peopleWords from "../words/people.ts"
 import * as does from "../words/commands.ts"
 
 /** A broker that is gone for good revokes nothing. */
-const orForgotten = ({ code = "unknown", words }: Failed, line: string): Failed => {
-  const hint = peopleWords.tryAgainOnceTheBrokerIsThere(command, line)
-  return new Failed({ reason: `${words.replace(/[.;]$/, "")}. ${hint}`, code, hint })
-}
+const orForgotten = ({ code = "unknown", reason }: Failed, line: string): Failed =>
+  new Failed({ reason, code, hint: peopleWords.tryAgainOnceTheBrokerIsThere(command, line) })
 
 export const leave = Command.make(
   "leave",
@@ -41,7 +39,9 @@ export const leave = Command.make(
       const { meshId, ownerPublicKey, ownerSecretKey, pubkey, secretKey } = membership
       if (ownerSecretKey !== undefined && !giveUpOwnerKey) {
         return yield* new Failed({
-          reason: peopleWords.youOwnNobodyCouldMakeItsAdmins(slug, command, slug, slug),
+          reason: peopleWords.youOwnNobodyCouldMakeItsAdmins(slug),
+          code: "owner",
+          hint: peopleWords.keepTheKeyThenLeave(command, slug, slug),
         })
       }
       yield* agreed(yes, forget ? `Forget ${slug}?` : `Leave ${slug}?`, [

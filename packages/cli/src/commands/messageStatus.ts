@@ -1,7 +1,7 @@
 /** `message-status`: what became of a message that one sent, for each who was to get it. */
 import type { Membership } from "@claudemesh/client/keys/Membership"
 import { OutboxStore } from "@claudemesh/client/outbox/OutboxStore"
-import { beginning } from "@claudemesh/client/roster/FindNamed"
+import { beginning, nameAmongWords } from "@claudemesh/client/roster/FindNamed"
 import type { MessageId } from "@claudemesh/domain/Ids"
 import { Clock, Console, Effect, Struct } from "effect"
 import { Argument, Command } from "effect/unstable/cli"
@@ -9,7 +9,6 @@ import { ago } from "../Ago.ts"
 import { Failed } from "../Failed.ts"
 import { type DeliveryReport, deliveryReportIn, sentAs, sentToNobody, stateWords } from "../DeliveryReport.ts"
 import { askAll, chosenMeshes, clientLayer, connect } from "../Meshes.ts"
-import { memberName } from "../mcp/WrapUntrusted.ts"
 import { aside, printable, printJson, shortKey, table } from "../Output.ts"
 import { type UnsentReport, unsentReport, unsentWords } from "../UnsentReport.ts"
 import { shortIdOf } from "./Answer.ts"
@@ -32,11 +31,15 @@ export const messageStatus = Command.make(
       if (messageId === undefined) {
         return yield* new Failed({
           reason: sendingWords.noMessageOfThisMachineBeginsWith(id),
+          code: "unknown_message",
+          hint: sendingWords.writeTheWholeIdToAskFor,
         })
       }
       if (others.length > 0) {
         return yield* new Failed({
-          reason: sendingWords.severalMessagesBeginWithWriteMoreOf(id, ids.join(", ")),
+          reason: sendingWords.severalMessagesBeginWith(id, ids.join(", ")),
+          code: "several_messages",
+          hint: sendingWords.writeMoreOfTheId,
         })
       }
       const chosen = yield* chosenMeshes(mesh)
@@ -52,7 +55,7 @@ export const messageStatus = Command.make(
       if (found === undefined) {
         const after = yield* unsentIn(chosen, messageId)
         if (after !== undefined) {
-          if (away !== undefined) yield* aside(printable(`claudemesh: ${away.reason}`))
+          if (away !== undefined) yield* aside(printable(`claudemesh: ${away.message}`))
           return yield* sayUnsent(after, json)
         }
         return yield* away ?? new Failed({ reason: yield* unknownWords(messageId) })
@@ -105,7 +108,7 @@ const asText = ({ at, mesh, recipients, state }: DeliveryReport, nowMillis: numb
   const head = `${stateWords[state]} on ${mesh}${at === null ? "" : `, ${ago(at, nowMillis)}`}`
   const sessions = recipients.flatMap(({ session }) => session ?? [])
   const rows = recipients.map(({ at, name, publicKey, session, state }) => [
-    name === null ? "-" : memberName(name),
+    name === null ? "-" : nameAmongWords(name),
     shortKey(publicKey),
     session === null ? "-" : beginning(session, sessions),
     stateWords[state],

@@ -19,6 +19,8 @@ import { bold, printJson } from "../Output.ts"
 import { brokerUrl } from "./create.ts"
 import * as Flags from "./Flags.ts"
 import { moveEverybody } from "./MoveEverybody.ts"
+import * as does from "../words/commands.ts"
+import * as movingWords from "../words/moving.ts"
 
 /** Asks it as nobody's peer, with nothing of the outbox. */
 export const asked = Effect.fnUntraced(function* (membership: Membership, to: BrokerUrl) {
@@ -31,16 +33,19 @@ const follow = Effect.fnUntraced(function* (membership: Membership, text: string
   const { brokerUrl: from, slug } = membership
   const moved = Option.getOrUndefined(parseMoved(text))
   if (moved === undefined) {
-    return yield* new Misused({ reason: "The statement is incomplete or damaged. Copy the whole word again." })
+    return yield* new Misused({ reason: movingWords.theStatementIsIncomplete })
   }
   const place = placeOf(moved, membership, yield* Sodium)
   if (Result.isFailure(place)) {
-    return yield* new Failed({ reason: `${slug} stays at ${from}: ${place.failure}.`, code: "not_the_owners_word" })
+    return yield* new Failed({
+      reason: movingWords.staysAt(slug, from, `${place.failure}.`),
+      code: "not_the_owners_word",
+    })
   }
   const next = place.success
   if (next === undefined) {
     return yield* new Failed({
-      reason: `${slug} stays at ${from}: this statement, or a later one, was followed.`,
+      reason: movingWords.staysAt(slug, from, movingWords.aStatementWasFollowed),
       code: "not_newer",
     })
   }
@@ -58,9 +63,9 @@ const moveOneself = Effect.fnUntraced(function* (
   const { brokerUrl: from, meshId, slug } = membership
   if (!unchecked) {
     yield* Effect.mapError(asked(membership, to), (error) => {
-      const { code = "failed", words } = failed(error)
-      const hint = `If it is not up yet: ${command} move ${slug} ${to} --unchecked`
-      return new Failed({ reason: `${slug} stays at ${from}: ${words.replace(/[.;]?$/, ".")} ${hint}`, code, hint })
+      const { code = "failed", reason } = failed(error)
+      const hint = movingWords.ifItIsNotUpYet(command, slug, to)
+      return new Failed({ reason: movingWords.staysAt(slug, from, reason), code, hint })
     })
   }
   yield* (yield* ConfigFile).update((meshes) =>
@@ -68,30 +73,21 @@ const moveOneself = Effect.fnUntraced(function* (
   )
   if (json) return yield* printJson({ mesh: slug, brokerUrl: to, before: from, checked: !unchecked })
   yield* Console.log(
-    [
-      `${bold(slug)} is at ${to} now, for you. Your key and what waits on this machine stay; your agents here follow.`,
-      `The mesh's owner moves everybody with the same command. Without the owner, the others run: ${command} move ${slug} ${to}`,
-    ].join("\n"),
+    [movingWords.isThereForYou(bold(slug), to), movingWords.theOwnerMovesEverybody(command, slug, to)].join("\n"),
   )
 })
 
 export const move = Command.make(
   "move",
   {
-    slug: Argument.String("mesh").pipe(Argument.withDescription("The mesh whose broker has moved, by its slug")),
-    url: Argument.String("url").pipe(
-      Argument.withDescription(
-        "Where its broker is now, such as wss://mesh.example.com; or the owner's statement of it",
-      ),
-    ),
+    slug: Argument.String("mesh").pipe(Argument.withDescription(movingWords.theMeshWhoseBrokerHasMoved)),
+    url: Argument.String("url").pipe(Argument.withDescription(movingWords.whereItsBrokerIsNow)),
     unchecked: Flag.Boolean("unchecked").pipe(
-      Flag.withDescription("Write it down for oneself without asking that broker, which may not be up yet"),
+      Flag.withDescription(movingWords.writeItDownWithoutAsking),
       Flag.withDefault(false),
     ),
     adminToken: Flag.Redacted("admin-token").pipe(
-      Flag.withDescription(
-        "For the owner: the new broker's admin token, where it is not on this machine (or BROKER_ADMIN_TOKEN)",
-      ),
+      Flag.withDescription(movingWords.theNewBrokersAdminToken),
       Flag.withFallbackConfig(Config.Redacted("BROKER_ADMIN_TOKEN")),
       Flag.optional,
     ),
@@ -107,7 +103,7 @@ export const move = Command.make(
       if (ownerSecretKey !== undefined && !unchecked) {
         return yield* moveEverybody({ membership, ownerSecretKey, to, adminToken, yes, json })
       }
-      if (from === to) return yield* new Failed({ reason: `${slug} is at ${to} already.`, code: "already_there" })
+      if (from === to) return yield* new Failed({ reason: movingWords.isThereAlready(slug, to), code: "already_there" })
       yield* moveOneself(membership, to, unchecked, json)
     },
     Effect.scoped,
@@ -115,12 +111,12 @@ export const move = Command.make(
     Effect.mapError(failed),
   ),
 ).pipe(
-  Command.withDescription("Follow a mesh whose broker has another address now; its owner moves everybody"),
+  Command.withDescription(does.followAMeshWhoseBrokerHasAnother),
   Command.withExamples([
     {
       command: "claudemesh move my-team wss://mesh.example.com",
-      description: "As the owner: everybody follows. Else: asks that broker first whether it knows you",
+      description: movingWords.asTheOwnerEverybodyFollows,
     },
-    { command: "claudemesh move my-team wss://mesh.example.com --unchecked", description: "Before it is up" },
+    { command: "claudemesh move my-team wss://mesh.example.com --unchecked", description: movingWords.beforeItIsUp },
   ]),
 )

@@ -44,10 +44,12 @@ const cancel = Command.make(
     const [entry, ...others] = found
     if (entry === undefined) {
       return yield* new Failed({
-        reason: sendingWords.noMessageWaitsToBeSentList(printable(id), command),
+        reason: sendingWords.noMessageWaitsToBeSent(printable(id)),
+        code: "unknown_message",
+        hint: sendingWords.listThemWithOutbox(command),
       })
     }
-    if (others.length > 0) return yield* new Failed({ reason: sendingWords.severalMessagesBeginWithGiveMoreOf(id) })
+    if (others.length > 0) return yield* severalBegin(id, found)
     const became = yield* (yield* OutboxStore).cancel(entry.messageId)
     if (became === "left") {
       return yield* new Failed({
@@ -67,6 +69,13 @@ const cancel = Command.make(
     { command: "claudemesh outbox cancel 4fa1c2d3", description: sendingWords.asClaudemeshOutboxListsIt },
   ]),
 )
+
+const severalBegin = (id: string, found: ReadonlyArray<{ readonly messageId: string }>) =>
+  new Failed({
+    reason: sendingWords.severalMessagesBeginWith(printable(id), found.map(({ messageId }) => messageId).join(", ")),
+    code: "several_messages",
+    hint: sendingWords.writeMoreOfTheId,
+  })
 
 export const outbox = Command.make(
   "outbox",

@@ -1,7 +1,7 @@
 /** `peers`: who is in each mesh, and which of their sessions are connected. */
 import type { BrokerClient } from "@claudemesh/client/BrokerClient"
 import { whatToDo, whyNot } from "@claudemesh/client/trust/MemberStanding"
-import { beginning } from "@claudemesh/client/roster/FindNamed"
+import { beginning, nameAmongWords } from "@claudemesh/client/roster/FindNamed"
 import { foldedName } from "@claudemesh/domain/trust/NameSkeleton"
 import type { MemberView } from "@claudemesh/client/roster/Roster"
 import { Clock, Console, Effect } from "effect"
@@ -9,7 +9,7 @@ import { Command } from "effect/unstable/cli"
 import { untilClock } from "../Ago.ts"
 import { failed } from "../Failed.ts"
 import { askAll, chosenMeshes, clientLayer, connect } from "../Meshes.ts"
-import { memberName } from "../mcp/WrapUntrusted.ts"
+import { sayNotices } from "../Notices.ts"
 import { printable, printJson, shortKey, table, yellow } from "../Output.ts"
 import { type Membership, membershipOf } from "../Received.ts"
 import { live, type View } from "../watch/Live.ts"
@@ -28,7 +28,7 @@ export const peers = Command.make(
       const { answers, away } = yield* askAll(manager.all, rowsIn)
       if (away !== undefined && answers.length === 0) return yield* away
       const rows = answers.flat()
-      yield* warn(manager.all)
+      yield* sayNotices(manager.all)
       yield* warnOfKeys(rows)
       const shown = json ? printJson(rows) : Console.log(asTable(rows, nowMillis))
       yield* away === undefined ? shown : Effect.andThen(shown, away)
@@ -74,15 +74,6 @@ const rowsIn = (client: BrokerClient) =>
           summary: profile?.summary ?? null,
         })),
     })),
-  )
-
-/** What a broker did that an honest one does not: said whatever else is asked for. */
-const warn = (clients: ReadonlyArray<BrokerClient>) =>
-  Effect.forEach(
-    clients,
-    (client) =>
-      Effect.flatMap(client.alarms, (alarms) => warnAll(alarms.map((alarm) => `${client.membership.slug}: ${alarm}`))),
-    { discard: true },
   )
 
 const warnAll = (texts: ReadonlyArray<string>) =>
@@ -170,7 +161,7 @@ const statusWords = ({ dndUntil, status }: Row["sessions"][number], nowMillis: n
 
 const cellsOf = ({ listed = true, member, mesh, name, publicKey, role, session }: Line, nowMillis: number) => [
   mesh,
-  name === null ? "-" : memberName(name),
+  name === null ? "-" : nameAmongWords(name),
   shortKey(publicKey),
   member === "certified" || member === "verified" ? `${role}${member === "verified" ? ", verified" : ""}` : member,
   session?.attached === true ? statusWords(session, nowMillis) : listed ? "away" : "not listed",

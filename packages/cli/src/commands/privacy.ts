@@ -1,4 +1,5 @@
 /** `privacy`: what a session tells the members of a mesh about where it runs, and an end to that. */
+import { startedIn } from "../Launch.ts"
 import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
 import type { Membership } from "@claudemesh/client/keys/Membership"
 import { Console, Effect, Option, Result, Struct } from "effect"
@@ -34,7 +35,7 @@ export const privacy = Command.make(
           Result.succeed(all.map((one) => (ids.has(one.meshId) ? changed(one) : one))),
         )).filter(({ meshId }) => ids.has(meshId))
     const rows = yield* Effect.forEach(meshes, (membership) =>
-      Effect.map(toldOf(membership, process.cwd()), ({ branch = null, cwd = null, host = null }) => ({
+      Effect.map(toldOf(membership, startedIn), ({ branch = null, cwd = null, host = null }) => ({
         mesh: membership.slug,
         cwd,
         host,

@@ -2,17 +2,17 @@
  * `rename`: what this machine calls a member, in the place of the name that they chose: two of one name are told apart by it. Nobody
  * else learns of it, and nothing that is signed changes. One's own name is in one's certificate.
  */
+import { nameAmongWords } from "@claudemesh/client/roster/FindNamed"
 import { believed } from "@claudemesh/client/roster/ResolveMember"
-import { MemberName } from "@claudemesh/domain/trust/MemberName"
 import { looksTheSame } from "@claudemesh/domain/trust/NameSkeleton"
 import { Console, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/unstable/cli"
 import { Failed, failed, Misused } from "../Failed.ts"
 import { command, quoted as shellWord } from "../Launch.ts"
-import { memberName } from "../mcp/WrapUntrusted.ts"
-import { clientLayer, connectedToWhose } from "../Meshes.ts"
+import { clientLayer, memberMeant } from "../Meshes.ts"
 import { bold, printJson, shortKey } from "../Output.ts"
 import * as Flags from "./Flags.ts"
+import { wrongName } from "./WrongName.ts"
 import * as peopleWords from "../words/people.ts"
 import * as does from "../words/commands.ts"
 
@@ -22,7 +22,7 @@ export const rename = Command.make(
     who: Flags.who,
     name: Argument.String("name").pipe(
       Argument.withDescription(peopleWords.whatYouCallThemFromNowOn),
-      Argument.withSchema(MemberName),
+      Argument.filterMap(Flags.memberNameIn, wrongName),
       Argument.optional,
     ),
     undo: Flag.Boolean("undo").pipe(
@@ -37,14 +37,14 @@ export const rename = Command.make(
       if (Option.isSome(name) === undo) {
         return yield* new Misused({ reason: peopleWords.giveTheNewNameOrUndoTo })
       }
-      const { client, membership, who } = yield* connectedToWhose(typed, mesh)
-      const found = yield* client.resolve(who)
+      const { client, found, membership, who } = yield* memberMeant(typed, mesh)
       const { pubkey } = yield* Effect.fromResult(believed(who, found))
       const { slug } = membership
       if (pubkey === membership.pubkey) {
         return yield* new Failed({
-          reason: peopleWords.thatIsYouYourOwnNameIs(
-            slug,
+          reason: peopleWords.thatIsYouYourOwnNameIs(slug),
+          code: "yourself",
+          hint: peopleWords.toBeCalledOtherwiseAskFor(
             command,
             slug,
             command,
@@ -53,12 +53,14 @@ export const rename = Command.make(
         })
       }
       if (Option.isSome(name)) {
-        const taken = (yield* client.roster).find(
-          (one) => one.pubkey !== pubkey && one.displayName !== undefined && looksTheSame(one.displayName, name.value),
+        const taken = (yield* client.directory).members.find(
+          (one) => one.pubkey !== pubkey && looksTheSame(one.displayName, name.value),
         )
-        if (taken?.displayName !== undefined) {
+        if (taken !== undefined) {
           return yield* new Failed({
-            reason: peopleWords.isCalledSoAlreadyOrLooksSo(memberName(taken.displayName), shortKey(taken.pubkey)),
+            reason: peopleWords.isCalledSoAlreadyOrLooksSo(nameAmongWords(taken.displayName), shortKey(taken.pubkey)),
+            code: "name_taken",
+            hint: peopleWords.chooseAnotherName,
           })
         }
       }
@@ -71,11 +73,11 @@ export const rename = Command.make(
       const key = `(${shortKey(pubkey)})`
       yield* Console.log(
         Option.isNone(other)
-          ? peopleWords.isCalledByTheirOwnNameAgain(bold(memberName(own ?? "")), key)
+          ? peopleWords.isCalledByTheirOwnNameAgain(bold(nameAmongWords(own ?? "")), key)
           : peopleWords.isFromNowOnOnThisMachine(
-              memberName(own ?? ""),
+              nameAmongWords(own ?? ""),
               key,
-              bold(memberName(displayName ?? "")),
+              bold(nameAmongWords(displayName ?? "")),
               command,
               pubkey,
             ),

@@ -1,9 +1,9 @@
 /** `reply`: an answer to a message that was shown on this machine, to the session that asked. */
+import { nameAmongWords } from "@claudemesh/client/roster/FindNamed"
 import { Effect, Option } from "effect"
 import { Argument, Command } from "effect/unstable/cli"
 import { failed } from "../Failed.ts"
 import { clientLayer } from "../Meshes.ts"
-import { memberName } from "../mcp/WrapUntrusted.ts"
 import { shortKey } from "../Output.ts"
 import { answerTo } from "./Answer.ts"
 import * as Flags from "./Flags.ts"
@@ -32,7 +32,8 @@ export const reply = Command.make(
       const message = yield* typedText(text, file)
       const { client, id, message: asked, note, to } = yield* answerTo(typed, { mesh })
       const rest = { text: message, priority, ...(Option.isSome(ttl) && { ttlSeconds: ttl.value / 1_000 }) }
-      const who = asked?.sender.name === undefined ? shortKey(asked?.senderKey ?? id) : memberName(asked.sender.name)
+      const who =
+        asked?.sender.name === undefined ? shortKey(asked?.senderKey ?? id) : nameAmongWords(asked.sender.name)
       yield* sent(client, { message: { to, replyTo: id, ...rest }, to: who, note, json, wait })
     },
     Effect.scoped,

@@ -1,4 +1,5 @@
 /** `revoke`: a member out of the mesh, for good and for everybody. */
+import { nameAmongWords } from "@claudemesh/client/roster/FindNamed"
 import { authorityIn } from "@claudemesh/client/invite/NewInvite"
 import type { Resolved } from "@claudemesh/client/roster/ResolveMember"
 import { whyNot } from "@claudemesh/client/trust/MemberStanding"
@@ -6,7 +7,6 @@ import { Console, Effect } from "effect"
 import { Command } from "effect/unstable/cli"
 import { Failed, failed } from "../Failed.ts"
 import { command } from "../Launch.ts"
-import { memberName } from "../mcp/WrapUntrusted.ts"
 import { clientLayer, connectedToWhose } from "../Meshes.ts"
 import { bold, printable, printJson, shortKey } from "../Output.ts"
 import { bringWithheld, keptNames, revokeKey } from "../Revoking.ts"
@@ -31,7 +31,11 @@ export const revoke = Command.make(
       const member = yield* client.resolve(who)
       const { displayName, pubkey, standing } = member
       if (pubkey === membership.pubkey) {
-        return yield* new Failed({ reason: peopleWords.thatIsYouToLeaveTheMesh(command, slug) })
+        return yield* new Failed({
+          reason: peopleWords.thatIsYou,
+          code: "yourself",
+          hint: peopleWords.toLeaveTheMesh(command, slug),
+        })
       }
       const data = {
         mesh: slug,
@@ -82,4 +86,4 @@ export const revoke = Command.make(
 )
 
 const shown = ({ displayName, pubkey }: Pick<Resolved, "displayName" | "pubkey">): string =>
-  displayName === undefined ? `The key ${pubkey}` : `${bold(memberName(displayName))} (${shortKey(pubkey)})`
+  displayName === undefined ? `The key ${pubkey}` : `${bold(nameAmongWords(displayName))} (${shortKey(pubkey)})`

@@ -66,6 +66,7 @@ const isNoMember = ({ displayName, pubkey }: { readonly displayName: string | un
     ? Effect.void
     : Effect.fail(
         new Failed({
-          reason: joiningWords.thisIsTheKeyOfTheMember(printable(displayName), command, pubkey),
+          reason: joiningWords.thisIsTheKeyOfTheMember(printable(displayName)),
+          hint: joiningWords.toRemoveThemRevoke(command, pubkey),
         }),
       )

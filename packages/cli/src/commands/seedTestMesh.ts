@@ -151,7 +151,9 @@ const slugIsFree = (slug: Slug, into: string, members: ReadonlyArray<{ readonly 
         const joined = yield* (yield* ConfigFile).read
         if (!joined.some((mesh) => mesh.slug === slug)) return
         return yield* new Failed({
-          reason: runWords.hasAMeshAlreadyGiveTheNew(folder, slug),
+          reason: runWords.hasAMeshAlready(folder, slug),
+          code: "already_joined",
+          hint: runWords.giveTheNewOneAnotherName,
         })
       }).pipe(Effect.provide(ConfigFile.layerIn(folder)))
     },

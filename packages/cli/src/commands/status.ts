@@ -12,7 +12,7 @@ import { command } from "../Launch.ts"
 import { chosenMeshes, clientLayer, connect, reached } from "../Meshes.ts"
 import { untilClock } from "../Ago.ts"
 import { shortSession } from "../mcp/WrapUntrusted.ts"
-import { messagesWait } from "../Notices.ts"
+import { messagesWait, sayNotices } from "../Notices.ts"
 import { green, printable, printJson, table, yellow } from "../Output.ts"
 import { live, type View } from "../watch/Live.ts"
 import * as Flags from "./Flags.ts"
@@ -48,6 +48,7 @@ export const status = Command.make(
       yield* json
         ? printJson(rows)
         : Console.log([table(head, rows.map(cellsOf)), ...(yield* beneath(rows))].join("\n"))
+      yield* sayNotices(manager.all)
       const away = results.flatMap(({ failure, row }) => (failure === undefined ? [] : [{ mesh: row.mesh, failure }]))
       if (away.length > 0) return yield* together(away)
     },
@@ -206,6 +207,7 @@ const view: View<Row, OutboxStore | StateDb> = {
   keyOf: ({ mesh }) => mesh,
   shownOf: (row) => JSON.stringify(shortCells(row)),
   rowsOf: (client) => Effect.map(rowOf(client), (row) => [row]),
+  warningsOf: (client) => client.alarms,
   awayRowsOf: (client, problem) => Effect.map(awayRow(client, problem), (row) => [row]),
   pictureOf: (rows) => ({ head, rows: rows.map(shortCells) }),
   lineOf: ({ row }) => {

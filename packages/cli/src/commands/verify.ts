@@ -1,12 +1,12 @@
 /** `verify`: a number to compare by voice with a member, and that it was compared. */
+import { nameAmongWords } from "@claudemesh/client/roster/FindNamed"
 import { safetyNumber } from "@claudemesh/client/invite/SafetyNumber"
 import { believed } from "@claudemesh/client/roster/ResolveMember"
 import { Console, Effect, Option } from "effect"
 import { Command, Flag } from "effect/unstable/cli"
 import { Failed, failed } from "../Failed.ts"
 import { command, quoted as shellWord } from "../Launch.ts"
-import { memberName } from "../mcp/WrapUntrusted.ts"
-import { chosenMeshes, clientLayer, connectedToWhose } from "../Meshes.ts"
+import { chosenMeshes, clientLayer, memberMeant } from "../Meshes.ts"
 import { bold, printable, printJson, shortKey } from "../Output.ts"
 import * as Flags from "./Flags.ts"
 import * as peopleWords from "../words/people.ts"
@@ -25,11 +25,14 @@ export const verify = Command.make(
   },
   Effect.fn(
     function* ({ json, matches, mesh, who: typed }) {
-      const { client, membership, who } = yield* connectedToWhose(typed, mesh)
-      const found = yield* client.resolve(who)
+      const { client, found, membership, who } = yield* memberMeant(typed, mesh)
       const { displayName, pubkey, standing } = yield* Effect.fromResult(believed(who, found))
       if (pubkey === membership.pubkey) {
-        return yield* new Failed({ reason: peopleWords.thatIsYouNameAnotherMemberTo })
+        return yield* new Failed({
+          reason: peopleWords.thatIsYou,
+          code: "yourself",
+          hint: peopleWords.nameAnotherMemberTo,
+        })
       }
       if (matches) yield* client.confirmByVoice(pubkey)
       const number = safetyNumber(membership.meshId, membership.pubkey, pubkey)
@@ -41,9 +44,9 @@ export const verify = Command.make(
       yield* Console.log(
         printable(
           verified
-            ? peopleWords.youHaveComparedThisNumberWithAnd(memberName(displayName), shortKey(pubkey))
+            ? peopleWords.youHaveComparedThisNumberWithAnd(nameAmongWords(displayName), shortKey(pubkey))
             : peopleWords.readThisNumberToWhoSeesIt(
-                memberName(displayName),
+                nameAmongWords(displayName),
                 shortKey(pubkey),
                 shellWord(membership.displayName),
               ),

@@ -1,12 +1,12 @@
 /** `whoami`: who one is in each mesh, from the config file alone: name, key, fingerprint, role and broker. */
+import { nameAmongWords } from "@claudemesh/client/roster/FindNamed"
 import { fingerprint } from "@claudemesh/client/invite/SafetyNumber"
 import type { Membership } from "@claudemesh/client/keys/Membership"
 import { Console, Effect } from "effect"
 import { Command } from "effect/unstable/cli"
 import { failed } from "../Failed.ts"
-import { command } from "../Launch.ts"
+import { command, startedIn } from "../Launch.ts"
 import { toldOf, toldWords } from "../mcp/Workplace.ts"
-import { memberName } from "../mcp/WrapUntrusted.ts"
 import { chosenMeshes } from "../Meshes.ts"
 import { bold, printable, printJson } from "../Output.ts"
 import * as Flags from "./Flags.ts"
@@ -20,7 +20,7 @@ export const whoami = Command.make(
   Effect.fn(function* ({ json, mesh }) {
     const meshes = yield* chosenMeshes(mesh)
     const told = yield* Effect.forEach(meshes, (membership) =>
-      Effect.map(toldOf(membership, process.cwd()), (tells) => ({ membership, tells })),
+      Effect.map(toldOf(membership, startedIn), (tells) => ({ membership, tells })),
     )
     if (json) {
       return yield* printJson(
@@ -61,7 +61,7 @@ const asData = (membership: Membership) => ({
 const asText = (membership: Membership, tells: string): string => {
   const { brokerUrl, fingerprint, mesh, name, ownerFingerprint, publicKey, role } = asData(membership)
   return [
-    `${bold(mesh)}: you are ${bold(memberName(name))}, ${role}`,
+    `${bold(mesh)}: you are ${bold(nameAmongWords(name))}, ${role}`,
     `  key          ${publicKey}`,
     `  fingerprint  ${fingerprint}`,
     ...(ownerFingerprint === null ? [] : [peopleWords.ownerTheMeshsJoinShowsItTo(ownerFingerprint)]),

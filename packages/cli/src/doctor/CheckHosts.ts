@@ -13,7 +13,7 @@ import { hostFile, hostNames, hostTargets } from "../install/OtherHosts.ts"
 import { pluginIn, runIn } from "../install/Places.ts"
 import { preview, registering } from "../install/Registering.ts"
 import { readSettings } from "../install/SettingsFile.ts"
-import { command, quoted } from "../Launch.ts"
+import { command, quoted, startedIn } from "../Launch.ts"
 import { counted, type Finding, failedCheck, ok, skipped, warning, within } from "./Finding.ts"
 import { serverAnswers } from "./ServerAnswers.ts"
 import { type Seen, whatClaudeHas } from "./WhatClaudeHas.ts"
@@ -21,7 +21,7 @@ import * as doctorWords from "../words/doctor.ts"
 
 export const checkHosts = Effect.fnUntraced(function* (machine: Machine) {
   const claude = yield* hostCommand("claude")
-  const seen = yield* Effect.orElseSucceed(whatClaudeHas(machine, claude, process.cwd()), () => undefined)
+  const seen = yield* Effect.orElseSucceed(whatClaudeHas(machine, claude, startedIn ?? "/"), () => undefined)
   const found: Array<Finding> = [
     yield* within("Claude Code", checkMillis, versionOf(machine, claude)),
     yield* within("plugin", checkMillis, Effect.succeed(pluginFinding(machine, claude, seen))),

@@ -11,6 +11,7 @@ import { shortKey } from "../Output.ts"
 import { checkMillis } from "../install/Limits.ts"
 import { failedCheck, type Finding, ok, skipped, warning, within } from "./Finding.ts"
 import * as doctorWords from "../words/doctor.ts"
+import * as sharedWords from "../words/shared.ts"
 
 const megabyte = 1_048_576
 
@@ -48,7 +49,7 @@ const keysOf = (path: string, meshes: Exit.Exit<Memberships, { readonly message:
     return failedCheck("keys", error._tag === "Some" ? error.value.message : `${path} cannot be read`)
   }
   if (meshes.value.length === 0) {
-    return warning("keys", doctorWords.noMeshIsJoined, doctorWords.makeOneCreateMyTeamOrJoin(command, command))
+    return warning("keys", doctorWords.noMeshIsJoined, sharedWords.makeOneCreateOrJoinOne(command, command))
   }
   const each = meshes.value.map(({ displayName, pubkey, slug }) => `${slug} as ${displayName} (${shortKey(pubkey)})`)
   return ok("keys", `${each.join(", ")} in ${path}`)

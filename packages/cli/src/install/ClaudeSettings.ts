@@ -1,7 +1,7 @@
 /** Server and hooks in the settings of Claude Code, for whoever wants no plugin, or has an older version. */
 import { Effect } from "effect"
 import { Failed } from "../Failed.ts"
-import { command } from "../Launch.ts"
+import { command, startedIn } from "../Launch.ts"
 import { claudePlaces, pluginId, projectFiles, settingsTargets } from "./ClaudeCode.ts"
 import { type Machine, placeProgram, pluginHooks, serverOfMachine } from "./Machine.ts"
 import { refuseOtherHome, replacedWords } from "./OlderEntry.ts"
@@ -25,7 +25,8 @@ export const settingsTargetsOf = Effect.fnUntraced(function* (machine: Machine, 
   if (scope === "project") {
     const own = (word: string) => (machine.unusualHome === undefined ? word.replace(machine.user, "${HOME}") : word)
     const shared = { ...server, command: own(server.command), args: server.args.map(own) }
-    return settingsTargets(projectFiles(process.cwd()), shared, hooks)
+    if (startedIn === undefined) return yield* new Failed({ reason: installWords.theFolderThatThisWasStartedIn })
+    return settingsTargets(projectFiles(startedIn), shared, hooks)
   }
   const places = yield* claudePlaces
   return settingsTargets({ servers: places.userServers, settings: places.userSettings }, server, hooks)

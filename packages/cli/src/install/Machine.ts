@@ -3,7 +3,7 @@ import { dirname, join, resolve } from "node:path"
 import { ConfigFile } from "@claudemesh/client/keys/ConfigFile"
 import { makeHome } from "@claudemesh/client/local/Home"
 import { Effect, FileSystem, Result, Schema } from "effect"
-import { Failed } from "../Failed.ts"
+import { Failed, failed } from "../Failed.ts"
 import { installRunnable, runnableIn } from "../Runnable.ts"
 import type { HookHost } from "../host/OtherHost.ts"
 import { userHome } from "./ClaudeCode.ts"
@@ -29,7 +29,7 @@ export const theMachine = Effect.gen(function* () {
 
 /** Puts the program where it stays. */
 export const placeProgram = Effect.fnUntraced(function* ({ home }: Machine) {
-  yield* Effect.mapError(makeHome(home), ({ message }) => new Failed({ reason: message }))
+  yield* Effect.mapError(makeHome(home), failed)
   yield* installRunnable(runIn(home))
 })
 

@@ -20,7 +20,7 @@ import {
 import { dirname, join, relative } from "node:path"
 import { makeHome } from "@claudemesh/client/local/Home"
 import { Effect, Result } from "effect"
-import { Failed } from "../Failed.ts"
+import { Failed, failed } from "../Failed.ts"
 import { builtIn } from "../Launch.ts"
 import { JsonText } from "./JsonEdit.ts"
 import { pluginIn, runIn } from "./Places.ts"
@@ -38,7 +38,7 @@ export const pluginSource = (): string => {
 
 /** `environment` is for the server: a home that is not the usual one. */
 export const placePlugin = Effect.fnUntraced(function* (home: string, environment: Readonly<Record<string, string>>) {
-  yield* Effect.mapError(makeHome(home), ({ message }) => new Failed({ reason: message }))
+  yield* Effect.mapError(makeHome(home), failed)
   const from = pluginSource()
   const to = pluginIn(home)
   return yield* Effect.try({

@@ -1,5 +1,6 @@
 /** What `join_channel` and `leave_channel` have in common: their input, which mesh is meant, and the answer. */
 import type { BrokerClient } from "@claudemesh/client/BrokerClient"
+import { bare } from "@claudemesh/client/roster/FindNamed"
 import type { MeshManager } from "@claudemesh/client/MeshManager"
 import { Label } from "@claudemesh/domain/Ids"
 import { Effect, Schema } from "effect"
@@ -35,7 +36,7 @@ export const inChannel = (
   manager: MeshManager,
   action: (client: BrokerClient, channel: Label) => Effect.Effect<string, Problem>,
 ): Effect.Effect<ToolResult> => {
-  const channel = written.trim().replace(/^#/, "")
+  const channel = bare(written).replace(/^#/, "").toLowerCase()
   if (!isLabel(channel)) {
     const words = agentWords.channelIsNotAChannelSuchAs(JSON.stringify(written.slice(0, 80)))
     return Effect.succeed(failure(words))

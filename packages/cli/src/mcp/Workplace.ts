@@ -27,20 +27,23 @@ const tellsAnything = Effect.gen(function* () {
   if (value === "" || value === "full") return true
   if (value === "none") return false
   return yield* new Failed({
-    reason: agentWords.isItCanBeFullOrNone(variable, JSON.stringify(value)),
+    reason: agentWords.variableIs(variable, JSON.stringify(value)),
     code: "bad_setting",
+    hint: agentWords.itCanBeFullOrNone,
   })
 })
 
-export const workplace = (cwd: string): Effect.Effect<Workplace, Failed> =>
+/** Of a folder that was deleted only the host is told. */
+export const workplace = (cwd: string | undefined): Effect.Effect<Workplace, Failed> =>
   Effect.gen(function* () {
     if (!(yield* tellsAnything)) return {}
+    if (cwd === undefined) return { host: hostname() }
     const branch = yield* Effect.promise(() => branchOf(cwd))
     return { cwd, host: hostname(), ...(branch !== undefined && { branch }) }
   })
 
 /** What a session of this person that is started in a folder tells the members of a mesh, and its broker never. */
-export const toldOf = (membership: PublicMembership, cwd: string): Effect.Effect<Workplace, Failed> =>
+export const toldOf = (membership: PublicMembership, cwd: string | undefined): Effect.Effect<Workplace, Failed> =>
   Effect.map(workplace(cwd), (place) => (membership.tells === "nothing" ? {} : place))
 
 /** In one line, for a person. */
@@ -54,7 +57,7 @@ export const toldWords = ({ branch, cwd, host }: { readonly [key in keyof Workpl
 }
 
 /** The branch changes while a session runs. Who sees the session sees the one that it is on. */
-export const followed = (manager: Pick<MeshManager, "all">, cwd: string) =>
+export const followed = (manager: Pick<MeshManager, "all">, cwd: string | undefined) =>
   Effect.gen(function* () {
     let before = JSON.stringify(yield* workplace(cwd))
     const look = Effect.gen(function* () {

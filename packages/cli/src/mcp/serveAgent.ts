@@ -2,6 +2,7 @@
  * The MCP server as a host starts it. Its first answer waits for nothing but MCP: the meshes, and the libraries that they
  * need, are loaded once the host has it.
  */
+import { startedIn } from "../Launch.ts"
 import { supervised } from "@claudemesh/client/connection/Supervised"
 import { type Label, SessionId } from "@claudemesh/domain/Ids"
 import { Config, Deferred, Effect, Layer, Option, Schema } from "effect"
@@ -50,7 +51,7 @@ const loadJoined = Effect.fnUntraced(function* ({ channels, tags }: AgentOptions
   const identity = {
     sessionId: (yield* claudeCodeSession) ?? (yield* newSessionId("mcp")),
     client: clientIdentity,
-    profile: yield* workplace(process.cwd()),
+    profile: yield* workplace(startedIn),
     ...(tags.length > 0 && { tags }),
   }
   return yield* Effect.provide(makeJoined(identity, channels), yield* Layer.build(clientLayer))
@@ -82,7 +83,7 @@ export const serveAgent = Effect.fn(
       loaded = manager
       if (probe) return
       yield* statusKept(manager, state)
-      yield* Effect.forkScoped(Effect.ignore(followed(manager, process.cwd())))
+      yield* Effect.forkScoped(Effect.ignore(followed(manager, startedIn)))
       yield* now
     }).pipe(Effect.catch(warn), Effect.forkScoped)
     const now = Effect.andThen(

@@ -2,6 +2,7 @@
  * What goes to stderr where a command fails: one line for a person, three where it was called wrongly, and with `--json` one
  * object with `code`, `message` and `hint`, for scripts.
  */
+import { ended } from "@claudemesh/domain/WithHint"
 import { Cause, Effect, Option } from "effect"
 import { CliError, type HelpDoc } from "effect/unstable/cli"
 import { Failed, failed, Misused } from "../Failed.ts"
@@ -21,7 +22,11 @@ export interface Asked {
 const oneLine = (text: string): string => printable(text.replaceAll(/\s*\n\s*/g, " "))
 
 const object = (code: string, message: string, hint: string | undefined): string =>
-  JSON.stringify({ code, message: oneLine(message), hint: hint === undefined ? null : oneLine(hint) })
+  JSON.stringify({
+    code,
+    message: oneLine(hint === undefined ? message : ended(message)),
+    hint: hint === undefined ? null : oneLine(hint),
+  })
 
 /** Wrong use is exit code 2, and anything else that is said here is 1. */
 export const isMisuse = (cause: Cause.Cause<unknown>): boolean =>
@@ -43,7 +48,7 @@ export const complain =
           const first = firstWrong(errors)
           return first === undefined ? Effect.void : wrongUse(asked, (doc) => usageWords(first, doc))
         }
-        if (error instanceof Misused) return wrongUse(asked, () => error.reason)
+        if (error instanceof Misused) return wrongUse(asked, () => error.message)
         if (error instanceof Failed) return say(asked, error)
         return isTyped(error) ? say(asked, failed(error)) : defect(asked, error)
       },
@@ -59,7 +64,7 @@ const isTyped = (error: unknown): error is { readonly _tag: string; readonly mes
   typeof error.message === "string"
 
 const say = ({ json }: Asked, error: Failed): Effect.Effect<void> =>
-  aside(json ? object(error.code ?? "failed", error.words, error.hint) : `claudemesh: ${oneLine(error.reason)}`)
+  aside(json ? object(error.code ?? "failed", error.reason, error.hint) : `claudemesh: ${oneLine(error.message)}`)
 
 const wrongUse = Effect.fnUntraced(function* (
   { help, json }: Asked,

@@ -25,6 +25,8 @@ const argumentWords: Readonly<Record<string, ReadonlyArray<string>>> = {
 /** Commands and flags that take the path of a file or a folder. */
 const takesFile: ReadonlyArray<string> = ["export", "import"]
 const isPath = ({ name }: CommandFlag): boolean => name === "file" || name === "into"
+/** What is behind `--wait` is a text or a name, unless it is one of two words. */
+const needsValue = ({ name, takesValue }: CommandFlag): boolean => takesValue && name !== "wait"
 
 const words = (flags: ReadonlyArray<CommandFlag>): string =>
   flags.flatMap(({ aliases, name }) => [`--${name}`, ...aliases]).join(" ")
@@ -42,9 +44,7 @@ const calls = (line: CommandLine, isMeant: (flag: CommandFlag) => boolean): stri
 
 /** Flags that take a value, by what it is; where nothing is known of it nothing is offered. */
 const values = (line: CommandLine) => {
-  const all = [...line.commands.flatMap(({ flags }) => flags), ...line.everywhere].filter(
-    ({ takesValue }) => takesValue,
-  )
+  const all = [...line.commands.flatMap(({ flags }) => flags), ...line.everywhere].filter(needsValue)
   const choices = [...new Set(all.map((flag) => flag.choices.join(" ")))].filter((words) => words !== "")
   return {
     any: [...new Set(all.flatMap(spelt))].join("|"),
@@ -61,16 +61,36 @@ const bash = (line: CommandLine): string => {
   const { any, chosen, mesh, paths } = values(line)
   const { commands, everywhere } = line
   return `# claudemesh completion for bash: source <(claudemesh completion bash)
+# As typed so far: with quotes and backslashes, and as one word where bash cuts it at colons. Only what is behind the last colon is replaced.
 _claudemesh_names() {
-  local IFS=$'\\n' name
+  local IFS=$'\\n' name open= typed=$2 slug= shell
+  case $typed in \\"*|\\'*) open=\${typed:0:1} ;; esac
+  typed=\${typed//[\\\\\\"\\']/}
+  case $typed in *:*) slug=\${typed%:*}: ;; esac
+  shell=$(shopt -p nocasematch)
+  shopt -s nocasematch
   COMPREPLY=()
   for name in $(claudemesh completion --names "$1" 2>/dev/null); do
-    case $name in "$2"*) COMPREPLY+=("$(printf '%q' "$name")") ;; esac
+    case $name in "$typed"*) ;; *) name=$slug$name ;; esac
+    case $name in "$typed"*)
+      name=\${name:\${#slug}}
+      [ -n "$open" ] || name=$(printf '%q' "$name")
+      COMPREPLY+=("$name") ;;
+    esac
   done
+  eval "$shell"
 }
 _claudemesh() {
-  local cur=\${COMP_WORDS[COMP_CWORD]} command= flag= args=0 word
-  for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+  local cur= command= flag= args=0 word at cut=
+  local -a line=()
+  for ((at = 1; at <= COMP_CWORD; at++)); do
+    word=\${COMP_WORDS[at]}
+    if [ -n "$cut" ] || [ "$word" = : ]; then line[\${#line[@]}-1]+=$word; else line+=("$word"); fi
+    cut=
+    [ "$word" = : ] && cut=1
+  done
+  cur=\${line[\${#line[@]}-1]}
+  for word in "\${line[@]:0:\${#line[@]}-1}"; do
     [ "$word" = = ] && continue
     [ -n "$flag" ] && { flag=; continue; }
     case $word in
@@ -99,6 +119,7 @@ ${commands.map(({ flags, name }) => `      ${name}) COMPREPLY=($(compgen -W "${w
     esac
     return ;;
   esac
+  [ "$command $word" = "broker backup" ] && COMPREPLY=($(compgen -f -- "$cur"))
   [ "$args" -eq 0 ] || return
   case $command in
 ${Object.entries(argumentOf)
@@ -164,6 +185,7 @@ ${commands.map(({ flags, name }) => `      ${name}) compadd -- ${words([...flags
     esac
     return
   fi
+  [[ "$command $word" == "broker backup" ]] && _files
   (( args == 0 )) || return
   case $command in
 ${Object.entries(argumentOf)
@@ -184,27 +206,31 @@ ${commands
 `
 }
 
+const on = (names: string) => `__fish_seen_subcommand_from ${names}`
+
 const fish = ({ commands, everywhere }: CommandLine): string => {
   const flagLine = (condition: string, flag: CommandFlag) => {
-    const { aliases, choices, does, name, takesValue } = flag
+    const { aliases, choices, does, name } = flag
     return [
       `complete -c claudemesh -n '${condition}' -l ${name}`,
       ...aliases.map((alias) => `-s ${alias.replace(/^-+/, "")}`),
       ...(name === "mesh" ? ["-x -a '(claudemesh completion --names meshes 2>/dev/null)'"] : []),
       ...(choices.length > 0 ? [`-x -a '${choices.join(" ")}'`] : []),
-      ...(takesValue && name !== "mesh" && choices.length === 0 ? [isPath(flag) ? "-r" : "-x"] : []),
+      ...(needsValue(flag) && name !== "mesh" && choices.length === 0 ? [isPath(flag) ? "-r" : "-x"] : []),
       `-d '${escaped(does).slice(0, 80)}'`,
     ].join(" ")
   }
-  const on = (name: string) => `__fish_seen_subcommand_from ${name}`
   return [
     "# claudemesh completion for fish: claudemesh completion fish | source",
     "complete -c claudemesh -e",
+    // Files are offered where one is taken, and nowhere else.
+    `complete -c claudemesh -f -n 'not ${on([...takesFile, "backup"].join(" "))}'`,
     ...commands.flatMap(({ does, flags, name, subcommands }) => [
       `complete -c claudemesh -f -n __fish_use_subcommand -a ${name} -d '${escaped(does)}'`,
       ...flags.map((flag) => flagLine(on(name), flag)),
       ...subcommands.map(
-        (sub) => `complete -c claudemesh -f -n '${on(name)}' -a ${sub.name} -d '${escaped(sub.does)}'`,
+        (sub) =>
+          `complete -c claudemesh -f -n '${on(name)}; and not ${on(sub.name)}' -a ${sub.name} -d '${escaped(sub.does)}'`,
       ),
     ]),
     ...Object.entries(argumentOf).map(

@@ -139,8 +139,9 @@ export const itDoesNotOpen = "it does not open"
 
 export const noMeshIsJoinedAPersonJoins = "No mesh is joined. A person joins one with the claudemesh command."
 
-export const isItCanBeFullOrNone = (variable: Part, value: Part): string =>
-  `${variable} is ${value}; it can be full or none`
+export const variableIs = (variable: Part, value: Part): string => `${variable} is ${value}.`
+
+export const itCanBeFullOrNone = "It can be full or none."
 
 export const nothingOfWhereItRuns = "nothing of where it runs"
 

@@ -137,9 +137,6 @@ export const makeAMeshCreateMyTeamOr = (command: Part, command2: Part): string =
 
 export const noMeshIsJoined = "no mesh is joined"
 
-export const makeOneCreateMyTeamOrJoin = (command: Part, command2: Part): string =>
-  `Make one: ${command} create my-team, or join one: ${command2} join '<link>'`
-
 export const moveItAwayWhatWaitsToBe =
   "Move it away: what waits to be sent and what was shown is forgotten, keys are not in it"
 

@@ -49,3 +49,6 @@ export const tryAgainIfItStaysLikeThis2 = (command: Part): string =>
 
 export const yourKeyWasRevokedThereForgetThe = (command: Part): string =>
   `Your key was revoked there. Forget the mesh here with: ${command} leave <mesh>; to come back you need a new invite.`
+
+export const seeWhoIsThere = (command: Part): string =>
+  `See who is there with: ${command} peers. A session that has ended gets nothing more: send to its member, without it.`

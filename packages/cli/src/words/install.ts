@@ -170,3 +170,6 @@ export const partIsNotForPrograms = (path: Part): string =>
   `"${path}" is written in a form that is not changed by a program`
 
 export const isNotAnObject = (path: Part, kind: Part): string => `${path} is ${kind} and not an object`
+
+export const theFolderThatThisWasStartedIn =
+  "The folder that this was started in is gone. Nothing was changed. Go to the project's folder, then try again."

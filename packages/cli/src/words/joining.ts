@@ -8,7 +8,9 @@ export const warningTheAdminTokenGoesToUnencrypted = (url: Part): string =>
   `claudemesh: warning: the admin token goes to ${url} unencrypted, so everybody on the way there can read it. Use a wss:// URL. If others may have read the token, give the broker another one (BROKER_ADMIN_TOKEN).`
 
 export const nothingWasDoneNobodyIsAtA = (question: Part, effects: Part): string =>
-  `${question} ${effects} Nothing was done: nobody is at a terminal to be asked. Add --yes if you mean it.`
+  `${question} ${effects} Nothing was done: nobody is at a terminal to be asked.`
+
+export const addYesIfYouMeanIt = "Add --yes if you mean it."
 
 export const daysTheLongestThatABrokerKeeps = (brokerDaysMax: Part): string =>
   `${brokerDaysMax} days, the longest that a broker keeps a message`
@@ -18,14 +20,11 @@ export const theBrokerKeepsAMessageForDays = (brokerDays: Part): string =>
 
 export const such30m12hOr7d = "30m, 12h or 7d"
 
-export const itIsNotKnownWhatYouAre =
-  "It is not known what you are called, and nobody is here to ask. Give your name with --as"
+export const itIsNotKnownWhatYouAre = "It is not known what you are called, and nobody is here to ask."
 
-export const giveYourNameWithAs = "Give your name with --as"
+export const giveYourNameWithAs = "Give your name with --as."
 
 export const whatAreYouCalledInTheMesh = "What are you called in the mesh?"
-
-export const aNameInOneWritingSystemWithout = "A name in one writing system, without / or :, and not like a key"
 
 export const thatIsTheNameThatItWas = "That is the name that it was begun with, and it stays."
 
@@ -34,7 +33,7 @@ export const yourKeysAreInKeepThatFile = (configPath: Part): string =>
 
 export const nextConnectClaudeCode = "Next, connect Claude Code:"
 
-export const aNameInOneWritingSystemWithout2 = "a name in one writing system, without / or :"
+export const aNameInOneWritingSystemWithout = "a name in one writing system, without / or :"
 
 export const beginsWithWhichIsNotAllowedAt = (name: Part, atStart: Part): string =>
   `${name} begins with ${atStart}, which is not allowed at the start of a name`
@@ -53,14 +52,16 @@ export const isNotANameOneWritingSystem = (name: Part): string =>
 export const isNotABrokersUrlWriteIt = (part: Part): string =>
   `${part} is not a broker's URL; write it like wss://mesh.example.com/ws`
 
-export const thisBrokerAsksForAnAdminToken = "this broker asks for an admin token: --admin-token or BROKER_ADMIN_TOKEN"
+export const thisBrokerAsksForAnAdminToken = "this broker asks for an admin token."
+
+export const giveItWithAdminTokenOr = "Give it with --admin-token, or in BROKER_ADMIN_TOKEN."
 
 export const whatTheMeshIsCalledLowerCase = "What the mesh is called: lower-case letters, digits and -"
 
 export const theBrokersAdminTokenWhereItIs =
   "The broker's admin token, where it is not on this machine (or BROKER_ADMIN_TOKEN)"
 
-export const giveTheNewOneAnotherSlug = (message: Part): string => `${message}; give the new one another slug`
+export const giveTheNewOneAnotherSlug = "Give the new one another slug."
 
 export const madeTheMeshOnYouAre = (slug: Part, url: Part, displayName: Part): string =>
   `Made the mesh ${slug} on ${url}. You are ${displayName}.`
@@ -139,7 +140,9 @@ export const forAMemberWhoseAgentsUseOne = "For a member whose agents use one of
 export const theLinkIsMissing = "The link is missing."
 
 export const theTextHasDifferentInviteLinksIn = (count: Part): string =>
-  `The text has ${count} different invite links in it. Nothing was sent. Give one of them.`
+  `The text has ${count} different invite links in it. Nothing was sent.`
+
+export const giveOneOfThem = "Give one of them."
 
 export const compareThisNumberWithWhoeverInvited = (command: Part): string =>
   `        Compare this number with whoever invited you, in a call or face to face: they see it with ${command} whoami.`
@@ -149,7 +152,7 @@ export const roleWithALinkThatIsGood = (role: Part, expiresAt: Part): string =>
 
 export const youHaveNotJoinedNothingWasSent = "You have not joined. Nothing was sent."
 
-export const callThisOneOtherwiseWithSlug = "Call this one otherwise with --slug"
+export const callThisOneOtherwiseWithSlug = "Call this one otherwise with --slug."
 
 export const seeWhoIsThereWithPeersMesh = (command: Part, slug: Part): string =>
   `See who is there with: ${command} peers --mesh ${slug}; to join as somebody else, set CLAUDEMESH_HOME to another folder`
@@ -177,8 +180,10 @@ export const membersWhoJoinedWithItStay = (kept: Part): string => `Members who j
 
 export const asClaudemeshInvitesListsIt = "As `claudemesh invites` lists it"
 
-export const thisIsTheKeyOfTheMember = (displayName: Part, command: Part, pubkey: Part): string =>
-  `This is the key of the member ${displayName}, and not of an invite. Nothing was revoked. To remove them: ${command} revoke ${pubkey}`
+export const thisIsTheKeyOfTheMember = (displayName: Part): string =>
+  `This is the key of the member ${displayName}, and not of an invite. Nothing was revoked.`
+
+export const toRemoveThemRevoke = (command: Part, pubkey: Part): string => `To remove them: ${command} revoke ${pubkey}`
 
 export const noCodeWithoutTerminal = "(No code is drawn: this is not a terminal.)"
 

@@ -3,13 +3,15 @@ import type { Part } from "./Part.ts"
 
 export const inSessionNotConfirmedAsShown = "in session, not confirmed as shown"
 
-export const noMeshIsJoinedMakeOneCreate = (command: Part, command2: Part): string =>
-  `no mesh is joined; make one: ${command} create my-team, or join one: ${command2} join '<link>'`
+export const noMeshIsJoined = "no mesh is joined."
 
-export const noMeshIsJoinedThereAre = (value: Part, slugs: Part, hint: Part): string =>
-  `no mesh ${value} is joined; there are: ${slugs}${hint}`
+export const noMeshOfThisSlugIsJoined = (value: Part): string => `no mesh ${value} is joined.`
 
-export const sayWhichMeshWithMeshThereAre = (slugs: Part): string => `say which mesh with --mesh; there are: ${slugs}`
+export const joinedMeshes = (near: Part, slugs: Part): string => `${near}Joined meshes: ${slugs}.`
+
+export const severalMeshesAreJoined = "several meshes are joined."
+
+export const sayWhichWithMesh = (slugs: Part): string => `Say which one with --mesh: ${slugs}.`
 
 export const notSentYourMessageToWasRefused = (to: Part, messageId: Part, explanation: Part): string =>
   `Not sent: your message to ${to} (${messageId}) was refused: ${explanation}`
@@ -94,3 +96,9 @@ export const sentNotAnsweredYetMayHaveReached = (message: Part): string =>
 
 export const notSentWasRefused = (message: Part, explanation: Part): string =>
   `Not sent: ${message} was refused: ${explanation}`
+
+export const thisMachineKnowsNobodyCalled = (who: Part, why: Part): string =>
+  `This machine knows nobody called ${who}, and the broker cannot be asked: ${why}.`
+
+export const theBrokerWasNotAsked = (why: Part): string =>
+  `This is about the members that this machine knows, since the broker cannot be asked: ${why}.`

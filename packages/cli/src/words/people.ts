@@ -14,8 +14,11 @@ export const ofAMeshThatYouOwnIts = "Of a mesh that you own: its owner's key is 
 
 export const ofAMeshWhoseBrokerIsGone = "Of a mesh whose broker is gone: forget it here, without asking that broker"
 
-export const youOwnNobodyCouldMakeItsAdmins = (slug: Part, command: Part, slug2: Part, slug3: Part): string =>
-  `you own ${slug}: nobody could make its admins any more. Keep the key with: ${command} export ${slug2}.json --mesh ${slug3}; then leave with --give-up-owner-key`
+export const youOwnNobodyCouldMakeItsAdmins = (slug: Part): string =>
+  `you own ${slug}: nobody could make its admins any more.`
+
+export const keepTheKeyThenLeave = (command: Part, slug: Part, slug2: Part): string =>
+  `Keep the key with: ${command} export ${slug}.json --mesh ${slug2}; then leave with --give-up-owner-key`
 
 export const yourKeyThereIsForgottenAndNot = (pubkey: Part): string =>
   `Your key there is forgotten, and not revoked: where the mesh goes on without this machine, others still encrypt to it. Its owner can revoke it: ${pubkey}.`
@@ -80,11 +83,16 @@ export const callThemByTheirOwnNameAgain = "Call them by their own name again"
 
 export const giveTheNewNameOrUndoTo = "Give the new name, or --undo to call them by their own name again."
 
-export const thatIsYouYourOwnNameIs = (slug: Part, command: Part, slug2: Part, command2: Part, name: Part): string =>
-  `That is you. Your own name is in your certificate, which was signed when you joined ${slug}. To be called otherwise ask for a new invite, then: ${command} leave ${slug2}; ${command2} join '<link>' --as ${name}`
+export const thatIsYouYourOwnNameIs = (slug: Part): string =>
+  `That is you. Your own name is in your certificate, which was signed when you joined ${slug}.`
+
+export const toBeCalledOtherwiseAskFor = (command: Part, slug: Part, command2: Part, name: Part): string =>
+  `To be called otherwise ask for a new invite, then: ${command} leave ${slug}; ${command2} join '<link>' --as ${name}`
 
 export const isCalledSoAlreadyOrLooksSo = (displayName: Part, pubkey: Part): string =>
-  `${displayName} (${pubkey}) is called so already, or looks so. Choose another name.`
+  `${displayName} (${pubkey}) is called so already, or looks so.`
+
+export const chooseAnotherName = "Choose another name."
 
 export const isCalledByTheirOwnNameAgain = (memberName: Part, key: Part): string =>
   `${memberName} ${key} is called by their own name again on this machine.`
@@ -102,8 +110,9 @@ export const theOneWithThisKey = "The one with this key"
 
 export const byTheirOwnNameAgain = "By their own name again"
 
-export const thatIsYouToLeaveTheMesh = (command: Part, slug: Part): string =>
-  `That is you. To leave the mesh: ${command} leave ${slug}`
+export const thatIsYou = "That is you."
+
+export const toLeaveTheMesh = (command: Part, slug: Part): string => `To leave the mesh: ${command} leave ${slug}`
 
 export const isOutOfAlready = (member: Part, slug: Part, standing: Part): string =>
   `${member} is out of ${slug} already: ${standing}.`
@@ -134,7 +143,7 @@ export const byTheBeginningOfTheKeyWhere = "By the beginning of the key, where n
 
 export const youHaveComparedTheNumberAndIt = "You have compared the number, and it is the same: remember that"
 
-export const thatIsYouNameAnotherMemberTo = "That is you. Name another member to compare keys with."
+export const nameAnotherMemberTo = "Name another member to compare keys with."
 
 export const youHaveComparedThisNumberWithAnd = (displayName: Part, pubkey: Part): string =>
   `You have compared this number with ${displayName} (${pubkey}), and it was the same:`

@@ -53,8 +53,9 @@ export const twoMembersEachWithAHomeOf =
 
 export const fiveMembersAsJson = "Five members, as JSON"
 
-export const hasAMeshAlreadyGiveTheNew = (folder: Part, slug: Part): string =>
-  `${folder} has a mesh ${slug} already; give the new one another name with --slug, or write --into another folder`
+export const hasAMeshAlready = (folder: Part, slug: Part): string => `${folder} has a mesh ${slug} already.`
+
+export const giveTheNewOneAnotherName = "Give the new one another name with --slug, or write --into another folder."
 
 export const showWhatWouldBeRemoved = "Show what would be removed"
 
@@ -68,7 +69,9 @@ export const inTheShellsOwnFile = "In ~/.bashrc; the same with zsh in ~/.zshrc"
 
 export const whereTheBackupGoes = "Where the backup goes; nothing may be there"
 
-export const postgresHasItsOwnBackups = "DATABASE_URL is set: back Postgres up with pg_dump, see docs/operations.md"
+export const postgresHasItsOwnBackups = "DATABASE_URL is set, and Postgres has backups of its own."
+
+export const backPostgresUpWithPgDump = "Back it up with pg_dump, see docs/operations.md."
 
 export const ofTheFolderThatTheBrokerUses = "Of ~/.claudemesh/broker, or of BROKER_DATA_DIR"
 

@@ -9,15 +9,20 @@ export const isNotAMessagesIdWhichHas = (typed: Part): string =>
 
 export const thereIsNoMessage = (id: Part): string => `There is no message ${id}.`
 
-export const noMessageWasShownOnThisMachine = (id: Part, part: Part, command: Part): string =>
-  `No message ${id} was shown on this machine lately, so ${part}. Nothing was sent. The ids: ${command} inbox --history`
+export const noMessageWasShownOnThisMachine = (id: Part, part: Part): string =>
+  `No message ${id} was shown on this machine lately, so ${part}. Nothing was sent.`
+
+export const theIdsInboxHistory = (command: Part): string => `The ids: ${command} inbox --history`
 
 export const itCannotBeAnswered = "it cannot be answered"
 
 export const itIsNotKnownWhoAsked = "it is not known who asked"
 
-export const itIsNotProvedWhoWroteMessage = (id: Part, command: Part, id2: Part): string =>
-  `It is not proved who wrote message ${id}. Nothing was sent. Say who gets the answer: ${command} send <who> <text> --reply-to ${id2}`
+export const itIsNotProvedWhoWroteMessage = (id: Part): string =>
+  `It is not proved who wrote message ${id}. Nothing was sent.`
+
+export const sayWhoGetsTheAnswer = (command: Part, id: Part): string =>
+  `Say who gets the answer: ${command} send <who> <text> --reply-to ${id}`
 
 export const nowAtOnceAlsoWhenTheyAre =
   "now: at once, also when they are busy; next: when they are idle; low: when they look (default next). In dnd nothing is handed over until they look, or it ends"
@@ -47,8 +52,11 @@ export const itWasNotShownYetItHas = "It was not shown yet: it has not left this
 
 export const itExpiredAndWasNeverShown = "It expired and was never shown."
 
-export const itWasNotShownWithinMinutesAnd = (value: Part, command: Part, messageId: Part): string =>
-  `It was not shown within ${value} minutes, and waits on. See: ${command} message-status ${messageId}`
+export const itWasNotShownWithinMinutesAnd = (value: Part): string =>
+  `It was not shown within ${value} minutes, and waits on.`
+
+export const seeMessageStatus = (command: Part, messageId: Part): string =>
+  `See: ${command} message-status ${messageId}`
 
 export const theMessageIsInThisFileFor = "The message is in this file; - for stdin"
 
@@ -60,7 +68,7 @@ export const typeTheMessageCtrlDOnAn = "claudemesh: Type the message; Ctrl-D on 
 
 export const theTextIsEmptyNothingWasSent = "The text is empty. Nothing was sent. Give a text."
 
-export const theTextIsNotUtf8Nothing = "The text is not UTF-8. Nothing was sent. Convert it first, such as with iconv."
+export const theTextIsNotUtf8Nothing = "The text is not UTF-8. Nothing was sent."
 
 export const stdinCannotBeReadNothingWasSent = (message: Part): string =>
   `stdin cannot be read: ${message}. Nothing was sent.`
@@ -68,18 +76,21 @@ export const stdinCannotBeReadNothingWasSent = (message: Part): string =>
 export const itIsAFolderNothingWasSent = (path: Part): string => `${path}: it is a folder. Nothing was sent.`
 
 export const hasMoreThanMiBAndAMessage = (where: Part, value: Part): string =>
-  `${where} has more than ${value} MiB, and a message is much smaller. Nothing was sent. Send a part of it, or say where it is.`
+  `${where} has more than ${value} MiB, and a message is much smaller. Nothing was sent.`
 
-export const isNothingWasSentConvertItFirst = (where: Part, isWhat: Part): string =>
-  `${where} is ${isWhat}. Nothing was sent. Convert it first, such as with iconv.`
+export const sendAPartOfIt = "Send a part of it, or say where it is."
+
+export const isNothingWasSent = (where: Part, isWhat: Part): string => `${where} is ${isWhat}. Nothing was sent.`
+
+export const convertItFirst = "Convert it first, such as with iconv."
 
 export const whatSendSaidInBracketsOrThe = "What send said in brackets, or the first 8 characters or more of it"
 
-export const noMessageOfThisMachineBeginsWith = (id: Part): string =>
-  `No message of this machine begins with ${id}. Write the whole id to ask for one that was sent from another.`
+export const noMessageOfThisMachineBeginsWith = (id: Part): string => `No message of this machine begins with ${id}.`
 
-export const severalMessagesBeginWithWriteMoreOf = (id: Part, ids: Part): string =>
-  `Several messages begin with ${id}: ${ids}. Write more of the id.`
+export const writeTheWholeIdToAskFor = "Write the whole id to ask for one that was sent from another machine."
+
+export const severalMessagesBeginWith = (id: Part, ids: Part): string => `Several messages begin with ${id}: ${ids}.`
 
 export const whetherItWaitsIsInASession =
   "whether it waits, is in a session, was shown or is expired, for each who was to get it"
@@ -97,11 +108,11 @@ export const waitingToBeSent = "waiting to be sent"
 
 export const theMessageByItsIdOrThe = "The message, by its id or the first 8 characters or more of that"
 
-export const noMessageWaitsToBeSentList = (id: Part, command: Part): string =>
-  `No message ${id} waits to be sent. List them with: ${command} outbox`
+export const noMessageWaitsToBeSent = (id: Part): string => `No message ${id} waits to be sent.`
 
-export const severalMessagesBeginWithGiveMoreOf = (id: Part): string =>
-  `Several messages begin with ${id}. Give more of the id.`
+export const listThemWithOutbox = (command: Part): string => `List them with: ${command} outbox`
+
+export const writeMoreOfTheId = "Write more of the id."
 
 export const theMessageToHasLeftThisMachine = (entry: Part): string =>
   `The message to ${entry} has left this machine and may have arrived. It cannot be cancelled any more.`

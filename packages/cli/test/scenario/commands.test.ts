@@ -31,7 +31,7 @@ describe.concurrent("claudemesh create", () => {
       assert.sameMembers(await readdir(home), ["config.json", "state.db"])
 
       const before = await readFile(join(home, "config.json"), "utf8")
-      assert.match(complaint(await create("team")), /already called team; give the new one another slug/)
+      assert.match(complaint(await create("team")), /already called team\. Give the new one another slug/)
       assert.strictEqual(await readFile(join(home, "config.json"), "utf8"), before)
 
       const [made] = jsonLines(done(await create("other", "--as", "Ann", "--json")))
@@ -146,7 +146,7 @@ describe.concurrent("claudemesh seed-test-mesh", () => {
         /^bob on test: Waits until bob's session connects\. /,
       )
       assert.include(done(await inHome(join(homes, "bob"))("inbox")), "from alice")
-      assert.match(complaint(await seed()), /homes\/alice has a mesh test already; .*--slug.*--into/)
+      assert.match(complaint(await seed()), /homes\/alice has a mesh test already\. .*--slug.*--into/)
     }),
   )
 
@@ -203,7 +203,7 @@ describe.concurrent("claudemesh list, peers and status", () => {
         member: "certified",
         sessions: [{ sessionId: "bobs-1", attached: true, status: "dnd", summary: null }],
       })
-      assert.match(complaint(await alice("peers", "--mesh", "blue")), /no mesh blue is joined; there are: red/)
+      assert.match(complaint(await alice("peers", "--mesh", "blue")), /no mesh blue is joined\. Joined meshes: red/)
 
       await alice("send", "alice", "to myself")
       assert.match(done(await alice("status")), /\nred +connected +1 +-\n/)

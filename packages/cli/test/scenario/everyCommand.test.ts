@@ -81,7 +81,7 @@ describe.concurrent("the command", () => {
           /CLAUDEMESH_HISTORY is "many"\. Set it to a number from 0 to 100000, or unset it/,
         ],
         ["CLAUDEMESH_HISTORY_DAYS", "-1", /CLAUDEMESH_HISTORY_DAYS is "-1"\. Set it to a number from 0 to 3650/],
-        ["CLAUDEMESH_SECRET_STORE", "vault", /CLAUDEMESH_SECRET_STORE is "vault"; it can be file or keychain/],
+        ["CLAUDEMESH_SECRET_STORE", "vault", /CLAUDEMESH_SECRET_STORE is "vault"\. It can be file or keychain/],
         ["CLAUDEMESH_HOME", "~eve/mesh", /only a shell knows the folders of other users by ~\. Set CLAUDEMESH_HOME to/],
         ["CLAUDEMESH_HOME", "/dev/null", /it is a file and not a folder/],
         ["CLAUDEMESH_STARTED_IN", "/nowhere/at/all", /cannot be entered: \/nowhere\/at\/all \(ENOENT\)/],
@@ -132,7 +132,7 @@ describe.concurrent("the command", () => {
       )
       const needing = [["peers"], ["inbox"], ["status"], ["send", "bob", "hi"]]
       const runs = await Promise.all(needing.map((args) => inHome(folder)(...args)))
-      for (const ran of runs) assert.match(complaint(ran), /no mesh is joined; make one: claudemesh create my-team/)
+      for (const ran of runs) assert.match(complaint(ran), /no mesh is joined\. Make one: claudemesh create my-team/)
     }),
   )
 
@@ -144,7 +144,7 @@ describe.concurrent("the command", () => {
         for (const args of [["list"], ["create", "new", "--broker", broker.url]]) {
           const said = complaint(await alice(...args))
           assert.include(said, `${file} cannot be understood: `)
-          assert.include(said, "correct it, or move it away")
+          assert.include(said, "Correct it, or move it away")
         }
         assert.strictEqual(await readFile(file, "utf8"), content)
         assert.deepStrictEqual(await readdir(join(folder, "alice")), ["config.json"])

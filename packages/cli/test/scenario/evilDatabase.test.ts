@@ -540,6 +540,7 @@ describe.concurrent("a revocation that the database", () => {
       await changed((database) => database.run("DELETE FROM revocation"))
       const looked = await ann("peers", "--json")
       assert.match(looked.stderr, /team: the broker shows 0 revocations, and 1 are known: it hides some/)
+      assert.match((await ann("status")).stderr, /team: the broker shows 0 revocations, and 1 are known: it hides some/)
       const row = json(looked).find(({ publicKey }) => publicKey === key("Bob"))
       assert.deepInclude(row, { member: "revoked", role: null })
       const refused = await ann("send", "Bob", "hello")

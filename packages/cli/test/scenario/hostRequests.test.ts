@@ -94,7 +94,7 @@ describe.concurrent("a host", () => {
           const left = await one.call("leave_channel", { channel: "builds" })
           assert.strictEqual(left.text, "This session was not in #builds on red: nothing has changed.")
           assert.strictEqual(
-            (await one.call("join_channel", { channel: " #builds ", mesh: "" })).text,
+            (await one.call("join_channel", { channel: " #Builds ", mesh: "" })).text,
             "Joined #builds on red.",
           )
           assert.strictEqual(

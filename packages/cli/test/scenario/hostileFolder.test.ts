@@ -109,6 +109,24 @@ const inHostileFolder = (program: (folder: string) => Promise<Program>) => {
     nothingExecuted()
   })
 
+  it("a folder that was deleted is told to nobody, and what is named from there is nowhere", async () => {
+    const home = {
+      CLAUDEMESH_HOME: join(hostile.folder, "homes/alice"),
+      CLAUDEMESH_PASSPHRASE: "correct horse battery",
+    }
+    const inDeleted = (line: string) =>
+      run(["sh", "-c", `mkdir deleted && cd deleted && rmdir ../deleted && claudemesh ${line}`], home)
+    const [{ tells }] = JSON.parse(done(await inDeleted("whoami --json")))
+    assert.deepInclude(tells, { cwd: null, branch: null })
+    for (const line of ["export mine-too.json", "send bob --file claudemesh"]) {
+      const { code, stderr } = await inDeleted(line)
+      assert.strictEqual(code, 1, line)
+      assert.match(stderr, /there is no such file or folder/)
+    }
+    assert.isFalse(existsSync(join(launcher, "../mine-too.json")))
+    nothingExecuted()
+  })
+
   it("files that cannot be understood stop nothing", async () => {
     const broken = join(hostile.folder, "broken")
     mkdirSync(broken)

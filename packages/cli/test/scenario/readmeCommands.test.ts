@@ -57,6 +57,7 @@ it.live("every command of the README does what it is said to do", () =>
           PATH: `${bin}:/usr/bin:/bin`,
           HOME: join(folder, home),
           CLAUDEMESH_STARTED_AS: "claudemesh",
+          CLAUDEMESH_STARTED_IN: folder,
           CLAUDEMESH_BROKER: broker.origin,
           CLAUDEMESH_PASSPHRASE: "five words of a test here",
           BROKER_DATA_DIR: home === "carl" ? join(folder, "carl/broker") : broker.dataDir,

@@ -64,7 +64,7 @@ describe.concurrent("claudemesh invite and join", () => {
         complaint(await dora("join", link.slice(0, -3))),
         /The invite link is incomplete or damaged .*Copy the whole link again/,
       )
-      assert.match(complaint(await dora("join", link, "--as", "Dora")), /used_up.*ask for another link/)
+      assert.match(complaint(await dora("join", link, "--as", "Dora")), /used_up.*Ask for another link/)
       done(await dora("create", "team", "--as", "Dora"))
       assert.match(complaint(await dora("join", link)), /already called team\. Call this one otherwise with --slug/)
 

@@ -16,8 +16,6 @@ const elsewhere: Readonly<Record<string, string>> = {
   "usage/CommandLine.ts": "a defect",
   "Meshes.ts": "defects",
   "usage/HelpText.ts": "headings of the help",
-  "commands/move.ts": "said once, by one command",
-  "commands/MoveEverybody.ts": "said once, by one command",
 }
 
 describe("what people and models read", () => {

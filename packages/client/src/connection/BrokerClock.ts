@@ -3,6 +3,7 @@
  * the time at which the broker took them: from a clock that is far off a message would arrive and not be readable. Which of the
  * two clocks is wrong cannot be known here, so what it means is said, and nothing is corrected in secret.
  */
+import { withHint } from "@claudemesh/domain/WithHint"
 import { Schema } from "effect"
 import { clockSetMillis, clockSkewNoticeMillis, clockSkewRefusedMillis } from "../Limits.ts"
 
@@ -42,8 +43,14 @@ const millisOf = (nanos: bigint): number => Number(nanos / 1_000_000n)
 
 /** Nothing was sealed or sent: it would have been delivered, and not been readable. */
 export class ClockOff extends Schema.TaggedError<ClockOff>()("ClockOff", { skewMillis: Schema.Finite }) {
+  get what() {
+    return `${clockWords(this.skewMillis)} Nothing was sent.`
+  }
+  get hint() {
+    return "Set the clock, then send again."
+  }
   override get message() {
-    return `${clockWords(this.skewMillis)} Nothing was sent. Set the clock, then send again.`
+    return withHint(this)
   }
 }
 

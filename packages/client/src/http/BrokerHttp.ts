@@ -2,6 +2,7 @@
  * The broker's HTTP API as the client uses it: making a mesh, letting others in and out of it, and asking whether the
  * broker is well. Whoever asks signs each request with a key of its own. The same request again gives the same answer.
  */
+import { withHint } from "@claudemesh/domain/WithHint"
 import type { MeshId } from "@claudemesh/domain/Ids"
 import type { Certificate } from "@claudemesh/domain/trust/Certificate"
 import type { Invite } from "@claudemesh/domain/trust/Invite"
@@ -45,18 +46,18 @@ export class BrokerUnreachable extends Schema.TaggedError<BrokerUnreachable>()("
 
 /** What a person can do about a refusal, where the broker's own words do not say so. */
 const remedies: Readonly<Record<string, string>> = {
-  stale: "set the clock of this machine, it is more than a minute off",
-  replayed: "do it again",
-  forbidden: "ask the mesh's owner or an admin to do it",
-  bad_invite: "ask for another link",
-  used_up: "ask for another link",
-  expired: "ask for another link",
-  revoked: "ask the mesh's owner",
-  unknown_mesh: "is this the broker that the mesh was made on? If it is, ask for another link",
+  stale: "Set the clock of this machine, it is more than a minute off.",
+  replayed: "Do it again.",
+  forbidden: "Ask the mesh's owner or an admin to do it.",
+  bad_invite: "Ask for another link.",
+  used_up: "Ask for another link.",
+  expired: "Ask for another link.",
+  revoked: "Ask the mesh's owner.",
+  unknown_mesh: "Is this the broker that the mesh was made on? If it is, ask for another link.",
   name_taken:
-    "join under another name with --as. If that member is you on another machine, export your identity there and import it here; if its key is lost, have it revoked first",
-  rate_limited: "wait a moment and do it again",
-  unavailable: "do it again later",
+    "Join under another name with --as. If that member is you on another machine, export your identity there and import it here; if its key is lost, have it revoked first.",
+  rate_limited: "Wait a moment and do it again.",
+  unavailable: "Do it again later.",
 }
 
 export class BrokerRefused extends Schema.TaggedError<BrokerRefused>()("BrokerRefused", {
@@ -64,13 +65,15 @@ export class BrokerRefused extends Schema.TaggedError<BrokerRefused>()("BrokerRe
   error: Schema.String,
   explanation: Schema.String,
 }) {
-  get remedy(): string | undefined {
+  get what() {
+    const isPlain = this.error === "name_taken"
+    return isPlain ? `The name ${this.explanation}` : `the broker refused (${this.error}): ${this.explanation}`
+  }
+  get hint(): string | undefined {
     return Object.hasOwn(remedies, this.error) ? remedies[this.error] : undefined
   }
   override get message() {
-    const isPlain = this.error === "name_taken"
-    const said = isPlain ? `The name ${this.explanation}` : `the broker refused (${this.error}): ${this.explanation}`
-    return this.remedy === undefined ? said : `${said}; ${this.remedy}`
+    return withHint(this)
   }
 }
 

@@ -3,6 +3,7 @@
  * days, in `state.db`. They are written before anybody is shown them, and `leave` erases a mesh's. It is the one place
  * where texts lie unencrypted (`docs/security.md`); `CLAUDEMESH_HISTORY=0` keeps none.
  */
+import { withHint } from "@claudemesh/domain/WithHint"
 import { DisplayName, MeshId, MessageId, PublicKey, SessionId, Slug } from "@claudemesh/domain/Ids"
 import { isoFromMillis, IsoTime } from "@claudemesh/domain/IsoTime"
 import { Priority } from "@claudemesh/domain/routing/Status"
@@ -23,8 +24,14 @@ export class HistoryUnknown extends Schema.TaggedError<HistoryUnknown>()("Histor
   value: Schema.String,
   max: Schema.Int,
 }) {
+  get what() {
+    return `${this.variable} is ${JSON.stringify(this.value)}.`
+  }
+  get hint() {
+    return `Set it to a number from 0 to ${this.max}, or unset it.`
+  }
   override get message() {
-    return `${this.variable} is ${JSON.stringify(this.value)}. Set it to a number from 0 to ${this.max}, or unset it.`
+    return withHint(this)
   }
 }
 

@@ -25,9 +25,11 @@ const meant = /https?:\/\/(?:(?!https?:\/\/)[!-"$-~])+?\/join#[A-Za-z0-9._-]*/gi
 
 const invisible = /\p{Cf}|\p{Default_Ignorable_Code_Point}/gu
 
-/** Such as `&#35;` for `#`. */
+/** Such as `&#35;` for `#`, and those for what nobody sees. */
 const entities = (text: string): string =>
   text
+    .replaceAll(/&(?:shy|zwnj|zwj|lrm|rlm|ZeroWidthSpace|NoBreak);/g, "")
+    .replaceAll(/&nbsp;/gi, " ")
     .replaceAll(/&#x([0-9a-f]{1,5});/gi, (_, hex: string) => character(Number.parseInt(hex, 16)))
     .replaceAll(/&#(\d{1,6});/g, (_, digits: string) => character(Number(digits)))
     .replaceAll(/&amp;/gi, "&")
@@ -49,13 +51,33 @@ const proofpointDecoded = (text: string): string =>
       /https?:\/\/urldefense\.(?:com|us)\/v3\/__(\S+?)__;([A-Za-z0-9_-]*)!!\S*/gi,
       (_, url: string, list: string) => {
         const characters = Array.from(Buffer.from(list, "base64url").toString())
-        return url.replaceAll("*", () => characters.shift() ?? "*")
+        // A browser makes one slash of two in a path.
+        return url.replaceAll("*", () => characters.shift() ?? "*").replace(/^(https?:)\/(?!\/)/i, "$1//")
       },
     )
 
-/** Programs that mean well write two hyphens as a dash, and three dots as one character. */
+/** Sophos's: an address in base64 always begins with these letters. */
+const base64Decoded = (text: string): string =>
+  text.replaceAll(/\baHR0c[A-Za-z0-9+/_-]{8,}={0,2}/g, (code) => Buffer.from(code, "base64").toString())
+
+/**
+ * Programs that mean well write two hyphens as a dash, three dots as one character, and a hyphen as one that does not break. The rest are
+ * letters as wide as Chinese ones.
+ */
 const typedPlainly = (text: string): string =>
-  text.replaceAll(/[–—]/g, "--").replaceAll("…", "...").replaceAll("＃", "#")
+  text
+    .replaceAll(/[–—]/g, "--")
+    .normalize("NFKC")
+    .replaceAll(/[\u2010-\u2012\u2212]/g, "-")
+
+/** As source text has it: elements of HTML, the backslashes of Markdown and JSON, and the brackets of scanners that make links harmless. */
+const fromSource = (text: string): string =>
+  text
+    .replaceAll(/<\/?[a-z][a-z0-9]*(?:\s[^<>]*)?\/?>/gi, "")
+    .replaceAll(/\\u([0-9a-f]{4})/gi, (_, hex: string) => character(Number.parseInt(hex, 16)))
+    .replaceAll(/\\(?=[!-/:-@[-`{-~])/g, "")
+    .replaceAll(/\bhxxp(?=s?:)/gi, "http")
+    .replaceAll(/[[({](\.|:|\/|:\/\/)[\])}]/g, "$1")
 
 const withoutSoftBreaks = (text: string): string => text.replaceAll(/=\r?\n/g, "").replaceAll(/=([0-9A-F]{2})/g, "%$1")
 
@@ -65,17 +87,21 @@ const lowerAddress = (link: string): string => {
   return `${address.toLowerCase()}${rest}`
 }
 
-/** In the order in which they change more. */
+/** What a mail puts in front of each line that it quotes, and a table around each. */
+const joined = (text: string): string =>
+  text.replaceAll(/[ \t|]*(?:\r\n|[\r\n\u2028\u2029])+[ \t]*(?:[>|][>| \t]*)?/g, "")
+const glued = (text: string): string => text.replaceAll(/\s+/g, "")
+
+/** In the order in which they change more: as it stands, then with its lines put together, then without any space. */
 const readings = (text: string): ReadonlyArray<string> => {
   const seen = entities(text).replaceAll(invisible, "")
-  const plain = proofpointDecoded(seen)
-  const decoded = percentDecoded(percentDecoded(percentDecoded(plain)))
-  const typed = typedPlainly(decoded)
-  const soft = percentDecoded(withoutSoftBreaks(plain))
-  // Cut into lines, with what quotes a mail in front of each.
-  const joined = [typed, soft].map((reading) => reading.replaceAll(/\s*\n[ \t]*(?:[>|][>| \t]*)?/g, ""))
-  const glued = [typed, soft].map((reading) => reading.replaceAll(/\s+/g, ""))
-  return [seen, plain, decoded, typed, soft, ...joined, ...glued]
+  const soft = percentDecoded(withoutSoftBreaks(proofpointDecoded(seen)))
+  return [(same: string) => same, joined, glued].flatMap((together) => {
+    const plain = proofpointDecoded(together(seen))
+    const decoded = percentDecoded(percentDecoded(percentDecoded(base64Decoded(plain))))
+    const typed = typedPlainly(decoded)
+    return [plain, decoded, typed, together(soft), typedPlainly(fromSource(decoded))]
+  })
 }
 
 export const findLink = (text: string): Found => {

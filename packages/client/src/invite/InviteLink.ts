@@ -4,6 +4,7 @@
  * admin's own proof. Nothing of a link is believed before its signatures lead to the owner's key that it names, and no
  * two texts are the same link: what is read, written again, is the text or it is refused.
  */
+import { withHint } from "@claudemesh/domain/WithHint"
 import { hash } from "node:crypto"
 import { PublicKey } from "@claudemesh/domain/Ids"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
@@ -36,21 +37,39 @@ export interface InviteLink {
 
 /** It is no link of ours, or not as it was when it was made. */
 export class LinkBroken extends Schema.TaggedError<LinkBroken>()("LinkBroken", { problem: Schema.String }) {
+  get what() {
+    return `The invite link is incomplete or damaged (${this.problem}).`
+  }
+  get hint() {
+    return "Copy the whole link again, or ask for another one."
+  }
   override get message() {
-    return `The invite link is incomplete or damaged (${this.problem}). Copy the whole link again, or ask for another one.`
+    return withHint(this)
   }
 }
 
 export class LinkExpired extends Schema.TaggedError<LinkExpired>()("LinkExpired", { expiresAt: Schema.String }) {
+  get what() {
+    return `The invite expired at ${this.expiresAt}.`
+  }
+  get hint() {
+    return "Ask for another link."
+  }
   override get message() {
-    return `The invite expired at ${this.expiresAt}. Ask for another link.`
+    return withHint(this)
   }
 }
 
 /** It is whole, and its signatures do not lead to the owner's key: somebody made it who may not invite, or changed it. */
 export class LinkForged extends Schema.TaggedError<LinkForged>()("LinkForged", { doubt: Schema.String }) {
+  get what() {
+    return `The invite link was not signed by the mesh's owner or an admin (${this.doubt}).`
+  }
+  get hint() {
+    return "Do not use it. Ask the person who gave it to you."
+  }
   override get message() {
-    return `The invite link was not signed by the mesh's owner or an admin (${this.doubt}). Do not use it. Ask the person who gave it to you.`
+    return withHint(this)
   }
 }
 

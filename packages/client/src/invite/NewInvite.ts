@@ -1,4 +1,5 @@
 /** Makes an invite of a mesh that we own, or are an admin of: its keys, its signature and its link. Nothing is sent. */
+import { withHint } from "@claudemesh/domain/WithHint"
 import { DisplayName } from "@claudemesh/domain/Ids"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import type { Invite, Role } from "@claudemesh/domain/trust/Invite"
@@ -11,8 +12,14 @@ import { formatInviteLink, type Issuer } from "./InviteLink.ts"
 
 /** Neither owner nor admin, or not known to be one: nobody would believe the invite. */
 export class MayNotInvite extends Schema.TaggedError<MayNotInvite>()("MayNotInvite", { slug: Schema.String }) {
+  get what() {
+    return `only the owner of ${this.slug} and its admins may invite and revoke.`
+  }
+  get hint() {
+    return "Ask one of them."
+  }
   override get message() {
-    return `only the owner of ${this.slug} and its admins may invite and revoke; ask one of them`
+    return withHint(this)
   }
 }
 

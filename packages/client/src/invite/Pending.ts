@@ -3,6 +3,7 @@
  * it, and forgotten when the config file has it. Whoever is cut off in between does the same again, and asks for the very
  * same thing, which the broker answers the same way: no key is lost, and nothing is made twice.
  */
+import { withHint } from "@claudemesh/domain/WithHint"
 import { join } from "node:path"
 import { MemberId, DisplayName, PublicKey } from "@claudemesh/domain/Ids"
 import { Certificate } from "@claudemesh/domain/trust/Certificate"
@@ -33,8 +34,14 @@ export const PendingMesh = Schema.Struct({
 export type PendingMesh = typeof PendingMesh.Type
 
 export class PendingBroken extends Schema.TaggedError<PendingBroken>()("PendingBroken", { path: Schema.String }) {
+  get what() {
+    return `${this.path} cannot be understood. It was to keep the key of a join that got no answer.`
+  }
+  get hint() {
+    return "Take it away and join again."
+  }
   override get message() {
-    return `${this.path} cannot be understood; it was to keep the key of a join that got no answer. Take it away and join again`
+    return withHint(this)
   }
 }
 

@@ -4,6 +4,7 @@
  * of `state.db`, if that is still the content that it was made from; else it is made anew. Only what we know is changed;
  * keys of other programs survive. A file that cannot be understood is named in the error and never written over.
  */
+import { withHint } from "@claudemesh/domain/WithHint"
 import { dirname, join } from "node:path"
 import { DisplayName, MeshId, type PublicKey, Slug } from "@claudemesh/domain/Ids"
 import { Context, type Crypto, Effect, type FileSystem, Layer, Option, Result, Schema } from "effect"
@@ -29,8 +30,14 @@ export class ConfigBroken extends Schema.TaggedError<ConfigBroken>()("ConfigBrok
   path: Schema.String,
   problem: Schema.String,
 }) {
+  get what() {
+    return `${this.path} cannot be understood: ${this.problem}.`
+  }
+  get hint() {
+    return "Correct it, or move it away and join your meshes again."
+  }
   override get message() {
-    return `${this.path} cannot be understood: ${this.problem}; correct it, or move it away and join your meshes again`
+    return withHint(this)
   }
 }
 

@@ -4,6 +4,7 @@
  * What the file says of itself is authenticated with what it holds, and read with bounds: a file of somebody else's
  * can cost no more than a few guesses.
  */
+import { withHint } from "@claudemesh/domain/WithHint"
 import { hash } from "node:crypto"
 import { Effect, Option, Redacted, Schema } from "effect"
 import { exportCharactersMax, passphraseCharactersMin } from "../Limits.ts"
@@ -38,8 +39,14 @@ export class NotAnExport extends Schema.TaggedError<NotAnExport>()("NotAnExport"
 
 /** It was changed on its way, or only a part of it is there. */
 export class ExportDamaged extends Schema.TaggedError<ExportDamaged>()("ExportDamaged", { problem: Schema.String }) {
+  get what() {
+    return `the exported identity is damaged (${this.problem}).`
+  }
+  get hint() {
+    return "Take it again from where it was made."
+  }
   override get message() {
-    return `the exported identity is damaged (${this.problem}); take it again from where it was made`
+    return withHint(this)
   }
 }
 
@@ -54,8 +61,14 @@ export class ExportTooDear extends Schema.TaggedError<ExportTooDear>()("ExportTo
 }
 
 export class WrongPassphrase extends Schema.TaggedError<WrongPassphrase>()("WrongPassphrase", {}) {
+  get what() {
+    return "the passphrase does not open this export."
+  }
+  get hint() {
+    return "Try again with the one that the export was made with."
+  }
   override get message() {
-    return "the passphrase does not open this export"
+    return withHint(this)
   }
 }
 

@@ -2,17 +2,25 @@
  * The system's keychain as a port: named secrets that other users of the machine, and a copy of its disk, do not have.
  * The real one is `Bun.secrets` (Keychain Services, libsecret, Windows' Credential Manager), and it is touched here only.
  */
+import { withHint } from "@claudemesh/domain/WithHint"
 import { Context, Effect, Option, Schema } from "effect"
 
 export class KeychainUnusable extends Schema.TaggedError<KeychainUnusable>()("KeychainUnusable", {
   doing: Schema.Literals(["read", "write"]),
   reason: Schema.String,
 }) {
-  override get message() {
-    const what = `the system's keychain cannot be ${this.doing === "read" ? "read" : "written"} (${this.reason})`
+  get what() {
     return this.doing === "write"
-      ? `${what}; unlock it, or leave CLAUDEMESH_SECRET_STORE unset to keep keys in the config file`
-      : `${what}, and keys of yours are in it; unlock it, or import them again from an export`
+      ? `the system's keychain cannot be written (${this.reason}).`
+      : `the system's keychain cannot be read (${this.reason}), and keys of yours are in it.`
+  }
+  get hint() {
+    return this.doing === "write"
+      ? "Unlock it, or leave CLAUDEMESH_SECRET_STORE unset to keep keys in the config file."
+      : "Unlock it, or import them again from an export."
+  }
+  override get message() {
+    return withHint(this)
   }
 }
 

@@ -3,6 +3,7 @@
  * by `CLAUDEMESH_SECRET_STORE`, which says where keys go that are written. What is in the keychain stays there whatever
  * it says, so that no command that runs without the variable brings a key back into the file.
  */
+import { withHint } from "@claudemesh/domain/WithHint"
 import { hash } from "node:crypto"
 import { SecretKey } from "@claudemesh/domain/Ids"
 import { Config, Effect, Option, Redacted, Schema } from "effect"
@@ -14,8 +15,14 @@ type Json = Readonly<Record<string, unknown>>
 export class SecretStoreUnknown extends Schema.TaggedError<SecretStoreUnknown>()("SecretStoreUnknown", {
   value: Schema.String,
 }) {
+  get what() {
+    return `CLAUDEMESH_SECRET_STORE is ${JSON.stringify(this.value)}.`
+  }
+  get hint() {
+    return "It can be file or keychain."
+  }
   override get message() {
-    return `CLAUDEMESH_SECRET_STORE is ${JSON.stringify(this.value)}; it can be file or keychain`
+    return withHint(this)
   }
 }
 

@@ -3,6 +3,7 @@
  * this user's alone. What we make is made so; the mode of a folder that we did not make is never changed: it may be
  * `/tmp`. Such a folder is refused, with the command that mends it.
  */
+import { withHint } from "@claudemesh/domain/WithHint"
 import { lstatSync, mkdirSync, readdirSync, rmSync, statfsSync, type Stats, statSync } from "node:fs"
 import { homedir } from "node:os"
 import { basename, dirname, join, resolve } from "node:path"
@@ -35,8 +36,14 @@ export class HomeUnusable extends Schema.TaggedError<HomeUnusable>()("HomeUnusab
   problem: Schema.String,
   todo: Schema.String,
 }) {
+  get what() {
+    return `${this.path} cannot keep your keys: ${this.problem}.`
+  }
+  get hint() {
+    return this.todo
+  }
   override get message() {
-    return `${this.path} cannot keep your keys: ${this.problem}. ${this.todo}`
+    return withHint(this)
   }
 }
 

@@ -3,6 +3,7 @@
  * leaves the old content or the new and never a part. Its mode is checked before it is read. Who may write when is the
  * caller's business.
  */
+import { withHint } from "@claudemesh/domain/WithHint"
 import { lstatSync, readFileSync, readlinkSync, realpathSync, renameSync, statSync } from "node:fs"
 import { basename, dirname, join, resolve } from "node:path"
 import { Clock, Effect, FileSystem, Option, type PlatformError, Result, Schema } from "effect"
@@ -18,8 +19,14 @@ export class SecretExposed extends Schema.TaggedError<SecretExposed>()("SecretEx
   mode: Schema.String,
   command: Schema.String,
 }) {
+  get what() {
+    return `Other users can read ${this.path} (mode ${this.mode}).`
+  }
+  get hint() {
+    return `Run: ${this.command}`
+  }
   override get message() {
-    return `Other users can read ${this.path} (mode ${this.mode}). Run: ${this.command}`
+    return withHint(this)
   }
 }
 

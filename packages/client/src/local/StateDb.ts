@@ -4,6 +4,7 @@
  * Nothing waits inside a transaction: its body is a plain function, so it is over before anything else runs, and a
  * process that is stopped or asks a person something holds nobody up.
  */
+import { withHint } from "@claudemesh/domain/WithHint"
 import { Database } from "bun:sqlite"
 import { closeSync, openSync, type Stats, statSync } from "node:fs"
 import { join } from "node:path"
@@ -22,8 +23,14 @@ export class StateDbUnusable extends Schema.TaggedError<StateDbUnusable>()("Stat
   problem: Schema.String,
   todo: Schema.String,
 }) {
+  get what() {
+    return `${this.path} cannot be used: ${this.problem}.`
+  }
+  get hint() {
+    return this.todo
+  }
   override get message() {
-    return `${this.path} cannot be used: ${this.problem}. ${this.todo}`
+    return withHint(this)
   }
 }
 

@@ -1,4 +1,5 @@
 /** A message that waits to be sent: sealed, under its id, and with what its writer has to be told of it later. */
+import { withHint } from "@claudemesh/domain/WithHint"
 import type { ClientMessageId, MeshId, MessageId, PublicKey, SessionId } from "@claudemesh/domain/Ids"
 import type { Send } from "@claudemesh/domain/wire/ClientFrame"
 import { Schema } from "effect"
@@ -52,9 +53,14 @@ export class OutboxFull extends Schema.TaggedError<OutboxFull>()("OutboxFull", {
   /** Of this process, or of this member in all processes of this machine. */
   of: Schema.Literals(["process", "member"]),
 }) {
+  get what() {
+    return `The outbox is full: ${this.waiting} messages wait for the broker's answer${this.of === "process" ? "" : " on this machine"}. This one was not sent.`
+  }
+  get hint() {
+    return "Send it again later, or cancel some: claudemesh outbox"
+  }
   override get message() {
-    const where = this.of === "process" ? "" : " on this machine"
-    return `The outbox is full: ${this.waiting} messages wait for the broker's answer${where}. This one was not sent. Send it again later, or cancel some: claudemesh outbox`
+    return withHint(this)
   }
 }
 

@@ -30,49 +30,76 @@ export const keyDigits = (asked: string): string => {
   return looksLikeKey(digits) ? digits : asked
 }
 
-const quotes = /^(?:"(.*)"|'(.*)'|`(.*)`|“(.*)”|„(.*)[“”]|«(.*)»|‘(.*)’|‚(.*)[‘’]|‹(.*)›)$/su
+/** Of a pair that a person or a program put around it; quotation marks come in all mixtures. */
+const marks = "\"'`´“”„‟«»‘’‚‹›「」『』｢｣＂"
+const around = new RegExp(
+  String.raw`^(?:[${marks}](?<quoted>.*)[${marks}]|<(?<angled>[^<>]+)>|\[(?<squared>[^[\]]+)\]|\((?<round>[^()]+)\)|(?<stars>\*{1,2})(?<bold>[^*]+)\k<stars>)$`,
+  "su",
+)
 /** As our lists write a member whose name needs it. */
 const escapes: Readonly<Record<string, string>> = { "&quot;": '"', "&lt;": "<", "&amp;": "&", '\\"': '"', "\\\\": "\\" }
 
-const unquoted = (text: string): string => {
-  const inner = quotes
-    .exec(text)
-    ?.slice(1)
-    .find((found) => found !== undefined)
-  return inner === undefined
-    ? text
-    : inner.replaceAll(/&quot;|&lt;|&amp;|\\["\\]/g, (found) => escapes[found] ?? found).trim()
+const unwrapped = (text: string): string => {
+  const { angled, bold, quoted, round, squared } = around.exec(text)?.groups ?? {}
+  const inner = quoted?.replaceAll(/&quot;|&lt;|&amp;|\\["\\]/g, (found) => escapes[found] ?? found)
+  return (inner ?? angled ?? squared ?? round ?? bold ?? text).trim()
 }
 
-/** The same without what may stand around it: spaces, quotation marks, the `@` of other programs. */
-export const bare = (asked: string): string => {
-  const text = unquoted(asked.trim())
-  return unquoted(text.replace(/^@(?=.)/u, "").trim())
+/** No name has what nobody sees, or two spaces in a row. */
+const asSeen = (text: string): string =>
+  text
+    .replaceAll(/\p{Default_Ignorable_Code_Point}/gu, "")
+    .replaceAll(/\s+/g, " ")
+    .trim()
+
+/** What follows a name in a sentence; a session's id may end so. */
+const withoutComma = (text: string): string => (text.includes("/") ? text : text.replace(/(?<=.)[,;:，、：]+$/u, ""))
+
+/**
+ * The same without what may stand around it: spaces, quotation marks, brackets, the `@` of other programs, a comma behind it, and
+ * characters that nobody sees.
+ */
+export const bare = (asked: string): string => barer(asked).at(-1) ?? asked
+
+/** The same step by step: a name may have quotation marks of its own, between those of a list. */
+const barer = (asked: string): ReadonlyArray<string> => {
+  const plain = withoutComma(asSeen(asked))
+  const once = unwrapped(plain)
+  const named = withoutComma(once)
+    .replace(/^[@＠]+(?=.)/u, "")
+    .trim()
+  return [plain, once, named, unwrapped(named)]
 }
 
-/** `Bob (3fa9c1d2)`, as lists print a member: both must be right. */
-const nameAndKey = /^(.*\S)\s*\(\s*([0-9a-f]{8,64})(?:…|\.\.\.)?(?:\s*,[^()]*)?\)$/isu
+/** `Bob (3fa9c1d2)`, as lists print a member, or in other brackets, or in none as a table has it: both must be right. */
+const digitsOf = String.raw`[0-9a-f]{8,64}(?:…|\.\.\.)?`
+const nameAndKey = new RegExp(
+  String.raw`^(?<name>.*\S)(?:\s*\(\s*(?<round>${digitsOf})(?:\s*,[^()]*)?\)|\s*\[\s*(?<squared>${digitsOf})\s*\]|\s*<\s*(?<angled>${digitsOf})\s*>|\s(?<plain>${digitsOf}))$`,
+  "isu",
+)
+
+const splitName = (text: string): { readonly name: string; readonly key: string } | undefined => {
+  const { angled, name, plain, round, squared } = nameAndKey.exec(text)?.groups ?? {}
+  const digits = round ?? squared ?? angled ?? plain
+  return name === undefined || digits === undefined ? undefined : { name, key: keyDigits(digits) }
+}
 
 /** The name in a text that may have its key behind it. */
-export const namePart = (asked: string): string => bare(nameAndKey.exec(bare(asked))?.[1] ?? asked)
+export const namePart = (asked: string): string => bare(splitName(bare(asked))?.name ?? asked)
 
 /**
  * Those that fit: more than one is for the person to decide. Whoever is called like what lists or people write of another, such as
  * `Bob (3fa9c1d2)` or `"Bob"`, is one of two and never the one: members choose their names.
  */
 export const findNamed = <A>(asked: string, all: ReadonlyArray<A>, of: (one: A) => Named): ReadonlyArray<A> => {
-  const text = bare(asked)
-  const [, name, digits] = nameAndKey.exec(text) ?? []
-  const key = digits?.toLowerCase()
-  const withKey = key === undefined ? [] : all.filter((one) => of(one).key.startsWith(key))
-  return currentOf(
-    [
-      found(asked, all, of),
-      text === asked ? [] : found(text, all, of),
-      name === undefined ? [] : found(bare(name), withKey, of),
-    ].flat(),
-    of,
-  )
+  const written = [...new Set([asked, ...barer(asked)])]
+  const withKeys = written.flatMap((text) => {
+    const split = splitName(text)
+    if (split === undefined) return []
+    const keyed = all.filter((one) => of(one).key.startsWith(split.key))
+    return keyed.length === 0 ? [] : barer(split.name).flatMap((name) => found(name, keyed, of))
+  })
+  return currentOf([...written.flatMap((text) => found(text, all, of)), ...withKeys], of)
 }
 
 const currentOf = <A>(fit: ReadonlyArray<A>, of: (one: A) => Named): ReadonlyArray<A> => {
@@ -90,6 +117,23 @@ const found = <A>(asked: string, all: ReadonlyArray<A>, of: (one: A) => Named): 
 }
 
 const nearMax = 3
+/** Fewer digits of a key say nothing. */
+const keyDigitsNear = 4
+
+/** Whose key begins with what is too short to be taken for it. */
+export const nearKey = <A>(asked: string, all: ReadonlyArray<A>, keyOf: (one: A) => string): ReadonlyArray<A> => {
+  const digits = bare(asked)
+    .toLowerCase()
+    .replace(/(?:…|\.\.\.)$/, "")
+  const isBeginning = digits.length >= keyDigitsNear && /^[0-9a-f]+$/.test(digits)
+  return isBeginning ? all.filter((one) => keyOf(one).startsWith(digits)).slice(0, nearMax) : []
+}
+
+/** What stands before a colon, where it may be a mesh: no name has one. A tag is something else. */
+export const slugPart = (asked: string): readonly [slug: string, to: string] | undefined => {
+  const [, slug = "", to = ""] = /^([a-z0-9][a-z0-9-]{0,31})\s*:\s*(\S.*)$/isu.exec(bare(asked)) ?? []
+  return to === "" || slug.toLowerCase() === "tag" ? undefined : [slug, to]
+}
 
 /** Whom a person may have meant: the nearest first, of those that are a slip of the finger or a part of the name away. */
 export const nearest = <A>(asked: string, all: ReadonlyArray<A>, nameOf: (one: A) => string): ReadonlyArray<A> => {
@@ -160,3 +204,6 @@ const plainName =
  * characters, is too little for a key, a standing or a sentence of ours.
  */
 export const isPlainName = (name: string): boolean => plainName.test(name)
+
+/** Others chose it: what could pass for words of ours is set apart. */
+export const nameAmongWords = (name: string): string => (isPlainName(name) ? name : JSON.stringify(name))

@@ -3,6 +3,7 @@
  * machine knows, so a broker that hides a member or lists a key of its own under a member's name changes nothing. What
  * fits nobody, or more than one, is answered with who there is, and never guessed.
  */
+import { withHint } from "@claudemesh/domain/WithHint"
 import { DisplayName, PublicKey, SessionId } from "@claudemesh/domain/Ids"
 import type { Peer } from "@claudemesh/domain/wire/BrokerFrame"
 import { Result, Schema } from "effect"
@@ -13,14 +14,16 @@ import {
   bare,
   beginning,
   findNamed,
-  isPlainName,
   isPublicKey,
   isSameName,
   keyDigits,
   looksLikeKey,
+  nameAmongWords,
   type Named,
   namePart,
   nearest,
+  nearKey,
+  slugPart,
 } from "./FindNamed.ts"
 import { type CertifiedView, everyone, type Roster, type UncertifiedView } from "./Roster.ts"
 
@@ -63,9 +66,6 @@ export const Candidate = Schema.Struct({
 })
 export type Candidate = typeof Candidate.Type
 
-/** Others chose it: what could pass for words of ours is set apart. */
-const nameAmongWords = (name: string): string => (isPlainName(name) ? name : JSON.stringify(name))
-
 const listed = (candidates: ReadonlyArray<Candidate>, more = 0): string => {
   const keys = candidates.map(({ key }) => key)
   const names = candidates
@@ -93,11 +93,14 @@ export const didYouMean = (near: ReadonlyArray<Candidate>, prefix = ""): string 
   return `Did you mean ${names.join(" or ")}?`
 }
 
-/** What begins as a group and is none was meant as one, most likely. */
-const groupHint = (to: string): string =>
-  to.startsWith("#") || to.startsWith("tag:")
-    ? " A group is '#channel' or tag:label, in lower-case letters, digits, . _ or -."
-    : ""
+/** What begins as a group and is none was meant as one, most likely; what stands before a colon was meant as a mesh. */
+const elseHint = (to: string): string => {
+  if (/^(?:#|tag:)/i.test(bare(to))) {
+    return " A group is '#channel' or tag:label, in lower-case letters, digits, . _ or -."
+  }
+  const slug = slugPart(to)?.[0]
+  return slug === undefined ? "" : ` No mesh ${JSON.stringify(slug)} is joined.`
+}
 
 export class UnknownTarget extends Schema.TaggedError<UnknownTarget>()("UnknownTarget", {
   target: Schema.String,
@@ -109,12 +112,18 @@ export class UnknownTarget extends Schema.TaggedError<UnknownTarget>()("UnknownT
   /** A session whose id begins so, as it would be written. */
   session: Schema.optionalKey(Schema.String),
 }) {
-  override get message() {
-    if (this.session !== undefined) {
-      return `Nobody's key begins with ${JSON.stringify(this.target)}. Did you mean the session ${nameAmongWords(this.session)}?`
-    }
+  get what() {
+    const asked = JSON.stringify(this.target)
+    if (this.session !== undefined) return `Nobody's key begins with ${asked}.`
+    return bare(this.target) === "" ? "It is not said who is meant." : `Nobody here is ${asked}.`
+  }
+  get hint() {
+    if (this.session !== undefined) return `Did you mean the session ${nameAmongWords(this.session)}?`
     const members = this.near.length > 0 ? didYouMean(this.near) : membersAmong(this.candidates, this.more)
-    return `Nobody here is ${JSON.stringify(this.target)}. ${members}${groupHint(this.target)}`
+    return `${members}${elseHint(this.target)}`
+  }
+  override get message() {
+    return withHint(this)
   }
 }
 
@@ -122,15 +131,22 @@ export class AmbiguousTarget extends Schema.TaggedError<AmbiguousTarget>()("Ambi
   target: Schema.String,
   candidates: Schema.Array(Candidate),
 }) {
-  override get message() {
+  /** It is clear whose session is meant, and not which one. */
+  get #whose(): Candidate | undefined {
     const [only, ...others] = this.candidates
-    const asked = JSON.stringify(this.target)
-    // It is clear whose session is meant, and not which one.
-    if (only !== undefined && others.length === 0) {
-      const ids = only.sessions.map((id) => beginning(id, only.sessions)).join(", ")
-      return `${asked} may be any of these sessions of ${nameAmongWords(only.name)}: ${ids}. Write more of its id.`
-    }
-    return `${asked} may be any of: ${listed(this.candidates)}. Write one of them so, or its key.`
+    return others.length === 0 ? only : undefined
+  }
+  get what() {
+    const [asked, whose] = [JSON.stringify(this.target), this.#whose]
+    if (whose === undefined) return `${asked} may be any of: ${listed(this.candidates)}.`
+    const ids = whose.sessions.map((id) => beginning(id, whose.sessions)).join(", ")
+    return `${asked} may be any of these sessions of ${nameAmongWords(whose.name)}: ${ids}.`
+  }
+  get hint() {
+    return this.#whose === undefined ? "Write one of them so, or its key." : "Write more of its id."
+  }
+  override get message() {
+    return withHint(this)
   }
 }
 
@@ -146,13 +162,19 @@ export class UntrustedTarget extends Schema.TaggedError<UntrustedTarget>()("Untr
   why: Schema.String,
   candidates: Schema.Array(Candidate),
 }) {
-  override get message() {
+  get what() {
     if (this.brokerSays !== undefined) {
-      return `No certified member is ${JSON.stringify(this.target)}. The broker lists the key ${this.key} as ${JSON.stringify(this.brokerSays)}, and ${this.why}. ${whatToDo(this.standing)}`
+      return `No certified member is ${JSON.stringify(this.target)}. The broker lists the key ${this.key} as ${JSON.stringify(this.brokerSays)}, and ${this.why}.`
     }
     const who =
       this.displayName === undefined ? this.key : `${nameAmongWords(this.displayName)} (${this.key.slice(0, 8)})`
-    return `${who} is not a member${this.standing === "Revoked" ? " any more" : ""}: ${this.why}. ${whatToDo(this.standing)}`
+    return `${who} is not a member${this.standing === "Revoked" ? " any more" : ""}: ${this.why}.`
+  }
+  get hint() {
+    return whatToDo(this.standing)
+  }
+  override get message() {
+    return withHint(this)
   }
 }
 
@@ -241,7 +263,12 @@ export const unknown = (target: string, directory: Directory, session?: string):
     target,
     candidates: members.slice(0, candidatesMax).map(candidate(directory)),
     more: Math.max(0, members.length - candidatesMax),
-    near: nearest(target, members, ({ displayName }) => displayName).map(candidate(directory)),
+    near: nearTo(target, members).map(candidate(directory)),
     ...(session !== undefined && { session }),
   })
+}
+
+const nearTo = (target: string, members: ReadonlyArray<CertifiedView>): ReadonlyArray<CertifiedView> => {
+  const byKey = nearKey(target, members, ({ pubkey }) => pubkey)
+  return byKey.length > 0 ? byKey : nearest(slugPart(target)?.[1] ?? target, members, ({ displayName }) => displayName)
 }

@@ -2,10 +2,11 @@
  * Which of several joined meshes is meant: by its slug before a colon, else by who is called so. A group says nothing of it, and a
  * name that two meshes have is for the person to decide. Pure: who is asked is `MeshManager.ts`'s to know.
  */
+import { withHint } from "@claudemesh/domain/WithHint"
 import type { Slug } from "@claudemesh/domain/Ids"
 import { parseTarget, type Target } from "@claudemesh/domain/routing/Target"
 import { Option, Result, Schema } from "effect"
-import { bare, beginning, isPlainName, nearest } from "./FindNamed.ts"
+import { bare, beginning, nameAmongWords, nearest, slugPart } from "./FindNamed.ts"
 import type { Candidate, ResolveError } from "./ResolveMember.ts"
 import { isGroup } from "./ResolveTarget.ts"
 
@@ -22,21 +23,41 @@ export class UnknownMesh extends Schema.TaggedError<UnknownMesh>()("UnknownMesh"
   /** How it would be said: `red:Bob (3fa9c1d2)`. */
   choices: Schema.Array(Schema.String),
 }) {
-  override get message() {
-    if (this.slugs.length === 0) return "No mesh is joined. A person joins one with the claudemesh command."
+  get what() {
+    if (this.slugs.length === 0) return "No mesh is joined."
     const asked = JSON.stringify(this.asked)
-    const joined = `Joined meshes: ${this.slugs.join(", ")}.`
-    const choices = orList(this.choices)
     switch (this.as) {
       case "slug":
-        return `No mesh ${asked} is joined. ${this.choices.length > 0 ? `Did you mean ${choices}? ` : ""}${joined}`
+        return `No mesh ${asked} is joined.`
       case "group":
-        return `Several meshes are joined, and ${asked} does not say which one is meant. Write slug:target, such as ${this.slugs[0]}:${this.asked}. ${joined}`
+        return `Several meshes are joined, and ${asked} does not say which one is meant.`
       case "several":
-        return `${asked} is in more than one mesh. Write ${choices}.`
+        return `${asked} is in more than one mesh.`
       case "nobody":
-        return `Nobody is ${asked} in any of your meshes. ${this.choices.length > 0 ? `Did you mean ${choices}?` : joined}`
+        return `Nobody is ${asked} in any of your meshes.`
     }
+  }
+  get hint() {
+    if (this.slugs.length === 0) return "A person joins one with the claudemesh command."
+    const joined = `Joined meshes: ${this.slugs.join(", ")}.`
+    const choices = orList(this.choices)
+    const meant = choices === "" ? "" : `Did you mean ${choices}? `
+    switch (this.as) {
+      case "slug":
+        return `${meant}${joined}`
+      case "group":
+        return `Write slug:target, such as ${this.slugs[0]}:${this.asked}. ${joined}`
+      case "several":
+        return `Write ${choices}.`
+      case "nobody": {
+        const slug = slugPart(this.asked)?.[0]
+        const noMesh = slug === undefined ? "" : `No mesh ${JSON.stringify(slug)} is joined. `
+        return `${noMesh}${meant === "" || noMesh !== "" ? `${meant}${joined}` : meant}`.trim()
+      }
+    }
+  }
+  override get message() {
+    return withHint(this)
   }
 }
 
@@ -92,7 +113,9 @@ export const whichMesh = (to: string, looked: ReadonlyArray<Looked>): Result.Res
         ? found.failure.near.map((one) => ({ ...one, slug }))
         : [],
     )
-    return Result.fail(unknown("nobody", to, slugs, nearest(to, near, ({ name }) => name).map(choice)))
+    return Result.fail(
+      unknown("nobody", to, slugs, nearest(slugPart(to)?.[1] ?? to, near, ({ name }) => name).map(choice)),
+    )
   }
   const choices = [only, ...others].map(({ found, nameOf, slug }) => {
     const one = Result.isSuccess(found) ? nameOf(found.success) : undefined
@@ -102,4 +125,4 @@ export const whichMesh = (to: string, looked: ReadonlyArray<Looked>): Result.Res
 }
 
 const choice = ({ key, name, slug }: Pick<Candidate, "key" | "name"> & { readonly slug: Slug }): string =>
-  `${slug}:${isPlainName(name) ? name : JSON.stringify(name)} (${beginning(key, [])})`
+  `${slug}:${nameAmongWords(name)} (${beginning(key, [])})`

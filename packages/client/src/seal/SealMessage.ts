@@ -4,6 +4,7 @@
  * stands, so it gets the bare text, if its certificate says that it may. One to a group is such an envelope, signed, and sealed to every verified member: who
  * of them is in the group is the broker's to say, and it passes on no key but the recipient's own.
  */
+import { withHint } from "@claudemesh/domain/WithHint"
 import { Base64, decodedBytes, Nonce } from "@claudemesh/domain/Base64"
 import type { ClientMessageId, MessageId, SessionId } from "@claudemesh/domain/Ids"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
@@ -23,8 +24,14 @@ export class MessageTooLarge extends Schema.TaggedError<MessageTooLarge>()("Mess
   bytes: Schema.Int,
   maxBytes: Schema.Int,
 }) {
+  get what() {
+    return `The message is too large: it has ${this.bytes} bytes once it is encrypted, and the broker takes ${this.maxBytes}. Nothing was sent.`
+  }
+  get hint() {
+    return "Shorten it, or send it in parts."
+  }
   override get message() {
-    return `The message is too large: it has ${this.bytes} bytes once it is encrypted, and the broker takes ${this.maxBytes}. Nothing was sent. Shorten it, or send it in parts.`
+    return withHint(this)
   }
 }
 

@@ -3,6 +3,7 @@
  * was first seen with, the revocations, and whose key was compared by voice. It is in `state.db`, where each process adds
  * what it learnt to what is there. What cannot be understood is named in the error and never written over.
  */
+import { withHint } from "@claudemesh/domain/WithHint"
 import { join } from "node:path"
 import { DisplayName, MeshId, PublicKey } from "@claudemesh/domain/Ids"
 import { Context, Effect, FileSystem, Layer, Option, Result, Schema } from "effect"
@@ -18,8 +19,14 @@ export class KnownMembersBroken extends Schema.TaggedError<KnownMembersBroken>()
   path: Schema.String,
   problem: Schema.String,
 }) {
+  get what() {
+    return `${this.path} cannot be understood: ${this.problem}.`
+  }
+  get hint() {
+    return "Correct it, or move it away to trust this mesh's members anew."
+  }
   override get message() {
-    return `${this.path} cannot be understood: ${this.problem}; correct it, or move it away to trust this mesh's members anew`
+    return withHint(this)
   }
 }
 

@@ -37,6 +37,9 @@ const looksLikeKey = /^[0-9a-f]{8,}$/i
 const isMemberName = (name: string): boolean =>
   name === name.normalize("NFKC") && !unfit.test(name) && !looksLikeKey.test(name) && isOneWriting(name)
 
+/** As a certificate spells what somebody typed: systems write letters with marks in two ways, and people any number of spaces. */
+export const spelledName = (typed: string): string => typed.normalize("NFKC").replaceAll(/ +/g, " ").trim()
+
 export const MemberName = DisplayName.check(
   Schema.makeFilter((name: string) => isMemberName(name), {
     expected: "a name in one writing system, without / or :, and not like a key",

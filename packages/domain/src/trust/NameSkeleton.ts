@@ -5,58 +5,66 @@
  * so no more than whole words of look-alikes is left to it.
  */
 
-/** Case and spelling taken away: `ß` is `ss`, and the two small sigmas are one. */
-export const foldedName = (name: string): string => name.normalize("NFKC").toUpperCase().toLowerCase().normalize("NFKC")
+/** Case and spelling taken away: `ß` is `ss`, the two small sigmas are one, and so are the capital `I` with a dot and the one without. */
+export const foldedName = (name: string): string =>
+  name.normalize("NFKC").toUpperCase().toLowerCase().replaceAll("i\u0307", "i").normalize("NFKC")
 
-/** By what it is drawn like; the first letter of each group is what the others become. */
+/**
+ * Letters of other scripts, and Latin ones beside the 26, behind the one that they are drawn like. In this order: Latin, Greek, Coptic,
+ * Cyrillic, Armenian, Lisu, Cherokee, syllabics, and alphabets that nobody writes in any more.
+ */
 const alike = [
-  "aаαɑа",
-  "bЬьƄ",
-  "cсϲⅽ",
-  "dԁɗ",
+  "aɑαаⲁ",
+  "bƄЬьᏏᖯᑲ",
+  "cϲⲥсⅽᴄ",
+  "dɗԁᏧᑯ",
   "eеҽє",
   "gɡց",
-  "hһհ",
-  "iіıιɩ",
-  "jјϳ",
-  "kκк",
-  "l1IІӀӏ|ǀΙⅼ",
+  "hһհᏂ",
+  "iıɩιіᎥ",
+  "jϳј",
+  "kκⲕк",
+  "lⅼӏ",
   "mм",
   "nոп",
-  "oоοσо0օ",
-  "pрρ",
+  "oοσⲟоօഠ၀ဝ᧐ꬽ",
+  "pρⲣр",
   "qԛգ",
-  "rгɾ",
-  "sѕꜱ",
-  "tтτ",
+  "rɾгⲅ",
+  "sꜱѕ",
+  "tτт",
   "uυսʋ",
   "vνѵ",
-  "wѡԝω",
-  "xхχ",
-  "yуγү",
+  "wωѡԝ",
+  "xχⲭх",
+  "yγуү",
   "zᴢ",
-  "AАΑᎪ",
-  "BВΒᏴ",
-  "CСϹᏟ",
-  "EЕΕᎬ",
-  "FϜ",
-  "GԌᏀ",
-  "HНΗᎻ",
-  "JЈᎫ",
-  "KКΚᏦ",
-  "MМΜᎷ",
-  "NΝ",
-  "OОΟՕ",
-  "PРΡᏢ",
+  "AᴀΑⲀАꓮᎪᗅᗩ𐊠𐌀",
+  "BʙΒⲂⲃВꓐᏴᗷ𐊂𐊡𐌁",
+  "CϹⲤСꓚᏟᑕ𐊢𐌂𐐕",
+  "DᴅꓓᎠᗞᗪ",
+  "EᴇΕЕꓰᎬ𐊆",
+  "FꜰϜꓝᖴ𐊇𐊥",
+  "GɢԌꓖᏀᏳ",
+  "HʜΗⲎⲏНꓧᎻᕼ𐋏",
+  "IɪΙⲒІӀǀꓲ𐌉𐊊",
+  "JᴊЈꓙᎫᒍ",
+  "KᴋΚⲔКꓗᏦ",
+  "LʟԼꓡᏞᒪ𐐛",
+  "MᴍΜⲘⲙМꓟᎷᗰ𐊰𐌑",
+  "NɴΝⲚⲛꓠ𐔓",
+  "OᴏΟⲞОՕꓳ𐊒𐊫𐌏𐐄",
+  "PᴘΡⲢРꓑᏢᑭ𐊕",
   "QԚ",
-  "RᎡ",
-  "SЅՏᏚ",
-  "TТΤᎢ",
-  "VѴᏙ",
-  "WԜᎳ",
-  "XХΧ",
-  "YҮΥ",
-  "ZΖᏃ",
+  "RʀꓣᎡᏒᖇ",
+  "SЅՏꓢᏚᏕ𐊖𐐠",
+  "TᴛΤⲦⲧТꓔᎢ𐊗𐊱𐌕",
+  "UᴜՍꓴᑌ",
+  "VᴠѴꓦᏙᐯ",
+  "WᴡԜꓪᎳᏔᗯ",
+  "XΧⲬХꓫ᙭𐊐𐊴𐌗𐌢",
+  "YʏΥⲨҮꓬᎩᎽ𐊲",
+  "ZΖꓜᏃ",
 ] as const
 
 const drawnAs: ReadonlyMap<string, string> = new Map(
@@ -66,24 +74,34 @@ const drawnAs: ReadonlyMap<string, string> = new Map(
   }),
 )
 
-const skeleton = (name: string): string =>
+/** In Latin letters and those that look like none, with nothing that is not seen. A dot on an i is the i's. */
+const inLatin = (name: string): string =>
   Array.from(
     name.normalize("NFKC").replaceAll(/\p{Default_Ignorable_Code_Point}/gu, ""),
     (letter) => drawnAs.get(letter) ?? letter,
   )
     .join("")
+    .replaceAll(/(?<=[ij])\u0307/g, "")
+
+const skeleton = (name: string): string =>
+  inLatin(name)
+    .replaceAll(/[1I|]/g, "l")
+    .replaceAll("0", "o")
+    .replaceAll("rn", "m")
+    .replaceAll("vv", "w")
     .replaceAll(/\p{Pd}/gu, "-")
     .replaceAll(/[‘’‛ʼʹ′´`]/g, "'")
     .replaceAll(/\s+/g, " ")
 
 /**
  * By its letters as written, since a capital I looks like a small l, and by the same in one case: not by both at once, or Ian would be
- * Lan. Two names that share one of them are one for a reader.
+ * Lan. In one case also by what its letters look like as written: ВОВ is read BOB, while Вов is not read Bob. Two names that share one
+ * of these are one for a reader.
  */
-export const readings = (name: string): ReadonlyArray<string> => [
-  `written ${skeleton(name)}`,
-  `folded ${skeleton(foldedName(name))}`,
-]
+export const readings = (name: string): ReadonlyArray<string> => {
+  const [folded, read] = [skeleton(foldedName(name)), skeleton(foldedName(inLatin(name)))]
+  return [`written ${skeleton(name)}`, `folded ${folded}`, ...(read === folded ? [] : [`folded ${read}`])]
+}
 
 /** Whether a reader could take one for the other. */
 export const looksTheSame = (one: string, other: string): boolean => {

@@ -1,6 +1,6 @@
 /** Whether a stream shows colours. */
 import { assert, describe, it } from "@effect/vitest"
-import { type ColourSettings, wantsColours } from "../src/Coloured.ts"
+import { type ColourSettings, wantsColours, withoutColours } from "../src/Colours.ts"
 
 describe("colours", () => {
   it("are shown on a terminal, and by force anywhere; NO_COLOR and a dumb terminal have none", () => {
@@ -19,5 +19,9 @@ describe("colours", () => {
       const found = [wantsColours(settings, true), wantsColours(settings, false)]
       assert.deepStrictEqual(found, [terminal, pipe], JSON.stringify(settings))
     }
+  })
+
+  it("are taken out of a question, which still moves the cursor", () => {
+    assert.strictEqual(withoutColours("\u001b[2K\u001b[96m?\u001b[0m \u001b[1mLeave?\u001b[0m"), "\u001b[2K? Leave?")
   })
 })
