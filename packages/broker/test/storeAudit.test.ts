@@ -6,15 +6,17 @@ import type { Checkpoint } from "@claudemesh/domain/audit/Checkpoint"
 import { MeshId } from "@claudemesh/domain/Ids"
 import * as BunCrypto from "@effect/platform-bun/BunCrypto"
 import { assert, layer } from "@effect/vitest"
-import { Effect, Fiber, Option } from "effect"
+import { Effect, Fiber, Option, Redacted } from "effect"
 import { SqlClient } from "effect/unstable/sql"
 import { certificateFor, inviteFrom, keysOf } from "../../domain/test/support/Trust.ts"
 import { auditKey, signHeads, signRemovals } from "../src/store/AuditCheckpoints.ts"
+import { AuditStore } from "../src/store/AuditStore.ts"
+import { auditSource } from "../src/store/AuditSource.ts"
 import { eachPage } from "../src/store/AuditExport.ts"
 import { MessageStore, Write } from "../src/store/MessageStore.ts"
 import { alice, bob, carol, meshId, meshRecord } from "./support/MeshScenario.ts"
 import { Postgres } from "./support/Postgres.ts"
-import { acceptOf, consumeOf, freshPostgres, inboxOf, messageOf, storeOn } from "./support/Stores.ts"
+import { acceptOf, consumeOf, freshPostgres, inboxOf, messageOf, postgresAt, storeOn } from "./support/Stores.ts"
 import { type Claim, commit, commitIn, conforms, reasonOf } from "./support/StoreSuite.ts"
 
 const signed = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.provide(effect, BunCrypto.layer)
@@ -101,6 +103,17 @@ const attacks: Readonly<Record<string, { readonly act: Claim; readonly named: Re
       const [block] = (yield* blocks).filter(({ number }) => number === 7)
       if (block === undefined) return assert.fail()
       yield* byHand(`UPDATE mesh.audit_block SET hash = '${blockHash(block)}' WHERE number = 7`)
+    }),
+    named: ["changed", 7, 7],
+  },
+  "values of another kind": {
+    act: Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const steps = sql.onDialectOrElse({
+        sqlite: () => ["total = 'many'", "at = 'noon'", "events = x'00ff'"],
+        orElse: () => ["events = 'no JSON'"],
+      })
+      for (const step of steps) yield* byHand(`UPDATE mesh.audit_block SET ${step} WHERE number = 7`)
     }),
     named: ["changed", 7, 7],
   },
@@ -433,5 +446,28 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })("a c
       )
       assert.deepInclude(yield* checked(), { last: 3, events: 4, tampering: undefined })
     }).pipe(Effect.provide(storeOn(freshPostgres)), Effect.orDie),
+  )
+
+  it.effect(
+    "is read by an operator's command while a broker uses the database, and not where there is none (I29)",
+    () =>
+      Effect.gen(function* () {
+        const { freshDatabase } = yield* Postgres
+        const url = yield* freshDatabase
+        const read = Effect.provide(
+          Effect.flatMap(AuditStore, (store) => store.blocks(meshId, 0, 10)),
+          auditSource({ _tag: "Postgres", url: Redacted.make(url) }),
+        )
+        assert.match((yield* Effect.flip(read)).message, /no audit chain yet\. Start a broker of this version/)
+        yield* Effect.gen(function* () {
+          yield* madeMesh
+          yield* commit(acceptOf(messageOf(2)))
+          assert.deepStrictEqual(yield* read, yield* Effect.flatMap(AuditStore, (store) => store.blocks(meshId, 0, 10)))
+          assert.strictEqual((yield* read).length, 2)
+        }).pipe(Effect.provide(storeOn(postgresAt(url))))
+        const nobody = auditSource({ _tag: "Postgres", url: Redacted.make("postgres://nobody@127.0.0.1:1/none") })
+        const refused = yield* Effect.flip(Effect.provide(Effect.asVoid(AuditStore), nobody))
+        assert.match(refused.message, /^The store cannot be read: .*(ECONNREFUSED|refused|connect)/i)
+      }).pipe(Effect.orDie),
   )
 })

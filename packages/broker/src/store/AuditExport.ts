@@ -27,6 +27,8 @@ const pagesOf = Effect.fnUntraced(function* <E, R>(
   take: (page: ReadonlyArray<AuditRecord>) => Effect.Effect<void, E, R>,
 ) {
   const store = yield* AuditStore
+  // Before what was signed is read: what goes meanwhile was signed, too.
+  let blocks = yield* store.blocks(mesh, 0, blocksAtOnce)
   const checkpoints = (yield* store.checkpoints(mesh)).map((one): AuditRecord & { readonly type: "checkpoint" } => ({
     type: "checkpoint",
     ...one,
@@ -35,8 +37,7 @@ const pagesOf = Effect.fnUntraced(function* <E, R>(
   const heads = checkpoints.filter(({ kind }) => kind === "head")
   let next = 0
   let after = 0
-  while (true) {
-    const blocks = yield* store.blocks(mesh, after, blocksAtOnce)
+  while (blocks.length > 0) {
     const page: Array<AuditRecord> = []
     for (const { block, cursor } of blocks) {
       page.push({ type: "block", ...block })
@@ -47,7 +48,7 @@ const pagesOf = Effect.fnUntraced(function* <E, R>(
       }
     }
     yield* take(page)
-    if (blocks.length < blocksAtOnce) break
+    blocks = blocks.length < blocksAtOnce ? [] : yield* store.blocks(mesh, after, blocksAtOnce)
   }
   // Of blocks that are not there.
   yield* take(heads.slice(next))

@@ -38,7 +38,7 @@ export const postgresAuditStore = Layer.effect(
       checkpoints: (mesh) =>
         Effect.mapError(
           Effect.flatMap(
-            sql`SELECT * FROM mesh.audit_checkpoint WHERE mesh_id = ${mesh} ORDER BY number, kind`,
+            sql`SELECT * FROM mesh.audit_checkpoint WHERE mesh_id = ${mesh} AND kind IN ('head', 'removed') ORDER BY number, kind`,
             AuditRows.checkpoints,
           ),
           storeError,

@@ -9,6 +9,10 @@ import { messageKey, meshNumberOf, seqOf } from "./Layout.ts"
 
 const meshNumber = "(SELECT number FROM mesh.address WHERE mesh_id = ? AND member_id = '' AND session_id = '')"
 
+/** SQLite keeps a value of any kind in any column: what somebody put there is to be named, and not to end whoever reads it. */
+const whole = (column: string): string => `CAST(coalesce(${column}, 0) AS INTEGER) AS ${column}`
+const text = (column: string): string => `CAST(coalesce(${column}, '') AS TEXT) AS ${column}`
+
 /** What a statement finds, decoded. */
 const readOn =
   (handle: Handle) =>
@@ -31,13 +35,14 @@ export const sqliteAuditStore = Layer.effect(
     )
     const meshes = read("SELECT id FROM mesh.mesh WHERE id > ? ORDER BY id LIMIT ?", AuditRows.meshes)
     const checkpoints = read(
-      "SELECT * FROM mesh.audit_checkpoint WHERE mesh_id = ? ORDER BY number, kind",
+      `SELECT mesh_id, kind, ${whole("number")}, ${text("hash")}, ${whole("total")}, ${whole("at")}, ${text("key")}, ${text("signature")}
+        FROM mesh.audit_checkpoint WHERE mesh_id = ? AND kind IN ('head', 'removed') ORDER BY number, kind`,
       AuditRows.checkpoints,
     )
     // Rows without a number are from before there was a chain.
     const blocks = read(
-      `SELECT ${seqOf("key")} AS cursor, ? AS mesh_id, number, lower(hex(previous)) AS previous, lower(hex(hash)) AS hash, at, total,
-          actors, events
+      `SELECT ${seqOf("key")} AS cursor, ? AS mesh_id, ${whole("number")}, lower(hex(previous)) AS previous, lower(hex(hash)) AS hash,
+          ${whole("at")}, ${whole("total")}, ${text("actors")}, ${text("events")}
         FROM mesh.audit_block WHERE key > ${messageKey(meshNumber, "?")} AND key < ${messageKey(`(${meshNumber} + 1)`, "0")}
           AND number IS NOT NULL ORDER BY key LIMIT ?`,
       AuditRows.blocks,
