@@ -316,6 +316,8 @@ const claims: Readonly<Record<string, Claim>> = {
         })
         yield* commitIn(epoch, acceptOf(messageOf(seq + 1)))
       }
+      // The number of one that failed is free, and behind the last all the same.
+      assert.strictEqual(yield* reasonOf(commitIn(epoch, acceptOf(messageOf(10)))), "fenced")
       assert.deepStrictEqual(
         (yield* blocks).map(({ events }) => seqs(events)),
         [[1], [2], [3], [11], [21], [31]],
