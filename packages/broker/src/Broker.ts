@@ -13,15 +13,19 @@ import { MeshHost } from "./mesh/MeshHost.ts"
 import { processMetrics } from "./metrics/ProcessMetrics.ts"
 import type { MeshRules } from "./state/MeshState.ts"
 import { GroupCommits } from "./store/GroupCommit.ts"
-import { withDeadlines } from "./store/Deadlines.ts"
+import { AuditCheckpoints } from "./store/AuditCheckpoints.ts"
+import { AuditStore } from "./store/AuditStore.ts"
+import { withAuditDeadlines, withDeadlines } from "./store/Deadlines.ts"
 import { withFailuresLogged } from "./store/FailureLog.ts"
 import { RetentionSweep } from "./store/RetentionSweep.ts"
 import { MessageStore } from "./store/MessageStore.ts"
 import { migrate as migratePostgres } from "./store/postgres/Migrations.ts"
 import { type DatabaseUrlUnusable, postgres } from "./store/postgres/Postgres.ts"
+import { postgresAuditStore } from "./store/postgres/PostgresAuditStore.ts"
 import { postgresMessageStore } from "./store/postgres/PostgresMessageStore.ts"
 import { migrateSqlite } from "./store/sqlite/Migrations.ts"
 import { type DataDirUnusable, sqliteIn, unusableData } from "./store/sqlite/Sqlite.ts"
+import { sqliteAuditStore } from "./store/sqlite/SqliteAuditStore.ts"
 import { sqliteMessageStore } from "./store/sqlite/SqliteMessageStore.ts"
 import { Ed25519 } from "./trust/Ed25519.ts"
 import { Version } from "./Version.ts"
@@ -31,24 +35,32 @@ const groupCommitsOf = (config: BrokerConfig): number => (config.database._tag =
 
 type Unusable = SqlError.SqlError | Migrator.MigrationError | DataDirUnusable | DatabaseUrlUnusable
 
-const messageStore = ({ database }: BrokerConfig): Layer.Layer<MessageStore, Unusable, FileSystem.FileSystem> => {
+const stores = ({
+  database,
+}: BrokerConfig): Layer.Layer<MessageStore | AuditStore, Unusable, FileSystem.FileSystem> => {
   return database._tag === "Postgres"
-    ? postgresMessageStore.pipe(
+    ? Layer.merge(postgresMessageStore, postgresAuditStore).pipe(
         Layer.provide(Layer.effectDiscard(migratePostgres)),
         Layer.provide(postgres(database.url)),
       )
-    : sqliteMessageStore.pipe(
+    : Layer.merge(sqliteMessageStore, sqliteAuditStore).pipe(
         Layer.provide(Layer.effectDiscard(migrateSqlite)),
         Layer.provide(sqliteIn(database.dataDir)),
       )
 }
 
 const storeLayer = (config: BrokerConfig) =>
-  Layer.effect(
-    MessageStore,
-    Effect.map(MessageStore, (store) => withFailuresLogged(withDeadlines(store, config.limits))),
+  Layer.merge(
+    Layer.effect(
+      MessageStore,
+      Effect.map(MessageStore, (store) => withFailuresLogged(withDeadlines(store, config.limits))),
+    ),
+    Layer.effect(
+      AuditStore,
+      Effect.map(AuditStore, (store) => withAuditDeadlines(store, config.limits)),
+    ),
   ).pipe(
-    Layer.provide(messageStore(config)),
+    Layer.provide(stores(config)),
     Layer.catchTag("SqlError", (error) => Layer.effectContext(Effect.fail(ofTheFolder(config, error)))),
   )
 
@@ -69,7 +81,7 @@ export const Broker = {
     return Server.layer(config, rules).pipe(
       Layer.provide(MeshHost.local(rules)),
       Layer.provide(GroupCommits.layer(groupCommitsOf(config), config.limits)),
-      Layer.provide(RetentionSweep.layer(config.limits)),
+      Layer.provide([RetentionSweep.layer(config.limits), AuditCheckpoints.layer(config.limits)]),
       Layer.provide(storeLayer(config)),
       Layer.provide([Ed25519.layer, BunCrypto.layer]),
       Layer.provide(BunFileSystem.layer),

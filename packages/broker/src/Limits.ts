@@ -162,6 +162,8 @@ export interface BrokerLimits {
   /** How long a session that is away is remembered, with its channels. */
   readonly sessionRetentionMillis: number
   readonly auditRetentionMillis: number
+  /** Between two signatures under the last block of each mesh's audit. */
+  readonly auditCheckpointMillis: number
   /** How long an expired invite that nobody used is listed. */
   readonly inviteRetentionMillis: number
   /** Members of one mesh: no more than a message can be sealed to. */
@@ -266,6 +268,7 @@ export const brokerLimits: BrokerLimits = {
   messageRowMillis: 8 * dayMillis,
   sessionRetentionMillis: 30 * dayMillis,
   auditRetentionMillis: 365 * dayMillis,
+  auditCheckpointMillis: 3_600_000,
   inviteRetentionMillis: 30 * dayMillis,
   membersPerMeshMax,
   invitesPerMeshMax: 1_000,

@@ -79,6 +79,7 @@ export const catalogue = [
     does.runTheBrokerItsSettingsAreEnvironment,
     async () => (await import("./commands/broker.ts")).broker,
   ),
+  entry("audit", does.exportCheckAndShowTheAudit, async () => (await import("./commands/audit.ts")).audit),
   entry(
     "completion",
     does.printAScriptThatCompletesCommandsPeers,

@@ -6,6 +6,7 @@
  */
 import { Context, Effect, Fiber, Option } from "effect"
 import type { BrokerLimits } from "../Limits.ts"
+import { AuditStore } from "./AuditStore.ts"
 import { MessageStore, StoreError } from "./MessageStore.ts"
 
 /** How long one statement of the call that runs it may take. */
@@ -36,6 +37,23 @@ export const withDeadlines = (
     createMesh: (mesh, invite, members, nowMillis) => soon(store.createMesh(mesh, invite, members, nowMillis)),
     ping: soon(store.ping),
     probe: soon(store.probe),
+  })
+}
+
+export const withAuditDeadlines = (
+  store: AuditStore["Service"],
+  { storeCallMillis }: Pick<DeadlineLimits, "storeCallMillis">,
+): AuditStore["Service"] => {
+  const soon = within(storeCallMillis)
+  return AuditStore.of({
+    keys: soon(store.keys),
+    addKey: (key, nowMillis) => soon(store.addKey(key, nowMillis)),
+    meshes: (after, limit) => soon(store.meshes(after, limit)),
+    unsignedHeads: (meshes) => soon(store.unsignedHeads(meshes)),
+    removable: (beforeMillis, rowsMax) => soon(store.removable(beforeMillis, rowsMax)),
+    addCheckpoints: (checkpoints) => soon(store.addCheckpoints(checkpoints)),
+    checkpoints: (mesh) => soon(store.checkpoints(mesh)),
+    blocks: (mesh, after, limit) => soon(store.blocks(mesh, after, limit)),
   })
 }
 

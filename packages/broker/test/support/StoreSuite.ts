@@ -3,13 +3,14 @@ import { Label, SessionId } from "@claudemesh/domain/Ids"
 import { describe, it, layer } from "@effect/vitest"
 import { Effect, type Layer, References } from "effect"
 import { SqlClient } from "effect/unstable/sql"
+import type { AuditStore } from "../../src/store/AuditStore.ts"
 import { MessageStore, type PageRequest, type StoreError, Write } from "../../src/store/MessageStore.ts"
 import { bob, meshId } from "./MeshScenario.ts"
 import { Postgres } from "./Postgres.ts"
 import { freshPostgres, inboxOf, sqliteInAFile, sqliteInMemory, sqliteStoreOn, storeOn } from "./Stores.ts"
 
 /** A claim that fails in any way is refuted. */
-export type Claim = Effect.Effect<void, unknown, MessageStore | SqlClient.SqlClient>
+export type Claim = Effect.Effect<void, unknown, MessageStore | AuditStore | SqlClient.SqlClient>
 
 export const sessionWrite = (tag: "SessionAttached" | "SessionDetached", name: string, atMillis: number): Write => {
   const where = { meshId, memberId: bob.memberId, session: SessionId.make(name), atMillis }
@@ -65,7 +66,7 @@ export const sizes = Effect.gen(function* () {
 
 export const nothing = { message: 0, delivery: 0, audit_log: 0, session: 0 }
 
-type Fresh<R> = Layer.Layer<MessageStore | SqlClient.SqlClient, unknown, R>
+type Fresh<R> = Layer.Layer<MessageStore | AuditStore | SqlClient.SqlClient, unknown, R>
 
 const fresh = <R>(claim: Claim, store: Fresh<R>) =>
   claim.pipe(Effect.provide(store), Effect.provideService(References.MinimumLogLevel, "None"), Effect.orDie)

@@ -9,10 +9,12 @@ import type { SqlClient } from "effect/unstable/sql"
 import { type InboxAddress, type MemberRecord, type StoredMessage, Write } from "../../src/store/MessageStore.ts"
 import { migrate as migratePostgres } from "../../src/store/postgres/Migrations.ts"
 import { postgres } from "../../src/store/postgres/Postgres.ts"
+import { postgresAuditStore } from "../../src/store/postgres/PostgresAuditStore.ts"
 import { postgresMessageStore } from "../../src/store/postgres/PostgresMessageStore.ts"
 import { SqliteHandle } from "../../src/store/sqlite/Handle.ts"
 import { migrateSqlite } from "../../src/store/sqlite/Migrations.ts"
 import { sqliteFile, sqliteIn } from "../../src/store/sqlite/Sqlite.ts"
+import { sqliteAuditStore } from "../../src/store/sqlite/SqliteAuditStore.ts"
 import { sqliteMessageStore } from "../../src/store/sqlite/SqliteMessageStore.ts"
 import { alice, bob, meshId, nonce } from "./MeshScenario.ts"
 import { Postgres } from "./Postgres.ts"
@@ -20,10 +22,14 @@ import { temporaryFolder } from "./TestBroker.ts"
 
 /** The tables are made before anybody asks for them. */
 export const storeOn = <E, R>(database: Layer.Layer<SqlClient.SqlClient, E, R>) =>
-  postgresMessageStore.pipe(Layer.provideMerge(Layer.provideMerge(Layer.effectDiscard(migratePostgres), database)))
+  Layer.merge(postgresMessageStore, postgresAuditStore).pipe(
+    Layer.provideMerge(Layer.provideMerge(Layer.effectDiscard(migratePostgres), database)),
+  )
 
 export const sqliteStoreOn = <E, R>(database: Layer.Layer<SqlClient.SqlClient | SqliteHandle, E, R>) =>
-  sqliteMessageStore.pipe(Layer.provideMerge(Layer.provideMerge(Layer.effectDiscard(migrateSqlite), database)))
+  Layer.merge(sqliteMessageStore, sqliteAuditStore).pipe(
+    Layer.provideMerge(Layer.provideMerge(Layer.effectDiscard(migrateSqlite), database)),
+  )
 
 /** As at a start, on whichever database it is. */
 export const migrateAgain = Effect.flatMap(Effect.serviceOption(SqliteHandle), (handle) =>

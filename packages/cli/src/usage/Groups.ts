@@ -5,7 +5,7 @@ export const groups = {
   talk: ["send", "reply", "inbox", "status", "message-status", "outbox", "channels"],
   people: ["peers", "verify", "invites", "revoke-invite", "revoke"],
   identity: ["whoami", "list", "rename", "leave", "move", "privacy", "export", "import"],
-  run: ["mcp", "broker", "doctor", "uninstall", "completion", "help", "seed-test-mesh"],
+  run: ["mcp", "broker", "audit", "doctor", "uninstall", "completion", "help", "seed-test-mesh"],
 } as const satisfies Readonly<Record<string, ReadonlyArray<string>>>
 
 export type Group = keyof typeof groups

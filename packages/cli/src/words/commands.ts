@@ -79,3 +79,5 @@ export const endToEndEncryptedMessagesBetweenPeoples = "End-to-end encrypted mes
 export const thereIsNoCommandToHelpWith = (topic: Part): string => `There is no command "${topic}" to help with.`
 
 export const copyWhatTheBrokerHasStored = "Copy what the broker of this machine has stored, while it runs"
+
+export const exportCheckAndShowTheAudit = "Export, check and show the audit of the broker of this machine"

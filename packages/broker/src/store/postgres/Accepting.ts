@@ -3,7 +3,7 @@ import { decodedBytes } from "@claudemesh/domain/Base64"
 import type { Write } from "../MessageStore.ts"
 import * as Rows from "../sql/Rows.ts"
 import type { Arrays } from "./Arrays.ts"
-import { journalOf } from "./Journal.ts"
+import { type JournalEvent, journalOf } from "./Journal.ts"
 
 export type Accept = Extract<Write, { readonly _tag: "Accept" }>
 
@@ -52,22 +52,23 @@ export const accepting = (arrays: Arrays, accepts: ReadonlyArray<Accept>): Reado
       ON CONFLICT (id) DO NOTHING RETURNING mesh_id, seq)`,
     `put AS (${waiting(arrays, accepts)} WHERE ${isNew})`,
     ...(shared.length === 0 ? [] : [`kept AS (${sharedTexts(arrays, shared)} WHERE ${isNew})`]),
-    journalOf({
-      mesh_id,
-      seq,
-      event: "'message_accepted'",
-      at: created_at,
-      member: sender_member_id,
-      session: texts(({ message }) => message.senderSession),
-      message: id,
-      spec: texts(({ message }) => message.targetSpec),
-      priority,
-      bytes: numbers(({ message }) => decodedBytes(message.ciphertext)),
-      recipients: numbers(({ recipients }) => recipients.length),
-      where: isNew,
-    }),
+    journalOf(arrays, accepts.map(eventOf), isNew),
   ]
 }
+
+const eventOf = ({ message, recipients }: Accept): JournalEvent => ({
+  meshId: message.meshId,
+  seq: message.seq,
+  atMillis: message.createdAtMillis,
+  event: "message_accepted",
+  memberId: message.senderMemberId,
+  session: message.senderSession,
+  messageId: message.messageId,
+  targetSpec: message.targetSpec,
+  priority: message.priority,
+  bytes: decodedBytes(message.ciphertext),
+  recipients: recipients.length,
+})
 
 const arrayText = (values: ReadonlyArray<string>): string =>
   `{${values.map((value) => `"${value.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`).join(",")}}`

@@ -20,7 +20,7 @@ export const retentionWith =
           ...(yield* eraseTexts(sql, rowsMax, nowMillis)),
           ...(yield* removeMessages(sql, rowsMax, messagesBefore, nowMillis)),
           ...(yield* removeSessions(sql, rowsMax, nowMillis - retention.sessionMillis)),
-          yield* removeAudit(sql, rowsMax, nowMillis - retention.auditMillis),
+          ...(yield* removeAudit(sql, rowsMax, nowMillis - retention.auditMillis)),
           yield* removeInvites(sql, rowsMax, nowMillis - retention.inviteMillis),
         ]
         return removed.some((rows) => rows.length >= rowsMax) ? ("more" as const) : ("done" as const)
@@ -81,12 +81,16 @@ const removeSessions = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, ro
   return [subscriptions, sessions]
 })
 
-/** The newest row of a mesh stays, however old it is. */
-const removeAudit = (sql: SqlClient.SqlClient, rowsMax: number, beforeMillis: number) =>
-  sql`DELETE FROM mesh.journal WHERE ctid = ANY (ARRAY(
-    SELECT j.ctid FROM mesh.journal j WHERE j.at <= ${beforeMillis}
-      AND j.last_seq < (SELECT max(newest.last_seq) FROM mesh.journal newest WHERE newest.mesh_id = j.mesh_id)
-    ORDER BY j.at LIMIT ${rowsMax} FOR UPDATE OF j SKIP LOCKED)) RETURNING last_seq`
+/** Of blocks what was signed as removed, and of what such a word covers no checkpoint says anything any more; and rows from before there was a chain. */
+const removeAudit = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, rowsMax: number, beforeMillis: number) {
+  const blocks = yield* sql`DELETE FROM mesh.audit_block WHERE ctid = ANY (ARRAY(
+    SELECT b.ctid FROM mesh.audit_block b WHERE b.at <= ${beforeMillis} AND EXISTS (
+      SELECT 1 FROM mesh.audit_checkpoint c WHERE c.mesh_id = b.mesh_id AND c.kind = 'removed' AND c.number >= b.number)
+    ORDER BY b.at LIMIT ${rowsMax} FOR UPDATE OF b SKIP LOCKED)) RETURNING number`
+  const unchained = yield* sql`DELETE FROM mesh.journal WHERE ctid = ANY (ARRAY(
+    SELECT j.ctid FROM mesh.journal j WHERE j.at <= ${beforeMillis} ORDER BY j.at LIMIT ${rowsMax} FOR UPDATE OF j SKIP LOCKED)) RETURNING last_seq`
+  return [blocks, unchained]
+})
 
 /** One that somebody came by is part of their proof, and stays with the member. Revocations stay for ever: they are few. */
 const removeInvites = (sql: SqlClient.SqlClient, rowsMax: number, beforeMillis: number) =>

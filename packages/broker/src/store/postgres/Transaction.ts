@@ -2,6 +2,7 @@
 import { Effect, Predicate } from "effect"
 import { type SqlClient, SqlError } from "effect/unstable/sql"
 import { StoreError } from "../MessageStore.ts"
+import { auditBlockKey } from "./AuditChain.ts"
 import { fencedCode } from "./Layout.ts"
 
 export const storeError = (error: SqlError.SqlError | StoreError): StoreError => {
@@ -17,8 +18,13 @@ export const storeError = (error: SqlError.SqlError | StoreError): StoreError =>
 export type Transaction = <A>(body: Effect.Effect<A, SqlError.SqlError | StoreError>) => Effect.Effect<A, StoreError>
 
 /** Chosen to end a deadlock, or overtaken: it is rolled back, nothing is wrong with it, and it may be tried at once. */
-const isTakenBack = (error: SqlError.SqlError | StoreError): boolean =>
-  error._tag === "SqlError" && (error.reason._tag === "DeadlockError" || error.reason._tag === "SerializationError")
+const isTakenBack = (error: SqlError.SqlError | StoreError): boolean => {
+  if (error._tag === "StoreError") return false
+  const { reason } = error
+  // It saw the mesh's audit as it was before a commit that it has waited for.
+  if (reason._tag === "UniqueViolation") return reason.constraint === auditBlockKey
+  return reason._tag === "DeadlockError" || reason._tag === "SerializationError"
+}
 
 const triesMax = 3
 

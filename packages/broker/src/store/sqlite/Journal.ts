@@ -1,7 +1,9 @@
 /**
- * The audit, without payload or key (I18): what happened, one row for each mesh and commit, in the commit's own transaction. The row's key
- * is its highest number, so the newest row of a mesh carries the mesh's sequence; a number that was used is refused.
+ * The audit, without payload or key (I18): what happened, a block for each mesh and commit, in the commit's own transaction, chained to the
+ * block before (I29). The row's key is the block's highest number, so the newest row of a mesh carries the mesh's sequence and the head of its
+ * chain. A number that is not above that is refused.
  */
+import { type AuditBlock, blockHash, chainBegins, eventsText, eventText } from "@claudemesh/domain/audit/AuditBlock"
 import type { MemberId, MeshId, MessageId, SessionId } from "@claudemesh/domain/Ids"
 import type { Priority } from "@claudemesh/domain/routing/Status"
 import { StoreError } from "../MessageStore.ts"
@@ -24,22 +26,26 @@ interface Event {
   }
 }
 
+/** Of a row from before there was a chain, all but the sequence is NULL. */
+interface Head {
+  readonly seq: number
+  readonly number: number | null
+  readonly hash: string | null
+  readonly total: number | null
+}
+
 export type Journal = ReturnType<typeof journalOn>
 
 export const journalOn = (handle: Handle, addresses: Addresses) => {
-  const last = prepare<{ readonly seq: number }, [number, number]>(
+  const last = prepare<Head, [number, number]>(
     handle,
-    `SELECT ${seqOf("key")} AS seq FROM mesh.journal
+    `SELECT ${seqOf("key")} AS seq, number, lower(hex(hash)) AS hash, total FROM mesh.audit_block
       WHERE key >= ${messageKey("?", "0")} AND key < ${messageKey("(? + 1)", "0")} ORDER BY key DESC LIMIT 1`,
   )
-  const used = prepare<unknown, [number, number, number, number]>(
+  const insert = prepare<never, [mesh: number, seq: number, ...Array<string | number>]>(
     handle,
-    `SELECT 1 FROM mesh.journal j CROSS JOIN json_each(j.events) e
-      WHERE j.key >= ${messageKey("?", "?")} AND j.key < ${messageKey("(? + 1)", "0")} AND e.value->>0 = ?`,
-  )
-  const insert = prepare<never, [number, number, number, string, string]>(
-    handle,
-    `INSERT INTO mesh.journal (key, at, actors, events) VALUES (${messageKey("?", "?")}, ?, ?, ?)`,
+    `INSERT INTO mesh.audit_block (key, number, previous, hash, at, total, actors, events)
+      VALUES (${messageKey("?", "?")}, ?, unhex(?), unhex(?), ?, ?, ?, ?)`,
   )
   const pending = new Map<MeshId, Array<Event>>()
 
@@ -47,32 +53,17 @@ export const journalOn = (handle: Handle, addresses: Addresses) => {
 
   const write = (meshId: MeshId, events: ReadonlyArray<Event>): void => {
     const mesh = addresses.newMeshNumber(meshId)
-    const before = lastSeq(mesh)
+    const head = last.get(mesh, mesh)
     const seqs = new Set(events.map(({ seq }) => seq))
-    const isTaken = (seq: number) => seq <= before && used.get(mesh, seq, mesh, seq) !== null
-    if (seqs.size < events.length || [...seqs].some(isTaken)) throw taken(meshId)
-    const actors = new Map<string, number>()
-    const rows: Array<ReadonlyArray<unknown>> = []
-    let [highest, at] = [0, 0]
-    for (const { actor, message, session, ...event } of events) {
-      const name = actor === undefined ? undefined : JSON.stringify([actor, session ?? null])
-      const place = name === undefined ? null : (actors.get(name) ?? actors.size)
-      if (name !== undefined && place !== null) actors.set(name, place)
-      highest = Math.max(highest, event.seq)
-      at = Math.max(at, event.at)
-      rows.push([
-        event.seq,
-        event.at,
-        event.event,
-        place,
-        message?.id,
-        message?.targetSpec,
-        message?.priority,
-        message?.bytes,
-        event.recipients,
-      ])
+    if (seqs.size < events.length || events.some(({ seq }) => seq <= (head?.seq ?? 0))) throw taken(meshId)
+    const block = {
+      mesh: meshId,
+      number: (head?.number ?? 0) + 1,
+      previous: head?.number === null ? chainBegins : (head?.hash ?? chainBegins),
+      total: (head?.total ?? 0) + events.length,
+      ...writtenOf(events),
     }
-    insert.run(mesh, highest, at, `[${[...actors.keys()].join(",")}]`, JSON.stringify(rows))
+    insert.run(mesh, Math.max(...seqs), ...valuesOf({ ...block, hash: blockHash(block) }))
   }
 
   return {
@@ -90,6 +81,43 @@ export const journalOn = (handle: Handle, addresses: Addresses) => {
       pending.clear()
     },
   }
+}
+
+const valuesOf = ({ actors, atMillis, events, hash, number, previous, total }: AuditBlock) => [
+  number,
+  previous,
+  hash,
+  atMillis,
+  total,
+  actors,
+  events,
+]
+
+/** Each actor once. */
+const writtenOf = (events: ReadonlyArray<Event>) => {
+  const actors = new Map<string, number>()
+  let atMillis = 0
+  const texts: Array<string> = []
+  for (const { actor, at, event, message, recipients, seq, session } of events.toSorted((a, b) => a.seq - b.seq)) {
+    const name = actor === undefined ? undefined : JSON.stringify([actor, session ?? null])
+    const place = name === undefined ? undefined : (actors.get(name) ?? actors.size)
+    if (name !== undefined && place !== undefined) actors.set(name, place)
+    atMillis = Math.max(atMillis, at)
+    texts.push(
+      eventText({
+        seq,
+        atMillis: at,
+        event,
+        actor: place,
+        messageId: message?.id,
+        targetSpec: message?.targetSpec,
+        priority: message?.priority,
+        bytes: message?.bytes,
+        recipients,
+      }),
+    )
+  }
+  return { atMillis, actors: `[${[...actors.keys()].join(",")}]`, events: eventsText(texts) }
 }
 
 const taken = (meshId: MeshId): StoreError =>

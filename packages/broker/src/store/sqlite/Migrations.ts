@@ -1,6 +1,7 @@
 /** The tables of the embedded database, in numbered steps that are never edited once released. The file has one broker. */
 import { Effect } from "effect"
 import { Migrator, SqlClient } from "effect/unstable/sql"
+import { auditTables } from "../sql/AuditTables.ts"
 import { newLayout } from "./Layout.ts"
 
 const initial = Effect.gen(function* () {
@@ -177,6 +178,19 @@ const moves = Effect.gen(function* () {
   )`
 })
 
+/**
+ * The audit as a chain. Rows from before stay outside it until they are kept no longer: to hash them all would take as long as there are
+ * many. A mesh's chain begins with its next commit.
+ */
+const auditChain = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`ALTER TABLE mesh.journal RENAME TO audit_block`
+  for (const column of ["number bigint", "previous blob", "hash blob", "total bigint"]) {
+    yield* sql`ALTER TABLE mesh.audit_block ADD COLUMN ${sql.literal(column)}`
+  }
+  yield* auditTables
+})
+
 /** How far a file from before may be: a test begins there. */
 export const sqliteSteps = {
   "0001_initial": initial,
@@ -187,6 +201,7 @@ export const sqliteSteps = {
   "0006_owners": owners,
   "0007_layout": newLayout,
   "0008_moves": moves,
+  "0009_audit_chain": auditChain,
 }
 
 export const migrateSqlite = Migrator.make({})({ loader: Migrator.fromRecord(sqliteSteps), table: "mesh.migration" })

@@ -93,12 +93,16 @@ const othersOn = (handle: Handle, addresses: Addresses) => {
       SELECT 1 FROM mesh.channel_subscription c WHERE c.mesh_id = session.mesh_id
         AND c.member_id = session.member_id AND c.session_id = session.session_id)`,
   )
-  // The newest row of a mesh carries its sequence: it stays however old it is.
+  // The newest row of a mesh carries its sequence: it stays however old it is. A block goes once it is signed as removed; one without a
+  // number is from before there was a chain.
   const journal = prepare<never, [number, number]>(
     handle,
-    `DELETE FROM mesh.journal WHERE key IN (
-      SELECT j.key FROM mesh.journal j WHERE j.at <= ? AND EXISTS (SELECT 1 FROM mesh.journal n
+    `DELETE FROM mesh.audit_block WHERE key IN (
+      SELECT j.key FROM mesh.audit_block j WHERE j.at <= ? AND EXISTS (SELECT 1 FROM mesh.audit_block n
         WHERE n.key > j.key AND n.key < ${messageKey(`(${meshNumberOf("j.key")} + 1)`, "0")})
+      AND (j.number IS NULL OR EXISTS (SELECT 1 FROM mesh.address a
+        JOIN mesh.audit_checkpoint c ON c.mesh_id = a.mesh_id AND c.kind = 'removed' AND c.number >= j.number
+        WHERE a.number = ${meshNumberOf("j.key")}))
       ORDER BY j.at LIMIT ?)`,
   )
   // One that somebody came by is part of their proof, and stays with the member. Revocations stay for ever: they are few.

@@ -1,0 +1,24 @@
+/** What both databases have beside the blocks: the key that signs, and what it has signed. */
+import { Effect } from "effect"
+import { SqlClient } from "effect/unstable/sql"
+
+export const auditTables = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`CREATE TABLE mesh.audit_key (
+    public_key text NOT NULL PRIMARY KEY,
+    secret_key text NOT NULL,
+    created_at bigint NOT NULL
+  )`
+  // Of each mesh one of the kind `removed`: where it is, what was before has gone.
+  yield* sql`CREATE TABLE mesh.audit_checkpoint (
+    mesh_id text NOT NULL,
+    kind text NOT NULL,
+    number bigint NOT NULL,
+    hash text NOT NULL,
+    total bigint NOT NULL,
+    at bigint NOT NULL,
+    key text NOT NULL,
+    signature text NOT NULL,
+    PRIMARY KEY (mesh_id, kind, number)
+  )`
+})

@@ -1,0 +1,166 @@
+/** `audit`: what the broker of this machine recorded, for its operator: to be exported, checked, looked at, and signed for elsewhere. */
+import { AuditStore } from "@claudemesh/broker/store/AuditStore"
+import { type AuditRecord, recordText } from "@claudemesh/domain/audit/AuditRecord"
+import { type BlockEvent, eventsOfBlock } from "@claudemesh/domain/audit/BlockEvents"
+import { isoFromMillis } from "@claudemesh/domain/IsoTime"
+import { Effect, Option } from "effect"
+import { Command, Flag } from "effect/unstable/cli"
+import { Failed, Misused } from "../Failed.ts"
+import { table } from "../Output.ts"
+import { writeTaken } from "../Stdout.ts"
+import * as auditWords from "../words/audit.ts"
+import * as does from "../words/commands.ts"
+import * as AuditFlags from "./AuditFlags.ts"
+import { ofTheStore, pagesOfStore } from "./AuditRecords.ts"
+import { verify } from "./AuditVerify.ts"
+
+/** `head` has what it wanted. */
+const print = (lines: ReadonlyArray<string>) => (lines.length === 0 ? Effect.void : writeTaken(`${lines.join("\n")}\n`))
+
+const chosenEvents = (page: ReadonlyArray<AuditRecord>, by: AuditFlags.Chosen): ReadonlyArray<BlockEvent> =>
+  page.flatMap((record) =>
+    record.type === "block" ? eventsOfBlock(record).filter((one) => AuditFlags.isChosen(by, one)) : [],
+  )
+
+const asEvent = ({ atMillis, ...event }: BlockEvent) => ({ ...event, at: isoFromMillis(atMillis) })
+
+const columns = [
+  "mesh",
+  "block",
+  "seq",
+  "at",
+  "event",
+  "member",
+  "session",
+  "messageId",
+  "target",
+  "priority",
+  "bytes",
+  "recipients",
+] as const
+
+const asCsv = (event: BlockEvent): string => {
+  const row: Readonly<Record<string, string | number | null>> = asEvent(event)
+  return columns
+    .map((name) => String(row[name] ?? ""))
+    .map((cell) => (/[",\n\r]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell))
+    .join(",")
+}
+
+const exported = Command.make(
+  "export",
+  {
+    format: Flag.Literals("format", ["blocks", "events", "csv"]).pipe(
+      Flag.withDescription(auditWords.blocksEventsOrCsv),
+      Flag.withDefault("blocks"),
+    ),
+    mesh: AuditFlags.mesh,
+    ...AuditFlags.chosen,
+  },
+  Effect.fn(
+    function* ({ format, mesh, ...by }) {
+      const isFiltered = [by.from, by.to].some(Option.isSome) || [by.member, by.message].some(Option.isSome)
+      if (format === "blocks" && isFiltered) return yield* new Misused({ reason: auditWords.filtersAreForEvents })
+      if (format === "csv") yield* print([columns.join(",")])
+      yield* ofTheStore(
+        pagesOfStore(Option.getOrUndefined(mesh), (page) => {
+          if (format === "blocks") return print(page.map(recordText))
+          const events = chosenEvents(page, by)
+          return print(format === "csv" ? events.map(asCsv) : events.map((event) => JSON.stringify(asEvent(event))))
+        }),
+      )
+    },
+    Effect.catchTag("ReaderGone", () => Effect.void),
+  ),
+).pipe(
+  Command.withDescription(auditWords.writeTheAuditToBeChecked),
+  Command.withExamples([
+    { command: "claudemesh audit export > audit.jsonl", description: auditWords.ofTheBrokerThatItsVariablesName },
+    { command: "claudemesh audit export --format csv --from 2026-11-24", description: auditWords.forASpreadsheet },
+  ]),
+)
+
+const tail = Command.make(
+  "tail",
+  {
+    lines: Flag.Int("lines").pipe(
+      Flag.withAlias("n"),
+      Flag.withDescription(auditWords.howManyEvents),
+      Flag.withDefault(20),
+    ),
+    mesh: AuditFlags.mesh,
+    ...AuditFlags.chosen,
+  },
+  Effect.fn(
+    function* ({ lines, mesh, ...by }) {
+      let last: ReadonlyArray<BlockEvent> = []
+      yield* ofTheStore(
+        pagesOfStore(Option.getOrUndefined(mesh), (page) =>
+          Effect.sync(() => {
+            const all = [...last, ...chosenEvents(page, by)]
+            last = lines < 1 ? [] : all.toSorted((one, other) => one.atMillis - other.atMillis).slice(-lines)
+          }),
+        ),
+      )
+      if (last.length === 0) return yield* print([auditWords.nothingToCheck])
+      yield* print([table(["AT", "MESH", "EVENT", "MEMBER", "TO", "MESSAGE"], last.map(rowOf))])
+    },
+    Effect.catchTag("ReaderGone", () => Effect.void),
+  ),
+).pipe(
+  Command.withDescription(auditWords.showTheLastEvents),
+  Command.withExamples([
+    { command: "claudemesh audit tail -n 100", description: auditWords.ofTheBrokerThatItsVariablesName },
+  ]),
+)
+
+const rowOf = ({ atMillis, event, member, mesh, messageId, target }: BlockEvent): ReadonlyArray<string> => [
+  isoFromMillis(atMillis),
+  mesh,
+  event,
+  member ?? "",
+  target ?? "",
+  messageId ?? "",
+]
+
+const checkpoint = Command.make(
+  "checkpoint",
+  { mesh: AuditFlags.mesh },
+  Effect.fn(
+    function* ({ mesh }) {
+      const { signHeads } = yield* Effect.promise(() => import("@claudemesh/broker/store/AuditCheckpoints"))
+      yield* ofTheStore(
+        Effect.gen(function* () {
+          const store = yield* AuditStore
+          // A copy of a store without a key must not make one: it goes with the copy.
+          if ((yield* store.keys).length === 0) return yield* new Failed({ reason: auditWords.nothingToCheck })
+          yield* signHeads
+          const newest = new Map<string, AuditRecord>()
+          yield* pagesOfStore(Option.getOrUndefined(mesh), (page) =>
+            Effect.sync(() => {
+              for (const record of page) {
+                if (record.type === "key") newest.set(record.key, record)
+                if (record.type === "checkpoint" && record.kind === "head") newest.set(`mesh ${record.mesh}`, record)
+              }
+            }),
+          )
+          yield* print([...newest.values()].map(recordText))
+        }),
+      )
+    },
+    Effect.catchTag("ReaderGone", () => Effect.void),
+  ),
+).pipe(
+  Command.withDescription(auditWords.signTheLastBlockOfEachMesh),
+  Command.withExamples([
+    { command: "claudemesh audit checkpoint >> checkpoints.jsonl", description: auditWords.forAFileToKeepElsewhere },
+  ]),
+)
+
+export const audit = Command.make("audit").pipe(
+  Command.withDescription(does.exportCheckAndShowTheAudit),
+  Command.withExamples([
+    { command: "claudemesh audit verify", description: auditWords.checkThatNothingOfTheAuditWasAltered },
+  ]),
+  Command.withSubcommands([exported, verify, tail, checkpoint]),
+)

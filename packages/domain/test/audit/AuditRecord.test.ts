@@ -1,0 +1,88 @@
+/** An export's lines: what is written is read again, what is no record is none, and each mesh is checked by itself. */
+import { assert, describe, it } from "@effect/vitest"
+import { type AuditBlock, blockHash, chainBegins } from "../../src/audit/AuditBlock.ts"
+import { AuditCheck, type AuditRecord, parseRecord, recordText } from "../../src/audit/AuditRecord.ts"
+import { eventsOfBlock } from "../../src/audit/BlockEvents.ts"
+
+const blockOf = (mesh: string): AuditBlock => {
+  const block = {
+    mesh,
+    number: 1,
+    previous: chainBegins,
+    atMillis: 5,
+    total: 2,
+    actors: '[["ann",null],["bob","s1"]]',
+    events: '[[1,4,"mesh_created",null,null,null,null,null,2],[2,5,"message_accepted",1,"id","#builds","next",7,3]]',
+  }
+  return { ...block, hash: blockHash(block) }
+}
+
+const records: ReadonlyArray<AuditRecord> = [
+  { type: "key", key: "k" },
+  { type: "block", ...blockOf("m1") },
+  {
+    type: "checkpoint",
+    mesh: "m1",
+    kind: "removed",
+    number: 3,
+    hash: "h",
+    total: 9,
+    atMillis: 1,
+    key: "k",
+    signature: "s",
+  },
+]
+
+describe("a record of the audit", () => {
+  it("is a line that is read as it was written, whatever else stands in it", () => {
+    for (const record of records) {
+      assert.notInclude(recordText(record), "\n")
+      assert.deepStrictEqual(parseRecord(recordText(record)), record)
+      assert.deepStrictEqual(parseRecord(JSON.stringify({ more: 1, ...record })), record)
+    }
+  })
+
+  it("is none where a field is missing or of another kind", () => {
+    for (const record of records) {
+      for (const name of Object.keys(record)) {
+        const { [name]: _, ...others } = { ...record } as Readonly<Record<string, unknown>>
+        assert.isUndefined(parseRecord(JSON.stringify(others)), name)
+        assert.isUndefined(parseRecord(JSON.stringify({ ...others, [name]: [1] })), name)
+      }
+    }
+    for (const text of ["", "null", "7", "[]", "{", '{"type":"other"}'])
+      assert.isUndefined(parseRecord(text), `not a record: ${text}`)
+  })
+
+  it("is checked with those of its mesh", () => {
+    const check = new AuditCheck({ keys: new Set(), isPart: false })
+    for (const mesh of ["m1", "m2"]) check.take({ type: "block", ...blockOf(mesh) })
+    check.take({ type: "block", ...blockOf("m2"), number: 2 })
+    const found = [...check.end()].map(([mesh, { blocks, tampering }]) => [mesh, blocks, tampering?.what])
+    assert.deepStrictEqual(found, [
+      ["m1", 1, undefined],
+      ["m2", 1, "inserted"],
+    ])
+  })
+
+  it("has events that name who did what", () => {
+    const [made, accepted] = eventsOfBlock(blockOf("m1"))
+    assert.deepInclude(made, { seq: 1, event: "mesh_created", member: null, session: null, recipients: 2 })
+    assert.deepStrictEqual(accepted, {
+      mesh: "m1",
+      block: 1,
+      seq: 2,
+      atMillis: 5,
+      event: "message_accepted",
+      member: "bob",
+      session: "s1",
+      messageId: "id",
+      target: "#builds",
+      priority: "next",
+      bytes: 7,
+      recipients: 3,
+    })
+    assert.deepStrictEqual(eventsOfBlock({ ...blockOf("m1"), events: "{}" }), [])
+    assert.strictEqual(eventsOfBlock({ ...blockOf("m1"), actors: "no" })[1]?.member, null)
+  })
+})
