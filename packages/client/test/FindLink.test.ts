@@ -109,6 +109,10 @@ layer(testLayer)("an invite link", (it) => {
         assert.strictEqual(found.count, 0)
         assert.strictEqual((yield* Effect.flip(parseInviteLink(found.link)))._tag, "LinkBroken", text)
       }
+      for (const text of ["https://mesh.example.com/join", "Join us: https://mesh.example.com/team/join#. Bye"]) {
+        const error = yield* Effect.flip(parseInviteLink(findLink(text).link))
+        assert.include(error.message, "what follows the # is missing", text)
+      }
       for (const text of ["", "hello", "https://mesh.example.com/join", "#1.x".repeat(1_000)]) {
         assert.strictEqual((yield* Effect.flip(parseInviteLink(findLink(text).link)))._tag, "LinkBroken", text)
       }

@@ -21,7 +21,7 @@ const shape = (fields: number): RegExp =>
   )
 const gluedShape = (fields: number): RegExp => new RegExp(shape(fields).source.replace(/\(\?![^()]*\)$/, ""), "gi")
 /** What somebody meant as a link. */
-const meant = /https?:\/\/(?:(?!https?:\/\/)[!-"$-~])+?\/join#[A-Za-z0-9._-]*/gi
+const meant = /https?:\/\/(?:(?!https?:\/\/)[!-"$-~])+?\/join\b(?:#[A-Za-z0-9._-]*)?/gi
 
 const invisible = /\p{Cf}|\p{Default_Ignorable_Code_Point}/gu
 
