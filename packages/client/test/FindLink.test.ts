@@ -109,7 +109,7 @@ layer(testLayer)("an invite link", (it) => {
         assert.strictEqual(found.count, 0)
         assert.strictEqual((yield* Effect.flip(parseInviteLink(found.link)))._tag, "LinkBroken", text)
       }
-      for (const text of ["https://mesh.example.com/join", "Join us: https://mesh.example.com/team/join#. Bye"]) {
+      for (const text of ["https://mesh.example.com/join", "Join us: https://mesh.example.com/team/join# (from Ann)"]) {
         const error = yield* Effect.flip(parseInviteLink(findLink(text).link))
         assert.include(error.message, "what follows the # is missing", text)
       }
