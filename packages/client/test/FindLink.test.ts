@@ -141,6 +141,8 @@ layer(testLayer)("an invite link", (it) => {
         Buffer.concat([Buffer.from([0xff, 0xfe]), little]),
         big,
         Buffer.concat([Buffer.from([0xfe, 0xff]), big]),
+        // UTF-32, which begins as UTF-16 does.
+        Buffer.from(Array.from(`\ufeff${link}`, (letter) => `${letter}\0`).join(""), "utf16le"),
       ]
       for (const bytes of files) assert.strictEqual(findLink(decodedText(bytes)).link, link)
     }),

@@ -19,7 +19,7 @@ const expectation = (expected: string): string => {
   if (/^a string representing a (finite )?number$/i.test(text)) return "Write a number."
   if (text === "integer") return lineWords.writeAWholeNumber
   // What the flag's own help calls its value says nothing.
-  if (/^<[^>]*>$/.test(text)) return ""
+  if (/^(?:<[^>]*>|string)$/i.test(text)) return ""
   const choices = text.split(" | ")
   return choices.length > 1 && choices.every((choice) => /^"?[\w-]+"?$/.test(choice))
     ? `Write one of: ${choices.map((choice) => choice.replaceAll('"', "")).join(", ")}.`
