@@ -19,9 +19,6 @@ const year = local({ year: "numeric" })
 const dateOf = (millis: number, nowMillis: number): string =>
   year(millis) === year(nowMillis) ? day(millis) : dayAndYear(millis)
 
-/** The same everywhere, for what people of several time zones are told. */
-export const minuteOf = (iso: string): string => `${iso.slice(0, 16).replace("T", " ")} UTC`
-
 /** "2 min ago"; farther back by the local clock. */
 export const ago = (iso: string, nowMillis: number): string => {
   const millis = Date.parse(iso)

@@ -23,6 +23,9 @@ describe("the branch of the folder that a session works in", () => {
     Effect.gen(function* () {
       const branch = yield* branchIn((git) => writeFile(join(git, "HEAD"), "ref: refs/heads/feature/x\n"))
       assert.strictEqual(branch, "feature/x")
+      // Where git keeps its references in a table, HEAD names what no branch can be called.
+      const table = yield* branchIn((git) => writeFile(join(git, "HEAD"), "ref: refs/heads/.invalid\n"))
+      assert.isUndefined(table)
     }),
   )
 
@@ -72,8 +75,9 @@ describe("what a session tells of where it runs", () => {
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* workplace("/").pipe(settings("none")), {})
       assert.hasAllKeys(yield* workplace("/").pipe(settings("full")), ["cwd", "host"])
-      const { reason } = yield* Effect.flip(workplace("/").pipe(settings("off")))
-      assert.strictEqual(reason, 'CLAUDEMESH_PROFILE is "off"; it can be full or none')
+      const { message } = yield* Effect.flip(workplace("/").pipe(settings("off")))
+      assert.strictEqual(message, 'CLAUDEMESH_PROFILE is "off". It can be full or none.')
+      assert.hasAllKeys(yield* workplace(undefined), ["host"])
       assert.strictEqual(toldWords({}), "nothing of where it runs")
     }),
   )

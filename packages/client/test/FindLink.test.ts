@@ -109,6 +109,10 @@ layer(testLayer)("an invite link", (it) => {
         assert.strictEqual(found.count, 0)
         assert.strictEqual((yield* Effect.flip(parseInviteLink(found.link)))._tag, "LinkBroken", text)
       }
+      for (const text of ["https://mesh.example.com/join", "Join us: https://mesh.example.com/team/join# (from Ann)"]) {
+        const error = yield* Effect.flip(parseInviteLink(findLink(text).link))
+        assert.include(error.message, "what follows the # is missing", text)
+      }
       for (const text of ["", "hello", "https://mesh.example.com/join", "#1.x".repeat(1_000)]) {
         assert.strictEqual((yield* Effect.flip(parseInviteLink(findLink(text).link)))._tag, "LinkBroken", text)
       }
@@ -137,6 +141,8 @@ layer(testLayer)("an invite link", (it) => {
         Buffer.concat([Buffer.from([0xff, 0xfe]), little]),
         big,
         Buffer.concat([Buffer.from([0xfe, 0xff]), big]),
+        // UTF-32, which begins as UTF-16 does.
+        Buffer.from(Array.from(`\ufeff${link}`, (letter) => `${letter}\0`).join(""), "utf16le"),
       ]
       for (const bytes of files) assert.strictEqual(findLink(decodedText(bytes)).link, link)
     }),

@@ -10,3 +10,6 @@ export const IsoTime = Schema.String.check(
 export type IsoTime = typeof IsoTime.Type
 
 export const isoFromMillis = (millis: number): IsoTime => IsoTime.make(DateTime.formatIso(DateTime.makeUnsafe(millis)))
+
+/** For people of several time zones: the same for all of them. */
+export const minuteOf = (iso: string): string => `${iso.slice(0, 16).replace("T", " ")} UTC`

@@ -83,7 +83,7 @@ const branchOf = async (folder: string): Promise<string | undefined> => {
   const head = await beginningOf(join(elsewhere === undefined ? place : resolve(folder, elsewhere), "HEAD")).catch(
     () => undefined,
   )
-  if (head !== undefined) return /^ref: refs\/heads\/(\S+)\s*$/.exec(head)?.[1]
+  if (head !== undefined) return /^ref: refs\/heads\/([^\s.]\S*)\s*$/.exec(head)?.[1]
   const above = dirname(folder)
   return above === folder || basename(folder) === "" ? undefined : branchOf(above)
 }

@@ -4,8 +4,9 @@ import * as lineWords from "../words/usage.ts"
 
 const quotedList = (words: ReadonlyArray<string>): string => words.map((word) => `"${word}"`).join(" or ")
 
-const meant = (suggestions: ReadonlyArray<string>): string =>
-  suggestions.length === 0 ? "" : ` Did you mean ${suggestions.join(" or ")}?`
+/** One letter is as near as any other. */
+const meant = (suggestions: ReadonlyArray<string>, of: string): string =>
+  suggestions.length === 0 || /^-.$/.test(of) ? "" : ` Did you mean ${suggestions.join(" or ")}?`
 
 /** Of its schema the framework says more than a person needs. */
 const expectation = (expected: string): string => {
@@ -18,7 +19,7 @@ const expectation = (expected: string): string => {
   if (/^a string representing a (finite )?number$/i.test(text)) return "Write a number."
   if (text === "integer") return lineWords.writeAWholeNumber
   // What the flag's own help calls its value says nothing.
-  if (/^<[^>]*>$/.test(text)) return ""
+  if (/^(?:<[^>]*>|string)$/i.test(text)) return ""
   const choices = text.split(" | ")
   return choices.length > 1 && choices.every((choice) => /^"?[\w-]+"?$/.test(choice))
     ? `Write one of: ${choices.map((choice) => choice.replaceAll('"', "")).join(", ")}.`
@@ -56,12 +57,12 @@ export const firstWrong = (errors: ReadonlyArray<CliError.CliError>): CliError.C
 export const usageWords = (error: CliError.CliError, help: HelpDoc.HelpDoc | undefined): string => {
   switch (error._tag) {
     case "UnknownSubcommand":
-      return lineWords.isNotACommand(error.subcommand, meant(error.suggestions))
+      return lineWords.isNotACommand(error.subcommand, meant(error.suggestions, error.subcommand))
     case "UnrecognizedOption":
       return lineWords.isNotAFlag(
         error.option,
         error.command === undefined ? "" : ` of ${error.command.join(" ")}`,
-        meant(error.suggestions),
+        meant(error.suggestions, error.option),
         behindDashes(error.command),
       )
     case "MissingArgument":

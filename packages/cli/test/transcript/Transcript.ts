@@ -44,7 +44,7 @@ const alike = (text: string, folder: string): string =>
     .replaceAll(/\b[0-9a-f]{32}\b/g, "<id>")
     .replaceAll(/(?:\b\d{5}\b ?){4,}/g, (digits) => (digits.endsWith(" ") ? "<digits> " : "<digits>"))
     .replaceAll(/\b[0-9a-f]{8}\b/g, "<8>")
-    .replaceAll(/\bat \d{4}-\d\d-\d\dT[\d:.]+Z/g, "at <time>")
+    .replaceAll(/\bat \d{4}-\d\d-\d\d(?:T[\d:.]+Z| \d\d:\d\d UTC)/g, "at <time>")
     .replaceAll(/until (?:\d{1,2} \w+ (?:\d{4} )?)?\d\d:\d\d/g, "until <time>")
     .replaceAll(/ {2,}/g, "  ")
     .replaceAll(/[ \t]+$/gm, "")

@@ -21,7 +21,7 @@ const shape = (fields: number): RegExp =>
   )
 const gluedShape = (fields: number): RegExp => new RegExp(shape(fields).source.replace(/\(\?![^()]*\)$/, ""), "gi")
 /** What somebody meant as a link. */
-const meant = /https?:\/\/(?:(?!https?:\/\/)[!-"$-~])+?\/join#[A-Za-z0-9._-]*/gi
+const meant = /https?:\/\/(?:(?!https?:\/\/)[!-"$-~])+?\/join\b(?:#[A-Za-z0-9._-]*)?/gi
 
 const invisible = /\p{Cf}|\p{Default_Ignorable_Code_Point}/gu
 
@@ -94,7 +94,7 @@ const glued = (text: string): string => text.replaceAll(/\s+/g, "")
 
 /** In the order in which they change more: as it stands, then with its lines put together, then without any space. */
 const readings = (text: string): ReadonlyArray<string> => {
-  const seen = entities(text).replaceAll(invisible, "")
+  const seen = entities(text).replaceAll(invisible, "").replaceAll("\u0000", "")
   const soft = percentDecoded(withoutSoftBreaks(proofpointDecoded(seen)))
   return [(same: string) => same, joined, glued].flatMap((together) => {
     const plain = proofpointDecoded(together(seen))

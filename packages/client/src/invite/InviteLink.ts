@@ -7,7 +7,7 @@
 import { withHint } from "@claudemesh/domain/WithHint"
 import { hash } from "node:crypto"
 import { PublicKey } from "@claudemesh/domain/Ids"
-import { isoFromMillis } from "@claudemesh/domain/IsoTime"
+import { isoFromMillis, minuteOf } from "@claudemesh/domain/IsoTime"
 import { Certificate } from "@claudemesh/domain/trust/Certificate"
 import { Invite } from "@claudemesh/domain/trust/Invite"
 import { ChainVerifier } from "@claudemesh/domain/trust/ChainVerifier"
@@ -50,7 +50,7 @@ export class LinkBroken extends Schema.TaggedError<LinkBroken>()("LinkBroken", {
 
 export class LinkExpired extends Schema.TaggedError<LinkExpired>()("LinkExpired", { expiresAt: Schema.String }) {
   get what() {
-    return `The invite expired at ${this.expiresAt}.`
+    return `The invite expired at ${minuteOf(this.expiresAt)}.`
   }
   get hint() {
     return "Ask for another link."
@@ -169,7 +169,11 @@ const read = Effect.fnUntraced(function* (text: string, sodium: typeof Sodium.Se
   const broken = (problem: string) => Effect.fail(new LinkBroken({ problem }))
   const [, address = "", fragment] = /^(https?:\/\/[!-"$-~]+\/)join#([A-Za-z0-9._-]+)$/.exec(text) ?? []
   if (text.length > linkCharactersMax || fragment === undefined)
-    return yield* broken("it does not look like an invite link")
+    return yield* broken(
+      /^https?:\/\/\S+\/join[/#.]*$/i.test(text)
+        ? "what follows the # is missing"
+        : "it does not look like an invite link",
+    )
   if (!checksumMatches(text)) return yield* broken("a part of it is changed or missing")
   const fields = fragment.split(".").slice(0, -1)
   if (fields[0] !== version) return yield* broken("another version of claudemesh made it")

@@ -1,6 +1,6 @@
 /** What we hold of a member's key, and why, in words: for lists, for the sender of a message, for a refusal to seal. */
 import type { PublicKey } from "@claudemesh/domain/Ids"
-import type { IsoTime } from "@claudemesh/domain/IsoTime"
+import { type IsoTime, minuteOf } from "@claudemesh/domain/IsoTime"
 import type { Role } from "@claudemesh/domain/trust/Invite"
 import type { Doubt } from "@claudemesh/domain/trust/ChainVerifier"
 import { Data } from "effect"
@@ -39,7 +39,7 @@ export const doubtWords: Readonly<Record<Extract<MemberStanding, { _tag: "Uncert
 export const whyNot = (standing: Exclude<MemberStanding, { readonly _tag: "Certified" }>): string => {
   switch (standing._tag) {
     case "Revoked":
-      return `it was revoked at ${standing.at} by ${standing.by.slice(0, 8)}`
+      return `it was revoked at ${minuteOf(standing.at)} by ${standing.by.slice(0, 8)}`
     case "Uncertified":
       return `it is not certified: ${doubtWords[standing.doubt]}`
     case "KeyChanged":
