@@ -1,6 +1,6 @@
 /**
- * Checking signatures and keys with libsodium, which refuses small-order and non-canonical points. The broker
- * holds no secret, so nothing here signs or opens.
+ * Checking signatures and keys with libsodium, which refuses small-order and non-canonical points. Nothing here
+ * signs or opens: the broker has no member's secret.
  */
 import type { PublicKey, Signature } from "@claudemesh/domain/Ids"
 import { Context, Effect, Layer } from "effect"

@@ -1,7 +1,7 @@
 /**
  * The audit, without payload or key (I18): what happened, a block for each mesh and commit, in the commit's own transaction, chained to the
- * block before (I29). The row's key is the block's highest number, so the newest row of a mesh carries the mesh's sequence and the head of its
- * chain. A number that is not above that is refused.
+ * block before (I29). The row's key is the block's highest number, so the newest row of a mesh carries the mesh's sequence; a number that was
+ * used is refused.
  */
 import { type AuditBlock, blockHash, chainBegins, eventsText, eventText } from "@claudemesh/domain/audit/AuditBlock"
 import type { MemberId, MeshId, MessageId, SessionId } from "@claudemesh/domain/Ids"
@@ -9,7 +9,7 @@ import type { Priority } from "@claudemesh/domain/routing/Status"
 import { StoreError } from "../MessageStore.ts"
 import type { Addresses } from "./Addresses.ts"
 import { type Handle, prepare } from "./Handle.ts"
-import { messageKey, seqOf } from "./Layout.ts"
+import { meshNumberOf, messageKey, seqOf } from "./Layout.ts"
 
 interface Event {
   readonly seq: number
@@ -26,21 +26,29 @@ interface Event {
   }
 }
 
-/** Of a row from before there was a chain, all but the sequence is NULL. */
 interface Head {
-  readonly seq: number
-  readonly number: number | null
-  readonly hash: string | null
-  readonly total: number | null
+  readonly number: number
+  readonly hash: string
+  readonly total: number
 }
 
 export type Journal = ReturnType<typeof journalOn>
 
 export const journalOn = (handle: Handle, addresses: Addresses) => {
-  const last = prepare<Head, [number, number]>(
+  const last = prepare<{ readonly seq: number }, [number, number]>(
     handle,
-    `SELECT ${seqOf("key")} AS seq, number, lower(hex(hash)) AS hash, total FROM mesh.audit_block
+    `SELECT ${seqOf("key")} AS seq FROM mesh.audit_block
       WHERE key >= ${messageKey("?", "0")} AND key < ${messageKey("(? + 1)", "0")} ORDER BY key DESC LIMIT 1`,
+  )
+  const used = prepare<unknown, [number, number, number, number]>(
+    handle,
+    `SELECT 1 FROM mesh.audit_block j CROSS JOIN json_each(j.events) e
+      WHERE j.key >= ${messageKey("?", "?")} AND j.key < ${messageKey("(? + 1)", "0")} AND e.value->>0 = ?`,
+  )
+  const head = prepare<Head, [number]>(
+    handle,
+    `SELECT number, lower(hex(hash)) AS hash, total FROM mesh.audit_block
+      WHERE ${meshNumberOf("key")} = ? AND number IS NOT NULL ORDER BY number DESC LIMIT 1`,
   )
   const insert = prepare<never, [mesh: number, seq: number, ...Array<string | number>]>(
     handle,
@@ -53,14 +61,16 @@ export const journalOn = (handle: Handle, addresses: Addresses) => {
 
   const write = (meshId: MeshId, events: ReadonlyArray<Event>): void => {
     const mesh = addresses.newMeshNumber(meshId)
-    const head = last.get(mesh, mesh)
+    const before = lastSeq(mesh)
     const seqs = new Set(events.map(({ seq }) => seq))
-    if (seqs.size < events.length || events.some(({ seq }) => seq <= (head?.seq ?? 0))) throw taken(meshId)
+    const isTaken = (seq: number) => seq <= before && used.get(mesh, seq, mesh, seq) !== null
+    if (seqs.size < events.length || [...seqs].some(isTaken)) throw taken(meshId)
+    const { hash, number, total } = head.get(mesh) ?? { number: 0, hash: chainBegins, total: 0 }
     const block = {
       mesh: meshId,
-      number: (head?.number ?? 0) + 1,
-      previous: head?.number === null ? chainBegins : (head?.hash ?? chainBegins),
-      total: (head?.total ?? 0) + events.length,
+      number: number + 1,
+      previous: hash,
+      total: total + events.length,
       ...writtenOf(events),
     }
     insert.run(mesh, Math.max(...seqs), ...valuesOf({ ...block, hash: blockHash(block) }))
