@@ -2,7 +2,7 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
-import { findLink } from "../src/invite/FindLink.ts"
+import { findLink, isPasted } from "../src/invite/FindLink.ts"
 import { parseInviteLink } from "../src/invite/InviteLink.ts"
 import { decodedText } from "../src/local/FileText.ts"
 import { newInvite } from "../src/invite/NewInvite.ts"
@@ -116,6 +116,21 @@ layer(testLayer)("an invite link", (it) => {
       for (const text of ["", "hello", "https://mesh.example.com/join", "#1.x".repeat(1_000)]) {
         assert.strictEqual((yield* Effect.flip(parseInviteLink(findLink(text).link)))._tag, "LinkBroken", text)
       }
+    }),
+  )
+
+  it.effect("is read from a terminal line by line until it is whole, or two lines are empty", () =>
+    Effect.gen(function* () {
+      yield* now
+      const [link] = yield* links
+      const mail = `Hello,\n\n${atWidth(link, 72)}\n`
+      for (const [at, letter] of Array.from(mail).entries()) {
+        const isLast = at === mail.length - 1
+        if (letter === "\n") assert.strictEqual(isPasted(mail.slice(0, at + 1)), isLast, mail.slice(0, at + 1))
+      }
+      assert.isTrue(isPasted("\n"))
+      assert.isTrue(isPasted(`${link.slice(0, 90)}\n\n\n`))
+      assert.isFalse(isPasted(link))
     }),
   )
 

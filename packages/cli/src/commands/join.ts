@@ -1,5 +1,5 @@
 /** `join`: into a mesh, by an invite link. Nothing is sent before the link was found to be the owner's word. */
-import { findLink } from "@claudemesh/client/invite/FindLink"
+import { findLink, isPasted } from "@claudemesh/client/invite/FindLink"
 import { type InviteLink, verifyInviteLink } from "@claudemesh/client/invite/InviteLink"
 import { joinMesh } from "@claudemesh/client/invite/JoinMesh"
 import { fingerprint } from "@claudemesh/client/invite/SafetyNumber"
@@ -13,13 +13,13 @@ import { SeenMessages } from "@claudemesh/client/inbox/SeenMessages"
 import { KnownMembers } from "@claudemesh/client/trust/KnownMembers"
 import { Slug } from "@claudemesh/domain/Ids"
 import { Console, Effect, Option, Stdio, Stream } from "effect"
-import { Argument, Command, Flag, Prompt } from "effect/unstable/cli"
+import { Argument, Command, Flag } from "effect/unstable/cli"
 import { minuteOf } from "@claudemesh/domain/IsoTime"
 import { Failed, failed, Misused } from "../Failed.ts"
 import { command } from "../Launch.ts"
 import { clientLayer, connectedTo } from "../Meshes.ts"
 import { aside, bold, printable, printJson } from "../Output.ts"
-import { asked, canAsk, confirmed } from "./Ask.ts"
+import { canAsk, confirmed } from "./Ask.ts"
 import * as Flags from "./Flags.ts"
 import { nameFrom } from "./OwnName.ts"
 import { nameNote, nextSteps } from "./Welcome.ts"
@@ -118,11 +118,7 @@ export const join = Command.make(
 const theLink = Effect.fnUntraced(function* (words: ReadonlyArray<string>) {
   const line = words.join(" ")
   const isTyped = line === "" && (yield* canAsk)
-  const text = isTyped
-    ? yield* asked(Prompt.String({ message: "The invite link" }))
-    : line === "" || line === "-"
-      ? yield* wholeStdin
-      : line
+  const text = isTyped ? yield* pastedLink : line === "" || line === "-" ? yield* wholeStdin : line
   if (text.trim() === "") return yield* new Misused({ reason: joiningWords.theLinkIsMissing })
   const { count, link } = findLink(text)
   return count < 2
@@ -132,6 +128,22 @@ const theLink = Effect.fnUntraced(function* (words: ReadonlyArray<string>) {
         code: "several_links",
         hint: joiningWords.giveOneOfThem,
       })
+})
+
+/** A mail may have cut it into lines: they are read until the link is whole. */
+const pastedLink = Effect.gen(function* () {
+  yield* aside(joiningWords.pasteTheInviteLink)
+  const { stdin } = yield* Stdio.Stdio
+  return yield* stdin.pipe(
+    Stream.decodeText,
+    Stream.scan(
+      () => "",
+      (text, more) => text + more,
+    ),
+    Stream.takeUntil(isPasted),
+    Stream.runLast,
+    Effect.map(Option.getOrElse(() => "")),
+  )
 })
 
 const wholeStdin = Effect.flatMap(Stdio.Stdio, ({ stdin }) =>

@@ -189,3 +189,5 @@ export const noCodeWithoutTerminal = "(No code is drawn: this is not a terminal.
 
 export const noCodeInSoFewColumns = (width: Part): string =>
   `(No code is drawn: the terminal needs ${width} columns for it.)`
+
+export const pasteTheInviteLink = "claudemesh: Paste the invite link, then press Enter. Two empty lines end it."

@@ -124,5 +124,9 @@ export const findLink = (text: string): Found => {
   return { link: nearest ?? (all.at(-1) ?? text).slice(0, nearestCharactersMax), count: 0 }
 }
 
+/** Whether a person who pastes a text line by line is done: the link is whole, or nothing follows, or nothing came at all. */
+export const isPasted = (text: string): boolean =>
+  text.endsWith("\n") && (/^\s*$|\n\s*\n\s*\n$/.test(text) || findLink(text).count > 0)
+
 /** What is no link at all is refused for what it is, and not by its length. */
 const nearestCharactersMax = 1_024
