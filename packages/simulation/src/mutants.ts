@@ -70,9 +70,9 @@ const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "dedupe dropped in the client",
-    file: `${client}/inbox/Inbox.ts`,
-    find: "if (this.#seen().has(message)) {",
-    put: 'if (messageId === "never") {',
+    file: `${client}/inbox/SeenMessages.ts`,
+    find: "has({ content, createdAt, messageId, targetSpec }: Pushed): boolean {\n",
+    put: 'has({ content, createdAt, messageId, targetSpec }: Pushed): boolean {\n    if (messageId !== "never") return false\n',
   },
   {
     name: "acked when buffered",
