@@ -331,6 +331,8 @@ const claims: Readonly<Record<string, Claim>> = {
             '{NULL}', '{2}')`,
           ),
       })
+      // What is in memory is forgotten with a commit that fails.
+      yield* Effect.flip(commitIn(-1, acceptOf(messageOf(2))))
       yield* signed(signHeads)
       yield* commit(acceptOf(messageOf(2)))
       yield* commit(acceptOf(messageOf(3)))

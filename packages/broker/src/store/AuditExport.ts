@@ -39,15 +39,16 @@ const pagesOf = Effect.fnUntraced(function* <E, R>(
   let after = 0
   while (blocks.length > 0) {
     const page: Array<AuditRecord> = []
-    for (const { block, cursor } of blocks) {
+    // In the embedded store a commit that took effect after a later one lies before it.
+    for (const { block } of blocks.toSorted((one, other) => one.block.number - other.block.number)) {
       page.push({ type: "block", ...block })
-      after = cursor
       for (let head = heads[next]; head !== undefined && head.number <= block.number; head = heads[next]) {
         page.push(head)
         next += 1
       }
     }
     yield* take(page)
+    after = blocks.at(-1)?.cursor ?? after
     blocks = blocks.length < blocksAtOnce ? [] : yield* store.blocks(mesh, after, blocksAtOnce)
   }
   // Of blocks that are not there.

@@ -9,7 +9,7 @@ import type { Priority } from "@claudemesh/domain/routing/Status"
 import { StoreError } from "../MessageStore.ts"
 import type { Addresses } from "./Addresses.ts"
 import { type Handle, prepare } from "./Handle.ts"
-import { meshNumberOf, messageKey, seqOf } from "./Layout.ts"
+import { messageKey, seqOf } from "./Layout.ts"
 
 interface Event {
   readonly seq: number
@@ -32,6 +32,14 @@ interface Head {
   readonly total: number
 }
 
+/** Of the newest rows of a mesh the one with the highest number: a commit may have taken effect after a later one. */
+export const headOf = (mesh: string): string =>
+  `SELECT o.number, lower(hex(o.hash)) AS hash, o.total FROM (SELECT number, hash, total FROM mesh.audit_block
+      WHERE key >= ${messageKey(mesh, "0")} AND key < ${messageKey(`(${mesh} + 1)`, "0")} ORDER BY key DESC LIMIT 64) AS o
+    WHERE o.number IS NOT NULL ORDER BY o.number DESC LIMIT 1`
+
+const rememberedMax = 20_000
+
 export type Journal = ReturnType<typeof journalOn>
 
 export const journalOn = (handle: Handle, addresses: Addresses) => {
@@ -45,11 +53,9 @@ export const journalOn = (handle: Handle, addresses: Addresses) => {
     `SELECT 1 FROM mesh.audit_block j CROSS JOIN json_each(j.events) e
       WHERE j.key >= ${messageKey("?", "?")} AND j.key < ${messageKey("(? + 1)", "0")} AND e.value->>0 = ?`,
   )
-  const head = prepare<Head, [number]>(
-    handle,
-    `SELECT number, lower(hex(hash)) AS hash, total FROM mesh.audit_block
-      WHERE ${meshNumberOf("key")} = ? AND number IS NOT NULL ORDER BY number DESC LIMIT 1`,
-  )
+  const head = prepare<Head, [number, number]>(handle, headOf("?"))
+  // Nobody else writes to the file: until a transaction fails, what was written last is the head.
+  const heads = new Map<number, Head>()
   const insert = prepare<never, [mesh: number, seq: number, ...Array<string | number>]>(
     handle,
     `INSERT INTO mesh.audit_block (key, number, previous, hash, at, total, actors, events)
@@ -65,7 +71,7 @@ export const journalOn = (handle: Handle, addresses: Addresses) => {
     const seqs = new Set(events.map(({ seq }) => seq))
     const isTaken = (seq: number) => seq <= before && used.get(mesh, seq, mesh, seq) !== null
     if (seqs.size < events.length || [...seqs].some(isTaken)) throw taken(meshId)
-    const { hash, number, total } = head.get(mesh) ?? { number: 0, hash: chainBegins, total: 0 }
+    const { hash, number, total } = heads.get(mesh) ?? head.get(mesh, mesh) ?? noBlock
     const block = {
       mesh: meshId,
       number: number + 1,
@@ -73,11 +79,16 @@ export const journalOn = (handle: Handle, addresses: Addresses) => {
       total: total + events.length,
       ...writtenOf(events),
     }
-    insert.run(mesh, Math.max(...seqs), ...valuesOf({ ...block, hash: blockHash(block) }))
+    const written = { ...block, hash: blockHash(block) }
+    insert.run(mesh, Math.max(...seqs), ...valuesOf(written))
+    if (heads.size >= rememberedMax) heads.clear()
+    heads.set(mesh, { number: written.number, hash: written.hash, total: written.total })
   }
 
   return {
     lastSeq,
+    /** After a transaction that failed. */
+    forget: (): void => heads.clear(),
     /** From before a transaction that failed nothing is left. */
     begin: (): void => pending.clear(),
     add: (meshId: MeshId, event: Event): void => {
@@ -92,6 +103,8 @@ export const journalOn = (handle: Handle, addresses: Addresses) => {
     },
   }
 }
+
+const noBlock: Head = { number: 0, hash: chainBegins, total: 0 }
 
 const valuesOf = ({ actors, atMillis, events, hash, number, previous, total }: AuditBlock) => [
   number,

@@ -136,7 +136,14 @@ const creationOn = (handle: Handle, { addresses, journal, records }: Parts) => {
       journal.add(meshId, { seq: 1, at: nowMillis, event: "mesh_created", recipients: first.length })
       journal.write()
       return true
-    }).pipe(Effect.onError(() => Effect.sync(addresses.forget)))
+    }).pipe(
+      Effect.onError(() =>
+        Effect.sync(() => {
+          addresses.forget()
+          journal.forget()
+        }),
+      ),
+    )
     if (isNew) return "created" as const
     return (yield* isSame(record, invite, first)) ? ("same" as const) : ("conflict" as const)
   })

@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import { Migrator, SqlClient } from "effect/unstable/sql"
 import { auditTables } from "../sql/AuditTables.ts"
-import { meshNumberOf, newLayout } from "./Layout.ts"
+import { newLayout } from "./Layout.ts"
 
 const initial = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -188,9 +188,6 @@ const auditChain = Effect.gen(function* () {
   for (const column of ["number bigint", "previous blob", "hash blob", "total bigint"]) {
     yield* sql`ALTER TABLE mesh.audit_block ADD COLUMN ${sql.literal(column)}`
   }
-  // A number is there once: a chain cannot fork.
-  yield* sql`CREATE UNIQUE INDEX mesh.audit_block_number ON audit_block (${sql.literal(meshNumberOf("key"))}, number)
-    WHERE number IS NOT NULL`
   yield* auditTables
 })
 

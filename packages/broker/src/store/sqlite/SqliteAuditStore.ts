@@ -5,10 +5,10 @@ import { AuditStore } from "../AuditStore.ts"
 import type { StoreError } from "../MessageStore.ts"
 import * as AuditRows from "../sql/AuditRows.ts"
 import { type Handle, inTransaction, prepare, reading, SqliteHandle } from "./Handle.ts"
-import { meshNumberOf } from "./Layout.ts"
+import { headOf } from "./Journal.ts"
+import { messageKey, meshNumberOf, seqOf } from "./Layout.ts"
 
-// Without the plus it would be a column's number, and the index is on an expression, whose numbers are not compared with such.
-const meshNumber = "+(SELECT number FROM mesh.address WHERE mesh_id = ? AND member_id = '' AND session_id = '')"
+const meshNumber = "(SELECT number FROM mesh.address WHERE mesh_id = ? AND member_id = '' AND session_id = '')"
 
 /** SQLite keeps a value of any kind in any column: what somebody put there is to be named, and not to end whoever reads it. */
 const whole = (column: string): string => `CAST(coalesce(${column}, 0) AS INTEGER) AS ${column}`
@@ -42,9 +42,10 @@ export const sqliteAuditStore = Layer.effect(
     )
     // Rows without a number are from before there was a chain.
     const blocks = read(
-      `SELECT number AS cursor, ? AS mesh_id, ${whole("number")}, lower(hex(previous)) AS previous, lower(hex(hash)) AS hash,
+      `SELECT ${seqOf("key")} AS cursor, ? AS mesh_id, ${whole("number")}, lower(hex(previous)) AS previous, lower(hex(hash)) AS hash,
           ${whole("at")}, ${whole("total")}, ${text("actors")}, ${text("events")}
-        FROM mesh.audit_block WHERE ${meshNumberOf("key")} = ${meshNumber} AND number > ? ORDER BY audit_block.number LIMIT ?`,
+        FROM mesh.audit_block WHERE key > ${messageKey(meshNumber, "?")} AND key < ${messageKey(`(${meshNumber} + 1)`, "0")}
+          AND number IS NOT NULL ORDER BY key LIMIT ?`,
       AuditRows.blocks,
     )
     const addKey = prepare<never, [string, string, number]>(handle, "INSERT INTO mesh.audit_key VALUES (?, ?, ?)")
@@ -57,7 +58,7 @@ export const sqliteAuditStore = Layer.effect(
       ...placesOn(handle),
       addCheckpoints: addCheckpointsOn(handle),
       checkpoints: (mesh) => checkpoints(mesh),
-      blocks: (mesh, after, limit) => blocks(mesh, mesh, after, limit),
+      blocks: (mesh, after, limit) => blocks(mesh, mesh, after, mesh, limit),
     })
   }),
 )
@@ -65,10 +66,8 @@ export const sqliteAuditStore = Layer.effect(
 const placesOn = (handle: Handle): Pick<AuditStore["Service"], "unsignedHeads" | "removable"> => {
   const read = readOn(handle)
   const head = read(
-    `SELECT o.* FROM (SELECT ? AS mesh_id, number, lower(hex(hash)) AS hash, total FROM mesh.audit_block
-        WHERE ${meshNumberOf("key")} = ${meshNumber} AND number IS NOT NULL ORDER BY number DESC LIMIT 1) AS o
-      WHERE NOT EXISTS (SELECT 1 FROM mesh.audit_checkpoint c
-        WHERE c.mesh_id = ? AND c.kind = 'head' AND c.number = o.number)`,
+    `SELECT ? AS mesh_id, o.* FROM (${headOf(meshNumber)}) AS o WHERE NOT EXISTS (SELECT 1 FROM mesh.audit_checkpoint c
+      WHERE c.mesh_id = ? AND c.kind = 'head' AND c.number = o.number)`,
     AuditRows.places,
   )
   // Beside a max() stand the columns of its row.
@@ -77,7 +76,7 @@ const placesOn = (handle: Handle): Pick<AuditStore["Service"], "unsignedHeads" |
       FROM (SELECT a.mesh_id, j.number, j.hash, j.total FROM mesh.audit_block j
         JOIN mesh.address a ON a.number = ${meshNumberOf("j.key")}
         WHERE j.at <= ? AND j.number IS NOT NULL AND EXISTS (SELECT 1 FROM mesh.audit_block n
-          WHERE ${meshNumberOf("n.key")} = ${meshNumberOf("j.key")} AND n.number > j.number)
+          WHERE n.key > j.key AND n.key < ${messageKey(`(${meshNumberOf("j.key")} + 1)`, "0")})
         ORDER BY j.at LIMIT ?) AS o
       WHERE NOT EXISTS (SELECT 1 FROM mesh.audit_checkpoint c
         WHERE c.mesh_id = o.mesh_id AND c.kind = 'removed' AND c.number >= o.number)
@@ -87,7 +86,7 @@ const placesOn = (handle: Handle): Pick<AuditStore["Service"], "unsignedHeads" |
   return {
     unsignedHeads: (asked) =>
       Effect.map(
-        Effect.forEach(asked, (mesh) => head(mesh, mesh, mesh)),
+        Effect.forEach(asked, (mesh) => head(mesh, mesh, mesh, mesh)),
         (found) => found.flat(),
       ),
     removable: (beforeMillis, rowsMax) => removable(beforeMillis, rowsMax),

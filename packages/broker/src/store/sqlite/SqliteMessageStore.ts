@@ -47,7 +47,14 @@ export const sqliteMessageStore = Layer.effect(
         inTransaction(handle, () => {
           owners.hold(batch)
           return writeBatch(batch)
-        }).pipe(Effect.onError(() => Effect.sync(addresses.forget))),
+        }).pipe(
+          Effect.onError(() =>
+            Effect.sync(() => {
+              addresses.forget()
+              journal.forget()
+            }),
+          ),
+        ),
       page: (request) => reading(() => reads.page(request)),
       backlog: (meshId, inboxes, nowMillis) => reading(() => reads.backlog(meshId, inboxes, nowMillis)),
       countWaiting: (meshId, inboxes, except, nowMillis) =>
