@@ -12,15 +12,41 @@ export interface Gate {
   readonly answered: Array<string>
 }
 
+interface Relayed {
+  broker: WebSocket | undefined
+  /** What came before the broker was reached. */
+  waiting: Array<string>
+}
+
+/** Connections pass. */
+const relay = (target: () => string): Bun.WebSocketHandler<Relayed> => ({
+  open: (client) => {
+    const broker = new WebSocket(`${target().replace("http", "ws")}/ws`)
+    client.data.broker = broker
+    broker.onopen = () => {
+      for (const text of client.data.waiting) broker.send(text)
+    }
+    broker.onmessage = ({ data }) => void client.send(String(data))
+    broker.onclose = ({ code, reason }) => client.close(code, reason)
+  },
+  message: ({ data: { broker, waiting } }, text) => {
+    if (broker?.readyState === WebSocket.OPEN) broker.send(text)
+    else waiting.push(String(text))
+  },
+  close: ({ data: { broker } }) => broker?.close(),
+})
+
 export const gatedBroker = Effect.gen(function* () {
   let target = ""
   const gate: Omit<Gate, "origin"> = { passes: "all", reached: () => {}, answered: [] }
   const server = yield* Effect.acquireRelease(
     Effect.sync(() =>
-      Bun.serve({
+      Bun.serve<Relayed>({
         port: 0,
         hostname: "127.0.0.1",
-        fetch: async (request) => {
+        websocket: relay(() => target),
+        fetch: async (request, server) => {
+          if (server.upgrade(request, { data: { broker: undefined, waiting: [] } })) return undefined
           const { pathname } = new URL(request.url)
           const never = new Promise<Response>(() => {})
           if (gate.passes === "nothing") {

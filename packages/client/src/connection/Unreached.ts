@@ -94,6 +94,9 @@ export const unreachedFrom = (error: unknown, url: string, proxy: string | undef
   if (code === "EPROTO" || /WRONG_VERSION_NUMBER|handshake failed/i.test(message)) {
     return unreachedBy("tls", url, `port ${portOf(url)} does not speak TLS`)
   }
+  if (/(?:missing|invalid|mismatch) .*header/i.test(message)) {
+    return unreachedBy("no_broker", url, "something answers there that is not a broker")
+  }
   if (isNoHttp(code, message)) return unreachedBy("no_broker", url, "what answers there does not speak HTTP")
   const known = byCode[code]?.(url)
   if (known !== undefined) return { url, ...known }

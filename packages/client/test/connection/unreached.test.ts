@@ -100,6 +100,8 @@ describe("a broker that is not reached", () => {
           const { cause, words } = yield* causes((yield* saying(other)).at, {})
           assert.deepStrictEqual([cause, words], [twice("no_broker"), "what answers there does not speak HTTP"], other)
         }
+        const upgraded = { message: "WebSocket connection to 'ws://a/ws' failed: Missing upgrade header" }
+        assert.strictEqual(unreachedFrom(upgraded, "ws://a/ws", undefined).cause, "no_broker")
         const programmers = {
           code: "Other",
           message: "It broke. For more information, pass `verbose: true` to fetch()",
