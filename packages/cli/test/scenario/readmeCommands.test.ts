@@ -155,7 +155,7 @@ it.live("every command of the README does what it is said to do", () =>
         await type({ command: "claudemesh install", says: /plugin/ })
         await type({ command: "claudemesh doctor" })
         for (const host of ["codex", "gemini", "cursor", "opencode"])
-          await type({ command: `claudemesh install --for ${host}` })
+          await type({ command: `claudemesh install --for ${host}`, and: ["--dry-run"] })
         await type({ command: "claudemesh uninstall" })
 
         await type({
