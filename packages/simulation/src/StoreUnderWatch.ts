@@ -137,8 +137,7 @@ export const storeUnderWatch = (
         ),
       )
     const ids = new Set(idsIn(batch))
-    // Of several, each is tried again, and then taken: nobody hears of it.
-    if ((batch.length > 1 || batch.every(isItsOwn)) && chance.happens(faults().refuses)) {
+    if (batch.every(isItsOwn) && chance.happens(faults().refuses)) {
       return Effect.fail(new StoreError({ reason: "rejected", cause: "it takes no such thing now" }))
     }
     if (isAlive() && chance.happens(faults().outlives)) return outlived(taken(true))
