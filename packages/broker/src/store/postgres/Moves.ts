@@ -3,33 +3,12 @@
  * recipient in another of its inboxes. It is rare, and decided here: what the database has to be asked is asked once, and
  * what follows is written in a fixed number of statements.
  */
-import type { MeshId } from "@claudemesh/domain/Ids"
 import { Effect } from "effect"
 import type { SqlClient } from "effect/unstable/sql"
-import type { Write } from "../MessageStore.ts"
+import type { Moved } from "../MovesOf.ts"
 import * as Rows from "../sql/Rows.ts"
 import { lowering } from "./Acking.ts"
 import { Arrays } from "./Arrays.ts"
-
-/** What is accepted later in the batch has a higher sequence number, and is not moved. */
-interface Moved {
-  readonly write: Extract<Write, { readonly _tag: "InboxMoved" }>
-  readonly belowSeq: number
-}
-
-export const movesOf = (batch: ReadonlyArray<Write>): ReadonlyArray<Moved> => {
-  const moves: Array<Moved> = []
-  const lowestLater = new Map<MeshId, number>()
-  for (const write of batch.toReversed()) {
-    if (write._tag === "Accept") {
-      const { meshId, seq } = write.message
-      lowestLater.set(meshId, Math.min(seq, lowestLater.get(meshId) ?? seq))
-    } else if (write._tag === "InboxMoved") {
-      moves.push({ write, belowSeq: lowestLater.get(write.meshId) ?? Number.MAX_SAFE_INTEGER })
-    }
-  }
-  return moves
-}
 
 type Waits = Rows.Waits
 

@@ -2,28 +2,12 @@
 import { Struct } from "effect"
 import { type Column, columnsOf, tables } from "./Tables.ts"
 
-const deliveryKey = Struct.pick(tables.delivery, ["mesh_id", "seq", "member_id", "session_id"])
 const sessionKey = Struct.pick(tables.session, ["mesh_id", "member_id", "session_id"])
 
-export const messageColumns = columnsOf(tables.message)
 export const memberColumns = columnsOf(tables.member)
 export const inviteColumns = columnsOf(tables.invite)
 export const revocationColumns = columnsOf(tables.revocation)
 export const movedColumns = columnsOf(tables.moved)
-export const auditColumns = columnsOf(tables.audit_log)
-
-/** One that waits: neither leased nor consumed. */
-export const deliveryColumns = columnsOf({
-  ...deliveryKey,
-  ...Struct.pick(tables.delivery, ["priority", "sealed_key"]),
-})
-
-export const enrolmentAuditColumns = columnsOf(
-  Struct.pick(tables.audit_log, ["mesh_id", "seq", "event", "at", "actor_member_id"]),
-)
-
-export const consumeColumns = columnsOf({ ...deliveryKey, at: tables.delivery.consumed_at })
-export const leaseColumns = columnsOf({ ...deliveryKey, at: tables.delivery.leased_at })
 export const sessionColumns = columnsOf(sessionKey)
 export const attachColumns = columnsOf({
   ...sessionKey,

@@ -3,9 +3,9 @@
  * process; how long that is, is bounded by the group commit. What comes later in a batch counts as later: an inbox is moved
  * with all that was accepted before, and of what is said of one session or channel the last word stands.
  */
-import type { MeshId } from "@claudemesh/domain/Ids"
 import { Effect, Layer, Option } from "effect"
 import { MessageStore, type OwnedWrite, Write, Written } from "../MessageStore.ts"
+import { movesOf } from "../MovesOf.ts"
 import { acceptWritesOn } from "./AcceptWrites.ts"
 import { type Addresses, addressesOn } from "./Addresses.ts"
 import { deliveryWritesOn } from "./DeliveryWrites.ts"
@@ -103,22 +103,6 @@ const batchOn = (handle: Handle, { addresses, journal, records, reports }: Parts
 }
 
 const done = Written.Done()
-
-/** In their order. What is accepted later in the batch has a higher sequence number, and is not moved. */
-const movesOf = (batch: ReadonlyArray<Write>) => {
-  const moves: Array<{ readonly write: Extract<Write, { readonly _tag: "InboxMoved" }>; readonly belowSeq: number }> =
-    []
-  const lowestLater = new Map<MeshId, number>()
-  for (const write of batch.toReversed()) {
-    if (write._tag === "Accept") {
-      const { meshId, seq } = write.message
-      lowestLater.set(meshId, Math.min(seq, lowestLater.get(meshId) ?? seq))
-    } else if (write._tag === "InboxMoved") {
-      moves.unshift({ write, belowSeq: lowestLater.get(write.meshId) ?? Number.MAX_SAFE_INTEGER })
-    }
-  }
-  return moves
-}
 
 const isEnrolment = (write: Write): write is Parameters<ReturnType<typeof enrolmentWritesOn>>[0] =>
   write._tag === "InviteAdded" ||
