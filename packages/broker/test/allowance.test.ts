@@ -1,13 +1,18 @@
 /** What one member may ask of a mesh in all its sessions together, and that the others notice nothing when it asks more. */
-import { Base64 } from "@claudemesh/domain/Base64"
 import { Label, MessageId, RequestId } from "@claudemesh/domain/Ids"
 import { assert, describe, it } from "@effect/vitest"
 import type { MeshRequest } from "../src/state/MeshCommand.ts"
 import { TokenBucket } from "../src/TokenBucket.ts"
-import { alice, bob, carol, MeshScenario, type Peer, rulesWith, storeFailure } from "./support/MeshScenario.ts"
-
-const sealedTo = (...members: ReadonlyArray<typeof alice>) =>
-  members.map(({ publicKey }) => ({ pubkey: publicKey, key: Base64.make("AAAA") }))
+import {
+  alice,
+  bob,
+  carol,
+  MeshScenario,
+  type Peer,
+  rulesWith,
+  storeFailure,
+  sealedTo,
+} from "./support/MeshScenario.ts"
 
 const answers = (peer: Peer) =>
   peer.frames.flatMap((frame) =>

@@ -1,15 +1,20 @@
 /** What a mesh takes from one member and keeps for one inbox, and what became of a message it took. */
-import { Base64 } from "@claudemesh/domain/Base64"
 
 import { MessageId, RequestId } from "@claudemesh/domain/Ids"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import { assert, describe, it } from "@effect/vitest"
 import { Exit } from "effect"
 import { TokenBucket } from "../src/TokenBucket.ts"
-import { alice, bob, carol, MeshScenario, type Peer, rulesWith, storeFailure } from "./support/MeshScenario.ts"
-
-const sealedTo = (...members: ReadonlyArray<typeof alice>) =>
-  members.map(({ publicKey }) => ({ pubkey: publicKey, key: Base64.make("AAAA") }))
+import {
+  alice,
+  bob,
+  carol,
+  MeshScenario,
+  type Peer,
+  rulesWith,
+  storeFailure,
+  sealedTo,
+} from "./support/MeshScenario.ts"
 
 const lastAnswer = (peer: Peer) => {
   const { last } = peer

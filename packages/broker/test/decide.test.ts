@@ -11,6 +11,7 @@ import {
   nothingRemembered,
   Peer,
   rulesWith,
+  sealedTo,
   storeFailure,
 } from "./support/MeshScenario.ts"
 
@@ -46,6 +47,27 @@ describe("an attachment", () => {
       ["hello_ack", "push", "push"],
     )
     assert.sameMembers([...peer.pushed], [waiting, meanwhile])
+  })
+
+  it("that cannot be written down loses no session its messages: the row comes with the first of them (I9)", () => {
+    const scenario = new MeshScenario()
+    const sender = scenario.attach(alice)
+    const peer = scenario.arrive(bob)
+    scenario.commitOne(storeFailure("rejected"))
+    assert.deepStrictEqual(
+      peer.closed.map((reason) => reason.code),
+      [1001],
+    )
+    const ids = [
+      scenario.send(sender, session(bob, "s1")),
+      scenario.send(sender, "*", { id: "all", sealedKeys: sealedTo(bob, carol) }),
+    ]
+    scenario.settle()
+    // It has gone: the row says so, and the second message does not bring it again.
+    assert.strictEqual(scenario.store.sessions.get(`${bob.memberId}/s1`)?.detachedAtMillis, scenario.nowMillis)
+    scenario.restart()
+    assert.deepStrictEqual(scenario.attach(bob, { session: "other" }).pushed, [])
+    assert.sameMembers([...scenario.attach(bob).pushed], ids)
   })
 
   it("is not replaced by an older connection whose hello was long on its way (I2)", () => {

@@ -2,20 +2,25 @@
  * Sessions that come and go: two processes with one session id, sessions for one command, how many a member may have,
  * first clients that reconnect, and what an outbox sends for a session that is gone.
  */
-import { Base64 } from "@claudemesh/domain/Base64"
 import { Label, RequestId } from "@claudemesh/domain/Ids"
 import { assert, describe, it } from "@effect/vitest"
 import { certificateFor, keysOf } from "../../domain/test/support/Trust.ts"
 import type { MemberRecord } from "../src/store/MessageStore.ts"
-import { alice, bob, carol, type HelloChoices, MeshScenario, type Peer, rulesWith } from "./support/MeshScenario.ts"
+import {
+  alice,
+  bob,
+  carol,
+  type HelloChoices,
+  MeshScenario,
+  type Peer,
+  rulesWith,
+  sealedTo,
+} from "./support/MeshScenario.ts"
 
 const refusals = (peer: Peer) =>
   peer.answers.map((answer) => (answer._tag === "Refused" ? answer.refusal.code : "none"))
 
 const closes = (peer: Peer) => peer.closed.map(({ code }) => code)
-
-const sealedTo = (...members: ReadonlyArray<MemberRecord>) =>
-  members.map(({ publicKey }) => ({ pubkey: publicKey, key: Base64.make("AAAA") }))
 
 const peersSeenBy = (scenario: MeshScenario, peer: Peer) => {
   scenario.request(peer, { type: "list_peers", id: RequestId.make("list") })

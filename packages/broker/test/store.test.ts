@@ -267,51 +267,6 @@ const claims: Readonly<Record<string, Claim>> = {
     assert.deepStrictEqual(yield* backlog(), { messages: 0, characters: 0 })
   }),
 
-  "keeps of each session the end of what one batch says of it": Effect.gen(function* () {
-    const store = yield* MessageStore
-    const sessions = Effect.map(store.loadMesh(meshId), (found) =>
-      Option.match(found, {
-        onNone: () => [],
-        onSome: (mesh) =>
-          mesh.sessions.map((one): readonly [string, number, number | undefined] => [
-            one.session,
-            one.attachedAtMillis,
-            one.detachedAtMillis,
-          ]),
-      }),
-    )
-    yield* store.createMesh(meshRecord, undefined, [bob], 0)
-    yield* commit(
-      sessionWrite("SessionAttached", "came-and-went", 10),
-      sessionWrite("SessionAttached", "stays", 10),
-      sessionWrite("SessionDetached", "came-and-went", 20),
-      sessionWrite("SessionDetached", "never-came", 20),
-    )
-    assert.deepStrictEqual(yield* sessions, [
-      ["came-and-went", 10, 20],
-      ["stays", 10, undefined],
-    ])
-    yield* commit(
-      sessionWrite("SessionDetached", "stays", 40),
-      sessionWrite("SessionAttached", "stays", 40),
-      sessionWrite("SessionAttached", "came-and-went", 40),
-      sessionWrite("SessionDetached", "came-and-went", 40),
-    )
-    assert.deepStrictEqual(yield* sessions, [
-      ["came-and-went", 40, 40],
-      ["stays", 40, undefined],
-    ])
-    yield* commit(sessionWrite("SessionAttached", "came-and-went", 50), sessionWrite("SessionDetached", "stays", 39))
-    assert.deepStrictEqual(
-      yield* sessions,
-      [
-        ["came-and-went", 50, undefined],
-        ["stays", 40, undefined],
-      ],
-      "an end from before the last beginning is none",
-    )
-  }),
-
   "moves what waits in a session's inbox to its member's, and nothing else": Effect.gen(function* () {
     yield* commit(
       ...[1, 2, 3].map((seq) => acceptOf(messageOf(seq), [inboxOf(bob, "s1")])),

@@ -59,10 +59,7 @@ export const storeFaults: StoreFaults = {
   refuses: 0.03,
 }
 
-/**
- * What nobody asks for again from outside. No attachments: a session without a row is nobody's once its broker has ended, and what
- * was said to it is its member's then (decision 0058), which the checkers do not know.
- */
+/** What nobody asks for again from outside. */
 const isItsOwn = ({ write: { _tag } }: OwnedWrite): boolean =>
   _tag === "Consume" || _tag === "Release" || _tag === "InboxMoved"
 
@@ -137,7 +134,8 @@ export const storeUnderWatch = (
         ),
       )
     const ids = new Set(idsIn(batch))
-    if (batch.every(isItsOwn) && chance.happens(faults().refuses)) {
+    // Of several, each is tried again in a smaller batch, and then taken or not.
+    if ((batch.length > 1 || batch.every(isItsOwn)) && chance.happens(faults().refuses)) {
       return Effect.fail(new StoreError({ reason: "rejected", cause: "it takes no such thing now" }))
     }
     if (isAlive() && chance.happens(faults().outlives)) return outlived(taken(true))

@@ -93,6 +93,12 @@ const mutants: ReadonlyArray<Mutant> = [
     put: "return all",
   },
   {
+    name: "a message for a session without a row brings none",
+    file: `${broker}/delivery/Accept.ts`,
+    find: "        ...(resolved.unrecorded.length > 0 && { sessions: resolved.unrecorded }),\n",
+    put: "",
+  },
+  {
     name: "what waits of a mesh overtakes what is tried again",
     file: `${broker}/store/CommitQueue.ts`,
     find: "if (held.has(mesh.meshId)) continue\n      const rest",

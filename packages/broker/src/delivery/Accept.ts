@@ -11,6 +11,7 @@ import type { RecipientState } from "@claudemesh/domain/wire/BrokerFrame"
 import type { Send as SendFrame } from "@claudemesh/domain/wire/ClientFrame"
 import { Cause, Exit, Option } from "effect"
 import {
+  type Attachment,
   type DeliveryReport,
   type Recipient,
   reasonOf,
@@ -75,7 +76,11 @@ export const send = (decision: Decision, connection: Connection, command: Send):
   }
   actions.push(
     Action.Write({
-      write: Write.Accept({ message, recipients: resolved.recipients }),
+      write: Write.Accept({
+        message,
+        recipients: resolved.recipients,
+        ...(resolved.unrecorded.length > 0 && { sessions: resolved.unrecorded }),
+      }),
       next: { _tag: "Accepted", message, resolved, peer, id: frame.id ?? "" },
     }),
   )
@@ -151,8 +156,22 @@ const toOne = (decision: Decision, addressees: ReadonlyArray<Addressee>): Resolv
     recipients: inboxes.map(({ address }) => ({ inbox: address, sealedKey: undefined })),
     unsealed: [],
     full: [],
+    unrecorded: inboxes.flatMap(attachmentIn),
   }
 }
+
+/** The row of a session that may have none yet. */
+const attachmentIn = ({ member, session }: Inbox): ReadonlyArray<Attachment> =>
+  session === undefined || session.isRecorded
+    ? []
+    : [
+        {
+          memberId: member.record.memberId,
+          session: session.sessionId,
+          protocol: session.connection?.protocol ?? 2,
+          atMillis: session.seenAtMillis,
+        },
+      ]
 
 /** A group message passes by who cannot open it, and an inbox that is full: the others do not wait for that one. */
 const toGroup = (decision: Decision, addressees: ReadonlyArray<Addressee>, { sealedKeys }: SendFrame): Resolved => {
@@ -161,14 +180,18 @@ const toGroup = (decision: Decision, addressees: ReadonlyArray<Addressee>, { sea
   const recipients: Array<Recipient> = []
   const unsealed = new Set<PublicKey>()
   const full: Array<PublicKey> = []
+  const unrecorded: Array<Attachment> = []
   for (const inbox of addressees.flatMap((addressee) => inboxAt(state, addressee))) {
     const { address, member } = inbox
     const sealedKey = keys?.get(member.key)
     if (keys !== undefined && (sealedKey === undefined || speaksV1(inbox))) unsealed.add(member.key)
     else if (isFull(decision, inbox)) full.push(member.key)
-    else recipients.push({ inbox: address, sealedKey })
+    else {
+      recipients.push({ inbox: address, sealedKey })
+      unrecorded.push(...attachmentIn(inbox))
+    }
   }
-  return { recipients, unsealed: [...unsealed], full }
+  return { recipients, unsealed: [...unsealed], full, unrecorded }
 }
 
 /** A v1 client has no way to open what is sealed to several. */
@@ -242,6 +265,7 @@ export const accepted = (decision: Decision, completion: Accepted): void => {
   if (Exit.isFailure(outcome)) return notAccepted(decision, completion, askers, outcome.cause)
   const written = outcome.value
   if (written._tag === "Duplicate") return duplicate(decision, completion, askers, written)
+  for (const attachment of resolved.unrecorded) wasRecorded(decision, attachment)
   const pushes: Array<Action> = []
   const states: Array<RecipientStates> = []
   for (const recipient of resolved.recipients) {
@@ -252,6 +276,17 @@ export const accepted = (decision: Decision, completion: Accepted): void => {
   }
   for (const pubkey of resolved.full) states.push({ pubkey, state: "full" })
   actions.push(...askers.flatMap((asker, index) => ack(state, asker, states, index > 0)), ...pushes)
+}
+
+/** Its row came with a message. Where it has gone meanwhile, the row does not say so. */
+const wasRecorded = ({ actions, state }: Decision, { memberId, session }: Attachment): void => {
+  const found = state.membersById.get(memberId)?.sessions.get(session)
+  if (found === undefined || found.isRecorded) return
+  found.isRecorded = true
+  if (found.connection !== undefined) return
+  const { meshId } = state.mesh
+  const write = Write.SessionDetached({ meshId, memberId, session, atMillis: found.seenAtMillis })
+  actions.push(Action.Write({ write, next: undefined }))
 }
 
 interface RecipientStates {

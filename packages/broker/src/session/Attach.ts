@@ -62,16 +62,19 @@ export const attach = (decision: Decision, command: Attach): void => {
     replyWith({ _tag: "Attached" }),
   )
   if (connection.transient) return
+  const { meshId } = state.mesh
+  const { memberId } = member.record
+  const { sessionId } = session
   actions.push(
     Action.Write({
       write: Write.SessionAttached({
-        meshId: state.mesh.meshId,
-        memberId: member.record.memberId,
-        session: session.sessionId,
+        meshId,
+        memberId,
+        session: sessionId,
         protocol: proof.protocol,
         atMillis: nowMillis,
       }),
-      next: { _tag: "SessionRecorded", peer },
+      next: { _tag: "SessionRecorded", peer, memberId, session: sessionId },
     }),
   )
 }
@@ -197,9 +200,11 @@ const helloAck = (state: MeshState, connection: Connection, resumed: boolean, no
 
 export const sessionRecorded = (
   decision: Decision,
-  { outcome, peer }: Extract<Completion, { readonly _tag: "SessionRecorded" }>,
+  { memberId, outcome, peer, session: sessionId }: Extract<Completion, { readonly _tag: "SessionRecorded" }>,
 ): void => {
   const { actions, state } = decision
+  const session = state.membersById.get(memberId)?.sessions.get(sessionId)
+  if (session !== undefined && Exit.isSuccess(outcome)) session.isRecorded = true
   const connection = state.connections.get(peer)
   if (connection === undefined) return
   // Nothing is pushed to a session that is not written down; its client comes back, ever more seldom.

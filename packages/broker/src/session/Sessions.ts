@@ -50,7 +50,7 @@ const forgetForGood = ({ actions, state }: Decision, session: Session): void => 
 }
 
 export const newSession = (state: MeshState, member: Member, sessionId: SessionId, nowMillis: number): Session => {
-  const session = new Session(member, sessionId, nowMillis)
+  const session = new Session(member, sessionId, nowMillis, false)
   member.sessions.set(sessionId, session)
   state.sessionCount += 1
   return session

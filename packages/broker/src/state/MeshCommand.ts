@@ -32,6 +32,7 @@ import type { PeerId } from "./PeerId.ts"
 import type { SharedFrame } from "./SharedFrame.ts"
 import type { Outcome } from "../store/GroupCommit.ts"
 import type {
+  Attachment,
   Backlog,
   DeliveryKey,
   InboxAddress,
@@ -80,6 +81,8 @@ export interface Resolved {
   readonly unsealed: ReadonlyArray<PublicKey>
   /** One for each inbox that takes no more. */
   readonly full: ReadonlyArray<PublicKey>
+  /** Sessions among the recipients that are not known to be written down. */
+  readonly unrecorded: ReadonlyArray<Attachment>
 }
 
 /** Asked for, and `granted` once it is committed. Until it ends, nobody else gets the message. */
@@ -214,7 +217,12 @@ export type Completion = Data.TaggedEnum<{
   }
   /** A delivery is not marked as leased any more. */
   LeaseCleared: Clearing & { readonly outcome: Outcome }
-  SessionRecorded: { readonly peer: PeerId; readonly outcome: Outcome }
+  SessionRecorded: {
+    readonly peer: PeerId
+    readonly memberId: MemberId
+    readonly session: SessionId
+    readonly outcome: Outcome
+  }
   /** What waited in the session's inbox is its member's. */
   InboxMoved: Moving & { readonly outcome: Outcome }
   ChannelRecorded: {

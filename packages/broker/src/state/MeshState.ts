@@ -104,6 +104,8 @@ export class Session implements RosterSession {
     readonly sessionId: SessionId,
     /** When it was last seen. */
     public seenAtMillis: number,
+    /** Its row is stored. Until then, what is accepted for it brings the row along: else the next owner would not know whose that is. */
+    public isRecorded: boolean,
   ) {
     this.displayName = member.record.displayName
     this.inbox = new Inbox({ memberId: member.record.memberId, session: sessionId }, member, this)
@@ -312,7 +314,7 @@ export const loadState = (snapshot: MeshSnapshot, rules: MeshRules, verifier: Ve
     }
     // A v1 session has a new id at every connect, so the old one never comes back.
     if (record.protocol === 1) continue
-    const session = new Session(member, record.session, record.detachedAtMillis ?? 0)
+    const session = new Session(member, record.session, record.detachedAtMillis ?? 0, true)
     member.sessions.set(record.session, session)
     state.sessionCount += 1
     if (record.detachedAtMillis === undefined) orphans.push(session)

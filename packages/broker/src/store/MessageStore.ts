@@ -68,10 +68,23 @@ export interface DeliveryKey {
   readonly seq: number
 }
 
+/** A session of a mesh is there since then. */
+export interface Attachment {
+  readonly memberId: MemberId
+  readonly session: SessionId
+  readonly protocol: 1 | 2
+  readonly atMillis: number
+}
+
 /** It takes the mesh's next number, is refused where that number is taken, and somebody is answered by its outcome. */
 export type SequencedWrite = Data.TaggedEnum<{
   /** The message, a delivery for each recipient, and the audit row; nothing at all if the id is known (I6, I7). */
-  Accept: { readonly message: StoredMessage; readonly recipients: ReadonlyArray<Recipient> }
+  Accept: {
+    readonly message: StoredMessage
+    readonly recipients: ReadonlyArray<Recipient>
+    /** Sessions among the recipients that may have no row yet: they get one with it. */
+    readonly sessions?: ReadonlyArray<Attachment>
+  }
   /** The invite, with its audit row. */
   InviteAdded: { readonly meshId: MeshId; readonly seq: number; readonly invite: Invite; readonly atMillis: number }
   /** The member, a use of its invite, and the audit row. Rejected when the invite has no use left. */
@@ -95,13 +108,7 @@ export type ProjectionWrite = Data.TaggedEnum<{
   Lease: { readonly meshId: MeshId; readonly deliveries: ReadonlyArray<DeliveryKey>; readonly atMillis: number }
   /** They were not shown after all. Of several words on one delivery in a batch the last one stands. */
   Release: { readonly meshId: MeshId; readonly deliveries: ReadonlyArray<DeliveryKey> }
-  SessionAttached: {
-    readonly meshId: MeshId
-    readonly memberId: MemberId
-    readonly session: SessionId
-    readonly protocol: 1 | 2
-    readonly atMillis: number
-  }
+  SessionAttached: Attachment & { readonly meshId: MeshId }
   SessionDetached: {
     readonly meshId: MeshId
     readonly memberId: MemberId

@@ -203,6 +203,10 @@ type PendingWrite = Extract<Action, { readonly _tag: "Write" }>
 export const storeFailure = (reason: StoreError["reason"]): Exit.Exit<never, StoreError> =>
   Exit.fail(new StoreError({ reason, cause: reason }))
 
+/** Keys of a group message, as a client gives them. */
+export const sealedTo = (...members: ReadonlyArray<MemberRecord>) =>
+  members.map(({ publicKey }) => ({ pubkey: publicKey, key: Base64.make("AAAA") }))
+
 export class MeshScenario {
   readonly store: ModelStore
   state: MeshState

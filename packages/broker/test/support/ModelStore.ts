@@ -4,6 +4,7 @@ import type { Base64 } from "@claudemesh/domain/Base64"
 import type { MeshMoved } from "@claudemesh/domain/trust/MeshMoved"
 import type { Revocation } from "@claudemesh/domain/trust/Revocation"
 import {
+  type Attachment,
   type Backlog,
   type DeliveryKey,
   type InboxAddress,
@@ -51,6 +52,7 @@ export class ModelStore {
   apply(write: Write): Written {
     switch (write._tag) {
       case "Accept":
+        for (const one of write.sessions ?? []) this.#attached(one)
         return this.#accept(write)
       case "Consume":
         for (const one of this.deliveries) {
@@ -105,13 +107,7 @@ export class ModelStore {
         this.moved = write.moved
         break
       case "SessionAttached":
-        this.sessions.set(`${write.memberId}/${write.session}`, {
-          memberId: write.memberId,
-          session: write.session,
-          protocol: write.protocol,
-          attachedAtMillis: write.atMillis,
-          detachedAtMillis: undefined,
-        })
+        this.#attached(write)
         break
       case "SessionDetached": {
         const session = this.sessions.get(`${write.memberId}/${write.session}`)
@@ -150,6 +146,16 @@ export class ModelStore {
     for (const one of this.deliveries) {
       if (moves(one)) one.inbox = { memberId: write.memberId, session: undefined }
     }
+  }
+
+  #attached({ atMillis, memberId, protocol, session }: Attachment): void {
+    this.sessions.set(`${memberId}/${session}`, {
+      memberId,
+      session,
+      protocol,
+      attachedAtMillis: atMillis,
+      detachedAtMillis: undefined,
+    })
   }
 
   #accept({ message, recipients }: Extract<Write, { readonly _tag: "Accept" }>): Written {

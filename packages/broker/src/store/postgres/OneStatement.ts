@@ -29,11 +29,11 @@ export const partsOf = (writes: ReadonlyArray<Write>): Parts => ({
   leases: writes.filter((write) => write._tag === "Lease" || write._tag === "Release"),
 })
 
-/** One statement takes a row once, and sees nothing of what it accepts. */
+/** One statement takes a row once, sees nothing of what it accepts, and writes no session. */
 const isOne = ({ accepts, consumes, leases }: Parts, writes: number): boolean => {
   if (accepts.length + consumes.length + leases.length < writes) return false
   if (consumes.length > 0 && leases.length > 0) return false
-  if (!arePastEach(accepts)) return false
+  if (!arePastEach(accepts) || accepts.some(({ sessions }) => sessions !== undefined)) return false
   if (accepts.length === 0) return true
   const accepted = new Set(accepts.map(({ message }) => Rows.seqKey(message.meshId, message.seq)))
   return (

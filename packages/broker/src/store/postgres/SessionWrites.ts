@@ -119,6 +119,11 @@ export const sessionsAtTheEnd = (batch: ReadonlyArray<Write>) => {
       forgotten.set(keyOf(write), write)
       attached.delete(keyOf(write))
       detached.delete(keyOf(write))
+    } else if (write._tag === "Accept") {
+      for (const one of write.sessions ?? []) {
+        const row = Write.SessionAttached({ ...one, meshId: write.message.meshId })
+        attached.set(keyOf(row), row)
+      }
     }
   }
   return {

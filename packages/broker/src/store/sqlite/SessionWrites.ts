@@ -1,5 +1,6 @@
 /** Who is there and in which channel: each word of a batch in its order, so of what is said of one thing the last word stands. */
-import { Write } from "../MessageStore.ts"
+import type { MeshId } from "@claudemesh/domain/Ids"
+import { type Attachment, Write } from "../MessageStore.ts"
 import { type Handle, prepare } from "./Handle.ts"
 
 type Key = [mesh: string, member: string, session: string]
@@ -28,11 +29,17 @@ export const sessionWritesOn = (handle: Handle) => {
     `DELETE FROM mesh.channel_subscription WHERE ${ofSession} AND channel = ?`,
   )
 
+  const attached = (meshId: MeshId, { atMillis, memberId, protocol, session }: Attachment): void =>
+    void attach.run(meshId, memberId, session, protocol, atMillis)
+
   /** Nothing of any other kind of write. */
   return (write: Write): void => {
     switch (write._tag) {
       case "SessionAttached":
-        attach.run(write.meshId, write.memberId, write.session, write.protocol, write.atMillis)
+        attached(write.meshId, write)
+        break
+      case "Accept":
+        for (const one of write.sessions ?? []) attached(write.message.meshId, one)
         break
       case "SessionDetached":
         detach.run(write.sinceMillis ?? write.atMillis, write.meshId, write.memberId, write.session, write.atMillis)
