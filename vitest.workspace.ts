@@ -1,6 +1,7 @@
 /** One project for each package, and one for the rules over the source tree. */
 import { join } from "node:path"
 import { defineConfig } from "vitest/config"
+import { LongFirst } from "./scripts/longFirst.ts"
 import { PassedFailed } from "./scripts/passedFailed.ts"
 
 const project = (name: string, root: string, globalSetup: ReadonlyArray<string> = []) => ({
@@ -21,6 +22,7 @@ export default defineConfig({
     passWithNoTests: true,
     // Else it is one less than there are cores. Many tests mostly wait: on two cores, three at once keep both busy.
     maxWorkers: 3,
+    sequence: { sequencer: LongFirst },
     reporters: ["default", new PassedFailed()],
     projects: [
       ...["domain", "broker", "client", "simulation"].map((name) => project(name, `packages/${name}`)),

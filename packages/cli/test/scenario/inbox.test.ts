@@ -62,7 +62,8 @@ const textsIn = (ran: Ran): ReadonlyArray<string> =>
     .filter((line) => line !== "")
     .map((line) => JSON.parse(line).text)
 
-describe("claudemesh inbox", () => {
+// Each has a broker of its own, and mostly waits.
+describe.concurrent("claudemesh inbox", () => {
   it.live("confirms what stdout has taken, and nothing else (I8)", () =>
     Effect.scoped(
       Effect.gen(function* () {
