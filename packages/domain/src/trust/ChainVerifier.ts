@@ -56,10 +56,15 @@ interface Chain {
   readonly keys: ReadonlyArray<PublicKey>
 }
 
+/** The owner's invite certifies an admin, the admin's a member. */
+const linksMax = 2
+
 export class ChainVerifier {
   readonly #invites = new Map<PublicKey, Invite>()
   readonly #certificates = new Map<PublicKey, Certificate>()
   readonly #revocations: Array<Revocation> = []
+  /** Whom they are about. */
+  readonly #subjects = new Set<PublicKey>()
   #standings = new Map<PublicKey, Standing>()
   /** What a record proves by itself: it never changes, and chains are judged again with all that is learned. */
   readonly #doubts = new WeakMap<Invite | Certificate, Doubt | undefined>()
@@ -118,6 +123,7 @@ export class ChainVerifier {
     const refusal = this.refusalOf(revocation, before)
     if (refusal !== undefined) return Result.fail(refusal)
     this.#revocations.push(revocation)
+    this.#subjects.add(revocation.subject)
     this.#standings = new Map()
     return Result.void
   }
@@ -159,9 +165,23 @@ export class ChainVerifier {
     return subject === key && (by === this.ownerPublicKey || by === subject || !this.#isOwners(subject))
   }
 
-  /** Also of a key that nobody ever proved to be a member's. */
+  /** Also of a key that nobody ever proved to be a member's. Signatures are looked at only where a revocation may end it. */
   isRevoked(key: PublicKey): boolean {
+    if (!this.#saysItStandsOn(key).some((one) => this.#subjects.has(one))) return false
     return this.standingOf(key)._tag === "Revoked" || this.#revocations.some((one) => this.#ends(one, key))
+  }
+
+  /** What the key's records say that it stands on, proved or not: no chain of it has another key. */
+  #saysItStandsOn(key: PublicKey): ReadonlyArray<PublicKey> {
+    const keys: Array<PublicKey> = []
+    let next: PublicKey | undefined = key
+    for (let links = 0; next !== undefined && links < linksMax; links++) {
+      keys.push(next)
+      const invite: Invite | undefined = this.#invites.get(this.#certificates.get(next)?.invite ?? next)
+      if (invite !== undefined) keys.push(invite.publicKey)
+      next = invite?.issuer
+    }
+    return keys
   }
 
   standingOf(key: PublicKey): Standing {

@@ -41,6 +41,19 @@ const withAdmin = (): ChainVerifier => {
   return register
 }
 
+/** A register, and how many signatures it has looked at. */
+const countingRegister = () => {
+  let checked = 0
+  const register = new ChainVerifier(team, owner.key, {
+    ...verifier,
+    verify: (...asked) => {
+      checked += 1
+      return verifier.verify(...asked)
+    },
+  })
+  return { checked: () => checked, register }
+}
+
 const doubtOf = (register: ChainVerifier, { key }: Keys) => {
   const standing = register.standingOf(key)
   return standing._tag === "Uncertified" ? standing.doubt : standing._tag
@@ -66,23 +79,15 @@ describe("a member", () => {
   })
 
   it("has its signatures checked once, however often it is judged", () => {
-    let checked = 0
-    const counting = {
-      ...verifier,
-      verify: (...asked: Parameters<typeof verifier.verify>) => {
-        checked += 1
-        return verifier.verify(...asked)
-      },
-    }
-    const register = new ChainVerifier(team, owner.key, counting)
+    const { checked, register } = countingRegister()
     register.learnInvite(inviteFrom(invite, { uses: 2 }))
     for (const who of [bob, carl]) register.learnCertificate(certificateFor(who, invite))
     const tags = () => [bob, carl].map(({ key }) => register.standingOf(key)._tag)
     assert.deepStrictEqual(tags(), ["Certified", "Certified"])
-    assert.strictEqual(checked, 5)
+    assert.strictEqual(checked(), 5)
     register.learnRevocation(revocationIn(register, bob.key, owner))
     assert.deepStrictEqual(tags(), ["Revoked", "Certified"])
-    assert.strictEqual(checked, 6)
+    assert.strictEqual(checked(), 6)
   })
 
   it("is none by an invite that somebody else signed in the owner's name", () => {
@@ -352,6 +357,26 @@ describe("a revocation", () => {
     assert.strictEqual(doubtOf(register, carl), "Certified")
     const later = keysOf("later")
     assert.isUndefined(register.inviteDoubt(inviteFrom(later, {}, ann)))
+  })
+
+  it("has nobody's signatures looked at but of those who may stand on its subject", () => {
+    const { checked, register } = countingRegister()
+    register.learnInvite(inviteFrom(invite, { role: "admin", uses: 2 }))
+    for (const who of [ann, bob]) register.learnCertificate(certificateFor(who, invite))
+    register.learnInvite(inviteFrom(annsInvite, {}, ann))
+    register.learnCertificate(certificateFor(carl, annsInvite))
+    const revoked = () => [ann, bob, carl, mallory].map(({ key }) => register.isRevoked(key))
+    assert.deepStrictEqual(revoked(), [false, false, false, false])
+    assert.strictEqual(checked(), 0)
+    register.learnRevocation(revocationIn(register, mallory.key, owner))
+    assert.deepStrictEqual(revoked(), [false, false, false, true])
+    assert.strictEqual(checked(), 1, "that of the revocation")
+    // Carl came by her invite: both have a chain with her key.
+    register.learnRevocation(revocationIn(register, ann.key, owner))
+    assert.deepStrictEqual(revoked(), [true, false, true, true])
+    assert.strictEqual(checked(), 2 + 3 + 3)
+    register.learnRevocation(revocationIn(register, invite.key, owner))
+    assert.deepStrictEqual(revoked(), [true, true, true, true])
   })
 
   it("that keeps its own subject ends it all the same", () => {
