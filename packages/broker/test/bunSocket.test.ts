@@ -1,6 +1,6 @@
 /** What ends the socket of who does not read, and when a socket that says much is read no more. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Deferred, Effect, Exit, Fiber } from "effect"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { BunSocket } from "../src/http/BunSocket.ts"
 import { brokerLimits, type BrokerLimits } from "../src/Limits.ts"
@@ -8,11 +8,14 @@ import { PeerId } from "../src/state/PeerId.ts"
 
 /** One whose other side reads nothing. `writes`: the lengths of what each system call would write. */
 const unread = Effect.map(
-  BunSocket.make(
-    PeerId.make(1),
-    "127.0.0.1",
-    { ...brokerLimits, outboundBacklogBytesMax: 100, outboundTurnCharactersMax: 1_000 },
-    1_000,
+  Effect.sync(
+    () =>
+      new BunSocket(
+        PeerId.make(1),
+        "127.0.0.1",
+        { ...brokerLimits, outboundBacklogBytesMax: 100, outboundTurnCharactersMax: 1_000 },
+        1_000,
+      ),
   ),
   (socket) => {
     const seen: { writes: Array<ReadonlyArray<number>>; ended: boolean } = { writes: [], ended: false }
@@ -116,7 +119,8 @@ describe("what a socket is sent in one turn", () => {
 
 /** One that is spoken to: whether it is read at the moment. */
 const spokenTo = (limits: Partial<BrokerLimits>) =>
-  Effect.map(BunSocket.make(PeerId.make(1), "127.0.0.1", { ...brokerLimits, ...limits }, 1_000), (socket) => {
+  Effect.sync(() => {
+    const socket = new BunSocket(PeerId.make(1), "127.0.0.1", { ...brokerLimits, ...limits }, 1_000)
     const seen = { isRead: true }
     const nothing = () => {}
     socket.opened({
@@ -155,6 +159,51 @@ describe("a socket that says much", () => {
       }),
     )
   }
+})
+
+describe("a socket whose connection waits for what comes next", () => {
+  it.effect("has it handled where it comes in, and keeps what comes while something is waited for (I1)", () =>
+    Effect.gen(function* () {
+      const { socket } = yield* spokenTo({})
+      const goOn = yield* Deferred.make<void>()
+      const handled: Array<unknown> = []
+      socket.received("kept before")
+      const connection = yield* Effect.forkScoped(
+        socket.receiveEach((frame) => {
+          handled.push(frame)
+          return frame === "slow" ? Deferred.await(goOn) : undefined
+        }),
+      )
+      yield* Effect.yieldNow
+      socket.received("at once")
+      assert.deepStrictEqual(handled, ["kept before", "at once"])
+      for (const frame of ["slow", "behind", "it"]) socket.received(frame)
+      yield* Effect.yieldNow
+      assert.deepStrictEqual([handled.length, socket.size], [3, 2])
+      yield* Deferred.succeed(goOn, undefined)
+      for (let turn = 0; turn < 5; turn++) yield* Effect.yieldNow
+      assert.deepStrictEqual(handled.slice(3), ["behind", "it"])
+      socket.received("last")
+      socket.drain()
+      socket.received("too late")
+      assert.strictEqual((yield* Effect.flip(Fiber.join(connection)))._tag, "Done")
+      assert.deepStrictEqual(handled.slice(5), ["last"])
+    }),
+  )
+
+  it.effect("fails alone over what it cannot handle: whoever brings it is not told (I24)", () =>
+    Effect.gen(function* () {
+      const { socket } = yield* spokenTo({})
+      const connection = yield* Effect.forkScoped(
+        socket.receiveEach(() => {
+          throw new Error("a defect")
+        }),
+      )
+      yield* Effect.yieldNow
+      socket.received("x")
+      assert.isTrue(Exit.isFailure(yield* Fiber.await(connection)))
+    }),
+  )
 })
 
 describe("a socket that has closed", () => {

@@ -1,9 +1,10 @@
 /** How fast frames are taken from a socket: few before its hello, and then at a pace that its member's sockets share. */
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Fiber } from "effect"
+import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { Incoming } from "../src/connection/Incoming.ts"
 import { Outgoing } from "../src/connection/Outgoing.ts"
+import { Received } from "../src/connection/Received.ts"
 import type { ServerSocket } from "../src/connection/ServerSocket.ts"
 import { PeerId } from "../src/state/PeerId.ts"
 import { TokenBucket } from "../src/TokenBucket.ts"
@@ -13,15 +14,15 @@ const ping = `{"type":"ping","id":"p"}`
 
 /** One that says these, and then no more. */
 const saying = (...frames: ReadonlyArray<string>) => {
-  const left = [...frames]
+  const received = new Received<string>()
+  for (const frame of frames) received.add(frame)
+  received.end()
   let whenClosed: (() => void) | undefined
   const said: Array<string> = []
   const socket: ServerSocket = {
     id: PeerId.make(1),
-    receive: Effect.suspend(() => {
-      const next = left.shift()
-      return next === undefined ? Cause.done() : Effect.succeed(next)
-    }),
+    receive: received.next,
+    receiveEach: (handle) => received.each(handle),
     send: (text) => said.push(text) > 0,
     unreadBytes: () => 0,
     close: () => {},

@@ -14,12 +14,16 @@ const peersOf = (inputs: ReadonlyArray<Command | Completion>): ReadonlyArray<num
   inputs.map((input) => (input._tag === "Request" ? input.peer : input._tag))
 
 /** One with two places, both taken. */
-const full = Effect.tap(Mailbox.make(2), (mailbox) =>
-  Effect.sync(() => {
-    assert.isTrue(mailbox.offerNow(commandOf(1)))
-    assert.isTrue(mailbox.offerNow(commandOf(2)))
-  }),
-)
+const full = Effect.sync(() => {
+  const mailbox = new Mailbox(2)
+  assert.isTrue(mailbox.offerNow(commandOf(1)))
+  assert.isTrue(mailbox.offerNow(commandOf(2)))
+  return mailbox
+})
+
+/** An actor that lives, until it is interrupted. */
+const takeEach = (mailbox: Mailbox, take: (input: Command | Completion) => void) =>
+  Effect.forkScoped(mailbox.takeEach(take), { startImmediately: true })
 
 describe("a mailbox without a place", () => {
   it.effect("takes who waits in the order in which they came, once there are places again (I23)", () =>
@@ -28,14 +32,12 @@ describe("a mailbox without a place", () => {
       assert.isFalse(mailbox.offerNow(commandOf(9)))
       const waiting = yield* Effect.forEach([3, 4, 5], (peer) => Effect.forkScoped(mailbox.offer(commandOf(peer))))
       yield* settled
-      assert.deepStrictEqual(peersOf(yield* mailbox.takeAll), [1, 2])
+      assert.isTrue(waiting.every((fiber) => fiber.pollUnsafe() === undefined))
+      const taken: Array<Command | Completion> = []
+      yield* takeEach(mailbox, (input) => taken.push(input))
+      assert.deepStrictEqual(peersOf(taken), [1, 2, 3, 4, 5])
       yield* settled
-      assert.deepStrictEqual(
-        waiting.map((fiber) => fiber.pollUnsafe() !== undefined),
-        [true, true, false],
-      )
-      assert.deepStrictEqual(peersOf(yield* mailbox.takeAll), [3, 4])
-      assert.deepStrictEqual(peersOf(yield* mailbox.takeAll), [5])
+      assert.isTrue(waiting.every((fiber) => fiber.pollUnsafe() !== undefined))
     }),
   )
 
@@ -43,10 +45,12 @@ describe("a mailbox without a place", () => {
     Effect.gen(function* () {
       const mailbox = yield* full
       yield* Fiber.interrupt(yield* Effect.forkScoped(mailbox.offer(commandOf(3)), { startImmediately: true }))
-      yield* mailbox.takeAll
+      const taken: Array<Command | Completion> = []
+      yield* Fiber.interrupt(yield* takeEach(mailbox, (input) => taken.push(input)))
       assert.isTrue(mailbox.offerNow(commandOf(4)))
       assert.isTrue(mailbox.offerNow(commandOf(5)))
-      assert.deepStrictEqual(peersOf(yield* mailbox.takeAll), [4, 5])
+      assert.isFalse(mailbox.offerNow(commandOf(6)))
+      assert.deepStrictEqual(peersOf(taken), [1, 2])
     }),
   )
 
@@ -55,7 +59,9 @@ describe("a mailbox without a place", () => {
       const mailbox = yield* full
       mailbox.completions()(Completion.Tick())
       mailbox.left(Command.Detach({ peer: PeerId.make(1), saidGoodbye: false }))
-      assert.deepStrictEqual(peersOf(yield* mailbox.takeAll), [1, 2, "Tick", "Detach"])
+      const taken: Array<Command | Completion> = []
+      yield* takeEach(mailbox, (input) => taken.push(input))
+      assert.deepStrictEqual(peersOf(taken), [1, 2, "Tick", "Detach"])
     }),
   )
 
@@ -67,7 +73,41 @@ describe("a mailbox without a place", () => {
       complete(Completion.Tick())
       assert.isTrue(mailbox.offerNow(commandOf(3)))
       assert.isTrue(mailbox.offerNow(commandOf(4)))
-      assert.deepStrictEqual(peersOf(yield* mailbox.takeAll), [3, 4])
+      const taken: Array<Command | Completion> = []
+      yield* takeEach(mailbox, (input) => taken.push(input))
+      assert.deepStrictEqual(peersOf(taken), [3, 4])
+    }),
+  )
+})
+
+describe("an actor that lives", () => {
+  it.effect("looks at each input where it comes in, and at what comes in meanwhile behind it", () =>
+    Effect.gen(function* () {
+      const mailbox = new Mailbox(2)
+      const seen: Array<string> = []
+      yield* takeEach(mailbox, (input) => {
+        seen.push(`begins ${input._tag}`)
+        if (input._tag === "Request") mailbox.completions()(Completion.Tick())
+        seen.push(`ends ${input._tag}`)
+      })
+      for (const peer of [1, 2, 3]) assert.isTrue(mailbox.offerNow(commandOf(peer)), "each gives its place back")
+      assert.deepStrictEqual(seen.slice(0, 4), ["begins Request", "ends Request", "begins Tick", "ends Tick"])
+      assert.strictEqual(seen.length, 12)
+    }),
+  )
+
+  it.effect("that fails takes nothing more, and whoever brought what it failed over is not told (I24)", () =>
+    Effect.gen(function* () {
+      const mailbox = new Mailbox(2)
+      const seen: Array<string> = []
+      const actor = yield* takeEach(mailbox, (input) => {
+        seen.push(input._tag)
+        throw new Error("a defect")
+      })
+      assert.isTrue(mailbox.offerNow(commandOf(1)))
+      assert.isTrue(mailbox.offerNow(commandOf(2)))
+      assert.isTrue(Exit.isFailure(yield* Fiber.await(actor)))
+      assert.deepStrictEqual([seen, mailbox.size], [["Request"], 1])
     }),
   )
 })

@@ -2,8 +2,9 @@
 import * as BunCrypto from "@effect/platform-bun/BunCrypto"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Fiber, Layer, Queue } from "effect"
+import { Effect, Fiber, Layer } from "effect"
 import { runPeerConnection } from "../src/connection/PeerConnection.ts"
+import { Received } from "../src/connection/Received.ts"
 import type { ServerSocket } from "../src/connection/ServerSocket.ts"
 import type { MeshActor } from "../src/mesh/MeshActor.ts"
 import { MeshHost } from "../src/mesh/MeshHost.ts"
@@ -20,18 +21,17 @@ const audience = "ws://broker"
 class FakeSocket implements ServerSocket {
   readonly id = PeerId.make(1)
   readonly sent: Array<{ readonly type: string; readonly nonce?: string }> = []
-  readonly receive: ServerSocket["receive"]
+  readonly #received = new Received<string>()
+  readonly receive = this.#received.next
   closedWith: CloseCode | undefined
   #open = true
   #goodbye = false
   readonly #whenClosed = new Set<() => void>()
 
-  constructor(readonly incoming: Queue.Queue<string, Cause.Done>) {
-    this.receive = Queue.take(incoming)
-  }
+  receiveEach: ServerSocket["receiveEach"] = (handle) => this.#received.each(handle)
 
   frame(frame: object): void {
-    Queue.offerUnsafe(this.incoming, JSON.stringify(frame))
+    this.#received.add(JSON.stringify(frame))
   }
 
   send(text: string): boolean {
@@ -62,12 +62,12 @@ class FakeSocket implements ServerSocket {
   }
 
   drain(): void {
-    Queue.endUnsafe(this.incoming)
+    this.#received.end()
   }
 
   #end(): void {
     this.#open = false
-    Queue.endUnsafe(this.incoming)
+    this.#received.end()
     for (const then of this.#whenClosed) then()
     this.#whenClosed.clear()
   }
@@ -115,7 +115,7 @@ const connect = Effect.fnUntraced(function* (
   mesh: FakeMesh = new FakeMesh(),
   enter: (typeof MeshHost.Service)["enter"] = () => Effect.succeed(mesh),
 ) {
-  const socket = new FakeSocket(yield* Queue.unbounded<string, Cause.Done>())
+  const socket = new FakeSocket()
   const services = Layer.mergeAll(
     Layer.succeed(MeshHost, MeshHost.of({ enter, running: Effect.succeed([]) })),
     Layer.succeed(Ed25519, Ed25519.of({ verify: () => true, isUsableKey: () => true })),

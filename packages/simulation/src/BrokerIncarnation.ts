@@ -4,7 +4,7 @@
  * network.
  */
 import { runPeerConnection } from "@claudemesh/broker/connection/PeerConnection"
-import type { ServerSocket } from "@claudemesh/broker/connection/ServerSocket"
+import type { ReceivedFrame, ServerSocket } from "@claudemesh/broker/connection/ServerSocket"
 import { MeshHost } from "@claudemesh/broker/mesh/MeshHost"
 import type { MeshRules } from "@claudemesh/broker/state/MeshState"
 import { PeerId } from "@claudemesh/broker/state/PeerId"
@@ -117,15 +117,27 @@ export const startBroker = Effect.fnUntraced(function* (options: BrokerOptions) 
         others: () => windows,
       })
       windows.add(window)
-      socket.onClosed(() => closedAtMillis.set(window, options.runMillis()))
+      // It may end while its socket is still being closed.
+      let isOver = false
+      socket.onClosed(() => {
+        if (!isOver) closedAtMillis.set(window, options.runMillis())
+      })
+      const seen = (received: ReceivedFrame) => window.received(typeof received === "object" ? undefined : received)
       const guarded: ServerSocket = {
         id: PeerId.make(++taken),
         receive: socket.receive.pipe(
-          Effect.tap((received) =>
-            Effect.sync(() => window.received(typeof received === "object" ? undefined : received)),
-          ),
+          Effect.tap((received) => Effect.sync(() => seen(received))),
           Effect.tapError(() => Effect.sync(() => window.closed())),
         ),
+        receiveEach: (handle) =>
+          socket
+            .receiveEach((received) => {
+              // What was killed handles nothing any more.
+              if (!alive) return undefined
+              seen(received)
+              return handle(received)
+            })
+            .pipe(Effect.tapError(() => Effect.sync(() => window.closed()))),
         isOpen: () => alive && socket.isOpen(),
         saidGoodbye: socket.saidGoodbye,
         onClosed: socket.onClosed,
@@ -153,6 +165,7 @@ export const startBroker = Effect.fnUntraced(function* (options: BrokerOptions) 
           Effect.ensuring(
             Effect.sync(() => {
               // One that has ended of its own has closed its socket, or does so by this.
+              isOver = true
               closedAtMillis.delete(window)
               window.closed()
               if (alive && window.authenticated !== undefined) onDetached(window.authenticated, socket.saidGoodbye())

@@ -4,6 +4,7 @@
  * it has not delivered when it is cut.
  */
 import { type Connection, ConnectionClosed, DialFailed, Dialer } from "@claudemesh/client/connection/Dialer"
+import { Received } from "@claudemesh/broker/connection/Received"
 import type { ServerSocket } from "@claudemesh/broker/connection/ServerSocket"
 import { PeerId } from "@claudemesh/broker/state/PeerId"
 import { Cause, Effect, Queue, type Scope } from "effect"
@@ -31,9 +32,9 @@ export class Link {
   hello: string | undefined
   /** Puts a text on the way to the broker, as if the client had sent it. */
   inject: (text: string) => void = () => {}
+  readonly fromClient = new Received<string>()
 
   constructor(
-    readonly fromClient: Queue.Queue<string | undefined, Cause.Done>,
     readonly toClient: Queue.Queue<string, ConnectionClosed>,
     readonly client: NetworkProcess,
   ) {}
@@ -50,7 +51,7 @@ export class Link {
     this.serverEnded = true
     for (const then of this.whenServerEnds) then()
     this.whenServerEnds.clear()
-    Queue.endUnsafe(this.fromClient)
+    this.fromClient.end()
   }
 
   endClient(code: number, reason: string): void {
@@ -118,11 +119,7 @@ export class Network {
       url: string,
       client: NetworkProcess,
     ): Effect.fn.Return<Connection, DialFailed, Scope.Scope> {
-      const link = new Link(
-        yield* Queue.unbounded<string | undefined, Cause.Done>(),
-        yield* Queue.unbounded<string, ConnectionClosed>(),
-        client,
-      )
+      const link = new Link(yield* Queue.unbounded<string, ConnectionClosed>(), client)
       link.latencyMillis = this.chance.between(this.latency.least, this.latency.most)
       yield* Effect.sleep(link.latencyMillis)
       const up = this.#direction(link)
@@ -131,7 +128,7 @@ export class Network {
       this.links.add(link)
       link.inject = (text) =>
         up(() => {
-          if (!link.deafServer) Queue.offerUnsafe(link.fromClient, text)
+          if (!link.deafServer) link.fromClient.add(text)
         })
       yield* Effect.addFinalizer(() =>
         Effect.sync(() => {
@@ -185,7 +182,8 @@ const serverEnd = (link: Link, down: (deliver: () => void) => void): ServerSocke
   return {
     id: PeerId.make(0),
     unreadBytes: () => unreadBytes,
-    receive: Effect.suspend(() => (closed ? Cause.done() : Queue.take(link.fromClient))),
+    receive: link.fromClient.next,
+    receiveEach: (handle) => link.fromClient.each(handle),
     isOpen: () => link.open && !closed,
     saidGoodbye: () => link.goodbye,
     onClosed: (then) => {
@@ -206,6 +204,7 @@ const serverEnd = (link: Link, down: (deliver: () => void) => void): ServerSocke
     close: (code, reason) => {
       if (closed) return
       closed = true
+      link.fromClient.drop()
       link.endServer()
       down(() => {
         if (link.deafClient) return

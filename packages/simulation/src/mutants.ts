@@ -233,8 +233,8 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "second hello accepted",
     file: `${broker}/connection/FrameLoop.ts`,
-    find: '      return yield* new ConnectionEnds({ reason: CloseCode.protocolError, code: "already_greeted" })',
-    put: "      return",
+    find: '        return Effect.fail(new ConnectionEnds({ reason: CloseCode.protocolError, code: "already_greeted" }))',
+    put: "        return undefined",
   },
   {
     name: "lease ended at once",

@@ -1,19 +1,23 @@
 /**
- * The frames of an attached connection, one at a time, in order (I1). Here a connection waits for its mesh: for an
- * earlier send's answer when too many are under way, and for a place in the mesh's mailbox; its socket is then not read.
+ * The frames of an attached connection, one at a time, in order (I1). A frame is handled where the socket brings it, all the way to its
+ * mesh, and wakes no fiber. Only where it has to wait does the connection's fiber go on with it: for an earlier send's answer
+ * when too many are under way, and for a place in the mesh's mailbox; the socket is then not read.
  * Both waits end with the socket, so that nothing of a connection outlives it.
  */
 import { decodedBytes } from "@claudemesh/domain/Base64"
+import type { MessageId } from "@claudemesh/domain/Ids"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
+import { messageIdOf } from "@claudemesh/domain/trust/MessageIdentity"
 import type { ClientFrame, Send } from "@claudemesh/domain/wire/ClientFrame"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
-import { type Cause, Effect, Result } from "effect"
+import { type Cause, Crypto, Effect, type PlatformError, Result } from "effect"
 import type { MeshActor, Offered } from "../mesh/MeshActor.ts"
 import { Command } from "../state/MeshCommand.ts"
 import type { HelloProof } from "../trust/HelloProof.ts"
-import { idOf, type Incoming } from "./Incoming.ts"
+import { type Decoded, idOf, type Incoming } from "./Incoming.ts"
 import { ConnectionEnds, type Outgoing } from "./Outgoing.ts"
-import { contentHashOf, messageIdFor } from "./SendIdentity.ts"
+import type { Rest } from "./Received.ts"
+import { anyMessageId, contentHashOf } from "./SendIdentity.ts"
 import type { SendPermits } from "./SendPermits.ts"
 import { untilClosed } from "./ServerSocket.ts"
 
@@ -29,60 +33,89 @@ export interface AttachedConnection {
 /** Frames that v1 has; to a v1 client all others are unknown. */
 const v1Types: ReadonlySet<ClientFrame["type"]> = new Set(["hello", "send", "set_status"] as const)
 
+/** What a frame has still to wait for. */
+type Waits = Rest<Cause.Done | ConnectionEnds | PlatformError.PlatformError>
+
 /** Until nothing more comes: the socket has closed, or the broker drains. */
 export const runFrames = (attached: AttachedConnection) =>
-  Effect.forever(
-    Effect.flatMap(attached.incoming.next, (decoded) => {
-      if (Result.isSuccess(decoded)) return handle(attached, decoded.success)
-      const { code, id, message } = decoded.failure
-      attached.outgoing.refuse(code, message, id)
-      return Effect.void
-    }),
-  ).pipe(Effect.catchTag("Done", () => finish(attached)))
+  Effect.flatMap(Crypto.Crypto, (crypto) => {
+    const frames = new FrameLoop(attached, crypto)
+    return Effect.catchTag(
+      attached.incoming.each((decoded) => frames.take(decoded)),
+      "Done",
+      () => finish(attached),
+    )
+  })
 
-const handle = Effect.fnUntraced(function* (attached: AttachedConnection, frame: ClientFrame) {
-  const { incoming, outgoing, permits, proof } = attached
-  const peer = incoming.socket.id
-  outgoing.handling = idOf(frame)
-  if (proof.protocol === 1 && !v1Types.has(frame.type)) {
-    return outgoing.refuse("unknown_type", "unknown frame type", outgoing.handling)
-  }
-  switch (frame.type) {
-    case "hello":
-      outgoing.refuse("already_greeted", "this connection has said hello")
-      return yield* new ConnectionEnds({ reason: CloseCode.protocolError, code: "already_greeted" })
-    case "ping":
-      return void outgoing.send({
-        type: "pong",
-        id: frame.id,
-        brokerTime: isoFromMillis(incoming.heardAtMillis()),
-      })
-    case "send":
-      return yield* send(attached, frame)
-    case "lease":
-      // It is answered after a commit, like a send, and counts like one.
-      yield* permits.take
-      return yield* offer(attached, Command.Request({ peer, frame }))
-    default:
-      return yield* offer(attached, Command.Request({ peer, frame }))
-  }
-})
+/** Each step does what can be done at once; where it has to wait, it gives that, with what comes behind it. */
+class FrameLoop {
+  constructor(
+    readonly attached: AttachedConnection,
+    readonly crypto: typeof Crypto.Crypto.Service,
+  ) {}
 
-const send = Effect.fnUntraced(function* (attached: AttachedConnection, frame: Send) {
-  const { incoming, outgoing, permits, proof } = attached
-  const { messageBytesMax } = incoming.rules
-  if (decodedBytes(frame.ciphertext) > messageBytesMax) {
-    return outgoing.refuse("too_large", `a message holds ${messageBytesMax} bytes of ciphertext at most`, frame.id)
+  take(decoded: Decoded): Waits {
+    if (Result.isSuccess(decoded)) return this.#handle(decoded.success)
+    const { code, id, message } = decoded.failure
+    this.attached.outgoing.refuse(code, message, id)
+    return undefined
   }
-  const messageId = yield* messageIdFor(proof.hello, frame)
-  yield* permits.take
-  const contentHash = contentHashOf(frame)
-  yield* offer(attached, Command.Send({ peer: incoming.socket.id, frame, messageId, contentHash }))
-})
 
-/** At once where there is a place, as there nearly always is: a race for each frame costs more than the frame. */
-const offer = ({ incoming, mesh }: AttachedConnection, command: Offered): Effect.Effect<void, Cause.Done> =>
-  Effect.suspend(() => (mesh.offerNow(command) ? Effect.void : untilClosed(incoming.socket, mesh.offer(command))))
+  #handle(frame: ClientFrame): Waits {
+    const { incoming, outgoing, proof } = this.attached
+    const peer = incoming.socket.id
+    outgoing.handling = idOf(frame)
+    if (proof.protocol === 1 && !v1Types.has(frame.type)) {
+      outgoing.refuse("unknown_type", "unknown frame type", outgoing.handling)
+      return undefined
+    }
+    switch (frame.type) {
+      case "hello":
+        outgoing.refuse("already_greeted", "this connection has said hello")
+        return Effect.fail(new ConnectionEnds({ reason: CloseCode.protocolError, code: "already_greeted" }))
+      case "ping":
+        outgoing.send({ type: "pong", id: frame.id, brokerTime: isoFromMillis(incoming.heardAtMillis()) })
+        return undefined
+      case "send":
+        return this.#send(frame)
+      case "lease":
+        // It is answered after a commit, like a send, and counts like one.
+        return this.#withPermit(() => this.#offer(Command.Request({ peer, frame })))
+      default:
+        return this.#offer(Command.Request({ peer, frame }))
+    }
+  }
+
+  #send(frame: Send): Waits {
+    const { incoming, outgoing, proof } = this.attached
+    const { messageBytesMax } = incoming.rules
+    if (decodedBytes(frame.ciphertext) > messageBytesMax) {
+      outgoing.refuse("too_large", `a message holds ${messageBytesMax} bytes of ciphertext at most`, frame.id)
+      return undefined
+    }
+    const { meshId, pubkey } = proof.hello
+    if (frame.id !== undefined) return this.#sendAs(frame, messageIdOf(meshId, pubkey, frame.id))
+    const anyId = Effect.provideService(anyMessageId, Crypto.Crypto, this.crypto)
+    return Effect.flatMap(anyId, (messageId) => this.#sendAs(frame, messageId) ?? Effect.void)
+  }
+
+  #sendAs(frame: Send, messageId: MessageId): Waits {
+    const peer = this.attached.incoming.socket.id
+    return this.#withPermit(() =>
+      this.#offer(Command.Send({ peer, frame, messageId, contentHash: contentHashOf(frame) })),
+    )
+  }
+
+  #withPermit(then: () => Waits): Waits {
+    const { permits } = this.attached
+    return permits.takeNow() ? then() : Effect.flatMap(permits.take, () => then() ?? Effect.void)
+  }
+
+  #offer(command: Offered): Waits {
+    const { incoming, mesh } = this.attached
+    return mesh.offerNow(command) ? undefined : untilClosed(incoming.socket, mesh.offer(command))
+  }
+}
 
 /** If the socket is open the broker drains: what is under way is acked first. */
 const finish = ({ incoming: { socket }, permits }: AttachedConnection) =>

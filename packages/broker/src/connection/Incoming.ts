@@ -14,16 +14,19 @@ import { type Cause, Clock, Effect, Result } from "effect"
 import type { MeshRules } from "../state/MeshState.ts"
 import { TokenBucket } from "../TokenBucket.ts"
 import { ConnectionEnds, type Outgoing } from "./Outgoing.ts"
-import { type OversizedFrame, type ServerSocket, untilClosed } from "./ServerSocket.ts"
+import type { Rest } from "./Received.ts"
+import { type ReceivedFrame, type ServerSocket, untilClosed } from "./ServerSocket.ts"
 
 /** Why what was received is not a frame that can be handled. */
 export type FrameRefusal = Pick<NotAFrame, "message" | "id" | "isHello"> & {
   readonly code: NotAFrame["code"] | "too_large"
 }
 
+export type Decoded = Result.Result<ClientFrame, FrameRefusal>
+
 export class Incoming {
   /** Ends when the socket has closed, or the broker drains. */
-  readonly next: Effect.Effect<Result.Result<ClientFrame, FrameRefusal>, Cause.Done | ConnectionEnds>
+  readonly next: Effect.Effect<Decoded, Cause.Done | ConnectionEnds>
   #heardAtMillis: number
   #bucket: TokenBucket
   #pace: TokenBucket | undefined
@@ -37,7 +40,21 @@ export class Incoming {
     this.#bucket = new TokenBucket(1, rules.limits.framesBeforeHelloMax, nowMillis)
     this.#heardAtMillis = nowMillis
     this.next = Effect.flatMap(socket.receive, (received) =>
-      Clock.clockWith((clock) => this.#take(received, clock.currentTimeMillisUnsafe())),
+      Clock.clockWith((clock) => {
+        const wait = this.#waitFor(received, clock.currentTimeMillisUnsafe()) ?? Effect.void
+        return Effect.map(wait, () => this.#frameOf(received))
+      }),
+    )
+  }
+
+  /** All of them from now on, handled where they come in. Ends as `next` does, or with what `handle` leaves to be done. */
+  each<E>(handle: (decoded: Decoded) => Rest<E>): Effect.Effect<never, Cause.Done | ConnectionEnds | E> {
+    return Clock.clockWith((clock) =>
+      this.socket.receiveEach<Cause.Done | ConnectionEnds | E>((received) => {
+        const wait = this.#waitFor(received, clock.currentTimeMillisUnsafe())
+        if (wait === undefined) return handle(this.#frameOf(received))
+        return Effect.flatMap(wait, () => handle(this.#frameOf(received)) ?? Effect.void)
+      }),
     )
   }
 
@@ -53,10 +70,8 @@ export class Incoming {
     this.#pace = pace
   }
 
-  #take(
-    received: string | OversizedFrame | undefined,
-    nowMillis: number,
-  ): Effect.Effect<Result.Result<ClientFrame, FrameRefusal>, Cause.Done | ConnectionEnds> {
+  /** What has to be waited for before it is handled. */
+  #waitFor(received: ReceivedFrame, nowMillis: number): Rest<Cause.Done | ConnectionEnds> {
     this.#heardAtMillis = nowMillis
     this.outgoing.metrics.received(charactersOf(received))
     if (!this.#bucket.take(nowMillis)) {
@@ -65,13 +80,12 @@ export class Incoming {
     }
     this.#pace?.charge(1 + Math.floor(charactersOf(received) / this.rules.limits.charactersPerFrame))
     const waitMillis = this.#pace?.debtMillis(nowMillis) ?? 0
-    if (waitMillis === 0) return Effect.succeed(this.#frameOf(received))
     // It is short: each that shares the pace owes its one frame at most.
-    return Effect.map(untilClosed(this.socket, Effect.sleep(waitMillis)), () => this.#frameOf(received))
+    return waitMillis === 0 ? undefined : untilClosed(this.socket, Effect.sleep(waitMillis))
   }
 
   /** What is no frame of any kind has the text of none. */
-  #frameOf(received: string | OversizedFrame | undefined): Result.Result<ClientFrame, FrameRefusal> {
+  #frameOf(received: ReceivedFrame): Decoded {
     if (typeof received !== "object") return decodeClientFrame(received ?? "")
     const message = `a frame holds ${frameBytesMax(this.rules.messageBytesMax)} bytes at most`
     return Result.fail({ code: "too_large", message, id: received.id, isHello: false })
@@ -79,7 +93,7 @@ export class Incoming {
 }
 
 /** One that is too long is not kept, and was looked through all the same. */
-const charactersOf = (received: string | OversizedFrame | undefined): number =>
+const charactersOf = (received: ReceivedFrame): number =>
   typeof received === "string" ? received.length : (received?.characters ?? 0)
 
 export const idOf = (frame: ClientFrame): string | undefined => ("id" in frame ? frame.id : undefined)

@@ -5,13 +5,11 @@
 import { hash } from "node:crypto"
 import { MessageId } from "@claudemesh/domain/Ids"
 import { formatTarget } from "@claudemesh/domain/routing/Target"
-import { messageIdOf } from "@claudemesh/domain/trust/MessageIdentity"
-import type { Hello, Send } from "@claudemesh/domain/wire/ClientFrame"
+import type { Send } from "@claudemesh/domain/wire/ClientFrame"
 import { Crypto, Effect } from "effect"
 
 /** A v1 send may have no id: then nobody can resend it, and any new id will do. */
-export const messageIdFor = Effect.fnUntraced(function* ({ meshId, pubkey }: Hello, { id }: Send) {
-  if (id !== undefined) return messageIdOf(meshId, pubkey, id)
+export const anyMessageId = Effect.gen(function* () {
   const bytes = yield* (yield* Crypto.Crypto).randomBytes(16)
   return MessageId.make(Buffer.from(bytes).toString("hex"))
 })

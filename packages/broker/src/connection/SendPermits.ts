@@ -14,6 +14,13 @@ export class SendPermits {
     this.#free = max
   }
 
+  /** False: too many are under way. */
+  takeNow(): boolean {
+    if (this.#free === 0) return false
+    this.#free -= 1
+    return true
+  }
+
   /** Waits while too many are under way. */
   readonly take: Effect.Effect<void, Cause.Done> = Effect.suspend(() => this.#take(1))
 

@@ -5,6 +5,7 @@
 import type { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import type { PeerId } from "../state/PeerId.ts"
 import { Cause, Effect } from "effect"
+import type { Rest } from "./Received.ts"
 
 /** A text that is longer than a frame may be: it is not kept, but for what its sender can settle it by. */
 export interface OversizedFrame {
@@ -13,14 +14,19 @@ export interface OversizedFrame {
   readonly id: string | undefined
 }
 
+/** A text; a binary message comes as `undefined`, and a text that is too long without itself. */
+export type ReceivedFrame = string | OversizedFrame | undefined
+
 export interface ServerSocket {
   /** In the order in which the broker took its sockets: of two, the higher is the newer. */
   readonly id: PeerId
   /**
-   * The next text received; a binary message comes as `undefined`, and one that is too long without its text. Ends when the socket has closed, and also,
-   * with the socket still open, when the broker drains: nothing more is read then.
+   * The next that was received. Ends when the socket has closed, and also, with the socket still open, when the broker drains: nothing
+   * more is read then.
    */
-  readonly receive: Effect.Effect<string | OversizedFrame | undefined, Cause.Done>
+  readonly receive: Effect.Effect<ReceivedFrame, Cause.Done>
+  /** All of it from now on, handled where it comes in; ends as `receive` does. */
+  readonly receiveEach: <E>(handle: (received: ReceivedFrame) => Rest<E>) => Effect.Effect<never, E | Cause.Done>
   /**
    * Hands text to the socket's buffer, at once; a socket whose backlog grows too large is dropped. False: the socket
    * has closed or was dropped, so nobody will get it. True is no more than "handed over": the other side may be gone.

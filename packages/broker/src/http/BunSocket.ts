@@ -6,8 +6,9 @@
 import { idIn } from "@claudemesh/domain/wire/ClientFrame"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import type { ServerWebSocket } from "bun"
-import { Cause, Effect, Queue } from "effect"
-import type { OversizedFrame, ServerSocket } from "../connection/ServerSocket.ts"
+import { Effect } from "effect"
+import { Received } from "../connection/Received.ts"
+import type { OversizedFrame, ReceivedFrame, ServerSocket } from "../connection/ServerSocket.ts"
 import type { BrokerLimits } from "../Limits.ts"
 import type { PeerId } from "../state/PeerId.ts"
 import { Cork, type CorkedSocket } from "./Cork.ts"
@@ -17,53 +18,38 @@ const normalClose = 1000
 /** What of Bun's own is used. */
 type Socket = Pick<ServerWebSocket<BunSocket>, "close" | "pause" | "resume" | "terminate"> & CorkedSocket
 
-interface Received {
-  readonly frame: string | OversizedFrame | undefined
+interface Incoming {
+  readonly frame: ReceivedFrame
   readonly characters: number
 }
 
 export class BunSocket implements ServerSocket {
   readonly receive: ServerSocket["receive"]
-  readonly #incoming: Queue.Queue<Received, Cause.Done>
+  readonly receiveEach: ServerSocket["receiveEach"]
+  readonly #incoming = new Received<Incoming>((incoming) => this.#taken(incoming))
   #waitingCharacters = 0
   #ws: Socket | undefined
   #cork: Cork | undefined
   #open = true
-  /** What came before and was not looked at is not looked at any more. */
-  #closedHere = false
   readonly #whenClosed = new Set<() => void>()
   #paused = false
   #goodbye = false
 
-  private constructor(
+  constructor(
     readonly id: PeerId,
     /** Whom it counts for, see `Address.ts`. */
     readonly address: string,
     readonly limits: BrokerLimits,
     /** A longer text is not kept. */
     readonly frameBytesMax: number,
-    incoming: Queue.Queue<Received, Cause.Done>,
   ) {
-    this.#incoming = incoming
-    const take = Effect.map(Queue.take(incoming), (received) => this.#taken(received))
-    this.receive = Effect.suspend(() => (this.#closedHere ? Cause.done() : take))
+    this.receive = Effect.map(this.#incoming.next, ({ frame }) => frame)
+    this.receiveEach = (handle) => this.#incoming.each(({ frame }) => handle(frame))
   }
-
-  static readonly make = (
-    id: PeerId,
-    address: string,
-    limits: BrokerLimits,
-    frameBytesMax: number,
-  ): Effect.Effect<BunSocket> =>
-    Effect.map(
-      // Bounded by pausing the socket, not by the queue: what the kernel already gave us must not be dropped.
-      Queue.unbounded<Received, Cause.Done>(),
-      (incoming) => new BunSocket(id, address, limits, frameBytesMax, incoming),
-    )
 
   /** Frames that were received and are not handled yet. */
   get size(): number {
-    return Queue.sizeUnsafe(this.#incoming)
+    return this.#incoming.size
   }
 
   opened(ws: Socket): void {
@@ -73,7 +59,7 @@ export class BunSocket implements ServerSocket {
 
   received(message: string | Buffer): void {
     const frame = typeof message === "string" ? this.#frameOf(message) : undefined
-    Queue.offerUnsafe(this.#incoming, { frame, characters: message.length })
+    if (!this.#incoming.add({ frame, characters: message.length })) return
     this.#waitingCharacters += message.length
     if (!this.#paused && this.#share() >= 1) {
       this.#paused = true
@@ -84,7 +70,7 @@ export class BunSocket implements ServerSocket {
   /** Of what may wait to be handled. */
   #share(): number {
     const { inboundCharactersMax, inboundFramesMax } = this.limits
-    return Math.max(Queue.sizeUnsafe(this.#incoming) / inboundFramesMax, this.#waitingCharacters / inboundCharactersMax)
+    return Math.max(this.size / inboundFramesMax, this.#waitingCharacters / inboundCharactersMax)
   }
 
   #frameOf(text: string): string | OversizedFrame {
@@ -92,13 +78,12 @@ export class BunSocket implements ServerSocket {
     return isShort ? text : { _tag: "OversizedFrame", id: idIn(text), characters: text.length }
   }
 
-  #taken({ characters, frame }: Received): Received["frame"] {
+  #taken({ characters }: Incoming): void {
     this.#waitingCharacters -= characters
     if (this.#paused && this.#share() <= 0.5) {
       this.#paused = false
       this.#ws?.resume()
     }
-    return frame
   }
 
   closed(code: number): void {
@@ -109,7 +94,7 @@ export class BunSocket implements ServerSocket {
   #end(): void {
     this.#open = false
     this.#cork?.drop()
-    Queue.endUnsafe(this.#incoming)
+    this.#incoming.end()
     for (const then of this.#whenClosed) then()
     this.#whenClosed.clear()
   }
@@ -122,7 +107,7 @@ export class BunSocket implements ServerSocket {
 
   /** Nothing more is read; the connection ends when it has handled what came. */
   drain(): void {
-    Queue.endUnsafe(this.#incoming)
+    this.#incoming.end()
   }
 
   saidGoodbye(): boolean {
@@ -147,9 +132,11 @@ export class BunSocket implements ServerSocket {
 
   close(code: CloseCode, reason?: string): void {
     if (!this.#open) return
-    this.#closedHere = true
     this.#cork?.flush()
+    this.#open = false
     this.#ws?.close(code.code, reason ?? code.meaning)
+    // What came before and was not looked at is not looked at any more.
+    this.#incoming.drop()
     this.#end()
   }
 }

@@ -67,7 +67,7 @@ export const makeSockets = Effect.fnUntraced(function* (
     size: () => open.size,
     upgrade: (request, server) => {
       const address = callerOf(config, request, server)
-      const socket = Effect.runSync(BunSocket.make(PeerId.make(++taken), address, limits, frameBytes))
+      const socket = new BunSocket(PeerId.make(++taken), address, limits, frameBytes)
       return server.upgrade(request, { data: socket })
         ? undefined
         : new Response("this is a WebSocket endpoint", { status: 426, headers: { upgrade: "websocket" } })

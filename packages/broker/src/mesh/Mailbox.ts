@@ -2,8 +2,11 @@
  * What a mesh's actor has still to look at. A command needs a place, and whoever offers one waits for it; what the actor
  * itself began comes back without one, since its number is bounded by what is under way. So no circle of full queues can
  * stand still (I23).
+ *
+ * While an incarnation of the actor lives, each input is looked at where it comes in, and no fiber is woken for it (decision 0087): one
+ * after the other, so that what comes in while one is looked at comes behind it.
  */
-import { Effect, Queue } from "effect"
+import { Effect } from "effect"
 import type { Command, Completion } from "../state/MeshCommand.ts"
 
 /** All but a connection's end, of which there is one for each connection. */
@@ -14,25 +17,30 @@ interface Waiting {
   readonly admitted: () => void
 }
 
+type Input = Command | Completion
+
+/** An incarnation that lives. */
+interface Taker {
+  readonly take: (input: Input) => void
+  readonly fail: (defect: unknown) => void
+}
+
 export class Mailbox {
   /** In the order in which they came. */
   readonly #waiting = new Set<Waiting>()
+  readonly #inputs: Array<Input> = []
   #places: number
   #incarnation = 0
+  #taker: Taker | undefined
+  #isTaking = false
 
-  private constructor(
-    placesMax: number,
-    private readonly inputs: Queue.Queue<Command | Completion>,
-  ) {
+  constructor(placesMax: number) {
     this.#places = placesMax
   }
 
-  static readonly make = (placesMax: number): Effect.Effect<Mailbox> =>
-    Effect.map(Queue.unbounded<Command | Completion>(), (inputs) => new Mailbox(placesMax, inputs))
-
   /** What the actor has not taken, and what waits for a place. */
   get size(): number {
-    return Queue.sizeUnsafe(this.inputs) + this.#waiting.size
+    return this.#inputs.length + this.#waiting.size
   }
 
   /** Waits for a place. */
@@ -52,36 +60,70 @@ export class Mailbox {
   offerNow(command: Admitted): boolean {
     if (this.#places === 0) return false
     this.#places -= 1
-    Queue.offerUnsafe(this.inputs, command)
+    this.#add(command)
     return true
   }
 
   /** Takes no place. */
   left(detach: Extract<Command, { readonly _tag: "Detach" }>): void {
-    Queue.offerUnsafe(this.inputs, detach)
+    this.#add(detach)
   }
 
   /** Where what an incarnation of the actor began comes back. To the next one it means nothing. */
   completions(): (completion: Completion) => void {
     const incarnation = this.#incarnation
     return (completion) => {
-      if (incarnation === this.#incarnation) Queue.offerUnsafe(this.inputs, completion)
+      if (incarnation === this.#incarnation) this.#add(completion)
     }
   }
 
-  /** Waits until there is something. */
-  readonly takeAll: Effect.Effect<ReadonlyArray<Command | Completion>> = Effect.suspend(() =>
-    Effect.tap(Queue.takeAll(this.inputs), (inputs) => Effect.sync(() => this.#free(inputs))),
-  )
+  /** Gives all that came and comes to `take`, until that throws: it is a defect of the actor, and never of whoever brought the input. */
+  takeEach(take: (input: Input) => void): Effect.Effect<never> {
+    return Effect.callback<never>((resume) => {
+      const taker = { take, fail: (defect: unknown) => resume(Effect.die(defect)) }
+      this.#taker = taker
+      this.#takeAll()
+      return Effect.sync(() => this.#let(taker))
+    })
+  }
 
   /** The incarnation has failed: what it had not looked at is dropped. */
-  readonly abort: Effect.Effect<void> = Effect.suspend(() => {
+  readonly abort: Effect.Effect<void> = Effect.sync(() => {
     this.#incarnation += 1
-    return Effect.map(Queue.clear(this.inputs), (inputs) => this.#free(inputs))
+    for (const input of this.#inputs.splice(0)) if (takesPlace(input)) this.#places += 1
+    this.#admit()
   })
 
-  #free(inputs: ReadonlyArray<Command | Completion>): void {
-    for (const input of inputs) if (takesPlace(input)) this.#places += 1
+  #add(input: Input): void {
+    this.#inputs.push(input)
+    this.#takeAll()
+  }
+
+  #takeAll(): void {
+    if (this.#isTaking) return
+    this.#isTaking = true
+    for (let taker = this.#taker; taker !== undefined; taker = this.#taker) {
+      const input = this.#inputs.shift()
+      if (input === undefined) break
+      if (takesPlace(input)) {
+        this.#places += 1
+        if (this.#waiting.size > 0) this.#admit()
+      }
+      try {
+        taker.take(input)
+      } catch (defect) {
+        this.#let(taker)
+        taker.fail(defect)
+      }
+    }
+    this.#isTaking = false
+  }
+
+  #let(taker: Taker): void {
+    if (this.#taker === taker) this.#taker = undefined
+  }
+
+  #admit(): void {
     for (const waiting of this.#waiting) {
       if (!this.offerNow(waiting.command)) return
       this.#waiting.delete(waiting)
@@ -90,7 +132,7 @@ export class Mailbox {
   }
 }
 
-const takesPlace = (input: Command | Completion): boolean => {
+const takesPlace = (input: Input): boolean => {
   switch (input._tag) {
     case "Attach":
     case "Send":

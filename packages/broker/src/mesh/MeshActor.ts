@@ -1,12 +1,13 @@
 /**
- * One mesh: a fiber that takes commands from one mailbox, decides, and carries out. Its state has no other
- * reference. It waits for nothing while it handles a command. When it fails, its connections are closed with 1001, who
+ * One mesh: what comes into its one mailbox is decided and carried out, one after the other. Its state has no other
+ * reference. It waits for nothing while it handles a command, so a command is handled where it comes in; the fiber owns the mesh's
+ * beginning and its end. When it fails, its connections are closed with 1001, who
  * waits for an answer is told, and it recovers from the store, alone (I24).
  */
 import { backOff, resetAfter } from "@claudemesh/domain/BackOff"
 import type { MeshId, PresenceId } from "@claudemesh/domain/Ids"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
-import { Cause, Clock, Effect, Fiber, Option } from "effect"
+import { Cause, Clock, Effect, Fiber, FiberSet, Option } from "effect"
 import { takeOver } from "../session/SessionLease.ts"
 import type { Enrolment, EnrolmentAnswer } from "../state/Enrolment.ts"
 import {
@@ -60,7 +61,7 @@ export interface MeshActor {
 const restarts = backOff(1_000, 30_000).pipe(resetAfter(60_000))
 
 const countedMailbox = Effect.fnUntraced(function* ({ queues: { mailbox: all } }: Metrics, max: number) {
-  const mailbox = yield* Mailbox.make(max)
+  const mailbox = new Mailbox(max)
   all.add(mailbox, max)
   yield* Effect.addFinalizer(() => Effect.sync(() => all.remove(mailbox)))
   return mailbox
@@ -134,22 +135,20 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
   return actor
 })
 
-/** One incarnation: from a loaded state until it fails. Its alarm and its reads end with it. */
+/** One incarnation: from a loaded state until it fails. Its alarm and its reads end with it, and it takes nothing more then. */
 const live = Effect.fnUntraced(function* (reach: Reach, mailbox: Mailbox, loaded: LoadedMesh) {
   const { state } = loaded
   const { peers } = reach
+  const clock = yield* Clock.Clock
   const complete = mailbox.completions()
-  const perform = makePerform(reach, complete)
+  const perform = makePerform(reach, complete, yield* FiberSet.makeRuntime<never, void, never>())
   const alarm = yield* makeAlarm(() => complete(Completion.Tick()))
-  yield* perform(takeOver(loaded, yield* Clock.currentTimeMillis, peers))
-  while (true) {
-    const inputs = yield* mailbox.takeAll
-    const nowMillis = yield* Clock.currentTimeMillis
-    for (const input of inputs) {
-      yield* perform(decide(state, input, nowMillis, peers))
-      // Its attachment may have stood in the mailbox before: until here it was answered.
-      if (input._tag === "Detach") peers.remove(input.peer)
-    }
-    yield* alarm.arm(nextWakeMillis(state), nowMillis)
-  }
+  perform(takeOver(loaded, clock.currentTimeMillisUnsafe(), peers))
+  return yield* mailbox.takeEach((input) => {
+    const nowMillis = clock.currentTimeMillisUnsafe()
+    perform(decide(state, input, nowMillis, peers))
+    // Its attachment may have stood in the mailbox before: until here it was answered.
+    if (input._tag === "Detach") peers.remove(input.peer)
+    alarm.arm(nextWakeMillis(state), nowMillis)
+  })
 }, Effect.scoped)

@@ -6,7 +6,7 @@
  * way of a frame there is none, here or in the connection: it would cost more than the frame.
  */
 import type { MeshId } from "@claudemesh/domain/Ids"
-import { Clock, Effect, Schema, type Scope } from "effect"
+import { Clock, Effect, type Fiber, Schema } from "effect"
 import type { Action, Completion } from "../state/MeshCommand.ts"
 import type { RecordSpan } from "@claudemesh/domain/MessageTraces"
 import type { Metrics } from "../metrics/Metrics.ts"
@@ -37,8 +37,12 @@ export interface Reach {
 type Of<Tag extends Action["_tag"]> = Extract<Action, { readonly _tag: Tag }>
 type Reading = Of<"ReadPage"> | Of<"Count"> | Of<"CountWaiting"> | Of<"ReadDeliveryReport">
 
-/** For one incarnation: its reads end with its scope. */
-export const makePerform = (reach: Reach, complete: (completion: Completion) => void) => {
+/** For one incarnation: `fork` is for what ends with it. */
+export const makePerform = (
+  reach: Reach,
+  complete: (completion: Completion) => void,
+  fork: (effect: Effect.Effect<void>) => Fiber.Fiber<void>,
+) => {
   const { askers, groupCommit, meshId, metrics, peers, traces } = reach
 
   const write = ({ next, write }: Pick<Of<"Write">, "next" | "write">): void => {
@@ -50,7 +54,7 @@ export const makePerform = (reach: Reach, complete: (completion: Completion) => 
     })
   }
 
-  return Effect.fnUntraced(function* (actions: ReadonlyArray<Action>): Effect.fn.Return<void, never, Scope.Scope> {
+  return (actions: ReadonlyArray<Action>): void => {
     for (const action of actions) {
       switch (action._tag) {
         case "Send":
@@ -77,23 +81,18 @@ export const makePerform = (reach: Reach, complete: (completion: Completion) => 
           write(action)
           break
         case "Later":
-          yield* Effect.forkScoped(
-            Effect.andThen(
-              Effect.sleep(action.millis),
-              Effect.sync(() => complete(action.completion)),
-            ),
-          )
+          fork(Effect.map(Effect.sleep(action.millis), () => complete(action.completion)))
           break
         case "Log":
-          yield* log(meshId, action)
+          fork(log(meshId, action))
           break
         case "Fenced":
-          return yield* Effect.die(new Fenced({ meshId }))
+          throw new Fenced({ meshId })
         default:
-          yield* Effect.forkScoped(Effect.map(read(reach, action), complete))
+          fork(Effect.map(read(reach, action), complete))
       }
     }
-  })
+  }
 }
 
 const log = (meshId: MeshId, { about, level, message }: Of<"Log">): Effect.Effect<void> =>

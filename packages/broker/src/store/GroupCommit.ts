@@ -239,10 +239,11 @@ const makeOutage = Effect.fnUntraced(function* (queue: CommitQueue) {
   /** Senders are told at once and may resend; what nobody would send again is kept and written later. */
   const databaseAway = Effect.fnUntraced(function* (jobs: ReadonlyArray<Job>, cause: Cause.Cause<StoreError>) {
     const told = Exit.failCause(cause)
+    // Before anybody is told: who asks again for what has just failed is to hear the same.
+    away = told
     // At the end everything is told: another try would only make the process wait for what is away.
     for (const { done } of isEnding() ? [...jobs, ...queue.takeAll()] : queue.takeAwaited(jobs)) done(told)
     if (isEnding()) return
-    away = told
     yield* Effect.raceFirst(Effect.sleep(yield* nextDelay(undefined)), Deferred.await(ending))
     // What is kept is the next try. Without it that is what comes next.
     if (queue.isEmpty) away = undefined

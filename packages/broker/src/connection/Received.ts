@@ -1,0 +1,104 @@
+/**
+ * What a socket has received, in order. While its connection waits for the next of it, that is handled where it comes in, and no
+ * fiber is woken for it (decision 0087); while the connection waits for something else it is kept here. Whoever owns the
+ * socket bounds what is kept, by reading no more: what the kernel already gave must not be dropped.
+ */
+import { Cause, Effect } from "effect"
+
+/** What is left to do of one, where something has to be waited for. */
+export type Rest<E> = Effect.Effect<void, E> | undefined
+
+export class Received<A extends object | string> {
+  readonly #kept: Array<A> = []
+  #ended = false
+  /** Set while the connection waits for the next one. */
+  #waiting: { readonly give: (one: A) => void; readonly end: () => void } | undefined
+
+  /** `taken` hears of each that was kept when it is kept no longer. */
+  constructor(readonly taken: (one: A) => void = () => {}) {}
+
+  /** How many are kept. */
+  get size(): number {
+    return this.#kept.length
+  }
+
+  /** True: it is kept. False: it was handled at once, or nothing more is taken. */
+  add(one: A): boolean {
+    if (this.#ended) return false
+    if (this.#waiting === undefined) return this.#kept.push(one) > 0
+    this.#waiting.give(one)
+    return false
+  }
+
+  /** Nothing more comes. What is kept is given still. */
+  end(): void {
+    this.#ended = true
+    const waiting = this.#waiting
+    this.#waiting = undefined
+    waiting?.end()
+  }
+
+  /** What is kept is not given any more either. */
+  drop(): void {
+    this.#kept.length = 0
+    this.end()
+  }
+
+  /** The next one. */
+  readonly next: Effect.Effect<A, Cause.Done> = Effect.suspend(() => {
+    const kept = this.#takeKept()
+    return kept === undefined ? this.#wait<A, never>((one) => Effect.succeed(one)) : Effect.succeed(kept)
+  })
+
+  /**
+   * Each of them, until nothing more comes: `handle` does what can be done at once, and gives what else there is to do. Until that
+   * is done the next one waits.
+   */
+  each<E>(handle: (one: A) => Rest<E>): Effect.Effect<never, E | Cause.Done> {
+    const untilRest = Effect.suspend(() => {
+      for (let kept = this.#takeKept(); kept !== undefined; kept = this.#takeKept()) {
+        const rest = handle(kept)
+        if (rest !== undefined) return rest
+      }
+      return this.#wait(handle)
+    })
+    return Effect.forever(untilRest)
+  }
+
+  /** Gives those that come to `take`, until that gives something: with it the waiting is over. */
+  #wait<B, E>(take: (one: A) => Effect.Effect<B, E> | undefined): Effect.Effect<B, E | Cause.Done> {
+    if (this.#ended) return Cause.done()
+    return Effect.callback<B, E | Cause.Done>((resume) => {
+      const waiting = {
+        give: (one: A) => {
+          const rest = restOf(take, one)
+          // Handling one may have ended it all.
+          if (rest === undefined || this.#waiting !== waiting) return
+          this.#waiting = undefined
+          resume(rest)
+        },
+        end: () => resume(Cause.done()),
+      }
+      this.#waiting = waiting
+      return Effect.sync(() => void (this.#waiting = undefined))
+    })
+  }
+
+  #takeKept(): A | undefined {
+    const one = this.#kept.shift()
+    if (one !== undefined) this.taken(one)
+    return one
+  }
+}
+
+/** A defect is the connection's, and not of whoever brings what came. */
+const restOf = <A, B, E>(
+  take: (one: A) => Effect.Effect<B, E> | undefined,
+  one: A,
+): Effect.Effect<B, E> | undefined => {
+  try {
+    return take(one)
+  } catch (defect) {
+    return Effect.die(defect)
+  }
+}
