@@ -8,7 +8,7 @@ import { Effect, Exit, Schedule, Scope } from "effect"
 import type { Chance } from "@claudemesh/simulation/Chance"
 import type { Ledger, Sent } from "./Ledger.ts"
 
-const diesBeforeAck = 0.002
+const diesBeforeAckUsually = 0.002
 const processes = { count: 0 }
 
 export interface PeerOptions {
@@ -18,6 +18,8 @@ export interface PeerOptions {
   readonly channels: ReadonlyArray<Label>
   readonly chance: Chance
   readonly ledger: Ledger
+  /** How likely it dies over a message that it has shown and not acked. */
+  readonly diesBeforeAck?: number
 }
 
 export class Peer {
@@ -82,7 +84,7 @@ export class Peer {
 
   /** Until it dies over a message. */
   #reads(client: BrokerClient) {
-    const { chance, ledger, membership, session } = this.options
+    const { chance, diesBeforeAck = diesBeforeAckUsually, ledger, membership, session } = this.options
     const number = this.#process
     return Effect.gen(function* () {
       while (true) {

@@ -1,6 +1,6 @@
 /**
  * `broker`: runs the service in this process, as `npm start` does. Its settings are its environment. `broker backup` copies what such a
- * broker has stored, while it runs or not.
+ * broker has stored, while it runs or not, and `broker migrate-to` moves it to another database.
  */
 import { Console, Effect } from "effect"
 import { Argument, Command } from "effect/unstable/cli"
@@ -8,6 +8,7 @@ import { Failed } from "../Failed.ts"
 import { command } from "../Launch.ts"
 import * as does from "../words/commands.ts"
 import * as runWords from "../words/running.ts"
+import { migrateTo } from "./BrokerMigrateTo.ts"
 
 const backup = Command.make(
   "backup",
@@ -56,5 +57,5 @@ export const broker = Command.make(
     { command: "BROKER_PORT=8080 claudemesh broker", description: "On another port" },
     { command: "claudemesh broker backup mesh.sqlite", description: runWords.copyItWhileItRuns },
   ]),
-  Command.withSubcommands([backup]),
+  Command.withSubcommands([backup, migrateTo]),
 )

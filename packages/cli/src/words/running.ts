@@ -79,3 +79,61 @@ export const copyItWhileItRuns = "Copy what it has stored, while it runs"
 
 export const backedUp = (made: { file: Part; bytes: Part; meshes: Part; waiting: Part }): string =>
   `${made.file}: ${made.bytes} bytes, ${made.meshes} meshes, ${made.waiting} messages that wait. It was looked through and is whole.`
+
+export const moveTheStore = "Move all that the broker has stored to another database; the broker must be stopped"
+
+export const whereTheStoreGoes =
+  "Where it goes: the URL of an empty Postgres database, or, from Postgres, a folder for the embedded store"
+
+export const toPostgres = "From BROKER_DATA_DIR, or ~/.claudemesh/broker, to Postgres"
+
+export const backToAFolder = "And back: DATABASE_URL says from where"
+
+export const bothArePostgres = "DATABASE_URL is set, so what is to be moved is in Postgres already."
+
+export const unsetDatabaseUrl =
+  "Unset DATABASE_URL to move the embedded store; from one Postgres to another use pg_dump and pg_restore."
+
+export const bothAreFolders = "DATABASE_URL is not set, so what is to be moved is in a folder already."
+
+export const copyTheFile =
+  "Give the URL of a Postgres database; to another folder, move broker.sqlite while the broker is stopped."
+
+export const targetUrlIsWrong = (why: Part): string => `The database to move to cannot be used: ${why}.`
+
+export const asMuchIsMoved = (kind: Part, done: Part, of: Part): string => `${kind}: ${done} of ${of}`
+
+export const movedFromTo = (source: Part, target: Part): string =>
+  `Moved from ${source} to ${target}. Counted on both sides:`
+
+export const startOnTheNewOne = (setting: Part): string =>
+  `The old store is as it was. Start the broker with ${setting}, and no broker on the old store any more: what it accepted would be missing here.`
+
+export const inPostgresNow = "the new DATABASE_URL"
+
+export const inAFolderNow = (folder: Part): string => `BROKER_DATA_DIR=${folder} and without DATABASE_URL`
+
+export const noStoreThere = (file: Part): string => `There is no ${file}.`
+
+export const setTheDataDir = "Set BROKER_DATA_DIR as the broker has it."
+
+export const aBrokerUses = (store: Part): string => `A broker is using ${store}. Nothing was moved.`
+
+export const stopTheBrokerFirst = "Stop it, then move. On Postgres an audit command that runs counts as one, too."
+
+export const isNotEmpty = (what: Part): string => `The target is not empty (${what}). Nothing was moved.`
+
+export const giveAnEmptyTarget =
+  "Give another database or folder. If nothing there is needed, DROP SCHEMA mesh CASCADE empties the database, and a folder is empty without broker.sqlite."
+
+export const sourceUnusable = (why: Part): string => `What is stored cannot be read: ${why}. Nothing was moved.`
+
+export const targetUnusable = (why: Part): string => `The target cannot be used: ${why}. Nothing was moved.`
+
+export const moveAgain = "The source is as it was. Mend the cause, then move again."
+
+export const textsOfGroups = "texts of group messages that wait"
+
+export const entriesFromBefore = "audit entries from before the chain"
+
+export const ackedDeliveries = "deliveries that were acked"

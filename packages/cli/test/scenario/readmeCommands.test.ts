@@ -121,6 +121,12 @@ it.live("every command of the README does what it is said to do", () =>
           type({ command: "claudemesh completion bash", says: /complete/ }),
           type({ command: "claudemesh privacy", says: /my-team|branch/ }),
           type({ command: "claudemesh verify <who>", put: { "<who>": "Bob" }, says: /\d{5} \d{5}/ }),
+          type({
+            command: "claudemesh broker migrate-to <url>",
+            put: { "<url>": "postgres://127.0.0.1:1/mesh" },
+            code: 1,
+            says: /A broker is using .*Nothing was moved/,
+          }),
           type({ command: "claudemesh broker backup mesh.sqlite", says: /It was looked through and is whole/ }),
           type({ command: "claudemesh audit verify", says: /whole|valid/i }),
           type({ command: "claudemesh inbox --follow", until: "SIGINT", code: 130, says: /Following my-team/ }),

@@ -198,10 +198,10 @@ const all = {
 }
 
 /** Any number: it only has to be the same in every broker, and another than other programs' on the database. */
-const advisoryLock = 7_900_001
+export const advisoryLock = 7_900_001
 
-/** A step may have to read and write all there is. */
-const migrationMillis = 3_600_000
+/** A step, and a move to another database, may have to read and write all there is. */
+export const longMillis = 3_600_000
 
 /** To the tables as they were after so many steps. */
 export const migrateTo = (count: number) => {
@@ -211,14 +211,14 @@ export const migrateTo = (count: number) => {
     // The migrator locks only a table that exists, so the schema and that table come first, under a lock.
     sql.withTransaction(
       Effect.gen(function* () {
-        yield* sql`SELECT set_config('statement_timeout', ${String(migrationMillis)}, true)`
+        yield* sql`SELECT set_config('statement_timeout', ${String(longMillis)}, true)`
         yield* sql`SELECT pg_advisory_xact_lock(${advisoryLock})`
         yield* sql`CREATE SCHEMA IF NOT EXISTS mesh`
         yield* sql`CREATE TABLE IF NOT EXISTS mesh.migration (migration_id integer PRIMARY KEY, created_at timestamptz NOT NULL DEFAULT now(), name text NOT NULL)`
         return yield* run
       }),
     ),
-  ).pipe(Effect.provideService(StatementMillis, migrationMillis))
+  ).pipe(Effect.provideService(StatementMillis, longMillis))
 }
 
 export const migrate = migrateTo(Object.keys(all).length)

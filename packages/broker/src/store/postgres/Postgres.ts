@@ -9,6 +9,9 @@ import { PostgresSocket, type PostgresRoute } from "./PostgresSocket.ts"
 import { postgresTarget } from "./PostgresUrl.ts"
 
 const connectionsMax = 8
+
+/** How the database knows a broker, and what looks at the database of one. */
+export const applicationName = "claudemesh"
 const connectMillis = 4_000
 
 /** The database itself ends a statement after this, unless its transaction says otherwise, and a transaction that nobody goes on with. */
@@ -51,14 +54,16 @@ const sessionSettings: Readonly<Record<string, string>> = {
   tcp_keepalives_count: "3",
 }
 
-const configOf = (url: Redacted.Redacted, route: PostgresRoute): PgClient.PgPoolConfig => ({
+const configOf = (url: Redacted.Redacted, route: PostgresRoute, name: string): PgClient.PgPoolConfig => ({
   url,
   // The stream below has seen to the encryption already.
   ssl: false,
   stream: () => new PostgresSocket(route),
   maxConnections: connectionsMax,
+  // Whoever asks the database is told that a broker runs, also when that has nothing to do.
+  minConnections: 1,
   connectTimeout: Duration.millis(connectMillis),
-  applicationName: "claudemesh",
+  applicationName: name,
   ...(route.pooled ? { prepare: false } : { startupParameters: sessionSettings }),
 })
 
@@ -67,8 +72,8 @@ const isPoolersRefusal = ({ reason }: SqlError.SqlError): boolean =>
   Predicate.hasProperty(reason.cause, "message") && /unsupported startup parameter/.test(String(reason.cause.message))
 
 /** Connects once, which shows whether a pooler is there that says so. */
-const asItIs = Effect.fnUntraced(function* (url: Redacted.Redacted, route: PostgresRoute) {
-  return yield* Effect.scoped(PgConnection.make(configOf(url, route))).pipe(
+const asItIs = Effect.fnUntraced(function* (url: Redacted.Redacted, route: PostgresRoute, name: string) {
+  return yield* Effect.scoped(PgConnection.make(configOf(url, route, name))).pipe(
     Effect.as(route),
     Effect.catch((error) =>
       isPoolersRefusal(error)
@@ -93,10 +98,10 @@ const isDurable = Layer.effectDiscard(
   }),
 )
 
-export const postgres = (url: Redacted.Redacted) =>
+export const postgres = (url: Redacted.Redacted, name = applicationName) =>
   Layer.unwrap(
     Effect.gen(function* () {
-      const route = yield* asItIs(url, yield* routeOf(url))
-      return Layer.provideMerge(isDurable, PgClient.layer(configOf(url, route)))
+      const route = yield* asItIs(url, yield* routeOf(url), name)
+      return Layer.provideMerge(isDurable, PgClient.layer(configOf(url, route, name)))
     }),
   )

@@ -68,7 +68,7 @@ const copied = (from: string, to: string, nowMillis: number): boolean => {
 }
 
 /** The log is played into the file, which is then one file, and whole. */
-const finished = (file: string): BackedUp => {
+export const finished = (file: string): BackedUp => {
   const database = new Database(file)
   try {
     database.run("PRAGMA journal_mode = DELETE")
