@@ -5,10 +5,12 @@
  */
 import { decodedBytes } from "@claudemesh/domain/Base64"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
+import type { AuditHead } from "@claudemesh/domain/wire/BrokerFrame"
 import type { ClientFrame, Send } from "@claudemesh/domain/wire/ClientFrame"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { type Cause, Effect, Result } from "effect"
 import type { MeshActor, Offered } from "../mesh/MeshActor.ts"
+import type { HeadOf } from "../store/AuditHeads.ts"
 import { Command } from "../state/MeshCommand.ts"
 import type { HelloProof } from "../trust/HelloProof.ts"
 import { idOf, type Incoming } from "./Incoming.ts"
@@ -24,6 +26,9 @@ export interface AttachedConnection {
   readonly permits: SendPermits
   readonly incoming: Incoming
   readonly outgoing: Outgoing
+  readonly headOf: HeadOf
+  /** What the client was told last. */
+  readonly told: { audit: AuditHead | undefined }
 }
 
 /** Frames that v1 has; to a v1 client all others are unknown. */
@@ -52,11 +57,7 @@ const handle = Effect.fnUntraced(function* (attached: AttachedConnection, frame:
       outgoing.refuse("already_greeted", "this connection has said hello")
       return yield* new ConnectionEnds({ reason: CloseCode.protocolError, code: "already_greeted" })
     case "ping":
-      return void outgoing.send({
-        type: "pong",
-        id: frame.id,
-        brokerTime: isoFromMillis(incoming.heardAtMillis()),
-      })
+      return yield* pong(attached, frame)
     case "send":
       return yield* send(attached, frame)
     case "lease":
@@ -66,6 +67,17 @@ const handle = Effect.fnUntraced(function* (attached: AttachedConnection, frame:
     default:
       return yield* offer(attached, Command.Request({ peer, frame }))
   }
+})
+
+const pong = Effect.fnUntraced(function* (
+  { headOf, incoming, outgoing, proof, told }: AttachedConnection,
+  { id }: Extract<ClientFrame, { readonly type: "ping" }>,
+) {
+  const brokerTime = isoFromMillis(incoming.heardAtMillis())
+  const audit = yield* headOf(proof.hello.meshId)
+  const isNew = audit !== undefined && audit !== told.audit
+  if (isNew) told.audit = audit
+  outgoing.send({ type: "pong", id, brokerTime, ...(isNew && { audit }) })
 })
 
 const send = Effect.fnUntraced(function* (attached: AttachedConnection, frame: Send) {
