@@ -14,6 +14,7 @@ import { processMetrics } from "./metrics/ProcessMetrics.ts"
 import type { MeshRules } from "./state/MeshState.ts"
 import { GroupCommits } from "./store/GroupCommit.ts"
 import { AuditCheckpoints } from "./store/AuditCheckpoints.ts"
+import { auditHeads } from "./store/AuditHeads.ts"
 import { AuditStore } from "./store/AuditStore.ts"
 import { withAuditDeadlines, withDeadlines } from "./store/Deadlines.ts"
 import { withFailuresLogged } from "./store/FailureLog.ts"
@@ -81,6 +82,7 @@ export const Broker = {
     return Server.layer(config, rules).pipe(
       Layer.provide(MeshHost.local(rules)),
       Layer.provide(GroupCommits.layer(groupCommitsOf(config), config.limits)),
+      Layer.provide(auditHeads(config.limits)),
       Layer.provide([RetentionSweep.layer(config.limits), AuditCheckpoints.layer(config.limits)]),
       Layer.provide(storeLayer(config)),
       Layer.provide([Ed25519.layer, BunCrypto.layer]),

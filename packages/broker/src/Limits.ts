@@ -164,6 +164,8 @@ export interface BrokerLimits {
   readonly auditRetentionMillis: number
   /** Between two signatures under the last block of each mesh's audit. */
   readonly auditCheckpointMillis: number
+  /** How old the signed head of an audit is at most before it is read and signed anew for who asks. */
+  readonly auditHeadMillis: number
   /** How long an expired invite that nobody used is listed. */
   readonly inviteRetentionMillis: number
   /** Members of one mesh: no more than a message can be sealed to. */
@@ -269,6 +271,7 @@ export const brokerLimits: BrokerLimits = {
   sessionRetentionMillis: 30 * dayMillis,
   auditRetentionMillis: 365 * dayMillis,
   auditCheckpointMillis: 3_600_000,
+  auditHeadMillis: 60_000,
   inviteRetentionMillis: 30 * dayMillis,
   membersPerMeshMax,
   invitesPerMeshMax: 1_000,

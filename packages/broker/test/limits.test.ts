@@ -97,6 +97,7 @@ describe("the broker's limits", () => {
       sessionRetentionMillis: 2_592_000_000,
       auditRetentionMillis: 31_536_000_000,
       auditCheckpointMillis: 3_600_000,
+      auditHeadMillis: 60_000,
       inviteRetentionMillis: 2_592_000_000,
       membersPerMeshMax: 500,
       invitesPerMeshMax: 1_000,

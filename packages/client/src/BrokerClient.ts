@@ -39,6 +39,7 @@ import type { SummaryTooLong } from "./seal/SealProfile.ts"
 import type { TooManyReaders } from "./seal/SealToMany.ts"
 import { makeOwnSession, type OwnSession } from "./session/OwnSession.ts"
 import { supervised } from "./connection/Supervised.ts"
+import { type AuditWatch, makeAuditWatch } from "./trust/AuditWatch.ts"
 import { KeepMove, movedTo, movedWords, placeOf } from "./trust/FollowMove.ts"
 import type { MemberStanding } from "./trust/MemberStanding.ts"
 import { makeTrustSync, type RevocationRefused, type TrustSync, type UnsignedRevocation } from "./trust/TrustSync.ts"
@@ -142,6 +143,8 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
     membership,
     ask: (keys, after) => loop.ask((id): Request => ({ type: "get_trust", keys, after, id }), "trust"),
   })
+  const isForAgent = options.maxInFlight !== 0 && options.transient !== true
+  const audit = yield* makeAuditWatch({ membership, isForAgent, alarm: trust.alarm })
   const roster = yield* makeRosterKeeper({ membership, loop, trust, isSubscribed: wantsPresence(options) })
   const session = makeOwnSession({
     identity: options,
@@ -189,9 +192,9 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
         trust.connected()
         roster.connected()
       }),
-      Effect.ignore(receiving.open),
+      Effect.andThen(Effect.ignore(receiving.open), audit.recall),
     ),
-    receive: handler({ log, loop, outbox, receiving, roster, trust, newReaders }),
+    receive: handler({ audit, log, loop, outbox, receiving, roster, trust, newReaders }),
     during: Effect.gen(function* () {
       yield* Effect.forkScoped(supervised(slug, "restoring what this session said", restore))
       yield* Effect.forkScoped(supervised(slug, "sealing the profile to who joined", sealAgain))
@@ -370,6 +373,7 @@ const makeFollowing = Effect.fnUntraced(function* (membership: Membership) {
 
 const handler =
   (parts: {
+    readonly audit: AuditWatch
     readonly log: BrokerLog
     readonly outbox: Outbox
     readonly receiving: Receiving
@@ -379,7 +383,7 @@ const handler =
     readonly newReaders: Latch.Latch
   }) =>
   (frame: BrokerFrame): Effect.Effect<void, ConnectionLost> => {
-    const { log, loop, newReaders, outbox, receiving, roster, trust } = parts
+    const { audit, log, loop, newReaders, outbox, receiving, roster, trust } = parts
     const settle = (reply: SettlingFrame) => loop.live()?.requests.settle(reply) ?? false
     switch (frame.type) {
       case "push":
@@ -416,15 +420,20 @@ const handler =
         )
       case "leased":
       case "ok":
-      case "pong":
       case "message_state":
       case "channels":
       case "trust":
         settle(frame)
         return Effect.void
+      case "pong":
+        return Effect.andThen(
+          audit.told(frame.audit),
+          Effect.sync(() => void settle(frame)),
+        )
+      case "hello_ack":
+        return audit.told(frame.audit)
       case "mesh_moved":
       case "challenge":
-      case "hello_ack":
         return Effect.void
     }
   }

@@ -110,6 +110,9 @@ export const candidatesMax = 20
 /** What is held against a broker: each once, and no more than these. */
 export const alarmsMax = 100
 
+/** The same, of a broker's record, as they are kept of each mesh. */
+export const auditFindingsMax = 20
+
 /** How long the agent waits for the proof of who sent a message; after that the sender is not verified. */
 export const proofWaitMillis = 2_000
 

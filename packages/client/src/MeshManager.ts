@@ -20,6 +20,7 @@ import type { StatusOptions } from "./session/OwnSession.ts"
 import type { OutboxStore } from "./outbox/OutboxStore.ts"
 import { bare } from "./roster/FindNamed.ts"
 import { noSuchMesh, saidMesh, type UnknownMesh, whichMesh } from "./roster/WhichMesh.ts"
+import type { KeptHeads } from "./trust/KeptHeads.ts"
 import type { KnownMembers } from "./trust/KnownMembers.ts"
 
 export type StatusOutcome = Data.TaggedEnum<{
@@ -58,7 +59,7 @@ export interface MeshManager {
 }
 
 /** What each client needs. */
-type Needs = Dialer | Sodium | Crypto.Crypto | KnownMembers | SeenMessages | History | OutboxStore
+type Needs = Dialer | Sodium | Crypto.Crypto | KeptHeads | KnownMembers | SeenMessages | History | OutboxStore
 
 interface Running {
   readonly membership: Membership

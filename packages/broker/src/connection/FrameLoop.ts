@@ -8,10 +8,12 @@ import { decodedBytes } from "@claudemesh/domain/Base64"
 import type { MessageId } from "@claudemesh/domain/Ids"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import { messageIdOf } from "@claudemesh/domain/trust/MessageIdentity"
+import type { AuditHead } from "@claudemesh/domain/wire/BrokerFrame"
 import type { ClientFrame, Send } from "@claudemesh/domain/wire/ClientFrame"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { type Cause, Crypto, Effect, type PlatformError, Result } from "effect"
 import type { MeshActor, Offered } from "../mesh/MeshActor.ts"
+import type { HeadOf } from "../store/AuditHeads.ts"
 import { Command } from "../state/MeshCommand.ts"
 import type { HelloProof } from "../trust/HelloProof.ts"
 import { type Decoded, idOf, type Incoming } from "./Incoming.ts"
@@ -28,6 +30,9 @@ export interface AttachedConnection {
   readonly permits: SendPermits
   readonly incoming: Incoming
   readonly outgoing: Outgoing
+  readonly headOf: HeadOf
+  /** What the client was told last. */
+  readonly told: { audit: AuditHead | undefined }
 }
 
 /** Frames that v1 has; to a v1 client all others are unknown. */
@@ -74,8 +79,7 @@ class FrameLoop {
         outgoing.refuse("already_greeted", "this connection has said hello")
         return Effect.fail(new ConnectionEnds({ reason: CloseCode.protocolError, code: "already_greeted" }))
       case "ping":
-        outgoing.send({ type: "pong", id: frame.id, brokerTime: isoFromMillis(incoming.heardAtMillis()) })
-        return undefined
+        return this.#pong(frame)
       case "send":
         return this.#send(frame)
       case "lease":
@@ -84,6 +88,17 @@ class FrameLoop {
       default:
         return this.#offer(Command.Request({ peer, frame }))
     }
+  }
+
+  /** The head of the audit may have to be read, which is seldom: then it is waited for. */
+  #pong({ id }: Extract<ClientFrame, { readonly type: "ping" }>): Waits {
+    const { headOf, incoming, outgoing, proof, told } = this.attached
+    const brokerTime = isoFromMillis(incoming.heardAtMillis())
+    return Effect.map(headOf(proof.hello.meshId), (audit) => {
+      const isNew = audit !== undefined && audit !== told.audit
+      if (isNew) told.audit = audit
+      outgoing.send({ type: "pong", id, brokerTime, ...(isNew && { audit }) })
+    })
   }
 
   #send(frame: Send): Waits {

@@ -8,6 +8,7 @@ import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { Clock, Crypto, Effect } from "effect"
 import { MeshHost } from "../mesh/MeshHost.ts"
 import type { PeerHandle } from "../mesh/Peers.ts"
+import { AuditHeads } from "../store/AuditHeads.ts"
 import { BrokerMetrics } from "../metrics/Metrics.ts"
 import type { MeshRules } from "../state/MeshState.ts"
 import type { HelloProof } from "../trust/HelloProof.ts"
@@ -62,13 +63,15 @@ const attach = Effect.fn("Connection.attach")(function* (proof: HelloProof, inco
   socket.onClosed(() => permits.end())
   yield* Effect.addFinalizer(() => mesh.detach(socket.id, socket.saidGoodbye()))
   const presenceId = PresenceId.make(yield* (yield* Crypto.Crypto).randomUUIDv7)
+  const headOf = yield* AuditHeads
+  const audit = proof.protocol === 2 ? yield* headOf(proof.hello.meshId) : undefined
   const attached = yield* mesh
-    .attach(proof, peerOf(incoming, outgoing, permits), presenceId)
+    .attach(proof, peerOf(incoming, outgoing, permits), presenceId, audit)
     .pipe(Effect.catchTag("MeshUnavailable", () => tryLater(outgoing)))
   if (attached._tag === "Refused") return yield* refuseHello(outgoing, attached.refusal)
   outgoing.metrics.attached += 1
   yield* Effect.addFinalizer(() => Effect.sync(() => void (outgoing.metrics.attached -= 1)))
-  return { proof, mesh, permits, incoming, outgoing } satisfies AttachedConnection
+  return { proof, mesh, permits, incoming, outgoing, headOf, told: { audit } } satisfies AttachedConnection
 })
 
 const peerOf = (incoming: Incoming, outgoing: Outgoing, permits: SendPermits): PeerHandle => {

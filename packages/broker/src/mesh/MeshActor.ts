@@ -6,6 +6,7 @@
  */
 import { backOff, resetAfter } from "@claudemesh/domain/BackOff"
 import type { MeshId, PresenceId } from "@claudemesh/domain/Ids"
+import type { AuditHead } from "@claudemesh/domain/wire/BrokerFrame"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { Cause, Clock, Effect, Fiber, FiberSet, Option } from "effect"
 import { takeOver } from "../session/SessionLease.ts"
@@ -42,6 +43,7 @@ export interface MeshActor {
     proof: HelloProof,
     peer: PeerHandle,
     presenceId: PresenceId,
+    audit?: AuditHead,
   ) => Effect.Effect<Attached, MeshUnavailable>
   /** Waits for a place in the mailbox, and for the commit. */
   readonly enrol: (enrolment: Enrolment) => Effect.Effect<EnrolmentAnswer, MeshUnavailable>
@@ -117,9 +119,9 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
     Effect.suspend(() => (up ? askers.ask(tag, (replyTo) => mailbox.offer(command(replyTo))) : new MeshUnavailable()))
 
   const actor: MeshActor = {
-    attach: Effect.fnUntraced(function* (proof, handle, presenceId) {
+    attach: Effect.fnUntraced(function* (proof, handle, presenceId, audit) {
       peers.add(handle)
-      const attach = (replyTo: CorrelationId) => Command.Attach({ proof, peer: handle.id, presenceId, replyTo })
+      const attach = (replyTo: CorrelationId) => Command.Attach({ proof, peer: handle.id, presenceId, audit, replyTo })
       return (yield* ask("Attach", attach)).outcome
     }),
     enrol: Effect.fn("MeshActor.enrol")(function* (enrolment) {

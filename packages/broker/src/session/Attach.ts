@@ -58,7 +58,7 @@ export const attach = (decision: Decision, command: Attach): void => {
   }
   const connection = connect(state, session, command, transient, nowMillis)
   actions.push(
-    Action.Send({ peer, frame: helloAck(state, connection, known !== undefined, nowMillis) }),
+    Action.Send({ peer, frame: helloAck(state, connection, command, known !== undefined, nowMillis) }),
     replyWith({ _tag: "Attached" }),
   )
   if (connection.transient) return
@@ -183,7 +183,13 @@ const connect = (
   return connection
 }
 
-const helloAck = (state: MeshState, connection: Connection, resumed: boolean, nowMillis: number): BrokerFrame => {
+const helloAck = (
+  state: MeshState,
+  connection: Connection,
+  { audit }: Pick<Attach, "audit">,
+  resumed: boolean,
+  nowMillis: number,
+): BrokerFrame => {
   const { presenceId, protocol, session, window } = connection
   const v1 = { type: "hello_ack", presenceId, memberDisplayName: session.member.record.displayName } as const
   if (protocol === 1) return v1
@@ -195,6 +201,7 @@ const helloAck = (state: MeshState, connection: Connection, resumed: boolean, no
     brokerTime: isoFromMillis(nowMillis),
     limits: { maxMessageBytes: state.rules.messageBytesMax, maxInFlight: window.max },
     ...(state.moved && { moved: state.moved }),
+    ...(audit && { audit }),
   }
 }
 

@@ -6,7 +6,7 @@
 import type { Base64 } from "@claudemesh/domain/Base64"
 import type { Label, MemberId, MessageId, PresenceId, PublicKey, SessionId } from "@claudemesh/domain/Ids"
 import type { Priority, Status } from "@claudemesh/domain/routing/Status"
-import type { BrokerFrame } from "@claudemesh/domain/wire/BrokerFrame"
+import type { AuditHead, BrokerFrame } from "@claudemesh/domain/wire/BrokerFrame"
 import type {
   ClientAck,
   GetTrust,
@@ -125,6 +125,8 @@ export type Command = Data.TaggedEnum<{
     readonly proof: HelloProof
     readonly peer: PeerId
     readonly presenceId: PresenceId
+    /** The head of the mesh's audit, to be told. */
+    readonly audit?: AuditHead | undefined
     readonly replyTo: CorrelationId
   }
   Detach: { readonly peer: PeerId; readonly saidGoodbye: boolean }

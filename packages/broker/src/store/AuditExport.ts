@@ -12,7 +12,10 @@ export const eachPage = Effect.fnUntraced(function* <E, R>(
   take: (page: ReadonlyArray<AuditRecord>) => Effect.Effect<void, E, R>,
 ) {
   const store = yield* AuditStore
-  yield* take((yield* store.keys).map(({ publicKey }) => ({ type: "key", key: publicKey })))
+  yield* take([
+    ...(yield* store.keys).map(({ publicKey }) => ({ type: "key", key: publicKey }) as const),
+    ...(yield* store.rotations).map((one) => ({ type: "rotation", ...one }) as const),
+  ])
   if (mesh !== undefined) return yield* pagesOf(mesh, take)
   let after: string | undefined = ""
   while (after !== undefined) {

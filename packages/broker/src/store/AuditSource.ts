@@ -43,7 +43,7 @@ const ofPostgres = (url: Redacted.Redacted) =>
 
 const hasChains = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
-  const [row] = yield* sql<{ readonly name: string | null }>`SELECT to_regclass('mesh.audit_block')::text AS name`
+  const [row] = yield* sql<{ readonly name: string | null }>`SELECT to_regclass('mesh.audit_rotation')::text AS name`
   if (typeof row?.name !== "string")
     return yield* new AuditUnreadable({
       problem: "This database has no audit chain yet. Start a broker of this version on it once.",

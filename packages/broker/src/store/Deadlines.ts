@@ -48,7 +48,10 @@ export const withAuditDeadlines = (
   return AuditStore.of({
     keys: soon(store.keys),
     addKey: (key, nowMillis) => soon(store.addKey(key, nowMillis)),
+    rotations: soon(store.rotations),
+    rotateKey: (key, rotation) => soon(store.rotateKey(key, rotation)),
     meshes: (after, limit) => soon(store.meshes(after, limit)),
+    lastBlock: (mesh) => soon(store.lastBlock(mesh)),
     unsignedHeads: (meshes) => soon(store.unsignedHeads(meshes)),
     removable: (beforeMillis, rowsMax) => soon(store.removable(beforeMillis, rowsMax)),
     addCheckpoints: (checkpoints) => soon(store.addCheckpoints(checkpoints)),

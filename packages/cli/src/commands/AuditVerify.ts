@@ -20,21 +20,28 @@ interface Asked extends AuditFlags.Times {
 }
 
 const checking = (asked: Asked) => {
-  const keys = new Set(Option.toArray(asked.key))
-  const check = new AuditCheck({ keys, isPart: Option.isSome(asked.from) || Option.isSome(asked.to) })
+  const check = new AuditCheck({
+    keys: new Set(Option.toArray(asked.key)),
+    isPart: Option.isSome(asked.from) || Option.isSome(asked.to),
+  })
   const isOfMesh = ({ mesh }: { readonly mesh: string }) => Option.isNone(asked.mesh) || asked.mesh.value === mesh
   let kept: ReadonlyArray<Checkpoint> = asked.kept
+  const believed: Array<string> = []
   let blocks = 0
   // Keys come before everything else.
   const takeKept = (): void => {
+    // Who gives what was kept believes it: a history that another key has signed anew is held against it, too.
+    if (Option.isNone(asked.key)) for (const { key } of kept) check.believe(key)
     for (const one of kept) if (isOfMesh(one)) check.take({ type: "checkpoint", ...one })
     kept = []
   }
   const takeOne = (record: AuditRecord): void => {
     if (record.type === "key") {
-      if (Option.isNone(asked.key)) keys.add(record.key)
-      return
+      if (Option.isSome(asked.key)) return
+      believed.push(record.key)
+      return check.believe(record.key)
     }
+    if (record.type === "rotation") return check.take(record)
     takeKept()
     if (!isOfMesh(record)) return
     if (record.type === "block" && !AuditFlags.isWithin(asked, record.atMillis)) return
@@ -42,7 +49,7 @@ const checking = (asked: Asked) => {
     check.take(record)
   }
   return {
-    keys,
+    believed: (): ReadonlyArray<string> => believed,
     take: (page: ReadonlyArray<AuditRecord>): Effect.Effect<void> => {
       const before = Math.floor(blocks / progressBlocks)
       for (const record of page) takeOne(record)
@@ -86,7 +93,7 @@ export const verify = Command.make(
     const check = checking({ ...asked, kept: Option.isSome(kept) ? yield* keptIn(kept.value) : [] })
     if (Option.isSome(file)) {
       yield* pagesOfFile(file.value, check.take)
-      if (Option.isNone(asked.key)) for (const key of check.keys) yield* aside(auditWords.believedKey(key))
+      for (const key of check.believed()) yield* aside(auditWords.believedKey(key))
     } else yield* ofTheStore(pagesOfStore(Option.getOrUndefined(asked.mesh), check.take))
     const reports = check.end()
     if (reports.size === 0) {

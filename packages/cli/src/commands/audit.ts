@@ -1,4 +1,7 @@
-/** `audit`: what the broker of this machine recorded, for its operator: to be exported, checked, looked at, and signed for elsewhere. */
+/**
+ * `audit`: what the broker of this machine recorded, for its operator: to be exported, checked, looked at, and signed for elsewhere; and what a
+ * member keeps of it.
+ */
 import { AuditStore } from "@claudemesh/broker/store/AuditStore"
 import { type AuditRecord, recordText } from "@claudemesh/domain/audit/AuditRecord"
 import { type BlockEvent, eventsOfBlock } from "@claudemesh/domain/audit/BlockEvents"
@@ -12,6 +15,7 @@ import * as auditWords from "../words/audit.ts"
 import * as does from "../words/commands.ts"
 import * as AuditFlags from "./AuditFlags.ts"
 import { ofTheStore, pagesOfStore } from "./AuditRecords.ts"
+import { head } from "./AuditHead.ts"
 import { verify } from "./AuditVerify.ts"
 
 /** `head` has what it wanted. */
@@ -162,5 +166,5 @@ export const audit = Command.make("audit").pipe(
   Command.withExamples([
     { command: "claudemesh audit verify", description: auditWords.checkThatNothingOfTheAuditWasAltered },
   ]),
-  Command.withSubcommands([exported, verify, tail, checkpoint]),
+  Command.withSubcommands([exported, verify, tail, checkpoint, head]),
 )

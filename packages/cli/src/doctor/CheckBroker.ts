@@ -2,6 +2,7 @@
  * One mesh and its broker, from the name to a message: DNS, the connection and its TLS, what the broker says of itself, the hello, the
  * clock, a round trip, and a message to oneself. Each has its deadline; after what failed, the rest is skipped.
  */
+import { existsSync } from "node:fs"
 import { lookup } from "node:dns/promises"
 import { connect as connectTcp } from "node:net"
 import { connect as connectTls } from "node:tls"
@@ -13,6 +14,8 @@ import type { Membership } from "@claudemesh/client/keys/Membership"
 import { localStores } from "@claudemesh/client/LocalStores"
 import { StateDb } from "@claudemesh/client/local/StateDb"
 import { makeMeshManager, type MeshManager } from "@claudemesh/client/MeshManager"
+import { findingWords, KeptHeads } from "@claudemesh/client/trust/KeptHeads"
+import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import { Clock, Effect, Layer } from "effect"
 import { Failed, remedyOf } from "../Failed.ts"
 import { checkMillis } from "../install/Limits.ts"
@@ -47,10 +50,23 @@ export const checkBroker = Effect.fnUntraced(function* (membership: Membership) 
           ),
     )
   }
+  findings.push(yield* within(named("audit"), checkMillis, auditOf(named("audit"), membership)))
   if (findings.some(({ state }) => state === "failed")) {
     return [...findings, ...session.map((check) => skipped(named(check), doctorWords.notLookedAtSinceTheBrokerWas))]
   }
   return [...findings, ...(yield* withSession(membership, named))]
+})
+
+/** What this machine keeps: it is opened only where it is there. */
+const auditOf = Effect.fnUntraced(function* (check: string, { meshId }: Membership) {
+  const { path } = yield* StateDb
+  if (!existsSync(path)) return skipped(check, doctorWords.nothingIsKeptOfItsAudit)
+  const { findings, head } = yield* (yield* KeptHeads).read(meshId)
+  const last = findings.at(-1)
+  if (last !== undefined) return warning(check, findingWords(last), doctorWords.askTheOperatorWhatWasDone)
+  return head === undefined
+    ? skipped(check, doctorWords.nothingIsKeptOfItsAudit)
+    : ok(check, doctorWords.itsAuditGoesOn(head.number, isoFromMillis(head.atMillis)))
 })
 
 type Made = (check: string) => Finding

@@ -11,6 +11,24 @@ export const showTheLastEvents = "Show the last events of the audit"
 export const signTheLastBlockOfEachMesh =
   "Sign the last block of each mesh and print that, to be kept where the broker's operator cannot change it"
 
+export const showTheHeadThatThisMachineKeeps =
+  "Show the last block of each mesh's audit as its broker signed it for this machine, to be compared with another member's"
+
+export const toCompareWithAnotherMember = "Whoever has the same block number must see the same hash"
+
+export const asCheckpointsForVerify = "As lines of JSON, for claudemesh audit verify --kept"
+
+export const forVerifyAsKept = "For who checks an export: claudemesh audit verify audit.jsonl --kept kept.jsonl"
+
+export const theBrokerIsAway = (why: Part): string => `${why} What was kept earlier is shown.`
+
+export const noHeadIsKept = (mesh: Part): string => `${mesh}: its broker has told nothing of its audit yet.`
+
+export const keptHead = (one: { mesh: Part; block: Part; hash: Part; at: Part; key: Part }): string =>
+  `${one.mesh}: block ${one.block} ${one.hash}, signed at ${one.at} by the audit key ${one.key}`
+
+export const foundThen = (at: Part, what: Part): string => `  found at ${at}: ${what}.`
+
 export const onlyThisMeshByItsId = "Only the mesh with this id"
 
 export const onlyWhatThisMemberDid = "Only what the member with this id did"

@@ -38,6 +38,14 @@ export const notLookedAtSinceThereIsNo = "not looked at, since there is no conne
 export const theBrokerKnowsSKeyProtocol2 = (displayName: Part): string =>
   `the broker knows ${displayName}'s key, protocol 2`
 
+export const nothingIsKeptOfItsAudit = "nothing is kept of the broker's audit yet"
+
+export const itsAuditGoesOn = (block: Part, at: Part): string =>
+  `all that the broker has told of its audit goes on from one block to the next, up to block ${block} at ${at}`
+
+export const askTheOperatorWhatWasDone =
+  "Ask the broker's operator whether a backup was restored. What was kept: claudemesh audit head --records"
+
 export const sFromTheBrokers = (value: Part): string => `${value} s from the broker's`
 
 export const setTheClockOfThisMachineOr =

@@ -129,6 +129,7 @@ it.live("every command of the README does what it is said to do", () =>
           }),
           type({ command: "claudemesh broker backup mesh.sqlite", says: /It was looked through and is whole/ }),
           type({ command: "claudemesh audit verify", says: /whole|valid/i }),
+          type({ command: "claudemesh audit head", says: /my-team: block \d+ [0-9a-f]{64}/ }),
           type({ command: "claudemesh inbox --follow", until: "SIGINT", code: 130, says: /Following my-team/ }),
           type({ command: "claudemesh peers --watch", until: "SIGINT", code: 130, by: "bob" }),
           type({ command: "claudemesh mcp" }),

@@ -45,7 +45,7 @@ export interface ConnectionUse {
   readonly prepare: Effect.Effect<void, { readonly message: string }>
   /** Once there is one, and before its first frame. */
   readonly begin: Effect.Effect<void>
-  /** A failure gives the connection up. */
+  /** `hello_ack` is the first. A failure gives the connection up. */
   readonly receive: (frame: BrokerFrame) => Effect.Effect<void, ConnectionLost>
   /** Beside the reading; ends with the connection, and ends it by failing. */
   readonly during: Effect.Effect<never, ConnectionLost, Scope.Scope>
@@ -208,7 +208,8 @@ export const makeConnectionLoop = Effect.fnUntraced(function* (
       yield* Effect.mapError(prepare, ({ message }) => unusable(message))
       const connection = yield* Effect.mapError(dialer.dial(brokerUrl), notDialled)
       const here = { ...identity, membership: { ...membership, brokerUrl }, sessionId, instance }
-      const { limits, moved } = yield* authenticate(connection, here, clock)
+      const greeting = yield* authenticate(connection, here, clock)
+      const { limits, moved } = greeting
       // Before anything is sent: what waits goes to where the mesh is.
       if (moved !== undefined) yield* leaveFor(moved)
       const requests = new Requests(connection.send)
@@ -222,6 +223,7 @@ export const makeConnectionLoop = Effect.fnUntraced(function* (
       )
       live = made
       yield* begin
+      yield* receive(greeting)
       yield* enter(
         ConnectionState.Connected({
           sinceMillis: yield* Clock.currentTimeMillis,

@@ -117,4 +117,21 @@ export const migrations: ReadonlyArray<string> = [
   `
   ALTER TABLE outbox_problem ADD COLUMN sealed_at INTEGER;
   `,
+  `
+  CREATE TABLE audit_head (
+    mesh_id TEXT PRIMARY KEY,
+    head TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE audit_finding (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    mesh_id TEXT NOT NULL,
+    problem TEXT NOT NULL,
+    kept TEXT NOT NULL,
+    told TEXT NOT NULL,
+    found_millis INTEGER NOT NULL,
+    agent_told INTEGER NOT NULL,
+    UNIQUE (mesh_id, problem, kept)
+  ) STRICT;
+  `,
 ]

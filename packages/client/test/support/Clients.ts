@@ -6,6 +6,8 @@ import type { History } from "../../src/inbox/History.ts"
 import { SeenMessages } from "../../src/inbox/SeenMessages.ts"
 import { storesInMemory } from "../../src/LocalStores.ts"
 import type { OutboxStore } from "../../src/outbox/OutboxStore.ts"
+import { KeptHeads } from "../../src/trust/KeptHeads.ts"
+import { StateDb } from "../../src/local/StateDb.ts"
 import { KnownMembers } from "../../src/trust/KnownMembers.ts"
 import { certified, trustOf } from "./Certified.ts"
 import { dialerFor, FakeBroker, memberOf, peerOf, person, settle } from "./FakeBroker.ts"
@@ -16,6 +18,7 @@ export const startClient = Effect.fnUntraced(function* (
   memory: Layer.Layer<KnownMembers> = KnownMembers.memory,
   seen: Layer.Layer<SeenMessages> = SeenMessages.memory,
   stores: Layer.Layer<History | OutboxStore> = storesInMemory,
+  heads: Layer.Layer<KeptHeads> = Layer.fresh(KeptHeads.layer).pipe(Layer.provide(Layer.fresh(StateDb.memory))),
 ) {
   const alice = yield* person("Alice")
   const bob = yield* person("Bob")
@@ -32,7 +35,7 @@ export const startClient = Effect.fnUntraced(function* (
     client: { name: "test", version: "1" },
     nextArrival: () => ++arrivals,
     ...changes,
-  }).pipe(Effect.provide(Layer.mergeAll(dialerFor({ [membership.brokerUrl]: broker }), stores, memory, seen)))
+  }).pipe(Effect.provide(Layer.mergeAll(dialerFor({ [membership.brokerUrl]: broker }), stores, memory, seen, heads)))
   yield* settle
   return { alice, bob, broker, client, membership }
 })

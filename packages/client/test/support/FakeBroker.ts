@@ -7,6 +7,7 @@ import { isoFromMillis, IsoTime } from "@claudemesh/domain/IsoTime"
 import { messageBytesDefault, trustRevocationsMax } from "@claudemesh/domain/Limits"
 import { messageIdOf } from "@claudemesh/domain/trust/MessageIdentity"
 import {
+  type AuditHead,
   type BrokerFrame,
   type Channel,
   encodeBrokerFrame,
@@ -120,6 +121,8 @@ export class FakeBroker {
   trust: Pick<Trust, "certificates" | "invites" | "revocations"> = { certificates: [], invites: [], revocations: [] }
   /** How many revocations it says that there are, where that is not how many it has. */
   version: number | undefined
+  /** The head of its audit, in `hello_ack` and in each pong. */
+  audit: AuditHead | undefined
   maxMessageBytes = messageBytesDefault
   #nonces = 0
 
@@ -220,6 +223,7 @@ export class FakeBroker {
             maxMessageBytes: this.maxMessageBytes,
             maxInFlight: frame.type === "hello" && "protocol" in frame ? (frame.maxInFlight ?? 500) : 0,
           },
+          ...(this.audit && { audit: this.audit }),
         })
       case "send":
         return say(ackOf(this.hellos[0]?.meshId, this.hellos[0]?.pubkey, frame))
@@ -244,7 +248,7 @@ export class FakeBroker {
       case "list_channels":
         return say({ type: "channels", id: frame.id, channels: this.channels })
       case "ping":
-        return say({ type: "pong", id: frame.id, brokerTime: this.time })
+        return say({ type: "pong", id: frame.id, brokerTime: this.time, ...(this.audit && { audit: this.audit }) })
       case "lease":
         return say({ type: "leased", id: frame.id, messageIds: frame.messageIds })
       case "pull":

@@ -1,13 +1,15 @@
 /**
- * An export of the audit, a line of JSON for each record: the keys that sign, what they have signed, and the blocks of each mesh in their
- * order. {@link AuditCheck} takes such lines, of any number, and needs nothing else than the keys.
+ * An export of the audit, a line of JSON for each record: the keys that sign, how one has handed over to the next, what they have signed, and the
+ * blocks of each mesh in their order. {@link AuditCheck} takes such lines, of any number, and needs nothing else than the keys.
  */
 import type { AuditBlock } from "./AuditBlock.ts"
 import { ChainCheck, type ChainReport, type ChainRules } from "./ChainCheck.ts"
 import type { Checkpoint } from "./Checkpoint.ts"
+import { isSignedRotation, type KeyRotation } from "./KeyRotation.ts"
 
 export type AuditRecord =
   | { readonly type: "key"; readonly key: string }
+  | ({ readonly type: "rotation" } & KeyRotation)
   | ({ readonly type: "checkpoint" } & Checkpoint)
   | ({ readonly type: "block" } & AuditBlock)
 
@@ -46,6 +48,11 @@ const checkpointOf = (fields: Fields): AuditRecord | undefined => {
     : undefined
 }
 
+const rotationOf = ({ atMillis, key, next, signature }: Fields): AuditRecord | undefined =>
+  isText(key) && isText(next) && isNumber(atMillis) && isText(signature)
+    ? { type: "rotation", key, next, atMillis, signature }
+    : undefined
+
 /** Undefined: it is no record. */
 export const parseRecord = (line: string): AuditRecord | undefined => {
   let value: unknown
@@ -58,18 +65,29 @@ export const parseRecord = (line: string): AuditRecord | undefined => {
   const { key, type } = value
   if (type === "block") return blockOf(value)
   if (type === "checkpoint") return checkpointOf(value)
+  if (type === "rotation") return rotationOf(value)
   return type === "key" && isText(key) ? { type, key } : undefined
 }
 
 export class AuditCheck {
-  readonly #rules: ChainRules
+  readonly #keys: Set<string>
+  /** Those that have handed over to one that is known: what they signed is passed by, since anybody could say that of a key. */
+  readonly #earlier = new Set<string>()
+  readonly #isPart: boolean
   readonly #chains = new Map<string, ChainCheck>()
 
-  constructor(rules: ChainRules) {
-    this.#rules = rules
+  constructor({ isPart, keys }: Pick<ChainRules, "isPart" | "keys">) {
+    this.#keys = new Set(keys)
+    this.#isPart = isPart
+  }
+
+  /** What this key signs counts from now on. */
+  believe(key: string): void {
+    this.#keys.add(key)
   }
 
   take(record: AuditRecord): void {
+    if (record.type === "rotation") this.#follow(record)
     if (record.type === "block") this.#chainOf(record.mesh).block(record)
     if (record.type === "checkpoint") this.#chainOf(record.mesh).checkpoint(record)
   }
@@ -79,10 +97,17 @@ export class AuditCheck {
     return new Map([...this.#chains].map(([mesh, chain]) => [mesh, chain.end()]))
   }
 
+  /** In their order, so that one key leads to the next. */
+  #follow(rotation: KeyRotation): void {
+    if (!isSignedRotation(rotation)) return
+    if (this.#keys.has(rotation.key)) this.#keys.add(rotation.next)
+    else this.#earlier.add(rotation.key)
+  }
+
   #chainOf(mesh: string): ChainCheck {
     const known = this.#chains.get(mesh)
     if (known !== undefined) return known
-    const chain = new ChainCheck(this.#rules)
+    const chain = new ChainCheck({ keys: this.#keys, earlierKeys: this.#earlier, isPart: this.#isPart })
     this.#chains.set(mesh, chain)
     return chain
   }

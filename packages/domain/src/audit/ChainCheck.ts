@@ -31,6 +31,8 @@ export interface ChainReport {
 export interface ChainRules {
   /** Whose checkpoints count. */
   readonly keys: ReadonlySet<string>
+  /** Whose are passed by. */
+  readonly earlierKeys?: ReadonlySet<string>
   /** It begins with whatever block comes first: only a part of it is looked at. */
   readonly isPart: boolean
 }
@@ -66,7 +68,7 @@ export class ChainCheck {
 
   /** One that comes before the blocks that it is of is compared when they come. */
   checkpoint(one: Checkpoint): void {
-    if (this.#isOver()) return
+    if (this.#isOver() || (this.#rules.earlierKeys?.has(one.key) && !this.#rules.keys.has(one.key))) return
     if (!this.#rules.keys.has(one.key) || !isSignedCheckpoint(one)) return this.#found("unsigned", one.number)
     if (one.kind === "removed" && one.number > (this.#removed?.number ?? 0)) this.#removed = one
     if (one.number > this.#head.number) {

@@ -22,6 +22,25 @@ export const Challenge = Schema.Struct({
   brokerTime: IsoTime,
 })
 
+/**
+ * The last block of the mesh's audit as the broker's audit key has signed it (docs/audit.md), at most a minute or two ago. `rotations`: how the
+ * key that signs now came from the earlier ones, where there were such.
+ */
+export const AuditHead = Schema.Struct({
+  number: Schema.Int,
+  hash: Schema.String,
+  total: Schema.Int,
+  atMillis: Schema.Int,
+  key: Schema.String,
+  signature: Schema.String,
+  rotations: Schema.optionalKey(
+    Schema.Array(
+      Schema.Struct({ key: Schema.String, next: Schema.String, atMillis: Schema.Int, signature: Schema.String }),
+    ),
+  ),
+})
+export type AuditHead = typeof AuditHead.Type
+
 /** Always the first frame after a hello, before any push. All but the first two fields are v2. */
 export const HelloAck = Schema.Struct({
   type: Schema.tag("hello_ack"),
@@ -35,6 +54,7 @@ export const HelloAck = Schema.Struct({
   limits: Schema.optionalKey(Schema.Struct({ maxMessageBytes: Schema.Int, maxInFlight: Schema.Int })),
   /** The last one that this broker was brought. It proves itself, and is not the broker's word. */
   moved: Schema.optionalKey(MeshMoved),
+  audit: Schema.optionalKey(AuditHead),
 })
 
 /**
@@ -248,6 +268,8 @@ export const Pong = Schema.Struct({
   type: Schema.tag("pong"),
   id: Schema.String,
   brokerTime: Schema.optionalKey(IsoTime),
+  /** Where it is another one than this connection was told last. */
+  audit: Schema.optionalKey(AuditHead),
 })
 
 export const ErrorFrame = Schema.Struct({

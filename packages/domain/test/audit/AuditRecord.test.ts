@@ -19,6 +19,7 @@ const blockOf = (mesh: string): AuditBlock => {
 
 const records: ReadonlyArray<AuditRecord> = [
   { type: "key", key: "k" },
+  { type: "rotation", key: "k", next: "l", atMillis: 1, signature: "s" },
   { type: "block", ...blockOf("m1") },
   {
     type: "checkpoint",

@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import { Migrator, SqlClient } from "effect/unstable/sql"
 import { StatementMillis } from "../Deadlines.ts"
 import { createIndex } from "../sql/Dialect.ts"
+import { auditRotation } from "../sql/AuditTables.ts"
 import { auditChain } from "./AuditChain.ts"
 import { layout } from "./Layout.ts"
 
@@ -195,6 +196,7 @@ const all = {
   "0007_layout": layout,
   "0008_moves": moves,
   "0009_audit_chain": auditChain,
+  "0010_audit_rotation": auditRotation,
 }
 
 /** Any number: it only has to be the same in every broker, and another than other programs' on the database. */

@@ -1,6 +1,6 @@
 /** The audit's chains on Postgres. */
 import type { Checkpoint } from "@claudemesh/domain/audit/Checkpoint"
-import { Effect, Layer } from "effect"
+import { Array, Effect, Layer } from "effect"
 import { SqlClient } from "effect/unstable/sql"
 import { AuditStore } from "../AuditStore.ts"
 import * as AuditRows from "../sql/AuditRows.ts"
@@ -23,6 +23,17 @@ export const postgresAuditStore = Layer.effect(
         Effect.mapError(
           Effect.asVoid(sql`INSERT INTO mesh.audit_key VALUES (${publicKey}, ${secretKey}, ${nowMillis})`),
           storeError,
+        ),
+      rotations: Effect.mapError(
+        Effect.flatMap(sql`SELECT * FROM mesh.audit_rotation ORDER BY at, key`, AuditRows.rotations),
+        storeError,
+      ),
+      rotateKey: ({ publicKey, secretKey }, { atMillis, key, next, signature }) =>
+        transaction(
+          Effect.andThen(
+            sql`INSERT INTO mesh.audit_rotation VALUES (${key}, ${next}, ${atMillis}, ${signature})`,
+            Effect.asVoid(sql`INSERT INTO mesh.audit_key VALUES (${publicKey}, ${secretKey}, ${atMillis})`),
+          ),
         ),
       meshes: (after, limit) =>
         Effect.mapError(
@@ -56,7 +67,17 @@ export const postgresAuditStore = Layer.effect(
   }),
 )
 
-const placesWith = (sql: SqlClient.SqlClient): Pick<AuditStore["Service"], "unsignedHeads" | "removable"> => ({
+const placesWith = (
+  sql: SqlClient.SqlClient,
+): Pick<AuditStore["Service"], "lastBlock" | "unsignedHeads" | "removable"> => ({
+  lastBlock: (mesh) =>
+    Effect.mapError(
+      Effect.flatMap(
+        sql`SELECT mesh_id, number, hash, total FROM mesh.audit_block WHERE mesh_id = ${mesh} ORDER BY number DESC LIMIT 1`,
+        AuditRows.places,
+      ),
+      storeError,
+    ).pipe(Effect.map(Array.head)),
   unsignedHeads: (meshes) => {
     const arrays = new Arrays()
     const asked = arrays.texts(meshes)

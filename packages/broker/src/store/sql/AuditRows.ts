@@ -1,6 +1,7 @@
 /** Rows of the audit, decoded. */
 import { Effect, Schema } from "effect"
 import type { Checkpoint } from "@claudemesh/domain/audit/Checkpoint"
+import type { KeyRotation } from "@claudemesh/domain/audit/KeyRotation"
 import type { ChainPlace, StoredAuditKey, StoredBlock } from "../AuditStore.ts"
 import { Int8 } from "./Tables.ts"
 
@@ -22,6 +23,13 @@ export const keys = (rows: unknown): Effect.Effect<ReadonlyArray<StoredAuditKey>
   Effect.map(decodeKeys(rows), (found) =>
     found.map(({ public_key, secret_key }) => ({ publicKey: public_key, secretKey: secret_key })),
   )
+
+const decodeRotations = decoder(
+  Schema.Struct({ key: Schema.String, next: Schema.String, at: Int8, signature: Schema.String }),
+)
+
+export const rotations = (rows: unknown): Effect.Effect<ReadonlyArray<KeyRotation>> =>
+  Effect.map(decodeRotations(rows), (found) => found.map(({ at, ...row }) => ({ ...row, atMillis: at })))
 
 const decodeMeshes = decoder(Schema.Struct({ id: Schema.String }))
 

@@ -1,6 +1,17 @@
-/** What both databases have beside the blocks: the key that signs, and what it has signed. */
+/** What both databases have beside the blocks: the key that signs, what it has signed, and how it came from the ones before. */
 import { Effect } from "effect"
 import { SqlClient } from "effect/unstable/sql"
+
+/** Each key once: it hands over to one other. */
+export const auditRotation = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`CREATE TABLE mesh.audit_rotation (
+    key text NOT NULL PRIMARY KEY,
+    next text NOT NULL UNIQUE,
+    at bigint NOT NULL,
+    signature text NOT NULL
+  )`
+})
 
 export const auditTables = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient

@@ -1,7 +1,7 @@
 /** The tables of the embedded database, in numbered steps that are never edited once released. The file has one broker. */
 import { Effect } from "effect"
 import { Migrator, SqlClient } from "effect/unstable/sql"
-import { auditTables } from "../sql/AuditTables.ts"
+import { auditRotation, auditTables } from "../sql/AuditTables.ts"
 import { newLayout } from "./Layout.ts"
 
 const initial = Effect.gen(function* () {
@@ -202,6 +202,7 @@ export const sqliteSteps = {
   "0007_layout": newLayout,
   "0008_moves": moves,
   "0009_audit_chain": auditChain,
+  "0010_audit_rotation": auditRotation,
 }
 
 export const migrateSqlite = Migrator.make({})({ loader: Migrator.fromRecord(sqliteSteps), table: "mesh.migration" })

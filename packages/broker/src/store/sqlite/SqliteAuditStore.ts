@@ -1,6 +1,6 @@
 /** The audit's chains in the embedded database. */
 import type { SQLQueryBindings } from "bun:sqlite"
-import { Effect, Layer } from "effect"
+import { Array, Effect, Layer } from "effect"
 import { AuditStore } from "../AuditStore.ts"
 import type { StoreError } from "../MessageStore.ts"
 import * as AuditRows from "../sql/AuditRows.ts"
@@ -48,12 +48,26 @@ export const sqliteAuditStore = Layer.effect(
           AND number IS NOT NULL ORDER BY key LIMIT ?`,
       AuditRows.blocks,
     )
+    const rotations = read(
+      "SELECT key, next, at, signature FROM mesh.audit_rotation ORDER BY at, key",
+      AuditRows.rotations,
+    )
+    const addRotation = prepare<never, [string, string, number, string]>(
+      handle,
+      "INSERT INTO mesh.audit_rotation VALUES (?, ?, ?, ?)",
+    )
     const addKey = prepare<never, [string, string, number]>(handle, "INSERT INTO mesh.audit_key VALUES (?, ?, ?)")
 
     return AuditStore.of({
       keys: Effect.suspend(() => keys()),
       addKey: ({ publicKey, secretKey }, nowMillis) =>
         inTransaction(handle, () => void addKey.run(publicKey, secretKey, nowMillis)),
+      rotations: Effect.suspend(() => rotations()),
+      rotateKey: ({ publicKey, secretKey }, { atMillis, key, next, signature }) =>
+        inTransaction(handle, () => {
+          addRotation.run(key, next, atMillis, signature)
+          addKey.run(publicKey, secretKey, atMillis)
+        }),
       meshes: (after, limit) => meshes(after, limit),
       ...placesOn(handle),
       addCheckpoints: addCheckpointsOn(handle),
@@ -63,8 +77,9 @@ export const sqliteAuditStore = Layer.effect(
   }),
 )
 
-const placesOn = (handle: Handle): Pick<AuditStore["Service"], "unsignedHeads" | "removable"> => {
+const placesOn = (handle: Handle): Pick<AuditStore["Service"], "lastBlock" | "unsignedHeads" | "removable"> => {
   const read = readOn(handle)
+  const last = read(`SELECT ? AS mesh_id, o.* FROM (${headOf(meshNumber)}) AS o`, AuditRows.places)
   const head = read(
     `SELECT ? AS mesh_id, o.* FROM (${headOf(meshNumber)}) AS o WHERE NOT EXISTS (SELECT 1 FROM mesh.audit_checkpoint c
       WHERE c.mesh_id = ? AND c.kind = 'head' AND c.number = o.number)`,
@@ -84,6 +99,7 @@ const placesOn = (handle: Handle): Pick<AuditStore["Service"], "unsignedHeads" |
     AuditRows.places,
   )
   return {
+    lastBlock: (mesh) => Effect.map(last(mesh, mesh, mesh), Array.head),
     unsignedHeads: (asked) =>
       Effect.map(
         Effect.forEach(asked, (mesh) => head(mesh, mesh, mesh, mesh)),
