@@ -133,6 +133,7 @@ const filled = Effect.gen(function* () {
     at,
   )
   yield* commit(...Array.from({ length: 40 }, (_, n) => acceptOf(messageOf(900 + n), [inboxOf(carol, "s1")])))
+  yield* sql`INSERT INTO mesh.audit_rotation VALUES ('0a', '0b', 95, 'signed')`
   // Of a mesh from before there was a chain.
   yield* store.createMesh({ ...meshRecord, meshId: old }, undefined, [], 6)
   yield* sql`UPDATE mesh.audit_block SET number = NULL, previous = NULL, hash = NULL, total = NULL, at = 3,

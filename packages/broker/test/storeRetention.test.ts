@@ -301,7 +301,7 @@ const claims: Readonly<Record<string, Claim>> = {
     for (const { text } of handle.value.prepared) {
       const plan = yield* sql.unsafe<{ readonly detail: string }>(`EXPLAIN QUERY PLAN ${text}`, unbound(text))
       for (const { detail } of plan)
-        assert.notMatch(detail, /^SCAN (?!o$|migration$|mesh\.audit_key$|\w+ VIRTUAL TABLE)/, text)
+        assert.notMatch(detail, /^SCAN (?!o$|migration$|mesh\.audit_(key|rotation)$|\w+ VIRTUAL TABLE)/, text)
     }
   }),
 
@@ -347,7 +347,7 @@ const claims: Readonly<Record<string, Claim>> = {
       orElse: () => ["accepted", "consumed", "group_text", "journal", "waiting"],
     })
     const retired = ["audit_block", "audit_checkpoint", "channel_subscription", "invite", "session", ...messages]
-    const permanent = ["audit_key", "member", "mesh", "migration", "moved", "revocation"]
+    const permanent = ["audit_key", "audit_rotation", "member", "mesh", "migration", "moved", "revocation"]
     // One row, of nothing, that shows whether a file can be written to.
     const probe = sql.onDialectOrElse({ sqlite: () => ["probe"], orElse: () => [] })
     assert.sameMembers(

@@ -24,6 +24,7 @@ export const kinds = [
   "audit_block",
   "audit_checkpoint",
   "audit_key",
+  "audit_rotation",
 ] as const
 export type Kind = (typeof kinds)[number]
 
@@ -37,6 +38,7 @@ export const alike = [
   "channel_subscription",
   "audit_checkpoint",
   "audit_key",
+  "audit_rotation",
 ] as const satisfies ReadonlyArray<Kind>
 export type Alike = (typeof alike)[number]
 
@@ -68,6 +70,7 @@ export const countsBy = (count: (kind: Kind) => number): Counts => ({
   audit_block: count("audit_block"),
   audit_checkpoint: count("audit_checkpoint"),
   audit_key: count("audit_key"),
+  audit_rotation: count("audit_rotation"),
 })
 
 export type Row = Readonly<Record<string, Schema.Json>>
