@@ -7,7 +7,7 @@ import type { Base64 } from "@claudemesh/domain/Base64"
 import type { MessageId, PublicKey, SessionId } from "@claudemesh/domain/Ids"
 import { audience, type Recipient as Addressee } from "@claudemesh/domain/routing/Audience"
 import { formatTarget, isDirect } from "@claudemesh/domain/routing/Target"
-import type { RecipientState } from "@claudemesh/domain/wire/BrokerFrame"
+import type { Ack, RecipientState } from "@claudemesh/domain/wire/BrokerFrame"
 import type { Send as SendFrame } from "@claudemesh/domain/wire/ClientFrame"
 import { Cause, Exit, Option } from "effect"
 import {
@@ -16,7 +16,6 @@ import {
   reasonOf,
   StoreError,
   type StoredMessage,
-  Write,
   type Written,
 } from "../store/MessageStore.ts"
 import { isFull } from "./Backlog.ts"
@@ -73,12 +72,11 @@ export const send = (decision: Decision, connection: Connection, command: Send):
     const { contentHash, messageId } = command
     state.beingAccepted.set(messageId, { seq: message.seq, contentHash, resends: [] })
   }
-  actions.push(
-    Action.Write({
-      write: Write.Accept({ message, recipients: resolved.recipients }),
-      next: { _tag: "Accepted", message, resolved, peer, id: frame.id ?? "" },
-    }),
-  )
+  actions.push({
+    _tag: "Write",
+    write: { _tag: "Accept", message, recipients: resolved.recipients },
+    next: { _tag: "Accepted", message, resolved, peer, id: frame.id ?? "" },
+  })
 }
 
 /** Why it may not send now. Nothing of it is stored, and later it may. */
@@ -142,16 +140,15 @@ const isTransient = (state: MeshState, { key, session }: Extract<SendFrame["targ
 
 const toOne = (decision: Decision, addressees: ReadonlyArray<Addressee>): Resolved | SendRefusal => {
   const { state } = decision
-  const inboxes = addressees.flatMap((addressee) => inboxAt(state, addressee))
-  for (const inbox of inboxes) {
+  const recipients: Array<Recipient> = []
+  for (const addressee of addressees) {
+    const inbox = inboxAt(state, addressee)
+    if (inbox === undefined) continue
     if (isFull(decision, inbox))
       return { code: "backlog_full", message: "the recipient's inbox is full; send it again later" }
+    recipients.push({ inbox: inbox.address, sealedKey: undefined })
   }
-  return {
-    recipients: inboxes.map(({ address }) => ({ inbox: address, sealedKey: undefined })),
-    unsealed: [],
-    full: [],
-  }
+  return { recipients, unsealed: [], full: [] }
 }
 
 /** A group message passes by who cannot open it, and an inbox that is full: the others do not wait for that one. */
@@ -161,7 +158,9 @@ const toGroup = (decision: Decision, addressees: ReadonlyArray<Addressee>, { sea
   const recipients: Array<Recipient> = []
   const unsealed = new Set<PublicKey>()
   const full: Array<PublicKey> = []
-  for (const inbox of addressees.flatMap((addressee) => inboxAt(state, addressee))) {
+  for (const addressee of addressees) {
+    const inbox = inboxAt(state, addressee)
+    if (inbox === undefined) continue
     const { address, member } = inbox
     const sealedKey = keys?.get(member.key)
     if (keys !== undefined && (sealedKey === undefined || speaksV1(inbox))) unsealed.add(member.key)
@@ -175,10 +174,9 @@ const toGroup = (decision: Decision, addressees: ReadonlyArray<Addressee>, { sea
 const speaksV1 = ({ member, session }: Inbox): boolean =>
   (session === undefined ? member.lastProtocol : session.connection?.protocol) === 1
 
-const inboxAt = (state: MeshState, { key, session }: Addressee): ReadonlyArray<Inbox> => {
+const inboxAt = (state: MeshState, { key, session }: Addressee): Inbox | undefined => {
   const member: Member | undefined = state.members.get(key)
-  const inbox = session === undefined ? member?.inbox : member?.sessions.get(session)?.inbox
-  return inbox === undefined ? [] : [inbox]
+  return session === undefined ? member?.inbox : member?.sessions.get(session)?.inbox
 }
 
 /** What may have become so since the message was accepted: a resend of it is answered by the first result (I7). */
@@ -243,15 +241,17 @@ export const accepted = (decision: Decision, completion: Accepted): void => {
   const written = outcome.value
   if (written._tag === "Duplicate") return duplicate(decision, completion, askers, written)
   const pushes: Array<Action> = []
+  const delivering = { ...decision, actions: pushes }
   const states: Array<RecipientStates> = []
   for (const recipient of resolved.recipients) {
     const inbox = inboxOf(state, recipient.inbox)
     if (inbox === undefined) continue
     const waiting = { message, sealedKey: recipient.sealedKey, leased: false } as const
-    states.push({ pubkey: inbox.member.key, state: deliverCommitted({ ...decision, actions: pushes }, inbox, waiting) })
+    states.push({ pubkey: inbox.member.key, state: deliverCommitted(delivering, inbox, waiting) })
   }
   for (const pubkey of resolved.full) states.push({ pubkey, state: "full" })
-  actions.push(...askers.flatMap((asker, index) => ack(state, asker, states, index > 0)), ...pushes)
+  for (const [index, asker] of askers.entries()) actions.push(...ack(state, asker, states, index > 0))
+  for (const push of pushes) actions.push(push)
 }
 
 interface RecipientStates {
@@ -272,9 +272,11 @@ const askersOf = (
   { id, message: { messageId, seq }, peer, resolved: { unsealed } }: Accepted,
 ): ReadonlyArray<Answering> => {
   const known = state.beingAccepted.get(messageId)
-  const resends = known?.seq === seq ? known.resends : []
-  if (known?.seq === seq) state.beingAccepted.delete(messageId)
-  return [{ id, peer }, ...resends].map((asker) => ({ ...asker, messageId, unsealed }))
+  const askers: Array<Answering> = [{ id, peer, messageId, unsealed }]
+  if (known?.seq !== seq) return askers
+  state.beingAccepted.delete(messageId)
+  for (const resend of known.resends) askers.push({ ...resend, messageId, unsealed })
+  return askers
 }
 
 const ack = (
@@ -283,10 +285,14 @@ const ack = (
   recipients: ReadonlyArray<RecipientStates>,
   isDuplicate: boolean,
 ): ReadonlyArray<Action> => {
-  const v1 = { type: "ack", id, messageId, queued: true } as const
-  const frame =
-    state.connections.get(peer)?.protocol === 1 ? v1 : { ...v1, duplicate: isDuplicate, recipients, unsealed }
-  return [Action.Send({ peer, frame }), Action.Settle({ peer })]
+  const frame: Ack =
+    state.connections.get(peer)?.protocol === 1
+      ? { type: "ack", id, messageId, queued: true }
+      : { type: "ack", id, messageId, queued: true, duplicate: isDuplicate, recipients, unsealed }
+  return [
+    { _tag: "Send", peer, frame },
+    { _tag: "Settle", peer },
+  ]
 }
 
 /** The same message again: the first result. Another message under a used id: a conflict. */
