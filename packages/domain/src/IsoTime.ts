@@ -9,7 +9,17 @@ export const IsoTime = Schema.String.check(
 ).pipe(Schema.brand("IsoTime"))
 export type IsoTime = typeof IsoTime.Type
 
-export const isoFromMillis = (millis: number): IsoTime => IsoTime.make(DateTime.formatIso(DateTime.makeUnsafe(millis)))
+let lastMillis = Number.NaN
+let lastIso: IsoTime | undefined
+
+/** What is said in one millisecond has one time, and making it anew costs as much as all else of a push. */
+export const isoFromMillis = (millis: number): IsoTime => {
+  if (lastIso !== undefined && millis === lastMillis) return lastIso
+  const iso = IsoTime.make(DateTime.formatIso(DateTime.makeUnsafe(millis)))
+  lastMillis = millis
+  lastIso = iso
+  return iso
+}
 
 /** For people of several time zones: the same for all of them. */
 export const minuteOf = (iso: string): string => `${iso.slice(0, 16).replace("T", " ")} UTC`

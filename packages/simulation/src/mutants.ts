@@ -23,8 +23,8 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "ack before commit",
     file: `${broker}/store/GroupCommit.ts`,
-    find: "      groupCommit.take(Waiting.Job({ write, epoch, done: ended }))",
-    put: '      done(Exit.succeed({ _tag: "Done" }))\n      groupCommit.take(Waiting.Job({ write, epoch, done: () => {} }))',
+    find: '      groupCommit.take({ _tag: "Job", write, epoch, done: ended })',
+    put: '      done(Exit.succeed({ _tag: "Done" }))\n      groupCommit.take({ _tag: "Job", write, epoch, done: () => {} })',
   },
   {
     name: "a connection waits for answers when its socket has closed",
@@ -35,8 +35,8 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "an answer gives no permit back",
     file: `${broker}/delivery/Accept.ts`,
-    find: "  return [Action.Send({ peer, frame }), Action.Settle({ peer })]",
-    put: "  return [Action.Send({ peer, frame })]",
+    find: '    { _tag: "Send", peer, frame },\n    { _tag: "Settle", peer },',
+    put: '    { _tag: "Send", peer, frame },',
   },
   {
     name: "in-flight kept after detach",
@@ -83,8 +83,8 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "consumption not recorded",
     file: `${broker}/delivery/Deliver.ts`,
-    find: "decision.actions.push(Action.Write(consumption(decision, connection, messageId, unacked)))",
-    put: "void unacked",
+    find: '    decision.actions.push({ _tag: "Write", write, next })',
+    put: "    void [write, next]",
   },
   {
     name: "consumption lost with the database",
@@ -95,8 +95,8 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a message for a session without a row brings none",
     file: `${broker}/delivery/Accept.ts`,
-    find: "        ...(resolved.unrecorded.length > 0 && { sessions: resolved.unrecorded }),\n",
-    put: "",
+    find: "      unrecorded.length === 0\n",
+    put: "      unrecorded.length >= 0\n",
   },
   {
     name: "what waits of a mesh overtakes what is tried again",

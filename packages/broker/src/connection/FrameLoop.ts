@@ -14,7 +14,6 @@ import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { type Cause, Crypto, Effect, type PlatformError, Result } from "effect"
 import type { MeshActor, Offered } from "../mesh/MeshActor.ts"
 import type { HeadOf } from "../store/AuditHeads.ts"
-import { Command } from "../state/MeshCommand.ts"
 import type { HelloProof } from "../trust/HelloProof.ts"
 import { type Decoded, idOf, type Incoming } from "./Incoming.ts"
 import { ConnectionEnds, type Outgoing } from "./Outgoing.ts"
@@ -84,9 +83,9 @@ class FrameLoop {
         return this.#send(frame)
       case "lease":
         // It is answered after a commit, like a send, and counts like one.
-        return this.#withPermit(() => this.#offer(Command.Request({ peer, frame })))
+        return this.#withPermit(() => this.#offer({ _tag: "Request", peer, frame }))
       default:
-        return this.#offer(Command.Request({ peer, frame }))
+        return this.#offer({ _tag: "Request", peer, frame })
     }
   }
 
@@ -117,7 +116,7 @@ class FrameLoop {
   #sendAs(frame: Send, messageId: MessageId): Waits {
     const peer = this.attached.incoming.socket.id
     return this.#withPermit(() =>
-      this.#offer(Command.Send({ peer, frame, messageId, contentHash: contentHashOf(frame) })),
+      this.#offer({ _tag: "Send", peer, frame, messageId, contentHash: contentHashOf(frame) }),
     )
   }
 

@@ -26,7 +26,6 @@ export const contentHashOf = ({
 }: Send): string =>
   hash(
     "sha256",
-    [formatTarget(targetSpec), priority, replyTo ?? "", ttlSeconds ?? "", nonce, ciphertext].join("\n") +
-      JSON.stringify(sealedKeys ?? []),
+    `${formatTarget(targetSpec)}\n${priority}\n${replyTo ?? ""}\n${ttlSeconds ?? ""}\n${nonce}\n${ciphertext}${sealedKeys === undefined ? "[]" : JSON.stringify(sealedKeys)}`,
     "hex",
   )

@@ -7,7 +7,7 @@ import type { Base64 } from "@claudemesh/domain/Base64"
 import type { MessageId, PublicKey, SessionId } from "@claudemesh/domain/Ids"
 import { audience, type Recipient as Addressee } from "@claudemesh/domain/routing/Audience"
 import { formatTarget, isDirect } from "@claudemesh/domain/routing/Target"
-import type { RecipientState } from "@claudemesh/domain/wire/BrokerFrame"
+import type { Ack, RecipientState } from "@claudemesh/domain/wire/BrokerFrame"
 import type { Send as SendFrame } from "@claudemesh/domain/wire/ClientFrame"
 import { Cause, Exit, Option } from "effect"
 import {
@@ -17,7 +17,6 @@ import {
   reasonOf,
   StoreError,
   type StoredMessage,
-  Write,
   type Written,
 } from "../store/MessageStore.ts"
 import { isFull } from "./Backlog.ts"
@@ -74,16 +73,15 @@ export const send = (decision: Decision, connection: Connection, command: Send):
     const { contentHash, messageId } = command
     state.beingAccepted.set(messageId, { seq: message.seq, contentHash, resends: [] })
   }
-  actions.push(
-    Action.Write({
-      write: Write.Accept({
-        message,
-        recipients: resolved.recipients,
-        ...(resolved.unrecorded.length > 0 && { sessions: resolved.unrecorded }),
-      }),
-      next: { _tag: "Accepted", message, resolved, peer, id: frame.id ?? "" },
-    }),
-  )
+  const { recipients, unrecorded } = resolved
+  actions.push({
+    _tag: "Write",
+    write:
+      unrecorded.length === 0
+        ? { _tag: "Accept", message, recipients }
+        : { _tag: "Accept", message, recipients, sessions: unrecorded },
+    next: { _tag: "Accepted", message, resolved, peer, id: frame.id ?? "" },
+  })
 }
 
 /** Why it may not send now. Nothing of it is stored, and later it may. */
@@ -147,31 +145,26 @@ const isTransient = (state: MeshState, { key, session }: Extract<SendFrame["targ
 
 const toOne = (decision: Decision, addressees: ReadonlyArray<Addressee>): Resolved | SendRefusal => {
   const { state } = decision
-  const inboxes = addressees.flatMap((addressee) => inboxAt(state, addressee))
-  for (const inbox of inboxes) {
+  const recipients: Array<Recipient> = []
+  const unrecorded: Array<Attachment> = []
+  for (const addressee of addressees) {
+    const inbox = inboxAt(state, addressee)
+    if (inbox === undefined) continue
     if (isFull(decision, inbox))
       return { code: "backlog_full", message: "the recipient's inbox is full; send it again later" }
+    recipients.push({ inbox: inbox.address, sealedKey: undefined })
+    bringRow(unrecorded, inbox)
   }
-  return {
-    recipients: inboxes.map(({ address }) => ({ inbox: address, sealedKey: undefined })),
-    unsealed: [],
-    full: [],
-    unrecorded: inboxes.flatMap(attachmentIn),
-  }
+  return { recipients, unsealed: [], full: [], unrecorded }
 }
 
-/** The row of a session that may have none yet. */
-const attachmentIn = ({ member, session }: Inbox): ReadonlyArray<Attachment> =>
-  session === undefined || session.isRecorded
-    ? []
-    : [
-        {
-          memberId: member.record.memberId,
-          session: session.sessionId,
-          protocol: session.connection?.protocol ?? 2,
-          atMillis: session.seenAtMillis,
-        },
-      ]
+/** A session may have no row yet: it comes along. */
+const bringRow = (unrecorded: Array<Attachment>, { member, session }: Inbox): void => {
+  if (session === undefined || session.isRecorded) return
+  const { memberId } = member.record
+  const protocol = session.connection?.protocol ?? 2
+  unrecorded.push({ memberId, session: session.sessionId, protocol, atMillis: session.seenAtMillis })
+}
 
 /** A group message passes by who cannot open it, and an inbox that is full: the others do not wait for that one. */
 const toGroup = (decision: Decision, addressees: ReadonlyArray<Addressee>, { sealedKeys }: SendFrame): Resolved => {
@@ -181,14 +174,16 @@ const toGroup = (decision: Decision, addressees: ReadonlyArray<Addressee>, { sea
   const unsealed = new Set<PublicKey>()
   const full: Array<PublicKey> = []
   const unrecorded: Array<Attachment> = []
-  for (const inbox of addressees.flatMap((addressee) => inboxAt(state, addressee))) {
+  for (const addressee of addressees) {
+    const inbox = inboxAt(state, addressee)
+    if (inbox === undefined) continue
     const { address, member } = inbox
     const sealedKey = keys?.get(member.key)
     if (keys !== undefined && (sealedKey === undefined || speaksV1(inbox))) unsealed.add(member.key)
     else if (isFull(decision, inbox)) full.push(member.key)
     else {
       recipients.push({ inbox: address, sealedKey })
-      unrecorded.push(...attachmentIn(inbox))
+      bringRow(unrecorded, inbox)
     }
   }
   return { recipients, unsealed: [...unsealed], full, unrecorded }
@@ -198,10 +193,9 @@ const toGroup = (decision: Decision, addressees: ReadonlyArray<Addressee>, { sea
 const speaksV1 = ({ member, session }: Inbox): boolean =>
   (session === undefined ? member.lastProtocol : session.connection?.protocol) === 1
 
-const inboxAt = (state: MeshState, { key, session }: Addressee): ReadonlyArray<Inbox> => {
+const inboxAt = (state: MeshState, { key, session }: Addressee): Inbox | undefined => {
   const member: Member | undefined = state.members.get(key)
-  const inbox = session === undefined ? member?.inbox : member?.sessions.get(session)?.inbox
-  return inbox === undefined ? [] : [inbox]
+  return session === undefined ? member?.inbox : member?.sessions.get(session)?.inbox
 }
 
 /** What may have become so since the message was accepted: a resend of it is answered by the first result (I7). */
@@ -267,15 +261,17 @@ export const accepted = (decision: Decision, completion: Accepted): void => {
   if (written._tag === "Duplicate") return duplicate(decision, completion, askers, written)
   for (const attachment of resolved.unrecorded) wasRecorded(decision, attachment)
   const pushes: Array<Action> = []
+  const delivering = { ...decision, actions: pushes }
   const states: Array<RecipientStates> = []
   for (const recipient of resolved.recipients) {
     const inbox = inboxOf(state, recipient.inbox)
     if (inbox === undefined) continue
     const waiting = { message, sealedKey: recipient.sealedKey, leased: false } as const
-    states.push({ pubkey: inbox.member.key, state: deliverCommitted({ ...decision, actions: pushes }, inbox, waiting) })
+    states.push({ pubkey: inbox.member.key, state: deliverCommitted(delivering, inbox, waiting) })
   }
   for (const pubkey of resolved.full) states.push({ pubkey, state: "full" })
-  actions.push(...askers.flatMap((asker, index) => ack(state, asker, states, index > 0)), ...pushes)
+  for (const [index, asker] of askers.entries()) actions.push(...ack(state, asker, states, index > 0))
+  for (const push of pushes) actions.push(push)
 }
 
 /** Its row came with a message. Where it has gone meanwhile, the row does not say so. */
@@ -285,8 +281,8 @@ const wasRecorded = ({ actions, state }: Decision, { memberId, session }: Attach
   found.isRecorded = true
   if (found.connection !== undefined) return
   const { meshId } = state.mesh
-  const write = Write.SessionDetached({ meshId, memberId, session, atMillis: found.seenAtMillis })
-  actions.push(Action.Write({ write, next: undefined }))
+  const write = { _tag: "SessionDetached", meshId, memberId, session, atMillis: found.seenAtMillis } as const
+  actions.push({ _tag: "Write", write, next: undefined })
 }
 
 interface RecipientStates {
@@ -307,9 +303,11 @@ const askersOf = (
   { id, message: { messageId, seq }, peer, resolved: { unsealed } }: Accepted,
 ): ReadonlyArray<Answering> => {
   const known = state.beingAccepted.get(messageId)
-  const resends = known?.seq === seq ? known.resends : []
-  if (known?.seq === seq) state.beingAccepted.delete(messageId)
-  return [{ id, peer }, ...resends].map((asker) => ({ ...asker, messageId, unsealed }))
+  const askers: Array<Answering> = [{ id, peer, messageId, unsealed }]
+  if (known?.seq !== seq) return askers
+  state.beingAccepted.delete(messageId)
+  for (const resend of known.resends) askers.push({ ...resend, messageId, unsealed })
+  return askers
 }
 
 const ack = (
@@ -318,10 +316,14 @@ const ack = (
   recipients: ReadonlyArray<RecipientStates>,
   isDuplicate: boolean,
 ): ReadonlyArray<Action> => {
-  const v1 = { type: "ack", id, messageId, queued: true } as const
-  const frame =
-    state.connections.get(peer)?.protocol === 1 ? v1 : { ...v1, duplicate: isDuplicate, recipients, unsealed }
-  return [Action.Send({ peer, frame }), Action.Settle({ peer })]
+  const frame: Ack =
+    state.connections.get(peer)?.protocol === 1
+      ? { type: "ack", id, messageId, queued: true }
+      : { type: "ack", id, messageId, queued: true, duplicate: isDuplicate, recipients, unsealed }
+  return [
+    { _tag: "Send", peer, frame },
+    { _tag: "Settle", peer },
+  ]
 }
 
 /** The same message again: the first result. Another message under a used id: a conflict. */

@@ -9,14 +9,14 @@
  */
 import type { MessageId, SessionId } from "@claudemesh/domain/Ids"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
-import { gateAdmits, type Priority } from "@claudemesh/domain/routing/Status"
+import { gateAdmits, isAlwaysAdmitted, type Priority, statusAt } from "@claudemesh/domain/routing/Status"
 import type { Push, RecipientState } from "@claudemesh/domain/wire/BrokerFrame"
 import { Exit } from "effect"
 import { reasonOf, type StoreError, type StoredMessage, type WaitingMessage, Write } from "../store/MessageStore.ts"
 import type { Decision } from "../state/Decision.ts"
 import { Inbox, type Unacked } from "../state/Inbox.ts"
 import { type Completion, Action, priorities, type Unwritten } from "../state/MeshCommand.ts"
-import { type Connection, inboxesOf, inboxOf, type MeshState, statusOf, wakeBy } from "../state/MeshState.ts"
+import { type Connection, inboxesOf, inboxOf, type MeshState, wakeBy } from "../state/MeshState.ts"
 import { leasesLost } from "./MessageLease.ts"
 import { settlePull } from "./Remaining.ts"
 import { tryLater } from "./Unwritten.ts"
@@ -25,17 +25,20 @@ import { tryLater } from "./Unwritten.ts"
 const warnAgainMillis = 60_000
 
 const gateOpen = (state: MeshState, connection: Connection, priority: Priority, nowMillis: number): boolean => {
-  if (connection.pull !== undefined && connection.pull.budget > 0) return true
-  const { status } = statusOf(state, connection.session, nowMillis)
+  if (isAlwaysAdmitted(priority) || (connection.pull !== undefined && connection.pull.budget > 0)) return true
+  const { status } = statusAt(connection.session.reports, nowMillis, state.rules)
   // A v1 client cannot pull, so an idle one gets `low` as it comes.
   return gateAdmits(status, priority) || (connection.protocol === 1 && priority === "low" && status === "idle")
 }
 
 /** The connections that take from the inbox, whatever their gates and windows say now. */
-const takers = ({ member, session }: Inbox): ReadonlyArray<Connection> =>
-  [...(session === undefined ? member.connections : [session.connection])].filter(
-    (connection): connection is Connection => connection !== undefined && connection.ready && connection.window.max > 0,
-  )
+const takers = ({ member, session }: Inbox): ReadonlyArray<Connection> => {
+  if (session === undefined) return [...member.connections].filter(takes)
+  const { connection } = session
+  return connection !== undefined && takes(connection) ? [connection] : []
+}
+
+const takes = ({ ready, window }: Connection): boolean => ready && window.max > 0
 
 const candidates = (state: MeshState, inbox: Inbox, priority: Priority, nowMillis: number): ReadonlyArray<Connection> =>
   takers(inbox).filter((connection) => gateOpen(state, connection, priority, nowMillis))
@@ -61,6 +64,9 @@ const choose = (
   const open = candidates(state, inbox, message.priority, nowMillis).filter(hasRoom(message.priority))
   const able = sealedKey === undefined ? open : open.filter(canOpen)
   if (open.length > 0 && able.length === 0) return "closed"
+  const [only] = able
+  // Most often nobody has to be preferred.
+  if (able.length < 2) return only?.window.fits(message.priority, message.ciphertext.length) === true ? only : undefined
   const sentBy = senderIn(inbox, message)
   const isSender = ({ session }: Connection) => session.sessionId === sentBy
   const asks = ({ pull }: Connection) => pull !== undefined && pull.budget > 0
@@ -221,7 +227,7 @@ const push = (decision: Decision, connection: Connection, inbox: Inbox, waiting:
   const { peer } = connection
   const frame = pushFrame(state, connection, waiting, unacked)
   if (connection.protocol === 2) {
-    actions.push(Action.Send({ peer, frame }))
+    actions.push({ _tag: "Send", peer, frame })
     return
   }
   // A v1 client cannot ack: what its socket takes is consumed. Its window opens again once that is written.
@@ -248,15 +254,9 @@ const pushFrame = (
     createdAt: isoFromMillis(message.createdAtMillis),
   }
   if (connection.protocol === 1) return v1
-  return {
-    ...v1,
-    senderSessionId: message.senderSession,
-    ...(sender && { senderName: sender.displayName }),
-    targetSpec: message.targetSpec,
-    ...(sealedKey && { sealedKey }),
-    ...(message.replyTo && { replyTo: message.replyTo }),
-    redelivered,
-  }
+  const { replyTo, senderSession: senderSessionId, targetSpec } = message
+  const v2 = { ...v1, senderSessionId, targetSpec, redelivered, ...(sender && { senderName: sender.displayName }) }
+  return sealedKey || replyTo ? { ...v2, ...(sealedKey && { sealedKey }), ...(replyTo && { replyTo }) } : v2
 }
 
 const consumption = (
@@ -268,7 +268,7 @@ const consumption = (
   const { address: inbox } = served
   const pushedAtMillis = served.pushedAtMillis(seq)
   return {
-    write: Write.Consume({ meshId: state.mesh.meshId, inbox, seq, atMillis: nowMillis }),
+    write: { _tag: "Consume", meshId: state.mesh.meshId, inbox, seq, atMillis: nowMillis } as const,
     next: { _tag: "Consumed", inbox, seq, priority, characters, messageId, peer, pushedAtMillis } as const,
   }
 }
@@ -277,19 +277,20 @@ const consumption = (
 export const acked = (decision: Decision, connection: Connection, messageIds: ReadonlyArray<MessageId>): void => {
   for (const messageId of messageIds) {
     const unacked = Inbox.leaveWindow(connection.window, messageId)
-    if (unacked !== undefined)
-      decision.actions.push(Action.Write(consumption(decision, connection, messageId, unacked)))
+    if (unacked === undefined) continue
+    const { next, write } = consumption(decision, connection, messageId, unacked)
+    decision.actions.push({ _tag: "Write", write, next })
   }
   for (const inbox of inboxesOf(connection)) pump(decision, inbox)
 }
 
-export const consumed = (
-  decision: Decision,
-  { outcome, ...unwritten }: Extract<Completion, { readonly _tag: "Consumed" }>,
-): void => {
-  // Until it is written the message is not pushed again.
-  if (Exit.isFailure(outcome) && tryLater(decision, unwritten, outcome.cause)) return
-  const { characters, inbox: address, messageId, peer, priority, seq } = unwritten
+export const consumed = (decision: Decision, completion: Extract<Completion, { readonly _tag: "Consumed" }>): void => {
+  const { characters, inbox: address, messageId, peer, priority, seq } = completion
+  if (Exit.isFailure(completion.outcome)) {
+    const { outcome, ...unwritten } = completion
+    // Until it is written the message is not pushed again.
+    if (tryLater(decision, unwritten, outcome.cause)) return
+  }
   const { state } = decision
   inboxOf(state, address)?.consumed(priority, seq, characters)
   const connection = state.connections.get(peer)

@@ -73,14 +73,15 @@ class MeshQueue {
   }
 
   #addProjection(one: Job, write: ProjectionWrite): void {
-    const [about, ...others] = aboutOf(write)
-    for (const other of others) this.#give(`${this.#barriers} ${other}`)
+    const all = aboutOf(write)
+    for (let other = 1; other < all.length; other++) this.#give(`${this.#barriers} ${all[other]}`)
+    const [about] = all
     const key = about === undefined ? this.#added : this.#placeOf(`${this.#barriers} ${about}`, write)
     const answered = isAnswered(write)
     if (!answered) this.#give(key)
     // What can be asked for again leaves room for what cannot.
     if (this.projections >= this.projectionsMax / (answered ? 2 : 1)) return one.done(full)
-    this.projections += askersOf(one).length
+    this.projections += countOfAskers(one)
     const before = this.waiting.get(key)
     // Its place is at the end from now on.
     this.waiting.delete(key)
@@ -104,7 +105,7 @@ class MeshQueue {
 
   take(key: string | number, one: Job): void {
     this.waiting.delete(key)
-    if (isProjection(one.write)) this.projections -= askersOf(one).length
+    if (isProjection(one.write)) this.projections -= countOfAskers(one)
   }
 }
 
@@ -151,25 +152,33 @@ export class CommitQueue {
     const rests = new Map<MeshId, Iterator<readonly [string | number, Waiting], undefined>>()
     let characters = 0
     let rows = 0
+    const takeNext = (mesh: MeshQueue, rest: Iterator<readonly [string | number, Waiting], undefined>): boolean => {
+      const [key, one] = rest.next().value ?? []
+      if (key === undefined || one?._tag !== "Job") return false
+      const charactersThen = characters + charactersOf(one.write)
+      const rowsThen = rows + rowsOf(one.write)
+      const fits = rowsThen <= this.limits.commitRowsMax && charactersThen <= this.limits.commitCharactersMax
+      // It stays where it is, and is among the first of the next batch.
+      if (jobs.length > 0 && !fits) return false
+      characters = charactersThen
+      rows = rowsThen
+      jobs.push(one)
+      mesh.take(key, one)
+      return true
+    }
     // A mesh that is put back at the end is come by again.
     for (const mesh of this.#meshes.values()) {
       if (jobs.length === writesMax) break
       if (held.has(mesh.meshId)) continue
       const rest = rests.get(mesh.meshId) ?? mesh.waiting.entries()
       rests.set(mesh.meshId, rest)
-      const [key, one] = rest.next().value ?? []
-      if (key === undefined || one?._tag !== "Job") continue
-      const fits =
-        rows + rowsOf(one.write) <= this.limits.commitRowsMax &&
-        characters + charactersOf(one.write) <= this.limits.commitCharactersMax
-      // It stays where it is, and is among the first of the next batch.
-      if (jobs.length > 0 && !fits) continue
-      characters += charactersOf(one.write)
-      rows += rowsOf(one.write)
-      jobs.push(one)
-      mesh.take(key, one)
+      let isMore = takeNext(mesh, rest)
+      if (!isMore) continue
+      // Who is alone has every turn.
+      while (isMore && this.#meshes.size === 1 && jobs.length < writesMax) isMore = takeNext(mesh, rest)
       this.#meshes.delete(mesh.meshId)
       if (mesh.waiting.size > 0) this.#meshes.set(mesh.meshId, mesh)
+      if (!isMore) break
     }
     return jobs
   }
@@ -216,6 +225,7 @@ export class CommitQueue {
 }
 
 const askersOf = ({ asked, done }: Job) => asked ?? [done]
+const countOfAskers = ({ asked }: Job): number => asked?.length ?? 1
 
 /** The later word, for all who asked for one of the two. */
 const following = (before: Job, one: Job): Job => {
@@ -230,11 +240,11 @@ const following = (before: Job, one: Job): Job => {
   }
 }
 
-/** What a projection is about, and behind that what else it leaves nothing of. Nothing of what is never merged. */
+/** What a projection is about within its mesh, and behind that what else it leaves nothing of. Nothing of what is never merged. */
 const aboutOf = (write: ProjectionWrite): ReadonlyArray<string> => {
   switch (write._tag) {
     case "Consume":
-      return [`consumed ${write.meshId}/${write.inbox.memberId}/${write.inbox.session ?? ""}/${write.seq}`]
+      return [`consumed ${write.seq} ${write.inbox.memberId}/${write.inbox.session ?? ""}`]
     // A session that came and went has a row: the end of it stands beside its beginning.
     case "SessionAttached":
       return [`attached ${sessionOf(write)}`, `detached ${sessionOf(write)}`]
@@ -258,8 +268,8 @@ const aboutOf = (write: ProjectionWrite): ReadonlyArray<string> => {
   }
 }
 
-const sessionOf = ({ meshId, memberId, session }: Extract<ProjectionWrite, { readonly session: SessionId }>): string =>
-  `${meshId}/${memberId}/${session}`
+const sessionOf = ({ memberId, session }: Extract<ProjectionWrite, { readonly session: SessionId }>): string =>
+  `${memberId}/${session}`
 
 /**
  * An inbox may have thousands of rows, and how many is not known here. Measured with 100 inboxes of 2,000: all in one transaction takes

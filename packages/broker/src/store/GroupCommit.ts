@@ -78,7 +78,7 @@ const ownedGroupCommit = (store: MessageStore["Service"], groupCommit: CommitLoo
           groupCommit.threw(cause)
         }
       }
-      groupCommit.take(Waiting.Job({ write, epoch, done: ended }))
+      groupCommit.take({ _tag: "Job", write, epoch, done: ended })
     },
     settled,
     takeOver: settled.pipe(

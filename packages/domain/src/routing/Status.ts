@@ -101,11 +101,12 @@ export const effectiveStatus = (reports: StatusReports, nowMillis: number, rules
   return { ...now, untilMillis }
 }
 
-type StatusNow = Omit<EffectiveStatus, "untilMillis">
+export type StatusNow = Omit<EffectiveStatus, "untilMillis">
 
 const nobodySays: StatusNow = { status: "idle", source: undefined, dndUntilMillis: undefined }
 
-const statusAt = (reports: StatusReports, nowMillis: number, rules: StatusRules): StatusNow => {
+/** What a status is now, for who does not ask for how long. */
+export const statusAt = (reports: StatusReports, nowMillis: number, rules: StatusRules): StatusNow => {
   const ruling = rulingAt(reports, nowMillis, rules)
   if (ruling === undefined) return nobodySays
   const { atMillis, source, status, untilMillis } = ruling
@@ -158,4 +159,7 @@ const momentsOf = (
 
 /** `low` is never pushed by the gate: it is pulled. A connection that cannot pull is the caller's exception. */
 export const gateAdmits = (status: Status, priority: Priority): boolean =>
-  priority === "now" || (priority === "next" && status === "idle")
+  isAlwaysAdmitted(priority) || (priority === "next" && status === "idle")
+
+/** Whatever the status is. */
+export const isAlwaysAdmitted = (priority: Priority): boolean => priority === "now"

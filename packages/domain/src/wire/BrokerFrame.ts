@@ -12,6 +12,7 @@ import { Certificate } from "../trust/Certificate.ts"
 import { Invite } from "../trust/Invite.ts"
 import { MeshMoved } from "../trust/MeshMoved.ts"
 import { Revocation } from "../trust/Revocation.ts"
+import { ackByHand, pushByHand } from "./EncodeByHand.ts"
 import { PeersCursor } from "./PeersCursor.ts"
 
 /** The first frame on every socket; a v1 client ignores it. `nonce`: 32 random bytes in hex. */
@@ -76,6 +77,7 @@ export const Ack = Schema.Struct({
   /** Members of the audience that do not get it: the sender sealed no key to them, or they speak v1. */
   unsealed: Schema.optionalKey(Schema.Array(PublicKey)),
 })
+export type Ack = typeof Ack.Type
 
 export const Push = Schema.Struct({
   type: Schema.tag("push"),
@@ -304,7 +306,17 @@ export const BrokerFrame = Schema.Union([
 ]).pipe(Schema.toTaggedUnion("type"))
 export type BrokerFrame = typeof BrokerFrame.Type
 
-export const encodeBrokerFrame = (frame: BrokerFrame): string => JSON.stringify(frame)
+/** As JSON encodes them, whose fields they are; of the most frequent ones by hand. */
+export const encodeBrokerFrame = (frame: BrokerFrame): string => {
+  switch (frame.type) {
+    case "push":
+      return pushByHand(frame)
+    case "ack":
+      return ackByHand(frame)
+    default:
+      return JSON.stringify(frame)
+  }
+}
 
 const decode = Schema.decodeUnknownResult(Schema.fromJsonString(BrokerFrame))
 

@@ -233,19 +233,26 @@ const decoderOf = (type: string, input: object): Decoder | undefined =>
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
-const parseJson = (text: string): Option.Option<unknown> => Option.liftThrowable((): unknown => JSON.parse(text))()
+/** Undefined, which JSON has not: it is none. */
+const parseJson = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
 
 /** An id is echoed only if it could have been one: nothing else of a refused frame goes back out. */
 const echoableId = Schema.is(RequestId)
 
 /** The id of a text that is not looked at any further, where it is one that could be echoed. */
 export const idIn = (text: string): RequestId | undefined => {
-  const parsed = Option.getOrUndefined(parseJson(text))
+  const parsed = parseJson(text)
   return isObject(parsed) && echoableId(parsed["id"]) ? parsed["id"] : undefined
 }
 
 export const decodeClientFrame = (text: string): Result.Result<ClientFrame, FrameRefusal> => {
-  const parsed = Option.getOrUndefined(parseJson(text))
+  const parsed = parseJson(text)
   if (!isObject(parsed)) return refused("malformed", "not a JSON object", undefined)
   const type = parsed["type"]
   const byHand = type === "send" ? sendByHand(parsed) : type === "client_ack" ? clientAckByHand(parsed) : undefined

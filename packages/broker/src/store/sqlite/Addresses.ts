@@ -49,7 +49,7 @@ export type Addresses = ReturnType<typeof addressesOn>
 
 export const addressesOn = (handle: Handle) => {
   const { add, find, findNumber, use } = statementsOn(handle)
-  const byName = new Map<string, Address>()
+  const byName = new Names()
   const byNumber = new Map<number, Address>()
 
   const forget = (): void => {
@@ -57,7 +57,7 @@ export const addressesOn = (handle: Handle) => {
     byNumber.clear()
   }
 
-  const remember = (name: string | undefined, row: Row): Address => {
+  const remember = (row: Row): Address => {
     if (byName.size >= rememberedMax || byNumber.size >= rememberedMax) forget()
     const address: Address = {
       number: row.number,
@@ -66,17 +66,15 @@ export const addressesOn = (handle: Handle) => {
       own: row.own ?? row.number,
       usedAt: row.used_at,
     }
-    if (name !== undefined) byName.set(name, address)
     byNumber.set(address.number, address)
     return address
   }
 
   const named = (meshId: MeshId, member: MemberId | "", session: SessionId | ""): Address | undefined => {
-    const name = `${meshId}/${member}/${session}`
-    const known = byName.get(name)
+    const known = byName.get(meshId, member, session)
     if (known !== undefined) return known
     const row = find.get(meshId, member, session)
-    return row === null ? undefined : remember(name, row)
+    return row === null ? undefined : byName.set(meshId, member, session, remember(row))
   }
 
   const made = (meshId: MeshId, member: MemberId | "", session: SessionId | "", atMillis: number): Address => {
@@ -85,7 +83,7 @@ export const addressesOn = (handle: Handle) => {
     const own = session === "" ? null : made(meshId, member, "", atMillis).number
     const row = add.get(meshId, member, session, own, atMillis)
     if (row === null) throw new Error("SQLite gives what it has inserted")
-    return remember(`${meshId}/${member}/${session}`, row)
+    return byName.set(meshId, member, session, remember(row))
   }
 
   return {
@@ -98,7 +96,7 @@ export const addressesOn = (handle: Handle) => {
       const known = byNumber.get(number)
       if (known !== undefined) return known
       const row = findNumber.get(number)
-      return row === null ? undefined : remember(undefined, row)
+      return row === null ? undefined : remember(row)
     },
     /** Of a message of this time: whatever it needs stays for as long as the message is kept. */
     used: (meshId: MeshId, { memberId, session }: InboxAddress, atMillis: number): Address => {
@@ -109,6 +107,33 @@ export const addressesOn = (handle: Handle) => {
       }
       return address
     },
+  }
+}
+
+/** A name of three parts would have to be put together for each look-up, of which each message has five. */
+class Names {
+  readonly #meshes = new Map<MeshId, Map<MemberId | "", Map<SessionId | "", Address>>>()
+  #size = 0
+
+  get size(): number {
+    return this.#size
+  }
+
+  get(meshId: MeshId, member: MemberId | "", session: SessionId | ""): Address | undefined {
+    return this.#meshes.get(meshId)?.get(member)?.get(session)
+  }
+
+  set(meshId: MeshId, member: MemberId | "", session: SessionId | "", address: Address): Address {
+    const members = this.#meshes.get(meshId) ?? new Map<MemberId | "", Map<SessionId | "", Address>>()
+    const sessions = members.get(member) ?? new Map<SessionId | "", Address>()
+    this.#meshes.set(meshId, members.set(member, sessions.set(session, address)))
+    this.#size += 1
+    return address
+  }
+
+  clear(): void {
+    this.#meshes.clear()
+    this.#size = 0
   }
 }
 

@@ -4,7 +4,7 @@
  * with all that was accepted before, and of what is said of one session or channel the last word stands.
  */
 import { Effect, Layer, Option } from "effect"
-import { MessageStore, type OwnedWrite, Write, Written } from "../MessageStore.ts"
+import { MessageStore, type OwnedWrite, type Write, Written } from "../MessageStore.ts"
 import { movesOf } from "../MovesOf.ts"
 import { acceptWritesOn } from "./AcceptWrites.ts"
 import { type Addresses, addressesOn } from "./Addresses.ts"
@@ -87,7 +87,7 @@ const batchOn = (handle: Handle, { addresses, journal, records, reports }: Parts
     const writes = batch.map(({ write }) => write)
     journal.begin()
     deliveries.begin()
-    const known = accept(writes.filter(Write.$is("Accept")))
+    const known = accept(writes.filter((write) => write._tag === "Accept"))
     // Before a move, which takes them along.
     for (const write of writes) if (write._tag === "Lease" || write._tag === "Release") deliveries.lease(write)
     for (const write of writes) if (write._tag === "Consume") deliveries.consume(write)
