@@ -21,7 +21,11 @@ layer(testLayer)("a broker that says things unasked", (it) => {
   it.effect("writes a few short lines of our log in a minute, and the rest is counted", () =>
     Effect.gen(function* () {
       const lines: Array<string> = []
-      const logger = Logger.layer([Logger.map(Logger.formatLogFmt, (line) => void lines.push(line))])
+      const keep = (line: string) => {
+        // The test clock's own word, on a machine where a second has passed meanwhile.
+        if (!line.includes("A test is using time")) lines.push(line)
+      }
+      const logger = Logger.layer([Logger.map(Logger.formatLogFmt, keep)])
       yield* Effect.gen(function* () {
         const { broker } = yield* startClient()
         const say = () => broker.latest.say({ type: "error", code: attack, message: attack + "x".repeat(1_000) })

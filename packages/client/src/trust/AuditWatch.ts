@@ -1,12 +1,15 @@
 /** What a client does with the head of its mesh's audit that a broker tells: it is kept, and what does not go on from it is named in an alarm, once. */
 import type { AuditHead } from "@claudemesh/domain/wire/BrokerFrame"
 import { Clock, Effect } from "effect"
+import type { BrokerUrl } from "../keys/BrokerUrl.ts"
 import type { Membership } from "../keys/Membership.ts"
 import { findingWords, KeptHeads } from "./KeptHeads.ts"
 import type { TrustSync } from "./TrustSync.ts"
 
 export interface AuditWatch {
-  /** Of `hello_ack` and `pong`, where they have one. */
+  /** Of `hello_ack`, where it has one: by the broker that is connected to from now on. */
+  readonly greeted: (head: AuditHead | undefined) => Effect.Effect<void>
+  /** Of `pong`, where it has one. */
   readonly told: (head: AuditHead | undefined) => Effect.Effect<void>
   /** At a connection: what a command of this machine has found meanwhile, for an agent. */
   readonly recall: Effect.Effect<void>
@@ -14,25 +17,39 @@ export interface AuditWatch {
 
 interface Parts {
   readonly membership: Membership
+  /** Where it connects to. */
+  readonly brokerUrl: () => BrokerUrl
   /** Its alarms reach an agent. */
   readonly isForAgent: boolean
   readonly alarm: TrustSync["alarm"]
 }
 
-export const makeAuditWatch = Effect.fnUntraced(function* ({ alarm, isForAgent, membership: { meshId } }: Parts) {
+export const makeAuditWatch = Effect.fnUntraced(function* ({
+  alarm,
+  brokerUrl,
+  isForAgent,
+  membership: { meshId },
+}: Parts) {
   const kept = yield* KeptHeads
   const notKept = ({ message }: { readonly message: string }) =>
     alarm(`what the broker says of its record is not kept: ${message}`)
+  /** The mesh may have moved, and this connection has still to end. */
+  let connectedTo = brokerUrl()
+  const told = Effect.fnUntraced(function* (head: AuditHead) {
+    const { rotations = [], ...signed } = head
+    const nowMillis = yield* Clock.currentTimeMillis
+    const word = { mesh: meshId, kind: "head", ...signed } as const
+    const found = yield* kept.learn(connectedTo, word, rotations, nowMillis, isForAgent)
+    if (found !== undefined) yield* alarm(findingWords(found))
+  }, Effect.catch(notKept))
+  const ifTold = (head: AuditHead | undefined) => (head === undefined ? Effect.void : told(head))
   const watch: AuditWatch = {
-    told: (head) =>
-      head === undefined
-        ? Effect.void
-        : Effect.gen(function* () {
-            const { rotations = [], ...signed } = head
-            const nowMillis = yield* Clock.currentTimeMillis
-            const found = yield* kept.learn({ mesh: meshId, kind: "head", ...signed }, rotations, nowMillis, isForAgent)
-            if (found !== undefined) yield* alarm(findingWords(found))
-          }).pipe(Effect.catch(notKept)),
+    greeted: (head) =>
+      Effect.suspend(() => {
+        connectedTo = brokerUrl()
+        return ifTold(head)
+      }),
+    told: ifTold,
     recall: isForAgent
       ? Effect.flatMap(kept.takeUntold(meshId), (all) =>
           Effect.forEach(all, (one) => alarm(findingWords(one)), { discard: true }),

@@ -1,5 +1,6 @@
 /**
- * The last head of each mesh's audit that this machine was told, and what did not go on from it. It is in `state.db`, for all processes of the user
+ * The last head of each mesh's audit that this machine was told by each broker of it, and what did not go on from it: one that the mesh's owner has
+ * moved it to has a record of its own. It is in `state.db`, for all processes of the user
  * together. What is found is written down once, with both heads, so that it can be shown later; then the new head is kept, and the mesh goes on.
  */
 import { type AuditRecord, parseRecord, recordText } from "@claudemesh/domain/audit/AuditRecord"
@@ -9,6 +10,8 @@ import type { KeyRotation } from "@claudemesh/domain/audit/KeyRotation"
 import type { MeshId } from "@claudemesh/domain/Ids"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import { Context, Effect, Layer } from "effect"
+import type { BrokerUrl } from "../keys/BrokerUrl.ts"
+import type { Membership } from "../keys/Membership.ts"
 import { type Database, StateDb, type StateDbError } from "../local/StateDb.ts"
 import { auditFindingsMax } from "../Limits.ts"
 
@@ -30,12 +33,13 @@ export class KeptHeads extends Context.Service<
   {
     /** What is wrong with it, where that is new. `isForAgent`: whoever asks tells its agent. */
     readonly learn: (
+      brokerUrl: BrokerUrl,
       head: Checkpoint,
       rotations: ReadonlyArray<KeyRotation>,
       nowMillis: number,
       isForAgent: boolean,
     ) => Effect.Effect<HeadFinding | undefined, StateDbError>
-    readonly read: (meshId: MeshId) => Effect.Effect<Kept, StateDbError>
+    readonly read: (membership: Pick<Membership, "brokerUrl" | "meshId">) => Effect.Effect<Kept, StateDbError>
     /** What no agent was told yet, such as what a command had found. From then on it counts as told. */
     readonly takeUntold: (meshId: MeshId) => Effect.Effect<ReadonlyArray<HeadFinding>, StateDbError>
   }
@@ -44,16 +48,17 @@ export class KeptHeads extends Context.Service<
     KeptHeads,
     Effect.map(StateDb, ({ read, transaction }) =>
       KeptHeads.of({
-        learn: (head, rotations, nowMillis, isForAgent) =>
+        learn: (brokerUrl, head, rotations, nowMillis, isForAgent) =>
           Effect.flatMap(
-            read((db) => judgeHead(headIn(db, head.mesh), head, rotations)),
+            read((db) => judgeHead(headIn(db, head.mesh, brokerUrl), head, rotations)),
             (first) =>
               // Nearly always: nothing is written, and no other process waits.
               first === "known"
                 ? Effect.undefined
-                : transaction((db) => learnIn(db, head, rotations, nowMillis, isForAgent)),
+                : transaction((db) => learnIn(db, brokerUrl, head, rotations, nowMillis, isForAgent)),
           ),
-        read: (meshId) => read((db) => ({ head: headIn(db, meshId), findings: findingsIn(db, meshId) })),
+        read: ({ brokerUrl, meshId }) =>
+          read((db) => ({ head: headIn(db, meshId, brokerUrl), findings: findingsIn(db, meshId) })),
         takeUntold: (meshId) =>
           transaction((db) => {
             const untold = findingsIn(db, meshId, "AND agent_told = 0")
@@ -67,16 +72,21 @@ export class KeptHeads extends Context.Service<
 
 const learnIn = (
   db: Database,
+  brokerUrl: BrokerUrl,
   told: Checkpoint,
   rotations: ReadonlyArray<KeyRotation>,
   nowMillis: number,
   isForAgent: boolean,
 ): HeadFinding | undefined => {
-  const kept = headIn(db, told.mesh)
+  const kept = headIn(db, told.mesh, brokerUrl)
   const judgement = judgeHead(kept, told, rotations)
   if (judgement === "known") return undefined
   if (judgement !== "unsigned")
-    db.query("INSERT OR REPLACE INTO audit_head (mesh_id, head) VALUES (?, ?)").run(told.mesh, textOf(told))
+    db.query("INSERT OR REPLACE INTO audit_head (mesh_id, broker_url, head) VALUES (?, ?, ?)").run(
+      told.mesh,
+      brokerUrl,
+      textOf(told),
+    )
   if (judgement === "newer") return undefined
   const { changes } = db
     .query(
@@ -97,8 +107,12 @@ const checkpointIn = (text: string | undefined): Checkpoint | undefined => {
   return checkpoint
 }
 
-const headIn = (db: Database, mesh: string): Checkpoint | undefined =>
-  checkpointIn(db.query<{ head: string }, [string]>("SELECT head FROM audit_head WHERE mesh_id = ?").get(mesh)?.head)
+const headIn = (db: Database, mesh: string, brokerUrl: string): Checkpoint | undefined =>
+  checkpointIn(
+    db
+      .query<{ head: string }, [string, string]>("SELECT head FROM audit_head WHERE mesh_id = ? AND broker_url = ?")
+      .get(mesh, brokerUrl)?.head,
+  )
 
 interface Row {
   readonly problem: HeadProblem

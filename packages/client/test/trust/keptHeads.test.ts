@@ -1,27 +1,17 @@
 /** One machine keeps the head of its broker's audit: what does not go on from it is said once, with what it may be, and the mesh goes on. */
-import { checkpointStatement } from "@claudemesh/domain/audit/Checkpoint"
 import { rotationStatement } from "@claudemesh/domain/audit/KeyRotation"
-import { MeshId } from "@claudemesh/domain/Ids"
 import type { AuditHead } from "@claudemesh/domain/wire/BrokerFrame"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
-import { keysOf as auditKeysOf, sign } from "../../../domain/test/support/Trust.ts"
+import { sign } from "../../../domain/test/support/Trust.ts"
 import { StateDb } from "../../src/local/StateDb.ts"
 import { auditFindingsMax } from "../../src/Limits.ts"
 import { KeptHeads } from "../../src/trust/KeptHeads.ts"
+import { first, headOf, mesh, second } from "../support/AuditHeads.ts"
 import { startClient } from "../support/Clients.ts"
 import { type FakeBroker, settle, testLayer } from "../support/FakeBroker.ts"
 import { hello } from "../support/Malice.ts"
-
-const mesh = "mesh-team"
-const first = auditKeysOf("audit")
-const second = auditKeysOf("audit, rotated")
-
-const headOf = (number: number, chain = "a", atMillis = number * 1_000, by = first): AuditHead => {
-  const unsigned = { number, hash: chain.repeat(64), total: number, atMillis, key: by.key }
-  return { ...unsigned, signature: sign(checkpointStatement({ mesh, kind: "head", ...unsigned }), by) }
-}
 
 const handedOver = (from = first, to = second) => {
   const unsigned = { key: from.key, next: to.key, atMillis: 1 }
@@ -54,10 +44,10 @@ layer(testLayer)("the head of a broker's audit", (it) => {
   it.effect("is kept as it grows, by whichever process hears of it", () =>
     Effect.gen(function* () {
       const heads = yield* machine
-      const { broker, client } = yield* begin(heads, headOf(3))
+      const { broker, client, membership } = yield* begin(heads, headOf(3))
       const kept = Effect.map(
         Effect.provide(
-          Effect.flatMap(KeptHeads, ({ read }) => read(MeshId.make(mesh))),
+          Effect.flatMap(KeptHeads, ({ read }) => read(membership)),
           heads,
         ),
         ({ findings, head }) => [head?.number, findings.length],
@@ -138,13 +128,13 @@ layer(testLayer)("the head of a broker's audit", (it) => {
   it.effect("that a broker makes up over and over fills no disk", () =>
     Effect.gen(function* () {
       const heads = yield* machine
-      const { broker } = yield* begin(heads, headOf(1))
+      const { broker, membership } = yield* begin(heads, headOf(1))
       for (let n = 1; n <= auditFindingsMax + 5; n++) {
         yield* pinged(broker, headOf(500, n % 2 === 0 ? "b" : "c", n * 1_000))
         yield* pinged(broker, headOf(500 - n, "d", 900_000 + n))
       }
       const { findings } = yield* Effect.provide(
-        Effect.flatMap(KeptHeads, ({ read }) => read(MeshId.make(mesh))),
+        Effect.flatMap(KeptHeads, ({ read }) => read(membership)),
         heads,
       )
       assert.strictEqual(findings.length, auditFindingsMax)

@@ -10,6 +10,7 @@ import { signMove } from "../../src/keys/SignRecords.ts"
 import { Sodium } from "../../src/keys/Sodium.ts"
 import { storesInMemory } from "../../src/LocalStores.ts"
 import { KeepMove, type Place, placeOf } from "../../src/trust/FollowMove.ts"
+import { headOf, second } from "../support/AuditHeads.ts"
 import { certified, door, owner, trustOf } from "../support/Certified.ts"
 import { dialerFor, FakeBroker, memberOf, peerOf, person, settle, testLayer } from "../support/FakeBroker.ts"
 import { hello } from "../support/Malice.ts"
@@ -50,6 +51,9 @@ layer(testLayer)("a mesh that has moved", (it) => {
   it.effect("is followed by a client that is connected, with what waits in its outbox", () =>
     Effect.gen(function* () {
       const { kept, membership, next, old, start } = yield* withTwoBrokers
+      // The new broker's record is another one, and another key signs it.
+      old.audit = headOf(7)
+      next.audit = headOf(2, "b", 9_000, second)
       const client = yield* start
       old.override = (frame) => frame.type === "send"
       yield* client.enqueue({ ...hello, to: "Bob" })
