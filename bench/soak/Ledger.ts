@@ -14,6 +14,10 @@ export interface Sent {
   outcome: "acked" | "refused" | "unknown" | undefined
   /** Inboxes that the ack named. */
   recipients: number
+  /** When it was acked, in milliseconds of this process. */
+  ackedAt?: number
+  /** Of one that was refused. */
+  why?: string
 }
 
 export interface Shown {

@@ -4,7 +4,7 @@ import type { Membership } from "@claudemesh/client/keys/Membership"
 import { storesInMemory } from "@claudemesh/client/LocalStores"
 import { type Label, SessionId } from "@claudemesh/domain/Ids"
 import type { Priority, Status } from "@claudemesh/domain/routing/Status"
-import { Effect, Exit, Schedule, Scope } from "effect"
+import { Cause, Effect, Exit, Schedule, Scope } from "effect"
 import type { Chance } from "@claudemesh/simulation/Chance"
 import type { Ledger, Sent } from "./Ledger.ts"
 
@@ -124,9 +124,11 @@ export class Peer {
               if (Exit.isFailure(exit)) {
                 // With its process dead nobody knows whether it was accepted.
                 sent.outcome = this.#process === number ? "refused" : "unknown"
+                sent.why = String(Cause.squash(exit.cause))
                 return
               }
               sent.outcome = "acked"
+              sent.ackedAt = performance.now()
               sent.recipients = exit.value.recipients.filter(({ state }) => state !== "full").length
             }),
           )

@@ -26,6 +26,8 @@ interface Watched {
   readonly rules: string
   /** Ports of this machine, each a broker. */
   readonly ports: ReadonlyArray<number>
+  /** The same with TLS, whoever signed. */
+  readonly httpsPorts?: ReadonlyArray<number>
   readonly everyMillis: number
 }
 
@@ -37,7 +39,7 @@ export class Prometheus {
 
   static readonly program = Bun.which("prometheus")
 
-  static async start({ everyMillis, folder, ports, rules }: Watched): Promise<Prometheus> {
+  static async start({ everyMillis, folder, httpsPorts = [], ports, rules }: Watched): Promise<Prometheus> {
     await mkdir(folder, { recursive: true })
     const [config, rulesFile] = [join(folder, "prometheus.yml"), join(folder, "rules.yml")]
     await writeFile(rulesFile, rules)
@@ -48,7 +50,14 @@ export class Prometheus {
         global: { scrape_interval: every, scrape_timeout: every, evaluation_interval: every },
         rule_files: [rulesFile],
         scrape_configs: [
-          { job_name: "claudemesh", static_configs: [{ targets: ports.map((port) => `127.0.0.1:${port}`) }] },
+          {
+            job_name: "claudemesh",
+            tls_config: { insecure_skip_verify: true },
+            static_configs: [
+              { targets: ports.map(targetOf) },
+              { targets: httpsPorts.map(targetOf), labels: { __scheme__: "https" } },
+            ],
+          },
         ],
       }),
     )
@@ -80,6 +89,8 @@ export class Prometheus {
     await this.child.exited
   }
 }
+
+const targetOf = (port: number): string => `127.0.0.1:${port}`
 
 const nameOf = ({ alertname = "", instance = "" }: Readonly<Record<string, string>>): string =>
   `${alertname} ${instance.split(":")[1] ?? ""}`

@@ -7,22 +7,24 @@ export class Proxy {
   private constructor(
     readonly port: number,
     readonly server: Server,
+    /** Where new connections go. */
+    public target: number,
   ) {}
 
   static start(target: number): Promise<Proxy> {
     return new Promise((resolve) => {
-      const server = createServer((client) => proxy.#carry(client, target))
+      const server = createServer((client) => proxy.#carry(client))
       let proxy: Proxy
       server.listen(0, "127.0.0.1", () => {
         const address = server.address()
-        proxy = new Proxy(typeof address === "object" && address ? address.port : 0, server)
+        proxy = new Proxy(typeof address === "object" && address ? address.port : 0, server, target)
         resolve(proxy)
       })
     })
   }
 
-  #carry(client: Socket, target: number): void {
-    const broker = connect(target, "127.0.0.1")
+  #carry(client: Socket): void {
+    const broker = connect(this.target, "127.0.0.1")
     this.#pairs.add(client)
     client.on("error", () => broker.destroy())
     broker.on("error", () => client.destroy())

@@ -20,6 +20,7 @@ import {
 } from "../../domain/test/support/Trust.ts"
 import { signHeads } from "../src/store/AuditCheckpoints.ts"
 import { eachPage } from "../src/store/AuditExport.ts"
+import { StatementMillis } from "../src/store/Deadlines.ts"
 import { MessageStore, Write } from "../src/store/MessageStore.ts"
 import { alike, kinds, NotMoved, ofOneDatabase } from "../src/store/transfer/Kinds.ts"
 import { migrateTo } from "../src/store/transfer/MigrateTo.ts"
@@ -446,7 +447,11 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })("bro
           const during: Array<string> = []
           const look: Parameters<typeof migrateTo>[1] = (kind) =>
             kind === "accepted" && during.length === 0
-              ? Effect.promise(async () => void during.push(await refusedByHand(url)))
+              ? Effect.gen(function* () {
+                  during.push(yield* Effect.promise(() => refusedByHand(url)))
+                  // Else the connection is given up for its silence while all of a large table is counted.
+                  assert.isAbove(yield* StatementMillis, 3_000_000)
+                })
               : Effect.void
           yield* Effect.exit(toSqlite(url, second, cut))
           assert.deepStrictEqual(readdirSync(second), [])

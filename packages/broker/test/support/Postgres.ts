@@ -18,6 +18,8 @@ export class Postgres extends Context.Service<
     readonly folder: string
     /** Makes what was committed stand in the data files, not only in the log. */
     readonly checkpoint: (url: string) => Effect.Effect<void>
+    /** What the server has logged since it was asked last. */
+    readonly logged: Effect.Effect<string>
   }
 >()("@claudemesh/broker/test/Postgres") {
   static readonly layer = Layer.effect(
@@ -33,6 +35,7 @@ export class Postgres extends Context.Service<
         (parent) => Effect.promise(() => rm(parent, { recursive: true, force: true })),
       )
       const port = yield* Effect.promise(freePort)
+      let log = ""
       const server = yield* Effect.acquireRelease(
         Effect.promise(async () => {
           const started = new EmbeddedPostgres({
@@ -45,7 +48,7 @@ export class Postgres extends Context.Service<
             initdbFlags: ["--no-sync"],
             postgresFlags: ["-c", "fsync=off"],
             createPostgresUser: process.getuid?.() === 0,
-            onLog: () => {},
+            onLog: (text) => void (log += String(text)),
             onError: () => {},
           })
           await started.initialise()
@@ -62,6 +65,11 @@ export class Postgres extends Context.Service<
           const name = `claudemesh_${databases}`
           await server.createDatabase(name)
           return `postgres://${user}:${password}@127.0.0.1:${port}/${name}`
+        }),
+        logged: Effect.sync(() => {
+          const since = log
+          log = ""
+          return since
         }),
         checkpoint: (url) =>
           Effect.promise(async () => {

@@ -13,6 +13,7 @@ import { insertInto, namesOf, records } from "../sql/Dialect.ts"
 import * as Rows from "../sql/Rows.ts"
 import { entryOf, journalEntries } from "./Journal.ts"
 import { fenced } from "./Owners.ts"
+import { missed, untilAllAreTaken } from "./Taking.ts"
 
 type Added = Extract<Write, { readonly _tag: "InviteAdded" }>
 type Joined = Extract<Write, { readonly _tag: "MemberJoined" }>
@@ -50,14 +51,6 @@ export const enrolWith = (sql: SqlClient.SqlClient) => {
     return writes.filter((write) => inserted.has(keyAt(rowOf(write))))
   })
 
-  /** The table refuses more uses than there are. */
-  const countUses = (joined: ReadonlyArray<Joined>) => {
-    const rows = joined.map(memberRowOf)
-    return sql`UPDATE mesh.invite SET used = used + (SELECT count(*) FROM ${records(sql, rows, memberColumns)}
-        WHERE r.mesh_id = invite.mesh_id AND r.invite = invite.public_key)
-      WHERE (mesh_id, public_key) IN (SELECT r.mesh_id, r.invite FROM ${records(sql, rows, memberColumns)})`
-  }
-
   return Effect.fnUntraced(function* (
     added: ReadonlyArray<Added>,
     joined: ReadonlyArray<Joined>,
@@ -67,7 +60,7 @@ export const enrolWith = (sql: SqlClient.SqlClient) => {
   ) {
     const newInvites = yield* insertNew(enrolmentTables.invites, added, ({ invite }) => Rows.inviteRow(invite, 0))
     const newMembers = yield* insertNew(enrolmentTables.members, joined, memberRowOf)
-    if (newMembers.length > 0) yield* countUses(newMembers)
+    if (newMembers.length > 0) yield* countUses(sql, newMembers)
     const newRevocations = yield* insertNew(enrolmentTables.revocations, revoked, ({ revocation }) =>
       Rows.revocationRow(revocation),
     )
@@ -89,6 +82,19 @@ export const enrolWith = (sql: SqlClient.SqlClient) => {
     return entries
   })
 }
+
+/** The table refuses more uses than there are. */
+const countUses = (sql: SqlClient.SqlClient, joined: ReadonlyArray<Joined>) =>
+  untilAllAreTaken(
+    sql`WITH found AS MATERIALIZED (SELECT r.times, d.place
+        FROM (SELECT r.mesh_id, r.invite, count(*) AS times FROM ${records(sql, joined.map(memberRowOf), memberColumns)}
+          GROUP BY r.mesh_id, r.invite) r
+        CROSS JOIN LATERAL (SELECT i.ctid AS place FROM mesh.invite i
+          WHERE i.mesh_id = r.mesh_id AND i.public_key = r.invite OFFSET 0) d),
+      taken AS (UPDATE mesh.invite SET used = used + found.times FROM found
+        WHERE invite.ctid = ANY (ARRAY(SELECT place FROM found)) AND invite.ctid = found.place RETURNING 1)
+      ${sql.literal(missed)}`,
+  )
 
 const memberRowOf = ({ atMillis, certificate, meshId }: Joined) =>
   Rows.memberRow(meshId, { ...certificate, certificate }, atMillis)

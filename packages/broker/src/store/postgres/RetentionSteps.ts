@@ -68,16 +68,16 @@ const removeMessages = Effect.fnUntraced(function* (
 const removeSessions = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, rowsMax: number, beforeMillis: number) {
   const old = sql`SELECT s.mesh_id, s.member_id, s.session_id FROM mesh.session s
     WHERE s.detached_at <= ${beforeMillis} ORDER BY s.detached_at LIMIT ${rowsMax}`
-  const subscriptions = yield* sql`DELETE FROM mesh.channel_subscription
-    WHERE (mesh_id, member_id, session_id, channel) IN (
-      SELECT c.mesh_id, c.member_id, c.session_id, c.channel
-      FROM (${old}) AS o CROSS JOIN mesh.channel_subscription c
+  // Each found by the key of its session: joined, a table that seems small would be read whole.
+  const subscriptions = yield* sql`DELETE FROM mesh.channel_subscription WHERE ctid = ANY (ARRAY(
+    SELECT c.place FROM (${old}) AS o CROSS JOIN LATERAL (
+      SELECT c.ctid AS place FROM mesh.channel_subscription c
       WHERE c.mesh_id = o.mesh_id AND c.member_id = o.member_id AND c.session_id = o.session_id
-      LIMIT ${rowsMax} ${passingBy(sql, "c")}) RETURNING channel`
+      LIMIT ${rowsMax} ${passingBy(sql, "c")}) c LIMIT ${rowsMax})) RETURNING channel`
   const sessions = yield* sql`DELETE FROM mesh.session
-    WHERE (mesh_id, member_id, session_id) IN (${old} ${passingBy(sql, "s")}) AND NOT EXISTS (
-      SELECT 1 FROM mesh.channel_subscription c WHERE c.mesh_id = session.mesh_id
-        AND c.member_id = session.member_id AND c.session_id = session.session_id) RETURNING session_id`
+    WHERE (mesh_id, member_id, session_id) IN (${old} ${passingBy(sql, "s")}) AND (
+      SELECT c.channel FROM mesh.channel_subscription c WHERE c.mesh_id = session.mesh_id
+        AND c.member_id = session.member_id AND c.session_id = session.session_id LIMIT 1) IS NULL RETURNING session_id`
   return [subscriptions, sessions]
 })
 

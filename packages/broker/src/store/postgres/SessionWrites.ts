@@ -5,6 +5,7 @@ import type { SqlClient } from "effect/unstable/sql"
 import { Write } from "../MessageStore.ts"
 import { attachColumns, channelColumns, detachColumns, joinColumns, sessionColumns } from "../sql/Columns.ts"
 import { records } from "../sql/Dialect.ts"
+import { missed, untilAllAreTaken } from "./Taking.ts"
 
 type OfSession = Extract<Write, { readonly session: SessionId }>
 
@@ -34,27 +35,45 @@ export const attach = (
     ON CONFLICT (mesh_id, member_id, session_id)
     DO UPDATE SET protocol = excluded.protocol, attached_at = excluded.attached_at, detached_at = NULL`
 
+/** Behind records `r`: the place of each one's row, by the key. */
+const placesIn = (table: "channel_subscription" | "session", isMore = ""): string =>
+  `CROSS JOIN LATERAL (SELECT o.ctid AS place FROM mesh.${table} o WHERE o.mesh_id = r.mesh_id
+    AND o.member_id = r.member_id AND o.session_id = r.session_id ${isMore} OFFSET 0) d`
+
 export const detach = (
   sql: SqlClient.SqlClient,
   values: ReadonlyArray<Extract<Write, { readonly _tag: "SessionDetached" }>>,
+) => {
+  const rows = values.map((one) => ({
+    ...sessionKeyOf(one),
+    at: one.atMillis,
+    since: one.sinceMillis ?? one.atMillis,
+  }))
+  return untilAllAreTaken(
+    sql`WITH found AS MATERIALIZED (SELECT r.since, d.place FROM ${records(sql, rows, detachColumns)}
+        ${sql.literal(placesIn("session", "AND o.attached_at <= r.at"))}),
+      taken AS (UPDATE mesh.session SET detached_at = found.since FROM found
+        WHERE session.ctid = ANY (ARRAY(SELECT place FROM found)) AND session.ctid = found.place RETURNING 1)
+      ${sql.literal(missed)}`,
+  )
+}
+
+const remove = (
+  sql: SqlClient.SqlClient,
+  table: "channel_subscription" | "session",
+  rows: ReturnType<typeof records>,
+  isMore?: string,
 ) =>
-  sql`UPDATE mesh.session SET detached_at = r.since
-    FROM ${records(
-      sql,
-      values.map((one) => ({
-        ...sessionKeyOf(one),
-        at: one.atMillis,
-        since: one.sinceMillis ?? one.atMillis,
-      })),
-      detachColumns,
-    )}
-    WHERE session.mesh_id = r.mesh_id AND session.member_id = r.member_id AND session.session_id = r.session_id
-      AND session.attached_at <= r.at`
+  untilAllAreTaken(
+    sql`WITH found AS MATERIALIZED (SELECT d.place FROM ${rows} ${sql.literal(placesIn(table, isMore))}),
+      taken AS (DELETE FROM mesh.${sql.literal(table)} WHERE ctid = ANY (ARRAY(SELECT place FROM found)) RETURNING 1)
+      ${sql.literal(missed)}`,
+  )
 
 export const forget = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, sessions: ReadonlyArray<OfSession>) {
-  const keys = sql`(SELECT r.mesh_id, r.member_id, r.session_id FROM ${records(sql, sessions.map(sessionKeyOf), sessionColumns)})`
-  yield* sql`DELETE FROM mesh.channel_subscription WHERE (mesh_id, member_id, session_id) IN ${keys}`
-  yield* sql`DELETE FROM mesh.session WHERE (mesh_id, member_id, session_id) IN ${keys}`
+  const keys = records(sql, sessions.map(sessionKeyOf), sessionColumns)
+  yield* remove(sql, "channel_subscription", keys)
+  yield* remove(sql, "session", keys)
 })
 
 export const joinChannels = (
@@ -77,16 +96,10 @@ export const joinChannels = (
 export const leaveChannels = (
   sql: SqlClient.SqlClient,
   values: ReadonlyArray<Extract<Write, { readonly _tag: "ChannelLeft" }>>,
-) =>
-  sql`DELETE FROM mesh.channel_subscription WHERE (mesh_id, member_id, session_id, channel) IN (
-    SELECT r.mesh_id, r.member_id, r.session_id, r.channel FROM ${records(
-      sql,
-      values.map((one) => ({
-        ...sessionKeyOf(one),
-        channel: one.channel,
-      })),
-      channelColumns,
-    )})`
+) => {
+  const rows = values.map((one) => ({ ...sessionKeyOf(one), channel: one.channel }))
+  return remove(sql, "channel_subscription", records(sql, rows, channelColumns), "AND o.channel = r.channel")
+}
 
 /** The last word of each session on each channel in the batch. */
 export const channelsAtTheEnd = (batch: ReadonlyArray<Write>) => {

@@ -4,6 +4,7 @@
  */
 import { Effect, Schema } from "effect"
 import type { SqlClient } from "effect/unstable/sql"
+import { StatementMillis } from "../Deadlines.ts"
 import { advisoryLock, longMillis } from "../postgres/Migrations.ts"
 import { applicationName } from "../postgres/Postgres.ts"
 import { Int8 } from "../sql/Tables.ts"
@@ -46,6 +47,10 @@ const begin = (sql: SqlClient.SqlClient) =>
       set_config('enable_seqscan', 'on', true), set_config('enable_mergejoin', 'on', true)`,
     sql`SELECT pg_advisory_xact_lock(${advisoryLock})`,
   )
+
+/** A statement may take long, and the connection is not given up for its silence. */
+const inOneTransaction = <A, E, R>(sql: SqlClient.SqlClient, body: Effect.Effect<A, E, R>) =>
+  Effect.provideService(sql.withTransaction(body), StatementMillis, longMillis)
 
 const countWith = (sql: SqlClient.SqlClient) => (rows: string) =>
   Effect.map(Effect.flatMap(sql.unsafe(rows), decodeCount), ([{ count }]) => count)
@@ -114,7 +119,8 @@ const inUse = new NotMoved({ why: "source_in_use", detail: "Postgres" })
 
 /** What `use` reads is of one moment, and nothing was written to the database until its end. */
 export const fromPostgres = <A, E, R>(sql: SqlClient.SqlClient, use: (source: Source) => Effect.Effect<A, E, R>) =>
-  sql.withTransaction(
+  inOneTransaction(
+    sql,
     Effect.gen(function* () {
       if ((yield* brokersOf(sql)) > 0) return yield* inUse
       yield* begin(sql)
@@ -149,7 +155,8 @@ export const intoPostgres = <A, E, R, Unmade>(
   migrate: Effect.Effect<unknown, Unmade>,
   use: (target: Target) => Effect.Effect<A, E, R>,
 ) =>
-  sql.withTransaction(
+  inOneTransaction(
+    sql,
     Effect.gen(function* () {
       yield* begin(sql)
       const filled = yield* Effect.filter([...(yield* columnsOf(sql)).keys()], (name) =>

@@ -1,0 +1,22 @@
+/**
+ * Rows that are found by an index and then taken by their place. Joined, a table that was small when the statement was planned would be read whole
+ * for as long as the plan is kept (decision 0086).
+ */
+import { Effect } from "effect"
+import type { SqlError } from "effect/unstable/sql"
+import { StoreError } from "../MessageStore.ts"
+import * as Rows from "../sql/Rows.ts"
+
+const triesMax = 5
+
+/** The end of a statement that finds rows as `found` and takes them as `taken`: how many were not where they had been found. */
+export const missed = "SELECT (SELECT count(*) FROM found) - (SELECT count(*) FROM taken) AS value"
+
+/** A row that somebody has written to since it was found has another place: it is found again, by a statement that sees that. */
+export const untilAllAreTaken = (
+  statement: Effect.Effect<unknown, SqlError.SqlError>,
+): Effect.Effect<void, SqlError.SqlError | StoreError> =>
+  Effect.gen(function* () {
+    for (let tries = 0; tries < triesMax; tries++) if ((yield* Rows.number(yield* statement)) === 0) return
+    return yield* new StoreError({ reason: "unavailable", cause: "rows are written to by somebody else all the time" })
+  })
