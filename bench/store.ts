@@ -51,6 +51,7 @@ const consume = (seq: number): Write =>
     meshId,
     inbox: { memberId: member(10 + (seq % 10)), session: undefined },
     seq,
+    priority: "next",
     atMillis: 1_700_000_000_500 + seq,
   })
 

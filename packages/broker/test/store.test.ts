@@ -91,6 +91,16 @@ const failCommits = Effect.gen(function* () {
 const letCommitsPass = Effect.flatMap(SqlClient.SqlClient, (sql) => sql`INSERT INTO mesh.parent VALUES (1)`)
 
 const claims: Readonly<Record<string, Claim>> = {
+  "takes with its ack a message of each priority out of its inbox, and leaves its neighbour there (I8)": Effect.gen(
+    function* () {
+      for (const [index, priority] of (["now", "next", "low"] as const).entries()) {
+        const [seq, beside] = [index * 2 + 1, index * 2 + 2]
+        yield* commit(acceptOf(messageOf(seq, { priority })), acceptOf(messageOf(beside, { priority })))
+        yield* commit(consumeOf(seq, inboxOf(bob), 5_000, priority))
+        assert.deepStrictEqual(yield* seqsOf({ priority }), [beside])
+      }
+    },
+  ),
   "gives a page what was accepted, whole and in sequence order, whatever the order of the batch (I6)": Effect.gen(
     function* () {
       const replied = messageOf(2, { replyTo: messageOf(1).messageId, ciphertext: "A".repeat(40_000) })

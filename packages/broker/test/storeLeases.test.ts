@@ -124,7 +124,7 @@ const claims: Readonly<Record<string, Claim>> = {
         acceptOf(messageOf(2, { priority: "low" }), [own, one]),
         acceptOf(messageOf(3), [own, inboxOf(carol)]),
         acceptOf(messageOf(4, { expiresAtMillis: 2_000 }), [own, two]),
-        consumeOf(2, one),
+        consumeOf(2, one, 5_000, "low"),
       )
       assert.deepStrictEqual(yield* countOf([own, one, two], []), { bob: 3, s1: 1, s2: 1 })
       // The same message is another delivery in another inbox.

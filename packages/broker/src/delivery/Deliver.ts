@@ -268,7 +268,7 @@ const consumption = (
   const { address: inbox } = served
   const pushedAtMillis = served.pushedAtMillis(seq)
   return {
-    write: { _tag: "Consume", meshId: state.mesh.meshId, inbox, seq, atMillis: nowMillis } as const,
+    write: { _tag: "Consume", meshId: state.mesh.meshId, inbox, seq, priority, atMillis: nowMillis } as const,
     next: { _tag: "Consumed", inbox, seq, priority, characters, messageId, peer, pushedAtMillis } as const,
   }
 }
@@ -303,10 +303,9 @@ export const consumeAgain = (
   { actions, nowMillis, state }: Decision,
   next: Extract<Unwritten, { readonly _tag: "Consumed" }>,
 ): void => {
-  const { inbox, seq } = next
-  actions.push(
-    Action.Write({ write: Write.Consume({ meshId: state.mesh.meshId, inbox, seq, atMillis: nowMillis }), next }),
-  )
+  const { inbox, priority, seq } = next
+  const write = Write.Consume({ meshId: state.mesh.meshId, inbox, seq, priority, atMillis: nowMillis })
+  actions.push(Action.Write({ write, next }))
 }
 
 /** It is pending again, and that client gets no more: the end of its connection is on its way here, or has been. */

@@ -102,8 +102,14 @@ export type SequencedWrite = Data.TaggedEnum<{
 
 /** What the mesh's owner has in memory, written down: written twice it is the same, and the owner's last word stands. */
 export type ProjectionWrite = Data.TaggedEnum<{
-  /** The recipient has the message. With the last of its recipients the ciphertext goes. */
-  Consume: { readonly meshId: MeshId; readonly inbox: InboxAddress; readonly seq: number; readonly atMillis: number }
+  /** The recipient has the message, which has this priority. With the last of its recipients the ciphertext goes. */
+  Consume: {
+    readonly meshId: MeshId
+    readonly inbox: InboxAddress
+    readonly seq: number
+    readonly priority: Priority
+    readonly atMillis: number
+  }
   /** A session is about to show these: from now on they may have been shown. */
   Lease: { readonly meshId: MeshId; readonly deliveries: ReadonlyArray<DeliveryKey>; readonly atMillis: number }
   /** They were not shown after all. Of several words on one delivery in a batch the last one stands. */

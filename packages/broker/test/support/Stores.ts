@@ -87,5 +87,5 @@ export const acceptOf = (
 ): Extract<Write, { readonly _tag: "Accept" }> =>
   Write.Accept({ message, recipients: recipients.map((inbox) => ({ inbox, sealedKey: undefined })) })
 
-export const consumeOf = (seq: number, inbox: InboxAddress, atMillis = 5_000): Write =>
-  Write.Consume({ meshId, inbox, seq, atMillis })
+export const consumeOf = (seq: number, inbox: InboxAddress, atMillis = 5_000, priority: Priority = "next"): Write =>
+  Write.Consume({ meshId, inbox, seq, priority, atMillis })

@@ -8,11 +8,11 @@ import { receiptsTogether } from "./Layout.ts"
 export type Consume = Extract<Write, { readonly _tag: "Consume" }>
 export type OfLease = Extract<Write, { readonly _tag: "Lease" | "Release" }>
 
-/** Where the rows are that are asked for, each with a time. Its priority is not said, and it has one of three. */
-const placesOf = (name: string, asked: ReadonlyArray<string>): string =>
-  `${name} AS MATERIALIZED (SELECT r.*, d.place, d.expires_at FROM unnest(${asked.join(", ")}) AS r(mesh_id, seq, member_id, session_id, at)
+/** Where the rows are that are asked for, each with a time. `priorities`: those that one may have, by `r`. */
+const placesOf = (name: string, asked: ReadonlyArray<string>, more: string, priorities: string): string =>
+  `${name} AS MATERIALIZED (SELECT r.*, d.place, d.expires_at FROM unnest(${asked.join(", ")}) AS r(mesh_id, seq, member_id, session_id, at${more})
     CROSS JOIN LATERAL (SELECT w.ctid AS place, w.expires_at FROM mesh.waiting w WHERE w.mesh_id = r.mesh_id AND w.member_id = r.member_id
-      AND w.session_id = r.session_id AND w.priority IN ('now', 'next', 'low') AND w.seq = r.seq OFFSET 0) d WHERE ${owned})`
+      AND w.session_id = r.session_id AND w.priority IN (${priorities}) AND w.seq = r.seq OFFSET 0) d WHERE ${owned})`
 
 export const consuming = (arrays: Arrays, consumes: ReadonlyArray<Consume>): ReadonlyArray<string> => {
   // One statement takes a row once.
@@ -23,13 +23,19 @@ export const consuming = (arrays: Arrays, consumes: ReadonlyArray<Consume>): Rea
   }
   const all = [...once.values()]
   return [
-    placesOf("acked", [
-      arrays.texts(all.map(({ meshId }) => meshId)),
-      arrays.numbers(all.map(({ seq }) => seq)),
-      arrays.texts(all.map(({ inbox }) => inbox.memberId)),
-      arrays.texts(all.map(({ inbox }) => Rows.sessionColumn(inbox))),
-      arrays.numbers(all.map(({ atMillis }) => atMillis)),
-    ]),
+    placesOf(
+      "acked",
+      [
+        arrays.texts(all.map(({ meshId }) => meshId)),
+        arrays.numbers(all.map(({ seq }) => seq)),
+        arrays.texts(all.map(({ inbox }) => inbox.memberId)),
+        arrays.texts(all.map(({ inbox }) => Rows.sessionColumn(inbox))),
+        arrays.numbers(all.map(({ atMillis }) => atMillis)),
+        arrays.texts(all.map(({ priority }) => priority)),
+      ],
+      ", priority",
+      "r.priority",
+    ),
     `gone AS (DELETE FROM mesh.waiting WHERE ctid = ANY (ARRAY(SELECT place FROM acked))
       RETURNING mesh_id, seq, ciphertext IS NULL AS is_shared)`,
     `received AS (INSERT INTO mesh.consumed (mesh_id, bucket, at, expires_at, seqs, members, sessions, ats)
@@ -63,13 +69,19 @@ export const leasing = (arrays: Arrays, leases: ReadonlyArray<OfLease>): Readonl
   )
   const words = [...last.values()]
   return [
-    placesOf("shown", [
-      arrays.texts(words.map(({ mesh }) => mesh)),
-      arrays.numbers(words.map(({ seq }) => seq)),
-      arrays.texts(words.map(({ member }) => member)),
-      arrays.texts(words.map(({ session }) => session)),
-      arrays.numbers(words.map(({ at }) => at)),
-    ]),
+    // What is leased does not say its priority.
+    placesOf(
+      "shown",
+      [
+        arrays.texts(words.map(({ mesh }) => mesh)),
+        arrays.numbers(words.map(({ seq }) => seq)),
+        arrays.texts(words.map(({ member }) => member)),
+        arrays.texts(words.map(({ session }) => session)),
+        arrays.numbers(words.map(({ at }) => at)),
+      ],
+      "",
+      "'now', 'next', 'low'",
+    ),
     // A join would go through all of them for each.
     `leased AS (UPDATE mesh.waiting w SET leased_at = CASE WHEN w.leased_at = 0 THEN 0
         ELSE ((SELECT jsonb_object_agg(place::text, at) FROM shown) ->> w.ctid::text)::bigint END

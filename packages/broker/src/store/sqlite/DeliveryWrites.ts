@@ -3,13 +3,13 @@ import type { Write } from "../MessageStore.ts"
 import { leasedForGood } from "../sql/Rows.ts"
 import type { Addresses } from "./Addresses.ts"
 import { type Handle, prepare } from "./Handle.ts"
-import { messageKey, waitingKey } from "./Layout.ts"
+import { messageKey, priorities, waitingKey } from "./Layout.ts"
 
 type Of<Tag extends Write["_tag"]> = Extract<Write, { readonly _tag: Tag }>
 
 type Key = [address: number, priority: number, seq: number]
 
-/** By how often a message has them. What is acked says its number, and not its priority. */
+/** By how often a message has them. What is leased says its number, and not its priority. */
 const likely = [1, 0, 2]
 
 const statementsOn = (handle: Handle) => {
@@ -66,11 +66,11 @@ export const deliveryWritesOn = (handle: Handle, addresses: Addresses) => {
 
     remove,
 
-    consume: ({ atMillis, inbox, meshId, seq }: Of<"Consume">): void => {
+    consume: ({ atMillis, inbox, meshId, priority, seq }: Of<"Consume">): void => {
       const mesh = addresses.meshNumber(meshId)
       const number = addresses.find(meshId, inbox)?.number
       if (mesh === undefined || number === undefined) return
-      if (likely.some((priority) => remove(mesh, [number, priority, seq]))) consumed.run(mesh, seq, number, atMillis)
+      if (remove(mesh, [number, priorities.indexOf(priority), seq])) consumed.run(mesh, seq, number, atMillis)
     },
 
     /** Leased at a time, or no more. A mark that is for good stays. */
