@@ -141,7 +141,13 @@ describe("what a group commit keeps", () => {
           assert.deepStrictEqual(script.ends, ["left s1: unavailable", "consume 4: unavailable"])
           const elsewhere = (yield* GroupCommits).groupCommitOf(MeshId.make("mesh-2"))
           elsewhere.submit(
-            Write.Consume({ meshId: MeshId.make("mesh-2"), inbox: inboxOf(bob), seq: 9, priority: "next", atMillis: 1 }),
+            Write.Consume({
+              meshId: MeshId.make("mesh-2"),
+              inbox: inboxOf(bob),
+              seq: 9,
+              priority: "next",
+              atMillis: 1,
+            }),
             () => script.ends.push("elsewhere"),
           )
           yield* release

@@ -137,7 +137,13 @@ describe("a batch", () => {
             : Effect.succeed(batch.map(() => Written.Done()))
         yield* script.submit(consumed(2), consumed(3), moved("slow"), consumed(4), acceptOf(messageOf(5)))
         const tryEnds = Effect.andThen(TestClock.adjust("5 seconds"), Effect.repeat(settled, { times: 3 }))
-        const other = Write.Consume({ meshId: MeshId.make("mesh-2"), inbox: inboxOf(bob), seq: 90, priority: "next", atMillis: 1 })
+        const other = Write.Consume({
+          meshId: MeshId.make("mesh-2"),
+          inbox: inboxOf(bob),
+          seq: 90,
+          priority: "next",
+          atMillis: 1,
+        })
         yield* release
         yield* tryEnds
         assert.deepStrictEqual(script.ends.slice(1), ["accept 5: unavailable", "consume 2: Done", "consume 3: Done"])

@@ -317,7 +317,9 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })("bro
                 const texts = sql<{ readonly n: number | bigint }>`SELECT count(*) AS n FROM mesh.group_text`
                 const before = Number((yield* texts)[0]?.n)
                 yield* commit(
-                  ...[inboxOf(bob), inboxOf(carol, "s1")].map((inbox) => consumeOf(epoch === 1 ? 15 : 19, inbox)),
+                  ...[inboxOf(bob), inboxOf(carol, "s1")].map((inbox) =>
+                    epoch === 1 ? consumeOf(15, inbox, 5_000, "low") : consumeOf(19, inbox),
+                  ),
                 )
                 assert.strictEqual(Number((yield* texts)[0]?.n), before - 1)
               })

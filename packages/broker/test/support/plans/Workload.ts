@@ -60,6 +60,7 @@ export const workload = (from: number): ReadonlyArray<Named> => {
     Effect.flatMap(MessageStore, call)
   const ofAudit = (call: (store: AuditStore["Service"]) => Effect.Effect<unknown, unknown>) =>
     Effect.flatMap(AuditStore, call)
+  const priority = "next"
   const numbers = Array.from({ length: many }, (_, n) => n)
   const mesh = 3
   const meshId = meshAt(mesh)
@@ -103,14 +104,16 @@ export const workload = (from: number): ReadonlyArray<Named> => {
       "ack",
       commit(
         ...numbers.map((n) =>
-          Write.Consume({ meshId, inbox: inboxes[n] ?? inbox(0), seq: seqs[n] ?? 10, atMillis: epochMillis }),
+          Write.Consume({ meshId, inbox: inboxes[n] ?? inbox(0), seq: seqs[n] ?? 10, priority, atMillis: epochMillis }),
         ),
       ),
     ],
     [
       "ack of a group",
       commit(
-        ...numbers.slice(0, 5).map((n) => Write.Consume({ meshId, inbox: inbox(n, 1), seq: from + 100, atMillis: 1 })),
+        ...numbers
+          .slice(0, 5)
+          .map((n) => Write.Consume({ meshId, inbox: inbox(n, 1), seq: from + 100, priority, atMillis: 1 })),
       ),
     ],
     ["lease", commit(Write.Lease({ meshId, deliveries, atMillis: 1 }))],
@@ -120,7 +123,7 @@ export const workload = (from: number): ReadonlyArray<Named> => {
         accept(mesh, from + 110, `l${from}`, [inbox(1)]),
         Write.Lease({ meshId, deliveries, atMillis: 2 }),
         Write.Release({ meshId, deliveries: [] }),
-        Write.Consume({ meshId, inbox: inbox(1), seq: from + 110, atMillis: 3 }),
+        Write.Consume({ meshId, inbox: inbox(1), seq: from + 110, priority, atMillis: 3 }),
       ),
     ],
     ["sessions", commit(session("SessionAttached", 1), session("SessionDetached", 2), session("SessionForgotten", 4))],
