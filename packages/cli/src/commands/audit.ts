@@ -41,10 +41,14 @@ const columns = [
   "priority",
   "bytes",
   "recipients",
+  "messages",
 ] as const
 
 const asCsv = (event: BlockEvent): string => {
-  const row: Readonly<Record<string, string | number | null>> = asEvent(event)
+  const row: Readonly<Record<string, string | number | null>> = {
+    ...asEvent(event),
+    messages: event.messages === null ? null : event.messages.join(" "),
+  }
   return columns
     .map((name) => String(row[name] ?? ""))
     .map((cell) => (/[",\n\r]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell))

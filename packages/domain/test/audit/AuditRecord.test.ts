@@ -10,9 +10,9 @@ const blockOf = (mesh: string): AuditBlock => {
     number: 1,
     previous: chainBegins,
     atMillis: 5,
-    total: 2,
+    total: 3,
     actors: '[["ann",null],["bob","s1"]]',
-    events: '[[1,4,"mesh_created",null,null,null,null,null,2],[2,5,"message_accepted",1,"id","#builds","next",7,3]]',
+    events: '[[1,4,"mesh_created",null,null,null,null,null,2],[2,5,"message_accepted",1,"id","#builds","next",7,3],[null,6,"messages_consumed",0,null,null,null,null,2,[2,3]]]',
   }
   return { ...block, hash: blockHash(block) }
 }
@@ -67,7 +67,8 @@ describe("a record of the audit", () => {
   })
 
   it("has events that name who did what", () => {
-    const [made, accepted] = eventsOfBlock(blockOf("m1"))
+    const [made, accepted, consumed] = eventsOfBlock(blockOf("m1"))
+    assert.deepInclude(consumed, { seq: null, event: "messages_consumed", member: "ann", messages: [2, 3], recipients: 2 })
     assert.deepInclude(made, { seq: 1, event: "mesh_created", member: null, session: null, recipients: 2 })
     assert.deepStrictEqual(accepted, {
       mesh: "m1",
@@ -82,6 +83,7 @@ describe("a record of the audit", () => {
       priority: "next",
       bytes: 7,
       recipients: 3,
+      messages: null,
     })
     assert.deepStrictEqual(eventsOfBlock({ ...blockOf("m1"), events: "{}" }), [])
     assert.strictEqual(eventsOfBlock({ ...blockOf("m1"), actors: "no" })[1]?.member, null)
