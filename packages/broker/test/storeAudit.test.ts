@@ -3,7 +3,9 @@ import { blockHash, chainBegins } from "@claudemesh/domain/audit/AuditBlock"
 import { AuditCheck, type AuditRecord } from "@claudemesh/domain/audit/AuditRecord"
 import type { ChainReport } from "@claudemesh/domain/audit/ChainCheck"
 import type { Checkpoint } from "@claudemesh/domain/audit/Checkpoint"
-import { MeshId } from "@claudemesh/domain/Ids"
+import { eventsOfBlock } from "@claudemesh/domain/audit/BlockEvents"
+import { Base64 } from "@claudemesh/domain/Base64"
+import { Label, MeshId, SessionId } from "@claudemesh/domain/Ids"
 import * as BunCrypto from "@effect/platform-bun/BunCrypto"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Fiber, Option, Redacted } from "effect"
@@ -134,16 +136,15 @@ const attacks: Readonly<Record<string, { readonly act: Claim; readonly named: Re
   "a block that was put in, with those behind it numbered anew": {
     act: Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
+      const [name, key, moved] = sql.onDialectOrElse({
+        sqlite: () => ["last_seq, key", "last_seq, key + 1", ", key = key + 1"] as const,
+        orElse: () => ["mesh_id", "mesh_id", ""] as const,
+      })
       for (let number = 20; number >= 7; number--)
-        yield* byHand(`UPDATE mesh.audit_block SET number = ${number + 1} WHERE number = ${number}`)
+        yield* byHand(`UPDATE mesh.audit_block SET number = ${number + 1}${moved} WHERE number = ${number}`)
       const [before] = (yield* blocks).filter(({ number }) => number === 6)
       if (before === undefined) return assert.fail()
       const block = { ...before, number: 7, previous: before.hash, total: before.total + 2 }
-      // In the embedded database the number after that of its last event is free.
-      const [name, key] = sql.onDialectOrElse({
-        sqlite: () => ["key", "key + 1"] as const,
-        orElse: () => ["mesh_id", "mesh_id"] as const,
-      })
       yield* byHand(`INSERT INTO mesh.audit_block (${name}, number, previous, hash, at, total, actors, events)
         SELECT ${key}, 7, '${block.previous}', '${blockHash(block)}', at, ${block.total}, actors, events
         FROM mesh.audit_block WHERE number = 6`)
@@ -232,15 +233,17 @@ const claims: Readonly<Record<string, Claim>> = {
       assert.deepStrictEqual(all[0]?.previous, chainBegins)
       assert.deepStrictEqual(
         all.slice(0, 3).map(({ events }) => seqs(events)),
-        [[1], [2, 3], [4]],
+        // What takes no number of the mesh has none.
+        [[1], [2, 3], [0]],
       )
       for (const [index, block] of all.entries()) {
         assert.strictEqual(block.hash, blockHash(block))
         if (index > 0) assert.strictEqual(block.previous, all[index - 1]?.hash)
       }
-      assert.deepInclude(yield* checked(), { events: 6, tampering: undefined })
+      assert.deepInclude(yield* checked(), { events: 8, tampering: undefined })
       const sql = yield* SqlClient.SqlClient
-      const rows = yield* sql`SELECT event, actor_member_id AS who, recipients FROM mesh.audit_log ORDER BY seq`
+      const rows = yield* sql`SELECT event, actor_member_id AS who, recipients FROM mesh.audit_log
+        WHERE seq IS NOT NULL ORDER BY seq`
       assert.deepStrictEqual(
         rows.map(({ event, recipients, who }) => [event, who, recipients === null ? null : Number(recipients)]),
         [
@@ -254,6 +257,149 @@ const claims: Readonly<Record<string, Claim>> = {
       )
     },
   ),
+
+  "records who consumed what, in one event of each inbox, and only what waited there (I8, I29)": Effect.gen(
+    function* () {
+      yield* madeMesh
+      const group = [inboxOf(bob), inboxOf(bob, "s1"), inboxOf(carol)]
+      yield* commit(...[2, 3, 4, 5].map((seq) => acceptOf(messageOf(seq), group)))
+      // Beside what is accepted in the same commit, in any order, and twice.
+      yield* commit(
+        ...[4, 2, 2].map((seq) => consumeOf(seq, inboxOf(bob), 1_700_000_000_000 + seq)),
+        consumeOf(3, inboxOf(carol), 1_700_000_000_100),
+        acceptOf({ ...messageOf(6), createdAtMillis: 1_700_000_000_001 }),
+        consumeOf(5, inboxOf(bob, "s1"), 1_700_000_000_000),
+        consumeOf(9, inboxOf(bob), 1),
+      )
+      // Nothing of it waits any more.
+      yield* commit(consumeOf(2, inboxOf(bob)), consumeOf(5, inboxOf(bob, "s1")))
+      yield* commit(consumeOf(2, inboxOf(bob)), consumeOf(3, inboxOf(bob)))
+      const all = yield* blocks
+      assert.strictEqual(all.length, 4)
+      const named = (index: number) => {
+        const actors: ReadonlyArray<unknown> = JSON.parse(all[index]?.actors ?? "[]")
+        const events: ReadonlyArray<ReadonlyArray<unknown>> = JSON.parse(all[index]?.events ?? "[]")
+        return events.map(([seq, at, event, actor, ...rest]) => [seq, at, event, actors[Number(actor)], ...rest])
+      }
+      const consumed = (at: number, who: unknown, messages: ReadonlyArray<number>) => [
+        null,
+        at,
+        "messages_consumed",
+        who,
+        ...[null, null, null, null],
+        messages.length,
+        messages,
+      ]
+      const [accepted, ...rest] = named(2)
+      assert.deepStrictEqual(accepted?.slice(0, 3), [6, 1_700_000_000_001, "message_accepted"])
+      assert.deepStrictEqual(rest, [
+        consumed(1_700_000_000_000, [bob.memberId, "s1"], [5]),
+        consumed(1_700_000_000_004, [bob.memberId, null], [2, 4]),
+        consumed(1_700_000_000_100, [carol.memberId, null], [3]),
+      ])
+      assert.deepStrictEqual(named(3), [consumed(5_000, [bob.memberId, null], [3])])
+      assert.deepInclude(yield* checked(), { last: 4, events: 10, tampering: undefined })
+      const sql = yield* SqlClient.SqlClient
+      const rows =
+        yield* sql`SELECT messages FROM mesh.audit_log WHERE event = 'messages_consumed' AND actor_session_id = 's1'`
+      assert.deepStrictEqual(
+        rows.map(({ messages }) => messages),
+        ["[5]"],
+      )
+    },
+  ),
+
+  "records what expired while somebody waited for it: a message once, when its text goes (I17, I29)": Effect.gen(
+    function* () {
+      yield* madeMesh
+      const expiring = { expiresAtMillis: 2_000 }
+      const sealed = { sealedKey: Base64.make("BBBB") }
+      const group = [bob, carol].map((who) => ({ inbox: inboxOf(who), ...sealed }))
+      yield* commit(
+        acceptOf(messageOf(2, expiring)),
+        acceptOf(messageOf(3, expiring)),
+        { ...acceptOf(messageOf(4, expiring)), recipients: group },
+        acceptOf(messageOf(5, expiring), [inboxOf(bob), inboxOf(carol)]),
+        acceptOf(messageOf(6)),
+        { ...acceptOf(messageOf(7, expiring)), recipients: group },
+      )
+      yield* commit(...[2, 7].map((seq) => consumeOf(seq, inboxOf(bob))), consumeOf(7, inboxOf(carol)))
+      const store = yield* MessageStore
+      const retention = { messageRowMillis: 1e9, sessionMillis: 1e9, auditMillis: 1e9, inviteMillis: 1e9 }
+      const swept = (rowsMax: number) => store.applyRetention(retention, rowsMax, 5_000)
+      assert.strictEqual(yield* store.applyRetention(retention, 100, 1_999), "done")
+      assert.strictEqual((yield* blocks).length, 3)
+      // In steps, and then there is nothing left to say.
+      while ((yield* swept(2)) === "more");
+      yield* swept(100)
+      const events = (yield* blocks).slice(3).flatMap((block) => [...eventsOfBlock(block)])
+      for (const one of events)
+        assert.deepInclude(one, { event: "messages_expired", seq: null, member: null, atMillis: 5_000 })
+      assert.sameMembers(
+        events.flatMap(({ messages }) => messages ?? []),
+        [3, 4, 5],
+      )
+      assert.isUndefined((yield* checked()).tampering)
+    },
+  ),
+
+  "records who comes, goes and is in which channel, where that has changed, and by which invite somebody joined (I29)":
+    Effect.gen(function* () {
+      yield* madeMesh
+      const door = keysOf("door")
+      const invite = inviteFrom(door, { meshId })
+      const who = { meshId, memberId: bob.memberId, session: SessionId.make("s1") }
+      const channel = Label.make("builds")
+      const attached = (atMillis: number) => Write.SessionAttached({ ...who, protocol: 2, atMillis })
+      const detached = (atMillis: number) => Write.SessionDetached({ ...who, atMillis, sinceMillis: 1 })
+      const joins = Write.ChannelJoined({ ...who, channel, atMillis: 1_002 })
+      const leaves = Write.ChannelLeft({ ...who, channel, atMillis: 1_004 })
+      const certificate = certificateFor(keysOf("dave"), door)
+      for (const batch of [
+        [attached(1_001), joins],
+        [attached(1_001), joins],
+        [detached(1_003)],
+        [detached(1_003), leaves],
+        [leaves, detached(1_004)],
+        [attached(1_005)],
+        [Write.InviteAdded({ meshId, seq: 2, invite, atMillis: 1_006 })],
+        [Write.MemberJoined({ meshId, seq: 3, certificate, atMillis: 1_007 })],
+        [Write.MemberJoined({ meshId, seq: 4, certificate, atMillis: 1_008 })],
+        [
+          Write.Refused({
+            meshId,
+            counts: [
+              { memberId: bob.memberId, code: "rate_limited", count: 7 },
+              { memberId: undefined, code: "unauthorized", count: 2 },
+            ],
+            atMillis: 1_009,
+          }),
+        ],
+      ])
+        yield* commit(...batch)
+      const found = (yield* blocks).slice(1).flatMap((block) => [...eventsOfBlock(block)])
+      const invited = `invite:${door.key}`
+      assert.deepStrictEqual(
+        found.map(({ atMillis, event, member, recipients, session, target }) =>
+          [atMillis, event, member, session, target, recipients].filter((value) => value !== null),
+        ),
+        [
+          [1_001, "session_attached", bob.memberId, "s1"],
+          [1_002, "channel_joined", bob.memberId, "s1", "#builds"],
+          [1_003, "session_detached", bob.memberId, "s1"],
+          [1_004, "channel_left", bob.memberId, "s1", "#builds"],
+          [1_005, "session_attached", bob.memberId, "s1"],
+          [1_006, "invite_added", invited],
+          [1_007, "member_joined", certificate.memberId],
+          [1_007, "invite_used", certificate.memberId, invited],
+          [1_009, "refused", bob.memberId, "rate_limited", 7],
+          [1_009, "refused", "unauthorized", 2],
+        ],
+      )
+      assert.isUndefined((yield* checked()).tampering)
+      const { lastSeq } = Option.getOrThrow(yield* (yield* MessageStore).loadMesh(meshId))
+      assert.strictEqual(lastSeq, 3)
+    }),
 
   "records of a batch what is new, and nothing of a batch in which all was known (I7, I29)": Effect.gen(function* () {
     yield* madeMesh
@@ -323,7 +469,12 @@ const claims: Readonly<Record<string, Claim>> = {
       yield* madeMesh
       const sql = yield* SqlClient.SqlClient
       yield* sql.onDialectOrElse({
-        sqlite: () => sql`UPDATE mesh.audit_block SET number = NULL, previous = NULL, hash = NULL, total = NULL`,
+        sqlite: () =>
+          Effect.andThen(
+            sql`INSERT INTO mesh.journal (key, at, actors, events)
+              SELECT (key >> 36 << 36) | last_seq, at, actors, events FROM mesh.audit_block`,
+            sql`DELETE FROM mesh.audit_block`,
+          ),
         orElse: () =>
           Effect.andThen(
             sql`DELETE FROM mesh.audit_block`,
@@ -347,7 +498,7 @@ const claims: Readonly<Record<string, Claim>> = {
         ["mesh_created", "message_accepted", "message_accepted"],
       )
       const retention = { messageRowMillis: 1e9, sessionMillis: 1e9, auditMillis: 0, inviteMillis: 1e9 }
-      yield* (yield* MessageStore).applyRetention(retention, 100, 1_000_000)
+      yield* (yield* MessageStore).applyRetention(retention, 100, 999_999)
       assert.strictEqual((yield* sql`SELECT event FROM mesh.audit_log`).length, 2)
       assert.deepInclude(yield* checked(), { first: 1, last: 2, tampering: undefined })
     },
@@ -401,10 +552,10 @@ const claims: Readonly<Record<string, Claim>> = {
       assert.deepInclude(yield* checked(checkpoints), { first: 8, last: 20, signedTo: 20, tampering: undefined })
       // A word for each step: those before it say nothing more.
       yield* signed(signRemovals(1_000_000, 5))
-      yield* store.applyRetention(retention, 100, 1_000_000)
+      yield* store.applyRetention(retention, 100, 999_999)
       assert.deepInclude(yield* checked(), { first: 13, last: 20, signedTo: 20, tampering: undefined })
       yield* signed(signRemovals(1_000_000, 100))
-      yield* store.applyRetention(retention, 100, 1_000_000)
+      yield* store.applyRetention(retention, 100, 999_999)
       assert.deepInclude(yield* checked(checkpoints), { first: 20, last: 20, tampering: undefined })
       assert.deepStrictEqual(
         (yield* records).flatMap((one) => (one.type === "checkpoint" ? [[one.kind, one.number]] : [])),

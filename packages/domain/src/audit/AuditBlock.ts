@@ -56,20 +56,16 @@ export interface AuditEvent {
   readonly messages?: ReadonlyArray<number> | undefined
 }
 
-/** What is not there is null, and what comes last is left out. */
+const quoted = (text: string | undefined): string => (text === undefined ? "null" : JSON.stringify(text))
+
+/**
+ * What is not there is null, and what comes last is left out. It is JSON, put together by hand: as one value it takes four times as long, for each
+ * message that is accepted.
+ */
 export const eventText = (one: AuditEvent): string =>
-  JSON.stringify([
-    one.seq,
-    one.atMillis,
-    one.event,
-    one.actor,
-    one.messageId,
-    one.targetSpec,
+  `[${one.seq ?? "null"},${one.atMillis},"${one.event}",${one.actor ?? "null"},${quoted(one.messageId)},${quoted(one.targetSpec)},${quoted(
     one.priority,
-    one.bytes,
-    one.recipients,
-    ...(one.messages === undefined ? [] : [one.messages]),
-  ])
+  )},${one.bytes ?? "null"},${one.recipients ?? "null"}${one.messages === undefined ? "" : `,[${one.messages.join(",")}]`}]`
 
 /** In the order of their numbers, and then what has none by its text, which begins with its time. */
 export const eventsText = (events: ReadonlyArray<string>): string => `[${events.join(",")}]`

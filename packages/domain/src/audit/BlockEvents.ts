@@ -22,9 +22,20 @@ export const eventsOfBlock = ({ actors, events, mesh, number }: AuditBlock): Rea
   const known = listOf(actors)
   return listOf(events).flatMap((one) => {
     if (!Array.isArray(one)) return []
-    const [seq, atMillis, event, place, messageId, target, priority, bytes, recipients, messages]: ReadonlyArray<unknown> =
-      one
-    if ((seq !== null && typeof seq !== "number") || typeof atMillis !== "number" || typeof event !== "string") return []
+    const [
+      seq,
+      atMillis,
+      event,
+      place,
+      messageId,
+      target,
+      priority,
+      bytes,
+      recipients,
+      messages,
+    ]: ReadonlyArray<unknown> = one
+    if ((seq !== null && typeof seq !== "number") || typeof atMillis !== "number" || typeof event !== "string")
+      return []
     const actor = typeof place === "number" ? known[place] : undefined
     const [member, session]: ReadonlyArray<unknown> = Array.isArray(actor) ? actor : []
     return [

@@ -30,22 +30,23 @@ export interface JournalEvent {
 
 /** Those who did something, of each mesh, each once. One of whom nothing is recorded in the end stays in the list. */
 export class Actors {
-  readonly #places = new Map<MeshId, Map<string, number>>()
+  readonly #meshes = new Map<MeshId, { readonly places: Map<string, number>; readonly names: Array<string> }>()
 
   placeOf({ memberId, meshId, session }: Pick<JournalEvent, "meshId" | "memberId" | "session">): number | undefined {
-    const places = this.#places.get(meshId) ?? new Map<string, number>()
-    this.#places.set(meshId, places)
+    const of = this.#meshes.get(meshId) ?? { places: new Map<string, number>(), names: [] }
+    if (of.names.length === 0) this.#meshes.set(meshId, of)
     if (memberId === undefined) return undefined
-    const name = JSON.stringify([memberId, session ?? null])
-    const place = places.get(name) ?? places.size
-    places.set(name, place)
-    return place
+    const name = `${memberId}/${session ?? ""}`
+    const known = of.places.get(name)
+    if (known !== undefined) return known
+    of.places.set(name, of.names.length)
+    return of.names.push(JSON.stringify([memberId, session ?? null])) - 1
   }
 
   /** Given a mesh, its list. */
   listOf(arrays: Arrays, mesh: string): string {
-    const meshes = arrays.texts([...this.#places.keys()])
-    const lists = arrays.texts([...this.#places.values()].map((places) => `[${[...places.keys()].join(",")}]`))
+    const meshes = arrays.texts([...this.#meshes.keys()])
+    const lists = arrays.texts([...this.#meshes.values()].map(({ names }) => `[${names.join(",")}]`))
     return `(${lists})[array_position(${meshes}, ${mesh})]`
   }
 }

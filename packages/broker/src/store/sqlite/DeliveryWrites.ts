@@ -73,7 +73,7 @@ export const deliveryWritesOn = (handle: Handle, addresses: Addresses, journal: 
       if (mesh === undefined || number === undefined) return
       if (!likely.some((priority) => remove(mesh, [number, priority, seq]))) return
       consumed.run(mesh, seq, number, atMillis)
-      journal.consumed(meshId, inbox.memberId, inbox.session, seq, atMillis)
+      journal.consumed(meshId, number, inbox, seq, atMillis)
     },
 
     /** Leased at a time, or no more. A mark that is for good stays. */

@@ -11,7 +11,7 @@ import {
   eventText,
 } from "@claudemesh/domain/audit/AuditBlock"
 import type { MemberId, MeshId, MessageId, SessionId } from "@claudemesh/domain/Ids"
-import { StoreError } from "../MessageStore.ts"
+import { type InboxAddress, StoreError } from "../MessageStore.ts"
 import type { AuditEventName } from "../AuditEvents.ts"
 import type { Addresses } from "./Addresses.ts"
 import { type Handle, prepare } from "./Handle.ts"
@@ -37,7 +37,8 @@ interface Consumed {
 
 interface Pending {
   readonly events: Array<Event>
-  readonly consumed: Map<string, Consumed>
+  /** By the number of the inbox. */
+  readonly consumed: Map<number, Consumed>
 }
 
 interface Head {
@@ -133,11 +134,10 @@ export const journalOn = (handle: Handle, addresses: Addresses) => {
     begin: (): void => pending.clear(),
     add: (meshId: MeshId, event: Event): void => void pendingOf(meshId).events.push(event),
     /** Together, of each inbox. */
-    consumed: (meshId: MeshId, actor: MemberId, session: SessionId | undefined, seq: number, at: number): void => {
+    consumed: (meshId: MeshId, inbox: number, of: InboxAddress, seq: number, at: number): void => {
       const { consumed } = pendingOf(meshId)
-      const inbox = `${actor}/${session ?? ""}`
       const known = consumed.get(inbox)
-      if (known === undefined) consumed.set(inbox, { actor, session, at, messages: [seq] })
+      if (known === undefined) consumed.set(inbox, { actor: of.memberId, session: of.session, at, messages: [seq] })
       else {
         known.messages.push(seq)
         known.at = Math.max(known.at, at)
@@ -166,7 +166,8 @@ const valuesOf = ({ actors, atMillis, events, hash, number, previous, total }: A
 
 /** Each actor once. */
 const writtenOf = (events: ReadonlyArray<Event>, consumed: Pending["consumed"]) => {
-  const actors = new Map<string, number>()
+  const places = new Map<string, number>()
+  const actors: Array<string> = []
   let atMillis = 0
   const textOf = ({
     actor,
@@ -176,9 +177,13 @@ const writtenOf = (events: ReadonlyArray<Event>, consumed: Pending["consumed"]) 
   }: Omit<Event, "seq"> & { readonly seq: number | undefined }): string => {
     atMillis = Math.max(atMillis, at)
     if (actor === undefined) return eventText({ ...event, atMillis: at, actor: undefined })
-    const name = JSON.stringify([actor, session ?? null])
-    const place = actors.get(name) ?? actors.size
-    actors.set(name, place)
+    const name = `${actor}/${session ?? ""}`
+    const known = places.get(name)
+    const place = known ?? actors.length
+    if (known === undefined) {
+      places.set(name, place)
+      actors.push(JSON.stringify([actor, session ?? null]))
+    }
     return eventText({ ...event, atMillis: at, actor: place })
   }
   const texts: Array<string> = []
@@ -193,7 +198,7 @@ const writtenOf = (events: ReadonlyArray<Event>, consumed: Pending["consumed"]) 
   }
   return {
     atMillis,
-    actors: `[${[...actors.keys()].join(",")}]`,
+    actors: `[${actors.join(",")}]`,
     events: eventsText([...texts, ...rest.toSorted()]),
   }
 }
