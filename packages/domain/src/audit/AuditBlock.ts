@@ -56,16 +56,12 @@ export interface AuditEvent {
   readonly messages?: ReadonlyArray<number> | undefined
 }
 
-const quoted = (text: string | undefined): string => (text === undefined ? "null" : JSON.stringify(text))
-
-/**
- * What is not there is null, and what comes last is left out. It is JSON, put together by hand: as one value it takes four times as long, for each
- * message that is accepted.
- */
-export const eventText = (one: AuditEvent): string =>
-  `[${one.seq ?? "null"},${one.atMillis},"${one.event}",${one.actor ?? "null"},${quoted(one.messageId)},${quoted(one.targetSpec)},${quoted(
-    one.priority,
-  )},${one.bytes ?? "null"},${one.recipients ?? "null"}${one.messages === undefined ? "" : `,[${one.messages.join(",")}]`}]`
+/** What is not there is null, and what comes last is left out. Put together by hand it takes twice as long. */
+export const eventText = (one: AuditEvent): string => {
+  const { actor, atMillis, bytes, event, messageId, messages, priority, recipients, seq, targetSpec } = one
+  const all = [seq, atMillis, event, actor, messageId, targetSpec, priority, bytes, recipients]
+  return JSON.stringify(messages === undefined ? all : [...all, messages])
+}
 
 /** In the order of their numbers, and then what has none by its text, which begins with its time. */
 export const eventsText = (events: ReadonlyArray<string>): string => `[${events.join(",")}]`
