@@ -1,12 +1,7 @@
 /** The audit as a chain (I29), as every database must keep it: without a gap, without a fork, and so that whatever is done to it by hand shows. */
 import { blockHash, chainBegins } from "@claudemesh/domain/audit/AuditBlock"
-import { AuditCheck, type AuditRecord } from "@claudemesh/domain/audit/AuditRecord"
 import type { ChainReport } from "@claudemesh/domain/audit/ChainCheck"
-import type { Checkpoint } from "@claudemesh/domain/audit/Checkpoint"
-import { eventsOfBlock } from "@claudemesh/domain/audit/BlockEvents"
-import { Base64 } from "@claudemesh/domain/Base64"
-import { Label, MeshId, SessionId } from "@claudemesh/domain/Ids"
-import * as BunCrypto from "@effect/platform-bun/BunCrypto"
+import { MeshId } from "@claudemesh/domain/Ids"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Fiber, Option, Redacted } from "effect"
 import { SqlClient } from "effect/unstable/sql"
@@ -14,34 +9,13 @@ import { certificateFor, inviteFrom, keysOf } from "../../domain/test/support/Tr
 import { auditKey, signHeads, signRemovals } from "../src/store/AuditCheckpoints.ts"
 import { AuditStore } from "../src/store/AuditStore.ts"
 import { auditSource } from "../src/store/AuditSource.ts"
-import { eachPage } from "../src/store/AuditExport.ts"
 import { MessageStore, Write } from "../src/store/MessageStore.ts"
 import { SqliteHandle } from "../src/store/sqlite/Handle.ts"
 import { alice, bob, carol, meshId, meshRecord } from "./support/MeshScenario.ts"
 import { Postgres } from "./support/Postgres.ts"
 import { acceptOf, consumeOf, freshPostgres, inboxOf, messageOf, postgresAt, storeOn } from "./support/Stores.ts"
+import { blocks, checked, madeMesh, records, signed } from "./support/StoredAudit.ts"
 import { type Claim, commit, commitIn, conforms, reasonOf } from "./support/StoreSuite.ts"
-
-const signed = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.provide(effect, BunCrypto.layer)
-
-const madeMesh = Effect.flatMap(MessageStore, (store) => store.createMesh(meshRecord, undefined, [alice, bob], 1))
-
-const records = Effect.gen(function* () {
-  const all: Array<AuditRecord> = []
-  yield* eachPage(undefined, (page) => Effect.sync(() => void all.push(...page)))
-  return all
-})
-
-const blocks = Effect.map(records, (all) => all.filter((one) => one.type === "block"))
-
-/** What is stored, with the key and the checkpoints that somebody kept elsewhere. */
-const checked = Effect.fnUntraced(function* (kept: ReadonlyArray<Checkpoint> = []) {
-  const { publicKey } = yield* signed(auditKey)
-  const check = new AuditCheck({ keys: new Set([publicKey]), isPart: false })
-  for (const one of kept) check.take({ type: "checkpoint", ...one })
-  for (const one of yield* records) check.take(one)
-  return check.end().get(meshId) ?? assert.fail("the mesh has no audit")
-})
 
 const found = ({ tampering }: ChainReport) => tampering && [tampering.what, tampering.number, tampering.last]
 
@@ -257,149 +231,6 @@ const claims: Readonly<Record<string, Claim>> = {
       )
     },
   ),
-
-  "records who consumed what, in one event of each inbox, and only what waited there (I8, I29)": Effect.gen(
-    function* () {
-      yield* madeMesh
-      const group = [inboxOf(bob), inboxOf(bob, "s1"), inboxOf(carol)]
-      yield* commit(...[2, 3, 4, 5].map((seq) => acceptOf(messageOf(seq), group)))
-      // Beside what is accepted in the same commit, in any order, and twice.
-      yield* commit(
-        ...[4, 2, 2].map((seq) => consumeOf(seq, inboxOf(bob), 1_700_000_000_000 + seq)),
-        consumeOf(3, inboxOf(carol), 1_700_000_000_100),
-        acceptOf({ ...messageOf(6), createdAtMillis: 1_700_000_000_001 }),
-        consumeOf(5, inboxOf(bob, "s1"), 1_700_000_000_000),
-        consumeOf(9, inboxOf(bob), 1),
-      )
-      // Nothing of it waits any more.
-      yield* commit(consumeOf(2, inboxOf(bob)), consumeOf(5, inboxOf(bob, "s1")))
-      yield* commit(consumeOf(2, inboxOf(bob)), consumeOf(3, inboxOf(bob)))
-      const all = yield* blocks
-      assert.strictEqual(all.length, 4)
-      const named = (index: number) => {
-        const actors: ReadonlyArray<unknown> = JSON.parse(all[index]?.actors ?? "[]")
-        const events: ReadonlyArray<ReadonlyArray<unknown>> = JSON.parse(all[index]?.events ?? "[]")
-        return events.map(([seq, at, event, actor, ...rest]) => [seq, at, event, actors[Number(actor)], ...rest])
-      }
-      const consumed = (at: number, who: unknown, messages: ReadonlyArray<number>) => [
-        null,
-        at,
-        "messages_consumed",
-        who,
-        ...[null, null, null, null],
-        messages.length,
-        messages,
-      ]
-      const [accepted, ...rest] = named(2)
-      assert.deepStrictEqual(accepted?.slice(0, 3), [6, 1_700_000_000_001, "message_accepted"])
-      assert.deepStrictEqual(rest, [
-        consumed(1_700_000_000_000, [bob.memberId, "s1"], [5]),
-        consumed(1_700_000_000_004, [bob.memberId, null], [2, 4]),
-        consumed(1_700_000_000_100, [carol.memberId, null], [3]),
-      ])
-      assert.deepStrictEqual(named(3), [consumed(5_000, [bob.memberId, null], [3])])
-      assert.deepInclude(yield* checked(), { last: 4, events: 10, tampering: undefined })
-      const sql = yield* SqlClient.SqlClient
-      const rows =
-        yield* sql`SELECT messages FROM mesh.audit_log WHERE event = 'messages_consumed' AND actor_session_id = 's1'`
-      assert.deepStrictEqual(
-        rows.map(({ messages }) => messages),
-        ["[5]"],
-      )
-    },
-  ),
-
-  "records what expired while somebody waited for it: a message once, when its text goes (I17, I29)": Effect.gen(
-    function* () {
-      yield* madeMesh
-      const expiring = { expiresAtMillis: 2_000 }
-      const sealed = { sealedKey: Base64.make("BBBB") }
-      const group = [bob, carol].map((who) => ({ inbox: inboxOf(who), ...sealed }))
-      yield* commit(
-        acceptOf(messageOf(2, expiring)),
-        acceptOf(messageOf(3, expiring)),
-        { ...acceptOf(messageOf(4, expiring)), recipients: group },
-        acceptOf(messageOf(5, expiring), [inboxOf(bob), inboxOf(carol)]),
-        acceptOf(messageOf(6)),
-        { ...acceptOf(messageOf(7, expiring)), recipients: group },
-      )
-      yield* commit(...[2, 7].map((seq) => consumeOf(seq, inboxOf(bob))), consumeOf(7, inboxOf(carol)))
-      const store = yield* MessageStore
-      const retention = { messageRowMillis: 1e9, sessionMillis: 1e9, auditMillis: 1e9, inviteMillis: 1e9 }
-      const swept = (rowsMax: number) => store.applyRetention(retention, rowsMax, 5_000)
-      assert.strictEqual(yield* store.applyRetention(retention, 100, 1_999), "done")
-      assert.strictEqual((yield* blocks).length, 3)
-      // In steps, and then there is nothing left to say.
-      while ((yield* swept(2)) === "more");
-      yield* swept(100)
-      const events = (yield* blocks).slice(3).flatMap((block) => [...eventsOfBlock(block)])
-      for (const one of events)
-        assert.deepInclude(one, { event: "messages_expired", seq: null, member: null, atMillis: 5_000 })
-      assert.sameMembers(
-        events.flatMap(({ messages }) => messages ?? []),
-        [3, 4, 5],
-      )
-      assert.isUndefined((yield* checked()).tampering)
-    },
-  ),
-
-  "records who comes, goes and is in which channel, where that has changed, and by which invite somebody joined (I29)":
-    Effect.gen(function* () {
-      yield* madeMesh
-      const door = keysOf("door")
-      const invite = inviteFrom(door, { meshId })
-      const who = { meshId, memberId: bob.memberId, session: SessionId.make("s1") }
-      const channel = Label.make("builds")
-      const attached = (atMillis: number) => Write.SessionAttached({ ...who, protocol: 2, atMillis })
-      const detached = (atMillis: number) => Write.SessionDetached({ ...who, atMillis, sinceMillis: 1 })
-      const joins = Write.ChannelJoined({ ...who, channel, atMillis: 1_002 })
-      const leaves = Write.ChannelLeft({ ...who, channel, atMillis: 1_004 })
-      const certificate = certificateFor(keysOf("dave"), door)
-      for (const batch of [
-        [attached(1_001), joins],
-        [attached(1_001), joins],
-        [detached(1_003)],
-        [detached(1_003), leaves],
-        [leaves, detached(1_004)],
-        [attached(1_005)],
-        [Write.InviteAdded({ meshId, seq: 2, invite, atMillis: 1_006 })],
-        [Write.MemberJoined({ meshId, seq: 3, certificate, atMillis: 1_007 })],
-        [Write.MemberJoined({ meshId, seq: 4, certificate, atMillis: 1_008 })],
-        [
-          Write.Refused({
-            meshId,
-            counts: [
-              { memberId: bob.memberId, code: "rate_limited", count: 7 },
-              { memberId: undefined, code: "unauthorized", count: 2 },
-            ],
-            atMillis: 1_009,
-          }),
-        ],
-      ])
-        yield* commit(...batch)
-      const found = (yield* blocks).slice(1).flatMap((block) => [...eventsOfBlock(block)])
-      const invited = `invite:${door.key}`
-      assert.deepStrictEqual(
-        found.map(({ atMillis, event, member, recipients, session, target }) =>
-          [atMillis, event, member, session, target, recipients].filter((value) => value !== null),
-        ),
-        [
-          [1_001, "session_attached", bob.memberId, "s1"],
-          [1_002, "channel_joined", bob.memberId, "s1", "#builds"],
-          [1_003, "session_detached", bob.memberId, "s1"],
-          [1_004, "channel_left", bob.memberId, "s1", "#builds"],
-          [1_005, "session_attached", bob.memberId, "s1"],
-          [1_006, "invite_added", invited],
-          [1_007, "member_joined", certificate.memberId],
-          [1_007, "invite_used", certificate.memberId, invited],
-          [1_009, "refused", bob.memberId, "rate_limited", 7],
-          [1_009, "refused", "unauthorized", 2],
-        ],
-      )
-      assert.isUndefined((yield* checked()).tampering)
-      const { lastSeq } = Option.getOrThrow(yield* (yield* MessageStore).loadMesh(meshId))
-      assert.strictEqual(lastSeq, 3)
-    }),
 
   "records of a batch what is new, and nothing of a batch in which all was known (I7, I29)": Effect.gen(function* () {
     yield* madeMesh

@@ -30,7 +30,7 @@ export class AuditStore extends Context.Service<
     readonly addKey: (key: StoredAuditKey, nowMillis: number) => Effect.Effect<void, StoreError>
     /** In their order: each key hands over to the next. */
     readonly rotations: Effect.Effect<ReadonlyArray<KeyRotation>, StoreError>
-    /** The new key, with the old one's word for it: both or neither. */
+    /** The new key, with the old one's word for it, whose secret goes: all of it or nothing. */
     readonly rotateKey: (key: StoredAuditKey, rotation: KeyRotation) => Effect.Effect<void, StoreError>
     /** In the order of their ids. */
     readonly meshes: (after: string, limit: number) => Effect.Effect<ReadonlyArray<string>, StoreError>

@@ -16,6 +16,15 @@ export const ofTheStore = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     return yield* Effect.provide(effect, auditSource(database))
   })
 
+/** With the audit of this machine's broker, to write to it. */
+export const inTheStore = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.gen(function* () {
+    const { brokerConfig } = yield* Effect.promise(() => import("@claudemesh/broker/Config"))
+    const { auditStoreOf } = yield* Effect.promise(() => import("@claudemesh/broker/store/AuditSource"))
+    const { database } = yield* Effect.mapError(brokerConfig, ({ message }) => new Failed({ reason: message }))
+    return yield* Effect.provide(effect, auditStoreOf(database))
+  })
+
 export type Take<E, R> = (page: ReadonlyArray<AuditRecord>) => Effect.Effect<void, E, R>
 
 export const pagesOfStore = <E, R>(mesh: string | undefined, take: Take<E, R>) =>

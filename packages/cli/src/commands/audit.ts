@@ -6,7 +6,7 @@ import { AuditStore } from "@claudemesh/broker/store/AuditStore"
 import { type AuditRecord, recordText } from "@claudemesh/domain/audit/AuditRecord"
 import { type BlockEvent, eventsOfBlock } from "@claudemesh/domain/audit/BlockEvents"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
-import { Effect, Option } from "effect"
+import { Console, Effect, Option } from "effect"
 import { Command, Flag } from "effect/unstable/cli"
 import { Failed, Misused } from "../Failed.ts"
 import { table } from "../Output.ts"
@@ -14,7 +14,7 @@ import { writeTaken } from "../Stdout.ts"
 import * as auditWords from "../words/audit.ts"
 import * as does from "../words/commands.ts"
 import * as AuditFlags from "./AuditFlags.ts"
-import { ofTheStore, pagesOfStore } from "./AuditRecords.ts"
+import { inTheStore, ofTheStore, pagesOfStore } from "./AuditRecords.ts"
 import { head } from "./AuditHead.ts"
 import { verify } from "./AuditVerify.ts"
 
@@ -148,6 +148,7 @@ const checkpoint = Command.make(
             Effect.sync(() => {
               for (const record of page) {
                 if (record.type === "key") newest.set(record.key, record)
+                if (record.type === "rotation") newest.set(`after ${record.key}`, record)
                 if (record.type === "checkpoint" && record.kind === "head") newest.set(`mesh ${record.mesh}`, record)
               }
             }),
@@ -165,10 +166,23 @@ const checkpoint = Command.make(
   ]),
 )
 
+const rotate = Command.make(
+  "rotate",
+  {},
+  Effect.fn(function* () {
+    const { rotateAuditKey } = yield* Effect.promise(() => import("@claudemesh/broker/store/AuditCheckpoints"))
+    const { key, next } = yield* inTheStore(rotateAuditKey)
+    yield* Console.log(auditWords.keyWasRotated(key, next))
+  }),
+).pipe(
+  Command.withDescription(auditWords.letAnotherKeySign),
+  Command.withExamples([{ command: "claudemesh audit rotate", description: auditWords.whileNoBrokerRunsOnTheFolder }]),
+)
+
 export const audit = Command.make("audit").pipe(
   Command.withDescription(does.exportCheckAndShowTheAudit),
   Command.withExamples([
     { command: "claudemesh audit verify", description: auditWords.checkThatNothingOfTheAuditWasAltered },
   ]),
-  Command.withSubcommands([exported, verify, tail, checkpoint, head]),
+  Command.withSubcommands([exported, verify, tail, checkpoint, rotate, head]),
 )

@@ -29,6 +29,15 @@ export const keptHead = (one: { mesh: Part; block: Part; hash: Part; at: Part; k
 
 export const foundThen = (at: Part, what: Part): string => `  found at ${at}: ${what}.`
 
+export const letAnotherKeySign =
+  "Let another audit key sign from now on; the one before signs that, so whoever knows it follows by itself"
+
+export const whileNoBrokerRunsOnTheFolder =
+  "With DATABASE_URL while the broker runs; with BROKER_DATA_DIR while none does"
+
+export const keyWasRotated = (before: Part, now: Part): string =>
+  `The audit key is ${now} from now on. It was ${before}, which has signed that; its secret half is erased.\nWho checks the audit by the earlier key follows by itself. Note the new one where you noted that.`
+
 export const onlyThisMeshByItsId = "Only the mesh with this id"
 
 export const onlyWhatThisMemberDid = "Only what the member with this id did"

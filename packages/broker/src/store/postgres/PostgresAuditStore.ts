@@ -30,10 +30,11 @@ export const postgresAuditStore = Layer.effect(
       ),
       rotateKey: ({ publicKey, secretKey }, { atMillis, key, next, signature }) =>
         transaction(
-          Effect.andThen(
-            sql`INSERT INTO mesh.audit_rotation VALUES (${key}, ${next}, ${atMillis}, ${signature})`,
-            Effect.asVoid(sql`INSERT INTO mesh.audit_key VALUES (${publicKey}, ${secretKey}, ${atMillis})`),
-          ),
+          Effect.gen(function* () {
+            yield* sql`INSERT INTO mesh.audit_rotation VALUES (${key}, ${next}, ${atMillis}, ${signature})`
+            yield* sql`INSERT INTO mesh.audit_key VALUES (${publicKey}, ${secretKey}, ${atMillis})`
+            yield* sql`UPDATE mesh.audit_key SET secret_key = '' WHERE public_key = ${key}`
+          }),
         ),
       meshes: (after, limit) =>
         Effect.mapError(

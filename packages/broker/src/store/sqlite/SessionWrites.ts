@@ -7,35 +7,39 @@ import type { Journal } from "./Journal.ts"
 
 type Key = [mesh: string, member: string, session: string]
 
-export const sessionWritesOn = (handle: Handle, journal: Journal) => {
-  const ofSession = "mesh_id = ? AND member_id = ? AND session_id = ?"
-  const attach = prepare<never, [...Key, protocol: number, at: number]>(
+const ofSession = "mesh_id = ? AND member_id = ? AND session_id = ?"
+
+const statementsOn = (handle: Handle) => ({
+  attach: prepare<never, [...Key, protocol: number, at: number]>(
     handle,
     `INSERT INTO mesh.session (mesh_id, member_id, session_id, protocol, attached_at, detached_at) VALUES (?, ?, ?, ?, ?, NULL)
       ON CONFLICT (mesh_id, member_id, session_id)
       DO UPDATE SET protocol = excluded.protocol, attached_at = excluded.attached_at, detached_at = NULL
         WHERE attached_at <> excluded.attached_at OR detached_at IS NOT NULL`,
-  )
-  const leave = prepare<never, [since: number, ...Key, at: number]>(
+  ),
+  leave: prepare<never, [since: number, ...Key, at: number]>(
     handle,
     `UPDATE mesh.session SET detached_at = ? WHERE ${ofSession} AND attached_at <= ? AND detached_at IS NULL`,
-  )
-  const detach = prepare<never, [since: number, ...Key, at: number]>(
+  ),
+  detach: prepare<never, [since: number, ...Key, at: number]>(
     handle,
     `UPDATE mesh.session SET detached_at = ? WHERE ${ofSession} AND attached_at <= ?`,
-  )
-  const leaveAll = prepare<never, Key>(handle, `DELETE FROM mesh.channel_subscription WHERE ${ofSession}`)
-  const forget = prepare<never, Key>(handle, `DELETE FROM mesh.session WHERE ${ofSession}`)
-  const joinChannel = prepare<never, [...Key, channel: string, at: number]>(
+  ),
+  leaveAll: prepare<never, Key>(handle, `DELETE FROM mesh.channel_subscription WHERE ${ofSession}`),
+  forget: prepare<never, Key>(handle, `DELETE FROM mesh.session WHERE ${ofSession}`),
+  joinChannel: prepare<never, [...Key, channel: string, at: number]>(
     handle,
     `INSERT INTO mesh.channel_subscription (mesh_id, member_id, session_id, channel, joined_at) VALUES (?, ?, ?, ?, ?)
       ON CONFLICT (mesh_id, member_id, session_id, channel) DO NOTHING`,
-  )
-  const leaveChannel = prepare<never, [...Key, channel: string]>(
+  ),
+  leaveChannel: prepare<never, [...Key, channel: string]>(
     handle,
     `DELETE FROM mesh.channel_subscription WHERE ${ofSession} AND channel = ?`,
-  )
+  ),
+})
 
+export const sessionWritesOn = (handle: Handle, journal: Journal) => {
+  const { attach, leave, detach, leaveAll, forget, joinChannel, leaveChannel } = statementsOn(handle)
   type OfSession = Extract<Write, { readonly session: SessionId }>
   const record = (
     { meshId, memberId: actor, session }: OfSession,

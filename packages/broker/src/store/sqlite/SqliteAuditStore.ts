@@ -54,6 +54,7 @@ export const sqliteAuditStore = Layer.effect(
       handle,
       "INSERT INTO mesh.audit_rotation VALUES (?, ?, ?, ?)",
     )
+    const eraseKey = prepare<never, [string]>(handle, "UPDATE mesh.audit_key SET secret_key = '' WHERE public_key = ?")
     const addKey = prepare<never, [string, string, number]>(handle, "INSERT INTO mesh.audit_key VALUES (?, ?, ?)")
 
     return AuditStore.of({
@@ -65,6 +66,7 @@ export const sqliteAuditStore = Layer.effect(
         inTransaction(handle, () => {
           addRotation.run(key, next, atMillis, signature)
           addKey.run(publicKey, secretKey, atMillis)
+          eraseKey.run(key)
         }),
       meshes: (after, limit) => meshes(after, limit),
       ...placesOn(handle),
