@@ -31,9 +31,9 @@ const aDay = async (broker: TestBroker) => {
   }
   const pushes = [await receiver.take("push"), await receiver.take("push")]
   receiver.send({ type: "client_ack", messageIds: pushes.map(({ messageId }) => messageId) })
-  for (let n = 0; n < 2_000; n++) sender.send({ type: "message_status", id: `m${n}`, messageId: "0".repeat(32) })
+  for (let n = 0; n < 500; n++) sender.send({ type: "message_status", id: `m${n}`, messageId: "0".repeat(32) })
   sender.send(sendFrame("nobody", newKeys().publicKey, "hello", alice.keys))
-  await sender.take("error", ({ id }) => id === "nobody")
+  await sender.take("error", ({ id }) => id === "nobody", 30_000)
   const stranger = await RawClient.open(broker.url)
   stranger.send(await stranger.helloV2({ ...alice, memberId: "nobody-at-all" }))
   assert.strictEqual((await stranger.take("error"))["code"], "unauthorized")
@@ -96,7 +96,7 @@ const happened = Effect.fnUntraced(function* (
   const asked = refusals.filter(({ member }) => member === alice.memberId)
   assert.isAtLeast(
     asked.reduce((sum, { recipients }) => sum + (recipients ?? 0), 0),
-    2_000,
+    500,
   )
   assert.strictEqual(events.length, 1 + 2 + 2 + 2 + 2 + of("messages_consumed").length + refusals.length)
 })
