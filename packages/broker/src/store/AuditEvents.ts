@@ -27,3 +27,7 @@ export const expiredEvent = (seqs: ReadonlyArray<number>) => ({
   recipients: seqs.length,
   messages: seqs.toSorted((one, other) => one - other),
 })
+
+/** As `eventText` has it: there is one for each inbox in each commit. */
+export const consumedText = (at: number, actor: number, seqs: ReadonlyArray<number>): string =>
+  `[null,${at},"messages_consumed",${actor},null,null,null,null,${seqs.length},[${seqs.join(",")}]]`

@@ -9,22 +9,23 @@ import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import { Console, Effect, Option } from "effect"
 import { Command, Flag } from "effect/unstable/cli"
 import { Failed, Misused } from "../Failed.ts"
-import { table } from "../Output.ts"
 import { writeTaken } from "../Stdout.ts"
 import * as auditWords from "../words/audit.ts"
 import * as does from "../words/commands.ts"
 import * as AuditFlags from "./AuditFlags.ts"
 import { inTheStore, ofTheStore, pagesOfStore } from "./AuditRecords.ts"
 import { head } from "./AuditHead.ts"
+import { tail } from "./AuditTail.ts"
 import { verify } from "./AuditVerify.ts"
 
 /** `head` has what it wanted. */
 const print = (lines: ReadonlyArray<string>) => (lines.length === 0 ? Effect.void : writeTaken(`${lines.join("\n")}\n`))
 
-const chosenEvents = (page: ReadonlyArray<AuditRecord>, by: AuditFlags.Chosen): ReadonlyArray<BlockEvent> =>
-  page.flatMap((record) =>
-    record.type === "block" ? eventsOfBlock(record).filter((one) => AuditFlags.isChosen(by, one)) : [],
-  )
+const chosenEvents = (
+  page: ReadonlyArray<AuditRecord>,
+  chosen: (event: BlockEvent) => boolean,
+): ReadonlyArray<BlockEvent> =>
+  page.flatMap((record) => (record.type === "block" ? eventsOfBlock(record).filter(chosen) : []))
 
 const asEvent = ({ atMillis, ...event }: BlockEvent) => ({ ...event, at: isoFromMillis(atMillis) })
 
@@ -70,10 +71,11 @@ const exported = Command.make(
       const isFiltered = [by.from, by.to].some(Option.isSome) || [by.member, by.message].some(Option.isSome)
       if (format === "blocks" && isFiltered) return yield* new Misused({ reason: auditWords.filtersAreForEvents })
       if (format === "csv") yield* print([columns.join(",")])
+      const chosen = AuditFlags.choosing(by)
       yield* ofTheStore(
         pagesOfStore(Option.getOrUndefined(mesh), (page) => {
           if (format === "blocks") return print(page.map(recordText))
-          const events = chosenEvents(page, by)
+          const events = chosenEvents(page, chosen)
           return print(format === "csv" ? events.map(asCsv) : events.map((event) => JSON.stringify(asEvent(event))))
         }),
       )
@@ -87,49 +89,6 @@ const exported = Command.make(
     { command: "claudemesh audit export --format csv --from 2026-11-24", description: auditWords.forASpreadsheet },
   ]),
 )
-
-const tail = Command.make(
-  "tail",
-  {
-    lines: Flag.Int("lines").pipe(
-      Flag.withAlias("n"),
-      Flag.withDescription(auditWords.howManyEvents),
-      Flag.withDefault(20),
-    ),
-    mesh: AuditFlags.mesh,
-    ...AuditFlags.chosen,
-  },
-  Effect.fn(
-    function* ({ lines, mesh, ...by }) {
-      let last: ReadonlyArray<BlockEvent> = []
-      yield* ofTheStore(
-        pagesOfStore(Option.getOrUndefined(mesh), (page) =>
-          Effect.sync(() => {
-            const all = [...last, ...chosenEvents(page, by)]
-            last = lines < 1 ? [] : all.toSorted((one, other) => one.atMillis - other.atMillis).slice(-lines)
-          }),
-        ),
-      )
-      if (last.length === 0) return yield* print([auditWords.nothingToCheck])
-      yield* print([table(["AT", "MESH", "EVENT", "MEMBER", "TO", "MESSAGE"], last.map(rowOf))])
-    },
-    Effect.catchTag("ReaderGone", () => Effect.void),
-  ),
-).pipe(
-  Command.withDescription(auditWords.showTheLastEvents),
-  Command.withExamples([
-    { command: "claudemesh audit tail -n 100", description: auditWords.ofTheBrokerThatItsVariablesName },
-  ]),
-)
-
-const rowOf = ({ atMillis, event, member, mesh, messageId, target }: BlockEvent): ReadonlyArray<string> => [
-  isoFromMillis(atMillis),
-  mesh,
-  event,
-  member ?? "",
-  target ?? "",
-  messageId ?? "",
-]
 
 const checkpoint = Command.make(
   "checkpoint",

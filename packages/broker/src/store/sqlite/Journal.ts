@@ -12,7 +12,7 @@ import {
 } from "@claudemesh/domain/audit/AuditBlock"
 import type { MemberId, MeshId, MessageId, SessionId } from "@claudemesh/domain/Ids"
 import { type InboxAddress, StoreError } from "../MessageStore.ts"
-import type { AuditEventName } from "../AuditEvents.ts"
+import { type AuditEventName, consumedText } from "../AuditEvents.ts"
 import type { Addresses } from "./Addresses.ts"
 import { type Handle, prepare } from "./Handle.ts"
 import { messageKey, seqOf } from "./Layout.ts"
@@ -169,31 +169,41 @@ const writtenOf = (events: ReadonlyArray<Event>, consumed: Pending["consumed"]) 
   const places = new Map<string, number>()
   const actors: Array<string> = []
   let atMillis = 0
-  const textOf = ({
-    actor,
-    at,
-    session,
-    ...event
-  }: Omit<Event, "seq"> & { readonly seq: number | undefined }): string => {
-    atMillis = Math.max(atMillis, at)
-    if (actor === undefined) return eventText({ ...event, atMillis: at, actor: undefined })
+  const placeOf = (actor: MemberId, session: SessionId | undefined): number => {
     const name = `${actor}/${session ?? ""}`
     const known = places.get(name)
-    const place = known ?? actors.length
-    if (known === undefined) {
-      places.set(name, place)
-      actors.push(JSON.stringify([actor, session ?? null]))
-    }
-    return eventText({ ...event, atMillis: at, actor: place })
+    if (known !== undefined) return known
+    places.set(name, actors.length)
+    return actors.push(JSON.stringify([actor, session ?? null])) - 1
   }
   const texts: Array<string> = []
   const rest: Array<string> = []
-  for (const one of events.toSorted((a, b) => (a.seq ?? 0) - (b.seq ?? 0)))
-    (one.seq === undefined ? rest : texts).push(textOf({ ...one, seq: one.seq }))
-  for (const { messages, ...one } of consumed.values()) {
-    const sorted = messages.toSorted((a, b) => a - b)
+  for (const {
+    actor,
+    at,
+    bytes,
+    event,
+    messageId,
+    messages,
+    priority,
+    recipients,
+    seq,
+    session,
+    targetSpec,
+  } of inOrder(events)) {
+    atMillis = Math.max(atMillis, at)
+    const place = actor === undefined ? undefined : placeOf(actor, session)
+    const of = { seq, atMillis: at, event, actor: place, messageId, targetSpec, priority, bytes, recipients, messages }
+    ;(seq === undefined ? rest : texts).push(eventText(of))
+  }
+  for (const { actor, at, messages, session } of consumed.values()) {
+    atMillis = Math.max(atMillis, at)
     rest.push(
-      textOf({ ...one, seq: undefined, event: "messages_consumed", recipients: sorted.length, messages: sorted }),
+      consumedText(
+        at,
+        placeOf(actor, session),
+        messages.toSorted((one, other) => one - other),
+      ),
     )
   }
   return {
@@ -202,6 +212,9 @@ const writtenOf = (events: ReadonlyArray<Event>, consumed: Pending["consumed"]) 
     events: eventsText([...texts, ...rest.toSorted()]),
   }
 }
+
+const inOrder = (events: ReadonlyArray<Event>): ReadonlyArray<Event> =>
+  events.toSorted((one, other) => (one.seq ?? 0) - (other.seq ?? 0))
 
 const taken = (meshId: MeshId): StoreError =>
   new StoreError({ reason: "fenced", cause: `a sequence number of mesh ${meshId} was used before` })

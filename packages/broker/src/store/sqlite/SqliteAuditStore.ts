@@ -1,6 +1,6 @@
 /** The audit's chains in the embedded database. */
 import type { SQLQueryBindings } from "bun:sqlite"
-import { Array, Effect, Layer } from "effect"
+import { Effect, Layer } from "effect"
 import { AuditStore } from "../AuditStore.ts"
 import type { StoreError } from "../MessageStore.ts"
 import * as AuditRows from "../sql/AuditRows.ts"
@@ -77,7 +77,7 @@ export const sqliteAuditStore = Layer.effect(
   }),
 )
 
-const placesOn = (handle: Handle): Pick<AuditStore["Service"], "lastBlock" | "unsignedHeads" | "removable"> => {
+const placesOn = (handle: Handle): Pick<AuditStore["Service"], "lastBlocks" | "unsignedHeads" | "removable"> => {
   const read = readOn(handle)
   const last = read(
     `SELECT ? AS mesh_id, o.number, o.hash, o.total FROM (${headOf(meshNumber)}) AS o`,
@@ -102,7 +102,11 @@ const placesOn = (handle: Handle): Pick<AuditStore["Service"], "lastBlock" | "un
     AuditRows.places,
   )
   return {
-    lastBlock: (mesh) => Effect.map(last(mesh, mesh, mesh), Array.head),
+    lastBlocks: (asked) =>
+      Effect.map(
+        Effect.forEach(asked, (mesh) => last(mesh, mesh, mesh)),
+        (found) => found.flat(),
+      ),
     unsignedHeads: (asked) =>
       Effect.map(
         Effect.forEach(asked, (mesh) => head(mesh, mesh, mesh, mesh)),
