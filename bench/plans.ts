@@ -51,7 +51,7 @@ const inTheFile = Effect.fnUntraced(function* (folder: string) {
     database
       .query<{ readonly detail: string }, Array<null>>(`EXPLAIN QUERY PLAN ${text}`)
       .all(...Array.from({ length: text.split("?").length - 1 }, () => null))
-      .filter(({ detail }) => /^SCAN (?!o$|migration$|mesh\.audit_key$|\w+ VIRTUAL TABLE)/.test(detail))
+      .filter(({ detail }) => /^SCAN (?!o$|migration$|mesh\.audit_(key|rotation)$|\w+ VIRTUAL TABLE)/.test(detail))
       .map(({ detail }) => `${detail}: ${text}`),
   )
   const millis = new Map<string, number>()

@@ -3,9 +3,9 @@
  * one, on Postgres, with two versions of the tables; Postgres killed as by `kill -9` and started again; a backup that is put back. Then all of it drains, and what was
  * seen is held against what was promised.
  *
- * The older version is a checkout with its `node_modules`, of a commit before the last migration: `git clone . /tmp/older`, `git checkout`, `npm ci`.
+ * The older version is a checkout with its `node_modules`, of a commit before the last migration: `git clone`, `git checkout`, `npm ci`.
  *
- *   npm run soak:outages [-- --older /tmp/older --only rolling --only postgres --only "restore sqlite" --only "restore postgres" --rate 40 --seed 1]
+ *   npm run soak:outages [-- --older PATH --only rolling --only postgres --only "restore sqlite" --only "restore postgres" --rate 40 --seed 1]
  */
 import { copyFile, mkdir, mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
@@ -211,11 +211,15 @@ const measured = Effect.fnUntraced(function* ({ begin, name }: Outage, folder: s
         }),
       )
       let last = performance.now()
-      const gaps = setInterval(() => {
-        const newest = Math.max(0, ...[...ledger.sent.values()].slice(-2_000).map(({ ackedAt }) => ackedAt ?? 0))
-        if (newest > last) last = newest
-        longestMillis = Math.max(longestMillis, performance.now() - last)
-      }, 100)
+      let watching = true
+      const watch = async () => {
+        for (; watching; await Bun.sleep(100)) {
+          const newest = Math.max(0, ...[...ledger.sent.values()].slice(-2_000).map(({ ackedAt }) => ackedAt ?? 0))
+          if (newest > last) last = newest
+          longestMillis = Math.max(longestMillis, performance.now() - last)
+        }
+      }
+      void watch()
       for (let number = 0; !happened;) {
         const peer = chance.pick(peers)
         if (peer === undefined) break
@@ -223,7 +227,7 @@ const measured = Effect.fnUntraced(function* ({ begin, name }: Outage, folder: s
         if (yield* peer.send(someTarget(chance, peers), priority, `text ${number}`)) number += 1
         yield* Effect.sleep(1_000 / rate)
       }
-      clearInterval(gaps)
+      watching = false
       return yield* drained(peers, ledger, () => {})
     }),
   )

@@ -41,9 +41,11 @@ const recipients = `(SELECT json_object('members', json_group_array(o.member_id)
       FROM json_each(a.recipients) r JOIN mesh.address d ON d.number = r.value GROUP BY 1) p
     JOIN mesh.address i ON i.number = p.number ORDER BY p.place) o)`
 
-const lastSeq = `coalesce((SELECT max(${seqOf("j.key")}) FROM mesh.address n JOIN mesh.audit_block j
+const highest = (seq: string, table: "audit_block" | "journal"): string =>
+  `coalesce((SELECT max(${seq}) FROM mesh.address n JOIN mesh.${table} j
     ON j.key >= ${messageKey("n.number", "0")} AND j.key < ${messageKey("(n.number + 1)", "0")}
   WHERE n.mesh_id = o.id AND n.member_id = '' AND n.session_id = ''), 0)`
+const lastSeq = `max(${highest("j.last_seq", "audit_block")}, ${highest(seqOf("j.key"), "journal")})`
 
 const sender = "CROSS JOIN mesh.address s ON s.number = a.sender"
 
@@ -65,9 +67,9 @@ const ofItsOwn = (value: string): string => `iif(w.ciphertext IS NULL, NULL, ${v
 const receipts =
   "mesh.consumed c CROSS JOIN mesh.accepted a ON a.key = c.message CROSS JOIN mesh.address i ON i.number = c.address"
 
-const blocks = (isChained: boolean): string =>
-  `mesh.audit_block j JOIN mesh.address n ON n.number = ${meshNumberOf("j.key")}
-    WHERE j.number IS ${isChained ? "NOT NULL" : "NULL AND j.events <> '[]'"} ORDER BY j.key`
+/** What lies under a mesh. Where a mesh has nothing but its last number, that is a row without events. */
+const ofMeshes = (table: "audit_block" | "journal"): string =>
+  `mesh.${table} j JOIN mesh.address n ON n.number = ${meshNumberOf("j.key")} WHERE j.events <> '[]' ORDER BY j.key`
 
 const rowTexts: Readonly<Record<Exclude<Kind, Alike | "mesh">, string>> = {
   accepted: `SELECT ${object({
@@ -119,7 +121,7 @@ const rowTexts: Readonly<Record<Exclude<Kind, Alike | "mesh">, string>> = {
     at: "j.at",
     actors: "j.actors",
     events: "j.events",
-  })} AS text FROM ${blocks(false)}`,
+  })} AS text FROM ${ofMeshes("journal")}`,
   audit_block: `SELECT ${object({
     mesh_id: "n.mesh_id",
     number: "j.number",
@@ -129,15 +131,14 @@ const rowTexts: Readonly<Record<Exclude<Kind, Alike | "mesh">, string>> = {
     total: "j.total",
     actors: "j.actors",
     events: "j.events",
-  })} AS text FROM ${blocks(true)}`,
+  })} AS text FROM ${ofMeshes("audit_block")}`,
 }
 
 const countTexts: Partial<Record<Kind, string>> = {
   group_text: "SELECT count(*) AS count FROM mesh.group_text WHERE ciphertext <> ''",
   waiting: `SELECT count(*) AS count FROM ${waiting}`,
   consumed: `SELECT count(*) AS count FROM ${receipts}`,
-  journal: "SELECT coalesce(sum(json_array_length(events)), 0) AS count FROM mesh.audit_block WHERE number IS NULL",
-  audit_block: "SELECT count(*) AS count FROM mesh.audit_block WHERE number IS NOT NULL",
+  journal: "SELECT coalesce(sum(json_array_length(events)), 0) AS count FROM mesh.journal",
 }
 
 /** Of either end: they are counted as they lie in the file. */

@@ -101,7 +101,7 @@ const decodeJournal = decoder(
 )
 const decodeMeshes = decoder(Schema.Struct({ id: MeshId, last_seq: whole }))
 const decodeSeqs = Schema.decodeUnknownEffect(
-  Schema.fromJsonString(Schema.Array(Schema.TupleWithRest(Schema.Tuple([whole]), [Schema.Unknown]))),
+  Schema.fromJsonString(Schema.Array(Schema.TupleWithRest(Schema.Tuple([Schema.NullOr(whole)]), [Schema.Unknown]))),
 )
 
 const inboxOf = (memberId: MemberId, session: SessionId | "") => ({
@@ -269,28 +269,39 @@ const waitingOn = (handle: Handle, addresses: Addresses) => {
 const auditOn = (handle: Handle, addresses: Addresses) => {
   const insertBlock = prepare<never, Array<Value>>(
     handle,
-    `INSERT INTO mesh.audit_block (key, number, previous, hash, at, total, actors, events)
-      VALUES (${messageKey("?", "?")}, ?, unhex(?), unhex(?), ?, ?, ?, ?)`,
+    `INSERT INTO mesh.audit_block (key, number, previous, hash, at, total, last_seq, actors, events)
+      VALUES (${messageKey("?", "?")}, ?, unhex(?), unhex(?), ?, ?, ?, ?, ?)`,
   )
   const insertEntry = prepare<never, Array<Value>>(
     handle,
-    `INSERT INTO mesh.audit_block (key, at, actors, events) VALUES (${messageKey("?", "?")}, ?, ?, ?)`,
+    `INSERT INTO mesh.journal (key, at, actors, events) VALUES (${messageKey("?", "?")}, ?, ?, ?)`,
   )
-  // The row with a mesh's highest number says which one that is.
+  // The newest block of a mesh says its last number; where there is none, the key of what is from before there were any does.
+  const sayLast = prepare<never, [number, number, number]>(
+    handle,
+    `UPDATE mesh.audit_block SET last_seq = max(last_seq, ?) WHERE key = (SELECT max(key) FROM mesh.audit_block
+      WHERE key >= ${messageKey("?", "0")} AND key < ${messageKey("(? + 1)", "0")})`,
+  )
   const insertLast = prepare<never, [number, number, number, number, number]>(
     handle,
-    `INSERT INTO mesh.audit_block (key, at, actors, events) SELECT ${messageKey("?", "?")}, 0, '[]', '[]'
-      WHERE NOT EXISTS (SELECT 1 FROM mesh.audit_block WHERE key >= ${messageKey("?", "?")} AND key < ${messageKey("(? + 1)", "0")})`,
+    `INSERT INTO mesh.journal (key, at, actors, events) SELECT ${messageKey("?", "?")}, 0, '[]', '[]'
+      WHERE NOT EXISTS (SELECT 1 FROM mesh.journal WHERE key >= ${messageKey("?", "?")} AND key < ${messageKey("(? + 1)", "0")})`,
   )
+  /** By the number of a mesh, as of its blocks up to here. */
+  const lasts = new Map<number, number>()
 
   return {
+    /** In the order of their numbers. */
     blocks: Effect.fnUntraced(function* (rows: RowsOf<typeof decodeBlocks>) {
-      const keyed = yield* Effect.forEach(rows, (row) =>
-        Effect.map(decodeSeqs(row.events), (events) => ({ ...row, seq: Math.max(...events.map(([seq]) => seq)) })),
+      const withSeqs = yield* Effect.forEach(rows, (row) =>
+        Effect.map(decodeSeqs(row.events), (events) => ({ ...row, seqs: events.map(([seq]) => seq ?? 0) })),
       )
       yield* inTransaction(handle, () => {
-        for (const { actors, at, events, hash, mesh_id, number, previous, seq, total } of keyed) {
-          insertBlock.run(addresses.newMeshNumber(mesh_id), seq, number, previous, hash, at, total, actors, events)
+        for (const { actors, at, events, hash, mesh_id, number, previous, seqs, total } of withSeqs) {
+          const mesh = addresses.newMeshNumber(mesh_id)
+          const last = Math.max(lasts.get(mesh) ?? 0, ...seqs)
+          lasts.set(mesh, last)
+          insertBlock.run(mesh, number, number, previous, hash, at, total, last, actors, events)
         }
       })
     }),
@@ -305,7 +316,7 @@ const auditOn = (handle: Handle, addresses: Addresses) => {
       inTransaction(handle, () => {
         for (const [meshId, seq] of lastSeqs) {
           const mesh = addresses.newMeshNumber(meshId)
-          insertLast.run(mesh, seq, mesh, seq, mesh)
+          if (sayLast.run(seq, mesh, mesh).changes === 0) insertLast.run(mesh, seq, mesh, seq, mesh)
         }
       }),
   }

@@ -18,7 +18,7 @@ export interface Call {
 }
 
 /** One row, or a few for each broker that there ever was. */
-const small: ReadonlySet<string> = new Set(["migration", "audit_key"])
+const small: ReadonlySet<string> = new Set(["migration", "audit_key", "audit_rotation"])
 
 /** What reads a table from one end to the other. */
 export const wholeScans = (calls: ReadonlyArray<Call>): ReadonlyArray<string> => [
