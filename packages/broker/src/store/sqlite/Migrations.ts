@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import { Migrator, SqlClient } from "effect/unstable/sql"
 import { auditTables } from "../sql/AuditTables.ts"
-import { newLayout } from "./Layout.ts"
+import { messageIdsApart, newLayout } from "./Layout.ts"
 
 const initial = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -202,6 +202,7 @@ export const sqliteSteps = {
   "0007_layout": newLayout,
   "0008_moves": moves,
   "0009_audit_chain": auditChain,
+  "0010_message_ids": messageIdsApart,
 }
 
 export const migrateSqlite = Migrator.make({})({ loader: Migrator.fromRecord(sqliteSteps), table: "mesh.migration" })

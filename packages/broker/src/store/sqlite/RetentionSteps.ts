@@ -3,15 +3,17 @@
  * holds the others up; who calls it goes on while there is more. Each kind is found by an index on its time: a step
  * that finds nothing reads next to nothing, however much is stored.
  */
+import type { MessageId } from "@claudemesh/domain/Ids"
 import type { Retention } from "../MessageStore.ts"
 import { type Addresses, usedEveryMillis } from "./Addresses.ts"
 import { type Handle, prepare } from "./Handle.ts"
 import { meshNumberOf, messageKey, seqOf, waitingKey } from "./Layout.ts"
+import type { MessageIds } from "./MessageIds.ts"
 
 type Steps = Array<{ readonly changes: number }>
 
-export const retentionOn = (handle: Handle, addresses: Addresses) => {
-  const messages = messagesOn(handle)
+export const retentionOn = (handle: Handle, addresses: Addresses, ids: MessageIds) => {
+  const messages = messagesOn(handle, ids)
   const others = othersOn(handle, addresses)
   return (
     { auditMillis, inviteMillis, messageRowMillis, sessionMillis }: Retention,
@@ -26,7 +28,7 @@ export const retentionOn = (handle: Handle, addresses: Addresses) => {
   }
 }
 
-const messagesOn = (handle: Handle) => {
+const messagesOn = (handle: Handle, ids: MessageIds) => {
   // When a message's time is over nobody will get it any more: its keys go, and with the last of them the text.
   const keys = prepare<never, [number, number]>(
     handle,
@@ -62,18 +64,23 @@ const messagesOn = (handle: Handle) => {
     handle,
     `DELETE FROM mesh.group_text WHERE key IN (${done})`,
   )
+  const idsOf = prepare<{ readonly id: MessageId }, [number, number, number]>(
+    handle,
+    `SELECT lower(hex(id)) AS id FROM mesh.accepted WHERE key IN (${done})`,
+  )
   const accepted = prepare<never, [number, number, number]>(handle, `DELETE FROM mesh.accepted WHERE key IN (${done})`)
 
   return (before: number, now: number, rowsMax: number): Steps => {
     const erased = keys.run(now, rowsMax)
-    return [
+    const steps = [
       erased,
       ...(erased.changes < rowsMax ? [texts.run(now, rowsMax)] : []),
       acks.run(before, now, rowsMax, rowsMax),
       deliveries.run(before, now, rowsMax, rowsMax),
       groupTexts.run(before, now, rowsMax),
-      accepted.run(before, now, rowsMax),
     ]
+    for (const { id } of idsOf.all(before, now, rowsMax)) ids.remove(id)
+    return [...steps, accepted.run(before, now, rowsMax)]
   }
 }
 
