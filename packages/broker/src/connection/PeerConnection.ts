@@ -4,12 +4,15 @@
  * (I24).
  */
 import { PresenceId } from "@claudemesh/domain/Ids"
+import type { BrokerFrame } from "@claudemesh/domain/wire/BrokerFrame"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { Clock, Crypto, Effect } from "effect"
 import { MeshHost } from "../mesh/MeshHost.ts"
 import type { PeerHandle } from "../mesh/Peers.ts"
 import { BrokerMetrics } from "../metrics/Metrics.ts"
 import type { MeshRules } from "../state/MeshState.ts"
+import type { PeerId } from "../state/PeerId.ts"
+import type { SharedFrame } from "../state/SharedFrame.ts"
 import type { HelloProof } from "../trust/HelloProof.ts"
 import { type AttachedConnection, runFrames } from "./FrameLoop.ts"
 import { type Admission, authenticate, everyone, refuseHello } from "./Handshake.ts"
@@ -50,7 +53,7 @@ export const runPeerConnection = (
 }
 
 /** For the caller's scope: at its end the mesh is told that the connection has left. */
-const attach = Effect.fn("Connection.attach")(function* (proof: HelloProof, incoming: Incoming, outgoing: Outgoing) {
+const attach = Effect.fnUntraced(function* (proof: HelloProof, incoming: Incoming, outgoing: Outgoing) {
   const { socket } = incoming
   const mesh = yield* (yield* MeshHost).enter(proof.hello.meshId).pipe(
     Effect.catchTags({
@@ -62,28 +65,51 @@ const attach = Effect.fn("Connection.attach")(function* (proof: HelloProof, inco
   socket.onClosed(() => permits.end())
   yield* Effect.addFinalizer(() => mesh.detach(socket.id, socket.saidGoodbye()))
   const presenceId = PresenceId.make(yield* (yield* Crypto.Crypto).randomUUIDv7)
-  const attached = yield* mesh
-    .attach(proof, peerOf(incoming, outgoing, permits), presenceId)
-    .pipe(Effect.catchTag("MeshUnavailable", () => tryLater(outgoing)))
+  // The span is of this alone: what ends with the connection would keep it for as long.
+  const attached = yield* mesh.attach(proof, new ConnectedPeer(incoming, outgoing, permits), presenceId).pipe(
+    Effect.withSpan("Connection.attach"),
+    Effect.catchTag("MeshUnavailable", () => tryLater(outgoing)),
+  )
   if (attached._tag === "Refused") return yield* refuseHello(outgoing, attached.refusal)
   outgoing.metrics.attached += 1
   yield* Effect.addFinalizer(() => Effect.sync(() => void (outgoing.metrics.attached -= 1)))
   return { proof, mesh, permits, incoming, outgoing } satisfies AttachedConnection
 })
 
-const peerOf = (incoming: Incoming, outgoing: Outgoing, permits: SendPermits): PeerHandle => {
-  const { socket } = incoming
-  return {
-    id: socket.id,
-    send: (frame) => outgoing.send(frame),
-    tell: (shared) => {
-      outgoing.metrics.sent(shared.frame)
-      return socket.send(shared.text)
-    },
-    unreadBytes: () => socket.unreadBytes(),
-    close: (reason) => socket.close(reason),
-    heardAtMillis: () => incoming.heardAtMillis(),
-    settle: () => permits.return(),
+class ConnectedPeer implements PeerHandle {
+  readonly id: PeerId
+
+  constructor(
+    readonly incoming: Incoming,
+    readonly outgoing: Outgoing,
+    readonly permits: SendPermits,
+  ) {
+    this.id = incoming.socket.id
+  }
+
+  send(frame: BrokerFrame): boolean {
+    return this.outgoing.send(frame)
+  }
+
+  tell(shared: SharedFrame): boolean {
+    this.outgoing.metrics.sent(shared.frame)
+    return this.outgoing.socket.send(shared.text)
+  }
+
+  unreadBytes(): number {
+    return this.outgoing.socket.unreadBytes()
+  }
+
+  close(reason: CloseCode): void {
+    this.outgoing.socket.close(reason)
+  }
+
+  heardAtMillis(): number {
+    return this.incoming.heardAtMillis()
+  }
+
+  settle(): void {
+    this.permits.return()
   }
 }
 
