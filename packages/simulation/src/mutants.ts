@@ -64,9 +64,9 @@ const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "dedupe dropped in the broker",
-    file: `${broker}/connection/SendIdentity.ts`,
-    find: "if (id !== undefined) return",
-    put: 'if (id === "never") return',
+    file: `${broker}/connection/FrameLoop.ts`,
+    find: "if (frame.id !== undefined) return this.#sendAs(",
+    put: 'if (frame.id === "never") return this.#sendAs(',
   },
   {
     name: "dedupe dropped in the client",
