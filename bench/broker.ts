@@ -1,4 +1,4 @@
-/** The broker as `npm start` runs it, but for the rates: what is measured is how fast it can be. */
+/** The broker as `npm start` runs it, but for the rates and the number of sockets: what is measured is how much it can do. */
 import * as BunRuntime from "@effect/platform-bun/BunRuntime"
 import { Broker } from "@claudemesh/broker/Broker"
 import { brokerConfig } from "@claudemesh/broker/Config"
@@ -24,8 +24,10 @@ BunRuntime.runMain(
           requestsPerAddressBurst: unlimited,
           otherRequestsPerAddressPerSecond: unlimited,
           otherRequestsPerAddressBurst: unlimited,
+          socketsPerAddressMax: unlimited,
           socketsPerAddressPerSecond: unlimited,
           socketsPerAddressBurst: unlimited,
+          connectionsMax: unlimited,
         },
       }),
     ),

@@ -343,13 +343,13 @@ const claims: Readonly<Record<string, Claim>> = {
           WHERE table_schema = 'mesh' AND table_type = 'BASE TABLE'`,
     })
     const messages = sql.onDialectOrElse({
-      sqlite: () => ["accepted", "address", "consumed", "group_text", "journal", "waiting"],
+      sqlite: () => ["accepted", "address", "consumed", "group_text", "journal", "message_id", "waiting"],
       orElse: () => ["accepted", "consumed", "group_text", "journal", "waiting"],
     })
     const retired = ["audit_block", "audit_checkpoint", "channel_subscription", "invite", "session", ...messages]
     const permanent = ["audit_key", "audit_rotation", "member", "mesh", "migration", "moved", "revocation"]
-    // One row, of nothing, that shows whether a file can be written to.
-    const probe = sql.onDialectOrElse({ sqlite: () => ["probe"], orElse: () => [] })
+    // One row, of nothing, that shows whether a file can be written to, and one that says which ids are in their index.
+    const probe = sql.onDialectOrElse({ sqlite: () => ["probe", "message_id_upto"], orElse: () => [] })
     assert.sameMembers(
       found.map(({ name }) => name).filter((name) => !name.startsWith("sqlite_")),
       [...retired, ...permanent, ...probe],

@@ -25,8 +25,6 @@ export type FrameRefusal = Pick<NotAFrame, "message" | "id" | "isHello"> & {
 export type Decoded = Result.Result<ClientFrame, FrameRefusal>
 
 export class Incoming {
-  /** Ends when the socket has closed, or the broker drains. */
-  readonly next: Effect.Effect<Decoded, Cause.Done | ConnectionEnds>
   #heardAtMillis: number
   #bucket: TokenBucket
   #pace: TokenBucket | undefined
@@ -39,7 +37,11 @@ export class Incoming {
   ) {
     this.#bucket = new TokenBucket(1, rules.limits.framesBeforeHelloMax, nowMillis)
     this.#heardAtMillis = nowMillis
-    this.next = Effect.flatMap(socket.receive, (received) =>
+  }
+
+  /** Ends when the socket has closed, or the broker drains. */
+  get next(): Effect.Effect<Decoded, Cause.Done | ConnectionEnds> {
+    return Effect.flatMap(this.socket.receive, (received) =>
       Clock.clockWith((clock) => {
         const wait = this.#waitFor(received, clock.currentTimeMillisUnsafe()) ?? Effect.void
         return Effect.map(wait, () => this.#frameOf(received))

@@ -4,6 +4,7 @@
  * (I24).
  */
 import { PresenceId } from "@claudemesh/domain/Ids"
+import type { BrokerFrame } from "@claudemesh/domain/wire/BrokerFrame"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { Clock, Crypto, Effect } from "effect"
 import { MeshHost } from "../mesh/MeshHost.ts"
@@ -11,6 +12,8 @@ import type { PeerHandle } from "../mesh/Peers.ts"
 import { AuditHeads } from "../store/AuditHeads.ts"
 import { BrokerMetrics } from "../metrics/Metrics.ts"
 import type { MeshRules } from "../state/MeshState.ts"
+import type { PeerId } from "../state/PeerId.ts"
+import type { SharedFrame } from "../state/SharedFrame.ts"
 import type { HelloProof } from "../trust/HelloProof.ts"
 import { type AttachedConnection, runFrames } from "./FrameLoop.ts"
 import { type Admission, authenticate, everyone, refuseHello } from "./Handshake.ts"
@@ -51,7 +54,7 @@ export const runPeerConnection = (
 }
 
 /** For the caller's scope: at its end the mesh is told that the connection has left. */
-const attach = Effect.fn("Connection.attach")(function* (proof: HelloProof, incoming: Incoming, outgoing: Outgoing) {
+const attach = Effect.fnUntraced(function* (proof: HelloProof, incoming: Incoming, outgoing: Outgoing) {
   const { socket } = incoming
   const mesh = yield* (yield* MeshHost).enter(proof.hello.meshId).pipe(
     Effect.catchTags({
@@ -66,9 +69,11 @@ const attach = Effect.fn("Connection.attach")(function* (proof: HelloProof, inco
   const presenceId = PresenceId.make(yield* (yield* Crypto.Crypto).randomUUIDv7)
   const headOf = yield* AuditHeads
   const audit = proof.protocol === 2 ? yield* headOf(proof.hello.meshId) : undefined
-  const attached = yield* mesh
-    .attach(proof, peerOf(incoming, outgoing, permits), presenceId, audit)
-    .pipe(Effect.catchTag("MeshUnavailable", () => tryLater(outgoing)))
+  // The span is of this alone: what ends with the connection would keep it for as long.
+  const attached = yield* mesh.attach(proof, new ConnectedPeer(incoming, outgoing, permits), presenceId, audit).pipe(
+    Effect.withSpan("Connection.attach"),
+    Effect.catchTag("MeshUnavailable", () => tryLater(outgoing)),
+  )
   if (attached._tag === "Refused") return yield* refuseHello(outgoing, attached.refusal)
   outgoing.refused = (code) => mesh.refused(proof.hello.memberId, code)
   outgoing.metrics.attached += 1
@@ -76,19 +81,40 @@ const attach = Effect.fn("Connection.attach")(function* (proof: HelloProof, inco
   return { proof, mesh, permits, incoming, outgoing, headOf, told: { audit } } satisfies AttachedConnection
 })
 
-const peerOf = (incoming: Incoming, outgoing: Outgoing, permits: SendPermits): PeerHandle => {
-  const { socket } = incoming
-  return {
-    id: socket.id,
-    send: (frame) => outgoing.send(frame),
-    tell: (shared) => {
-      outgoing.metrics.sent(shared.frame)
-      return socket.send(shared.text)
-    },
-    unreadBytes: () => socket.unreadBytes(),
-    close: (reason) => socket.close(reason),
-    heardAtMillis: () => incoming.heardAtMillis(),
-    settle: () => permits.return(),
+class ConnectedPeer implements PeerHandle {
+  readonly id: PeerId
+
+  constructor(
+    readonly incoming: Incoming,
+    readonly outgoing: Outgoing,
+    readonly permits: SendPermits,
+  ) {
+    this.id = incoming.socket.id
+  }
+
+  send(frame: BrokerFrame): boolean {
+    return this.outgoing.send(frame)
+  }
+
+  tell(shared: SharedFrame): boolean {
+    this.outgoing.metrics.sent(shared.frame)
+    return this.outgoing.socket.send(shared.text)
+  }
+
+  unreadBytes(): number {
+    return this.outgoing.socket.unreadBytes()
+  }
+
+  close(reason: CloseCode): void {
+    this.outgoing.socket.close(reason)
+  }
+
+  heardAtMillis(): number {
+    return this.incoming.heardAtMillis()
+  }
+
+  settle(): void {
+    this.permits.return()
   }
 }
 

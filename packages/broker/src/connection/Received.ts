@@ -45,10 +45,12 @@ export class Received<A extends object | string> {
   }
 
   /** The next one. */
-  readonly next: Effect.Effect<A, Cause.Done> = Effect.suspend(() => {
-    const kept = this.#takeKept()
-    return kept === undefined ? this.#wait<A, never>((one) => Effect.succeed(one)) : Effect.succeed(kept)
-  })
+  get next(): Effect.Effect<A, Cause.Done> {
+    return Effect.suspend(() => {
+      const kept = this.#takeKept()
+      return kept === undefined ? this.#wait<A, never>((one) => Effect.succeed(one)) : Effect.succeed(kept)
+    })
+  }
 
   /**
    * Each of them, until nothing more comes: `handle` does what can be done at once, and gives what else there is to do. Until that

@@ -1,6 +1,8 @@
 /**
  * How many sends and leases of one connection may be under way: each takes a permit, and its answer returns it. The
  * permits end with the socket: whoever waits for one then waits no longer, for nobody would hear an answer.
+ *
+ * What a connection seldom needs is made when it is asked for, here and in its neighbours: there are thousands that say nothing.
  */
 import { Cause, Effect } from "effect"
 
@@ -22,10 +24,14 @@ export class SendPermits {
   }
 
   /** Waits while too many are under way. */
-  readonly take: Effect.Effect<void, Cause.Done> = Effect.suspend(() => this.#take(1))
+  get take(): Effect.Effect<void, Cause.Done> {
+    return Effect.suspend(() => this.#take(1))
+  }
 
   /** Waits until all that was sent is answered. */
-  readonly allReturned: Effect.Effect<void, Cause.Done> = Effect.suspend(() => this.#take(this.max))
+  get allReturned(): Effect.Effect<void, Cause.Done> {
+    return Effect.suspend(() => this.#take(this.max))
+  }
 
   return(): void {
     this.#free = Math.min(this.max, this.#free + 1)

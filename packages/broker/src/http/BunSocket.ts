@@ -6,8 +6,8 @@
 import { idIn } from "@claudemesh/domain/wire/ClientFrame"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import type { ServerWebSocket } from "bun"
-import { Effect } from "effect"
-import { Received } from "../connection/Received.ts"
+import { type Cause, Effect } from "effect"
+import { Received, type Rest } from "../connection/Received.ts"
 import type { OversizedFrame, ReceivedFrame, ServerSocket } from "../connection/ServerSocket.ts"
 import type { BrokerLimits } from "../Limits.ts"
 import type { PeerId } from "../state/PeerId.ts"
@@ -24,8 +24,6 @@ interface Incoming {
 }
 
 export class BunSocket implements ServerSocket {
-  readonly receive: ServerSocket["receive"]
-  readonly receiveEach: ServerSocket["receiveEach"]
   readonly #incoming = new Received<Incoming>((incoming) => this.#taken(incoming))
   #waitingCharacters = 0
   #ws: Socket | undefined
@@ -42,9 +40,14 @@ export class BunSocket implements ServerSocket {
     readonly limits: BrokerLimits,
     /** A longer text is not kept. */
     readonly frameBytesMax: number,
-  ) {
-    this.receive = Effect.map(this.#incoming.next, ({ frame }) => frame)
-    this.receiveEach = (handle) => this.#incoming.each(({ frame }) => handle(frame))
+  ) {}
+
+  get receive(): ServerSocket["receive"] {
+    return Effect.map(this.#incoming.next, ({ frame }) => frame)
+  }
+
+  receiveEach<E>(handle: (received: ReceivedFrame) => Rest<E>): Effect.Effect<never, E | Cause.Done> {
+    return this.#incoming.each(({ frame }) => handle(frame))
   }
 
   /** Frames that were received and are not handled yet. */

@@ -4,6 +4,7 @@ import { type Write, Written } from "../MessageStore.ts"
 import type { Addresses } from "./Addresses.ts"
 import { type Handle, prepare } from "./Handle.ts"
 import type { Journal } from "./Journal.ts"
+import type { MessageIds } from "./MessageIds.ts"
 import { messageKey, priorities, waitingKey } from "./Layout.ts"
 import type { Reports } from "./Reports.ts"
 
@@ -15,7 +16,7 @@ const statementsOn = (handle: Handle) => ({
   insertAccepted: prepare<never, Array<Value>>(
     handle,
     `INSERT INTO mesh.accepted (key, id, sender, priority, created_at, expires_at, content_hash, recipients)
-      VALUES (${messageKey("?", "?")}, unhex(?), ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
+      VALUES (${messageKey("?", "?")}, unhex(?), ?, ?, ?, ?, ?, ?)`,
   ),
   insertWaiting: prepare<never, Array<Value>>(
     handle,
@@ -29,7 +30,14 @@ const statementsOn = (handle: Handle) => ({
   ),
 })
 
-export const acceptWritesOn = (handle: Handle, addresses: Addresses, journal: Journal, reports: Reports) => {
+interface Parts {
+  readonly addresses: Addresses
+  readonly ids: MessageIds
+  readonly journal: Journal
+  readonly reports: Reports
+}
+
+export const acceptWritesOn = (handle: Handle, { addresses, ids, journal, reports }: Parts) => {
   const { insertAccepted, insertGroupText, insertWaiting } = statementsOn(handle)
 
   const insertText = ({ message, recipients }: Accept, mesh: number, inboxes: ReadonlyArray<number>): void => {
@@ -47,10 +55,11 @@ export const acceptWritesOn = (handle: Handle, addresses: Addresses, journal: Jo
   const insert = (accept: Accept): boolean => {
     const { message, recipients } = accept
     const { createdAtMillis, meshId, senderMemberId, senderSession, seq } = message
+    if (ids.find(message.messageId) !== undefined) return false
     const mesh = addresses.newMeshNumber(meshId)
     const sender = addresses.used(meshId, { memberId: senderMemberId, session: senderSession }, createdAtMillis)
     const inboxes = recipients.map(({ inbox }) => addresses.used(meshId, inbox, createdAtMillis).number)
-    const { changes } = insertAccepted.run(
+    insertAccepted.run(
       mesh,
       seq,
       message.messageId,
@@ -61,7 +70,7 @@ export const acceptWritesOn = (handle: Handle, addresses: Addresses, journal: Jo
       message.contentHash,
       `[${inboxes.join(",")}]`,
     )
-    if (changes === 0) return false
+    ids.add(message.messageId, { mesh, seq }, createdAtMillis)
     insertText(accept, mesh, inboxes)
     journal.add(meshId, {
       seq,

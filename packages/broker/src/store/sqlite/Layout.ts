@@ -93,7 +93,7 @@ const tables = [
 ]
 
 /** As they are in Postgres, for who looks into the file. */
-const views = [
+const messageViews = [
   `CREATE VIEW mesh.delivery AS
     SELECT i.mesh_id, ${seqOf("w.key")} AS seq, i.member_id, i.session_id, ${priorityName(priorityOf("w.key"))} AS priority,
       NULL AS consumed_at, w.sealed_key, w.leased_at
@@ -112,6 +112,10 @@ const views = [
     LEFT JOIN waiting w ON w.ciphertext IS NOT NULL AND w.key = coalesce(
       (SELECT key FROM waiting o WHERE o.key = ${waitingKey("i.number", "a.priority", seqOf("a.key"))}),
       ${waitingKey("coalesce(i.own, i.number)", "a.priority", seqOf("a.key"))})`,
+]
+
+const views = [
+  ...messageViews,
   `CREATE VIEW mesh.audit_log AS
     SELECT m.mesh_id, e.value->>0 AS seq, e.value->>2 AS event, e.value->>1 AS at,
       json_extract(j.actors, '$[' || (e.value->>3) || '][0]') AS actor_member_id,
@@ -175,4 +179,42 @@ export const newLayout = Effect.gen(function* () {
   for (const statement of [...tables, ...moves]) yield* sql.unsafe(statement)
   for (const table of before) yield* sql.unsafe(`DROP TABLE mesh.old_${table}`)
   for (const view of views) yield* sql.unsafe(view)
+})
+
+/** The index of ids, which a constraint of their table had, is a table of its own, since it is written later than that (`MessageIds.ts`). */
+/** Into an empty index, in the order in which it lies. */
+export const allIdsIn = [
+  `INSERT INTO mesh.message_id (id, message) SELECT id, key FROM mesh.accepted ORDER BY id`,
+  `INSERT OR REPLACE INTO mesh.message_id_upto (id, at) SELECT 1, coalesce(max(created_at) + 1, 0) FROM mesh.accepted`,
+]
+
+const idsApart = [
+  "DROP VIEW mesh.delivery",
+  "DROP VIEW mesh.message",
+  `CREATE TABLE mesh.message_id (id blob NOT NULL PRIMARY KEY, message bigint NOT NULL) WITHOUT ROWID`,
+  // One row: of all that was accepted before then the id is in the index.
+  `CREATE TABLE mesh.message_id_upto (id INTEGER PRIMARY KEY, at bigint NOT NULL)`,
+  ...allIdsIn,
+  "DROP INDEX mesh.accepted_age",
+  "ALTER TABLE mesh.accepted RENAME TO accepted_before",
+  `CREATE TABLE mesh.accepted (
+    key INTEGER PRIMARY KEY,
+    id blob NOT NULL,
+    sender bigint NOT NULL,
+    priority bigint NOT NULL,
+    created_at bigint NOT NULL,
+    expires_at bigint NOT NULL,
+    content_hash text NOT NULL,
+    recipients text NOT NULL
+  )`,
+  `INSERT INTO mesh.accepted (key, id, sender, priority, created_at, expires_at, content_hash, recipients)
+    SELECT key, id, sender, priority, created_at, expires_at, content_hash, recipients FROM mesh.accepted_before ORDER BY key`,
+  "DROP TABLE mesh.accepted_before",
+  "CREATE INDEX mesh.accepted_age ON accepted (created_at)",
+  ...messageViews,
+]
+
+export const messageIdsApart = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  for (const statement of idsApart) yield* sql.unsafe(statement)
 })

@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { Migrator, SqlClient } from "effect/unstable/sql"
 import { auditRotation, auditTables } from "../sql/AuditTables.ts"
 import { auditBlocks } from "./AuditBlocks.ts"
-import { newLayout } from "./Layout.ts"
+import { messageIdsApart, newLayout } from "./Layout.ts"
 
 const initial = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -205,6 +205,7 @@ export const sqliteSteps = {
   "0009_audit_chain": auditChain,
   "0010_audit_rotation": auditRotation,
   "0011_audit_blocks": auditBlocks,
+  "0012_message_ids": messageIdsApart,
 }
 
 export const migrateSqlite = Migrator.make({})({ loader: Migrator.fromRecord(sqliteSteps), table: "mesh.migration" })

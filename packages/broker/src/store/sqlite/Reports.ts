@@ -6,11 +6,10 @@ import type { MeshId, MessageId } from "@claudemesh/domain/Ids"
 import type { DeliveryReport } from "../MessageStore.ts"
 import { type Address, type Addresses, inboxOf } from "./Addresses.ts"
 import { type Handle, prepare } from "./Handle.ts"
-import { meshNumberOf, messageKey, priorities, seqOf, waitingKey } from "./Layout.ts"
+import { messageKey, priorities, waitingKey } from "./Layout.ts"
+import type { MessageIds } from "./MessageIds.ts"
 
 interface Accepted {
-  readonly mesh: number
-  readonly seq: number
   readonly sender: number
   readonly priority: number
   readonly expires_at: number
@@ -23,10 +22,10 @@ export type Reports = ReturnType<typeof reportsOn>
 export const numbersIn = (recipients: string): ReadonlyArray<number> =>
   recipients.slice(1, -1).split(",").filter(Boolean).map(Number)
 
-export const reportsOn = (handle: Handle, addresses: Addresses) => {
-  const accepted = prepare<Accepted, [string]>(
+export const reportsOn = (handle: Handle, addresses: Addresses, ids: MessageIds) => {
+  const accepted = prepare<Accepted, [number, number]>(
     handle,
-    `SELECT ${meshNumberOf("key")} AS mesh, ${seqOf("key")} AS seq, sender, priority, expires_at, content_hash, recipients FROM mesh.accepted WHERE id = unhex(?)`,
+    `SELECT sender, priority, expires_at, content_hash, recipients FROM mesh.accepted WHERE key = ${messageKey("?", "?")}`,
   )
   const consumed = prepare<{ readonly at: number }, [number, number, number]>(
     handle,
@@ -38,15 +37,16 @@ export const reportsOn = (handle: Handle, addresses: Addresses) => {
   )
 
   return (meshId: MeshId, messageId: MessageId) => {
-    const found = accepted.get(messageId)
-    const mesh = addresses.meshNumber(meshId)
+    const { mesh, seq } = ids.find(messageId) ?? {}
+    if (mesh === undefined || seq === undefined || mesh !== addresses.meshNumber(meshId)) return undefined
+    const found = accepted.get(mesh, seq)
     const sender = found === null ? undefined : addresses.numbered(found.sender)
     const priority = priorities[found?.priority ?? 0]
-    if (found === null || mesh !== found.mesh || sender === undefined || priority === undefined) return undefined
+    if (found === null || sender === undefined || priority === undefined) return undefined
     const deliveries = new Map<number, DeliveryReport["deliveries"][number]>()
     const isAt = (address: Address): boolean => {
-      const at = consumed.get(mesh, found.seq, address.number)?.at
-      if (at === undefined && waits.get(address.number, found.priority, found.seq) === null) return false
+      const at = consumed.get(mesh, seq, address.number)?.at
+      if (at === undefined && waits.get(address.number, found.priority, seq) === null) return false
       deliveries.set(address.number, { inbox: inboxOf(address), consumedAtMillis: at })
       return true
     }
@@ -57,7 +57,7 @@ export const reportsOn = (handle: Handle, addresses: Addresses) => {
       if (own !== undefined) isAt(own)
     }
     const deliveryReport: DeliveryReport = {
-      seq: found.seq,
+      seq,
       senderMemberId: sender.memberId,
       priority,
       expiresAtMillis: found.expires_at,

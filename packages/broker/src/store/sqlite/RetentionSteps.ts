@@ -3,18 +3,19 @@
  * holds the others up; who calls it goes on while there is more. Each kind is found by an index on its time: a step
  * that finds nothing reads next to nothing, however much is stored.
  */
-import type { MeshId } from "@claudemesh/domain/Ids"
+import type { MeshId, MessageId } from "@claudemesh/domain/Ids"
 import { expiredEvent } from "../AuditEvents.ts"
 import type { Retention } from "../MessageStore.ts"
 import { type Addresses, usedEveryMillis } from "./Addresses.ts"
 import { type Handle, prepare } from "./Handle.ts"
 import type { Journal } from "./Journal.ts"
 import { addressOf, meshNumberOf, messageKey, seqOf, waitingKey } from "./Layout.ts"
+import type { MessageIds } from "./MessageIds.ts"
 
 type Steps = Array<{ readonly changes: number }>
 
-export const retentionOn = (handle: Handle, addresses: Addresses, journal: Journal) => {
-  const messages = messagesOn(handle, journal)
+export const retentionOn = (handle: Handle, addresses: Addresses, ids: MessageIds, journal: Journal) => {
+  const messages = messagesOn(handle, ids, journal)
   const others = othersOn(handle, addresses)
   return (
     { auditMillis, inviteMillis, messageRowMillis, sessionMillis }: Retention,
@@ -29,7 +30,7 @@ export const retentionOn = (handle: Handle, addresses: Addresses, journal: Journ
   }
 }
 
-const messagesOn = (handle: Handle, journal: Journal) => {
+const messagesOn = (handle: Handle, ids: MessageIds, journal: Journal) => {
   const expired = expiredOn(handle, journal)
   // When a message's time is over nobody will get it any more: its keys go, and with the last of them the text.
   const keys = prepare<Expired, [number, number]>(
@@ -68,20 +69,25 @@ const messagesOn = (handle: Handle, journal: Journal) => {
     handle,
     `DELETE FROM mesh.group_text WHERE key IN (${done})`,
   )
+  const idsOf = prepare<{ readonly id: MessageId }, [number, number, number]>(
+    handle,
+    `SELECT lower(hex(id)) AS id FROM mesh.accepted WHERE key IN (${done})`,
+  )
   const accepted = prepare<never, [number, number, number]>(handle, `DELETE FROM mesh.accepted WHERE key IN (${done})`)
 
   return (before: number, now: number, rowsMax: number): Steps => {
     const erased = keys.all(now, rowsMax)
     const shared = erased.length < rowsMax ? texts.all(now, rowsMax) : []
     expired([...erased, ...shared], now)
-    return [
+    const steps = [
       { changes: erased.length },
       { changes: shared.length },
       acks.run(before, now, rowsMax, rowsMax),
       deliveries.run(before, now, rowsMax, rowsMax),
       groupTexts.run(before, now, rowsMax),
-      accepted.run(before, now, rowsMax),
     ]
+    for (const { id } of idsOf.all(before, now, rowsMax)) ids.remove(id)
+    return [...steps, accepted.run(before, now, rowsMax)]
   }
 }
 

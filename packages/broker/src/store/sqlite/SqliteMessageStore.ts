@@ -13,6 +13,7 @@ import { enrolmentWritesOn, recordsOn } from "./EnrolmentWrites.ts"
 import { type Handle, inTransaction, prepare, reading, SqliteHandle } from "./Handle.ts"
 import { type Journal, journalOn } from "./Journal.ts"
 import { meshesOn } from "./Meshes.ts"
+import { MessageIds } from "./MessageIds.ts"
 import { moveWritesOn } from "./MoveWrites.ts"
 import { ownersOn } from "./Owners.ts"
 import { readsOn } from "./Reads.ts"
@@ -29,12 +30,13 @@ export const sqliteMessageStore = Layer.effect(
   Effect.map(SqliteHandle, (handle) => {
     const addresses = addressesOn(handle)
     const journal = journalOn(handle, addresses)
-    const reports = reportsOn(handle, addresses)
+    const ids = new MessageIds(handle)
+    const reports = reportsOn(handle, addresses, ids)
     const owners = ownersOn(handle)
     const records = recordsOn(handle)
     const reads = readsOn(handle, addresses)
-    const applyRetention = retentionOn(handle, addresses, journal)
-    const writeBatch = batchOn(handle, { addresses, journal, reports, records })
+    const applyRetention = retentionOn(handle, addresses, ids, journal)
+    const writeBatch = batchOn(handle, { addresses, ids, journal, reports, records })
     const ping = prepare(handle, "SELECT max(migration_id) FROM mesh.migration")
     const probe = prepare<never, [number]>(
       handle,
@@ -51,6 +53,7 @@ export const sqliteMessageStore = Layer.effect(
           Effect.onError(() =>
             Effect.sync(() => {
               addresses.forget()
+              ids.forget()
               journal.forget()
             }),
           ),
@@ -63,7 +66,12 @@ export const sqliteMessageStore = Layer.effect(
         reading(() => Option.fromUndefinedOr(reports(meshId, messageId)?.deliveryReport)),
       applyRetention: (retention, rowsMax, nowMillis) =>
         inTransaction(handle, () => applyRetention(retention, rowsMax, nowMillis)).pipe(
-          Effect.onError(() => Effect.sync(journal.forget)),
+          Effect.onError(() =>
+            Effect.sync(() => {
+              ids.forget()
+              journal.forget()
+            }),
+          ),
         ),
       ping: reading(() => void ping.get()),
       probe: reading(() => void probe.run(probeBytes)),
@@ -73,13 +81,14 @@ export const sqliteMessageStore = Layer.effect(
 
 interface Parts {
   readonly addresses: Addresses
+  readonly ids: MessageIds
   readonly journal: Journal
   readonly reports: Reports
   readonly records: ReturnType<typeof recordsOn>
 }
 
-const batchOn = (handle: Handle, { addresses, journal, records, reports }: Parts) => {
-  const accept = acceptWritesOn(handle, addresses, journal, reports)
+const batchOn = (handle: Handle, { addresses, ids, journal, records, reports }: Parts) => {
+  const accept = acceptWritesOn(handle, { addresses, ids, journal, reports })
   const deliveries = deliveryWritesOn(handle, addresses, journal)
   const move = moveWritesOn(handle, addresses, deliveries)
   const writeSession = sessionWritesOn(handle, journal)
@@ -100,6 +109,7 @@ const batchOn = (handle: Handle, { addresses, journal, records, reports }: Parts
       else writeSession(write)
     }
     journal.write()
+    ids.carry()
     return writes.map((write) => (write._tag === "Accept" && known.get(write)) || done)
   }
 }

@@ -6,7 +6,7 @@ import { Priority } from "@claudemesh/domain/routing/Status"
 import { Effect, Schema } from "effect"
 import { type Addresses, addressesOn } from "../sqlite/Addresses.ts"
 import { type Handle, inTransaction, prepare } from "../sqlite/Handle.ts"
-import { messageKey, priorities, seqOf, waitingKey } from "../sqlite/Layout.ts"
+import { allIdsIn, messageKey, priorities, seqOf, waitingKey } from "../sqlite/Layout.ts"
 import { SessionColumn } from "../sql/Tables.ts"
 import { type Kind, type Row, type Target } from "./Kinds.ts"
 import { columnsIn, sqliteCounts } from "./SqliteSource.ts"
@@ -229,7 +229,9 @@ const messagesOn = (handle: Handle, addresses: Addresses) => {
           }
         }
       }),
-    complete: inTransaction(handle, () => void handle.database.run(expired)),
+    complete: inTransaction(handle, () => {
+      for (const statement of [expired, ...allIdsIn]) handle.database.run(statement)
+    }),
   }
 }
 
