@@ -188,6 +188,12 @@ export const variables = {
       "How long a broker that was told to stop takes for what is under way, and to close its sockets in turns. Three seconds more are for the last commits; give whoever stops it longer than that.",
     expected: "a whole number of seconds from 1 to 300",
   },
+  BROKER_AUDIT_CHECKPOINT_MINUTES: {
+    fallback: "60",
+    meaning:
+      "How often the audit key signs the last block of each mesh in which something was recorded. Who can write to the database can rewrite what came after the last one (`docs/audit.md`).",
+    expected: "a whole number of minutes from 1 to 1440",
+  },
   LOG_LEVEL: {
     fallback: "info",
     meaning: "Least level of what is logged to stderr: trace, debug, info, warn, error or none.",
@@ -335,6 +341,8 @@ const operatorLimits = Effect.gen(function* () {
     sendsPerSecond: yield* count("BROKER_SENDS_PER_SECOND", 1, 100_000, all.sendsPerSecond),
     sendsBurst: yield* count("BROKER_SENDS_BURST", 1, 1_000_000, all.sendsBurst),
     framesPerSecond: yield* count("BROKER_FRAMES_PER_SECOND", 10, 100_000, all.framesPerSecond),
+    auditCheckpointMillis:
+      (yield* count("BROKER_AUDIT_CHECKPOINT_MINUTES", 1, 1_440, all.auditCheckpointMillis / 60_000)) * 60_000,
     drainTimeoutMillis: (yield* count("BROKER_DRAIN_SECONDS", 1, 300, all.drainTimeoutMillis / 1_000)) * 1_000,
     framesBurst: yield* count("BROKER_FRAMES_BURST", 100, 1_000_000, all.framesBurst),
   }

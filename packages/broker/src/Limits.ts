@@ -166,6 +166,8 @@ export interface BrokerLimits {
   readonly auditCheckpointMillis: number
   /** How old the signed head of an audit is at most before it is read and signed anew for who asks. */
   readonly auditHeadMillis: number
+  /** Between two entries of the audit on what a mesh's members were refused. */
+  readonly auditRefusalsMillis: number
   /** How long an expired invite that nobody used is listed. */
   readonly inviteRetentionMillis: number
   /** Members of one mesh: no more than a message can be sealed to. */
@@ -272,6 +274,7 @@ export const brokerLimits: BrokerLimits = {
   auditRetentionMillis: 365 * dayMillis,
   auditCheckpointMillis: 3_600_000,
   auditHeadMillis: 60_000,
+  auditRefusalsMillis: 300_000,
   inviteRetentionMillis: 30 * dayMillis,
   membersPerMeshMax,
   invitesPerMeshMax: 1_000,

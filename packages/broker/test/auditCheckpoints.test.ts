@@ -4,7 +4,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Logger, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { isSignedCheckpoint } from "@claudemesh/domain/audit/Checkpoint"
-import { brokerLimits } from "../src/Limits.ts"
+import { brokerConfigOf } from "../src/Config.ts"
+import { type BrokerLimits, brokerLimits } from "../src/Limits.ts"
 import { AuditCheckpoints } from "../src/store/AuditCheckpoints.ts"
 import { AuditStore } from "../src/store/AuditStore.ts"
 import { MessageStore, StoreError } from "../src/store/MessageStore.ts"
@@ -20,15 +21,29 @@ const madeMesh = Effect.flatMap(MessageStore, (store) => store.createMesh(meshRe
 /** A year of sweeps is many: this one sweeps once a day. */
 const limits = { ...brokerLimits, retentionIntervalMillis: 86_400_000 }
 
-const begun = Effect.gen(function* () {
+const begunWith = Effect.fnUntraced(function* (limits: BrokerLimits) {
   const scope = yield* Scope.make()
   yield* Scope.provide(Layer.build(Layer.provide(AuditCheckpoints.layer(limits), BunCrypto.layer)), scope)
   return scope
 })
+const begun = begunWith(limits)
 
 const hour = 3_600_000
 
 describe("the audit's checkpoints", () => {
+  it.effect("are made as often as BROKER_AUDIT_CHECKPOINT_MINUTES says (I29)", () =>
+    Effect.gen(function* () {
+      yield* madeMesh
+      const config = yield* brokerConfigOf({ BROKER_AUDIT_CHECKPOINT_MINUTES: "5" })
+      const scope = yield* begunWith({ ...config.limits, retentionIntervalMillis: 86_400_000 })
+      yield* TestClock.adjust("299 seconds")
+      assert.deepStrictEqual(yield* signed, [])
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(yield* signed, [["head", 1, 300_000]])
+      yield* Scope.close(scope, Exit.void)
+    }).pipe(Effect.provide(sqliteStoreOn(sqliteInMemory)), Effect.orDie),
+  )
+
   it.effect("are made once an hour where something was recorded, and at the end (I29)", () =>
     Effect.gen(function* () {
       yield* madeMesh

@@ -198,6 +198,14 @@ const cases: Record<keyof typeof variables, Case> = {
     ],
     wrong: ["0", "301", "5s", "-1", "0.5"],
   },
+  BROKER_AUDIT_CHECKPOINT_MINUTES: {
+    key: "limits",
+    good: [
+      ["1", { ...brokerLimits, auditCheckpointMillis: 60_000 }],
+      ["1440", { ...brokerLimits, auditCheckpointMillis: 86_400_000 }],
+    ],
+    wrong: ["0", "1441", "1h", "-1", "0.5"],
+  },
   LOG_LEVEL: {
     key: "logLevel",
     good: [

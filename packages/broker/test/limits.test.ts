@@ -98,6 +98,7 @@ describe("the broker's limits", () => {
       auditRetentionMillis: 31_536_000_000,
       auditCheckpointMillis: 3_600_000,
       auditHeadMillis: 60_000,
+      auditRefusalsMillis: 300_000,
       inviteRetentionMillis: 2_592_000_000,
       membersPerMeshMax: 500,
       invitesPerMeshMax: 1_000,

@@ -92,6 +92,7 @@ class FakeMesh implements MeshActor {
     if (this.hasPlaces) this.offered.push(_tag)
     return this.hasPlaces
   }
+  refused = () => {}
   detach: MeshActor["detach"] = (_, saidGoodbye) => Effect.sync(() => void this.left.push(saidGoodbye))
 }
 

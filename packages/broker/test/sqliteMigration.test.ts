@@ -1,11 +1,16 @@
 /** A file from before messages had the layout of today: everything in it is there, and goes on as it would have. */
+import { blockHash, chainBegins } from "@claudemesh/domain/audit/AuditBlock"
+import { AuditCheck } from "@claudemesh/domain/audit/AuditRecord"
+import { eventsOfBlock } from "@claudemesh/domain/audit/BlockEvents"
 import { MeshId, SessionId } from "@claudemesh/domain/Ids"
 import { messageIdOf } from "@claudemesh/domain/trust/MessageIdentity"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Option } from "effect"
 import { Migrator, SqlClient } from "effect/unstable/sql"
+import { eachPage } from "../src/store/AuditExport.ts"
 import { MessageStore, Write } from "../src/store/MessageStore.ts"
 import { migrateSqlite, sqliteSteps } from "../src/store/sqlite/Migrations.ts"
+import { sqliteAuditStore } from "../src/store/sqlite/SqliteAuditStore.ts"
 import { sqliteMessageStore } from "../src/store/sqlite/SqliteMessageStore.ts"
 import { alice, bob, carol, meshId, meshRecord, nonce } from "./support/MeshScenario.ts"
 import { acceptOf, consumeOf, inboxOf, messageOf, sqliteInMemory } from "./support/Stores.ts"
@@ -67,7 +72,9 @@ const fill = Effect.gen(function* () {
 
 const before = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
-  const audit = yield* sql`SELECT * FROM mesh.audit_log ORDER BY seq`
+  const audit =
+    yield* sql`SELECT mesh_id, seq, event, at, actor_member_id, actor_session_id, message_id, target_spec, priority,
+    ciphertext_bytes, recipients FROM mesh.audit_log ORDER BY seq`
   const deliveries = yield* sql`SELECT mesh_id, seq, member_id, session_id, priority, consumed_at, sealed_key, leased_at
     FROM mesh.delivery ORDER BY seq, member_id, session_id`
   return { audit, deliveries }
@@ -171,6 +178,69 @@ describe("a file from before messages lay in their inboxes", () => {
           [2, true],
         ],
       )
+    }).pipe(Effect.provide(sqliteInMemory), Effect.orDie),
+  )
+})
+
+/** As the version before wrote them, which had them under the number of their last event: the third took effect after the second. */
+const blocksOfBefore = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`INSERT INTO mesh.mesh (id, slug, name, owner_public_key, allow_unsealed, created_at, owner_epoch)
+    VALUES (${meshId}, 'm', 'm', ${meshRecord.ownerPublicKey}, 0, 1, 0)`
+  yield* sql`INSERT INTO mesh.address (number, mesh_id, member_id, session_id, used_at) VALUES (1, ${meshId}, '', '', 0)`
+  yield* sql`INSERT INTO mesh.audit_block (key, at, actors, events)
+    VALUES ((1 << 36) | 1, 1, '[]', '[[1,1,"mesh_created",null,null,null,null,null,2]]')`
+  let previous = chainBegins
+  for (const [index, seq] of [3, 9, 5].entries()) {
+    const block = {
+      mesh: meshId,
+      number: index + 1,
+      previous,
+      atMillis: seq,
+      total: index + 1,
+      actors: "[]",
+      events: `[[${seq},${seq},"message_accepted",null,null,null,null,1,1]]`,
+    }
+    previous = blockHash(block)
+    yield* sql`INSERT INTO mesh.audit_block (key, number, previous, hash, at, total, actors, events) VALUES ((1 << 36) | ${seq},
+      ${block.number}, unhex(${block.previous}), unhex(${previous}), ${seq}, ${block.total}, '[]', ${block.events})`
+  }
+})
+
+describe("a file whose blocks of the audit lay under sequence numbers", () => {
+  it.effect("has the same chain, goes on behind it, and refuses each number that was used (I7, I29)", () =>
+    Effect.gen(function* () {
+      yield* stepsUpTo(10)
+      yield* blocksOfBefore
+      yield* migrateSqlite
+      yield* Effect.gen(function* () {
+        const sql = yield* SqlClient.SqlClient
+        const store = yield* MessageStore
+        assert.strictEqual(Option.getOrThrow(yield* store.loadMesh(meshId)).lastSeq, 9)
+        for (const seq of [1, 3, 5, 9]) {
+          const taken = commit(acceptOf(messageOf(seq, { id: `again ${seq}` })))
+          assert.strictEqual(yield* reasonOf(taken), "fenced", String(seq))
+        }
+        yield* commit(acceptOf(messageOf(4)))
+        yield* commit(acceptOf(messageOf(10)))
+        const check = new AuditCheck({ keys: new Set(), isPart: false })
+        const numbers: Array<number> = []
+        yield* eachPage(meshId, (page) =>
+          Effect.sync(() => {
+            for (const one of page) {
+              check.take(one)
+              if (one.type === "block") numbers.push(...eventsOfBlock(one).map(({ seq }) => seq ?? 0))
+            }
+          }),
+        )
+        assert.deepStrictEqual(numbers, [3, 9, 5, 4, 10])
+        assert.deepInclude(check.end().get(meshId), { first: 1, last: 5, events: 5, tampering: undefined })
+        const rows = yield* sql`SELECT seq FROM mesh.audit_log ORDER BY seq`
+        assert.deepStrictEqual(
+          rows.map(({ seq }) => seq),
+          [1, 3, 4, 5, 9, 10],
+        )
+      }).pipe(Effect.provide(Layer.merge(sqliteMessageStore, sqliteAuditStore)))
     }).pipe(Effect.provide(sqliteInMemory), Effect.orDie),
   )
 })

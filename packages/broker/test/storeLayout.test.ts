@@ -100,7 +100,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })(
           const before = yield* audited
           assert.deepStrictEqual(
             (yield* migrate).map(([number]) => number),
-            [6, 7, 8, 9],
+            [6, 7, 8, 9, 10, 11],
           )
           assert.deepStrictEqual(yield* audited, before)
           const store = yield* MessageStore

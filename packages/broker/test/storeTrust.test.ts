@@ -52,7 +52,7 @@ const audit = Effect.gen(function* () {
     readonly seq: number | bigint
     readonly event: string
     readonly who: string | null
-  }>`SELECT seq, event, actor_member_id AS who FROM mesh.audit_log ORDER BY seq`
+  }>`SELECT seq, event, actor_member_id AS who FROM mesh.audit_log WHERE seq IS NOT NULL ORDER BY seq`
   return rows.map(({ event, seq, who }) => `${seq} ${event}${who === null ? "" : ` ${who}`}`)
 })
 

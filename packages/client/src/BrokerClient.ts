@@ -144,7 +144,7 @@ export const makeBrokerClient = Effect.fnUntraced(function* (options: BrokerClie
     ask: (keys, after) => loop.ask((id): Request => ({ type: "get_trust", keys, after, id }), "trust"),
   })
   const isForAgent = options.maxInFlight !== 0 && options.transient !== true
-  const audit = yield* makeAuditWatch({ membership, isForAgent, alarm: trust.alarm })
+  const audit = yield* makeAuditWatch({ membership, broker: follows.brokerUrl, isForAgent, alarm: trust.alarm })
   const roster = yield* makeRosterKeeper({ membership, loop, trust, isSubscribed: wantsPresence(options) })
   const session = makeOwnSession({
     identity: options,

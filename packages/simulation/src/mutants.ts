@@ -221,8 +221,8 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "subscription row kept after leave",
     file: `${broker}/session/Channels.ts`,
-    find: "Write.ChannelLeft({ ...where, channel })",
-    put: "Write.ChannelJoined({ ...where, channel, atMillis: 0 })",
+    find: "Write.ChannelLeft({ ...where, channel, atMillis: nowMillis }), false))",
+    put: "Write.ChannelJoined({ ...where, channel, atMillis: 0 }), false))",
   },
   {
     name: "second hello accepted",

@@ -19,6 +19,8 @@ export class Outgoing {
   protocol: 1 | 2 = 1
   /** The id of the frame that is being handled. */
   handling: string | undefined
+  /** Is told of each error, once it is known whose this is. */
+  refused: (code: string) => void = () => {}
   /** What is sent is counted there. */
   metrics: Metrics = uncounted
 
@@ -26,6 +28,7 @@ export class Outgoing {
 
   send(frame: BrokerFrame): boolean {
     this.metrics.sent(frame)
+    if (frame.type === "error") this.refused(frame.code)
     return this.socket.send(encodeBrokerFrame(frame))
   }
 

@@ -59,6 +59,7 @@ const attach = Effect.fn("Connection.attach")(function* (proof: HelloProof, inco
       StoreError: () => tryLater(outgoing),
     }),
   )
+  outgoing.refused = (code) => mesh.refused(undefined, code)
   const permits = new SendPermits(incoming.rules.limits.sendsUnderWayMax)
   socket.onClosed(() => permits.end())
   yield* Effect.addFinalizer(() => mesh.detach(socket.id, socket.saidGoodbye()))
@@ -69,6 +70,7 @@ const attach = Effect.fn("Connection.attach")(function* (proof: HelloProof, inco
     .attach(proof, peerOf(incoming, outgoing, permits), presenceId, audit)
     .pipe(Effect.catchTag("MeshUnavailable", () => tryLater(outgoing)))
   if (attached._tag === "Refused") return yield* refuseHello(outgoing, attached.refusal)
+  outgoing.refused = (code) => mesh.refused(proof.hello.memberId, code)
   outgoing.metrics.attached += 1
   yield* Effect.addFinalizer(() => Effect.sync(() => void (outgoing.metrics.attached -= 1)))
   return { proof, mesh, permits, incoming, outgoing, headOf, told: { audit } } satisfies AttachedConnection

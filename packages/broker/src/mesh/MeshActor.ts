@@ -4,7 +4,7 @@
  * waits for an answer is told, and it recovers from the store, alone (I24).
  */
 import { backOff, resetAfter } from "@claudemesh/domain/BackOff"
-import type { MeshId, PresenceId } from "@claudemesh/domain/Ids"
+import type { MemberId, MeshId, PresenceId } from "@claudemesh/domain/Ids"
 import type { AuditHead } from "@claudemesh/domain/wire/BrokerFrame"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { Cause, Clock, Effect, Fiber, Option } from "effect"
@@ -32,6 +32,7 @@ import { decide } from "./decide.ts"
 import { type Admitted, Mailbox } from "./Mailbox.ts"
 import { type PeerHandle, Peers } from "./Peers.ts"
 import { makePerform, type Reach } from "./Perform.ts"
+import { makeRefusals } from "./Refusals.ts"
 
 /** Commands that are answered by a frame. */
 export type Offered = Extract<Command, { readonly _tag: "Send" | "Request" }>
@@ -54,6 +55,8 @@ export interface MeshActor {
   readonly offer: (command: Offered) => Effect.Effect<void>
   /** The same without waiting. False: there is no place now. */
   readonly offerNow: (command: Offered) => boolean
+  /** An error was sent to this member, or to somebody who was not let in. It is counted, and written down with others. */
+  readonly refused: (memberId: MemberId | undefined, code: string) => void
   /** Never waits: there is one for each connection. */
   readonly detach: (peer: PeerId, saidGoodbye: boolean) => Effect.Effect<void>
 }
@@ -113,6 +116,8 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
   const fiber = yield* Effect.forkScoped(Effect.retry(incarnation, restarts))
   yield* Effect.addFinalizer(() => Effect.andThen(Fiber.interrupt(fiber), abort))
 
+  const refusals = yield* makeRefusals(meshId, groupCommit, rules.limits)
+
   /** A command with an answer: of the incarnation that takes it, or none. */
   const ask = <Tag extends Answer["_tag"]>(tag: Tag, command: (replyTo: CorrelationId) => Admitted) =>
     Effect.suspend(() => (up ? askers.ask(tag, (replyTo) => mailbox.offer(command(replyTo))) : new MeshUnavailable()))
@@ -131,6 +136,7 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
     }),
     offer: (command) => mailbox.offer(command),
     offerNow: (command) => mailbox.offerNow(command),
+    refused: (memberId, code) => refusals.add(memberId, code),
     detach: (peer, saidGoodbye) => Effect.sync(() => mailbox.left(Command.Detach({ peer, saidGoodbye }))),
   }
   return actor

@@ -44,7 +44,7 @@ export const leaveChannel = (decision: Decision, connection: Connection, { chann
   }
   put(session, channel, false)
   const where = { meshId: state.mesh.meshId, memberId: session.member.record.memberId, session: session.sessionId }
-  actions.push(record(connection, id, channel, Write.ChannelLeft({ ...where, channel }), false))
+  actions.push(record(connection, id, channel, Write.ChannelLeft({ ...where, channel, atMillis: nowMillis }), false))
 }
 
 /**
@@ -130,7 +130,7 @@ const wordEnded = (
   const where = { meshId: state.mesh.meshId, memberId: session.member.record.memberId, session: session.sessionId }
   const write = underWay.isStored
     ? Write.ChannelJoined({ ...where, channel, atMillis: nowMillis })
-    : Write.ChannelLeft({ ...where, channel })
+    : Write.ChannelLeft({ ...where, channel, atMillis: nowMillis })
   actions.push(Action.Write({ write, next: undefined }))
 }
 

@@ -10,15 +10,32 @@ import { AuditStore, type ChainPlace } from "./AuditStore.ts"
 const seedBytes = 32
 const meshesAtOnce = 200
 
-/** The newest key of the store. The first start makes one. */
+const newKey = Effect.gen(function* () {
+  const secretKey = Buffer.from(yield* (yield* Crypto.Crypto).randomBytes(seedBytes)).toString("hex")
+  return { publicKey: auditKeyOf(secretKey).publicKey, secretKey }
+})
+
+/** The one key of the store that has not handed over to another. The first start makes one. */
 export const auditKey = Effect.gen(function* () {
   const store = yield* AuditStore
-  const [newest] = yield* store.keys
-  if (newest !== undefined) return auditKeyOf(newest.secretKey)
-  const seed = Buffer.from(yield* (yield* Crypto.Crypto).randomBytes(seedBytes)).toString("hex")
-  const made = auditKeyOf(seed)
-  yield* store.addKey({ publicKey: made.publicKey, secretKey: seed }, yield* Clock.currentTimeMillis)
-  return made
+  const before = new Set((yield* store.rotations).map(({ key }) => key))
+  const now = (yield* store.keys).find(({ publicKey }) => !before.has(publicKey))
+  if (now !== undefined) return auditKeyOf(now.secretKey)
+  const made = yield* newKey
+  yield* store.addKey(made, yield* Clock.currentTimeMillis)
+  return auditKeyOf(made.secretKey)
+})
+
+/** From now on another key signs. A broker that runs takes it with what it signs next. */
+export const rotateAuditKey = Effect.gen(function* () {
+  const store = yield* AuditStore
+  const now = yield* auditKey
+  const next = yield* newKey
+  // They are told in the order of their times.
+  const last = (yield* store.rotations).at(-1)?.atMillis ?? 0
+  const rotation = now.handsOver(next.publicKey, Math.max(yield* Clock.currentTimeMillis, last + 1))
+  yield* store.rotateKey(next, rotation)
+  return rotation
 })
 
 const sign = (key: AuditKey, kind: "head" | "removed", places: ReadonlyArray<ChainPlace>) =>

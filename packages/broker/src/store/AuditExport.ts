@@ -1,4 +1,5 @@
 /** The audit as records, in the order in which they can be checked one by one: what was signed as removed, then blocks with the checkpoints of each. */
+import type { AuditBlock } from "@claudemesh/domain/audit/AuditBlock"
 import type { AuditRecord } from "@claudemesh/domain/audit/AuditRecord"
 import { Effect } from "effect"
 import { AuditStore } from "./AuditStore.ts"
@@ -23,6 +24,26 @@ export const eachPage = Effect.fnUntraced(function* <E, R>(
     for (const one of meshes) yield* pagesOf(one, take)
     after = meshes.length < meshesAtOnce ? undefined : meshes.at(-1)
   }
+})
+
+/** Of all meshes, or of one, those behind the numbers that were seen. */
+export const newBlocks = Effect.fnUntraced(function* (mesh: string | undefined, seen: ReadonlyMap<string, number>) {
+  const store = yield* AuditStore
+  const found: Array<AuditBlock> = []
+  let after: string | undefined = ""
+  while (after !== undefined) {
+    const meshes: ReadonlyArray<string> = mesh === undefined ? yield* store.meshes(after, meshesAtOnce) : [mesh]
+    for (const last of yield* store.lastBlocks(meshes)) {
+      let number = seen.get(last.mesh) ?? 0
+      while (number < last.number) {
+        const blocks = yield* store.blocks(last.mesh, number, blocksAtOnce)
+        found.push(...blocks.map(({ block }) => block))
+        number = blocks.length < blocksAtOnce ? last.number : (blocks.at(-1)?.cursor ?? last.number)
+      }
+    }
+    after = mesh !== undefined || meshes.length < meshesAtOnce ? undefined : meshes.at(-1)
+  }
+  return found
 })
 
 const pagesOf = Effect.fnUntraced(function* <E, R>(

@@ -5,7 +5,7 @@
 import type { MeshId } from "@claudemesh/domain/Ids"
 import type { Checkpoint } from "@claudemesh/domain/audit/Checkpoint"
 import type { AuditHead } from "@claudemesh/domain/wire/BrokerFrame"
-import { Clock, Context, Crypto, Effect, Fiber, Layer, Option, Semaphore } from "effect"
+import { Clock, Context, Crypto, Effect, Fiber, Layer, Semaphore } from "effect"
 import type { BrokerLimits } from "../Limits.ts"
 import { auditKey } from "./AuditCheckpoints.ts"
 import { AuditStore } from "./AuditStore.ts"
@@ -38,7 +38,7 @@ const make = Effect.fnUntraced(function* ({ auditHeadMillis }: HeadLimits) {
   const entries = new Map<MeshId, Entry>()
 
   const signed = Effect.fnUntraced(function* (mesh: MeshId, before: AuditHead | undefined) {
-    const place = Option.getOrUndefined(yield* store.lastBlock(mesh))
+    const [place] = yield* store.lastBlocks([mesh])
     if (place === undefined) return undefined
     const key = yield* auditKey
     const { hash, number, total } = place

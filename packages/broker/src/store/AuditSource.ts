@@ -4,7 +4,7 @@
  */
 import * as BunFileSystem from "@effect/platform-bun/BunFileSystem"
 import { systemWords } from "@claudemesh/domain/SystemWords"
-import { mkdtempSync, rmSync } from "node:fs"
+import { existsSync, mkdtempSync, rmSync } from "node:fs"
 import { Effect, Layer, Predicate, type Redacted, Schema } from "effect"
 import { type Migrator, SqlClient, type SqlError } from "effect/unstable/sql"
 import type { AuditStore } from "./AuditStore.ts"
@@ -12,7 +12,7 @@ import { type DatabaseUrlUnusable, postgres } from "./postgres/Postgres.ts"
 import { postgresAuditStore } from "./postgres/PostgresAuditStore.ts"
 import { type BackupFailed, backUp } from "./sqlite/Backup.ts"
 import { migrateSqlite } from "./sqlite/Migrations.ts"
-import { sqliteFile } from "./sqlite/Sqlite.ts"
+import { type DataDirUnusable, sqliteFile, sqliteIn } from "./sqlite/Sqlite.ts"
 import { sqliteAuditStore } from "./sqlite/SqliteAuditStore.ts"
 
 export class AuditUnreadable extends Schema.TaggedError<AuditUnreadable>()("AuditUnreadable", {
@@ -33,6 +33,23 @@ export const auditSource = (database: Database): Layer.Layer<AuditStore, AuditUn
   Layer.suspend((): Layer.Layer<AuditStore, Unreadable> =>
     database._tag === "Postgres" ? ofPostgres(database.url) : ofCopy(database.dataDir),
   ).pipe(Layer.catch((error) => Layer.effectContext(Effect.fail(new AuditUnreadable({ problem: wordsOf(error) })))))
+
+/** To write to it. The embedded store has one process: no broker may run on it. */
+export const auditStoreOf = (database: Database): Layer.Layer<AuditStore, AuditUnreadable> =>
+  Layer.suspend((): Layer.Layer<AuditStore, DataDirUnusable | Unreadable> =>
+    database._tag === "Postgres" ? ofPostgres(database.url) : ofFile(database.dataDir),
+  ).pipe(Layer.catch((error) => Layer.effectContext(Effect.fail(new AuditUnreadable({ problem: wordsOf(error) })))))
+
+const ofFile = (dataDir: string) =>
+  existsSync(`${dataDir}/broker.sqlite`)
+    ? sqliteAuditStore.pipe(
+        Layer.provide(Layer.effectDiscard(migrateSqlite)),
+        Layer.provide(sqliteIn(dataDir)),
+        Layer.provide(BunFileSystem.layer),
+      )
+    : Layer.effectContext(
+        Effect.fail(new AuditUnreadable({ problem: `BROKER_DATA_DIR ${dataDir} has no store of a broker.` })),
+      )
 
 const ofPostgres = (url: Redacted.Redacted) =>
   postgresAuditStore.pipe(

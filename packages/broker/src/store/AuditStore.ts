@@ -5,7 +5,7 @@
 import type { AuditBlock } from "@claudemesh/domain/audit/AuditBlock"
 import type { Checkpoint } from "@claudemesh/domain/audit/Checkpoint"
 import type { KeyRotation } from "@claudemesh/domain/audit/KeyRotation"
-import { Context, type Effect, type Option } from "effect"
+import { Context, type Effect } from "effect"
 import type { StoreError } from "./MessageStore.ts"
 
 /** A block, as a checkpoint names it. */
@@ -30,12 +30,13 @@ export class AuditStore extends Context.Service<
     readonly addKey: (key: StoredAuditKey, nowMillis: number) => Effect.Effect<void, StoreError>
     /** In their order: each key hands over to the next. */
     readonly rotations: Effect.Effect<ReadonlyArray<KeyRotation>, StoreError>
-    /** The new key, with the old one's word for it: both or neither. */
+    /** The new key, with the old one's word for it, whose secret goes: all of it or nothing. */
     readonly rotateKey: (key: StoredAuditKey, rotation: KeyRotation) => Effect.Effect<void, StoreError>
     /** In the order of their ids. */
     readonly meshes: (after: string, limit: number) => Effect.Effect<ReadonlyArray<string>, StoreError>
-    readonly lastBlock: (mesh: string) => Effect.Effect<Option.Option<ChainPlace>, StoreError>
-    /** The last block of each of these meshes, where no checkpoint is of it. */
+    /** The last block of each of these meshes. */
+    readonly lastBlocks: (meshes: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<ChainPlace>, StoreError>
+    /** The same, where no checkpoint is of it. */
     readonly unsignedHeads: (meshes: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<ChainPlace>, StoreError>
     /** Of the oldest blocks, but for each mesh's last: up to where they may go, where that is not signed yet. */
     readonly removable: (beforeMillis: number, rowsMax: number) => Effect.Effect<ReadonlyArray<ChainPlace>, StoreError>

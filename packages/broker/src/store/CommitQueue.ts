@@ -253,6 +253,7 @@ const aboutOf = (write: ProjectionWrite): ReadonlyArray<string> => {
     case "ChannelLeft":
       return [`channel ${sessionOf(write)}#${write.channel}`]
     case "Lease":
+    case "Refused":
     case "Release":
       return []
   }
@@ -274,6 +275,8 @@ const rowsOf = (write: Write): number => {
     case "Lease":
     case "Release":
       return write.deliveries.length
+    case "Refused":
+      return write.counts.length
     case "InboxMoved":
       return rowsOfMove
     default:

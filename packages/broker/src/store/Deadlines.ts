@@ -51,7 +51,7 @@ export const withAuditDeadlines = (
     rotations: soon(store.rotations),
     rotateKey: (key, rotation) => soon(store.rotateKey(key, rotation)),
     meshes: (after, limit) => soon(store.meshes(after, limit)),
-    lastBlock: (mesh) => soon(store.lastBlock(mesh)),
+    lastBlocks: (meshes) => soon(store.lastBlocks(meshes)),
     unsignedHeads: (meshes) => soon(store.unsignedHeads(meshes)),
     removable: (beforeMillis, rowsMax) => soon(store.removable(beforeMillis, rowsMax)),
     addCheckpoints: (checkpoints) => soon(store.addCheckpoints(checkpoints)),

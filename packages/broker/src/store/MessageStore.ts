@@ -87,6 +87,13 @@ export type SequencedWrite = Data.TaggedEnum<{
   MeshMoved: { readonly seq: number; readonly moved: MeshMoved; readonly atMillis: number }
 }>
 
+/** So often a member was refused with this code. Undefined: of those who were not let in, or too many to be told apart. */
+export interface RefusalCount {
+  readonly memberId: MemberId | undefined
+  readonly code: string
+  readonly count: number
+}
+
 /** What the mesh's owner has in memory, written down: written twice it is the same, and the owner's last word stands. */
 export type ProjectionWrite = Data.TaggedEnum<{
   /** The recipient has the message. With the last of its recipients the ciphertext goes. */
@@ -135,7 +142,10 @@ export type ProjectionWrite = Data.TaggedEnum<{
     readonly memberId: MemberId
     readonly session: SessionId
     readonly channel: Label
+    readonly atMillis: number
   }
+  /** What members were refused since the last such word, counted together. */
+  Refused: { readonly meshId: MeshId; readonly counts: ReadonlyArray<RefusalCount>; readonly atMillis: number }
 }>
 
 export type Write = SequencedWrite | ProjectionWrite

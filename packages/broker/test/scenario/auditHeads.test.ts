@@ -4,7 +4,7 @@ import { MeshId } from "@claudemesh/domain/Ids"
 import { type Checkpoint, isSignedCheckpoint } from "@claudemesh/domain/audit/Checkpoint"
 import { AuditHead } from "@claudemesh/domain/wire/BrokerFrame"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Option, Schema } from "effect"
+import { Effect, Layer, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { AuditHeads, auditHeads } from "../../src/store/AuditHeads.ts"
 import { AuditStore } from "../../src/store/AuditStore.ts"
@@ -69,10 +69,10 @@ describe("the head of a mesh's audit", () => {
       let reads = 0
       const counted = AuditStore.of({
         ...store,
-        lastBlock: (mesh) =>
+        lastBlocks: (meshes) =>
           Effect.andThen(
             Effect.sync(() => void (reads += 1)),
-            store.lastBlock(mesh),
+            store.lastBlocks(meshes),
           ),
       })
       yield* (yield* MessageStore).createMesh(meshRecord, undefined, [aliceRecord, bobRecord], 1)
@@ -104,7 +104,7 @@ describe("the head of a mesh's audit", () => {
       yield* Effect.yieldNow
       assert.strictEqual(yield* headOf(meshId), second)
       assert.strictEqual(reads, 3)
-      assert.isTrue(Option.isNone(yield* store.lastBlock("none")))
+      assert.deepStrictEqual(yield* store.lastBlocks(["none"]), [])
       assert.isUndefined(yield* headOf(MeshId.make("none")))
     }).pipe(Effect.scoped, Effect.provide(Layer.merge(sqliteStoreOn(sqliteInMemory), BunCrypto.layer))),
   )

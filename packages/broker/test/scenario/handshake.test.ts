@@ -274,7 +274,8 @@ describe("the broker after a thousand bad beginnings", () => {
         session: 0,
         message: 0,
         delivery: 0,
-        audit_log: 1,
+        // That the mesh was made, and how many were not let in.
+        audit_log: 2,
       })
     }).pipe(Effect.scoped),
   )

@@ -26,6 +26,8 @@ export const nameOf = (write: Write): string => {
     case "Lease":
     case "Release":
       return `${write._tag.toLowerCase()} ${write.deliveries.map(({ seq }) => seq).join("+")}`
+    case "Refused":
+      return `refused ${write.counts.length}`
     case "ChannelJoined":
     case "ChannelLeft":
     case "InboxMoved":
@@ -129,4 +131,4 @@ export const forgotten = (name: string) => Write.SessionForgotten(ofSession(name
 export const moved = (name: string) => Write.InboxMoved({ ...ofSession(name), what: "all" })
 export const channel = Label.make("one")
 export const joined = (name: string) => Write.ChannelJoined({ ...ofSession(name), channel, atMillis: 1 })
-export const left = (name: string) => Write.ChannelLeft({ ...ofSession(name), channel })
+export const left = (name: string) => Write.ChannelLeft({ ...ofSession(name), channel, atMillis: 2 })

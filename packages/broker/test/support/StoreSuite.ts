@@ -48,7 +48,9 @@ export const moveOf = (what: "all" | "groups", session: string, who = bob): Writ
 
 export const channelWrite = (tag: "ChannelJoined" | "ChannelLeft", session: string, channel: string): Write => {
   const where = { meshId, memberId: bob.memberId, session: SessionId.make(session), channel: Label.make(channel) }
-  return tag === "ChannelJoined" ? Write.ChannelJoined({ ...where, atMillis: 1 }) : Write.ChannelLeft(where)
+  return tag === "ChannelJoined"
+    ? Write.ChannelJoined({ ...where, atMillis: 1 })
+    : Write.ChannelLeft({ ...where, atMillis: 2 })
 }
 
 export const tables = ["message", "delivery", "audit_log", "session"] as const

@@ -48,5 +48,20 @@ export const isWithin = ({ from, to }: Times, atMillis: number): boolean =>
 
 const isOr = <A>(asked: Option.Option<A>, value: A | null): boolean => Option.isNone(asked) || asked.value === value
 
-export const isChosen = (by: Chosen, one: BlockEvent): boolean =>
-  isWithin(by, one.atMillis) && isOr(by.member, one.member) && isOr(by.message, one.messageId)
+/**
+ * Given the events of meshes in their order, which are asked for. What is of several messages names them by their numbers, so the one that is asked
+ * for is known by its number from the event on by which it was accepted.
+ */
+export const choosing = (by: Chosen): ((one: BlockEvent) => boolean) => {
+  const numbers = new Map<string, number>()
+  const isOfMessage = ({ mesh, messageId, messages, seq }: BlockEvent): boolean => {
+    if (Option.isNone(by.message)) return true
+    if (messageId === by.message.value) {
+      if (seq !== null) numbers.set(mesh, seq)
+      return true
+    }
+    const number = numbers.get(mesh)
+    return number !== undefined && (messages ?? []).includes(number)
+  }
+  return (one) => isOfMessage(one) && isWithin(by, one.atMillis) && isOr(by.member, one.member)
+}

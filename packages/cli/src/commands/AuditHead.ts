@@ -29,8 +29,10 @@ export const head = Command.make(
       const manager = yield* connect(yield* chosenMeshes(mesh), "command")
       yield* Effect.forEach(manager.all, asked, { concurrency: "unbounded" })
       const kept = yield* KeptHeads
-      const all = yield* Effect.forEach(manager.all, ({ membership: { meshId, slug } }) =>
-        Effect.map(kept.read(meshId), (one) => ({ meshId, slug, ...one })),
+      const all = yield* Effect.forEach(manager.all, ({ brokerUrl, membership: { meshId, slug } }) =>
+        Effect.flatMap(brokerUrl, (broker) =>
+          Effect.map(kept.read(meshId, broker), (one) => ({ meshId, slug, ...one })),
+        ),
       )
       if (records)
         return yield* Effect.forEach(all.flatMap(checkpointsOf), (one) => Console.log(one), { discard: true })

@@ -6,25 +6,26 @@ import { AuditStore } from "@claudemesh/broker/store/AuditStore"
 import { type AuditRecord, recordText } from "@claudemesh/domain/audit/AuditRecord"
 import { type BlockEvent, eventsOfBlock } from "@claudemesh/domain/audit/BlockEvents"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
-import { Effect, Option } from "effect"
+import { Console, Effect, Option } from "effect"
 import { Command, Flag } from "effect/unstable/cli"
 import { Failed, Misused } from "../Failed.ts"
-import { table } from "../Output.ts"
 import { writeTaken } from "../Stdout.ts"
 import * as auditWords from "../words/audit.ts"
 import * as does from "../words/commands.ts"
 import * as AuditFlags from "./AuditFlags.ts"
-import { ofTheStore, pagesOfStore } from "./AuditRecords.ts"
+import { inTheStore, ofTheStore, pagesOfStore } from "./AuditRecords.ts"
 import { head } from "./AuditHead.ts"
+import { tail } from "./AuditTail.ts"
 import { verify } from "./AuditVerify.ts"
 
 /** `head` has what it wanted. */
 const print = (lines: ReadonlyArray<string>) => (lines.length === 0 ? Effect.void : writeTaken(`${lines.join("\n")}\n`))
 
-const chosenEvents = (page: ReadonlyArray<AuditRecord>, by: AuditFlags.Chosen): ReadonlyArray<BlockEvent> =>
-  page.flatMap((record) =>
-    record.type === "block" ? eventsOfBlock(record).filter((one) => AuditFlags.isChosen(by, one)) : [],
-  )
+const chosenEvents = (
+  page: ReadonlyArray<AuditRecord>,
+  chosen: (event: BlockEvent) => boolean,
+): ReadonlyArray<BlockEvent> =>
+  page.flatMap((record) => (record.type === "block" ? eventsOfBlock(record).filter(chosen) : []))
 
 const asEvent = ({ atMillis, ...event }: BlockEvent) => ({ ...event, at: isoFromMillis(atMillis) })
 
@@ -41,10 +42,14 @@ const columns = [
   "priority",
   "bytes",
   "recipients",
+  "messages",
 ] as const
 
 const asCsv = (event: BlockEvent): string => {
-  const row: Readonly<Record<string, string | number | null>> = asEvent(event)
+  const row: Readonly<Record<string, string | number | null>> = {
+    ...asEvent(event),
+    messages: event.messages === null ? null : event.messages.join(" "),
+  }
   return columns
     .map((name) => String(row[name] ?? ""))
     .map((cell) => (/[",\n\r]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell))
@@ -66,10 +71,11 @@ const exported = Command.make(
       const isFiltered = [by.from, by.to].some(Option.isSome) || [by.member, by.message].some(Option.isSome)
       if (format === "blocks" && isFiltered) return yield* new Misused({ reason: auditWords.filtersAreForEvents })
       if (format === "csv") yield* print([columns.join(",")])
+      const chosen = AuditFlags.choosing(by)
       yield* ofTheStore(
         pagesOfStore(Option.getOrUndefined(mesh), (page) => {
           if (format === "blocks") return print(page.map(recordText))
-          const events = chosenEvents(page, by)
+          const events = chosenEvents(page, chosen)
           return print(format === "csv" ? events.map(asCsv) : events.map((event) => JSON.stringify(asEvent(event))))
         }),
       )
@@ -83,49 +89,6 @@ const exported = Command.make(
     { command: "claudemesh audit export --format csv --from 2026-11-24", description: auditWords.forASpreadsheet },
   ]),
 )
-
-const tail = Command.make(
-  "tail",
-  {
-    lines: Flag.Int("lines").pipe(
-      Flag.withAlias("n"),
-      Flag.withDescription(auditWords.howManyEvents),
-      Flag.withDefault(20),
-    ),
-    mesh: AuditFlags.mesh,
-    ...AuditFlags.chosen,
-  },
-  Effect.fn(
-    function* ({ lines, mesh, ...by }) {
-      let last: ReadonlyArray<BlockEvent> = []
-      yield* ofTheStore(
-        pagesOfStore(Option.getOrUndefined(mesh), (page) =>
-          Effect.sync(() => {
-            const all = [...last, ...chosenEvents(page, by)]
-            last = lines < 1 ? [] : all.toSorted((one, other) => one.atMillis - other.atMillis).slice(-lines)
-          }),
-        ),
-      )
-      if (last.length === 0) return yield* print([auditWords.nothingToCheck])
-      yield* print([table(["AT", "MESH", "EVENT", "MEMBER", "TO", "MESSAGE"], last.map(rowOf))])
-    },
-    Effect.catchTag("ReaderGone", () => Effect.void),
-  ),
-).pipe(
-  Command.withDescription(auditWords.showTheLastEvents),
-  Command.withExamples([
-    { command: "claudemesh audit tail -n 100", description: auditWords.ofTheBrokerThatItsVariablesName },
-  ]),
-)
-
-const rowOf = ({ atMillis, event, member, mesh, messageId, target }: BlockEvent): ReadonlyArray<string> => [
-  isoFromMillis(atMillis),
-  mesh,
-  event,
-  member ?? "",
-  target ?? "",
-  messageId ?? "",
-]
 
 const checkpoint = Command.make(
   "checkpoint",
@@ -144,6 +107,7 @@ const checkpoint = Command.make(
             Effect.sync(() => {
               for (const record of page) {
                 if (record.type === "key") newest.set(record.key, record)
+                if (record.type === "rotation") newest.set(`after ${record.key}`, record)
                 if (record.type === "checkpoint" && record.kind === "head") newest.set(`mesh ${record.mesh}`, record)
               }
             }),
@@ -161,10 +125,23 @@ const checkpoint = Command.make(
   ]),
 )
 
+const rotate = Command.make(
+  "rotate",
+  {},
+  Effect.fn(function* () {
+    const { rotateAuditKey } = yield* Effect.promise(() => import("@claudemesh/broker/store/AuditCheckpoints"))
+    const { key, next } = yield* inTheStore(rotateAuditKey)
+    yield* Console.log(auditWords.keyWasRotated(key, next))
+  }),
+).pipe(
+  Command.withDescription(auditWords.letAnotherKeySign),
+  Command.withExamples([{ command: "claudemesh audit rotate", description: auditWords.whileNoBrokerRunsOnTheFolder }]),
+)
+
 export const audit = Command.make("audit").pipe(
   Command.withDescription(does.exportCheckAndShowTheAudit),
   Command.withExamples([
     { command: "claudemesh audit verify", description: auditWords.checkThatNothingOfTheAuditWasAltered },
   ]),
-  Command.withSubcommands([exported, verify, tail, checkpoint, head]),
+  Command.withSubcommands([exported, verify, tail, checkpoint, rotate, head]),
 )

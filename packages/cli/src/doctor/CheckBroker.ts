@@ -58,10 +58,10 @@ export const checkBroker = Effect.fnUntraced(function* (membership: Membership) 
 })
 
 /** What this machine keeps: it is opened only where it is there. */
-const auditOf = Effect.fnUntraced(function* (check: string, { meshId }: Membership) {
+const auditOf = Effect.fnUntraced(function* (check: string, { brokerUrl, meshId }: Membership) {
   const { path } = yield* StateDb
   if (!existsSync(path)) return skipped(check, doctorWords.nothingIsKeptOfItsAudit)
-  const { findings, head } = yield* (yield* KeptHeads).read(meshId)
+  const { findings, head } = yield* (yield* KeptHeads).read(meshId, brokerUrl)
   const last = findings.at(-1)
   if (last !== undefined) return warning(check, findingWords(last), doctorWords.askTheOperatorWhatWasDone)
   return head === undefined

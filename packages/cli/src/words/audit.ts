@@ -29,6 +29,15 @@ export const keptHead = (one: { mesh: Part; block: Part; hash: Part; at: Part; k
 
 export const foundThen = (at: Part, what: Part): string => `  found at ${at}: ${what}.`
 
+export const letAnotherKeySign =
+  "Let another audit key sign from now on; the one before signs that, so whoever knows it follows by itself"
+
+export const whileNoBrokerRunsOnTheFolder =
+  "With DATABASE_URL while the broker runs; with BROKER_DATA_DIR while none does"
+
+export const keyWasRotated = (before: Part, now: Part): string =>
+  `The audit key is ${now} from now on. It was ${before}, which has signed that; its secret half is erased.\nWho checks the audit by the earlier key follows by itself. Note the new one where you noted that.`
+
 export const onlyThisMeshByItsId = "Only the mesh with this id"
 
 export const onlyWhatThisMemberDid = "Only what the member with this id did"
@@ -38,6 +47,14 @@ export const onlyThisMessage = "Only what is of the message with this id"
 export const notBeforeThisTime = "Nothing before this time, such as 2026-11-24 or 2026-11-24T07:59:58.000Z"
 
 export const beforeThisTime = "Nothing of this time or later"
+
+export const stayAndShowWhatComes = "Stay, and show events as they come, until Ctrl-C"
+
+export const whatThisMemberDoes = "What this member does, from now on"
+
+export const followingTheAudit = "claudemesh: Following the audit. Ctrl-C ends this."
+
+export const cannotBeReadNow = (why: Part): string => `claudemesh: ${why} It is tried again.`
 
 export const howManyEvents = "How many events (default 20)"
 

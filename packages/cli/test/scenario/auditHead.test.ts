@@ -110,6 +110,37 @@ describe.concurrent("what a member's machine keeps of the audit", () => {
     }),
   )
 
+  it.live("follows an audit key that is rotated, as does who checks an export by the first one (I29)", () =>
+    scenario(async ({ again, alice, audit, end, folder }) => {
+      done(await alice("send", "bob", "one"))
+      const first = done(await alice("audit", "head", "--json"))
+      const running = await audit("rotate")
+      assert.strictEqual(running.code, 1)
+      assert.match(running.stderr, /another broker is using it; stop that one/)
+      await end()
+      const [, second = "", before = ""] =
+        /^The audit key is ([0-9a-f]{64}) from now on\. It was ([0-9a-f]{64}),/.exec(done(await audit("rotate"))) ?? []
+      const [kept] = JSON.parse(first)
+      assert.strictEqual(kept.key, before)
+      await again()
+      done(await alice("send", "bob", "two"))
+      await again()
+      const status = await alice("status")
+      assert.notMatch(`${status.stdout}${status.stderr}`, /audit key|record/)
+      const [now] = JSON.parse(done(await alice("audit", "head", "--json")))
+      assert.deepStrictEqual([now.key, now.warnings], [second, []])
+      assert.isAbove(now.block, kept.block)
+      const file = join(folder, "audit.jsonl")
+      const text = done(await audit("export"))
+      await writeFile(file, text)
+      for (const key of [before, second])
+        assert.match(done(await audit("verify", file, "--key", key)), /: whole\. .*, signed up to block \d+\.\n$/)
+      await writeFile(file, text.replace(/^\{"type":"rotation".*\n/m, ""))
+      assert.match((await audit("verify", file, "--key", before)).stdout, /is not signed by the audit key/)
+      assert.include(done(await audit("checkpoint")), '"type":"rotation"')
+    }),
+  )
+
   it.live("says that a backup was restored, once, and goes on (I29)", () =>
     scenario(async ({ again, alice, audit, data, end, folder, meshId }) => {
       done(await alice("send", "bob", "one"))

@@ -27,6 +27,7 @@ const lines = [
   ["rename", "Bob", "Robert"],
   ["inbox"],
   ["inbox", "--history"],
+  ["audit", "head"],
   ["outbox"],
   ["invite"],
   ["revoke", "Robert", "--yes"],

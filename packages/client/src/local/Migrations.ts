@@ -119,8 +119,10 @@ export const migrations: ReadonlyArray<string> = [
   `,
   `
   CREATE TABLE audit_head (
-    mesh_id TEXT PRIMARY KEY,
-    head TEXT NOT NULL
+    mesh_id TEXT NOT NULL,
+    broker TEXT NOT NULL,
+    head TEXT NOT NULL,
+    PRIMARY KEY (mesh_id, broker)
   ) STRICT, WITHOUT ROWID;
 
   CREATE TABLE audit_finding (

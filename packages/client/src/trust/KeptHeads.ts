@@ -1,5 +1,6 @@
 /**
- * The last head of each mesh's audit that this machine was told, and what did not go on from it. It is in `state.db`, for all processes of the user
+ * The last head of each mesh's audit that this machine was told by each of its brokers, and what did not go on from it: a mesh that its owner has
+ * moved begins another chain at the new one. It is in `state.db`, for all processes of the user
  * together. What is found is written down once, with both heads, so that it can be shown later; then the new head is kept, and the mesh goes on.
  */
 import { type AuditRecord, parseRecord, recordText } from "@claudemesh/domain/audit/AuditRecord"
@@ -30,12 +31,14 @@ export class KeptHeads extends Context.Service<
   {
     /** What is wrong with it, where that is new. `isForAgent`: whoever asks tells its agent. */
     readonly learn: (
+      broker: string,
       head: Checkpoint,
       rotations: ReadonlyArray<KeyRotation>,
       nowMillis: number,
       isForAgent: boolean,
     ) => Effect.Effect<HeadFinding | undefined, StateDbError>
-    readonly read: (meshId: MeshId) => Effect.Effect<Kept, StateDbError>
+    /** The head that this broker told last, and what was found of the mesh, at whichever it was. */
+    readonly read: (meshId: MeshId, broker: string) => Effect.Effect<Kept, StateDbError>
     /** What no agent was told yet, such as what a command had found. From then on it counts as told. */
     readonly takeUntold: (meshId: MeshId) => Effect.Effect<ReadonlyArray<HeadFinding>, StateDbError>
   }
@@ -44,16 +47,17 @@ export class KeptHeads extends Context.Service<
     KeptHeads,
     Effect.map(StateDb, ({ read, transaction }) =>
       KeptHeads.of({
-        learn: (head, rotations, nowMillis, isForAgent) =>
+        learn: (broker, head, rotations, nowMillis, isForAgent) =>
           Effect.flatMap(
-            read((db) => judgeHead(headIn(db, head.mesh), head, rotations)),
+            read((db) => judgeHead(headIn(db, head.mesh, broker), head, rotations)),
             (first) =>
               // Nearly always: nothing is written, and no other process waits.
               first === "known"
                 ? Effect.undefined
-                : transaction((db) => learnIn(db, head, rotations, nowMillis, isForAgent)),
+                : transaction((db) => learnIn(db, broker, head, rotations, nowMillis, isForAgent)),
           ),
-        read: (meshId) => read((db) => ({ head: headIn(db, meshId), findings: findingsIn(db, meshId) })),
+        read: (meshId, broker) =>
+          read((db) => ({ head: headIn(db, meshId, broker), findings: findingsIn(db, meshId) })),
         takeUntold: (meshId) =>
           transaction((db) => {
             const untold = findingsIn(db, meshId, "AND agent_told = 0")
@@ -67,16 +71,21 @@ export class KeptHeads extends Context.Service<
 
 const learnIn = (
   db: Database,
+  broker: string,
   told: Checkpoint,
   rotations: ReadonlyArray<KeyRotation>,
   nowMillis: number,
   isForAgent: boolean,
 ): HeadFinding | undefined => {
-  const kept = headIn(db, told.mesh)
+  const kept = headIn(db, told.mesh, broker)
   const judgement = judgeHead(kept, told, rotations)
   if (judgement === "known") return undefined
   if (judgement !== "unsigned")
-    db.query("INSERT OR REPLACE INTO audit_head (mesh_id, head) VALUES (?, ?)").run(told.mesh, textOf(told))
+    db.query("INSERT OR REPLACE INTO audit_head (mesh_id, broker, head) VALUES (?, ?, ?)").run(
+      told.mesh,
+      broker,
+      textOf(told),
+    )
   if (judgement === "newer") return undefined
   const { changes } = db
     .query(
@@ -97,8 +106,12 @@ const checkpointIn = (text: string | undefined): Checkpoint | undefined => {
   return checkpoint
 }
 
-const headIn = (db: Database, mesh: string): Checkpoint | undefined =>
-  checkpointIn(db.query<{ head: string }, [string]>("SELECT head FROM audit_head WHERE mesh_id = ?").get(mesh)?.head)
+const headIn = (db: Database, mesh: string, broker: string): Checkpoint | undefined =>
+  checkpointIn(
+    db
+      .query<{ head: string }, [string, string]>("SELECT head FROM audit_head WHERE mesh_id = ? AND broker = ?")
+      .get(mesh, broker)?.head,
+  )
 
 interface Row {
   readonly problem: HeadProblem

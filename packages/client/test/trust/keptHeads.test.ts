@@ -15,6 +15,7 @@ import { type FakeBroker, settle, testLayer } from "../support/FakeBroker.ts"
 import { hello } from "../support/Malice.ts"
 
 const mesh = "mesh-team"
+const brokerUrl = "wss://team.example.com/ws"
 const first = auditKeysOf("audit")
 const second = auditKeysOf("audit, rotated")
 
@@ -57,7 +58,7 @@ layer(testLayer)("the head of a broker's audit", (it) => {
       const { broker, client } = yield* begin(heads, headOf(3))
       const kept = Effect.map(
         Effect.provide(
-          Effect.flatMap(KeptHeads, ({ read }) => read(MeshId.make(mesh))),
+          Effect.flatMap(KeptHeads, ({ read }) => read(MeshId.make(mesh), brokerUrl)),
           heads,
         ),
         ({ findings, head }) => [head?.number, findings.length],
@@ -135,6 +136,26 @@ layer(testLayer)("the head of a broker's audit", (it) => {
     }),
   )
 
+  it.effect("is of the broker that told it: where the owner has moved the mesh to, another chain begins", () =>
+    Effect.gen(function* () {
+      const heads = yield* machine
+      yield* begin(heads, headOf(7))
+      const learnt = yield* Effect.provide(
+        Effect.flatMap(KeptHeads, ({ learn, read }) =>
+          Effect.gen(function* () {
+            const head = { mesh, kind: "head" as const, ...headOf(1, "b", 90_000, second) }
+            const found = yield* learn("wss://elsewhere.example.com/ws", head, [], 1, true)
+            const there = yield* read(MeshId.make(mesh), "wss://elsewhere.example.com/ws")
+            const here = yield* read(MeshId.make(mesh), brokerUrl)
+            return [found, there.head?.number, here.head?.number]
+          }),
+        ),
+        heads,
+      )
+      assert.deepStrictEqual(learnt, [undefined, 1, 7])
+    }),
+  )
+
   it.effect("that a broker makes up over and over fills no disk", () =>
     Effect.gen(function* () {
       const heads = yield* machine
@@ -144,7 +165,7 @@ layer(testLayer)("the head of a broker's audit", (it) => {
         yield* pinged(broker, headOf(500 - n, "d", 900_000 + n))
       }
       const { findings } = yield* Effect.provide(
-        Effect.flatMap(KeptHeads, ({ read }) => read(MeshId.make(mesh))),
+        Effect.flatMap(KeptHeads, ({ read }) => read(MeshId.make(mesh), brokerUrl)),
         heads,
       )
       assert.strictEqual(findings.length, auditFindingsMax)

@@ -71,7 +71,8 @@ export const parseRecord = (line: string): AuditRecord | undefined => {
 
 export class AuditCheck {
   readonly #keys: Set<string>
-  /** Those that have handed over to one that is known: what they signed is passed by, since anybody could say that of a key. */
+  readonly #rotations: Array<KeyRotation> = []
+  /** Those that have handed over to another one: what such a key signed is passed by where it is not known, since anybody could say that of a key. */
   readonly #earlier = new Set<string>()
   readonly #isPart: boolean
   readonly #chains = new Map<string, ChainCheck>()
@@ -84,6 +85,7 @@ export class AuditCheck {
   /** What this key signs counts from now on. */
   believe(key: string): void {
     this.#keys.add(key)
+    this.#reach()
   }
 
   take(record: AuditRecord): void {
@@ -97,11 +99,17 @@ export class AuditCheck {
     return new Map([...this.#chains].map(([mesh, chain]) => [mesh, chain.end()]))
   }
 
-  /** In their order, so that one key leads to the next. */
+  /** They may come in any order, and before the keys. */
   #follow(rotation: KeyRotation): void {
     if (!isSignedRotation(rotation)) return
-    if (this.#keys.has(rotation.key)) this.#keys.add(rotation.next)
-    else this.#earlier.add(rotation.key)
+    this.#rotations.push(rotation)
+    this.#earlier.add(rotation.key)
+    this.#reach()
+  }
+
+  #reach(): void {
+    // A set that grows while it is gone through is gone through to its end.
+    for (const known of this.#keys) for (const { key, next } of this.#rotations) if (key === known) this.#keys.add(next)
   }
 
   #chainOf(mesh: string): ChainCheck {

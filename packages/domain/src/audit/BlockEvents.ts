@@ -4,7 +4,7 @@ import type { AuditBlock } from "./AuditBlock.ts"
 export interface BlockEvent {
   readonly mesh: string
   readonly block: number
-  readonly seq: number
+  readonly seq: number | null
   readonly atMillis: number
   readonly event: string
   readonly member: string | null
@@ -14,14 +14,28 @@ export interface BlockEvent {
   readonly priority: string | null
   readonly bytes: number | null
   readonly recipients: number | null
+  /** The sequence numbers of the messages that it is about, where they are several. */
+  readonly messages: ReadonlyArray<number> | null
 }
 
 export const eventsOfBlock = ({ actors, events, mesh, number }: AuditBlock): ReadonlyArray<BlockEvent> => {
   const known = listOf(actors)
   return listOf(events).flatMap((one) => {
     if (!Array.isArray(one)) return []
-    const [seq, atMillis, event, place, messageId, target, priority, bytes, recipients]: ReadonlyArray<unknown> = one
-    if (typeof seq !== "number" || typeof atMillis !== "number" || typeof event !== "string") return []
+    const [
+      seq,
+      atMillis,
+      event,
+      place,
+      messageId,
+      target,
+      priority,
+      bytes,
+      recipients,
+      messages,
+    ]: ReadonlyArray<unknown> = one
+    if ((seq !== null && typeof seq !== "number") || typeof atMillis !== "number" || typeof event !== "string")
+      return []
     const actor = typeof place === "number" ? known[place] : undefined
     const [member, session]: ReadonlyArray<unknown> = Array.isArray(actor) ? actor : []
     return [
@@ -38,6 +52,7 @@ export const eventsOfBlock = ({ actors, events, mesh, number }: AuditBlock): Rea
         priority: textOf(priority),
         bytes: numberOf(bytes),
         recipients: numberOf(recipients),
+        messages: Array.isArray(messages) ? messages.filter((each) => typeof each === "number") : null,
       },
     ]
   })

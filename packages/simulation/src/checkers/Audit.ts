@@ -16,7 +16,7 @@ interface Row {
 export const checkAudit = Effect.fnUntraced(function* (history: History) {
   const sql = yield* SqlClient.SqlClient
   const rows = yield* sql<Row>`SELECT mesh_id AS "meshId", seq, event, message_id AS "messageId",
-    target_spec AS target, recipients FROM mesh.audit_log ORDER BY mesh_id, seq`
+    target_spec AS target, recipients FROM mesh.audit_log WHERE seq IS NOT NULL ORDER BY mesh_id, seq`
   const problems: Array<string> = []
   const seen = new Set<MessageId>()
   const last = new Map<string, { readonly seq: number; readonly order: number }>()

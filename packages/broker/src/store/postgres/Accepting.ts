@@ -1,9 +1,9 @@
-/** What is accepted, as parts of one statement: what a resend is told, what waits for each recipient, and the audit (I6, I7). */
+/** What is accepted, as parts of one statement: what a resend is told, what waits for each recipient, and what the audit has of it (I6, I7). */
 import { decodedBytes } from "@claudemesh/domain/Base64"
 import type { Write } from "../MessageStore.ts"
 import * as Rows from "../sql/Rows.ts"
 import type { Arrays } from "./Arrays.ts"
-import { type JournalEvent, journalOf } from "./Journal.ts"
+import type { JournalEvent } from "./Journal.ts"
 
 export type Accept = Extract<Write, { readonly _tag: "Accept" }>
 
@@ -16,7 +16,11 @@ export const rowsOf = (columns: Readonly<Record<string, string>>) => {
   return { names, rows: `unnest(${Object.values(columns).join(", ")}) AS r(${names})` }
 }
 
-export const accepting = (arrays: Arrays, accepts: ReadonlyArray<Accept>): ReadonlyArray<string> => {
+/** `isNew`: given the rows `r` of accepted messages with their meshes and numbers, which of them are. */
+export const accepting = (
+  arrays: Arrays,
+  accepts: ReadonlyArray<Accept>,
+): { readonly steps: ReadonlyArray<string>; readonly isNew: string } => {
   const texts = (of: (accept: Accept) => string | null | undefined) => arrays.texts(accepts.map(of))
   const numbers = (of: (accept: Accept) => number) => arrays.numbers(accepts.map(of))
   const mesh_id = texts(({ message }) => message.meshId)
@@ -45,18 +49,18 @@ export const accepting = (arrays: Arrays, accepts: ReadonlyArray<Accept>): Reado
     .replace("recipient_members", "recipient_members::text[]")
     .replace("recipient_sessions", "recipient_sessions::text[]")
   const shared = accepts.filter(({ recipients }) => recipients.length > 1)
-  return [
+  const steps = [
     // In the order of the sequence, so that the first of two sends with one id is the one that counts.
     `accepted AS (INSERT INTO mesh.accepted (${known.names})
       SELECT ${selected} FROM ${known.rows} WHERE ${owned} ORDER BY seq
       ON CONFLICT (id) DO NOTHING RETURNING mesh_id, seq)`,
     `put AS (${waiting(arrays, accepts)} WHERE ${isNew})`,
     ...(shared.length === 0 ? [] : [`kept AS (${sharedTexts(arrays, shared)} WHERE ${isNew})`]),
-    journalOf(arrays, accepts.map(eventOf), isNew),
   ]
+  return { steps, isNew }
 }
 
-const eventOf = ({ message, recipients }: Accept): JournalEvent => ({
+export const acceptedEvent = ({ message, recipients }: Accept): JournalEvent => ({
   meshId: message.meshId,
   seq: message.seq,
   atMillis: message.createdAtMillis,

@@ -18,6 +18,14 @@ const before = `SELECT j.mesh_id, u.* FROM mesh.journal j CROSS JOIN LATERAL unn
     j.messages, j.specs, j.priorities, j.bytes, j.recipients) u(seq, event, at, actor_member_id, actor_session_id, message_id, target_spec,
     priority, ciphertext_bytes, recipients)`
 
+/** What an event is about that is of several messages. */
+export const auditMessages = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`DROP VIEW mesh.audit_log`
+  yield* sql.unsafe(`CREATE VIEW mesh.audit_log AS ${events.replace(" AS recipients", " AS recipients, e ->> 9 AS messages")}
+    UNION ALL ${before.replace("u.*", "u.*, NULL::text AS messages")}`)
+})
+
 export const auditChain = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   yield* sql`CREATE TABLE mesh.audit_block (

@@ -8,6 +8,7 @@ import { Effect } from "effect"
 import type { SqlClient } from "effect/unstable/sql"
 import { type OwnedWrite, Write, Written } from "../MessageStore.ts"
 import { enrolWith } from "./EnrolmentWrites.ts"
+import { journalEntries } from "./Journal.ts"
 import { movesOf } from "../MovesOf.ts"
 import { moveInboxes } from "./Moves.ts"
 import { arePastEach, fenced, ownersWith } from "./Owners.ts"
@@ -19,6 +20,7 @@ import {
   forget,
   joinChannels,
   leaveChannels,
+  refusals,
   sessionsAtTheEnd,
 } from "./SessionWrites.ts"
 
@@ -43,18 +45,21 @@ export const batchWith = (sql: SqlClient.SqlClient) => {
     if (consumes.length > 0) yield* writeParts(sql, { ...nothing, consumes })
     if (moved.length > 0) yield* moveInboxes(sql, moved)
     if (forgotten.length > 0) yield* forget(sql, forgotten)
-    if (attached.length > 0) yield* attach(sql, attached)
-    if (detached.length > 0) yield* detach(sql, detached)
-    if (joined.length > 0) yield* joinChannels(sql, joined)
-    if (left.length > 0) yield* leaveChannels(sql, left)
+    const events = [...refusals(batch.filter(Write.$is("Refused")))]
+    if (attached.length > 0) events.push(...(yield* attach(sql, attached)))
+    if (detached.length > 0) events.push(...(yield* detach(sql, detached)))
+    if (joined.length > 0) events.push(...(yield* joinChannels(sql, joined)))
+    if (left.length > 0) events.push(...(yield* leaveChannels(sql, left)))
     const invited = batch.filter(Write.$is("InviteAdded"))
     const enrolled = batch.filter(Write.$is("MemberJoined"))
     const revoked = batch.filter(Write.$is("KeyRevoked"))
     const moves = batch.filter(Write.$is("MeshMoved"))
-    const numbered =
+    const { numbered, used } =
       invited.length + enrolled.length + revoked.length + moves.length === 0
-        ? []
+        ? { numbered: [], used: [] }
         : yield* enrol(invited, enrolled, revoked, moves, lastSeqs)
+    events.push(...numbered, ...used)
+    if (events.length > 0) yield* journalEntries(sql, events)
     const taken = new Map<MeshId, number>()
     for (const { meshId, seq } of [...accepts.map(({ message }) => message), ...numbered]) {
       taken.set(meshId, Math.max(seq, taken.get(meshId) ?? seq))

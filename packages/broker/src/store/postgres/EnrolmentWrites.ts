@@ -10,8 +10,9 @@ import type { SqlClient } from "effect/unstable/sql"
 import type { Write } from "../MessageStore.ts"
 import { type EnrolmentTable, enrolmentTables, memberColumns } from "../sql/Columns.ts"
 import { insertInto, namesOf, records } from "../sql/Dialect.ts"
+import { inviteTarget } from "../AuditEvents.ts"
 import * as Rows from "../sql/Rows.ts"
-import { entryOf, journalEntries } from "./Journal.ts"
+import { entryOf, type JournalEvent } from "./Journal.ts"
 import { fenced } from "./Owners.ts"
 
 type Added = Extract<Write, { readonly _tag: "InviteAdded" }>
@@ -72,23 +73,39 @@ export const enrolWith = (sql: SqlClient.SqlClient) => {
       Rows.revocationRow(revocation),
     )
     const newMoves = yield* insertNew(enrolmentTables.moves, moved, (write) => Rows.movedRow(write.moved))
-    const entries = [
-      ...newInvites.map(({ atMillis, meshId, seq }) => entryOf(meshId, seq, atMillis, "invite_added")),
-      ...newMembers.map(({ atMillis, certificate, meshId, seq }) =>
-        entryOf(meshId, seq, atMillis, "member_joined", certificate.memberId),
-      ),
-      ...newRevocations.map(({ atMillis, revocation, seq }) =>
-        entryOf(revocation.meshId, seq, atMillis, "key_revoked"),
-      ),
-      ...newMoves.map(({ atMillis, moved: { meshId }, seq }) => entryOf(meshId, seq, atMillis, "mesh_moved")),
-    ]
-    const taken = entries.find(({ meshId, seq }) => seq <= (lastSeqs.get(meshId) ?? 0))
+    const numbered = numberedEvents(newInvites, newMembers, newRevocations, newMoves)
+    const taken = numbered.find(({ meshId, seq }) => seq <= (lastSeqs.get(meshId) ?? 0))
     // Another owner has given that number.
     if (taken !== undefined) return yield* Effect.fail(fenced(taken.meshId))
-    if (entries.length > 0) yield* journalEntries(sql, entries)
-    return entries
+    const used = newMembers.map(({ atMillis, certificate: { invite, memberId }, meshId }) => ({
+      ...entryOf(meshId, undefined, atMillis, "invite_used", memberId),
+      targetSpec: inviteTarget(invite),
+    }))
+    return { numbered, used }
   })
 }
+
+const numberedEvents = (
+  invites: ReadonlyArray<Added>,
+  members: ReadonlyArray<Joined>,
+  revocations: ReadonlyArray<Revoked>,
+  moves: ReadonlyArray<Moved>,
+): ReadonlyArray<JournalEvent & { readonly seq: number }> => [
+  ...invites.map(({ atMillis, invite, meshId, seq }) => ({
+    ...entryOf(meshId, seq, atMillis, "invite_added"),
+    seq,
+    targetSpec: inviteTarget(invite.publicKey),
+  })),
+  ...members.map(({ atMillis, certificate, meshId, seq }) => ({
+    ...entryOf(meshId, seq, atMillis, "member_joined", certificate.memberId),
+    seq,
+  })),
+  ...revocations.map(({ atMillis, revocation, seq }) => ({
+    ...entryOf(revocation.meshId, seq, atMillis, "key_revoked"),
+    seq,
+  })),
+  ...moves.map(({ atMillis, moved: { meshId }, seq }) => ({ ...entryOf(meshId, seq, atMillis, "mesh_moved"), seq })),
+]
 
 const memberRowOf = ({ atMillis, certificate, meshId }: Joined) =>
   Rows.memberRow(meshId, { ...certificate, certificate }, atMillis)

@@ -4,7 +4,7 @@ import { Migrator, SqlClient } from "effect/unstable/sql"
 import { StatementMillis } from "../Deadlines.ts"
 import { createIndex } from "../sql/Dialect.ts"
 import { auditRotation } from "../sql/AuditTables.ts"
-import { auditChain } from "./AuditChain.ts"
+import { auditChain, auditMessages } from "./AuditChain.ts"
 import { layout } from "./Layout.ts"
 
 const initial = Effect.gen(function* () {
@@ -197,6 +197,7 @@ const all = {
   "0008_moves": moves,
   "0009_audit_chain": auditChain,
   "0010_audit_rotation": auditRotation,
+  "0011_audit_messages": auditMessages,
 }
 
 /** Any number: it only has to be the same in every broker, and another than other programs' on the database. */

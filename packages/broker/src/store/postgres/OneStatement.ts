@@ -11,9 +11,10 @@ import { Effect } from "effect"
 import type { SqlClient, SqlError } from "effect/unstable/sql"
 import { type OwnedWrite, StoreError, Write, Written } from "../MessageStore.ts"
 import * as Rows from "../sql/Rows.ts"
-import { type Accept, accepting } from "./Accepting.ts"
-import { type Consume, consuming, leasing, type OfLease } from "./Acking.ts"
+import { type Accept, acceptedEvent, accepting } from "./Accepting.ts"
+import { type Consume, consumedRows, consuming, leasing, type OfLease } from "./Acking.ts"
 import { Arrays } from "./Arrays.ts"
+import { Actors, eventRows, journalOf } from "./Journal.ts"
 import { arePastEach, holdMeshes, isHeld, raiseMeshes } from "./Owners.ts"
 import { firstResults } from "./Reports.ts"
 
@@ -61,9 +62,19 @@ const write = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, parts: Part
   // Here, since it may be run again.
   const arrays = new Arrays()
   const { accepts, consumes, leases } = parts
+  const actors = new Actors()
   const steps = [hold(arrays)]
-  if (accepts.length > 0) steps.push(...accepting(arrays, accepts))
-  if (consumes.length > 0) steps.push(...consuming(arrays, consumes))
+  const recorded: Array<string> = []
+  if (accepts.length > 0) {
+    const accepted = accepting(arrays, accepts)
+    steps.push(...accepted.steps)
+    recorded.push(eventRows(arrays, actors, accepts.map(acceptedEvent), accepted.isNew))
+  }
+  if (consumes.length > 0) {
+    steps.push(...consuming(arrays, actors, consumes))
+    recorded.push(consumedRows)
+  }
+  if (recorded.length > 0) steps.push(journalOf(arrays, actors, recorded))
   if (leases.length > 0) steps.push(...leasing(arrays, leases))
   const passed = [
     consumes.length === 0 ? "0" : "(SELECT count(*) FROM acked) - (SELECT count(*) FROM gone)",

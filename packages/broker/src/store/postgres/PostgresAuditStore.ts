@@ -1,6 +1,6 @@
 /** The audit's chains on Postgres. */
 import type { Checkpoint } from "@claudemesh/domain/audit/Checkpoint"
-import { Array, Effect, Layer } from "effect"
+import { Effect, Layer } from "effect"
 import { SqlClient } from "effect/unstable/sql"
 import { AuditStore } from "../AuditStore.ts"
 import * as AuditRows from "../sql/AuditRows.ts"
@@ -30,10 +30,11 @@ export const postgresAuditStore = Layer.effect(
       ),
       rotateKey: ({ publicKey, secretKey }, { atMillis, key, next, signature }) =>
         transaction(
-          Effect.andThen(
-            sql`INSERT INTO mesh.audit_rotation VALUES (${key}, ${next}, ${atMillis}, ${signature})`,
-            Effect.asVoid(sql`INSERT INTO mesh.audit_key VALUES (${publicKey}, ${secretKey}, ${atMillis})`),
-          ),
+          Effect.gen(function* () {
+            yield* sql`INSERT INTO mesh.audit_rotation VALUES (${key}, ${next}, ${atMillis}, ${signature})`
+            yield* sql`INSERT INTO mesh.audit_key VALUES (${publicKey}, ${secretKey}, ${atMillis})`
+            yield* sql`UPDATE mesh.audit_key SET secret_key = '' WHERE public_key = ${key}`
+          }),
         ),
       meshes: (after, limit) =>
         Effect.mapError(
@@ -69,36 +70,33 @@ export const postgresAuditStore = Layer.effect(
 
 const placesWith = (
   sql: SqlClient.SqlClient,
-): Pick<AuditStore["Service"], "lastBlock" | "unsignedHeads" | "removable"> => ({
-  lastBlock: (mesh) =>
-    Effect.mapError(
-      Effect.flatMap(
-        sql`SELECT mesh_id, number, hash, total FROM mesh.audit_block WHERE mesh_id = ${mesh} ORDER BY number DESC LIMIT 1`,
-        AuditRows.places,
-      ),
-      storeError,
-    ).pipe(Effect.map(Array.head)),
-  unsignedHeads: (meshes) => {
+): Pick<AuditStore["Service"], "lastBlocks" | "unsignedHeads" | "removable"> => {
+  const lastOf = (meshes: ReadonlyArray<string>, where: string) => {
     const arrays = new Arrays()
-    const asked = arrays.texts(meshes)
     return Effect.mapError(
       Effect.flatMap(
         sql.unsafe(
-          `SELECT h.mesh_id, h.number, h.hash, h.total FROM unnest(${asked}) AS r(mesh_id)
-            CROSS JOIN LATERAL (SELECT * FROM mesh.audit_block b WHERE b.mesh_id = r.mesh_id ORDER BY b.number DESC LIMIT 1) h
-            WHERE NOT EXISTS (SELECT 1 FROM mesh.audit_checkpoint c
-              WHERE c.mesh_id = h.mesh_id AND c.kind = 'head' AND c.number = h.number)`,
+          `SELECT h.mesh_id, h.number, h.hash, h.total FROM unnest(${arrays.texts(meshes)}) AS r(mesh_id)
+            CROSS JOIN LATERAL (SELECT * FROM mesh.audit_block b WHERE b.mesh_id = r.mesh_id ORDER BY b.number DESC LIMIT 1) h ${where}`,
           arrays.parameters,
         ),
         AuditRows.places,
       ),
       storeError,
     )
-  },
-  removable: (beforeMillis, rowsMax) =>
-    Effect.mapError(
-      Effect.flatMap(
-        sql`SELECT DISTINCT ON (o.mesh_id) o.mesh_id, o.number, o.hash, o.total
+  }
+  return {
+    lastBlocks: (meshes) => lastOf(meshes, ""),
+    unsignedHeads: (meshes) =>
+      lastOf(
+        meshes,
+        `WHERE NOT EXISTS (SELECT 1 FROM mesh.audit_checkpoint c
+        WHERE c.mesh_id = h.mesh_id AND c.kind = 'head' AND c.number = h.number)`,
+      ),
+    removable: (beforeMillis, rowsMax) =>
+      Effect.mapError(
+        Effect.flatMap(
+          sql`SELECT DISTINCT ON (o.mesh_id) o.mesh_id, o.number, o.hash, o.total
           FROM (SELECT b.mesh_id, b.number, b.hash, b.total FROM mesh.audit_block b
             WHERE b.at <= ${beforeMillis}
               AND b.number < (SELECT max(n.number) FROM mesh.audit_block n WHERE n.mesh_id = b.mesh_id)
@@ -106,11 +104,12 @@ const placesWith = (
           WHERE NOT EXISTS (SELECT 1 FROM mesh.audit_checkpoint c
             WHERE c.mesh_id = o.mesh_id AND c.kind = 'removed' AND c.number >= o.number)
           ORDER BY o.mesh_id, o.number DESC`,
-        AuditRows.places,
+          AuditRows.places,
+        ),
+        storeError,
       ),
-      storeError,
-    ),
-})
+  }
+}
 
 const addCheckpoint = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, one: Checkpoint) {
   yield* sql`INSERT INTO mesh.audit_checkpoint (mesh_id, kind, number, hash, total, at, key, signature)

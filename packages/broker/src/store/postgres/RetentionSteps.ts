@@ -4,11 +4,16 @@
  * that finds nothing reads next to nothing, however much is stored. What somebody is writing just now stays for the next
  * sweep: a step waits for nobody, so no batch can be in a deadlock with it.
  */
+import type { MeshId } from "@claudemesh/domain/Ids"
 import { Effect } from "effect"
 import type { SqlClient } from "effect/unstable/sql"
 import type { Retention } from "../MessageStore.ts"
-import { passingBy } from "../sql/Dialect.ts"
+import { expiredEvent } from "../AuditEvents.ts"
+import { meshLocks, passingBy } from "../sql/Dialect.ts"
+import * as Rows from "../sql/Rows.ts"
 import { lowering } from "./Acking.ts"
+import { Arrays } from "./Arrays.ts"
+import { journalEntries } from "./Journal.ts"
 import type { Transaction } from "./Transaction.ts"
 
 export const retentionWith =
@@ -27,22 +32,67 @@ export const retentionWith =
       }),
     )
 
-/** When a message's time is over nobody will get it any more: it waits no more, and with the last of those its shared text goes. */
+/**
+ * When a message's time is over nobody will get it any more: it waits no more, and with the last of those its shared text goes. That it expired is
+ * recorded, so a mesh whose owner is writing just now is passed by: it would have to wait for that.
+ */
 const eraseTexts = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, rowsMax: number, nowMillis: number) {
-  const waiting = yield* sql.unsafe(
-    `WITH gone AS (DELETE FROM mesh.waiting WHERE ctid = ANY (ARRAY(
-        SELECT ctid FROM mesh.waiting WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))
-      RETURNING mesh_id, seq, ciphertext IS NULL AS is_shared), ${lowering("gone").join(",\n")} SELECT seq FROM gone`,
-    [nowMillis, rowsMax],
+  const meshes = yield* Rows.meshIds(
+    yield* sql.unsafe(
+      `WITH over AS MATERIALIZED (
+          SELECT mesh_id FROM (SELECT mesh_id FROM mesh.waiting WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2) w
+          UNION SELECT mesh_id FROM (SELECT mesh_id FROM mesh.group_text WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2) t)
+        SELECT mesh_id FROM over WHERE pg_try_advisory_xact_lock(hashtextextended(mesh_id, ${meshLocks}))`,
+      [nowMillis, rowsMax],
+    ),
   )
-  // Where one was passed by as it was lowered, nobody waits for it now, or will be given it.
-  const texts = yield* sql`DELETE FROM mesh.group_text WHERE ctid = ANY (ARRAY(
-    SELECT t.ctid FROM mesh.group_text t WHERE t.expires_at <= ${nowMillis} AND NOT EXISTS (
-      SELECT 1 FROM mesh.accepted a CROSS JOIN LATERAL unnest(a.recipient_members, a.recipient_sessions) r(member_id, session_id)
-      JOIN mesh.waiting w ON w.mesh_id = t.mesh_id AND w.member_id = r.member_id AND w.session_id = r.session_id
-        AND w.priority = a.priority AND w.seq = t.seq WHERE a.id = t.id)
-    ORDER BY t.expires_at LIMIT ${rowsMax} FOR UPDATE SKIP LOCKED)) RETURNING seq`
-  return [waiting, texts]
+  if (meshes.length === 0) return []
+  const arrays = new Arrays()
+  const free = arrays.texts(meshes)
+  const waiting = yield* Rows.expired(
+    yield* sql.unsafe(
+      `WITH gone AS (DELETE FROM mesh.waiting WHERE ctid = ANY (ARRAY(
+          SELECT ctid FROM mesh.waiting WHERE expires_at <= ${arrays.number(nowMillis)} AND mesh_id = ANY (${free})
+          ORDER BY expires_at LIMIT ${arrays.number(rowsMax)} FOR UPDATE SKIP LOCKED))
+        RETURNING mesh_id, seq, ciphertext IS NULL AS is_shared), ${lowering("gone").join(",\n")}
+        SELECT mesh_id, seq, CASE WHEN is_shared THEN 'part' ELSE 'whole' END AS what FROM gone
+        UNION ALL SELECT mesh_id, seq, 'text' FROM ended`,
+      arrays.parameters,
+    ),
+  )
+  // Nobody waits for it now, or will be given it.
+  const others = new Arrays()
+  const texts = yield* Rows.expired(
+    yield* sql.unsafe(
+      `DELETE FROM mesh.group_text WHERE ctid = ANY (ARRAY(
+        SELECT t.ctid FROM mesh.group_text t WHERE t.expires_at <= ${others.number(nowMillis)} AND t.mesh_id = ANY (${others.texts(meshes)})
+          AND NOT EXISTS (SELECT 1 FROM mesh.accepted a CROSS JOIN LATERAL unnest(a.recipient_members, a.recipient_sessions) r(member_id, session_id)
+            JOIN mesh.waiting w ON w.mesh_id = t.mesh_id AND w.member_id = r.member_id AND w.session_id = r.session_id
+              AND w.priority = a.priority AND w.seq = t.seq WHERE a.id = t.id)
+        ORDER BY t.expires_at LIMIT ${others.number(rowsMax)} FOR UPDATE SKIP LOCKED)) RETURNING mesh_id, seq, 'text' AS what`,
+      others.parameters,
+    ),
+  )
+  yield* recordExpired(sql, [...waiting, ...texts], nowMillis)
+  return [waiting.filter(({ what }) => what !== "text"), texts]
+})
+
+/** A message is recorded where its text is: of a group once, with that. */
+const recordExpired = Effect.fnUntraced(function* (
+  sql: SqlClient.SqlClient,
+  rows: ReadonlyArray<Rows.Expired>,
+  atMillis: number,
+) {
+  const messages = new Map<MeshId, Array<number>>()
+  for (const { meshId, seq, what } of rows)
+    if (what !== "part") messages.set(meshId, [...(messages.get(meshId) ?? []), seq])
+  const entries = [...messages].map(([meshId, seqs]) => ({
+    meshId,
+    memberId: undefined,
+    atMillis,
+    ...expiredEvent(seqs),
+  }))
+  if (entries.length > 0) yield* journalEntries(sql, entries)
 })
 
 /** What a resend is told, once nobody may send it again, and the receipts of that time. */

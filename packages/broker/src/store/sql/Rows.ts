@@ -127,6 +127,46 @@ const decodeEnrolled = decoder(Schema.Struct({ ...Struct.pick(tables.member, ["m
 
 export const enrolledKey = (meshId: string, key: string): string => `${meshId}/${key}`
 
+const decodeSessionKeys = decoder(
+  Schema.Struct({ ...Struct.pick(tables.session, ["mesh_id", "member_id", "session_id"]), channel: Schema.String }),
+)
+
+export const sessionKey = (
+  { meshId, memberId, session }: { readonly meshId: string; readonly memberId: string; readonly session: string },
+  channel: string,
+): string => `${meshId}/${memberId}/${session}#${channel}`
+
+/** Of sessions and their channels, `''` where it is of no channel. */
+export const changedSessions = (rows: unknown): Effect.Effect<ReadonlySet<string>> =>
+  Effect.map(
+    decodeSessionKeys(rows),
+    (found) =>
+      new Set(
+        found.map(({ channel, member_id, mesh_id, session_id }) =>
+          sessionKey({ meshId: mesh_id, memberId: member_id, session: session_id }, channel),
+        ),
+      ),
+  )
+
+const decodeMeshIds = decoder(Schema.Struct(Struct.pick(tables.member, ["mesh_id"])))
+
+export const meshIds = (rows: unknown): Effect.Effect<ReadonlyArray<MeshId>> =>
+  Effect.map(decodeMeshIds(rows), (found) => found.map(({ mesh_id }) => mesh_id))
+
+/** What somebody waited for still: a message with its text, its part of one to a group, or the text that a group had together. */
+export interface Expired {
+  readonly meshId: MeshId
+  readonly seq: number
+  readonly what: "whole" | "part" | "text"
+}
+
+const decodeExpired = decoder(
+  Schema.Struct({ mesh_id: tables.member.mesh_id, seq: Int8, what: Schema.Literals(["whole", "part", "text"]) }),
+)
+
+export const expired = (rows: unknown): Effect.Effect<ReadonlyArray<Expired>> =>
+  Effect.map(decodeExpired(rows), (found) => found.map(({ mesh_id, ...row }) => ({ meshId: mesh_id, ...row })))
+
 /** The keys of records of a mesh's members. */
 export const enrolled = (rows: unknown): Effect.Effect<ReadonlySet<string>> =>
   Effect.map(decodeEnrolled(rows), (found) => new Set(found.map((row) => enrolledKey(row.mesh_id, row.record_key))))

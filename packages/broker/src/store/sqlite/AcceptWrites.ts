@@ -69,13 +69,11 @@ export const acceptWritesOn = (handle: Handle, addresses: Addresses, journal: Jo
       event: "message_accepted",
       actor: senderMemberId,
       session: senderSession,
+      messageId: message.messageId,
+      targetSpec: message.targetSpec,
+      priority: message.priority,
+      bytes: decodedBytes(message.ciphertext),
       recipients: recipients.length,
-      message: {
-        id: message.messageId,
-        targetSpec: message.targetSpec,
-        priority: message.priority,
-        bytes: decodedBytes(message.ciphertext),
-      },
     })
     return true
   }

@@ -3,6 +3,7 @@ import type { Write } from "../MessageStore.ts"
 import { leasedForGood } from "../sql/Rows.ts"
 import type { Addresses } from "./Addresses.ts"
 import { type Handle, prepare } from "./Handle.ts"
+import type { Journal } from "./Journal.ts"
 import { messageKey, waitingKey } from "./Layout.ts"
 
 type Of<Tag extends Write["_tag"]> = Extract<Write, { readonly _tag: Tag }>
@@ -41,7 +42,7 @@ const statementsOn = (handle: Handle) => {
 
 export type DeliveryWrites = ReturnType<typeof deliveryWritesOn>
 
-export const deliveryWritesOn = (handle: Handle, addresses: Addresses) => {
+export const deliveryWritesOn = (handle: Handle, addresses: Addresses, journal: Journal) => {
   const { consumed, fewerWait, lease, removeDirect, removeOfGroup, removeText } = statementsOn(handle)
   /** For how many a group's text waits no more, by mesh and number: it is written once in a batch. */
   const fewer = new Map<string, [count: number, mesh: number, seq: number]>()
@@ -70,7 +71,9 @@ export const deliveryWritesOn = (handle: Handle, addresses: Addresses) => {
       const mesh = addresses.meshNumber(meshId)
       const number = addresses.find(meshId, inbox)?.number
       if (mesh === undefined || number === undefined) return
-      if (likely.some((priority) => remove(mesh, [number, priority, seq]))) consumed.run(mesh, seq, number, atMillis)
+      if (!likely.some((priority) => remove(mesh, [number, priority, seq]))) return
+      consumed.run(mesh, seq, number, atMillis)
+      journal.consumed(meshId, number, inbox, seq, atMillis)
     },
 
     /** Leased at a time, or no more. A mark that is for good stays. */

@@ -6,6 +6,7 @@
 import type { SQLQueryBindings } from "bun:sqlite"
 import type { Write } from "../MessageStore.ts"
 import { type EnrolmentTable, enrolmentTables } from "../sql/Columns.ts"
+import { inviteTarget } from "../AuditEvents.ts"
 import * as Rows from "../sql/Rows.ts"
 import { type Handle, prepare } from "./Handle.ts"
 import type { Journal } from "./Journal.ts"
@@ -55,14 +56,17 @@ export const enrolmentWritesOn = (handle: Handle, records: ReturnType<typeof rec
     switch (write._tag) {
       case "InviteAdded":
         if (records.invite.insertNew(Rows.inviteRow(write.invite, 0))) {
-          journal.add(write.meshId, { seq: write.seq, at: write.atMillis, event: "invite_added" })
+          const targetSpec = inviteTarget(write.invite.publicKey)
+          journal.add(write.meshId, { seq: write.seq, at: write.atMillis, event: "invite_added", targetSpec })
         }
         break
       case "MemberJoined": {
         const { atMillis, certificate, meshId, seq } = write
         if (!records.member.insertNew(Rows.memberRow(meshId, { ...certificate, certificate }, atMillis))) break
         countUse.run(meshId, certificate.invite)
-        journal.add(meshId, { seq, at: atMillis, event: "member_joined", actor: certificate.memberId })
+        const { invite, memberId: actor } = certificate
+        journal.add(meshId, { seq, at: atMillis, event: "member_joined", actor })
+        journal.add(meshId, { at: atMillis, event: "invite_used", actor, targetSpec: inviteTarget(invite) })
         break
       }
       case "KeyRevoked": {

@@ -2,6 +2,7 @@
 import { Effect } from "effect"
 import { Migrator, SqlClient } from "effect/unstable/sql"
 import { auditRotation, auditTables } from "../sql/AuditTables.ts"
+import { auditBlocks } from "./AuditBlocks.ts"
 import { newLayout } from "./Layout.ts"
 
 const initial = Effect.gen(function* () {
@@ -203,6 +204,7 @@ export const sqliteSteps = {
   "0008_moves": moves,
   "0009_audit_chain": auditChain,
   "0010_audit_rotation": auditRotation,
+  "0011_audit_blocks": auditBlocks,
 }
 
 export const migrateSqlite = Migrator.make({})({ loader: Migrator.fromRecord(sqliteSteps), table: "mesh.migration" })

@@ -3,15 +3,18 @@
  * holds the others up; who calls it goes on while there is more. Each kind is found by an index on its time: a step
  * that finds nothing reads next to nothing, however much is stored.
  */
+import type { MeshId } from "@claudemesh/domain/Ids"
+import { expiredEvent } from "../AuditEvents.ts"
 import type { Retention } from "../MessageStore.ts"
 import { type Addresses, usedEveryMillis } from "./Addresses.ts"
 import { type Handle, prepare } from "./Handle.ts"
-import { meshNumberOf, messageKey, seqOf, waitingKey } from "./Layout.ts"
+import type { Journal } from "./Journal.ts"
+import { addressOf, meshNumberOf, messageKey, seqOf, waitingKey } from "./Layout.ts"
 
 type Steps = Array<{ readonly changes: number }>
 
-export const retentionOn = (handle: Handle, addresses: Addresses) => {
-  const messages = messagesOn(handle)
+export const retentionOn = (handle: Handle, addresses: Addresses, journal: Journal) => {
+  const messages = messagesOn(handle, journal)
   const others = othersOn(handle, addresses)
   return (
     { auditMillis, inviteMillis, messageRowMillis, sessionMillis }: Retention,
@@ -26,17 +29,20 @@ export const retentionOn = (handle: Handle, addresses: Addresses) => {
   }
 }
 
-const messagesOn = (handle: Handle) => {
+const messagesOn = (handle: Handle, journal: Journal) => {
+  const expired = expiredOn(handle, journal)
   // When a message's time is over nobody will get it any more: its keys go, and with the last of them the text.
-  const keys = prepare<never, [number, number]>(
+  const keys = prepare<Expired, [number, number]>(
     handle,
     `UPDATE mesh.waiting SET sealed_key = NULL, ciphertext = iif(ciphertext IS NULL, NULL, '') WHERE key IN (
-      SELECT key FROM mesh.waiting WHERE (ciphertext <> '' OR sealed_key IS NOT NULL) AND expires_at <= ? LIMIT ?)`,
+      SELECT key FROM mesh.waiting WHERE (ciphertext <> '' OR sealed_key IS NOT NULL) AND expires_at <= ? LIMIT ?)
+      RETURNING ${addressOf("key")} AS address, ${seqOf("key")} AS seq, ciphertext IS NOT NULL AS is_whole`,
   )
-  const texts = prepare<never, [number, number]>(
+  const texts = prepare<Expired, [number, number]>(
     handle,
     `UPDATE mesh.group_text SET ciphertext = '' WHERE key IN (
-      SELECT key FROM mesh.group_text WHERE ciphertext <> '' AND expires_at <= ? LIMIT ?)`,
+      SELECT key FROM mesh.group_text WHERE ciphertext <> '' AND expires_at <= ? LIMIT ?)
+      RETURNING ${meshNumberOf("key")} AS address, ${seqOf("key")} AS seq, true AS is_whole`,
   )
   const old = `SELECT key, priority, recipients FROM mesh.accepted
     WHERE created_at <= ? AND expires_at <= ? ORDER BY created_at LIMIT ?`
@@ -65,15 +71,42 @@ const messagesOn = (handle: Handle) => {
   const accepted = prepare<never, [number, number, number]>(handle, `DELETE FROM mesh.accepted WHERE key IN (${done})`)
 
   return (before: number, now: number, rowsMax: number): Steps => {
-    const erased = keys.run(now, rowsMax)
+    const erased = keys.all(now, rowsMax)
+    const shared = erased.length < rowsMax ? texts.all(now, rowsMax) : []
+    expired([...erased, ...shared], now)
     return [
-      erased,
-      ...(erased.changes < rowsMax ? [texts.run(now, rowsMax)] : []),
+      { changes: erased.length },
+      { changes: shared.length },
       acks.run(before, now, rowsMax, rowsMax),
       deliveries.run(before, now, rowsMax, rowsMax),
       groupTexts.run(before, now, rowsMax),
       accepted.run(before, now, rowsMax),
     ]
+  }
+}
+
+/** A row of what somebody waited for still. A message is recorded where its text is: of a group once, with that. */
+interface Expired {
+  /** Of its inbox, or of its mesh. */
+  readonly address: number
+  readonly seq: number
+  readonly is_whole: number
+}
+
+const expiredOn = (handle: Handle, journal: Journal) => {
+  const meshOf = prepare<{ readonly mesh_id: MeshId }, [number]>(
+    handle,
+    "SELECT mesh_id FROM mesh.address WHERE number = ?",
+  )
+  return (rows: ReadonlyArray<Expired>, at: number): void => {
+    const messages = new Map<MeshId, Array<number>>()
+    for (const { address, is_whole, seq } of rows) {
+      const meshId = is_whole === 1 ? meshOf.get(address)?.mesh_id : undefined
+      if (meshId !== undefined) messages.set(meshId, [...(messages.get(meshId) ?? []), seq])
+    }
+    journal.begin()
+    for (const [meshId, all] of messages) journal.add(meshId, { at, ...expiredEvent(all) })
+    journal.write()
   }
 }
 
@@ -93,16 +126,26 @@ const othersOn = (handle: Handle, addresses: Addresses) => {
       SELECT 1 FROM mesh.channel_subscription c WHERE c.mesh_id = session.mesh_id
         AND c.member_id = session.member_id AND c.session_id = session.session_id)`,
   )
-  // The newest row of a mesh carries its sequence: it stays however old it is. A block goes once it is signed as removed; one without a
-  // number is from before there was a chain.
-  const journal = prepare<never, [number, number]>(
+  // The newest block of a mesh carries its sequence: it stays however old it is. Any other goes once it is signed as removed.
+  const ofMesh = `${messageKey(`(${meshNumberOf("j.key")} + 1)`, "0")}`
+  const blocks = prepare<never, [number, number]>(
     handle,
     `DELETE FROM mesh.audit_block WHERE key IN (
-      SELECT j.key FROM mesh.audit_block j WHERE j.at <= ? AND EXISTS (SELECT 1 FROM mesh.audit_block n
-        WHERE n.key > j.key AND n.key < ${messageKey(`(${meshNumberOf("j.key")} + 1)`, "0")})
-      AND (j.number IS NULL OR EXISTS (SELECT 1 FROM mesh.address a
+      SELECT j.key FROM mesh.audit_block j WHERE j.at <= ?
+      AND EXISTS (SELECT 1 FROM mesh.audit_block n WHERE n.key > j.key AND n.key < ${ofMesh})
+      AND EXISTS (SELECT 1 FROM mesh.address a
         JOIN mesh.audit_checkpoint c ON c.mesh_id = a.mesh_id AND c.kind = 'removed' AND c.number >= j.number
-        WHERE a.number = ${meshNumberOf("j.key")}))
+        WHERE a.number = ${meshNumberOf("j.key")})
+      ORDER BY j.at LIMIT ?)`,
+  )
+  // From before there was a chain. Where no block has come since, its newest row is the one that carries the sequence.
+  const journal = prepare<never, [number, number]>(
+    handle,
+    `DELETE FROM mesh.journal WHERE key IN (
+      SELECT j.key FROM mesh.journal j WHERE j.at <= ? AND (
+        EXISTS (SELECT 1 FROM mesh.journal n WHERE n.key > j.key AND n.key < ${ofMesh})
+        OR EXISTS (SELECT 1 FROM mesh.audit_block b
+          WHERE b.key >= ${messageKey(meshNumberOf("j.key"), "0")} AND b.key < ${ofMesh}))
       ORDER BY j.at LIMIT ?)`,
   )
   // One that somebody came by is part of their proof, and stays with the member. Revocations stay for ever: they are few.
@@ -127,6 +170,7 @@ const othersOn = (handle: Handle, addresses: Addresses) => {
       unused,
       subscriptions.run(sessionsBefore, rowsMax, rowsMax),
       sessions.run(sessionsBefore, rowsMax),
+      blocks.run(auditBefore, rowsMax),
       journal.run(auditBefore, rowsMax),
       invites.run(invitesBefore, rowsMax),
     ]

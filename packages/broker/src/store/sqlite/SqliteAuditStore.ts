@@ -1,6 +1,6 @@
 /** The audit's chains in the embedded database. */
 import type { SQLQueryBindings } from "bun:sqlite"
-import { Array, Effect, Layer } from "effect"
+import { Effect, Layer } from "effect"
 import { AuditStore } from "../AuditStore.ts"
 import type { StoreError } from "../MessageStore.ts"
 import * as AuditRows from "../sql/AuditRows.ts"
@@ -40,12 +40,10 @@ export const sqliteAuditStore = Layer.effect(
         FROM mesh.audit_checkpoint WHERE mesh_id = ? AND kind IN ('head', 'removed') ORDER BY number, kind`,
       AuditRows.checkpoints,
     )
-    // Rows without a number are from before there was a chain.
     const blocks = read(
       `SELECT ${seqOf("key")} AS cursor, ? AS mesh_id, ${whole("number")}, lower(hex(previous)) AS previous, lower(hex(hash)) AS hash,
           ${whole("at")}, ${whole("total")}, ${text("actors")}, ${text("events")}
-        FROM mesh.audit_block WHERE key > ${messageKey(meshNumber, "?")} AND key < ${messageKey(`(${meshNumber} + 1)`, "0")}
-          AND number IS NOT NULL ORDER BY key LIMIT ?`,
+        FROM mesh.audit_block WHERE key > ${messageKey(meshNumber, "?")} AND key < ${messageKey(`(${meshNumber} + 1)`, "0")} ORDER BY key LIMIT ?`,
       AuditRows.blocks,
     )
     const rotations = read(
@@ -56,6 +54,7 @@ export const sqliteAuditStore = Layer.effect(
       handle,
       "INSERT INTO mesh.audit_rotation VALUES (?, ?, ?, ?)",
     )
+    const eraseKey = prepare<never, [string]>(handle, "UPDATE mesh.audit_key SET secret_key = '' WHERE public_key = ?")
     const addKey = prepare<never, [string, string, number]>(handle, "INSERT INTO mesh.audit_key VALUES (?, ?, ?)")
 
     return AuditStore.of({
@@ -67,6 +66,7 @@ export const sqliteAuditStore = Layer.effect(
         inTransaction(handle, () => {
           addRotation.run(key, next, atMillis, signature)
           addKey.run(publicKey, secretKey, atMillis)
+          eraseKey.run(key)
         }),
       meshes: (after, limit) => meshes(after, limit),
       ...placesOn(handle),
@@ -77,11 +77,14 @@ export const sqliteAuditStore = Layer.effect(
   }),
 )
 
-const placesOn = (handle: Handle): Pick<AuditStore["Service"], "lastBlock" | "unsignedHeads" | "removable"> => {
+const placesOn = (handle: Handle): Pick<AuditStore["Service"], "lastBlocks" | "unsignedHeads" | "removable"> => {
   const read = readOn(handle)
-  const last = read(`SELECT ? AS mesh_id, o.* FROM (${headOf(meshNumber)}) AS o`, AuditRows.places)
+  const last = read(
+    `SELECT ? AS mesh_id, o.number, o.hash, o.total FROM (${headOf(meshNumber)}) AS o`,
+    AuditRows.places,
+  )
   const head = read(
-    `SELECT ? AS mesh_id, o.* FROM (${headOf(meshNumber)}) AS o WHERE NOT EXISTS (SELECT 1 FROM mesh.audit_checkpoint c
+    `SELECT ? AS mesh_id, o.number, o.hash, o.total FROM (${headOf(meshNumber)}) AS o WHERE NOT EXISTS (SELECT 1 FROM mesh.audit_checkpoint c
       WHERE c.mesh_id = ? AND c.kind = 'head' AND c.number = o.number)`,
     AuditRows.places,
   )
@@ -90,7 +93,7 @@ const placesOn = (handle: Handle): Pick<AuditStore["Service"], "lastBlock" | "un
     `SELECT o.mesh_id, max(o.number) AS number, lower(hex(o.hash)) AS hash, o.total
       FROM (SELECT a.mesh_id, j.number, j.hash, j.total FROM mesh.audit_block j
         JOIN mesh.address a ON a.number = ${meshNumberOf("j.key")}
-        WHERE j.at <= ? AND j.number IS NOT NULL AND EXISTS (SELECT 1 FROM mesh.audit_block n
+        WHERE j.at <= ? AND EXISTS (SELECT 1 FROM mesh.audit_block n
           WHERE n.key > j.key AND n.key < ${messageKey(`(${meshNumberOf("j.key")} + 1)`, "0")})
         ORDER BY j.at LIMIT ?) AS o
       WHERE NOT EXISTS (SELECT 1 FROM mesh.audit_checkpoint c
@@ -99,7 +102,11 @@ const placesOn = (handle: Handle): Pick<AuditStore["Service"], "lastBlock" | "un
     AuditRows.places,
   )
   return {
-    lastBlock: (mesh) => Effect.map(last(mesh, mesh, mesh), Array.head),
+    lastBlocks: (asked) =>
+      Effect.map(
+        Effect.forEach(asked, (mesh) => last(mesh, mesh, mesh)),
+        (found) => found.flat(),
+      ),
     unsignedHeads: (asked) =>
       Effect.map(
         Effect.forEach(asked, (mesh) => head(mesh, mesh, mesh, mesh)),

@@ -33,7 +33,7 @@ export const sqliteMessageStore = Layer.effect(
     const owners = ownersOn(handle)
     const records = recordsOn(handle)
     const reads = readsOn(handle, addresses)
-    const applyRetention = retentionOn(handle, addresses)
+    const applyRetention = retentionOn(handle, addresses, journal)
     const writeBatch = batchOn(handle, { addresses, journal, reports, records })
     const ping = prepare(handle, "SELECT max(migration_id) FROM mesh.migration")
     const probe = prepare<never, [number]>(
@@ -62,7 +62,9 @@ export const sqliteMessageStore = Layer.effect(
       deliveryReportOf: (meshId, messageId) =>
         reading(() => Option.fromUndefinedOr(reports(meshId, messageId)?.deliveryReport)),
       applyRetention: (retention, rowsMax, nowMillis) =>
-        inTransaction(handle, () => applyRetention(retention, rowsMax, nowMillis)),
+        inTransaction(handle, () => applyRetention(retention, rowsMax, nowMillis)).pipe(
+          Effect.onError(() => Effect.sync(journal.forget)),
+        ),
       ping: reading(() => void ping.get()),
       probe: reading(() => void probe.run(probeBytes)),
     })
@@ -78,9 +80,9 @@ interface Parts {
 
 const batchOn = (handle: Handle, { addresses, journal, records, reports }: Parts) => {
   const accept = acceptWritesOn(handle, addresses, journal, reports)
-  const deliveries = deliveryWritesOn(handle, addresses)
+  const deliveries = deliveryWritesOn(handle, addresses, journal)
   const move = moveWritesOn(handle, addresses, deliveries)
-  const writeSession = sessionWritesOn(handle)
+  const writeSession = sessionWritesOn(handle, journal)
   const enrol = enrolmentWritesOn(handle, records, journal)
 
   return (batch: ReadonlyArray<OwnedWrite>): ReadonlyArray<Written> => {
