@@ -3,9 +3,9 @@
  * one, on Postgres, with two versions of the tables; Postgres killed as by `kill -9` and started again; a backup that is put back. Then all of it drains, and what was
  * seen is held against what was promised.
  *
- * The older version is a checkout with its `node_modules`, of a commit before the last migration: `git clone . /tmp/older`, `git checkout`, `npm ci`.
+ * The older version is a checkout with its `node_modules`, of a commit before the last migration: `git clone`, `git checkout`, `npm ci`.
  *
- *   npm run soak:outages [-- --older /tmp/older --only rolling --only postgres --only "restore sqlite" --only "restore postgres" --rate 40 --seed 1]
+ *   npm run soak:outages [-- --older ../older --only rolling --only postgres --only "restore sqlite" --only "restore postgres" --rate 40 --seed 1]
  */
 import { copyFile, mkdir, mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
