@@ -214,6 +214,12 @@ export class BrokerUnderTest {
     }
   }
 
+  /** Undefined: it runs. */
+  get ended(): string | undefined {
+    const { exitCode = null, signalCode = null } = this.#child ?? {}
+    return exitCode === null && signalCode === null ? undefined : String(signalCode ?? exitCode)
+  }
+
   signal(name: "SIGCONT" | "SIGSTOP"): void {
     this.#child?.kill(name)
   }
