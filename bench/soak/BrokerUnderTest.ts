@@ -79,6 +79,40 @@ const familyOf = (parent: number): ReadonlyArray<number> =>
       }
     })
 
+/** The machine's own server, whose `pg_dump` is of its version. Debian's package has it. */
+export const installedPostgres = async (
+  folder: string,
+): Promise<Store & { readonly url: string; readonly programs: string }> => {
+  await mkdir(folder, { recursive: true })
+  for (const reached of [dirname(folder), folder]) await chmod(reached, 0o777)
+  const [programs = ""] = [...new Bun.Glob("/usr/lib/postgresql/*/bin").scanSync({ cwd: "/", onlyFiles: false })]
+  const port = await freePort()
+  const data = join(folder, "data")
+  const run = async (...words: ReadonlyArray<string>) => {
+    const as = process.getuid?.() === 0 ? ["runuser", "-u", "postgres", "--"] : []
+    const child = Bun.spawn([...as, ...words], { stdout: "ignore", stderr: "ignore", cwd: "/" })
+    if ((await child.exited) !== 0) throw new Error(`in vain: ${words.join(" ")}`)
+  }
+  const control = (...words: ReadonlyArray<string>) => run(join(programs, "pg_ctl"), "-D", data, "-w", ...words)
+  await run(join(programs, "initdb"), "-D", data, "-U", "postgres", "--auth=trust")
+  await control("-o", `-p ${port} -k ${folder} -c listen_addresses=127.0.0.1`, "-l", join(folder, "log"), "start")
+  const url = `postgres://postgres@127.0.0.1:${port}/postgres`
+  return {
+    url,
+    programs,
+    environment: { DATABASE_URL: url, BROKER_HOST: "127.0.0.1" },
+    stored: () => storedIn(url),
+    stop: () => control("-m", "fast", "stop"),
+  }
+}
+
+const storedIn = async (url: string): Promise<Stored> => {
+  const sql = new Bun.SQL(url)
+  const stored = storedOf(await sql.unsafe(deliveriesSql("mesh.")), await sql.unsafe(auditSql("mesh.")))
+  await sql.close()
+  return stored
+}
+
 const isAlive = (pid: number): boolean => {
   try {
     return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, "utf8"))
@@ -112,12 +146,7 @@ export const postgresStore = async (folder: string): Promise<PostgresServer> => 
   return {
     url,
     environment: { DATABASE_URL: url, BROKER_HOST: "127.0.0.1" },
-    stored: async () => {
-      const sql = new Bun.SQL(url)
-      const stored = storedOf(await sql.unsafe(deliveriesSql("mesh.")), await sql.unsafe(auditSql("mesh.")))
-      await sql.close()
-      return stored
-    },
+    stored: () => storedIn(url),
     kill: async () => {
       const parent = Number(readFileSync(join(databaseDir, "postmaster.pid"), "utf8").split("\n")[0])
       const all = [parent, ...familyOf(parent)]
@@ -183,6 +212,12 @@ export class BrokerUnderTest {
     } catch {
       // It has just been killed, or there is no /proc here.
     }
+  }
+
+  /** Undefined: it runs. */
+  get ended(): string | undefined {
+    const { exitCode = null, signalCode = null } = this.#child ?? {}
+    return exitCode === null && signalCode === null ? undefined : String(signalCode ?? exitCode)
   }
 
   signal(name: "SIGCONT" | "SIGSTOP"): void {

@@ -27,6 +27,8 @@ export interface Shown {
   readonly memberId: string
   readonly session: string
   readonly redelivered: boolean
+  /** In milliseconds of this process. */
+  readonly at: number
 }
 
 export interface Verdict {

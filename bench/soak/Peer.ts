@@ -92,7 +92,15 @@ export class Peer {
         const lease = yield* client.take(chance.between(1, 50))
         for (const { content, messageId, redelivered } of lease.messages) {
           const text = content._tag === "Opened" ? content.text : undefined
-          ledger.shown.push({ messageId, text, process: number, memberId: membership.memberId, session, redelivered })
+          ledger.shown.push({
+            messageId,
+            text,
+            process: number,
+            memberId: membership.memberId,
+            session,
+            redelivered,
+            at: performance.now(),
+          })
         }
         if (chance.happens(diesBeforeAck * lease.messages.length)) return
         yield* lease.commit

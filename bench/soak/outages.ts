@@ -5,7 +5,7 @@
  *
  * The older version is a checkout with its `node_modules`, of a commit before the last migration: `git clone`, `git checkout`, `npm ci`.
  *
- *   npm run soak:outages [-- --older PATH --only rolling --only postgres --only "restore sqlite" --only "restore postgres" --rate 40 --seed 1]
+ *   npm run soak:outages [-- --older ../older --only rolling --only postgres --only "restore sqlite" --only "restore postgres" --rate 40 --seed 1]
  */
 import { copyFile, mkdir, mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
@@ -13,11 +13,11 @@ import { join } from "node:path"
 import { parseArgs } from "node:util"
 import type { Priority } from "@claudemesh/domain/routing/Status"
 import { Chance } from "@claudemesh/simulation/Chance"
-import { Effect, References } from "effect"
+import { Effect, Fiber, References } from "effect"
 import { freePort } from "../Server.ts"
-import { BrokerUnderTest, postgresStore, sqliteStore } from "./BrokerUnderTest.ts"
+import { BrokerUnderTest, installedPostgres, postgresStore, sqliteStore } from "./BrokerUnderTest.ts"
 import { allConnected, drained, makePeers, services, someTarget } from "./Crowd.ts"
-import { Ledger, type Sent } from "./Ledger.ts"
+import { Ledger } from "./Ledger.ts"
 import { Proxy } from "./Proxy.ts"
 
 const { values } = parseArgs({
@@ -153,17 +153,23 @@ const restoredSqlite: Outage = {
 const restoredPostgres: Outage = {
   name: "restore of Postgres",
   begin: async (scene) => {
-    const store = await postgresStore(join(scene.folder, "postgres"))
+    const store = await installedPostgres(join(scene.folder, "postgres"))
     const broker = new BrokerUnderTest(scene.proxy.target, environmentOf(scene, store.environment))
     await broker.start()
     return {
       happen: async () => {
         const [from, file] = [performance.now(), join(scene.folder, "mesh.dump")]
-        await command(["pg_dump", "--format=custom", "--schema=mesh", `--file=${file}`, store.url])
+        await command([
+          join(store.programs, "pg_dump"),
+          "--format=custom",
+          "--schema=mesh",
+          `--file=${file}`,
+          store.url,
+        ])
         await Bun.sleep(betweenMillis)
         await broker.stop()
         const to = performance.now()
-        await command(["pg_restore", "--clean", "--if-exists", `--dbname=${store.url}`, file])
+        await command([join(store.programs, "pg_restore"), "--clean", "--if-exists", `--dbname=${store.url}`, file])
         await broker.start()
         return { from, to }
       },
@@ -193,6 +199,7 @@ const measured = Effect.fnUntraced(function* ({ begin, name }: Outage, folder: s
   const scene: Scene = { proxy, folder, publicUrl: `ws://127.0.0.1:${proxy.port}` }
   const { end, happen, stop, stored } = yield* Effect.promise(() => begin(scene))
   let window: Window | undefined
+  let failed = ""
   let [happened, tookMillis, longestMillis] = [false, 0, 0]
   const finished = yield* Effect.scoped(
     Effect.gen(function* () {
@@ -204,22 +211,24 @@ const measured = Effect.fnUntraced(function* ({ begin, name }: Outage, folder: s
         Effect.promise(async () => {
           await Bun.sleep(quietMillis)
           const begun = performance.now()
-          window = await happen()
+          await happen().then(
+            (found) => (window = found),
+            (error: unknown) => console.log(`BROKEN (${name})  ${(failed = String(error))}`),
+          )
           tookMillis = performance.now() - begun
           await Bun.sleep(quietMillis)
           happened = true
         }),
       )
       let last = performance.now()
-      let watching = true
-      const watch = async () => {
-        for (; watching; await Bun.sleep(100)) {
-          const newest = Math.max(0, ...[...ledger.sent.values()].slice(-2_000).map(({ ackedAt }) => ackedAt ?? 0))
-          if (newest > last) last = newest
-          longestMillis = Math.max(longestMillis, performance.now() - last)
-        }
+      const look = () => {
+        const newest = Math.max(0, ...[...ledger.sent.values()].slice(-2_000).map(({ ackedAt }) => ackedAt ?? 0))
+        if (newest > last) last = newest
+        longestMillis = Math.max(longestMillis, performance.now() - last)
       }
-      void watch()
+      const looking = yield* Effect.forkScoped(
+        Effect.forever(Effect.andThen(Effect.sleep("100 millis"), Effect.sync(look))),
+      )
       for (let number = 0; !happened;) {
         const peer = chance.pick(peers)
         if (peer === undefined) break
@@ -227,7 +236,7 @@ const measured = Effect.fnUntraced(function* ({ begin, name }: Outage, folder: s
         if (yield* peer.send(someTarget(chance, peers), priority, `text ${number}`)) number += 1
         yield* Effect.sleep(1_000 / rate)
       }
-      watching = false
+      yield* Fiber.interrupt(looking)
       return yield* drained(peers, ledger, () => {})
     }),
   )
@@ -237,11 +246,16 @@ const measured = Effect.fnUntraced(function* ({ begin, name }: Outage, folder: s
   proxy.stop()
   const verdict = ledger.verdict(deliveries, accepted)
   const all = [...ledger.sent.values()]
-  const rolledBack = all.filter((sent) => isIn(window, sent)).map(({ messageId }) => messageId)
-  const isExpected = (breach: string) => rolledBack.some((id) => breach.startsWith(id))
-  const breaches = (["lost", "twice", "stray", "outOfOrder"] as const)
-    .flatMap((kind) => verdict[kind].map((breach) => `${kind}: ${breach}`))
-    .filter((breach) => !isExpected(breach.slice(breach.indexOf(" ") + 1)))
+  const rolledBack = all.filter(({ ackedAt }) => isIn(window, ackedAt)).map(({ messageId }) => messageId)
+  // That somebody read it is rolled back, too: another session of its member may be shown it.
+  const forgotten = new Set(ledger.shown.filter(({ at }) => isIn(window, at)).map(({ messageId }) => messageId))
+  const found = (["lost", "twice", "stray", "outOfOrder"] as const).flatMap((kind) =>
+    verdict[kind].map((breach) => ({ kind, breach, id: breach.slice(0, breach.indexOf(" ")) })),
+  )
+  const shownAgain = found.filter(({ id, kind }) => kind === "twice" && forgotten.has(id))
+  const breaches = found
+    .filter((one) => !rolledBack.includes(one.id) && !shownAgain.includes(one))
+    .map(({ breach, kind }) => `${kind}: ${breach}`)
   const refused = all.filter(({ outcome }) => outcome === "refused")
   for (const breach of breaches.slice(0, 10)) console.log(`BROKEN (${name})  ${breach}`)
   for (const why of new Set(refused.map((sent) => sent.why))) console.log(`BROKEN (${name})  refused: ${why}`)
@@ -257,15 +271,16 @@ const measured = Effect.fnUntraced(function* ({ begin, name }: Outage, folder: s
       refused: refused.length,
       redelivered: verdict.redelivered,
       "rolled back": window === undefined ? "" : rolledBack.filter((id) => !stays.has(id)).length,
+      "shown again": window === undefined ? "" : shownAgain.length,
       broken: breaches.length,
     },
-    kept: finished && breaches.length + refused.length === 0,
+    kept: finished && failed === "" && breaches.length + refused.length === 0,
   }
 })
 
-/** Acked after the backup had begun and before the broker had stopped: the store that was put back may not have it. */
-const isIn = (window: Window | undefined, { ackedAt }: Sent): boolean =>
-  window !== undefined && ackedAt !== undefined && ackedAt >= window.from && ackedAt <= window.to
+/** After the backup had begun and before the broker had stopped: the store that was put back may not know of it. */
+const isIn = (window: Window | undefined, at: number | undefined): boolean =>
+  window !== undefined && at !== undefined && at >= window.from && at <= window.to
 
 if (older === undefined) console.error("without --older there is no rolling restart")
 const rows = []

@@ -125,7 +125,7 @@ const steady = Effect.fnUntraced(function* (name: "sqlite" | "postgres", folder:
   const chance = new Chance(Number(values.seed))
   const ledger = new Ledger()
   const store = yield* Effect.promise(() => (name === "sqlite" ? sqliteStore(folder) : postgresStore(folder)))
-  const broker = new BrokerUnderTest(port, { ...store.environment })
+  const broker = new BrokerUnderTest(port, { ...store.environment, LOG_LEVEL: "error" })
   yield* Effect.promise(() => broker.start())
   const scrapes = new Scrapes(`http://127.0.0.1:${port}`)
   const finished = yield* Effect.scoped(
@@ -169,6 +169,7 @@ const steady = Effect.fnUntraced(function* (name: "sqlite" | "postgres", folder:
     }),
   )
   yield* Effect.promise(() => scrapes.try())
+  if (broker.ended !== undefined) scrapes.broken.push(`the broker ended by itself (${broker.ended})`)
   yield* Effect.promise(() => broker.stop())
   const { accepted, deliveries } = yield* Effect.promise(() => store.stored())
   yield* Effect.promise(() => store.stop())

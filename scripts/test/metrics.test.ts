@@ -110,14 +110,15 @@ describe("deploy", () => {
   })
 })
 
+/** So long a fault lasts, and so long all is well again. */
 const minutes = 20
-/** From the fault on, each minute so much more. */
-const rising = (each: number): string => `0+${each}x${minutes}`
-const constant = (value: number): string => `${value}x${minutes}`
+/** During the fault each minute so much more, and then no more. */
+const rising = (each: number): string => `0+${each}x${minutes} ${each * minutes}x${minutes}`
+const first = (during: number, after: number): string => `${during}x${minutes} ${after}x${minutes}`
 const slow = (name: string) => [
-  { series: `${name}_bucket{instance="a",le="0.05"}`, values: constant(0) },
-  { series: `${name}_bucket{instance="a",le="1"}`, values: rising(60) },
-  { series: `${name}_bucket{instance="a",le="+Inf"}`, values: rising(60) },
+  { series: `${name}_bucket{instance="a",le="0.05"}`, values: `0x${minutes} 0+60x${minutes}` },
+  { series: `${name}_bucket{instance="a",le="1"}`, values: `0+60x${minutes} 1200+60x${minutes}` },
+  { series: `${name}_bucket{instance="a",le="+Inf"}`, values: `0+60x${minutes} 1200+60x${minutes}` },
 ]
 
 interface Fault {
@@ -127,25 +128,25 @@ interface Fault {
 
 /** What a Prometheus sees when that happens. */
 const faults: Readonly<Record<string, ReadonlyArray<Fault>>> = {
-  ClaudemeshDown: [{ series: 'up{job="claudemesh",instance="a"}', values: constant(0) }],
-  ClaudemeshStoreNotWritable: [{ series: 'claudemesh_store_up{instance="a",access="write"}', values: constant(0) }],
+  ClaudemeshDown: [{ series: 'up{job="claudemesh",instance="a"}', values: first(0, 1) }],
+  ClaudemeshStoreNotWritable: [{ series: 'claudemesh_store_up{instance="a",access="write"}', values: first(0, 1) }],
   ClaudemeshCommitsSlow: slow("claudemesh_accept_to_commit_seconds"),
   ClaudemeshEventLoopSlow: slow("claudemesh_event_loop_delay_seconds"),
   ClaudemeshMeshRestarts: [{ series: 'claudemesh_mesh_restarts_total{instance="a"}', values: rising(1) }],
   ClaudemeshNearlyFull: [
-    { series: 'claudemesh_connections{instance="a"}', values: constant(9_500) },
-    { series: 'claudemesh_connections_max{instance="a"}', values: constant(10_000) },
+    { series: 'claudemesh_connections{instance="a"}', values: first(9_500, 100) },
+    { series: 'claudemesh_connections_max{instance="a"}', values: first(10_000, 10_000) },
   ],
   ClaudemeshQueueFull: [
-    { series: 'claudemesh_queue_deepest{instance="a",queue="mailbox"}', values: constant(1_024) },
-    { series: 'claudemesh_queue_capacity{instance="a",queue="mailbox"}', values: constant(1_024) },
+    { series: 'claudemesh_queue_deepest{instance="a",queue="mailbox"}', values: first(1_024, 3) },
+    { series: 'claudemesh_queue_capacity{instance="a",queue="mailbox"}', values: first(1_024, 1_024) },
     // It has no capacity, so it is never full.
-    { series: 'claudemesh_queue_deepest{instance="a",queue="commit"}', values: constant(100_000) },
-    { series: 'claudemesh_queue_capacity{instance="a",queue="commit"}', values: `Inf+0x${minutes}` },
+    { series: 'claudemesh_queue_deepest{instance="a",queue="commit"}', values: first(100_000, 100_000) },
+    { series: 'claudemesh_queue_capacity{instance="a",queue="commit"}', values: `Inf+0x${2 * minutes}` },
   ],
   ClaudemeshInternalErrors: [{ series: 'claudemesh_refusals_total{instance="a",code="internal"}', values: rising(1) }],
   ClaudemeshCertificateExpires: [
-    { series: 'claudemesh_tls_certificate_expires_seconds{instance="a"}', values: constant(86_400) },
+    { series: 'claudemesh_tls_certificate_expires_seconds{instance="a"}', values: first(86_400, 90 * 86_400) },
   ],
   ClaudemeshRefusesMany: [
     { series: 'claudemesh_refusals_total{instance="a",code="flooding"}', values: rising(60 * 100) },
@@ -154,11 +155,8 @@ const faults: Readonly<Record<string, ReadonlyArray<Fault>>> = {
 
 /** The labels that an alert has, from the series of its fault. */
 const labelsOf = (alert: string): Readonly<Record<string, string>> => {
-  const [first] = faults[alert] ?? []
-  const pairs = [...(first?.series ?? "").matchAll(/(\w+)="([^"]*)"/g)].map(([, name = "", value = ""]) => [
-    name,
-    value,
-  ])
+  const [main] = faults[alert] ?? []
+  const pairs = [...(main?.series ?? "").matchAll(/(\w+)="([^"]*)"/g)].map(([, name = "", value = ""]) => [name, value])
   const { severity } = rules.find((rule) => rule.alert === alert)?.labels ?? {}
   return { ...Object.fromEntries(pairs.filter(([name]) => name !== "le")), ...(severity && { severity }) }
 }
@@ -175,7 +173,7 @@ describe.skipIf(promtool === null)("promtool", () => {
 
   it("takes the alert rules", () => assert.include(run("check", "rules", join(root, "deploy/alerts.yml")), "SUCCESS"))
 
-  it("shows that each of them fires on the fault that it is for, and on no other's", () => {
+  it("shows that each of them fires on the fault that it is for, on no other's, not before its time, and is over with it", () => {
     assert.sameMembers(
       Object.keys(faults),
       rules.map(({ alert }) => alert),
@@ -184,11 +182,16 @@ describe.skipIf(promtool === null)("promtool", () => {
     const tests = Object.entries(faults).map(([fault, seriesOf]) => ({
       interval: "1m",
       input_series: seriesOf,
-      alert_rule_test: rules.map(({ alert }) => ({
-        eval_time: `${minutes}m`,
-        alertname: alert,
-        exp_alerts: alert === fault ? [{ exp_labels: labelsOf(alert), exp_annotations: summaryOf(alert) }] : [],
-      })),
+      alert_rule_test: rules.flatMap(({ alert, for: wait = "" }) => {
+        const fires = alert === fault ? [{ exp_labels: labelsOf(alert), exp_annotations: summaryOf(alert) }] : []
+        const early = Number(/^(\d+)m$/.exec(wait)?.[1] ?? 0) - 1
+        const at = (minute: number, expected: typeof fires) => ({
+          eval_time: `${minute}m`,
+          alertname: alert,
+          exp_alerts: expected,
+        })
+        return [...(early > 0 ? [at(early, [])] : []), at(minutes, fires), at(2 * minutes, [])]
+      }),
     }))
     writeFileSync(join(folder, "test.yml"), JSON.stringify({ rule_files: [join(root, "deploy/alerts.yml")], tests }))
     try {
