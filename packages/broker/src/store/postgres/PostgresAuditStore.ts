@@ -65,8 +65,8 @@ const placesWith = (sql: SqlClient.SqlClient): Pick<AuditStore["Service"], "unsi
         sql.unsafe(
           `SELECT h.mesh_id, h.number, h.hash, h.total FROM unnest(${asked}) AS r(mesh_id)
             CROSS JOIN LATERAL (SELECT * FROM mesh.audit_block b WHERE b.mesh_id = r.mesh_id ORDER BY b.number DESC LIMIT 1) h
-            WHERE NOT EXISTS (SELECT 1 FROM mesh.audit_checkpoint c
-              WHERE c.mesh_id = h.mesh_id AND c.kind = 'head' AND c.number = h.number)`,
+            WHERE (SELECT c.number FROM mesh.audit_checkpoint c
+              WHERE c.mesh_id = h.mesh_id AND c.kind = 'head' AND c.number = h.number LIMIT 1) IS NULL`,
           arrays.parameters,
         ),
         AuditRows.places,
