@@ -75,7 +75,7 @@ const program = Effect.gen(function* () {
     say,
   })
   console.log(table(calls))
-  for (const one of wholeScans(calls)) console.log(`BROKEN  ${one}`)
+  for (const one of wholeScans(calls, 10_000)) console.log(`BROKEN  ${one}`)
   const folder = yield* Effect.acquireRelease(
     Effect.promise(() => mkdtemp(join(tmpdir(), "claudemesh-plans-"))),
     (made) => Effect.promise(() => rm(made, { recursive: true, force: true })),
@@ -89,7 +89,7 @@ const program = Effect.gen(function* () {
   const { millis, whole } = yield* inTheFile(folder).pipe(Effect.provide(sqliteStoreOn(sqliteAt(folder))))
   console.log([...millis].map(([name, took]) => `${name}: ${took.toFixed(1)} ms`).join("\n"))
   return [
-    ...wholeScans(calls),
+    ...wholeScans(calls, 10_000),
     ...whole,
     ...calls.filter(({ failed }) => failed).map(({ name, pass }) => `${pass}, ${name}: it failed`),
   ]

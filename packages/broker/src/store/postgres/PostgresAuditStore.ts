@@ -90,8 +90,9 @@ const placesWith = (
     unsignedHeads: (meshes) =>
       lastOf(
         meshes,
-        `WHERE NOT EXISTS (SELECT 1 FROM mesh.audit_checkpoint c
-        WHERE c.mesh_id = h.mesh_id AND c.kind = 'head' AND c.number = h.number)`,
+        // A subquery, and no join: that would read the checkpoints whole where they were few when it was planned.
+        `WHERE (SELECT c.number FROM mesh.audit_checkpoint c
+          WHERE c.mesh_id = h.mesh_id AND c.kind = 'head' AND c.number = h.number LIMIT 1) IS NULL`,
       ),
     removable: (beforeMillis, rowsMax) =>
       Effect.mapError(
