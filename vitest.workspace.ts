@@ -17,6 +17,8 @@ const project = (name: string, root: string, globalSetup: ReadonlyArray<string> 
   },
 })
 
+const sharedPostgres = join(import.meta.dirname, "packages/broker/test/support/SharedPostgres.ts")
+
 export default defineConfig({
   test: {
     passWithNoTests: true,
@@ -25,8 +27,9 @@ export default defineConfig({
     sequence: { sequencer: LongFirst },
     reporters: ["default", new PassedFailed()],
     projects: [
-      ...["domain", "broker", "client", "simulation"].map((name) => project(name, `packages/${name}`)),
-      project("cli", "packages/cli", [join(import.meta.dirname, "scripts/testedBuild.ts")]),
+      ...["domain", "client", "simulation"].map((name) => project(name, `packages/${name}`)),
+      project("broker", "packages/broker", [sharedPostgres]),
+      project("cli", "packages/cli", [join(import.meta.dirname, "scripts/testedBuild.ts"), sharedPostgres]),
       project("scripts", "scripts"),
     ],
   },

@@ -14,7 +14,7 @@ import { SqliteHandle } from "@claudemesh/broker/store/sqlite/Handle"
 import { Effect, Exit, Redacted } from "effect"
 import { type Call, examine, wholeScans } from "../packages/broker/test/support/plans/Examine.ts"
 import { workload } from "../packages/broker/test/support/plans/Workload.ts"
-import { Postgres } from "../packages/broker/test/support/Postgres.ts"
+import { OwnPostgres } from "../packages/broker/test/support/Postgres.ts"
 import { sqliteAt, sqliteStoreOn } from "../packages/broker/test/support/Stores.ts"
 
 const { values } = parseArgs({
@@ -95,7 +95,7 @@ const program = Effect.gen(function* () {
   ]
 })
 
-const found = await Effect.runPromise(program.pipe(Effect.provide(Postgres.layer), Effect.scoped))
+const found = await Effect.runPromise(program.pipe(Effect.provide(OwnPostgres.layer), Effect.scoped))
 for (const one of found) console.log(`BROKEN  ${one}`)
 console.log(found.length === 0 ? "no table is read whole" : "broken")
 process.exit(found.length === 0 ? 0 : 1)

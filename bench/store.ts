@@ -11,9 +11,9 @@ import { DisplayName, MemberId, MeshId, PublicKey, SessionId, Slug } from "@clau
 import { messageIdOf } from "@claudemesh/domain/trust/MessageIdentity"
 import { MessageStore, type OwnedWrite, Write } from "@claudemesh/broker/store/MessageStore"
 import { Nonce } from "@claudemesh/domain/Base64"
-import { Effect, type Layer } from "effect"
-import { freshPostgres, sqliteInAFile, sqliteStoreOn, storeOn } from "../packages/broker/test/support/Stores.ts"
-import { Postgres } from "../packages/broker/test/support/Postgres.ts"
+import { Effect, Layer } from "effect"
+import { postgresAt, sqliteInAFile, sqliteStoreOn, storeOn } from "../packages/broker/test/support/Stores.ts"
+import { OwnPostgres } from "../packages/broker/test/support/Postgres.ts"
 import { processorSeconds } from "./Server.ts"
 
 const { values } = parseArgs({ options: { messages: { type: "string", default: "40000" } } })
@@ -110,7 +110,8 @@ for (const batch of [16, 160]) {
 }
 await Effect.runPromise(
   Effect.gen(function* () {
-    const { folder } = yield* Postgres
-    for (const batch of [16, 160]) yield* run("Postgres", batch, storeOn(freshPostgres), () => serverSeconds(folder))
-  }).pipe(Effect.provide(Postgres.layer)),
+    const { folder, freshDatabase } = yield* OwnPostgres
+    const fresh = Layer.unwrap(Effect.map(freshDatabase, postgresAt))
+    for (const batch of [16, 160]) yield* run("Postgres", batch, storeOn(fresh), () => serverSeconds(folder))
+  }).pipe(Effect.provide(OwnPostgres.layer)),
 )

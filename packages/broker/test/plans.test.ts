@@ -4,10 +4,10 @@
  */
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
-import { Postgres } from "./support/Postgres.ts"
+import { OwnPostgres } from "./support/Postgres.ts"
 import { examine, wholeScans } from "./support/plans/Examine.ts"
 
-layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })("a plan on Postgres", (it) => {
+layer(OwnPostgres.layer, { excludeTestServices: true, timeout: "60 seconds" })("a plan on Postgres", (it) => {
   it.effect("reads no table from one end to the other, whatever the broker asks of its store", () =>
     Effect.scoped(
       Effect.gen(function* () {

@@ -6,7 +6,7 @@ import { join } from "node:path"
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { type BrokerProcess, brokerProcess } from "../../../broker/test/support/BrokerProcess.ts"
-import { Postgres } from "../../../broker/test/support/Postgres.ts"
+import { OwnPostgres } from "../../../broker/test/support/Postgres.ts"
 import { filesWith } from "../../../broker/test/support/StoredData.ts"
 import { temporaryFolder } from "../../../broker/test/support/TestBroker.ts"
 import { type Agent, agent, type Answer, claudemesh, cursorOf, messagesOf, some, textsOf } from "../support/Agent.ts"
@@ -151,11 +151,11 @@ describe("two agents on SQLite", () => {
   }
 })
 
-layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })("two agents on Postgres", (it) => {
+layer(OwnPostgres.layer, { excludeTestServices: true, timeout: "60 seconds" })("two agents on Postgres", (it) => {
   const onPostgres = (scenario: typeof talk) =>
     Effect.scoped(
       Effect.gen(function* () {
-        const { checkpoint, folder, freshDatabase } = yield* Postgres
+        const { checkpoint, folder, freshDatabase } = yield* OwnPostgres
         const url = yield* freshDatabase
         const broker = yield* brokerProcess({ DATABASE_URL: url, BROKER_HOST: "127.0.0.1" })
         yield* scenario(broker, yield* temporaryFolder)

@@ -3,7 +3,7 @@
  * connections keep for as long as they last; planned with statistics; and as behind a pooler, where nothing of the session is set.
  */
 import { Effect, Exit } from "effect"
-import { Postgres } from "../Postgres.ts"
+import { OwnPostgres } from "../Postgres.ts"
 import { postgresAt, storeOn } from "../Stores.ts"
 import { postgresFill } from "./Fill.ts"
 import { explaining, type Plan, plansIn } from "./Plans.ts"
@@ -45,7 +45,7 @@ export interface Asked {
 
 /** Gives the database as it was left, too. */
 export const examine = Effect.fnUntraced(function* ({ meshes, passes, rows, say = () => {} }: Asked) {
-  const server = yield* Postgres
+  const server = yield* OwnPostgres
   const url = yield* server.freshDatabase
   const sql = yield* Effect.acquireRelease(
     Effect.sync(() => new Bun.SQL(url, { max: 1 })),
