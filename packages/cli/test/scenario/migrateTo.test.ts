@@ -86,7 +86,10 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })("bro
             assert.strictEqual(moved.code, 0, moved.stderr)
             assert.match(moved.stderr, /^messages: 20 of 20$/m)
             assert.match(moved.stdout, /^deliveries that wait +15$/m)
-            assert.match(moved.stdout, /^Moved from .*data to Postgres at 127\.0\.0\.1:\d+\/claudemesh_[0-9a-f]+\. Counted/)
+            assert.match(
+              moved.stdout,
+              /^Moved from .*data to Postgres at 127\.0\.0\.1:\d+\/claudemesh_[0-9a-f]+\. Counted/,
+            )
             assert.notInclude(moved.stdout + moved.stderr, "password")
 
             await broker.start({ DATABASE_URL: url })
