@@ -16,6 +16,9 @@ const password = "password"
 /** Where the shared server says where it is. */
 export const sharedServer = "CLAUDEMESH_TEST_POSTGRES"
 
+/** A database of it that has the tables and nobody uses. */
+export const tables = "claudemesh_tables"
+
 export const startServer = async (onLog: (text: string) => void) => {
   const parent = await mkdtemp(join(tmpdir(), "claudemesh-postgres-"))
   // As root, the server runs as its own user, who must reach the folder.
@@ -59,17 +62,24 @@ const databasesOn = (url: string) =>
         await sql.close()
       }),
     )
-    return Effect.promise(async () => {
-      const name = `claudemesh_${randomBytes(6).toString("hex")}`
-      made.push(name)
-      await sql.unsafe(`CREATE DATABASE ${name}`)
-      return `${url}/${name}`
-    })
+    const like = (template: string) =>
+      Effect.promise(async () => {
+        const name = `claudemesh_${randomBytes(6).toString("hex")}`
+        made.push(name)
+        await sql.unsafe(`CREATE DATABASE ${name} TEMPLATE ${template}`)
+        return `${url}/${name}`
+      })
+    return {
+      freshDatabase: like("template1"),
+      databaseWithTables: like(url === process.env[sharedServer] ? tables : "template1"),
+    }
   })
 
 interface Databases {
   /** The URL of a database that nobody else uses. */
   readonly freshDatabase: Effect.Effect<string>
+  /** The same, and the tables are there, where the server is the one that all share. */
+  readonly databaseWithTables: Effect.Effect<string>
 }
 
 const ownServer = Effect.gen(function* () {
@@ -95,7 +105,7 @@ export class Postgres extends Context.Service<Postgres, Databases>()("@claudemes
     Effect.gen(function* () {
       const shared = process.env[sharedServer]
       const url = shared ?? (yield* ownServer).url
-      return Postgres.of({ freshDatabase: yield* databasesOn(url) })
+      return Postgres.of(yield* databasesOn(url))
     }),
   )
 }
@@ -118,7 +128,7 @@ export class OwnPostgres extends Context.Service<
       return OwnPostgres.of({
         folder,
         logged,
-        freshDatabase: yield* databasesOn(url),
+        ...(yield* databasesOn(url)),
         checkpoint: (at) =>
           Effect.promise(async () => {
             const sql = new Bun.SQL(at)

@@ -7,7 +7,7 @@ import type { AuditStore } from "../../src/store/AuditStore.ts"
 import { MessageStore, type PageRequest, type StoreError, Write } from "../../src/store/MessageStore.ts"
 import { bob, meshId } from "./MeshScenario.ts"
 import { Postgres } from "./Postgres.ts"
-import { freshPostgres, inboxOf, sqliteInAFile, sqliteInMemory, sqliteStoreOn, storeOn } from "./Stores.ts"
+import { inboxOf, postgresWithTables, sqliteInAFile, sqliteInMemory, sqliteStoreOn, storeOn } from "./Stores.ts"
 
 /** A claim that fails in any way is refuted. */
 export type Claim = Effect.Effect<void, unknown, MessageStore | AuditStore | SqlClient.SqlClient>
@@ -85,6 +85,6 @@ export const conforms = (claims: Readonly<Record<string, Claim>>): void => {
   })
 
   layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })("the store on Postgres", (it) => {
-    for (const [name, claim] of Object.entries(claims)) it.effect(name, () => fresh(claim, storeOn(freshPostgres)))
+    for (const [name, claim] of Object.entries(claims)) it.effect(name, () => fresh(claim, storeOn(postgresWithTables)))
   })
 }

@@ -49,6 +49,11 @@ export const freshPostgres = Layer.unwrap(
   Effect.flatMap(Postgres, ({ freshDatabase }) => Effect.map(freshDatabase, postgresAt)),
 )
 
+/** The same, with the tables, which take longer to make than most tests. */
+export const postgresWithTables = Layer.unwrap(
+  Effect.flatMap(Postgres, ({ databaseWithTables }) => Effect.map(databaseWithTables, postgresAt)),
+)
+
 export const inboxOf = (member: MemberRecord, session?: string): InboxAddress => ({
   memberId: member.memberId,
   session: session === undefined ? undefined : SessionId.make(session),

@@ -6,4 +6,4 @@ import type { Schema } from "effect"
 import { Arbitrary } from "effect/unstable/arbitrary"
 
 export const samples = <S extends Schema.Constraint>(schema: S) =>
-  Arbitrary.sampleEffect(Arbitrary.schema(schema), { count: 100, size: 12, seed: 1 })
+  Arbitrary.sampleEffect(Arbitrary.schema(schema), { count: 50, size: 12, seed: 1 })
