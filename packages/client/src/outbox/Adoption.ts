@@ -39,10 +39,11 @@ export const adoptions = Effect.fnUntraced(function* (options: {
   }
 
   const lookOnce = Effect.gen(function* () {
+    // Before the beats are read: this process may be stopped for long behind that, and they would be taken for silence since then.
+    const nowNanos = yield* Clock.monotonicTimeNanos
     const all = yield* store.senders(of)
     const others = all.filter((other) => other?.sender !== sender)
     if (others.length === 0) return silent.clear()
-    const nowNanos = yield* Clock.monotonicTimeNanos
     const gone = others.flatMap((other) => (other !== undefined && isGone(other, nowNanos) ? [other.sender] : []))
     if (gone.length === 0 && !others.includes(undefined)) return
     const entries = yield* store.adopt(of, gone, { sender, ...own })

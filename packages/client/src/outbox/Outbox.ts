@@ -62,6 +62,8 @@ interface OutboxOptions {
   readonly tooLate: (entry: OutboxEntry, nowMillis: number) => SendRefused | undefined
 }
 
+const beatEveryNanos = BigInt(outboxBeatMillis) * 1_000_000n
+
 export const makeOutbox = Effect.fnUntraced(function* (options: OutboxOptions) {
   const store = yield* OutboxStore
   const sender = { sender: options.sender, ...(yield* Processes).own }
@@ -124,17 +126,18 @@ export const makeOutbox = Effect.fnUntraced(function* (options: OutboxOptions) {
   )
 
   const tend = Effect.gen(function* () {
-    let beatMillis = yield* Clock.currentTimeMillis
+    // By a clock that nobody sets: by one that goes back ten seconds this process would seem silent for as long, and what it sends would be taken over.
+    let beatNanos = yield* Clock.monotonicTimeNanos
     while (true) {
       const isIdle = queue.entries.length === 0 && queue.done.length === 0
       yield* isIdle ? queue.changed.await : Effect.timeoutOption(queue.changed.await, outboxBeatMillis)
       yield* Effect.yieldNow
       queue.changed.closeUnsafe()
       yield* writeDown
-      const nowMillis = yield* Clock.currentTimeMillis
-      if (queue.entries.length === 0 || Math.abs(nowMillis - beatMillis) < outboxBeatMillis) continue
-      beatMillis = nowMillis
-      sending.expire(nowMillis)
+      const nowNanos = yield* Clock.monotonicTimeNanos
+      if (queue.entries.length === 0 || nowNanos - beatNanos < beatEveryNanos) continue
+      beatNanos = nowNanos
+      sending.expire(yield* Clock.currentTimeMillis)
       yield* Effect.ignore(store.beat(sender.sender))
     }
   })
