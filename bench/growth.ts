@@ -12,6 +12,7 @@ import { parseArgs } from "node:util"
 import { makeMesh, type TestMesh } from "../packages/broker/test/support/Meshes.ts"
 import { RawClient } from "../packages/broker/test/support/RawClient.ts"
 import { answers, freePort, launch, processorSeconds, runLoad } from "./Server.ts"
+import { median } from "./startup.ts"
 
 const { values } = parseArgs({
   options: { only: { type: "string" }, rounds: { type: "string", default: "3" } },
@@ -32,9 +33,6 @@ const sizes: Readonly<Record<keyof Size, ReadonlyArray<number>>> = {
 /** An inbox takes 10,000. */
 const waitingEach = 9_000
 const messages = 10_000
-
-const median = (numbers: ReadonlyArray<number>): number =>
-  numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0
 
 const names = (count: number) => Array.from({ length: count }, (_, number) => `m${number}`)
 
