@@ -232,6 +232,8 @@ const server = Bun.serve<Peer>({
   fetch: (request, bun) =>
     bun.upgrade(request, { data: { key: "", number: 0, out: [], ws: undefined } }) ? undefined : new Response("ok"),
   websocket: {
+    close: ({ data: { key, ws: socket } }) =>
+      void peers.set(key, peers.get(key)?.filter(({ ws }) => ws !== socket) ?? []),
     open: (ws) => void ws.send(`{"type":"challenge","nonce":"${"0".repeat(64)}"}`),
     message: (ws, text) => {
       const frame = JSON.parse(String(text))

@@ -41,6 +41,23 @@ describe("a batch", () => {
     ),
   )
 
+  it.effect("is on its way before those of the last one are told, so that what follows is done meanwhile", () =>
+    scenario((script) =>
+      Effect.gen(function* () {
+        const groupCommit = (yield* GroupCommits).groupCommitOf(meshId)
+        const underWay: Array<number> = []
+        const note = () => underWay.push(script.batches.length)
+        script.answer = (batch) => Effect.andThen(settled, Effect.succeed(batch.map(() => Written.Done())))
+        groupCommit.submit(acceptOf(messageOf(1)), note)
+        yield* Effect.repeat(Effect.yieldNow, { times: 20 })
+        assert.deepStrictEqual([script.batches, underWay], [[["accept 1"]], []])
+        groupCommit.submit(acceptOf(messageOf(2)), note)
+        yield* Effect.repeat(settled, { times: 5 })
+        assert.deepStrictEqual([script.batches, underWay], [[["accept 1"], ["accept 2"]], [2, 2]])
+      }),
+    ),
+  )
+
   it.effect("holds no more writes than one transaction may (I23)", () =>
     scenario(
       (script) =>

@@ -122,15 +122,22 @@ const makeGroupCommit = Effect.fnUntraced(function* (limits: BrokerLimits) {
   const thrown: Array<unknown> = []
 
   const run = Effect.gen(function* () {
+    committer.tell()
     while (true) {
+      yield* gather
       while (!queue.isEmpty) {
-        yield* gather
         const jobs = queue.takeBatch(committer.writesMax())
         if (jobs.length > 0) yield* committer.commit(jobs)
-        for (const { done } of queue.takeBarriers()) done(Exit.void)
+        // What follows from the outcomes comes in some turns, and is gathered.
+        const isLast = queue.isEmpty
+        const barriers = queue.takeBarriers()
+        if (isLast || barriers.length > 0) committer.tell()
+        for (const { done } of barriers) done(Exit.void)
         if (thrown.length > 0)
           yield* Effect.logError("who asked for a write did not take its outcome", thrown.splice(0))
+        if (isLast) break
       }
+      if (!queue.isEmpty) continue
       if (committer.isEnding()) return
       yield* Queue.take(wake)
     }
@@ -175,7 +182,10 @@ const gather = Effect.gen(function* () {
   for (let turn = 0; turn < gatherTurns; turn++) yield* Effect.yieldNow
 })
 
-/** Commits what it is given. */
+/**
+ * Commits what it is given. Those whose writes are stored are told once the next commit is under way: what follows from their outcomes is then done
+ * while the database is at work.
+ */
 const makeCommitter = Effect.fnUntraced(function* (
   store: MessageStore["Service"],
   queue: CommitQueue,
@@ -184,15 +194,23 @@ const makeCommitter = Effect.fnUntraced(function* (
   const size = makeBatchSize(queue.limits.commitWritesMax)
   const outage = yield* makeOutage(queue)
   const failed = makeFailed(store, queue, outage)
+  let untold = (): void => {}
+  const tell = (): void => {
+    const told = untold
+    untold = () => {}
+    told()
+  }
 
   const commit = Effect.fnUntraced(function* (jobs: ReadonlyArray<Job>) {
     const beganMillis = yield* Clock.currentTimeMillis
     const beganSeconds = metrics.seconds()
-    const exit = yield* store.commit(jobs).pipe(
+    const committing = yield* store.commit(jobs).pipe(
       Effect.catchDefect((cause) => Effect.fail(new StoreError({ reason: "rejected", cause }))),
       Effect.uninterruptible,
-      Effect.exit,
+      Effect.forkChild({ startImmediately: true }),
     )
+    tell()
+    const exit = yield* Fiber.await(committing)
     metrics.batchWrites.observe(jobs.length)
     metrics.commitSeconds.observe(metrics.seconds() - beganSeconds)
     if (Exit.isFailure(exit)) {
@@ -203,13 +221,15 @@ const makeCommitter = Effect.fnUntraced(function* (
     }
     yield* outage.reset
     size.went()
-    for (const [index, job] of jobs.entries()) {
-      const result = exit.value[index]
-      job.done(result === undefined ? tooFewResults : Exit.succeed(result))
+    untold = () => {
+      for (const [index, job] of jobs.entries()) {
+        const result = exit.value[index]
+        job.done(result === undefined ? tooFewResults : Exit.succeed(result))
+      }
     }
   })
 
-  return { commit, isEnding: outage.isEnding, writesMax: size.writesMax, end: outage.end, refuses: outage.refuses }
+  return { commit, tell, isEnding: outage.isEnding, writesMax: size.writesMax, end: outage.end, refuses: outage.refuses }
 })
 
 /**

@@ -80,18 +80,21 @@ const write = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, parts: Part
     consumes.length === 0 ? "0" : "(SELECT count(*) FROM acked) - (SELECT count(*) FROM gone)",
     leases.length === 0 ? "0" : "(SELECT count(*) FROM shown) - (SELECT count(*) FROM leased)",
   ].join(" + ")
-  const outcome = `SELECT held.stale, ${passed} AS passed_by, ${
+  // Nearly always all are new: which of them is said where one is not.
+  const howMany = accepts.length === 0 ? "0" : "(SELECT count(*) FROM accepted)"
+  const whichIfNotAll =
     accepts.length === 0
-      ? "NULL AS mesh_id, NULL AS seq FROM held"
-      : "accepted.mesh_id, accepted.seq FROM held LEFT JOIN accepted ON true"
-  }`
+      ? "NULL"
+      : `CASE WHEN ${howMany} < ${arrays.number(accepts.length)} THEN (SELECT array_agg(mesh_id || '/' || seq) FROM accepted) END`
+  const outcome = `SELECT held.stale, ${passed} AS passed_by, ${howMany} AS accepted, ${whichIfNotAll} AS which FROM held`
   const rows = yield* sql.unsafe(`WITH ${steps.join(",\n")}\n${outcome}`, arrays.parameters)
-  const { inserted, passedBy, stale } = yield* Rows.ofStatement(rows)
+  const { accepted, passedBy, stale, which } = yield* Rows.ofStatement(rows)
   if (stale > 0) return yield* Effect.fail(fenced)
   // The retention sweep has written to one of them between it was found and taken, so it had another place. Such a one is found again.
   if (passedBy > 0) yield* again(sql, consumes, leases)
-  const isNew = ({ message }: Accept) => inserted.has(Rows.seqKey(message.meshId, message.seq))
-  const known = accepts.filter((one) => !isNew(one)).map(({ message }) => message.messageId)
+  const areAllNew = accepted === accepts.length
+  const isNew = ({ message }: Accept) => areAllNew || which.has(Rows.seqKey(message.meshId, message.seq))
+  const known = areAllNew ? [] : accepts.filter((one) => !isNew(one)).map(({ message }) => message.messageId)
   const first = known.length === 0 ? undefined : yield* firstResults(sql, new Set(known))
   // Whoever asks again is told that it is new.
   if (known.some((id) => first?.get(id) === undefined)) return yield* Effect.fail(removedMeanwhile)

@@ -63,24 +63,26 @@ export const seqs = (rows: unknown): Effect.Effect<ReadonlySet<string>> =>
   Effect.map(decodeSeqs(rows), (found) => new Set(found.map((row) => seqKey(row.mesh_id, row.seq))))
 
 const decodeStatement = decoder(
-  Schema.Struct({
-    stale: Int8,
-    passed_by: Int8,
-    mesh_id: Schema.NullOr(tables.message.mesh_id),
-    seq: Schema.NullOr(tables.message.seq),
-  }),
+  Schema.Struct({ stale: Int8, passed_by: Int8, accepted: Int8, which: Schema.NullOr(Schema.Array(Schema.String)) }),
 )
 
-/** What a batch of one statement says: how many meshes have a later owner, how many deliveries it found and could not take, which messages are new. */
-export const ofStatement = (
-  rows: unknown,
-): Effect.Effect<{ readonly stale: number; readonly passedBy: number; readonly inserted: ReadonlySet<string> }> =>
-  Effect.map(decodeStatement(rows), (found) => ({
-    stale: found[0]?.stale ?? 0,
-    passedBy: found[0]?.passed_by ?? 0,
-    inserted: new Set(
-      found.flatMap(({ mesh_id, seq }) => (mesh_id === null || seq === null ? [] : [seqKey(mesh_id, seq)])),
-    ),
+/**
+ * What a batch of one statement says: how many meshes have a later owner, how many deliveries it found and could not take, how many messages are
+ * new, and where not all are which, by `seqKey`.
+ */
+export interface OfStatement {
+  readonly stale: number
+  readonly passedBy: number
+  readonly accepted: number
+  readonly which: ReadonlySet<string>
+}
+
+export const ofStatement = (rows: unknown): Effect.Effect<OfStatement> =>
+  Effect.map(decodeStatement(rows), ([row]) => ({
+    stale: row?.stale ?? 0,
+    passedBy: row?.passed_by ?? 0,
+    accepted: row?.accepted ?? 0,
+    which: new Set(row?.which),
   }))
 
 const decodeWaits = decoder(
