@@ -53,7 +53,13 @@ describe("a batch", () => {
         assert.deepStrictEqual([script.batches, underWay], [[["accept 1"]], []])
         groupCommit.submit(acceptOf(messageOf(2)), note)
         yield* Effect.repeat(settled, { times: 5 })
-        assert.deepStrictEqual([script.batches, underWay], [[["accept 1"], ["accept 2"]], [2, 2]])
+        assert.deepStrictEqual(
+          [script.batches, underWay],
+          [
+            [["accept 1"], ["accept 2"]],
+            [2, 2],
+          ],
+        )
       }),
     ),
   )
