@@ -229,7 +229,14 @@ const makeCommitter = Effect.fnUntraced(function* (
     }
   })
 
-  return { commit, tell, isEnding: outage.isEnding, writesMax: size.writesMax, end: outage.end, refuses: outage.refuses }
+  return {
+    commit,
+    tell,
+    isEnding: outage.isEnding,
+    writesMax: size.writesMax,
+    end: outage.end,
+    refuses: outage.refuses,
+  }
 })
 
 /**
