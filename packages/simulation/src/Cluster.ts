@@ -127,8 +127,11 @@ export const makeCluster = Effect.fnUntraced(function* (
     return sessions.of({ mesh, member, key, id: session() })
   }
 
-  const holderOf = (session: Session): Agent | undefined =>
-    alive().find(({ agent }) => sessionOf(agent.process) === session)?.agent
+  /** Of two processes that had one session each believes it has it still, until the one that comes second is told. */
+  const holdersOf = (session: Session): ReadonlyArray<Agent> =>
+    alive().flatMap(({ agent }) => (sessionOf(agent.process) === session ? [agent] : []))
+
+  const holderOf = (session: Session): Agent | undefined => holdersOf(session)[0]
 
   /** It lost its connection to this incarnation of the broker so short a time ago that it counts as live. */
   const isExpectedBack = ({ attached, cutOffSinceMillis: since }: Session): number | undefined =>
@@ -202,11 +205,11 @@ export const makeCluster = Effect.fnUntraced(function* (
         }).forEach(broken),
       onAttached: ({ isTransient, session: id, tags, ...member }) => {
         const session = sessions.of({ ...member, id })
-        const holder = holderOf(session)
-        if (holder !== undefined && holder.process.sessionId !== id) holder.process.note(`is ${id} now`)
+        const holders = holdersOf(session)
+        for (const { process } of holders) if (process.sessionId !== id) process.note(`is ${id} now`)
         sessions.attached(session, { isTransient, tags }, time.nowMillis)
         // Its client joins them again, and nobody is told whether it could.
-        for (const name of holder?.wanted ?? []) {
+        for (const name of holders.flatMap(({ wanted }) => [...wanted])) {
           if (session.channels.get(name)?.state !== "in")
             session.channels.set(name, { state: "unknown", sinceMillis: time.nowMillis })
         }
