@@ -111,7 +111,7 @@ export const drained = Effect.fnUntraced(function* (
       ({ client }) =>
         client === undefined
           ? Effect.succeed({ remaining: 1 })
-          : Effect.orElseSucceed(client.pull(), () => ({ remaining: 1 })),
+          : Effect.catchCause(client.pull(), () => Effect.succeed({ remaining: 1 })),
       { concurrency: "unbounded" },
     )
     const waiting = left.reduce((sum, { remaining }) => sum + remaining, 0)

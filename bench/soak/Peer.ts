@@ -142,7 +142,8 @@ export class Peer {
           )
           return true
         }),
-        Effect.orElseSucceed(() => false),
+        // A client that ends meanwhile interrupts what it was asked for.
+        Effect.catchCause(() => Effect.succeed(false)),
       )
     })
   }
