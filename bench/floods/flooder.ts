@@ -20,31 +20,51 @@ const count = (what: string, by = 1): void => void heard.set(what, (heard.get(wh
 const countFrame = (frame: Frame): void =>
   count(frame["type"] === "error" ? `refused: ${String(frame["code"])}` : `answered: ${String(frame["type"])}`)
 
+const json = JSON.stringify
 let numbers = 0
 const nextId = (): string => `f${(numbers += 1)}`
 /** What of it is not yet taken by the broker: more would only fill this process. */
 const bufferedMax = 4 * 1024 * 1024
 
-/** As fast as the broker takes it, from so many sessions; one that is closed comes back a moment later. */
-const fromSessions = async (sessions: number, next: () => string): Promise<void> => {
-  const flood = async (number: number): Promise<void> => {
-    while (true) {
-      try {
-        const socket = await authenticated(job, job.flooder, `flood-${number}`, address, countFrame)
-        while (socket.readyState === WebSocket.OPEN) {
-          for (let n = 0; n < 50 && socket.bufferedAmount < bufferedMax; n++) {
-            socket.send(next())
-            count("said")
-          }
-          await Bun.sleep(1)
+/** As fast as the broker takes it; one that is closed comes back a moment later. */
+const fromOne = async (connect: () => Promise<WebSocket>, next: () => string): Promise<void> => {
+  while (true) {
+    try {
+      const socket = await connect()
+      while (socket.readyState === WebSocket.OPEN) {
+        for (let n = 0; n < 50 && socket.bufferedAmount < bufferedMax; n++) {
+          socket.send(next())
+          count("said")
         }
-      } catch {
-        await Bun.sleep(100)
+        await Bun.sleep(1)
       }
-      count("closed")
+    } catch {
+      await Bun.sleep(100)
     }
+    count("closed")
   }
+}
+
+const fromSessions = async (sessions: number, next: () => string): Promise<void> => {
+  const flood = (number: number) =>
+    fromOne(() => authenticated(job, job.flooder, `flood-${number}`, address, countFrame), next)
   await Promise.all(Array.from({ length: sessions }, (_, number) => flood(number)))
+}
+
+/** Each its own address, and together more than any broker takes: each sends to the next one, and acks what it gets. */
+const fromMembers = async (members: ReadonlyArray<Person>): Promise<void> => {
+  const onFrame = (frame: Frame, socket: WebSocket): void => {
+    if (frame["type"] !== "push") return countFrame(frame)
+    count("delivered")
+    socket.send(json({ type: "client_ack", messageIds: [frame["messageId"]] }))
+  }
+  const flood = (member: Person, index: number) => {
+    const target = `${members[(index + 1) % members.length]?.publicKey}/flood`
+    const own = `203.0.113.${index}`
+    const connect = () => authenticated(job, member, "flood", own, onFrame)
+    return fromOne(connect, () => sendFrame(nextId(), target, "A".repeat(32), 1_000))
+  }
+  await Promise.all(members.map(flood))
 }
 
 /** One after the other, so many at a time. */
@@ -58,7 +78,6 @@ const over = async (atOnce: number, one: () => Promise<unknown>): Promise<void> 
   await Promise.all(Array.from({ length: atOnce }, go))
 }
 
-const json = JSON.stringify
 const byHttp = (method: "GET" | "POST", path: string, body: string, who: Person) => async () => {
   const response = await request(job, method, path, body, who, address)
   count(`answered: ${response.status}`)
@@ -130,6 +149,7 @@ const floods: Readonly<Record<string, () => Promise<void>>> = {
     fromSessions(5, () =>
       sendFrame(nextId(), "*", "A".repeat(32), 1_000, { sealedKeys: sealedTo(job.everyone), priority: "low" }),
     ),
+  "sends of 40 members": () => fromMembers(job.everyone.slice(-40)),
   message_status: () =>
     fromSessions(5, () => json({ type: "message_status", id: nextId(), messageId: "0".repeat(32) })),
   pulls: () => fromSessions(5, () => json({ type: "pull", id: nextId() })),
