@@ -5,7 +5,7 @@
 import { platformWords, systemCodeOf, systemWords } from "@claudemesh/domain/SystemWords"
 import { Database } from "bun:sqlite"
 import { Effect, FileSystem, Layer, type PlatformError, Predicate, Schema } from "effect"
-import { SqlError } from "effect/unstable/sql"
+import * as SqlError from "effect/unstable/sql/SqlError"
 import { type Handle, SqliteHandle } from "./Handle.ts"
 
 export class DataDirUnusable extends Schema.TaggedError<DataDirUnusable>()("DataDirUnusable", {
