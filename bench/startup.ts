@@ -78,5 +78,25 @@ export const workUntilInitialized = async (start: Start): Promise<number> => {
   return cpuMillis(child)
 }
 
+export interface Readied {
+  readonly millis: number
+  /** What the processors did for it, kernel included: a busy machine changes it by little. */
+  readonly work: number
+}
+
+/** A broker at this port, until `/ready` has answered that it is. */
+export const readied = async (start: Start, port: number): Promise<Readied> => {
+  const begun = performance.now()
+  const child = spawnOf({ ...start, environment: { ...start.environment, BROKER_PORT: String(port) } })
+  // It says so once it listens.
+  await child.stdout.getReader().read()
+  const answer = await (await fetch(`http://127.0.0.1:${port}/ready`)).text()
+  const millis = performance.now() - begun
+  child.kill("SIGKILL")
+  await child.exited
+  if (answer !== '{"ready":true}') throw new Error(`it is not ready but ${answer}: ${start.command.join(" ")}`)
+  return { millis, work: cpuMillis(child) }
+}
+
 export const median = (values: ReadonlyArray<number>): number =>
   values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN

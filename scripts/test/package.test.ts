@@ -138,6 +138,21 @@ describe("a start of the built program", () => {
     }
   })
 
+  it("loads for a broker no command line and no cryptography, and of the two databases its own alone, without a client", () => {
+    const later =
+      /libsodium|unstable\/cli\/Command|sql-pg|unstable\/sql\/(SqlClient|Migrator)|store\/postgres\/(?!PostgresUrl)/
+    for (const source of ["cli/src/commands/RunBroker.ts", "broker/src/store/sqlite/SqliteStores.ts"]) {
+      const loaded = loadedBefore(`packages/${source}`)
+      assert.isAbove(loaded.length, 100)
+      assert.deepStrictEqual(
+        loaded.filter((path) => later.test(path)),
+        [],
+        source,
+      )
+    }
+    assert.notInclude(loadedBefore("packages/cli/src/commands/RunBroker.ts").join(), "store/sqlite")
+  })
+
   it("is twice the work of an empty script for the list of commands, and three times until initialize is answered", async () => {
     const empty = join(folder, "empty.js")
     writeFileSync(empty, "")

@@ -18,16 +18,10 @@ import { auditHeads } from "./store/AuditHeads.ts"
 import { AuditStore } from "./store/AuditStore.ts"
 import { withAuditDeadlines, withDeadlines } from "./store/Deadlines.ts"
 import { withFailuresLogged } from "./store/FailureLog.ts"
+import type { DatabaseUrlUnusable } from "./store/postgres/Postgres.ts"
+import type { DataDirUnusable } from "./store/sqlite/Sqlite.ts"
 import { RetentionSweep } from "./store/RetentionSweep.ts"
 import { MessageStore } from "./store/MessageStore.ts"
-import { migrate as migratePostgres } from "./store/postgres/Migrations.ts"
-import { type DatabaseUrlUnusable, postgres } from "./store/postgres/Postgres.ts"
-import { postgresAuditStore } from "./store/postgres/PostgresAuditStore.ts"
-import { postgresMessageStore } from "./store/postgres/PostgresMessageStore.ts"
-import { migrateSqlite } from "./store/sqlite/Migrations.ts"
-import { type DataDirUnusable, sqliteIn, unusableData } from "./store/sqlite/Sqlite.ts"
-import { sqliteAuditStore } from "./store/sqlite/SqliteAuditStore.ts"
-import { sqliteMessageStore } from "./store/sqlite/SqliteMessageStore.ts"
 import { Ed25519 } from "./trust/Ed25519.ts"
 import { Version } from "./Version.ts"
 
@@ -36,19 +30,15 @@ const groupCommitsOf = (config: BrokerConfig): number => (config.database._tag =
 
 type Unusable = SqlError.SqlError | Migrator.MigrationError | DataDirUnusable | DatabaseUrlUnusable
 
-const stores = ({
-  database,
-}: BrokerConfig): Layer.Layer<MessageStore | AuditStore, Unusable, FileSystem.FileSystem> => {
-  return database._tag === "Postgres"
-    ? Layer.merge(postgresMessageStore, postgresAuditStore).pipe(
-        Layer.provide(Layer.effectDiscard(migratePostgres)),
-        Layer.provide(postgres(database.url)),
+/** Only what is used of the two is loaded: the other would be a part of every start. */
+const stores = ({ database }: BrokerConfig): Layer.Layer<MessageStore | AuditStore, Unusable, FileSystem.FileSystem> =>
+  database._tag === "Postgres"
+    ? Layer.unwrap(
+        Effect.promise(async () => (await import("./store/postgres/PostgresStores.ts")).postgresStores(database.url)),
       )
-    : Layer.merge(sqliteMessageStore, sqliteAuditStore).pipe(
-        Layer.provide(Layer.effectDiscard(migrateSqlite)),
-        Layer.provide(sqliteIn(database.dataDir)),
+    : Layer.unwrap(
+        Effect.promise(async () => (await import("./store/sqlite/SqliteStores.ts")).sqliteStores(database.dataDir)),
       )
-}
 
 const storeLayer = (config: BrokerConfig) =>
   Layer.merge(
@@ -60,14 +50,7 @@ const storeLayer = (config: BrokerConfig) =>
       AuditStore,
       Effect.map(AuditStore, (store) => withAuditDeadlines(store, config.limits)),
     ),
-  ).pipe(
-    Layer.provide(stores(config)),
-    Layer.catchTag("SqlError", (error) => Layer.effectContext(Effect.fail(ofTheFolder(config, error)))),
-  )
-
-/** A file that was opened can still turn out to be damaged, or its disk full. */
-const ofTheFolder = ({ database }: BrokerConfig, error: SqlError.SqlError) =>
-  database._tag === "Sqlite" ? unusableData(database.dataDir, error) : error
+  ).pipe(Layer.provide(stores(config)))
 
 export const rulesOf = (config: BrokerConfig): MeshRules => ({
   limits: config.limits,

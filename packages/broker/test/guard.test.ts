@@ -20,7 +20,7 @@ const guardWith = (nonces: Guard["nonces"]): Guard => ({
 
 const noncesFor = (requestNoncesMax: number) => new RequestNonces({ ...brokerLimits, requestNoncesMax }, 0)
 
-const everythingIsSigned = Layer.succeed(Ed25519, Ed25519.of({ verify: () => true, isUsableKey: () => true }))
+const everythingIsSigned = Layer.succeed(Ed25519, Effect.succeed({ verify: () => true, isUsableKey: () => true }))
 
 const requestAt = (timeMillis: number, digit = "a"): Request =>
   new Request("http://here/join", {

@@ -119,7 +119,7 @@ const connect = Effect.fnUntraced(function* (
   const socket = new FakeSocket()
   const services = Layer.mergeAll(
     Layer.succeed(MeshHost, MeshHost.of({ enter, running: Effect.succeed([]) })),
-    Layer.succeed(Ed25519, Ed25519.of({ verify: () => true, isUsableKey: () => true })),
+    Layer.succeed(Ed25519, Effect.succeed({ verify: () => true, isUsableKey: () => true })),
     BunCrypto.layer,
   )
   const fiber = yield* Effect.forkScoped(runPeerConnection(socket, [audience], rules).pipe(Effect.provide(services)))

@@ -6,21 +6,17 @@ import { MeshId, SessionId } from "@claudemesh/domain/Ids"
 import { messageIdOf } from "@claudemesh/domain/trust/MessageIdentity"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Option } from "effect"
-import { Migrator, SqlClient } from "effect/unstable/sql"
+import { SqlClient } from "effect/unstable/sql"
 import { eachPage } from "../src/store/AuditExport.ts"
 import { MessageStore, Write } from "../src/store/MessageStore.ts"
-import { migrateSqlite, sqliteSteps } from "../src/store/sqlite/Migrations.ts"
+import { migrateBy, migrateSqlite, sqliteSteps } from "../src/store/sqlite/Migrations.ts"
 import { sqliteAuditStore } from "../src/store/sqlite/SqliteAuditStore.ts"
 import { sqliteMessageStore } from "../src/store/sqlite/SqliteMessageStore.ts"
 import { alice, bob, carol, meshId, meshRecord, nonce } from "./support/MeshScenario.ts"
 import { acceptOf, consumeOf, inboxOf, messageOf, sqliteInMemory } from "./support/Stores.ts"
 import { commit, commitIn, moveOf, pageOf, reasonOf, seqsOf } from "./support/StoreSuite.ts"
 
-const stepsUpTo = (last: number) =>
-  Migrator.make({})({
-    loader: Migrator.fromRecord(Object.fromEntries(Object.entries(sqliteSteps).slice(0, last))),
-    table: "mesh.migration",
-  })
+const stepsUpTo = (last: number) => migrateBy(Object.fromEntries(Object.entries(sqliteSteps).slice(0, last)))
 
 const idOf = (name: string) => messageIdOf(meshId, alice.publicKey, name)
 

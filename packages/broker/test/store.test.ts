@@ -413,7 +413,7 @@ const claims: Readonly<Record<string, Claim>> = {
 
   "may be migrated again without harm": Effect.gen(function* () {
     yield* commit(acceptOf(messageOf(1)))
-    assert.deepStrictEqual(yield* Effect.orDie(migrateAgain), [])
+    yield* Effect.orDie(migrateAgain)
     assert.deepStrictEqual(yield* seqsOf(), [1])
   }),
 

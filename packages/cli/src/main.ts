@@ -35,18 +35,21 @@ const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {
   return showsHelp(exit.cause) ? 0 : 1
 }
 
-/** Hosts start the server by this one word: no flags are to be understood, and they wait for its first answer. */
-const programFor = async () => {
-  if (line.length !== 1 || line[0] !== "mcp") {
-    const { helpOf, run } = await import("./Catalogue.ts")
-    return { program: await run(line), help: helpOf(line) }
-  }
+const agentServer = async () => {
   const [{ serveAgent }, { services }] = await Promise.all([import("./mcp/serveAgent.ts"), import("./Services.ts")])
-  const program = serveAgent({ tags: [], channels: [] }).pipe(
-    Effect.provide(services),
-    Effect.provide(BunFileSystem.layer),
-  )
-  return { program, help: Effect.undefined }
+  return serveAgent({ tags: [], channels: [] }).pipe(Effect.provide(services), Effect.provide(BunFileSystem.layer))
+}
+
+/** Each is started by its one word, and somebody waits until it answers: no flags are to be understood. */
+const programFor = async () => {
+  const [only, ...more] = line
+  if (more.length === 0 && only === "mcp") return { program: await agentServer(), help: Effect.undefined }
+  if (more.length === 0 && only === "broker") {
+    const { runBroker } = await import("./commands/RunBroker.ts")
+    return { program: runBroker, help: Effect.undefined }
+  }
+  const { helpOf, run } = await import("./Catalogue.ts")
+  return { program: await run(line), help: helpOf(line) }
 }
 
 /** What comes behind `--` is text. */

@@ -8,7 +8,7 @@ import { hidden, type HiddenKey } from "@claudemesh/client/keys/HiddenKey"
 import { Sodium } from "@claudemesh/client/keys/Sodium"
 import { Base64, type Nonce } from "@claudemesh/domain/Base64"
 import { PublicKey, SecretKey, Signature } from "@claudemesh/domain/Ids"
-import { Layer, Option, Redacted, Result } from "effect"
+import { Effect, Layer, Option, Redacted, Result } from "effect"
 
 const hash = (...parts: ReadonlyArray<string>): string => Bun.hash(parts.join("\n")).toString(16).padStart(16, "0")
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64")
@@ -51,4 +51,4 @@ const sodium = Sodium.of({
 
 export const plainSodium = Layer.succeed(Sodium, sodium)
 
-export const plainEd25519 = Layer.succeed(Ed25519, Ed25519.of({ verify: sodium.verify, isUsableKey: () => true }))
+export const plainEd25519 = Layer.succeed(Ed25519, Effect.succeed({ verify: sodium.verify, isUsableKey: () => true }))

@@ -4,6 +4,7 @@
  * long enough; then what happened is held against what was promised.
  */
 import { Ed25519 } from "@claudemesh/broker/trust/Ed25519"
+import * as libsodium from "@claudemesh/broker/trust/Libsodium"
 import { migrateSqlite } from "@claudemesh/broker/store/sqlite/Migrations"
 import { sqliteFile } from "@claudemesh/broker/store/sqlite/Sqlite"
 import { sqliteMessageStore } from "@claudemesh/broker/store/sqlite/SqliteMessageStore"
@@ -70,6 +71,9 @@ export const simulate = (seed: number, options: RunOptions = {}): Effect.Effect<
     ).pipe(Effect.orDie)
   })
 
+/** Loaded before: no time passes here while something is read from the disk. */
+const realEd25519 = Layer.succeed(Ed25519, Effect.succeed(libsodium))
+
 /** A run that did not come to its end. */
 const failedReport = (seed: number, time: VirtualTime, defect: unknown): Report => ({
   seed,
@@ -82,7 +86,7 @@ const failedReport = (seed: number, time: VirtualTime, defect: unknown): Report 
 })
 
 const run = Effect.fnUntraced(function* (seed: number, chance: Chance, time: VirtualTime, options: RunOptions) {
-  const cluster = yield* makeCluster(time, chance, options.realCrypto === true ? Ed25519.layer : plainEd25519)
+  const cluster = yield* makeCluster(time, chance, options.realCrypto === true ? realEd25519 : plainEd25519)
   yield* injectFaults(cluster, { steps: options.steps ?? stepsDefault, without: options.without ?? new Set() })
   const problems = yield* quiesce(cluster)
   yield* cluster.stop

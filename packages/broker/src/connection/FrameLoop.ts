@@ -11,7 +11,7 @@ import { messageIdOf } from "@claudemesh/domain/trust/MessageIdentity"
 import type { AuditHead } from "@claudemesh/domain/wire/BrokerFrame"
 import type { ClientFrame, Send } from "@claudemesh/domain/wire/ClientFrame"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
-import { type Cause, Crypto, Effect, type PlatformError, Result } from "effect"
+import { type Cause, Crypto, Effect, type Exit, type PlatformError, Result } from "effect"
 import type { MeshActor, Offered } from "../mesh/MeshActor.ts"
 import type { HeadOf } from "../store/AuditHeads.ts"
 import type { HelloProof } from "../trust/HelloProof.ts"
@@ -44,11 +44,7 @@ type Waits = Rest<Cause.Done | ConnectionEnds | PlatformError.PlatformError>
 export const runFrames = (attached: AttachedConnection) =>
   Effect.flatMap(Crypto.Crypto, (crypto) => {
     const frames = new FrameLoop(attached, crypto)
-    return Effect.catchTag(
-      attached.incoming.each((decoded) => frames.take(decoded)),
-      "Done",
-      () => finish(attached),
-    )
+    return attached.incoming.each((decoded) => frames.take(decoded))
   })
 
 /** Each step does what can be done at once; where it has to wait, it gives that, with what comes behind it. */
@@ -131,9 +127,12 @@ class FrameLoop {
   }
 }
 
-/** If the socket is open the broker drains: what is under way is acked first. */
-const finish = ({ incoming: { socket }, permits }: AttachedConnection) =>
-  Effect.suspend(() => {
+/** Behind the last frame. If the socket is open then the broker drains: what is under way is acked first. */
+export const settled = <E>(
+  { incoming: { socket }, permits }: AttachedConnection,
+  last: Exit.Exit<never, E | Cause.Done>,
+) =>
+  Effect.catchTag(last, "Done", () => {
     if (!socket.isOpen()) return Effect.void
     return permits.allReturned.pipe(
       Effect.andThen(new ConnectionEnds({ reason: CloseCode.goingAway })),

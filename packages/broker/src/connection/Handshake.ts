@@ -80,7 +80,7 @@ const prove = Effect.fnUntraced(function* (
     })
   }
   const nowMillis = yield* Clock.currentTimeMillis
-  const verified = HelloProof.verify(hello, { nonce, audiences, nowMillis }, yield* Ed25519)
+  const verified = HelloProof.verify(hello, { nonce, audiences, nowMillis }, yield* yield* Ed25519)
   if (Result.isFailure(verified)) return yield* refuseHello(outgoing, verified.failure)
   if (!admission.mayAuthenticate(hello.pubkey, nowMillis)) {
     return yield* refuseHello(outgoing, { code: "rate_limited", message: "too many hellos; come back slower" })

@@ -6,7 +6,7 @@
 import { PresenceId } from "@claudemesh/domain/Ids"
 import type { BrokerFrame } from "@claudemesh/domain/wire/BrokerFrame"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
-import { Clock, Crypto, Effect } from "effect"
+import { type Cause, Clock, Crypto, Effect, Exit, type PlatformError, Scope } from "effect"
 import { MeshHost } from "../mesh/MeshHost.ts"
 import type { PeerHandle } from "../mesh/Peers.ts"
 import { AuditHeads } from "../store/AuditHeads.ts"
@@ -15,32 +15,63 @@ import type { MeshRules } from "../state/MeshState.ts"
 import type { PeerId } from "../state/PeerId.ts"
 import type { SharedFrame } from "../state/SharedFrame.ts"
 import type { HelloProof } from "../trust/HelloProof.ts"
-import { type AttachedConnection, runFrames } from "./FrameLoop.ts"
+import { type AttachedConnection, runFrames, settled } from "./FrameLoop.ts"
 import { type Admission, authenticate, everyone, refuseHello } from "./Handshake.ts"
 import { Incoming } from "./Incoming.ts"
 import { ConnectionEnds, Outgoing } from "./Outgoing.ts"
 import { SendPermits } from "./SendPermits.ts"
 import { type ServerSocket, untilClosed } from "./ServerSocket.ts"
 
+/**
+ * In two steps, since what a fiber has still to come back to is kept for as long: of its beginning a connection that says nothing keeps
+ * what its frames are handled with, and of its end nothing.
+ */
 export const runPeerConnection = (
   socket: ServerSocket,
   audiences: ReadonlyArray<string>,
   rules: MeshRules,
   admission: Admission = everyone,
+) =>
+  Effect.uninterruptibleMask((restore) => {
+    const outgoing = new Outgoing(socket)
+    const scope = Scope.makeUnsafe()
+    const begun = Effect.provideService(begin(outgoing, audiences, rules, admission), Scope.Scope, scope)
+    return Effect.flatMap(Effect.exit(restore(begun)), (exit) =>
+      Exit.isFailure(exit)
+        ? finished(outgoing, scope, exit)
+        : Effect.flatMap(Effect.exit(restore(runFrames(exit.value))), (last) =>
+            finished(outgoing, scope, restore(settled(exit.value, last))),
+          ),
+    )
+  })
+
+const begin = Effect.fnUntraced(function* (
+  outgoing: Outgoing,
+  audiences: ReadonlyArray<string>,
+  rules: MeshRules,
+  admission: Admission,
+) {
+  const { socket } = outgoing
+  outgoing.metrics = yield* BrokerMetrics
+  const incoming = new Incoming(socket, outgoing, rules, yield* Clock.currentTimeMillis)
+  const proof = yield* authenticate(incoming, outgoing, admission, audiences)
+  // The mesh may have to be loaded, and its mailbox may be full.
+  return yield* untilClosed(socket, attach(proof, incoming, outgoing))
+})
+
+/** Its socket is closed, its mesh is told that it has left, and what failed is said. */
+const finished = (
+  outgoing: Outgoing,
+  scope: Scope.Closeable,
+  last: Effect.Effect<void, ConnectionEnds | Cause.Done | PlatformError.PlatformError>,
 ) => {
-  const outgoing = new Outgoing(socket)
-  return Effect.gen(function* () {
-    outgoing.metrics = yield* BrokerMetrics
-    const incoming = new Incoming(socket, outgoing, rules, yield* Clock.currentTimeMillis)
-    const proof = yield* authenticate(incoming, outgoing, admission, audiences)
-    // The mesh may have to be loaded, and its mailbox may be full.
-    yield* runFrames(yield* untilClosed(socket, attach(proof, incoming, outgoing)))
-  }).pipe(
+  const { socket } = outgoing
+  return last.pipe(
     Effect.catchTags({
       ConnectionEnds: ({ code, reason }) => Effect.sync(() => socket.close(reason, code)),
       Done: () => Effect.sync(() => socket.close(CloseCode.goingAway)),
     }),
-    Effect.scoped,
+    Effect.onExit((exit) => Scope.close(scope, exit)),
     Effect.catchDefect((defect) =>
       Effect.andThen(
         Effect.logError("a connection failed", defect),

@@ -57,14 +57,19 @@ export class Received<A extends object | string> {
    * is done the next one waits.
    */
   each<E>(handle: (one: A) => Rest<E>): Effect.Effect<never, E | Cause.Done> {
-    const untilRest = Effect.suspend(() => {
+    // Behind a rest it begins again, and while it waits nothing is left to come back to.
+    const again = (one: A): Effect.Effect<never, E | Cause.Done> | undefined => {
+      const rest = handle(one)
+      return rest === undefined ? undefined : Effect.andThen(rest, next)
+    }
+    const next: Effect.Effect<never, E | Cause.Done> = Effect.suspend(() => {
       for (let kept = this.#takeKept(); kept !== undefined; kept = this.#takeKept()) {
-        const rest = handle(kept)
+        const rest = again(kept)
         if (rest !== undefined) return rest
       }
-      return this.#wait(handle)
+      return this.#wait(again)
     })
-    return Effect.forever(untilRest)
+    return next
   }
 
   /** Gives those that come to `take`, until that gives something: with it the waiting is over. */

@@ -29,7 +29,8 @@ export class BunSocket implements ServerSocket {
   #ws: Socket | undefined
   #cork: Cork | undefined
   #open = true
-  readonly #whenClosed = new Set<() => void>()
+  /** Few, mostly one. */
+  #whenClosed: ReadonlyArray<() => void> = []
   #paused = false
   #goodbye = false
 
@@ -98,14 +99,15 @@ export class BunSocket implements ServerSocket {
     this.#open = false
     this.#cork?.drop()
     this.#incoming.end()
-    for (const then of this.#whenClosed) then()
-    this.#whenClosed.clear()
+    const told = this.#whenClosed
+    this.#whenClosed = []
+    for (const then of told) then()
   }
 
   onClosed(then: () => void): () => void {
-    if (this.#open) this.#whenClosed.add(then)
+    if (this.#open) this.#whenClosed = [...this.#whenClosed, then]
     else then()
-    return () => void this.#whenClosed.delete(then)
+    return () => void (this.#whenClosed = this.#whenClosed.filter((other) => other !== then))
   }
 
   /** Nothing more is read; the connection ends when it has handled what came. */

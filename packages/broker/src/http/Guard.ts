@@ -5,7 +5,8 @@
 import { signatureHeader } from "@claudemesh/domain/trust/SignedRequest"
 import { HttpRoutes } from "@claudemesh/domain/wire/HttpRoutes"
 import { Clock, Effect, Exit, Layer, Option, Result } from "effect"
-import { HttpServerRequest, type HttpServerResponse } from "effect/unstable/http"
+import * as HttpServerRequest from "effect/unstable/http/HttpServerRequest"
+import type * as HttpServerResponse from "effect/unstable/http/HttpServerResponse"
 import type { BrokerLimits } from "../Limits.ts"
 import { Ed25519 } from "../trust/Ed25519.ts"
 import { Proof, Signed } from "./Api.ts"
@@ -45,7 +46,7 @@ export const proved = <E, R>(
     const proof = ProvedRequest.verify(received, {
       nowMillis: yield* Clock.currentTimeMillis,
       audiences: guard.audiences(),
-      verifier: yield* Ed25519,
+      verifier: yield* yield* Ed25519,
       nonces,
       rate: rates.requestsByKey,
     })
@@ -68,11 +69,11 @@ export const proved = <E, R>(
 export const signedLayer = (guard: Guard) =>
   Layer.effect(
     Signed,
-    Effect.map(Ed25519, (verifier) =>
+    Effect.map(Ed25519, (ed25519) =>
       Signed.of((handled, { endpoint }) =>
         proved(guard, endpoint.method === "GET" ? "GET" : "POST", (proof) =>
           Effect.provideService(handled, Proof, proof),
-        ).pipe(Effect.provideService(Ed25519, verifier)),
+        ).pipe(Effect.provideService(Ed25519, ed25519)),
       ),
     ),
   )

@@ -7,7 +7,7 @@ import type { MeshId } from "@claudemesh/domain/Ids"
 import { signatureHeader } from "@claudemesh/domain/trust/SignedRequest"
 import type { HookReport } from "@claudemesh/domain/wire/HttpApi"
 import { Clock, Effect, Layer, Result } from "effect"
-import { HttpServerRequest } from "effect/unstable/http"
+import * as HttpServerRequest from "effect/unstable/http/HttpServerRequest"
 import * as HttpApiBuilder from "effect/unstable/httpapi/HttpApiBuilder"
 import { type BrokerConfig, isLoopback } from "../Config.ts"
 import { MeshHost } from "../mesh/MeshHost.ts"
@@ -30,7 +30,7 @@ export const signedOrLocalLayer = (guard: Guard, startedMillis: number) => {
   const ofHooks: Guard = { ...guard, nonces, rates: { ...rates, requestsByKey: rates.hooksByKey } }
   return Layer.effect(
     SignedOrLocal,
-    Effect.map(Ed25519, (verifier) =>
+    Effect.map(Ed25519, (ed25519) =>
       SignedOrLocal.of((handled) =>
         Effect.gen(function* () {
           const request = yield* HttpServerRequest.HttpServerRequest
@@ -39,7 +39,7 @@ export const signedOrLocalLayer = (guard: Guard, startedMillis: number) => {
           }
           const body = yield* bodyOf(request, guard.limits)
           return Result.isFailure(body) ? body.failure : yield* Effect.provideService(handled, Reporter, undefined)
-        }).pipe(Effect.provideService(Ed25519, verifier)),
+        }).pipe(Effect.provideService(Ed25519, ed25519)),
       ),
     ),
   )

@@ -6,7 +6,7 @@ import { timingSafeEqual } from "node:crypto"
 import { ChainVerifier, type Verifier } from "@claudemesh/domain/trust/ChainVerifier"
 import type { CreateMesh } from "@claudemesh/domain/wire/HttpApi"
 import { Clock, Effect, Layer, Option, Redacted } from "effect"
-import { HttpServerRequest } from "effect/unstable/http"
+import * as HttpServerRequest from "effect/unstable/http/HttpServerRequest"
 import * as HttpApiBuilder from "effect/unstable/httpapi/HttpApiBuilder"
 import { type BrokerConfig, isLoopback } from "../Config.ts"
 import type { BrokerLimits } from "../Limits.ts"
@@ -58,7 +58,7 @@ const create = Effect.fnUntraced(function* (
   if (members.length > membersPerMeshMax) {
     return yield* refuse("full", `a mesh has ${membersPerMeshMax} members at most here`)
   }
-  const doubt = doubtOf(request, body, yield* Ed25519)
+  const doubt = doubtOf(request, body, yield* yield* Ed25519)
   if (doubt !== undefined) return yield* Effect.fail(doubt)
 
   const store = yield* MessageStore

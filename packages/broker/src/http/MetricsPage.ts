@@ -5,7 +5,9 @@
  */
 import { timingSafeEqual } from "node:crypto"
 import { Effect, Option, Redacted } from "effect"
-import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/unstable/http"
+import * as HttpRouter from "effect/unstable/http/HttpRouter"
+import * as HttpServerRequest from "effect/unstable/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/unstable/http/HttpServerResponse"
 import { type BrokerConfig, isLoopback } from "../Config.ts"
 import type { BrokerLimits } from "../Limits.ts"
 import type { Metrics } from "../metrics/Metrics.ts"

@@ -3,7 +3,7 @@
  * of a request, a mesh or a member is ever in one, and none has a script, a picture or anything else that would be loaded.
  */
 import { createHash } from "node:crypto"
-import { HttpServerResponse } from "effect/unstable/http"
+import * as HttpServerResponse from "effect/unstable/http/HttpServerResponse"
 
 /** Long lines are broken, so that nothing has to be scrolled sideways on a phone. */
 const style =

@@ -2,7 +2,7 @@
 import type { HttpError } from "@claudemesh/domain/wire/HttpApi"
 import { type HttpErrorCode, httpStatusOf } from "@claudemesh/domain/wire/HttpErrorCode"
 import { Effect } from "effect"
-import { HttpServerResponse } from "effect/unstable/http"
+import * as HttpServerResponse from "effect/unstable/http/HttpServerResponse"
 
 export interface Refusal<Code extends HttpErrorCode> {
   readonly error: Code

@@ -4,7 +4,8 @@
  * closed with 1001, and only then does the port close.
  */
 import { Clock, Context, Effect, Layer, Option } from "effect"
-import { HttpRouter, HttpServer } from "effect/unstable/http"
+import * as HttpRouter from "effect/unstable/http/HttpRouter"
+import * as HttpServer from "effect/unstable/http/HttpServer"
 import * as HttpApiBuilder from "effect/unstable/httpapi/HttpApiBuilder"
 import { type BrokerConfig, isLoopback } from "../Config.ts"
 import type { MeshHost } from "../mesh/MeshHost.ts"

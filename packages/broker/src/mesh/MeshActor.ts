@@ -74,7 +74,7 @@ const countedMailbox = Effect.fnUntraced(function* ({ queues: { mailbox: all } }
 
 export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules: MeshRules) {
   const store = yield* MessageStore
-  const verifier = yield* Ed25519
+  const verifier = yield* yield* Ed25519
   const groupCommit = (yield* GroupCommits).groupCommitOf(meshId)
   const metrics = yield* BrokerMetrics
   const mailbox = yield* countedMailbox(metrics, rules.limits.meshMailboxMax)

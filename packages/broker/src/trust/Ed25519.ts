@@ -1,34 +1,25 @@
 /**
  * Checking signatures and keys with libsodium, which refuses small-order and non-canonical points. Nothing here
- * signs or opens: the broker has no member's secret.
+ * signs or opens: the broker has no member's secret. Libsodium is large, and is loaded after the start: whoever has something to check
+ * before waits for it, and nobody can check without having waited.
  */
-import type { PublicKey, Signature } from "@claudemesh/domain/Ids"
+import type { Verifier } from "@claudemesh/domain/trust/ChainVerifier"
 import { Context, Effect, Layer } from "effect"
-import sodium from "libsodium-wrappers"
 
-export class Ed25519 extends Context.Service<
-  Ed25519,
-  {
-    readonly verify: (statement: string, signature: Signature, key: PublicKey) => boolean
-    /** Whether messages can be sealed to the key: a valid point, of large order. */
-    readonly isUsableKey: (key: PublicKey) => boolean
-  }
->()("@claudemesh/broker/trust/Ed25519") {
+/** By then a broker answers. Asked for or not: what is replaced on the disk while it runs is not to be missing later. */
+const loadedAfterMillis = 500
+
+export class Ed25519 extends Context.Service<Ed25519, Effect.Effect<Verifier>>()("@claudemesh/broker/trust/Ed25519") {
   static readonly layer = Layer.effect(
     Ed25519,
-    Effect.promise(() => sodium.ready).pipe(Effect.as(Ed25519.of({ verify, isUsableKey }))),
+    Effect.gen(function* () {
+      let loaded: Verifier | undefined
+      const load = Effect.tap(
+        Effect.promise((): Promise<Verifier> => import("./Libsodium.ts")),
+        (verifier) => Effect.sync(() => void (loaded = verifier)),
+      )
+      yield* Effect.forkScoped(Effect.andThen(Effect.sleep(loadedAfterMillis), load))
+      return Effect.suspend(() => (loaded === undefined ? load : Effect.succeed(loaded)))
+    }),
   )
-}
-
-function verify(statement: string, signature: Signature, key: PublicKey): boolean {
-  return sodium.crypto_sign_verify_detached(Buffer.from(signature, "hex"), statement, Buffer.from(key, "hex"))
-}
-
-function isUsableKey(key: PublicKey): boolean {
-  try {
-    sodium.crypto_sign_ed25519_pk_to_curve25519(Buffer.from(key, "hex"))
-    return true
-  } catch {
-    return false
-  }
 }

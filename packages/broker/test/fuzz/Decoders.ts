@@ -2,10 +2,10 @@
 import { createPrivateKey, createPublicKey, sign } from "node:crypto"
 import { helloStatementV1, helloStatementV2 } from "@claudemesh/domain/trust/HelloStatement"
 import { decodeClientFrame, type HelloV2, isHelloV2 } from "@claudemesh/domain/wire/ClientFrame"
-import { Cause, Context, Effect, Exit, Layer, Option, Result } from "effect"
+import { Cause, Effect, Exit, Option, Result } from "effect"
 import { claim, claimSame, type Fuzzed } from "../../../domain/test/fuzz/Fuzz.ts"
 import { brokerConfigOf, variables } from "../../src/Config.ts"
-import { HelloProof } from "../../src/trust/HelloProof.ts"
+import { HelloProof, type Verifier } from "../../src/trust/HelloProof.ts"
 import { Ed25519 } from "../../src/trust/Ed25519.ts"
 
 const nowMillis = 1_795_507_198_662
@@ -46,7 +46,7 @@ const proved = (hello: typeof v1, statement: string): string =>
 
 const codes: ReadonlySet<string> = new Set(["timestamp_skew", "bad_signature", "unauthorized", "replayed", "capacity"])
 
-const hello = (verifier: typeof Ed25519.Service): Fuzzed => ({
+const hello = (verifier: Verifier): Fuzzed => ({
   name: "HelloProof",
   // The last ones are proved elsewhere: to another socket, to another broker.
   examples: [
@@ -133,5 +133,9 @@ const config: Fuzzed = {
 }
 
 export const brokerDecoders: Promise<ReadonlyArray<Fuzzed>> = Effect.runPromise(
-  Effect.scoped(Effect.map(Layer.build(Ed25519.layer), (context) => [hello(Context.get(context, Ed25519)), config])),
+  Ed25519.pipe(
+    Effect.flatten,
+    Effect.map((verifier) => [hello(verifier), config]),
+    Effect.provide(Ed25519.layer),
+  ),
 )

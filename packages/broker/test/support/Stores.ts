@@ -18,6 +18,7 @@ import { sqliteAuditStore } from "../../src/store/sqlite/SqliteAuditStore.ts"
 import { sqliteMessageStore } from "../../src/store/sqlite/SqliteMessageStore.ts"
 import { alice, bob, meshId, nonce } from "./MeshScenario.ts"
 import { Postgres } from "./Postgres.ts"
+import { sqlClient } from "./SqliteClient.ts"
 import { temporaryFolder } from "./TestBroker.ts"
 
 /** The tables are made before anybody asks for them. */
@@ -33,12 +34,15 @@ export const sqliteStoreOn = <E, R>(database: Layer.Layer<SqlClient.SqlClient | 
 
 /** As at a start, on whichever database it is. */
 export const migrateAgain = Effect.flatMap(Effect.serviceOption(SqliteHandle), (handle) =>
-  Option.isSome(handle) ? migrateSqlite : migratePostgres,
+  Option.isSome(handle)
+    ? Effect.provideService(migrateSqlite, SqliteHandle, handle.value)
+    : Effect.asVoid(migratePostgres),
 )
 
-export const sqliteInMemory = sqliteFile(":memory:")
+export const sqliteInMemory = Layer.provideMerge(sqlClient, sqliteFile(":memory:"))
 
-export const sqliteAt = (folder: string) => Layer.provide(sqliteIn(folder), BunFileSystem.layer)
+export const sqliteAt = (folder: string) =>
+  Layer.provideMerge(sqlClient, Layer.provide(sqliteIn(folder), BunFileSystem.layer))
 
 export const sqliteInAFile = Layer.unwrap(Effect.map(temporaryFolder, sqliteAt))
 

@@ -5,7 +5,6 @@
 import { Console, Effect } from "effect"
 import { Argument, Command } from "effect/unstable/cli"
 import { Failed } from "../Failed.ts"
-import { command } from "../Launch.ts"
 import * as does from "../words/commands.ts"
 import * as runWords from "../words/running.ts"
 import { migrateTo } from "./BrokerMigrateTo.ts"
@@ -43,12 +42,8 @@ export const broker = Command.make(
   "broker",
   {},
   Effect.fn(function* () {
-    const { serve } = yield* Effect.promise(() => import("@claudemesh/broker/serve"))
-    return yield* serve(command).pipe(
-      Effect.mapError((error) => new Failed({ reason: error.message })),
-      // A service whose stdout is closed goes on: what it prints there is a greeting.
-      Effect.provideService(Console.Console, console),
-    )
+    const { runBroker } = yield* Effect.promise(() => import("./RunBroker.ts"))
+    return yield* runBroker
   }),
 ).pipe(
   Command.withDescription(does.runTheBrokerItsSettingsAreEnvironment),

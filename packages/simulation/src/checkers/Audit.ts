@@ -1,7 +1,7 @@
 /** Holds the audit log against what the store took: one row for each accepted message, in one strictly rising sequence. */
+import { SqliteHandle } from "@claudemesh/broker/store/sqlite/Handle"
 import type { MeshId, MessageId } from "@claudemesh/domain/Ids"
 import { Effect } from "effect"
-import { SqlClient } from "effect/unstable/sql"
 import type { History } from "../History.ts"
 
 interface Row {
@@ -14,13 +14,13 @@ interface Row {
 }
 
 export const checkAudit = Effect.fnUntraced(function* (history: History) {
-  const sql = yield* SqlClient.SqlClient
-  const rows = yield* sql<Row>`SELECT mesh_id AS "meshId", seq, event, message_id AS "messageId",
-    target_spec AS target, recipients FROM mesh.audit_log WHERE seq IS NOT NULL ORDER BY mesh_id, seq`
+  const { database } = yield* SqliteHandle
+  using rows = database.prepare<Row, []>(`SELECT mesh_id AS "meshId", seq, event, message_id AS "messageId",
+    target_spec AS target, recipients FROM mesh.audit_log WHERE seq IS NOT NULL ORDER BY mesh_id, seq`)
   const problems: Array<string> = []
   const seen = new Set<MessageId>()
   const last = new Map<string, { readonly seq: number; readonly order: number }>()
-  for (const { event, meshId, messageId, recipients, seq, target } of rows) {
+  for (const { event, meshId, messageId, recipients, seq, target } of rows.all()) {
     const before = last.get(meshId) ?? { seq: 0, order: 0 }
     const accepted = messageId === null ? undefined : history.accepted.get(messageId)
     const order = accepted === undefined || history.late.has(accepted.messageId) ? before.order : accepted.order

@@ -2,10 +2,10 @@
  * When nothing moves: what the broker answers to a pull, of what else waits for the member and where, held against what
  * is in the store and what its connections have.
  */
+import { SqliteHandle } from "@claudemesh/broker/store/sqlite/Handle"
 import { addressOf, messageKey, priorityName, seqOf } from "@claudemesh/broker/store/sqlite/Layout"
 import type { MemberId, MeshId, MessageId, SessionId } from "@claudemesh/domain/Ids"
 import { Effect } from "effect"
-import { SqlClient } from "effect/unstable/sql"
 import { isGroup } from "../History.ts"
 import type { Window } from "./Window.ts"
 
@@ -32,7 +32,10 @@ const waitingSql = `SELECT i.mesh_id AS mesh, i.member_id AS member, i.session_i
   LEFT JOIN mesh.group_text g ON g.key = a.key WHERE a.expires_at > ?`
 
 export const waitingAt = (brokerMillis: number) =>
-  Effect.flatMap(SqlClient.SqlClient, (sql) => sql.unsafe<Waiting>(waitingSql, [brokerMillis]))
+  Effect.map(SqliteHandle, ({ database }) => {
+    using waiting = database.prepare<Waiting, [number]>(waitingSql)
+    return waiting.all(brokerMillis)
+  })
 
 export interface Asker {
   readonly mesh: MeshId

@@ -40,7 +40,7 @@ export const auditChain = Effect.gen(function* () {
     CONSTRAINT ${sql.literal(auditBlockKey)} PRIMARY KEY (mesh_id, number)
   )`
   yield* sql`CREATE INDEX audit_block_age ON mesh.audit_block (at)`
-  yield* auditTables
+  for (const statement of auditTables) yield* sql.unsafe(statement)
   yield* sql`DROP VIEW mesh.audit_log`
   yield* sql.unsafe(`CREATE VIEW mesh.audit_log AS ${events} UNION ALL ${before}`)
 })

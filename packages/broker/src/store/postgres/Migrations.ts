@@ -186,6 +186,11 @@ const moves = Effect.gen(function* () {
   )`
 })
 
+const auditRotated = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  for (const statement of auditRotation) yield* sql.unsafe(statement)
+})
+
 const all = {
   "0001_initial": initial,
   "0002_groups": groups,
@@ -196,7 +201,7 @@ const all = {
   "0007_layout": layout,
   "0008_moves": moves,
   "0009_audit_chain": auditChain,
-  "0010_audit_rotation": auditRotation,
+  "0010_audit_rotation": auditRotated,
   "0011_audit_messages": auditMessages,
 }
 

@@ -1,27 +1,23 @@
 /** What both databases have beside the blocks: the key that signs, what it has signed, and how it came from the ones before. */
-import { Effect } from "effect"
-import { SqlClient } from "effect/unstable/sql"
 
 /** Each key once: it hands over to one other. */
-export const auditRotation = Effect.gen(function* () {
-  const sql = yield* SqlClient.SqlClient
-  yield* sql`CREATE TABLE mesh.audit_rotation (
+export const auditRotation = [
+  `CREATE TABLE mesh.audit_rotation (
     key text NOT NULL PRIMARY KEY,
     next text NOT NULL UNIQUE,
     at bigint NOT NULL,
     signature text NOT NULL
-  )`
-})
+  )`,
+]
 
-export const auditTables = Effect.gen(function* () {
-  const sql = yield* SqlClient.SqlClient
-  yield* sql`CREATE TABLE mesh.audit_key (
+export const auditTables = [
+  `CREATE TABLE mesh.audit_key (
     public_key text NOT NULL PRIMARY KEY,
     secret_key text NOT NULL,
     created_at bigint NOT NULL
-  )`
+  )`,
   // Of each mesh one of the kind `removed`: where it is, what was before has gone.
-  yield* sql`CREATE TABLE mesh.audit_checkpoint (
+  `CREATE TABLE mesh.audit_checkpoint (
     mesh_id text NOT NULL,
     kind text NOT NULL,
     number bigint NOT NULL,
@@ -31,5 +27,5 @@ export const auditTables = Effect.gen(function* () {
     key text NOT NULL,
     signature text NOT NULL,
     PRIMARY KEY (mesh_id, kind, number)
-  )`
-})
+  )`,
+]

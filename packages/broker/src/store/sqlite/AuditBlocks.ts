@@ -2,8 +2,6 @@
  * A block of the audit lies under its mesh and its number, and says the mesh's last sequence number as it was then. Before, the number of its last
  * event was its key, and so there was none for what takes no number. Entries from before there was a chain lie in `journal`, as they did.
  */
-import { Effect } from "effect"
-import { SqlClient } from "effect/unstable/sql"
 import { meshNumberOf, messageKey, seqOf } from "./Layout.ts"
 
 const eventsOf = (table: string): string =>
@@ -14,7 +12,7 @@ const eventsOf = (table: string): string =>
       e.value->>7 AS ciphertext_bytes, e.value->>8 AS recipients, e.value->>9 AS messages
     FROM ${table} j JOIN address m ON m.number = ${meshNumberOf("j.key")}, json_each(j.events) e`
 
-const statements = [
+export const auditBlocks = [
   "DROP VIEW mesh.audit_log",
   "ALTER TABLE mesh.audit_block RENAME TO journal",
   `CREATE TABLE mesh.audit_block (
@@ -36,8 +34,3 @@ const statements = [
   "DELETE FROM mesh.journal WHERE number IS NOT NULL",
   `CREATE VIEW mesh.audit_log AS ${eventsOf("audit_block")} UNION ALL ${eventsOf("journal")}`,
 ]
-
-export const auditBlocks = Effect.gen(function* () {
-  const sql = yield* SqlClient.SqlClient
-  for (const statement of statements) yield* sql.unsafe(statement)
-})

@@ -4,8 +4,6 @@
  * `accepted` and `consumed`, which are only added to until they are kept no longer. The audit is one row of `journal` for each mesh and
  * commit. Keys are numbers of several parts, put together in SQL: JavaScript has no integers of that size.
  */
-import { Effect } from "effect"
-import { SqlClient } from "effect/unstable/sql"
 
 /** Bits of a sequence number; above them stand the number of a mesh, or a priority and the number of an address. */
 const seqBits = 36
@@ -173,13 +171,13 @@ const moves = [
 
 const before = ["message", "delivery", "audit_log"]
 
-export const newLayout = Effect.gen(function* () {
-  const sql = yield* SqlClient.SqlClient
-  for (const table of before) yield* sql.unsafe(`ALTER TABLE mesh.${table} RENAME TO old_${table}`)
-  for (const statement of [...tables, ...moves]) yield* sql.unsafe(statement)
-  for (const table of before) yield* sql.unsafe(`DROP TABLE mesh.old_${table}`)
-  for (const view of views) yield* sql.unsafe(view)
-})
+export const newLayout = [
+  ...before.map((table) => `ALTER TABLE mesh.${table} RENAME TO old_${table}`),
+  ...tables,
+  ...moves,
+  ...before.map((table) => `DROP TABLE mesh.old_${table}`),
+  ...views,
+]
 
 /** The index of ids, which a constraint of their table had, is a table of its own, since it is written later than that (`MessageIds.ts`). */
 /** Into an empty index, in the order in which it lies. */
@@ -188,7 +186,7 @@ export const allIdsIn = [
   `INSERT OR REPLACE INTO mesh.message_id_upto (id, at) SELECT 1, coalesce(max(created_at) + 1, 0) FROM mesh.accepted`,
 ]
 
-const idsApart = [
+export const messageIdsApart = [
   "DROP VIEW mesh.delivery",
   "DROP VIEW mesh.message",
   `CREATE TABLE mesh.message_id (id blob NOT NULL PRIMARY KEY, message bigint NOT NULL) WITHOUT ROWID`,
@@ -213,8 +211,3 @@ const idsApart = [
   "CREATE INDEX mesh.accepted_age ON accepted (created_at)",
   ...messageViews,
 ]
-
-export const messageIdsApart = Effect.gen(function* () {
-  const sql = yield* SqlClient.SqlClient
-  for (const statement of idsApart) yield* sql.unsafe(statement)
-})

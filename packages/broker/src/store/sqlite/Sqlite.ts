@@ -5,8 +5,7 @@
 import { platformWords, systemCodeOf, systemWords } from "@claudemesh/domain/SystemWords"
 import { Database } from "bun:sqlite"
 import { Effect, FileSystem, Layer, type PlatformError, Predicate, Schema } from "effect"
-import { SqlError } from "effect/unstable/sql"
-import { sqlClient } from "./Client.ts"
+import * as SqlError from "effect/unstable/sql/SqlError"
 import { type Handle, SqliteHandle } from "./Handle.ts"
 
 export class DataDirUnusable extends Schema.TaggedError<DataDirUnusable>()("DataDirUnusable", {
@@ -73,17 +72,18 @@ const open = (file: string): Database => {
   }
 }
 
+/** What opens a file and makes its tables fails with this. */
+export const sqliteError = (cause: unknown): SqlError.SqlError =>
+  new SqlError.SqlError({ reason: SqlError.classifySqliteError(cause, { message: "the file cannot be used" }) })
+
 /** `:memory:` for a store that lives as long as its layer. */
-const handleOn = (file: string) =>
+export const sqliteFile = (file: string) =>
   Layer.effect(
     SqliteHandle,
     Effect.acquireRelease(
       Effect.try({
         try: (): Handle => ({ database: open(file), prepared: [] }),
-        catch: (cause) =>
-          new SqlError.SqlError({
-            reason: SqlError.classifySqliteError(cause, { message: "the file was not opened", operation: "open" }),
-          }),
+        catch: sqliteError,
       }),
       ({ database, prepared }) =>
         Effect.sync(() => {
@@ -92,9 +92,6 @@ const handleOn = (file: string) =>
         }),
     ),
   )
-
-/** The handle, and a client on it for who makes the tables. */
-export const sqliteFile = (file: string) => Layer.provideMerge(sqlClient, handleOn(file))
 
 export const sqliteIn = (dataDir: string) =>
   Layer.unwrap(

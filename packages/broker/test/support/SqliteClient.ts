@@ -1,12 +1,12 @@
 /**
- * The handle as an SQL client: for what makes the tables, and for who looks at them. The store itself has prepared
- * statements. Nobody may use both at once, since a transaction of one would be the other's.
+ * The handle as an SQL client, for a test that looks at the tables. Nobody may use both at once, since a transaction of one
+ * would be the other's.
  */
 import type { Database, SQLQueryBindings } from "bun:sqlite"
 import { Effect, Layer, Semaphore, Stream } from "effect"
 import { Reactivity } from "effect/unstable/reactivity"
 import { SqlClient, type SqlConnection, SqlError, Statement } from "effect/unstable/sql"
-import { SqliteHandle } from "./Handle.ts"
+import { SqliteHandle } from "../../src/store/sqlite/Handle.ts"
 
 export const sqlClient = Layer.effect(
   SqlClient.SqlClient,
