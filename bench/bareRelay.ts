@@ -34,6 +34,8 @@ interface Inbox {
   readonly unacked: Map<string, number>
   /** Everything up to here was pushed. */
   cursor: number
+  /** Everything up to here has gone: a database that finds rows by an index passes by those that it has removed. */
+  gone: number
   /** More than that waits in its rows. */
   behind: boolean
   reading: boolean
@@ -324,6 +326,7 @@ const inboxOf = (key: string): Inbox => {
     peer: undefined,
     unacked: new Map(),
     cursor: 0,
+    gone: 0,
     behind: false,
     reading: false,
     grown: false,
@@ -361,8 +364,10 @@ const takeAck = (peer: Peer, ids: ReadonlyArray<string>) => {
     // Up to before the first that is still to be acked, everything was.
     const [first = Number.POSITIVE_INFINITY] = inbox.unacked.values()
     const last = acked.reduce((most, one) => Math.max(most, one))
-    if (last < first) gone.push({ from: base, to: base + last })
-    else for (const one of acked) gone.push({ from: base + one, to: base + one })
+    if (last < first) {
+      gone.push({ from: base + inbox.gone, to: base + last })
+      inbox.gone = last
+    } else for (const one of acked) gone.push({ from: base + one, to: base + one })
     if (inbox.behind) void readOn(inbox)
   }
   void flush()

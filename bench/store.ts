@@ -50,7 +50,7 @@ const consume = (seq: number): Write =>
   Write.Consume({
     meshId,
     inbox: { memberId: member(10 + (seq % 10)), session: undefined },
-    seq,
+    seqs: [seq],
     priority: "next",
     atMillis: 1_700_000_000_500 + seq,
   })

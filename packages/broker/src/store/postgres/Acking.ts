@@ -17,10 +17,13 @@ const placesOf = (name: string, asked: ReadonlyArray<string>, more: string, prio
 
 export const consuming = (arrays: Arrays, actors: Actors, consumes: ReadonlyArray<Consume>): ReadonlyArray<string> => {
   // One statement takes a row once.
-  const once = new Map<string, Consume>()
-  for (const one of consumes) {
-    const key = `${Rows.seqKey(one.meshId, one.seq)}/${one.inbox.memberId}/${Rows.sessionColumn(one.inbox)}`
-    if (!once.has(key)) once.set(key, one)
+  const once = new Map<string, Omit<Consume, "seqs"> & { readonly seq: number }>()
+  for (const { seqs, ...one } of consumes) {
+    const of = `${one.meshId}/${one.inbox.memberId}/${Rows.sessionColumn(one.inbox)}`
+    for (const seq of seqs) {
+      const key = `${of}/${seq}`
+      if (!once.has(key)) once.set(key, { ...one, seq })
+    }
   }
   const all = [...once.values()].toSorted((one, other) => one.seq - other.seq)
   return [
