@@ -368,12 +368,12 @@ describe("the window", () => {
     scenario.settle()
     scenario.ack(peer, ...own.slice(0, 2), toSession, urgent, ...own, toSession)
     const written = scenario.writes.flatMap(({ write }) =>
-      write._tag === "Consume" ? [[write.inbox.session, write.priority, write.seqs] as const] : [],
+      write._tag === "Consume" ? [[String(write.inbox.session), write.priority, write.seqs] as const] : [],
     )
     assert.deepStrictEqual(written, [
-      [undefined, "next", [1, 2, 3]],
+      ["undefined", "next", [1, 2, 3]],
       ["s1", "next", [5]],
-      [undefined, "now", [4]],
+      ["undefined", "now", [4]],
     ])
     scenario.settle()
     assert.strictEqual(waitingForBob(scenario), 0)
