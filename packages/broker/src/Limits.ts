@@ -101,6 +101,10 @@ export interface BrokerLimits {
   readonly projectionsQueuedMax: number
   /** Rows in one page of a backlog. */
   readonly pageRowsMax: number
+  /** So many places of a large window are waited for before a page is read into them. */
+  readonly pageRowsMin: number
+  /** Window of a first client. */
+  readonly windowV1Max: number
   /** How long one call of the store may take before its caller is told that it is not known what became of it. */
   readonly storeCallMillis: number
   /** The same for loading a mesh, which counts all that waits in it. */
@@ -234,7 +238,9 @@ export const brokerLimits: BrokerLimits = {
   commitRowsMax: 2_048,
   commitCharactersMax: 1_048_576,
   projectionsQueuedMax: 65_536,
-  pageRowsMax: 64,
+  pageRowsMax: 256,
+  pageRowsMin: 64,
+  windowV1Max: 64,
   storeCallMillis: 5_000,
   storeLoadMillis: 30_000,
   healthTimeoutMillis: 2_000,

@@ -163,7 +163,7 @@ describe("a batch", () => {
         const other = Write.Consume({
           meshId: MeshId.make("mesh-2"),
           inbox: inboxOf(bob),
-          seq: 90,
+          seqs: [90],
           priority: "next",
           atMillis: 1,
         })
@@ -488,7 +488,7 @@ describe("several group commits", () => {
   const submitToAll = (script: Script) =>
     Effect.map(GroupCommits, (groupCommits) => {
       for (const [n, mesh] of meshes.entries()) {
-        const write = Write.Consume({ meshId: mesh, inbox: inboxOf(bob), seq: n, priority: "next", atMillis: 1 })
+        const write = Write.Consume({ meshId: mesh, inbox: inboxOf(bob), seqs: [n], priority: "next", atMillis: 1 })
         groupCommits.groupCommitOf(mesh).submit(write, () => script.ends.push(mesh))
       }
     })

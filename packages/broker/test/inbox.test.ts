@@ -208,7 +208,9 @@ class Scenario {
     const one = this.writing.shift()
     if (one === undefined) return
     this.store.delete(one.seq)
-    this.inbox.consumed(one.priority, one.seq, 4)
+    this.inbox.consumed(one.priority, [
+      { seq: one.seq, characters: 4, messageId: MessageId.make(String(one.seq).padStart(32, "0")) },
+    ])
     this.pump()
   }
 }

@@ -4,7 +4,7 @@ import { alice, bob, MeshScenario, rulesWith } from "./support/MeshScenario.ts"
 
 describe("a backlog that is longer than the window", () => {
   it("is read a whole page at a time by who acks one after the other, and to its end (I9)", () => {
-    const scenario = new MeshScenario(rulesWith({ pageRowsMax: 4 }))
+    const scenario = new MeshScenario(rulesWith({ pageRowsMax: 4, pageRowsMin: 4 }))
     const sender = scenario.attach(alice)
     const ids = Array.from({ length: 60 }, (_, n) => scenario.send(sender, bob.publicKey, { id: `m-${n}` }))
     scenario.settle()

@@ -316,6 +316,39 @@ const claims: Readonly<Record<string, Claim>> = {
       ])
     }),
 
+  "takes acks of many together, each once, and tells of none that was not there: of one, of a group, acked before, or never sent (I7, I8)":
+    Effect.gen(function* () {
+      yield* madeMesh
+      const [, inbox = inboxOf(bob)] = inboxes
+      const one = (seq: number) =>
+        acceptOf(messageOf(seq, { contentHash: `hash of m${seq}`, expiresAtMillis: 30_000 }), [inbox])
+      yield* commit(...[2, 3, 4, 7].map(one), toGroup(5), toGroup(6))
+      yield* commit(consumeOf(3, inbox, 11))
+      yield* commit(consumeOf([2, 3, 4, 5, 9], inbox, 12), consumeOf([5, 4], inbox, 13))
+      assert.deepStrictEqual(
+        [yield* waitingOf(inbox), yield* texts],
+        [
+          [6, 7],
+          [5, 6, 7],
+        ],
+      )
+      const report = Effect.fnUntraced(function* (seq: number) {
+        const found = yield* (yield* MessageStore).deliveryReportOf(meshId, messageOf(seq).messageId)
+        const deliveries = Option.getOrThrow(found).deliveries
+        return deliveries.find((one) => one.inbox.memberId === inbox.memberId)?.consumedAtMillis
+      })
+      assert.deepStrictEqual(yield* Effect.forEach([2, 3, 4, 5, 6, 7], report), [12, 11, 12, 12, undefined, undefined])
+      const sql = yield* SqlClient.SqlClient
+      const rows = yield* sql<{
+        readonly messages: unknown
+      }>`SELECT messages FROM mesh.audit_log WHERE event = 'messages_consumed'`
+      const told = rows.map(({ messages }) => (typeof messages === "string" ? messages : JSON.stringify(messages)))
+      assert.sameMembers(
+        told.map((text) => text.replaceAll(" ", "")),
+        ["[3]", "[2,4,5]"],
+      )
+    }),
+
   "counts what a move drops like an ack, once: the text is there for whom it waits, and goes with the last (I8)":
     Effect.gen(function* () {
       yield* madeMesh

@@ -59,7 +59,10 @@ describe("a sealed group message that fell to an inbox which a first client take
   }
 
   it("does not hold up what is behind it, and waits for a client that can open it (I14)", () => {
-    const { sent, scenario } = fallen(["sealed-1", "plain-1", "sealed-2", "plain-2"], { pageRowsMax: 2 })
+    const { sent, scenario } = fallen(["sealed-1", "plain-1", "sealed-2", "plain-2"], {
+      pageRowsMax: 2,
+      windowV1Max: 2,
+    })
     const first = scenario.attach(bob, v1)
     assert.deepStrictEqual(
       first.pushed,

@@ -43,6 +43,8 @@ const limits = {
   ...brokerLimits,
   meshIdleMillis: 5_000,
   pageRowsMax: 4,
+  pageRowsMin: 2,
+  windowV1Max: 4,
   commitWritesMax: 8,
   commitRowsMax: 12,
   sendsUnderWayMax: 4,

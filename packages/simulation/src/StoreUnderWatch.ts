@@ -212,8 +212,10 @@ export const storeUnderWatch = (
         return
       }
       case "Consume": {
-        const key = `${inboxKey(write.meshId, write.inbox.memberId, write.inbox.session)} ${write.seq}`
-        if (!history.consumed.has(key)) history.consumed.set(key, order)
+        for (const seq of write.seqs) {
+          const key = `${inboxKey(write.meshId, write.inbox.memberId, write.inbox.session)} ${seq}`
+          if (!history.consumed.has(key)) history.consumed.set(key, order)
+        }
         return
       }
       case "InboxMoved":

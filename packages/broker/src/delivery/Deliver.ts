@@ -15,8 +15,9 @@ import { Exit } from "effect"
 import { reasonOf, type StoreError, type StoredMessage, type WaitingMessage, Write } from "../store/MessageStore.ts"
 import type { Decision } from "../state/Decision.ts"
 import { Inbox, type Unacked } from "../state/Inbox.ts"
-import { type Completion, Action, priorities, type Unwritten } from "../state/MeshCommand.ts"
+import { type AckedMessage, type Completion, Action, priorities, type Unwritten } from "../state/MeshCommand.ts"
 import { type Connection, inboxesOf, inboxOf, type MeshState, wakeBy } from "../state/MeshState.ts"
+import type { PeerId } from "../state/PeerId.ts"
 import { leasesLost } from "./MessageLease.ts"
 import { settlePull } from "./Remaining.ts"
 import { tryLater } from "./Unwritten.ts"
@@ -136,7 +137,9 @@ export const pump = (decision: Decision, inbox: Inbox): void => {
       continue
     }
     const places = open.reduce((sum, { window }) => sum + window.room(priority), 0)
-    if (places < lowWaterOf(open, state.rules.limits.pageRowsMax)) continue
+    if (places < lowWaterOf(open, state.rules.limits.pageRowsMin)) continue
+    // What the windows have no room for would be read again.
+    const rows = inbox.rowsOf(open.reduce((sum, { window }) => sum + window.charactersLeft, 0))
     actions.push(
       Action.ReadPage({
         request: {
@@ -144,7 +147,7 @@ export const pump = (decision: Decision, inbox: Inbox): void => {
           inbox: inbox.address,
           priority,
           afterSeq: inbox.beginPage(priority, isAble),
-          limit: Math.min(places, state.rules.limits.pageRowsMax),
+          limit: Math.min(places, rows, state.rules.limits.pageRowsMax),
           nowMillis,
         },
       }),
@@ -156,11 +159,11 @@ export const pump = (decision: Decision, inbox: Inbox): void => {
  * So many places are waited for before a page is read: else each ack of who reads a long backlog is a page of one row. One, where what is
  * unacked is less than half of the windows, where they are small, and for who asks.
  */
-const lowWaterOf = (open: ReadonlyArray<Connection>, pageRowsMax: number): number => {
+const lowWaterOf = (open: ReadonlyArray<Connection>, pageRowsMin: number): number => {
   const unacked = open.reduce((sum, { window }) => sum + window.size, 0)
   const most = open.reduce((sum, { window }) => sum + window.max, 0)
   const isAsked = open.some(({ pull }) => pull !== undefined)
-  return isAsked || unacked * 2 < most || most < pageRowsMax * 2 ? 1 : pageRowsMax
+  return isAsked || unacked * 2 < most || most < pageRowsMin * 2 ? 1 : pageRowsMin
 }
 
 export const pageRead = (
@@ -233,7 +236,8 @@ const push = (decision: Decision, connection: Connection, inbox: Inbox, waiting:
   // A v1 client cannot ack: what its socket takes is consumed. Its window opens again once that is written.
   const { messageId, priority, seq } = waiting.message
   const otherwise = { _tag: "NotTaken", inbox: inbox.address, seq, priority, messageId, peer } as const
-  actions.push(Action.HandOver({ peer, frame, ...consumption(decision, connection, messageId, unacked), otherwise }))
+  const messages = [ackedMessage(messageId, unacked)]
+  actions.push(Action.HandOver({ peer, frame, ...consumption(decision, peer, unacked, messages), otherwise }))
 }
 
 const pushFrame = (
@@ -259,43 +263,58 @@ const pushFrame = (
   return sealedKey || replyTo ? { ...v2, ...(sealedKey && { sealedKey }), ...(replyTo && { replyTo }) } : v2
 }
 
+const ackedMessage = (messageId: MessageId, { characters, inbox, seq }: Unacked): AckedMessage => ({
+  seq,
+  characters,
+  messageId,
+  pushedAtMillis: inbox.pushedAtMillis(seq),
+})
+
+/** Of messages of one inbox and priority. */
 const consumption = (
   { nowMillis, state }: Decision,
-  { peer }: Connection,
-  messageId: MessageId,
-  { characters, inbox: served, priority, seq }: Unacked,
+  peer: PeerId,
+  { inbox: { address: inbox }, priority }: Pick<Unacked, "inbox" | "priority">,
+  messages: ReadonlyArray<AckedMessage>,
 ) => {
-  const { address: inbox } = served
-  const pushedAtMillis = served.pushedAtMillis(seq)
+  const seqs = messages.map(({ seq }) => seq)
   return {
-    write: { _tag: "Consume", meshId: state.mesh.meshId, inbox, seq, priority, atMillis: nowMillis } as const,
-    next: { _tag: "Consumed", inbox, seq, priority, characters, messageId, peer, pushedAtMillis } as const,
+    write: { _tag: "Consume", meshId: state.mesh.meshId, inbox, seqs, priority, atMillis: nowMillis } as const,
+    next: { _tag: "Consumed", inbox, priority, messages, peer } as const,
   }
 }
 
 /** The recipient has these. What this connection was not pushed says nothing: it will be, and acked again. */
 export const acked = (decision: Decision, connection: Connection, messageIds: ReadonlyArray<MessageId>): void => {
+  const groups: Array<Pick<Unacked, "inbox" | "priority"> & { readonly messages: Array<AckedMessage> }> = []
   for (const messageId of messageIds) {
     const unacked = Inbox.leaveWindow(connection.window, messageId)
     if (unacked === undefined) continue
-    const { next, write } = consumption(decision, connection, messageId, unacked)
+    const { inbox, priority } = unacked
+    const group = groups.find((one) => one.inbox === inbox && one.priority === priority)
+    const message = ackedMessage(messageId, unacked)
+    if (group === undefined) groups.push({ inbox, priority, messages: [message] })
+    else group.messages.push(message)
+  }
+  for (const group of groups) {
+    const { next, write } = consumption(decision, connection.peer, group, group.messages)
     decision.actions.push({ _tag: "Write", write, next })
   }
   for (const inbox of inboxesOf(connection)) pump(decision, inbox)
 }
 
 export const consumed = (decision: Decision, completion: Extract<Completion, { readonly _tag: "Consumed" }>): void => {
-  const { characters, inbox: address, messageId, peer, priority, seq } = completion
+  const { inbox: address, messages, peer, priority } = completion
   if (Exit.isFailure(completion.outcome)) {
     const { outcome, ...unwritten } = completion
-    // Until it is written the message is not pushed again.
+    // Until they are written the messages are not pushed again.
     if (tryLater(decision, unwritten, outcome.cause)) return
   }
   const { state } = decision
-  inboxOf(state, address)?.consumed(priority, seq, characters)
+  inboxOf(state, address)?.consumed(priority, messages)
   const connection = state.connections.get(peer)
   if (connection === undefined || connection.protocol === 2) return
-  Inbox.leaveWindow(connection.window, messageId)
+  for (const { messageId } of messages) Inbox.leaveWindow(connection.window, messageId)
   for (const served of inboxesOf(connection)) pump(decision, served)
 }
 
@@ -303,8 +322,9 @@ export const consumeAgain = (
   { actions, nowMillis, state }: Decision,
   next: Extract<Unwritten, { readonly _tag: "Consumed" }>,
 ): void => {
-  const { inbox, priority, seq } = next
-  const write = Write.Consume({ meshId: state.mesh.meshId, inbox, seq, priority, atMillis: nowMillis })
+  const { inbox, messages, priority } = next
+  const seqs = messages.map(({ seq }) => seq)
+  const write = Write.Consume({ meshId: state.mesh.meshId, inbox, seqs, priority, atMillis: nowMillis })
   actions.push(Action.Write({ write, next }))
 }
 

@@ -19,8 +19,9 @@ export const measureWrite = (
     metrics.messageBytes.observe(decodedBytes(write.message.ciphertext))
     metrics.commitWait.observe(metrics.seconds() - askedSeconds)
   } else if (write._tag === "Consume") {
-    metrics.consumed.value += 1
-    const pushedAtMillis = next?._tag === "Consumed" ? next.pushedAtMillis : undefined
-    if (pushedAtMillis !== undefined) metrics.consumeWait.observe((write.atMillis - pushedAtMillis) / 1_000)
+    metrics.consumed.value += write.seqs.length
+    for (const { pushedAtMillis } of next?._tag === "Consumed" ? next.messages : []) {
+      if (pushedAtMillis !== undefined) metrics.consumeWait.observe((write.atMillis - pushedAtMillis) / 1_000)
+    }
   }
 }

@@ -29,14 +29,16 @@ export const traceWrite = (
       },
     })
   } else if (write._tag === "Consume" && next?._tag === "Consumed") {
-    record({
-      messageId: next.messageId,
-      meshId: write.meshId,
-      name: "deliver",
-      kind: "internal",
-      fromMillis: next.pushedAtMillis ?? write.atMillis,
-      toMillis: write.atMillis + tookSeconds * 1_000,
-      attributes: { "claudemesh.recipient.id": write.inbox.memberId },
-    })
+    for (const { messageId, pushedAtMillis } of next.messages) {
+      record({
+        messageId,
+        meshId: write.meshId,
+        name: "deliver",
+        kind: "internal",
+        fromMillis: pushedAtMillis ?? write.atMillis,
+        toMillis: write.atMillis + tookSeconds * 1_000,
+        attributes: { "claudemesh.recipient.id": write.inbox.memberId },
+      })
+    }
   }
 }

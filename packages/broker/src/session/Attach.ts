@@ -151,7 +151,7 @@ const connect = (
   nowMillis: number,
 ) => {
   const { hello, protocol } = proof
-  const windowMax = isHelloV2(hello) ? (hello.maxInFlight ?? inFlightMax) : state.rules.limits.pageRowsMax
+  const windowMax = isHelloV2(hello) ? (hello.maxInFlight ?? inFlightMax) : state.rules.limits.windowV1Max
   const connection: Connection = {
     peer,
     session,

@@ -10,7 +10,7 @@ import type { MessageId, SessionId } from "@claudemesh/domain/Ids"
 import { inFlightBytesMax, inFlightReservedForNow } from "@claudemesh/domain/Limits"
 import type { Priority } from "@claudemesh/domain/routing/Status"
 import type { Backlog, InboxAddress, WaitingMessage } from "../store/MessageStore.ts"
-import type { MessageLease } from "./MeshCommand.ts"
+import type { AckedMessage, MessageLease } from "./MeshCommand.ts"
 import type { Member, Session } from "./MeshState.ts"
 import { delayAfter, triesMax } from "./TryAgain.ts"
 
@@ -80,6 +80,11 @@ export class Window {
     const reserved = priority === "now" ? 0 : Math.min(inFlightReservedForNow, Math.floor(this.max / 2))
     const slots = this.max - reserved - this.#unacked.size
     return this.#characters >= inFlightBytesMax ? 0 : Math.max(0, slots)
+  }
+
+  /** Characters that it takes still. */
+  get charactersLeft(): number {
+    return Math.max(0, inFlightBytesMax - this.#characters)
   }
 
   /** A single message larger than what is left of the bytes still fits an empty window: else it could never go. */
@@ -228,6 +233,12 @@ export class Inbox {
     return this.#cursors[priority].notBeforeMillis
   }
 
+  /** How many of what waits have so many characters, as far as is known: it is the average that is. */
+  rowsOf(characters: number): number {
+    const { characters: all, messages } = this.#backlog
+    return all === 0 ? Number.POSITIVE_INFINITY : Math.max(1, Math.ceil((characters * messages) / all))
+  }
+
   /** A page is read from now on; gives after which sequence number. */
   beginPage(priority: Priority, canOpen: boolean): number {
     const cursor = this.#cursors[priority]
@@ -295,12 +306,16 @@ export class Inbox {
     return takeOutOf(window, messageId)
   }
 
-  /** It is written as consumed. A page that is being read may still hold it, and nothing else would tell any more. */
-  consumed(priority: Priority, seq: number, characters: number): void {
-    this.#pushed.delete(seq)
-    this.#grow({ messages: -1, characters: -characters })
+  /** They are written as consumed. A page that is being read may still hold one, and nothing else would tell any more. */
+  consumed(priority: Priority, messages: ReadonlyArray<AckedMessage>): void {
     const cursor = this.#cursors[priority]
-    if (seq > cursor.seq) cursor.outdated = true
+    let gone = 0
+    for (const { characters, seq } of messages) {
+      this.#pushed.delete(seq)
+      gone += characters
+      if (seq > cursor.seq) cursor.outdated = true
+    }
+    this.#grow({ messages: -messages.length, characters: -gone })
   }
 
   /** Pending again: whoever may have it next is pushed it before what came later. */

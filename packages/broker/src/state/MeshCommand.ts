@@ -148,16 +148,21 @@ export type Command = Data.TaggedEnum<{
 }>
 export const Command = Data.taggedEnum<Command>()
 
-/** That a delivery is consumed is being written. */
-interface Consuming {
-  readonly inbox: InboxAddress
+/** A delivery that was acked, or handed over to who cannot ack. */
+export interface AckedMessage {
   readonly seq: number
-  readonly priority: Priority
   readonly characters: number
   readonly messageId: MessageId
-  readonly peer: PeerId
   /** For who measures how long recipients take. */
   readonly pushedAtMillis?: number | undefined
+}
+
+/** That deliveries are consumed is being written. */
+interface Consuming {
+  readonly inbox: InboxAddress
+  readonly priority: Priority
+  readonly messages: ReadonlyArray<AckedMessage>
+  readonly peer: PeerId
   /** How often it has failed. */
   readonly failures?: number
 }

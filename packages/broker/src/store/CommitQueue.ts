@@ -1,7 +1,7 @@
 /**
  * What waits in a group commit: of each mesh in the order in which it was submitted, and the meshes take turns. Projections are merged as they come: of two words on
- * the same thing the later one stands, so that an outage leaves one word on each session, channel of a session, inbox and
- * delivery, however long it lasts and however often they change. What a mesh may have waiting is bounded besides.
+ * the same thing the later one stands, so that an outage leaves one word on each session, channel of a session and inbox,
+ * however long it lasts and however often they change; of deliveries there are no more than were pushed. What a mesh may have waiting is bounded besides.
  */
 import type { MeshId, SessionId } from "@claudemesh/domain/Ids"
 import { Data, Exit } from "effect"
@@ -81,7 +81,7 @@ class MeshQueue {
     if (!answered) this.#give(key)
     // What can be asked for again leaves room for what cannot.
     if (this.projections >= this.projectionsMax / (answered ? 2 : 1)) return one.done(full)
-    this.projections += countOfAskers(one)
+    this.projections += placesOf(one)
     const before = this.waiting.get(key)
     // Its place is at the end from now on.
     this.waiting.delete(key)
@@ -105,7 +105,7 @@ class MeshQueue {
 
   take(key: string | number, one: Job): void {
     this.waiting.delete(key)
-    if (isProjection(one.write)) this.projections -= countOfAskers(one)
+    if (isProjection(one.write)) this.projections -= placesOf(one)
   }
 }
 
@@ -225,7 +225,8 @@ export class CommitQueue {
 }
 
 const askersOf = ({ asked, done }: Job) => asked ?? [done]
-const countOfAskers = ({ asked }: Job): number => asked?.length ?? 1
+const placesOf = ({ asked, write }: Job): number =>
+  write._tag === "Consume" ? write.seqs.length : (asked?.length ?? 1)
 
 /** The later word, for all who asked for one of the two. */
 const following = (before: Job, one: Job): Job => {
@@ -243,8 +244,6 @@ const following = (before: Job, one: Job): Job => {
 /** What a projection is about within its mesh, and behind that what else it leaves nothing of. Nothing of what is never merged. */
 const aboutOf = (write: ProjectionWrite): ReadonlyArray<string> => {
   switch (write._tag) {
-    case "Consume":
-      return [`consumed ${write.seq} ${write.inbox.memberId}/${write.inbox.session ?? ""}`]
     // A session that came and went has a row: the end of it stands beside its beginning.
     case "SessionAttached":
       return [`attached ${sessionOf(write)}`, `detached ${sessionOf(write)}`]
@@ -262,6 +261,8 @@ const aboutOf = (write: ProjectionWrite): ReadonlyArray<string> => {
     case "ChannelJoined":
     case "ChannelLeft":
       return [`channel ${sessionOf(write)}#${write.channel}`]
+    // What is acked is acked once: it left its window with that.
+    case "Consume":
     case "Lease":
     case "Refused":
     case "Release":
@@ -287,6 +288,8 @@ const rowsOf = (write: Write): number => {
       return write.deliveries.length
     case "Refused":
       return write.counts.length
+    case "Consume":
+      return write.seqs.length
     case "InboxMoved":
       return rowsOfMove
     default:

@@ -109,11 +109,11 @@ export interface RefusalCount {
 
 /** What the mesh's owner has in memory, written down: written twice it is the same, and the owner's last word stands. */
 export type ProjectionWrite = Data.TaggedEnum<{
-  /** The recipient has the message, which has this priority. With the last of its recipients the ciphertext goes. */
+  /** The recipient has these messages, which have this priority. With the last of its recipients the ciphertext of each goes. */
   Consume: {
     readonly meshId: MeshId
     readonly inbox: InboxAddress
-    readonly seq: number
+    readonly seqs: ReadonlyArray<number>
     readonly priority: Priority
     readonly atMillis: number
   }

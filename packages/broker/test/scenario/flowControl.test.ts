@@ -13,6 +13,7 @@ const allOnes = {
   commitRowsMax: 1,
   commitCharactersMax: 1,
   pageRowsMax: 1,
+  windowV1Max: 1,
 }
 
 const key = Buffer.from("any").toString("base64")

@@ -17,7 +17,7 @@ export const nameOf = (write: Write): string => {
     case "Accept":
       return `accept ${write.message.seq}`
     case "Consume":
-      return `consume ${write.seq}`
+      return `consume ${write.seqs.join("+")}`
     case "InviteAdded":
     case "MemberJoined":
     case "KeyRevoked":
@@ -118,7 +118,7 @@ export const busyWith = Effect.fnUntraced(function* (script: Script, first: Writ
 export const accepts = (from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, n) => acceptOf(messageOf(from + n)))
 
-export const consumed = (seq: number) => consumeOf(seq, inboxOf(bob))
+export const consumed = (...seqs: ReadonlyArray<number>) => consumeOf(seqs, inboxOf(bob))
 
 export const attached = (name: string) =>
   Write.SessionAttached({ meshId, memberId: bob.memberId, session: SessionId.make(name), protocol: 2, atMillis: 1 })

@@ -56,7 +56,8 @@ export class ModelStore {
         return this.#accept(write)
       case "Consume":
         for (const one of this.deliveries) {
-          if (one.message.seq === write.seq && isIn(one.inbox, write.inbox)) one.consumedAtMillis ??= write.atMillis
+          if (write.seqs.includes(one.message.seq) && isIn(one.inbox, write.inbox))
+            one.consumedAtMillis ??= write.atMillis
         }
         break
       case "Lease":

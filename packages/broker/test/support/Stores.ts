@@ -96,5 +96,9 @@ export const acceptOf = (
 ): Extract<Write, { readonly _tag: "Accept" }> =>
   Write.Accept({ message, recipients: recipients.map((inbox) => ({ inbox, sealedKey: undefined })) })
 
-export const consumeOf = (seq: number, inbox: InboxAddress, atMillis = 5_000, priority: Priority = "next"): Write =>
-  Write.Consume({ meshId, inbox, seq, priority, atMillis })
+export const consumeOf = (
+  seq: number | ReadonlyArray<number>,
+  inbox: InboxAddress,
+  atMillis = 5_000,
+  priority: Priority = "next",
+): Write => Write.Consume({ meshId, inbox, seqs: typeof seq === "number" ? [seq] : seq, priority, atMillis })

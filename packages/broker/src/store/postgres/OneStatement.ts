@@ -38,7 +38,7 @@ const isOne = ({ accepts, consumes, leases }: Parts, writes: number): boolean =>
   if (accepts.length === 0) return true
   const accepted = new Set(accepts.map(({ message }) => Rows.seqKey(message.meshId, message.seq)))
   return (
-    !consumes.some(({ meshId, seq }) => accepted.has(Rows.seqKey(meshId, seq))) &&
+    !consumes.some(({ meshId, seqs }) => seqs.some((seq) => accepted.has(Rows.seqKey(meshId, seq)))) &&
     !leases.some(({ deliveries, meshId }) => deliveries.some(({ seq }) => accepted.has(Rows.seqKey(meshId, seq))))
   )
 }

@@ -91,8 +91,9 @@ const ofMessage = [
 ]
 
 const page = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, request: PageRequest) {
-  return yield* Rows.messages(
-    yield* sql`SELECT w.mesh_id, w.seq, w.priority, w.expires_at, w.sealed_key, w.leased_at,
+  return Rows.pageOf(
+    request,
+    yield* sql<Rows.PageRow>`SELECT w.seq, w.expires_at, w.sealed_key, w.leased_at,
         ${sql.literal(ofMessage.map((name) => `coalesce(w.${name}, t.${name}) AS ${name}`).join(", "))}
       FROM (SELECT * FROM mesh.waiting WHERE mesh_id = ${request.meshId} AND member_id = ${request.inbox.memberId}
         AND session_id = ${Rows.sessionColumn(request.inbox)} AND priority = ${request.priority}

@@ -2,6 +2,7 @@
  * The database's edge: rows decoded into the store's types. A row that does not decode was written by somebody
  * else, so it is a defect of the database and not an error of a caller.
  */
+import type { Base64, Nonce } from "@claudemesh/domain/Base64"
 import type { MemberId, MeshId, MessageId, SessionId } from "@claudemesh/domain/Ids"
 import type { Invite } from "@claudemesh/domain/trust/Invite"
 import type { MeshMoved } from "@claudemesh/domain/trust/MeshMoved"
@@ -14,6 +15,7 @@ import type {
   MemberRecord,
   MeshRecord,
   MeshSnapshot,
+  PageRequest,
   DeliveryReport,
   SessionRecord,
   SubscriptionRecord,
@@ -427,29 +429,46 @@ const decodeNumber = decoder(Schema.Struct({ value: Int8 }))
 export const number = (rows: unknown): Effect.Effect<number> =>
   Effect.map(decodeNumber(rows), ([row]) => row?.value ?? 0)
 
-const decodeMessages = decoder(
-  Schema.Struct({ ...tables.message, ...Struct.pick(tables.delivery, ["sealed_key", "leased_at"]) }),
-)
+/**
+ * What waits is read by the thousand, and was looked through when it was accepted: its rows are taken as the statement says they are. To
+ * decode one took 3 µs, and 7 in a broker that has just started.
+ */
+export interface PageRow {
+  readonly seq: bigint
+  readonly expires_at: bigint
+  readonly sealed_key: Base64 | null
+  readonly leased_at: bigint | null
+  readonly id: MessageId
+  readonly sender_member_id: MemberId
+  readonly sender_session_id: SessionId
+  readonly target_spec: string
+  readonly nonce: Nonce
+  readonly ciphertext: Base64
+  readonly reply_to: MessageId | null
+  readonly content_hash: string
+  readonly created_at: bigint
+}
 
-export const messages = (rows: unknown): Effect.Effect<ReadonlyArray<WaitingMessage>> =>
-  Effect.map(decodeMessages(rows), (found) =>
-    found.map((row) => ({
-      sealedKey: row.sealed_key ?? undefined,
-      leased: row.leased_at !== null && (row.leased_at === leasedForGood ? "for good" : "until released"),
-      message: {
-        meshId: row.mesh_id,
-        seq: row.seq,
-        messageId: row.id,
-        senderMemberId: row.sender_member_id,
-        senderSession: row.sender_session_id,
-        targetSpec: row.target_spec,
-        priority: row.priority,
-        nonce: row.nonce,
-        ciphertext: row.ciphertext,
-        replyTo: row.reply_to ?? undefined,
-        createdAtMillis: row.created_at,
-        expiresAtMillis: row.expires_at,
-        contentHash: row.content_hash,
-      },
-    })),
-  )
+export const pageOf = (
+  { meshId, priority }: PageRequest,
+  rows: ReadonlyArray<PageRow>,
+): ReadonlyArray<WaitingMessage> =>
+  rows.map((row) => ({
+    sealedKey: row.sealed_key ?? undefined,
+    leased: row.leased_at !== null && (Number(row.leased_at) === leasedForGood ? "for good" : "until released"),
+    message: {
+      meshId,
+      seq: Number(row.seq),
+      messageId: row.id,
+      senderMemberId: row.sender_member_id,
+      senderSession: row.sender_session_id,
+      targetSpec: row.target_spec,
+      priority,
+      nonce: row.nonce,
+      ciphertext: row.ciphertext,
+      replyTo: row.reply_to ?? undefined,
+      createdAtMillis: Number(row.created_at),
+      expiresAtMillis: Number(row.expires_at),
+      contentHash: row.content_hash,
+    },
+  }))

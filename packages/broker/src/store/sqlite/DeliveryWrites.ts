@@ -67,13 +67,13 @@ export const deliveryWritesOn = (handle: Handle, addresses: Addresses, journal: 
 
     remove,
 
-    consume: ({ atMillis, inbox, meshId, priority, seq }: Of<"Consume">): void => {
+    consume: ({ atMillis, inbox, meshId, priority, seqs }: Of<"Consume">): void => {
       const mesh = addresses.meshNumber(meshId)
       const number = addresses.find(meshId, inbox)?.number
       if (mesh === undefined || number === undefined) return
-      if (!remove(mesh, [number, priorities.indexOf(priority), seq])) return
-      consumed.run(mesh, seq, number, atMillis)
-      journal.consumed(meshId, number, inbox, seq, atMillis)
+      const gone = seqs.filter((seq) => remove(mesh, [number, priorities.indexOf(priority), seq]))
+      for (const seq of gone) consumed.run(mesh, seq, number, atMillis)
+      if (gone.length > 0) journal.consumed(meshId, number, inbox, gone, atMillis)
     },
 
     /** Leased at a time, or no more. A mark that is for good stays. */

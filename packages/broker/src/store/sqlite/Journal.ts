@@ -134,12 +134,12 @@ export const journalOn = (handle: Handle, addresses: Addresses) => {
     begin: (): void => pending.clear(),
     add: (meshId: MeshId, event: Event): void => void pendingOf(meshId).events.push(event),
     /** Together, of each inbox. */
-    consumed: (meshId: MeshId, inbox: number, of: InboxAddress, seq: number, at: number): void => {
+    consumed: (meshId: MeshId, inbox: number, of: InboxAddress, seqs: ReadonlyArray<number>, at: number): void => {
       const { consumed } = pendingOf(meshId)
       const known = consumed.get(inbox)
-      if (known === undefined) consumed.set(inbox, { actor: of.memberId, session: of.session, at, messages: [seq] })
+      if (known === undefined) consumed.set(inbox, { actor: of.memberId, session: of.session, at, messages: [...seqs] })
       else {
-        known.messages.push(seq)
+        known.messages.push(...seqs)
         known.at = Math.max(known.at, at)
       }
     },

@@ -104,7 +104,13 @@ export const workload = (from: number): ReadonlyArray<Named> => {
       "ack",
       commit(
         ...numbers.map((n) =>
-          Write.Consume({ meshId, inbox: inboxes[n] ?? inbox(0), seq: seqs[n] ?? 10, priority, atMillis: epochMillis }),
+          Write.Consume({
+            meshId,
+            inbox: inboxes[n] ?? inbox(0),
+            seqs: [seqs[n] ?? 10],
+            priority,
+            atMillis: epochMillis,
+          }),
         ),
       ),
     ],
@@ -113,7 +119,7 @@ export const workload = (from: number): ReadonlyArray<Named> => {
       commit(
         ...numbers
           .slice(0, 5)
-          .map((n) => Write.Consume({ meshId, inbox: inbox(n, 1), seq: from + 100, priority, atMillis: 1 })),
+          .map((n) => Write.Consume({ meshId, inbox: inbox(n, 1), seqs: [from + 100], priority, atMillis: 1 })),
       ),
     ],
     ["lease", commit(Write.Lease({ meshId, deliveries, atMillis: 1 }))],
@@ -123,7 +129,7 @@ export const workload = (from: number): ReadonlyArray<Named> => {
         accept(mesh, from + 110, `l${from}`, [inbox(1)]),
         Write.Lease({ meshId, deliveries, atMillis: 2 }),
         Write.Release({ meshId, deliveries: [] }),
-        Write.Consume({ meshId, inbox: inbox(1), seq: from + 110, priority, atMillis: 3 }),
+        Write.Consume({ meshId, inbox: inbox(1), seqs: [from + 110], priority, atMillis: 3 }),
       ),
     ],
     ["sessions", commit(session("SessionAttached", 1), session("SessionDetached", 2), session("SessionForgotten", 4))],
