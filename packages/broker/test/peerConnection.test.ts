@@ -189,6 +189,22 @@ describe.each(ends)("a connection whose socket has closed, since %s,", (_, end) 
 })
 
 describe("a connection", () => {
+  it.effect("that is ended from outside tells its mesh once, whatever it was at (I24)", () =>
+    Effect.gen(function* () {
+      const loading = new FakeMesh()
+      loading.attach = () => Effect.never
+      const waiting = new FakeMesh()
+      const worlds = [yield* connect(), yield* connect(loading), yield* connect(waiting)]
+      waiting.hasPlaces = false
+      worlds[2]?.socket.frame(send("s1"))
+      yield* settled
+      for (const { fiber, mesh } of worlds) {
+        yield* Fiber.interrupt(fiber)
+        assert.strictEqual(mesh.left.length, 1)
+      }
+    }),
+  )
+
   it.effect("whose client left handles what it had said before, as far as nothing has to be waited for (I8)", () =>
     Effect.gen(function* () {
       const { mesh, socket } = yield* connect()

@@ -5,7 +5,7 @@
  * Both waits end with the socket, so that nothing of a connection outlives it.
  */
 import { decodedBytes } from "@claudemesh/domain/Base64"
-import type { MessageId } from "@claudemesh/domain/Ids"
+import type { MeshId, MessageId, PublicKey } from "@claudemesh/domain/Ids"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import { messageIdOf } from "@claudemesh/domain/trust/MessageIdentity"
 import type { AuditHead } from "@claudemesh/domain/wire/BrokerFrame"
@@ -14,7 +14,6 @@ import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { type Cause, Crypto, Effect, type Exit, type PlatformError, Result } from "effect"
 import type { MeshActor, Offered } from "../mesh/MeshActor.ts"
 import type { HeadOf } from "../store/AuditHeads.ts"
-import type { HelloProof } from "../trust/HelloProof.ts"
 import { type Decoded, idOf, type Incoming } from "./Incoming.ts"
 import { ConnectionEnds, type Outgoing } from "./Outgoing.ts"
 import type { Rest } from "./Received.ts"
@@ -24,7 +23,8 @@ import { untilClosed } from "./ServerSocket.ts"
 
 /** The session is attached: what its frames are handled with. */
 export interface AttachedConnection {
-  readonly proof: HelloProof
+  /** Of the hello what is asked for again. It was proved, and is not kept. */
+  readonly who: { readonly meshId: MeshId; readonly pubkey: PublicKey; readonly protocol: 1 | 2 }
   readonly mesh: MeshActor
   readonly permits: SendPermits
   readonly incoming: Incoming
@@ -62,10 +62,10 @@ class FrameLoop {
   }
 
   #handle(frame: ClientFrame): Waits {
-    const { incoming, outgoing, proof } = this.attached
+    const { incoming, outgoing, who } = this.attached
     const peer = incoming.socket.id
     outgoing.handling = idOf(frame)
-    if (proof.protocol === 1 && !v1Types.has(frame.type)) {
+    if (who.protocol === 1 && !v1Types.has(frame.type)) {
       outgoing.refuse("unknown_type", "unknown frame type", outgoing.handling)
       return undefined
     }
@@ -87,9 +87,9 @@ class FrameLoop {
 
   /** The head of the audit may have to be read, which is seldom: then it is waited for. */
   #pong({ id }: Extract<ClientFrame, { readonly type: "ping" }>): Waits {
-    const { headOf, incoming, outgoing, proof, told } = this.attached
+    const { headOf, incoming, outgoing, told, who } = this.attached
     const brokerTime = isoFromMillis(incoming.heardAtMillis())
-    return Effect.map(headOf(proof.hello.meshId), (audit) => {
+    return Effect.map(headOf(who.meshId), (audit) => {
       const isNew = audit !== undefined && audit !== told.audit
       if (isNew) told.audit = audit
       outgoing.send({ type: "pong", id, brokerTime, ...(isNew && { audit }) })
@@ -97,13 +97,13 @@ class FrameLoop {
   }
 
   #send(frame: Send): Waits {
-    const { incoming, outgoing, proof } = this.attached
+    const { incoming, outgoing, who } = this.attached
     const { messageBytesMax } = incoming.rules
     if (decodedBytes(frame.ciphertext) > messageBytesMax) {
       outgoing.refuse("too_large", `a message holds ${messageBytesMax} bytes of ciphertext at most`, frame.id)
       return undefined
     }
-    const { meshId, pubkey } = proof.hello
+    const { meshId, pubkey } = who
     if (frame.id !== undefined) return this.#sendAs(frame, messageIdOf(meshId, pubkey, frame.id))
     const anyId = Effect.provideService(anyMessageId, Crypto.Crypto, this.crypto)
     return Effect.flatMap(anyId, (messageId) => this.#sendAs(frame, messageId) ?? Effect.void)

@@ -87,7 +87,9 @@ const finished = (
 /** For the caller's scope: at its end the mesh is told that the connection has left. */
 const attach = Effect.fnUntraced(function* (proof: HelloProof, incoming: Incoming, outgoing: Outgoing) {
   const { socket } = incoming
-  const mesh = yield* (yield* MeshHost).enter(proof.hello.meshId).pipe(
+  const { hello, protocol } = proof
+  const { meshId, memberId, pubkey } = hello
+  const mesh = yield* (yield* MeshHost).enter(meshId).pipe(
     Effect.catchTags({
       UnknownMesh: () => refuseHello(outgoing, { code: "unauthorized", message: "no such member in this mesh" }),
       StoreError: () => tryLater(outgoing),
@@ -96,20 +98,30 @@ const attach = Effect.fnUntraced(function* (proof: HelloProof, incoming: Incomin
   outgoing.refused = (code) => mesh.refused(undefined, code)
   const permits = new SendPermits(incoming.rules.limits.sendsUnderWayMax)
   socket.onClosed(() => permits.end())
-  yield* Effect.addFinalizer(() => mesh.detach(socket.id, socket.saidGoodbye()))
+  const { metrics } = outgoing
+  let isAttached = false
+  // Without what the fiber knows here, which a finalizer of `Effect`'s own keeps for as long as the connection.
+  yield* Scope.addFinalizer(
+    yield* Effect.scope,
+    Effect.suspend(() => {
+      if (isAttached) metrics.attached -= 1
+      return mesh.detach(socket.id, socket.saidGoodbye())
+    }),
+  )
   const presenceId = PresenceId.make(yield* (yield* Crypto.Crypto).randomUUIDv7)
   const headOf = yield* AuditHeads
-  const audit = proof.protocol === 2 ? yield* headOf(proof.hello.meshId) : undefined
+  const audit = protocol === 2 ? yield* headOf(meshId) : undefined
   // The span is of this alone: what ends with the connection would keep it for as long.
   const attached = yield* mesh.attach(proof, new ConnectedPeer(incoming, outgoing, permits), presenceId, audit).pipe(
     Effect.withSpan("Connection.attach"),
     Effect.catchTag("MeshUnavailable", () => tryLater(outgoing)),
   )
   if (attached._tag === "Refused") return yield* refuseHello(outgoing, attached.refusal)
-  outgoing.refused = (code) => mesh.refused(proof.hello.memberId, code)
-  outgoing.metrics.attached += 1
-  yield* Effect.addFinalizer(() => Effect.sync(() => void (outgoing.metrics.attached -= 1)))
-  return { proof, mesh, permits, incoming, outgoing, headOf, told: { audit } } satisfies AttachedConnection
+  outgoing.refused = (code) => mesh.refused(memberId, code)
+  metrics.attached += 1
+  isAttached = true
+  const who = { meshId, pubkey, protocol }
+  return { who, mesh, permits, incoming, outgoing, headOf, told: { audit } } satisfies AttachedConnection
 })
 
 class ConnectedPeer implements PeerHandle {
