@@ -358,47 +358,6 @@ describe("the window", () => {
     assert.deepStrictEqual(scenario.remembered, nothingRemembered)
   })
 
-  it("takes an ack of many as one write for each inbox and priority", () => {
-    const scenario = new MeshScenario()
-    const sender = scenario.attach(alice)
-    const peer = scenario.attach(bob, { session: "s1" })
-    const own = sendMany(scenario, sender, bob.publicKey, 3)
-    const urgent = scenario.send(sender, bob.publicKey, { id: "urgent", priority: "now" })
-    const toSession = scenario.send(sender, session(bob, "s1"), { id: "to-session" })
-    scenario.settle()
-    scenario.ack(peer, ...own.slice(0, 2), toSession, urgent, ...own, toSession)
-    const written = scenario.writes.flatMap(({ write }) =>
-      write._tag === "Consume" ? [[String(write.inbox.session), write.priority, write.seqs] as const] : [],
-    )
-    assert.deepStrictEqual(written, [
-      ["undefined", "next", [1, 2, 3]],
-      ["s1", "next", [5]],
-      ["undefined", "now", [4]],
-    ])
-    scenario.settle()
-    assert.strictEqual(waitingForBob(scenario), 0)
-    assert.deepStrictEqual(scenario.remembered, nothingRemembered)
-  })
-
-  it("asks for as much as the windows have room for, also of what is long", () => {
-    const scenario = new MeshScenario()
-    const sender = scenario.attach(alice)
-    const ids = sendMany(scenario, sender, bob.publicKey, 40, { ciphertext: "A".repeat(100_000) })
-    scenario.settle()
-    const peer = scenario.arrive(bob)
-    scenario.commit()
-    assert.deepStrictEqual(
-      scenario.reads.map(({ limit }) => limit),
-      [11],
-    )
-    scenario.settle()
-    for (const id of ids) {
-      scenario.ack(peer, id)
-      scenario.settle()
-    }
-    assert.deepStrictEqual(peer.pushed, ids)
-  })
-
   it("ignores acks of what this connection was not pushed", () => {
     const scenario = new MeshScenario()
     const sender = scenario.attach(alice)

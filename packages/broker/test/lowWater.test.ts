@@ -27,4 +27,52 @@ describe("a backlog that is longer than the window", () => {
     scenario.settle()
     assert.deepStrictEqual(peer.pushed, ids)
   })
+
+  it("asks for as much as the windows have room for, also of what is long", () => {
+    const scenario = new MeshScenario()
+    const sender = scenario.attach(alice)
+    const ids = Array.from({ length: 40 }, (_, n) =>
+      scenario.send(sender, bob.publicKey, { id: `m-${n}`, ciphertext: "A".repeat(100_000) }),
+    )
+    scenario.settle()
+    const peer = scenario.arrive(bob)
+    scenario.commit()
+    assert.deepStrictEqual(
+      scenario.reads.map(({ limit }) => limit),
+      [11],
+    )
+    scenario.settle()
+    for (const id of ids) {
+      scenario.ack(peer, id)
+      scenario.settle()
+    }
+    assert.deepStrictEqual(peer.pushed, ids)
+  })
+})
+
+describe("a frame that acks many", () => {
+  it("is one write for each inbox and priority", () => {
+    const scenario = new MeshScenario()
+    const sender = scenario.attach(alice)
+    const peer = scenario.attach(bob, { session: "s1" })
+    const own = Array.from({ length: 3 }, (_, n) => scenario.send(sender, bob.publicKey, { id: `m-${n}` }))
+    const urgent = scenario.send(sender, bob.publicKey, { id: "urgent", priority: "now" })
+    const toSession = scenario.send(sender, `${bob.publicKey}/s1`, { id: "to-session" })
+    scenario.settle()
+    scenario.ack(peer, ...own.slice(0, 2), toSession, urgent, ...own, toSession)
+    const written = scenario.writes.flatMap(({ write }) =>
+      write._tag === "Consume" ? [[String(write.inbox.session), write.priority, write.seqs] as const] : [],
+    )
+    assert.deepStrictEqual(written, [
+      ["undefined", "next", [1, 2, 3]],
+      ["s1", "next", [5]],
+      ["undefined", "now", [4]],
+    ])
+    scenario.settle()
+    assert.strictEqual(
+      scenario.store.deliveries.filter(({ consumedAtMillis }) => consumedAtMillis === undefined).length,
+      0,
+    )
+    assert.strictEqual(scenario.remembered.inFlight, 0)
+  })
 })
