@@ -10,7 +10,8 @@ export const main = process.env["CLAUDEMESH_TESTED"] ?? join(import.meta.dirname
 
 /** What the launchers tell Bun of its compilers, which is a fifth of the work of a start. */
 export const launchersSet = ([first]: ReadonlyArray<string>): Readonly<Record<string, string>> => {
-  if (first === "mcp") return { BUN_JSC_useDFGJIT: "0", BUN_JSC_useOMGJIT: "0" }
+  if (first === "mcp")
+    return { BUN_JSC_useDFGJIT: "0", BUN_JSC_useOMGJIT: "0", BUN_JSC_thresholdForJITAfterWarmUp: "4000" }
   if (first === "broker") return {}
   return { BUN_JSC_thresholdForJITAfterWarmUp: "4000", BUN_JSC_thresholdForOptimizeAfterWarmUp: "10000" }
 }

@@ -5,7 +5,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process"
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
-import { type Answer, main, startedWith } from "./Agent.ts"
+import { type Answer, main } from "./Agent.ts"
 
 type Line = Readonly<Record<string, unknown>>
 
@@ -28,7 +28,7 @@ export class RawHost {
   constructor(home: string, environment: Readonly<Record<string, string>>, answersPings: boolean) {
     this.#answersPings = answersPings
     this.#child = spawn(process.execPath, [main, "mcp"], {
-      env: { ...startedWith(["mcp"]), CLAUDEMESH_HOME: home, ...environment },
+      env: { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent", CLAUDEMESH_HOME: home, ...environment },
     })
     this.#child.stderr.resume()
     this.#child.stdin.on("error", () => undefined)
