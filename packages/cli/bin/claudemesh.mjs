@@ -70,13 +70,19 @@ const startedAs = () => {
   return /^[\w@%+=:,./-]+$/.test(path) ? `node ${path}` : `node '${path.replaceAll("'", String.raw`'\''`)}'`
 }
 
+/** As in the script beside this file. */
+const compilers = (first) => {
+  if (first === "mcp") return { BUN_JSC_useDFGJIT: "0", BUN_JSC_useOMGJIT: "0", BUN_JSC_thresholdForJITAfterWarmUp: "4000" }
+  if (first === "broker") return {}
+  return { BUN_JSC_thresholdForJITAfterWarmUp: "4000", BUN_JSC_thresholdForOptimizeAfterWarmUp: "10000" }
+}
+
 const { CLAUDEMESH_STARTED_IN: _, ...inherited } = process.env
 const env = {
   ...inherited,
   CLAUDEMESH_STARTED_AS: startedAs(),
   ...(folder !== undefined && { CLAUDEMESH_STARTED_IN: folder }),
-  // As in the script beside this file.
-  ...(process.argv[2] === "mcp" && { BUN_JSC_useDFGJIT: "0", BUN_JSC_useOMGJIT: "0" }),
+  ...compilers(process.argv[2]),
   // Without a home Bun would keep what it has compiled in the folder that it is started in.
   ...((process.env.HOME ?? "") === "" && { BUN_RUNTIME_TRANSPILER_CACHE_PATH: "0" }),
 }

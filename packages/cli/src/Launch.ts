@@ -9,9 +9,19 @@ import { join } from "node:path"
 const { CLAUDEMESH_STARTED_AS: as, CLAUDEMESH_STARTED_IN: folder } = process.env
 
 // Not for what is started from here.
-for (const name of ["CLAUDEMESH_STARTED_AS", "CLAUDEMESH_STARTED_IN", "BUN_JSC_useDFGJIT", "BUN_JSC_useOMGJIT"]) {
+for (const name of [
+  "CLAUDEMESH_STARTED_AS",
+  "CLAUDEMESH_STARTED_IN",
+  "BUN_JSC_useDFGJIT",
+  "BUN_JSC_useOMGJIT",
+  "BUN_JSC_thresholdForJITAfterWarmUp",
+  "BUN_JSC_thresholdForOptimizeAfterWarmUp",
+]) {
   delete process.env[name]
 }
+
+/** For whatever is started from here: without it, `Bun.spawn` hands on what this process itself was given. */
+export const handedOn = process.env
 
 try {
   if (folder !== undefined && folder !== "") process.chdir(folder)

@@ -33,7 +33,7 @@ export const runnableIn = (directory: string): Runnable => ({
     `--tsconfig-override=${join(directory, "tsconfig.json")}`,
   ],
   entry: join(directory, entryName),
-  environment: { BUN_JSC_useDFGJIT: "0", BUN_JSC_useOMGJIT: "0" },
+  environment: { BUN_JSC_useDFGJIT: "0", BUN_JSC_useOMGJIT: "0", BUN_JSC_thresholdForJITAfterWarmUp: "4000" },
   launcher: join(directory, "claudemesh"),
 })
 

@@ -263,7 +263,8 @@ describe("the wrapping of peers' text", () => {
 })
 
 describe("a text that is longer than one answer", () => {
-  const long = (text: string) => saying(text.repeat(Math.ceil((2.5 * messagesCharactersMax) / text.length)))
+  /** Of three parts, and more where it is shown as codes: each part looks through the whole text. */
+  const long = (text: string) => saying(text.repeat(Math.ceil((2.5 * partCharactersMax) / text.length)))
 
   it("comes in parts, each wrapped and labelled by itself, which are the whole text together", () => {
     const text = "a line of code\n".repeat(4_000)

@@ -1,6 +1,7 @@
 /** The host's own command, such as `claude`: found on the PATH, run in a folder of ours, with a deadline. */
 import { Config, Effect, Option } from "effect"
 import { Failed } from "../Failed.ts"
+import { handedOn } from "../Launch.ts"
 import { hostCommandMillis } from "./Limits.ts"
 import * as installWords from "../words/install.ts"
 
@@ -27,7 +28,7 @@ export const runHost = (
     Effect.gen(function* () {
       const child = yield* Effect.acquireRelease(
         Effect.try({
-          try: () => Bun.spawn([program, ...args], { cwd: folder, stdio: ["ignore", "pipe", "pipe"] }),
+          try: () => Bun.spawn([program, ...args], { cwd: folder, env: handedOn, stdio: ["ignore", "pipe", "pipe"] }),
           catch: (error) => new Failed({ reason: `${program} cannot be run: ${String(error)}` }),
         }),
         (running) => Effect.sync(() => running.kill()),

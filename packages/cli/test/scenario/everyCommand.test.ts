@@ -3,7 +3,7 @@ import { chmod, readdir, readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { claudemesh, complaint, main, ranOf } from "../support/Agent.ts"
+import { claudemesh, complaint, main, ranOf, startedWith } from "../support/Agent.ts"
 import { doneQuietly as done, inHome, scenario, withFolder } from "../support/InHome.ts"
 
 describe.concurrent("the command", () => {
@@ -101,7 +101,7 @@ describe.concurrent("the command", () => {
       const into = async (args: string, where: string) =>
         ranOf(
           Bun.spawn(["sh", "-c", `"$BUN" "$MAIN" ${args} ${where}`], {
-            env: { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent", BUN: process.execPath, MAIN: main },
+            env: { ...startedWith(["list"]), BUN: process.execPath, MAIN: main },
             stdin: "ignore",
             stdout: "pipe",
             stderr: "pipe",

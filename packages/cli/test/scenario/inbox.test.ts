@@ -9,13 +9,12 @@ import { makeMesh, type TestMesh } from "../../../broker/test/support/Meshes.ts"
 import { RawClient, sendFrame } from "../../../broker/test/support/RawClient.ts"
 import { tableSizes } from "../../../broker/test/support/StoredData.ts"
 import { startBroker, temporaryFolder } from "../../../broker/test/support/TestBroker.ts"
-import { agent, claudemesh, done, main, type Ran, ranOf, waitNotice } from "../support/Agent.ts"
+import { agent, claudemesh, done, main, type Ran, ranOf, startedWith, waitNotice } from "../support/Agent.ts"
 import { writeHome } from "../support/Homes.ts"
 import { linesOf } from "../support/Lines.ts"
 
 const environment = (home: string) => ({
-  PATH: process.env["PATH"] ?? "",
-  HOME: "/nonexistent",
+  ...startedWith(["inbox"]),
   CLAUDEMESH_HOME: home,
   BUN: process.execPath,
   MAIN: main,

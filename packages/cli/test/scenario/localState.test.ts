@@ -7,7 +7,7 @@ import { Effect } from "effect"
 import { makeMesh } from "../../../broker/test/support/Meshes.ts"
 import { RawClient, sendFrame, unseal } from "../../../broker/test/support/RawClient.ts"
 import { startBroker, temporaryFolder } from "../../../broker/test/support/TestBroker.ts"
-import { claudemesh, complaint, done, main, type Ran } from "../support/Agent.ts"
+import { claudemesh, complaint, done, main, type Ran, startedWith } from "../support/Agent.ts"
 import { writeHome } from "../support/Homes.ts"
 import { gatedBroker } from "../support/Gate.ts"
 
@@ -36,7 +36,7 @@ const isSound = (home: string) => {
 /** Runs the command until `whenToKill` calls back, and kills it then as `kill -9` does. */
 const killed = async (args: ReadonlyArray<string>, home: string, whenToKill: (kill: () => void) => void) => {
   const child = Bun.spawn([process.execPath, main, ...args], {
-    env: { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent", CLAUDEMESH_HOME: home },
+    env: { ...startedWith(args), CLAUDEMESH_HOME: home },
     stdin: "ignore",
     stdout: "pipe",
     stderr: "ignore",

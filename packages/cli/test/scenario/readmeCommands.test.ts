@@ -8,7 +8,7 @@ import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { freePort } from "../../../broker/test/support/BrokerProcess.ts"
 import { startBroker, temporaryFolder } from "../../../broker/test/support/TestBroker.ts"
-import { main, ranOf } from "../support/Agent.ts"
+import { launchersSet, main, ranOf } from "../support/Agent.ts"
 import { claudeIn } from "../support/FakeClaude.ts"
 import { linesOf } from "../support/Lines.ts"
 
@@ -67,7 +67,7 @@ it.live("every command of the README does what it is said to do", () =>
         const spawn = (home: string, args: ReadonlyArray<string>) =>
           Bun.spawn([process.execPath, main, ...args], {
             cwd: folder,
-            env: environment(home),
+            env: { ...launchersSet(args), ...environment(home) },
             stdin: "ignore",
             stdout: "pipe",
             stderr: "pipe",

@@ -8,6 +8,21 @@ import { Effect } from "effect"
 /** The build, where the tests made one; else the sources. */
 export const main = process.env["CLAUDEMESH_TESTED"] ?? join(import.meta.dirname, "../../src/main.ts")
 
+/** What the launchers tell Bun of its compilers, which is a fifth of the work of a start. */
+export const launchersSet = ([first]: ReadonlyArray<string>): Readonly<Record<string, string>> => {
+  if (first === "mcp")
+    return { BUN_JSC_useDFGJIT: "0", BUN_JSC_useOMGJIT: "0", BUN_JSC_thresholdForJITAfterWarmUp: "4000" }
+  if (first === "broker") return {}
+  return { BUN_JSC_thresholdForJITAfterWarmUp: "4000", BUN_JSC_thresholdForOptimizeAfterWarmUp: "10000" }
+}
+
+/** The environment of a command by its words, for one that no launcher starts; a test adds its own. */
+export const startedWith = (args: ReadonlyArray<string>) => ({
+  PATH: process.env["PATH"] ?? "",
+  HOME: "/nonexistent",
+  ...launchersSet(args),
+})
+
 export interface Answer {
   readonly text: string
   readonly isError: boolean
@@ -72,7 +87,7 @@ const start = async (
   const transport = new StdioClientTransport({
     command: process.execPath,
     args: [main, "mcp", ...flags],
-    env: { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent", CLAUDEMESH_HOME: home, ...environment },
+    env: { ...startedWith(["mcp"]), CLAUDEMESH_HOME: home, ...environment },
     stderr: "ignore",
   })
   const client = new Client({ name: "test-host", version: "1" })
@@ -138,8 +153,7 @@ export const claudemesh = async (
 ): Promise<Ran> => {
   const child = Bun.spawn([process.execPath, main, ...args], {
     env: {
-      PATH: process.env["PATH"] ?? "",
-      HOME: "/nonexistent",
+      ...startedWith(args),
       GIT_CONFIG_GLOBAL: person,
       CLAUDEMESH_STARTED_AS: "claudemesh",
       ...environment,

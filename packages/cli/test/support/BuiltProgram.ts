@@ -1,10 +1,10 @@
 /** The built program (`scripts/testedBuild.ts` makes it once for all tests), as people have it. */
-import { main, type Ran, ranOf } from "./Agent.ts"
+import { launchersSet, main, type Ran, ranOf } from "./Agent.ts"
 
 export const runBuilt = (args: ReadonlyArray<string>, environment: Readonly<Record<string, string>>): Promise<Ran> =>
   ranOf(
     Bun.spawn([process.execPath, main, ...args], {
-      env: { CLAUDEMESH_STARTED_AS: "claudemesh", ...environment },
+      env: { ...launchersSet(args), CLAUDEMESH_STARTED_AS: "claudemesh", ...environment },
       stdio: ["ignore", "pipe", "pipe"],
     }),
   )

@@ -6,7 +6,7 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { assert } from "@effect/vitest"
-import { main, ranOf } from "../support/Agent.ts"
+import { launchersSet, main, ranOf } from "../support/Agent.ts"
 
 interface Step {
   readonly comment: string
@@ -58,6 +58,7 @@ const shell = (step: Step, folder: string, environment: Readonly<Record<string, 
         PATH: process.env["PATH"] ?? "",
         HOME: join(folder, step.home),
         CLAUDEMESH_HOME: join(folder, step.home),
+        ...launchersSet([]),
         CLAUDEMESH_STARTED_AS: "claudemesh",
         CLAUDEMESH_STARTED_IN: folder,
         BUN: process.execPath,

@@ -1,7 +1,7 @@
 /** What waits to be sent outlives its process; two processes of one member share one outbox on disk. */
 import { SessionId } from "@claudemesh/domain/Ids"
 import { assert, layer } from "@effect/vitest"
-import { Effect, Exit, Fiber, Layer, Scope } from "effect"
+import { Clock, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { SeenMessages } from "../../src/inbox/SeenMessages.ts"
 import { outboxFlushMillis } from "../../src/Limits.ts"
@@ -43,6 +43,23 @@ const offline = Effect.fnUntraced(function* (session: string) {
   first.broker.latest.close(1001)
   yield* settle
   return { first, start, store }
+})
+
+/** A clock on the wall that somebody sets back; the monotonic one goes on. */
+const settableClock = Effect.map(Clock.Clock, (clock) => {
+  let behindMillis = 0
+  const currentTimeMillisUnsafe = () => clock.currentTimeMillisUnsafe() - behindMillis
+  const currentTimeNanosUnsafe = () => clock.currentTimeNanosUnsafe() - BigInt(behindMillis) * 1_000_000n
+  return {
+    currentTimeMillisUnsafe,
+    currentTimeMillis: Effect.sync(currentTimeMillisUnsafe),
+    currentTimeNanosUnsafe,
+    currentTimeNanos: Effect.sync(currentTimeNanosUnsafe),
+    monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
+    monotonicTimeNanos: clock.monotonicTimeNanos,
+    sleep: (duration) => clock.sleep(duration),
+    setBack: (millis: number) => (behindMillis = millis),
+  } satisfies Clock.Clock & { readonly setBack: (millis: number) => void }
 })
 
 const waitsFor = <A, E>(effect: Effect.Effect<A, E>) =>
@@ -253,6 +270,32 @@ layer(testLayer)("an outbox that outlives its process", (it) => {
         two.broker.sends.map((send) => send.id),
         [id],
       )
+      yield* two.end
+    }),
+  )
+
+  it.effect("of a process that lives is left to it where the clock of its machine is set back meanwhile", () =>
+    Effect.gen(function* () {
+      const { start } = yield* machine
+      const clock = yield* settableClock
+      const one = yield* Effect.provideService(start("laptop"), Clock.Clock, clock)
+      one.broker.override = (frame) => frame.type === "send"
+      const enqueued = (text: string) => Effect.provideService(one.client.enqueue(message(text)), Clock.Clock, clock)
+      yield* enqueued("1")
+      const two = yield* start("desktop")
+      const looksOnce = Effect.andThen(Effect.forkChild(two.client.flush), settle)
+      // It has just said that it lives.
+      yield* TestClock.adjust("20100 millis")
+      yield* looksOnce
+      // It looks whether it is time to say so, which it is not yet, and then does so every 5 s from here.
+      yield* TestClock.adjust("4400 millis")
+      yield* enqueued("2")
+      yield* settle
+      clock.setBack(10_000)
+      yield* TestClock.adjust("14500 millis")
+      yield* looksOnce
+      assert.deepStrictEqual(two.broker.sends, [])
+      yield* one.end
       yield* two.end
     }),
   )
