@@ -81,6 +81,23 @@ describe("a batch", () => {
     ),
   )
 
+  it.effect("holds no more rows than one transaction may: an ack of many counts with each of them (I23)", () =>
+    scenario(
+      (script) =>
+        Effect.gen(function* () {
+          const ofMany = { ...consumed(10), seqs: [10, 11, 12] }
+          const release = yield* busyWith(script, acceptOf(messageOf(1)))
+          yield* script.submit(consumed(1), ofMany, consumed(13), consumed(14))
+          yield* release
+          assert.deepStrictEqual(
+            script.batches.slice(1).map((batch) => batch.length),
+            [2, 2],
+          )
+        }),
+      { commitRowsMax: 4 },
+    ),
+  )
+
   it.effect("holds no more text than one transaction may, and always at least one write (I23)", () =>
     scenario(
       (script) =>
