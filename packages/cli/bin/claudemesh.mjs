@@ -72,7 +72,8 @@ const startedAs = () => {
 
 /** As in the script beside this file. */
 const compilers = (first) => {
-  if (first === "mcp") return { BUN_JSC_useDFGJIT: "0", BUN_JSC_useOMGJIT: "0", BUN_JSC_thresholdForJITAfterWarmUp: "4000" }
+  if (first === "mcp")
+    return { BUN_JSC_useDFGJIT: "0", BUN_JSC_useOMGJIT: "0", BUN_JSC_thresholdForJITAfterWarmUp: "4000" }
   if (first === "broker") return {}
   return { BUN_JSC_thresholdForJITAfterWarmUp: "4000", BUN_JSC_thresholdForOptimizeAfterWarmUp: "10000" }
 }
