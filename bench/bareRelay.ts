@@ -166,6 +166,10 @@ const keyOf = (keys: SendFrame["sealedKeys"], { key }: Peer): string =>
 const array = (values: ReadonlyArray<string | number>): string => `{${values.join(",")}}`
 
 const postgresStore = async (): Promise<Store> => {
+  // Planned while they are empty, its tables would be read whole for as long as the plan is kept. Only who connects from then on has it so.
+  const first = new Bun.SQL(where)
+  await first.unsafe("ALTER ROLE CURRENT_USER SET enable_seqscan = off")
+  await first.close()
   const sql = new Bun.SQL(where)
   for (const statement of [
     "CREATE TABLE known (id text PRIMARY KEY, seq bigint)",
