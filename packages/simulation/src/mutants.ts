@@ -287,7 +287,7 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "backlog limit not released",
     file: `${broker}/state/Inbox.ts`,
-    find: "    this.#grow({ messages: -1, characters: -characters })\n",
+    find: "    this.#grow({ messages: -messages.length, characters: -gone })\n",
     put: "",
   },
   {

@@ -13,7 +13,7 @@ import type { ClientStopped } from "../connection/ConnectionState.ts"
 import { Processes } from "../local/Processes.ts"
 import type { StateDbError } from "../local/StateDb.ts"
 import { outboxBeatMillis, outboxBehindMillis, outboxMax, retryFirstMillis, retryMaxMillis } from "../Limits.ts"
-import { type NewEntry, type OutboxEntry, OutboxFull, type SendProblem, SendRefused } from "./OutboxEntry.ts"
+import { type NewEntry, type OutboxEntry, OutboxFull, SendGone, type SendProblem, SendRefused } from "./OutboxEntry.ts"
 import { type Member, OutboxStore } from "./OutboxStore.ts"
 import { type Ack, type ErrorFrame, type Queued, type SendEnd, SendQueue } from "./SendQueue.ts"
 
@@ -84,15 +84,25 @@ export const makeOutbox = Effect.fnUntraced(function* (options: OutboxOptions) {
   }, Effect.uninterruptible)
 
   const waitingFor = (entry: Queued): Waiting => ({
-    answer: Effect.tapError(Deferred.await(entry.answer), (end) =>
-      end._tag === "SendGone" || entry.isTold ? Effect.void : told(entry),
-    ),
+    answer: Effect.catch(Deferred.await(entry.answer), (end): Effect.Effect<never, SendEnd> => {
+      if (end._tag === "SendGone" || entry.isTold) return Effect.fail(end)
+      return Effect.flatMap(isOurs(entry), (ours): Effect.Effect<never, SendEnd> =>
+        ours ? Effect.andThen(told(entry), Effect.fail(end)) : Effect.fail(new SendGone()),
+      )
+    }),
     cancel: Effect.map(store.cancel(entry.messageId), (cancelled) => {
       if (cancelled !== "cancelled") return false
       queue.forget([entry])
       return true
     }),
   })
+
+  /** A process that was stopped for long may hear of a refusal that is another's to tell by now. */
+  const isOurs = (entry: Queued): Effect.Effect<boolean> =>
+    Effect.map(
+      Effect.orElseSucceed(store.isSender(options.sender, entry.messageId), () => true),
+      (isSender) => (entry.isWritten ? !entry.isAnothers : isSender),
+    )
 
   /** The caller goes on at once: interrupted while the disk is waited for, it would know nothing, and nobody else either. */
   const told = (entry: Queued) =>
@@ -109,10 +119,15 @@ export const makeOutbox = Effect.fnUntraced(function* (options: OutboxOptions) {
     const problems = writing.flatMap(({ entry, problem }) =>
       problem === undefined || entry.isTold ? [] : [problemOf(options.of, entry, problem, atMillis)],
     )
-    yield* store.finish(
+    const kept = yield* store.finish(
+      options.sender,
       writing.map(({ entry }) => entry.messageId),
       problems,
     )
+    for (const { messageId } of problems) {
+      const one = writing.find(({ entry }) => entry.messageId === messageId)
+      if (one !== undefined) one.entry.isAnothers = !kept.has(messageId)
+    }
     queue.written(writing)
     // Told while it was written.
     const since = problems.filter(({ messageId }) =>

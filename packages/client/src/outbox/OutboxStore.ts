@@ -56,11 +56,17 @@ export class OutboxStore extends Context.Service<
     ) => Effect.Effect<number, OutboxFull | StateDbError>
     readonly leave: (sender: string, messageIds: ReadonlyArray<MessageId>) => Effect.Effect<Leaving, StateDbError>
     readonly cancel: (messageId: MessageId) => Effect.Effect<Cancelled, StateDbError>
-    /** They are done with, and these problems are to be told. */
+    /** Whether the message is this sender's still. */
+    readonly isSender: (sender: string, messageId: MessageId) => Effect.Effect<boolean, StateDbError>
+    /**
+     * They are done with, and these problems are to be told. Of what another sender has taken over, a problem is that one's to find and to tell:
+     * gives the messages of those that are told of.
+     */
     readonly finish: (
+      sender: string,
       messageIds: ReadonlyArray<MessageId>,
       problems: ReadonlyArray<SendProblem>,
-    ) => Effect.Effect<void, StateDbError>
+    ) => Effect.Effect<ReadonlySet<MessageId>, StateDbError>
     /** What keeps a sender alive in the eyes of others. On the disk, with all that was added before. */
     readonly beat: (sender: string) => Effect.Effect<void, StateDbError>
     /** Senders of the member's messages, and undefined where some have none. */
@@ -230,9 +236,24 @@ const cancel = (db: Database, messageId: MessageId): Cancelled => {
   return db.query("SELECT 1 FROM outbox WHERE message_id = ?").get(messageId) === null ? "unknown" : "left"
 }
 
-const finish = (db: Database, messageIds: ReadonlyArray<MessageId>, problems: ReadonlyArray<SendProblem>): void => {
-  db.query(`DELETE FROM outbox WHERE message_id IN ${inIds}`).run(idsOf(messageIds))
+const finish = (
+  db: Database,
+  sender: string,
+  messageIds: ReadonlyArray<MessageId>,
+  problems: ReadonlyArray<SendProblem>,
+): ReadonlySet<MessageId> => {
+  const ofProblems = problems.map(({ messageId }) => messageId)
+  const removed = db
+    .query<{ message_id: string }, [string, string]>(
+      `DELETE FROM outbox WHERE sender = ? AND message_id IN ${inIds} RETURNING message_id`,
+    )
+    .all(sender, idsOf(ofProblems))
+  // Whoever has taken over what a broker has need not send it.
+  const others = messageIds.filter((messageId) => !ofProblems.includes(messageId))
+  db.query(`DELETE FROM outbox WHERE message_id IN ${inIds}`).run(idsOf(others))
+  const told = among(ofProblems, removed)
   for (const problem of problems) {
+    if (!told.has(problem.messageId)) continue
     const { atMillis, code, explanation, member, meshId, messageId, sealedAtMillis, sessionId, target, to } = problem
     db.query(
       `INSERT OR REPLACE INTO outbox_problem
@@ -240,10 +261,11 @@ const finish = (db: Database, messageIds: ReadonlyArray<MessageId>, problems: Re
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ).run(messageId, meshId, member, sessionId, to, target, code, explanation, atMillis, sealedAtMillis ?? null)
   }
-  if (problems.length === 0) return
+  if (told.size === 0) return told
   db.query(
     "DELETE FROM outbox_problem WHERE rowid NOT IN (SELECT rowid FROM outbox_problem ORDER BY at DESC, rowid DESC LIMIT ?)",
   ).run(outboxProblemsMax)
+  return told
 }
 
 const unsent = (db: Database, messageId: MessageId): Unsent | undefined => {
@@ -315,7 +337,11 @@ const onDatabase = (state: typeof StateDb.Service): typeof OutboxStore.Service =
     ),
   leave: (sender, messageIds) => state.transaction((db) => leave(db, sender, messageIds)),
   cancel: (messageId) => state.transaction((db) => cancel(db, messageId), { durable: true }),
-  finish: (messageIds, problems) => state.transaction((db) => finish(db, messageIds, problems)),
+  isSender: (sender, messageId) =>
+    state.read(
+      (db) => db.query("SELECT 1 FROM outbox WHERE message_id = ? AND sender = ?").get(messageId, sender) !== null,
+    ),
+  finish: (sender, messageIds, problems) => state.transaction((db) => finish(db, sender, messageIds, problems)),
   beat: (sender) =>
     state.transaction((db) => void db.query("UPDATE outbox_sender SET beat = beat + 1 WHERE sender = ?").run(sender), {
       durable: true,

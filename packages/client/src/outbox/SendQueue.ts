@@ -24,6 +24,8 @@ export interface Queued extends OutboxEntry {
   isTold: boolean
   /** What came of it is on the disk. */
   isWritten: boolean
+  /** Another process had taken it over when it was refused. */
+  isAnothers: boolean
   onWire: boolean
   refusals: number
   /** Its recipient's inbox was full: it waits, for how long is to be decided. */
@@ -172,6 +174,7 @@ const queued = (entry: OutboxEntry, isOwn: boolean): Queued => ({
   answer: Deferred.makeUnsafe(),
   isTold: false,
   isWritten: false,
+  isAnothers: false,
   onWire: false,
   refusals: 0,
   isFull: false,

@@ -144,7 +144,7 @@ describe("the outbox on disk", () => {
         for (let n = 0; n < outboxMemberMax; n++) yield* add(n, n % 2 === 0 ? one : two)
         const full = yield* Effect.flip(add(outboxMemberMax))
         assert.deepInclude(full, { _tag: "OutboxFull", of: "member", waiting: outboxMemberMax })
-        yield* store.finish([idOf(0)], [])
+        yield* store.finish("one", [idOf(0)], [])
         yield* add(outboxMemberMax)
       }),
     ),
@@ -155,12 +155,17 @@ describe("the outbox on disk", () => {
       Effect.gen(function* () {
         const store = yield* OutboxStore
         yield* add(1)
-        yield* store.finish([idOf(1)], [problem(1)])
+        assert.deepStrictEqual([...(yield* store.finish("two", [idOf(1)], [problem(1)]))], [])
+        assert.deepStrictEqual([ids(yield* store.list), yield* store.problems(of)], [[idOf(1)], []])
+        assert.deepStrictEqual([...(yield* store.finish("one", [idOf(1)], [problem(1)]))], [idOf(1)])
         assert.deepStrictEqual(yield* store.list, [])
         assert.deepStrictEqual(yield* store.problems(of), [problem(1)])
         yield* store.forgetProblems([idOf(1)])
         assert.deepStrictEqual(yield* store.problems(of), [])
-        for (let n = 0; n < outboxProblemsMax + 5; n++) yield* store.finish([], [problem(n)])
+        for (let n = 0; n < outboxProblemsMax + 5; n++) {
+          yield* add(n)
+          yield* store.finish("one", [idOf(n)], [problem(n)])
+        }
         const kept = yield* store.problems(of)
         assert.deepStrictEqual([kept.length, kept[0]], [outboxProblemsMax, problem(5)])
       }),

@@ -371,7 +371,7 @@ layer(testLayer)("an outbox that outlives its process", (it) => {
           first.broker.sends.map(({ id }) => id),
           [toAll.id],
         )
-        yield* store.finish([earlier.messageId], [])
+        yield* store.finish("two", [earlier.messageId], [])
         yield* TestClock.adjust("2 seconds")
         assert.deepStrictEqual(
           first.broker.sends.map(({ id }) => id),

@@ -58,3 +58,39 @@ it.effect("a refusal is kept for later where its caller was interrupted, in what
     assert.strictEqual(ends.size, 2)
   }).pipe(Effect.scoped, Effect.provide(OutboxStore.memory)),
 )
+
+it.effect("a refusal of what another process has taken over is that one's to tell, and told once", () =>
+  Effect.gen(function* () {
+    const outbox = yield* makeOutbox({ of, slug: "team", sender: "one", tooLate: () => undefined })
+    const store = yield* OutboxStore
+    yield* Effect.forkScoped(outbox.tend)
+    const refused = (id: ClientMessageId) =>
+      outbox.settle({ type: "error", code: "unknown_target", message: "no such member", id, retryable: false })
+    const [told, waiting, unasked] = [entry(1), entry(2), entry(3)]
+    const answers = yield* Effect.forEach([told, waiting], (one) =>
+      Effect.flatMap(outbox.offer(one, false), ({ answer }) => Effect.forkChild(answer)),
+    )
+    yield* outbox.offer(unasked, false)
+    yield* turns(5)
+    // It was stopped for long, so that another one has taken over what it sends, and has told of some of it already.
+    const other = { sender: "two", pid: 2, host: "here" }
+    yield* store.adopt(of, ["one"], other)
+    const problem = { ...told, target: "Bob", code: "unknown_target", explanation: "no such member", atMillis: 1 }
+    for (const { messageId } of [told, unasked]) {
+      yield* store.finish("two", [messageId], [{ ...problem, messageId }])
+      yield* store.forgetProblems([messageId])
+    }
+    for (const { id } of [told, waiting, unasked]) refused(id)
+    const ends = yield* Effect.forEach(answers, (fiber) => Effect.flip(Fiber.join(fiber)))
+    yield* turns(20)
+    assert.deepStrictEqual(
+      ends.map(({ _tag }) => _tag),
+      ["SendGone", "SendGone"],
+    )
+    assert.deepStrictEqual(yield* store.problems(of), [])
+    assert.deepStrictEqual(
+      (yield* store.list).map(({ messageId }) => messageId),
+      [waiting.messageId],
+    )
+  }).pipe(Effect.scoped, Effect.provide(OutboxStore.memory)),
+)
