@@ -64,6 +64,23 @@ describe("a batch", () => {
     ),
   )
 
+  it.live("of a store that commits where it is asked to leaves everybody else a turn before the next one", () => {
+    const script = new Script()
+    return Effect.gen(function* () {
+      const groupCommit = (yield* GroupCommits).groupCommitOf(meshId)
+      const seen = new Set<number>()
+      const look = (): void => {
+        if (script.batches.length >= 20) return
+        seen.add(script.batches.length)
+        setImmediate(look)
+      }
+      setImmediate(look)
+      for (const write of accepts(1, brokerLimits.commitWritesMax * 20)) groupCommit.submit(write, () => {})
+      yield* groupCommit.settled
+      assert.isAtLeast(seen.size, 19)
+    }).pipe(Effect.provide(GroupCommits.layer(1, brokerLimits).pipe(Layer.provide(script.store))))
+  })
+
   it.effect("holds no more writes than one transaction may (I23)", () =>
     scenario(
       (script) =>

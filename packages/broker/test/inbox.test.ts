@@ -235,3 +235,13 @@ describe("an inbox", () => {
     )
   })
 })
+
+it("a count that was asked for before another one, and answers behind it, says nothing (I23)", () => {
+  const inbox = new Inbox({ memberId: bob.memberId, session: undefined }, bobs, undefined)
+  const [before, after] = [inbox.askCount(), inbox.askCount()]
+  inbox.counted(after, { messages: 0, characters: 0 })
+  inbox.counted(before, { messages: 5, characters: 3_000 })
+  assert.deepStrictEqual(inbox.backlog, { messages: 0, characters: 0 })
+  inbox.miscounted(before)
+  assert.isFalse(inbox.isMiscounted)
+})

@@ -521,6 +521,14 @@ const claims: Readonly<Record<string, Claim>> = {
       assert.strictEqual((yield* load).lastSeq, 4)
     },
   ),
+
+  "never gives a message of a group whose text is gone from a damaged database": Effect.gen(function* () {
+    yield* madeMesh
+    yield* commit(toGroup(2))
+    yield* (yield* SqlClient.SqlClient).unsafe("DELETE FROM mesh.group_text")
+    const page = yield* Effect.exit(pageOf({ inbox: inboxes[0] ?? inboxOf(bob) }))
+    assert.deepStrictEqual(Exit.isSuccess(page) ? page.value : [], [])
+  }),
 }
 
 conforms(claims)

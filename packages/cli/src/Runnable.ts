@@ -8,7 +8,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Clock, Duration, Effect } from "effect"
 import { Failed } from "./Failed.ts"
-import { builtIn } from "./Launch.ts"
+import { builtIn, handedOn } from "./Launch.ts"
 import * as installWords from "./words/install.ts"
 
 /** How a host starts what lies in a folder: Bun directly, told to obey nothing of the folder that the host is in. */
@@ -68,6 +68,7 @@ const build = async (outdir: string): Promise<void> => {
   const script = join(root, "scripts/build.ts")
   const child = Bun.spawn([process.execPath, "--no-env-file", "--no-install", script, "--outdir", outdir], {
     cwd: root,
+    env: handedOn,
     stdio: ["ignore", "ignore", "pipe"],
   })
   const said = await new Response(child.stderr).text()

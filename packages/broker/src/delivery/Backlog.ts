@@ -19,14 +19,17 @@ export const isFull = ({ actions, nowMillis, state }: Decision, inbox: Inbox): b
 }
 
 /** For an inbox that grew or shrank in the store by a number that is not known here. */
-export const countOf = ({ address }: Inbox): Action =>
-  Action.Count({ inboxes: [address], next: { _tag: "Counted", inbox: address } })
+export const countOf = (inbox: Inbox): Action =>
+  Action.Count({
+    inboxes: [inbox.address],
+    next: { _tag: "Counted", inbox: inbox.address, count: inbox.askCount() },
+  })
 
 export const counted = (
   state: MeshState,
-  { backlog, inbox: address }: Extract<Completion, { readonly _tag: "Counted" }>,
+  { backlog, count, inbox: address }: Extract<Completion, { readonly _tag: "Counted" }>,
 ): void => {
   const inbox = inboxOf(state, address)
-  if (Exit.isSuccess(backlog)) inbox?.counted(backlog.value)
-  else inbox?.miscounted()
+  if (Exit.isSuccess(backlog)) inbox?.counted(count, backlog.value)
+  else inbox?.miscounted(count)
 }

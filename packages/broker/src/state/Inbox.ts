@@ -143,6 +143,7 @@ export class Inbox {
   /** When it was last counted in the store. */
   #countedAtMillis = 0
   #isMiscounted = false
+  #countsAsked = 0
   #movedLateAtMillis = 0
 
   constructor(
@@ -405,14 +406,20 @@ export class Inbox {
     return true
   }
 
-  counted(backlog: Backlog): void {
+  /** Gives the number of this count. Of several that are under way only the last says what is there: one from before a move may answer after it. */
+  askCount(): number {
+    return (this.#countsAsked += 1)
+  }
+
+  counted(count: number, backlog: Backlog): void {
+    if (count !== this.#countsAsked) return
     this.#backlog = backlog
     this.#isMiscounted = false
   }
 
   /** It could not be counted after it grew or shrank by a number that is not known here. */
-  miscounted(): void {
-    this.#isMiscounted = true
+  miscounted(count: number): void {
+    if (count === this.#countsAsked) this.#isMiscounted = true
   }
 
   get isMiscounted(): boolean {

@@ -251,7 +251,8 @@ export type Completion = Data.TaggedEnum<{
     readonly upToSeq: number
     readonly counts: Exit.Exit<ReadonlyArray<WaitingCount>, StoreError>
   }
-  Counted: { readonly inbox: InboxAddress; readonly backlog: Exit.Exit<Backlog, StoreError> }
+  /** `count`: its number. */
+  Counted: { readonly inbox: InboxAddress; readonly count: number; readonly backlog: Exit.Exit<Backlog, StoreError> }
   DeliveryReportRead: {
     readonly peer: PeerId
     readonly id: string

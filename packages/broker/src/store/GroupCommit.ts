@@ -210,6 +210,8 @@ const makeCommitter = Effect.fnUntraced(function* (
       Effect.forkChild({ startImmediately: true }),
     )
     tell()
+    // With SQLite it is over by now: whoever is not of this group commit has a turn before the next one.
+    if (!queue.isEmpty) yield* Effect.yieldNow
     const exit = yield* Fiber.await(committing)
     metrics.batchWrites.observe(jobs.length)
     metrics.commitSeconds.observe(metrics.seconds() - beganSeconds)

@@ -18,7 +18,17 @@ export class Ed25519 extends Context.Service<Ed25519, Effect.Effect<Verifier>>()
         Effect.promise((): Promise<Verifier> => import("./Libsodium.ts")),
         (verifier) => Effect.sync(() => void (loaded = verifier)),
       )
-      yield* Effect.forkScoped(Effect.andThen(Effect.sleep(loadedAfterMillis), load))
+      yield* Effect.forkScoped(
+        Effect.andThen(
+          Effect.sleep(loadedAfterMillis),
+          Effect.tapCause(load, (cause) =>
+            Effect.logError(
+              "libsodium cannot be loaded, so that nobody is let in: install it again, and restart",
+              cause,
+            ),
+          ),
+        ),
+      )
       return Effect.suspend(() => (loaded === undefined ? load : Effect.succeed(loaded)))
     }),
   )

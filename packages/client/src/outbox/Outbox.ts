@@ -87,7 +87,9 @@ export const makeOutbox = Effect.fnUntraced(function* (options: OutboxOptions) {
     answer: Effect.catch(Deferred.await(entry.answer), (end): Effect.Effect<never, SendEnd> => {
       if (end._tag === "SendGone" || entry.isTold) return Effect.fail(end)
       return Effect.flatMap(isOurs(entry), (ours): Effect.Effect<never, SendEnd> =>
-        ours ? Effect.andThen(told(entry), Effect.fail(end)) : Effect.fail(new SendGone()),
+        ours
+          ? Effect.andThen(told(entry), Effect.fail(end))
+          : Effect.fail(end._tag === "ClientStopped" ? end : new SendGone()),
       )
     }),
     cancel: Effect.map(store.cancel(entry.messageId), (cancelled) => {

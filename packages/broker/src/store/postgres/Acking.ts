@@ -16,8 +16,8 @@ type Run = Omit<Consume, "seqs"> & { readonly seqs: Array<number> }
 const runsOf = (consumes: ReadonlyArray<Consume>): ReadonlyArray<Run> => {
   const [runs, taken] = [new Map<string, Run>(), new Map<string, Set<number>>()]
   for (const { seqs, ...one } of consumes) {
-    const inbox = `${one.meshId}/${one.inbox.memberId}/${Rows.sessionColumn(one.inbox)}`
-    const key = `${inbox}/${one.priority}/${one.atMillis}`
+    const inbox = `${one.meshId}/${one.inbox.memberId}/${Rows.sessionColumn(one.inbox)}/${one.priority}`
+    const key = `${inbox}/${one.atMillis}`
     const [run, of] = [runs.get(key) ?? { ...one, seqs: [] }, taken.get(inbox) ?? new Set<number>()]
     for (const seq of seqs) {
       if (of.has(seq)) continue
