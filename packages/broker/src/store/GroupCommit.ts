@@ -211,7 +211,7 @@ const makeCommitter = Effect.fnUntraced(function* (
     )
     tell()
     // With SQLite it is over by now: whoever is not of this group commit has a turn before the next one.
-    if (!queue.isEmpty) yield* Effect.yieldNow
+    if (committing.pollUnsafe() !== undefined && !queue.isEmpty) yield* Effect.yieldNow
     const exit = yield* Fiber.await(committing)
     metrics.batchWrites.observe(jobs.length)
     metrics.commitSeconds.observe(metrics.seconds() - beganSeconds)
