@@ -108,6 +108,8 @@ const untilItGoesOn = backOff(50, 2_000).pipe(resetAfter(60_000))
 
 /** Measured: with 2 turns a batch is half as large, and a loaded broker on SQLite a fifth slower; more than 8 add nothing. */
 const gatherTurns = 8
+/** A turn is over at once, but in a flood: then it takes as long as all that came with it, and nobody is to wait for eight of those. */
+const gatherNanos = 5_000_000n
 
 class GroupCommitFailed extends Schema.TaggedError<GroupCommitFailed>()("GroupCommitFailed", {}) {}
 
@@ -179,7 +181,11 @@ const makeGroupCommit = Effect.fnUntraced(function* (limits: BrokerLimits) {
  * arrive, so that it goes along. No timer: with nothing on its way the turns are over at once.
  */
 const gather = Effect.gen(function* () {
-  for (let turn = 0; turn < gatherTurns; turn++) yield* Effect.yieldNow
+  const beganNanos = yield* Clock.monotonicTimeNanos
+  for (let turn = 0; turn < gatherTurns; turn++) {
+    yield* Effect.yieldNow
+    if ((yield* Clock.monotonicTimeNanos) - beganNanos > gatherNanos) return
+  }
 })
 
 /**
