@@ -1,4 +1,4 @@
-/** How a load comes into a mesh, and finds what it looks for in a frame without parsing it. */
+/** How a load comes into a mesh, acks what it is pushed, and finds what it looks for in a frame without parsing it. */
 import sodium from "libsodium-wrappers"
 import { RawSocket } from "./RawSocket.ts"
 
@@ -49,3 +49,25 @@ export const connectAs = (
       onEnd,
     )
   })
+
+/** One of so many sends, and one of so many acks, is said twice. */
+export const twiceEvery = 50
+
+/** Acks what one connection was pushed, with all that came in the same read; `then` follows each time. */
+export const acker = () => {
+  let ids: Array<string> = []
+  let said = 0
+  return (socket: RawSocket, id: string, then: () => void = () => {}): void => {
+    ids.push(id)
+    if (ids.length > 1) return
+    queueMicrotask(() => {
+      const frame = `{"type":"client_ack","messageIds":["${ids.join('","')}"]}`
+      socket.say(frame)
+      said += 1
+      if (said % twiceEvery === 0) socket.say(frame)
+      ids = []
+      socket.flush()
+      then()
+    })
+  }
+}

@@ -124,20 +124,24 @@ export const postgresSeconds = (folder: string): number => {
     .reduce((sum, name) => sum + processorSeconds(Number(name)), 0)
 }
 
-/** A Postgres server of its own, in a folder that anybody may read. `database` makes one and gives its URL. */
-export const startPostgres = async (folder: string) => {
-  await chmod(folder, 0o777)
-  const [databaseDir, port] = [join(folder, "postgres"), await freePort()]
-  const server = new EmbeddedPostgres({
+/** `persistent`: its tables are there when it is started again. */
+export const embeddedPostgres = (databaseDir: string, port: number, persistent: boolean) =>
+  new EmbeddedPostgres({
     databaseDir,
     port,
     user: "postgres",
     password: "password",
-    persistent: false,
+    persistent,
     createPostgresUser: process.getuid?.() === 0,
     onLog: () => {},
     onError: () => {},
   })
+
+/** A Postgres server of its own, in a folder that anybody may read. `database` makes one and gives its URL. */
+export const startPostgres = async (folder: string) => {
+  await chmod(folder, 0o777)
+  const [databaseDir, port] = [join(folder, "postgres"), await freePort()]
+  const server = embeddedPostgres(databaseDir, port, false)
   await server.initialise()
   await server.start()
   let databases = 0

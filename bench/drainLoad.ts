@@ -7,7 +7,7 @@
  *
  *   bun bench/drainLoad.ts '{"url":…,"meshId":…,"receivers":[…],"messages":20000,"ciphertextBytes":700}'
  */
-import { connectAs, type Mesh, type Person, valueOf } from "./LoadClient.ts"
+import { acker, connectAs, type Mesh, type Person, valueOf } from "./LoadClient.ts"
 import type { RawSocket } from "./RawSocket.ts"
 
 interface Job extends Mesh {
@@ -18,8 +18,6 @@ interface Job extends Mesh {
 }
 
 const job: Job = JSON.parse(process.argv[2] ?? "{}")
-/** One of so many acks is said twice. */
-const twiceEvery = 50
 
 const rest = `,"ciphertext":"${Buffer.alloc(job.ciphertextBytes, 7).toString("base64")}"`
 const ownNonce = "B".repeat(32)
@@ -31,25 +29,6 @@ const sendToItself = ({ publicKey }: Person, socket: RawSocket): void => {
   const nonce = `"nonce":"${ownNonce}","ciphertext":"AAAA"`
   socket.say(`{"type":"send","id":"${Bun.randomUUIDv7()}","targetSpec":"${publicKey}","priority":"now",${nonce}}`)
   socket.flush()
-}
-
-const acker = () => {
-  let ids: Array<string> = []
-  let said = 0
-  /** With all that came in the same read. */
-  return (socket: RawSocket, id: string, then: () => void): void => {
-    ids.push(id)
-    if (ids.length > 1) return
-    queueMicrotask(() => {
-      const frame = `{"type":"client_ack","messageIds":["${ids.join('","')}"]}`
-      socket.say(frame)
-      said += 1
-      if (said % twiceEvery === 0) socket.say(frame)
-      ids = []
-      socket.flush()
-      then()
-    })
-  }
 }
 
 /** Until the last of its acks is committed. */

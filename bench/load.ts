@@ -6,7 +6,7 @@
  *
  *   bun bench/load.ts '{"url":…,"meshId":…,"senders":[…],"receivers":[…],"inFlight":16,"messages":20000,…}'
  */
-import { connectAs, type Mesh, type Person, valueOf } from "./LoadClient.ts"
+import { acker, connectAs, type Mesh, type Person, twiceEvery, valueOf } from "./LoadClient.ts"
 import type { RawSocket } from "./RawSocket.ts"
 
 interface Job extends Mesh {
@@ -26,8 +26,6 @@ interface Job extends Mesh {
 }
 
 const job: Job = JSON.parse(process.argv[2] ?? "{}")
-/** One of so many sends, and one of so many acks, is said twice. */
-const twiceEvery = 50
 
 let isOver = false
 const connect = (person: Person, session: string, onFrame: (text: string, socket: RawSocket) => void) =>
@@ -69,21 +67,10 @@ const takePush = (text: string, session: number): string => {
 }
 
 const receiver = (person: Person, session: number) => {
-  let ids: Array<string> = []
-  let said = 0
+  const ack = acker()
   return connect(person, `receiver-${session}`, (text, socket) => {
     if (text.startsWith('{"type":"ack"')) return takeAck(text, socket, session)
-    ids.push(takePush(text, session))
-    if (ids.length > 1) return
-    // With all that came in the same read.
-    queueMicrotask(() => {
-      const frame = `{"type":"client_ack","messageIds":["${ids.join('","')}"]}`
-      socket.say(frame)
-      said += 1
-      if (said % twiceEvery === 0) socket.say(frame)
-      ids = []
-      socket.flush()
-    })
+    ack(socket, takePush(text, session))
   })
 }
 

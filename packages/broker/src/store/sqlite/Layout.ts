@@ -28,6 +28,17 @@ export const priorityName = (number: string): string =>
   `CASE ${number} WHEN 0 THEN 'now' WHEN 1 THEN 'next' ELSE 'low' END`
 const priorityNumber = (name: string): string => `CASE ${name} WHEN 'now' THEN 0 WHEN 'next' THEN 1 ELSE 2 END`
 
+const acceptedTable = (id: string): string => `CREATE TABLE mesh.accepted (
+    key INTEGER PRIMARY KEY,
+    id ${id},
+    sender bigint NOT NULL,
+    priority bigint NOT NULL,
+    created_at bigint NOT NULL,
+    expires_at bigint NOT NULL,
+    content_hash text NOT NULL,
+    recipients text NOT NULL
+  )`
+
 const tables = [
   // Meshes (without a member), members (without a session) and sessions, as small numbers. own: the member's, of a session.
   `CREATE TABLE mesh.address (
@@ -41,16 +52,7 @@ const tables = [
   )`,
   "CREATE INDEX mesh.address_age ON address (used_at) WHERE session_id <> ''",
   // The id follows from mesh, sender and the sender's own id, so its uniqueness is the idempotency rule.
-  `CREATE TABLE mesh.accepted (
-    key INTEGER PRIMARY KEY,
-    id blob NOT NULL UNIQUE,
-    sender bigint NOT NULL,
-    priority bigint NOT NULL,
-    created_at bigint NOT NULL,
-    expires_at bigint NOT NULL,
-    content_hash text NOT NULL,
-    recipients text NOT NULL
-  )`,
+  acceptedTable("blob NOT NULL UNIQUE"),
   "CREATE INDEX mesh.accepted_age ON accepted (created_at)",
   // The text is '' once its time is over, and NULL where it is in group_text.
   `CREATE TABLE mesh.waiting (
@@ -195,16 +197,7 @@ export const messageIdsApart = [
   ...allIdsIn,
   "DROP INDEX mesh.accepted_age",
   "ALTER TABLE mesh.accepted RENAME TO accepted_before",
-  `CREATE TABLE mesh.accepted (
-    key INTEGER PRIMARY KEY,
-    id blob NOT NULL,
-    sender bigint NOT NULL,
-    priority bigint NOT NULL,
-    created_at bigint NOT NULL,
-    expires_at bigint NOT NULL,
-    content_hash text NOT NULL,
-    recipients text NOT NULL
-  )`,
+  acceptedTable("blob NOT NULL"),
   `INSERT INTO mesh.accepted (key, id, sender, priority, created_at, expires_at, content_hash, recipients)
     SELECT key, id, sender, priority, created_at, expires_at, content_hash, recipients FROM mesh.accepted_before ORDER BY key`,
   "DROP TABLE mesh.accepted_before",
