@@ -111,6 +111,9 @@ const gatherTurns = 8
 /** A turn is over at once, but in a flood: then it takes as long as all that came with it, and nobody is to wait for eight of those. */
 const gatherNanos = 5_000_000n
 
+/** So many writes are not shared out among two commits: what each costs by itself is more than there is to gain. */
+const togetherAtLeast = 32
+
 class GroupCommitFailed extends Schema.TaggedError<GroupCommitFailed>()("GroupCommitFailed", {}) {}
 
 const makeGroupCommit = Effect.fnUntraced(function* (limits: BrokerLimits) {
@@ -128,7 +131,7 @@ const makeGroupCommit = Effect.fnUntraced(function* (limits: BrokerLimits) {
     while (true) {
       yield* gather
       while (!queue.isEmpty) {
-        const jobs = queue.takeBatch(committer.writesMax())
+        const jobs = committer.takeBatch()
         if (jobs.length > 0) yield* committer.commit(jobs)
         // What follows from the outcomes comes in some turns, and is gathered.
         const isLast = queue.isEmpty
@@ -188,6 +191,8 @@ const gather = Effect.gen(function* () {
   }
 })
 
+const nobody = { jobs: 0, tell: (): void => {} }
+
 /**
  * Commits what it is given. Those whose writes are stored are told once the next commit is under way: what follows from their outcomes is then done
  * while the database is at work.
@@ -200,11 +205,23 @@ const makeCommitter = Effect.fnUntraced(function* (
   const size = makeBatchSize(queue.limits.commitWritesMax)
   const outage = yield* makeOutage(queue)
   const failed = makeFailed(store, queue, outage)
-  let untold = (): void => {}
+  let untold = nobody
   const tell = (): void => {
-    const told = untold
-    untold = () => {}
-    told()
+    const { tell } = untold
+    untold = nobody
+    tell()
+  }
+
+  /** The database is another process: commits take time in which something else is done here. */
+  let isElsewhere = false
+
+  /**
+   * Half of all that is on its way, so that one half is at the database while what the other sets free is done here. Without it a
+   * steady load comes to be in every other batch, and the database and the broker wait for each other in turn.
+   */
+  const takeBatch = (): ReadonlyArray<Job> => {
+    const half = isElsewhere ? Math.ceil((untold.jobs + queue.size) / 2) : Number.POSITIVE_INFINITY
+    return queue.takeBatch(Math.min(Math.max(half, togetherAtLeast), size.writesMax()))
   }
 
   const commit = Effect.fnUntraced(function* (jobs: ReadonlyArray<Job>) {
@@ -215,9 +232,11 @@ const makeCommitter = Effect.fnUntraced(function* (
       Effect.uninterruptible,
       Effect.forkChild({ startImmediately: true }),
     )
+    const isOver = committing.pollUnsafe() !== undefined
+    isElsewhere = !isOver
     tell()
     // With SQLite it is over by now: whoever is not of this group commit has a turn before the next one.
-    if (committing.pollUnsafe() !== undefined && !queue.isEmpty) yield* Effect.yieldNow
+    if (isOver && !queue.isEmpty) yield* Effect.yieldNow
     const exit = yield* Fiber.await(committing)
     metrics.batchWrites.observe(jobs.length)
     metrics.commitSeconds.observe(metrics.seconds() - beganSeconds)
@@ -229,11 +248,14 @@ const makeCommitter = Effect.fnUntraced(function* (
     }
     yield* outage.reset
     size.went()
-    untold = () => {
-      for (const [index, job] of jobs.entries()) {
-        const result = exit.value[index]
-        job.done(result === undefined ? tooFewResults : Exit.succeed(result))
-      }
+    untold = {
+      jobs: jobs.length,
+      tell: () => {
+        for (const [index, job] of jobs.entries()) {
+          const result = exit.value[index]
+          job.done(result === undefined ? tooFewResults : Exit.succeed(result))
+        }
+      },
     }
   })
 
@@ -241,7 +263,7 @@ const makeCommitter = Effect.fnUntraced(function* (
     commit,
     tell,
     isEnding: outage.isEnding,
-    writesMax: size.writesMax,
+    takeBatch,
     end: outage.end,
     refuses: outage.refuses,
   }
