@@ -12,7 +12,7 @@ import { Cause, Clock, Context, Deferred, Effect, Exit, Fiber, Layer, Option, Qu
 import type { BrokerLimits } from "../Limits.ts"
 import { BrokerMetrics, type Metrics } from "../metrics/Metrics.ts"
 import { isAwaited, type Job, CommitQueue, type Outcome, Waiting } from "./CommitQueue.ts"
-import { type MeshSnapshot, MessageStore, StoreError, type Write } from "./MessageStore.ts"
+import { type MeshSnapshot, MessageStore, StoreError, type Write, type Written } from "./MessageStore.ts"
 
 export type { Outcome } from "./CommitQueue.ts"
 
@@ -191,7 +191,16 @@ const gather = Effect.gen(function* () {
   }
 })
 
-const nobody = { jobs: 0, tell: (): void => {} }
+/** Jobs that are written, and what tells of it. */
+const stored = (jobs: ReadonlyArray<Job>, results: ReadonlyArray<Written>) => ({
+  jobs: jobs.length,
+  tell: (): void => {
+    for (const [index, { done }] of jobs.entries()) {
+      const result = results[index]
+      done(result === undefined ? tooFewResults : Exit.succeed(result))
+    }
+  },
+})
 
 /**
  * Commits what it is given. Those whose writes are stored are told once the next commit is under way: what follows from their outcomes is then done
@@ -205,10 +214,10 @@ const makeCommitter = Effect.fnUntraced(function* (
   const size = makeBatchSize(queue.limits.commitWritesMax)
   const outage = yield* makeOutage(queue)
   const failed = makeFailed(store, queue, outage)
-  let untold = nobody
+  let untold = nothingStored
   const tell = (): void => {
     const { tell } = untold
-    untold = nobody
+    untold = nothingStored
     tell()
   }
 
@@ -248,15 +257,7 @@ const makeCommitter = Effect.fnUntraced(function* (
     }
     yield* outage.reset
     size.went()
-    untold = {
-      jobs: jobs.length,
-      tell: () => {
-        for (const [index, job] of jobs.entries()) {
-          const result = exit.value[index]
-          job.done(result === undefined ? tooFewResults : Exit.succeed(result))
-        }
-      },
-    }
+    untold = stored(jobs, exit.value)
   })
 
   return {
@@ -360,3 +361,4 @@ const makeFailed = (store: MessageStore["Service"], queue: CommitQueue, outage: 
 
 const stopped = Exit.fail(new StoreError({ reason: "unavailable", cause: "the broker stops" }))
 const tooFewResults = Exit.fail(new StoreError({ reason: "rejected", cause: "the store gave too few results" }))
+const nothingStored = stored([], [])
