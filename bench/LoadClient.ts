@@ -1,5 +1,6 @@
 /** How a load comes into a mesh, acks what it is pushed, and finds what it looks for in a frame without parsing it. */
 import sodium from "libsodium-wrappers"
+import { twiceEvery } from "./LoadShape.ts"
 import { RawSocket } from "./RawSocket.ts"
 
 await sodium.ready
@@ -49,9 +50,6 @@ export const connectAs = (
       onEnd,
     )
   })
-
-/** One of so many sends, and one of so many acks, is said twice. */
-export const twiceEvery = 50
 
 /** Acks what one connection was pushed, with all that came in the same read; `then` follows each time. */
 export const acker = () => {

@@ -109,19 +109,25 @@ export const answers = async (port: number): Promise<void> => {
   throw new Error("the server did not start")
 }
 
+/** A process, those that it has started, and theirs. */
+export const processTree = (root: number): ReadonlyArray<number> => {
+  const children = new Map<number, Array<number>>()
+  for (const name of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    try {
+      const parent = Number(readFileSync(`/proc/${name}/stat`, "utf8").split(") ")[1]?.split(" ")[1])
+      children.set(parent, [...(children.get(parent) ?? []), Number(name)])
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  const treeOf = (pid: number): ReadonlyArray<number> => [pid, ...(children.get(pid) ?? []).flatMap(treeOf)]
+  return treeOf(root)
+}
+
 /** Of a Postgres server and all that it has started. */
 export const postgresSeconds = (folder: string): number => {
   const [parent = ""] = readFileSync(`${folder}/postmaster.pid`, "utf8").split("\n")
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .filter((name) => {
-      try {
-        return readFileSync(`/proc/${name}/stat`, "utf8").split(") ")[1]?.split(" ")[1] === parent
-      } catch {
-        return false
-      }
-    })
-    .reduce((sum, name) => sum + processorSeconds(Number(name)), 0)
+  return processTree(Number(parent)).reduce((sum, pid) => sum + processorSeconds(pid), 0)
 }
 
 /** `persistent`: its tables are there when it is started again. */

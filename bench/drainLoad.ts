@@ -8,6 +8,7 @@
  *   bun bench/drainLoad.ts '{"url":…,"meshId":…,"receivers":[…],"messages":20000,"ciphertextBytes":700}'
  */
 import { acker, connectAs, type Mesh, type Person, valueOf } from "./LoadClient.ts"
+import { startClock } from "./LoadShape.ts"
 import type { RawSocket } from "./RawSocket.ts"
 
 interface Job extends Mesh {
@@ -86,10 +87,9 @@ const nothingWaits = (person: Person, index: number): Promise<void> =>
     ).then((socket) => sendToItself(person, socket))
   })
 
-const [begun, cpuBefore] = [performance.now(), process.cpuUsage()]
+const [begun, end] = [performance.now(), startClock(latencies)]
 const sockets = await Promise.all(job.receivers.map((person, index) => drain(person, index, begun)))
-const millis = performance.now() - begun
-const { system, user } = process.cpuUsage(cpuBefore)
+const line = end(job.messages)
 if (latencies.length !== job.messages) throw new Error("not everything came")
 // Whoever measures the server's processor reads it now.
 console.log("drained")
@@ -97,8 +97,5 @@ await Bun.stdin.text()
 isOver = true
 for (const socket of sockets) socket.end()
 await Promise.all(job.receivers.map(nothingWaits))
-latencies.sort((left, right) => left - right)
-const at = (share: number) => latencies[Math.floor(latencies.length * share)] ?? 0
-const busy = (system + user) / 1_000 / millis
-console.log(JSON.stringify({ perSecond: (job.messages / millis) * 1_000, p50: at(0.5), p99: at(0.99), busy }))
+console.log(line)
 process.exit(0)

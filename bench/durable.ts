@@ -3,10 +3,10 @@
  * turn in one run. 10 senders with 16 sends in flight each to 10 receivers, 700-byte ciphertexts, protocol v2; or,
  * with `--fan-out 200`, one sender with 4 in flight to 200 live sessions at once; or, with `--among 100`, so many users
  * who each send to the others, 4 in flight; or one sender with one in flight to one, with `--one-by-one`; or, with `--waiting 10`,
- * so many receivers who were away and come back at once to what waits for them. Redis Streams is measured beside direct
- * messages, where its server is on the path.
+ * so many receivers who were away and come back at once to what waits for them. Beside them, what a user might pick instead
+ * (`rivals.ts`), where a message is to one and its server is on the path.
  *
- *   npm run bench [-- --rounds 5 --messages 100000 --only sqlite --write]
+ *   npm run bench [-- --rounds 5 --messages 100000 --only sqlite|postgres|redis-server|rabbitmq-server|nats-server --write]
  *   npm run bench:fanout     npm run bench:users     npm run bench:latency     npm run bench:drain
  *
  * With `--write` the table and the chart in docs/performance.md are those of this run.
@@ -18,10 +18,13 @@ import { cpus, loadavg, tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { type Bar, chartOf } from "./chart.ts"
+import { type Rival, rivals, startRival } from "./rivals.ts"
+import type { RivalJob } from "./RivalLoad.ts"
 import {
   answers,
   freePort,
   launch,
+  type LoadFigures,
   makeMesh,
   memoryMiB,
   person,
@@ -45,6 +48,7 @@ const { values } = parseArgs({
   },
 })
 const rounds = Number(values.rounds)
+const isWanted = (what: string) => values.only === undefined || values.only === what
 
 interface Workload {
   /** Its place in docs/performance.md. */
@@ -79,6 +83,8 @@ const workload = workloadOf()
 /** Deliveries are what is counted, so a fan-out sends fewer messages. */
 const messages = Math.ceil(Number(values.messages) / workload.recipients)
 const deliveries = messages * workload.recipients
+/** Whoever receives is there, and alone is meant. */
+const isToOne = workload.recipients === 1 && values.waiting === undefined
 const here = import.meta.dirname
 
 interface Figures {
@@ -140,29 +146,37 @@ const measure = async (
   }
 }
 
-/** Of Redis' own server, under the same load by its own protocol. */
-const measureRedis = async (): Promise<Figures> => {
-  const port = await freePort()
-  const data = await mkdtemp(join(folder, "redis-"))
-  const durable = ["--appendonly", "yes", "--appendfsync", "always", "--save", ""]
-  const server = Bun.spawn(["redis-server", "--port", `${port}`, "--bind", "127.0.0.1", "--dir", data, ...durable], {
-    stdout: "ignore",
-    stderr: "inherit",
-  })
-  try {
-    await listens(port)
-    const before = processorSeconds(server.pid)
-    const job = { ...workload, port, messages, ciphertextBytes: 700 }
-    const load = Bun.spawn([process.execPath, join(here, "redisStreams.ts"), JSON.stringify(job)], {
+/** Of another server, under the same load by its own protocol. */
+const measureRival = async (rival: Rival): Promise<Figures> => {
+  const server = await startRival(rival, join(folder, `rival-${++number}`))
+  const { inFlight, receivers, senders } = workload
+  const isAmong = workload.name === "users"
+  const load = async (count: number): Promise<LoadFigures> => {
+    const job: RivalJob = {
+      port: server.port,
+      senders,
+      receivers,
+      inFlight,
+      messages: count,
+      ciphertextBytes: 700,
+      isAmong,
+    }
+    const child = Bun.spawn([process.execPath, ...process.execArgv, join(here, rival.load), JSON.stringify(job)], {
       stdout: "pipe",
       stderr: "inherit",
     })
-    const figures = JSON.parse(await new Response(load.stdout).text())
-    const cpu = ((processorSeconds(server.pid) - before) / deliveries) * 1e6
-    return { ...figures, cpu, memory: memoryMiB(server.pid) }
+    const line = await new Response(child.stdout).text()
+    if ((await child.exited) !== 0) throw new Error("its load failed")
+    return JSON.parse(line)
+  }
+  const sumOf = (ofOne: (pid: number) => number) => server.processes().reduce((sum, pid) => sum + ofOne(pid), 0)
+  try {
+    await load(Math.ceil(messages / 5))
+    const before = sumOf(processorSeconds)
+    const figures = await load(messages)
+    return { ...figures, cpu: ((sumOf(processorSeconds) - before) / deliveries) * 1e6, memory: sumOf(memoryMiB) }
   } finally {
-    server.kill("SIGKILL")
-    await server.exited
+    await server.stop()
   }
 }
 
@@ -178,9 +192,9 @@ const of = (all: ReadonlyArray<Figures>, key: keyof Figures) => median(all.map((
 
 const reportOne = (store: string, who: string, all: ReadonlyArray<Figures>) => {
   const isLimit = of(all, "busy") > loadIsLimit
-  const limit = isLimit ? `   the load was the limit (${of(all, "busy").toFixed(2)} of a processor)` : ""
+  const load = `load ${of(all, "busy").toFixed(2)} of a processor${isLimit ? ": it was the limit" : ""}`
   console.log(
-    `${store.padEnd(9)} ${who.padEnd(7)} ${of(all, "perSecond").toFixed(0).padStart(8)}/s   p50 ${of(all, "p50").toFixed(1).padStart(6)} ms   p99 ${of(all, "p99").toFixed(1).padStart(6)} ms   ${of(all, "cpu").toFixed(0).padStart(5)} µs/delivery   ${of(all, "memory").toFixed(0).padStart(4)} MiB${limit}`,
+    `${`${store} ${who}`.trim().padEnd(17)} ${of(all, "perSecond").toFixed(0).padStart(8)}/s   p50 ${of(all, "p50").toFixed(1).padStart(6)} ms   p99 ${of(all, "p99").toFixed(1).padStart(6)} ms   ${of(all, "cpu").toFixed(0).padStart(5)} µs/delivery   ${of(all, "memory").toFixed(0).padStart(4)} MiB   ${load}`,
   )
   const name = store === "" ? who : `${store}, ${who}`
   bars.push({ name, perSecond: of(all, "perSecond") })
@@ -199,7 +213,7 @@ const report = (name: string, broker: ReadonlyArray<Figures>, bare: ReadonlyArra
     `| ${name}, ratio | ${median(ratios).toFixed(2)} | ${median(costs).toFixed(2)} | ${median(late).toFixed(2)} | | |`,
   )
   console.log(
-    `${name.padEnd(9)} ratio   ${ratios.map((ratio) => ratio.toFixed(2)).join("  ")}   median ${median(ratios).toFixed(2)}   by processor time ${median(costs).toFixed(2)}   p50 ${median(late).toFixed(2)}\n`,
+    `${`${name} ratio`.padEnd(17)} ${ratios.map((ratio) => ratio.toFixed(2)).join("  ")}   median ${median(ratios).toFixed(2)}   by processor time ${median(costs).toFixed(2)}   p50 ${median(late).toFixed(2)}\n`,
   )
 }
 
@@ -235,15 +249,6 @@ const perSecond = (act: () => void): number => {
   return Math.round((count * 1_000) / millis)
 }
 
-const listens = async (port: number): Promise<void> => {
-  for (let tries = 0; tries < 400; tries++) {
-    const socket = await Bun.connect({ hostname: "127.0.0.1", port, socket: { data: () => {} } }).catch(() => undefined)
-    if (socket !== undefined) return void socket.end()
-    await Bun.sleep(25)
-  }
-  throw new Error("the server did not start")
-}
-
 /** In the place of the table that the same workload gave before. */
 const writeDown = async (about: string) => {
   const page = join(here, "../docs/performance.md")
@@ -262,7 +267,7 @@ const about = machine()
 console.log(about)
 console.log(`${rounds} rounds of ${deliveries} deliveries, ${workload.name}\n`)
 try {
-  if (values.only !== "postgres") {
+  if (isWanted("sqlite")) {
     await inTurn(
       "SQLite",
       async () => {
@@ -276,7 +281,7 @@ try {
       },
     )
   }
-  if (values.only !== "sqlite") {
+  if (isWanted("postgres")) {
     const postgres = await startPostgres(folder)
     await inTurn(
       "Postgres",
@@ -296,12 +301,21 @@ try {
     )
     await postgres.stop()
   }
-  if (workload.name === "direct" && values.only === undefined) {
-    if (Bun.which("redis-server") === null) console.log("Redis: its server is not on the path")
-    else {
-      const all: Array<Figures> = []
-      for (let round = 1; round <= rounds; round++) all.push(await measureRedis())
-      reportOne("", "Redis Streams", all)
+  for (const rival of isToOne ? rivals.filter(({ server }) => isWanted(server)) : []) {
+    if (Bun.which(rival.server) === null) {
+      console.log(`${rival.name}: ${rival.server} is not on the path`)
+      continue
+    }
+    const all: Array<Figures> = []
+    try {
+      for (let round = 1; round <= rounds; round++) {
+        process.stderr.write(`${rival.name}: round ${round} of ${rounds}\n`)
+        all.push(await measureRival(rival))
+      }
+      reportOne("", rival.name, all)
+    } catch (error) {
+      // What was measured of the others is still told.
+      console.log(`${rival.name}: ${String(error)}`)
     }
   }
   if (values.write) await writeDown(about)

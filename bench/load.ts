@@ -6,7 +6,8 @@
  *
  *   bun bench/load.ts '{"url":…,"meshId":…,"senders":[…],"receivers":[…],"inFlight":16,"messages":20000,…}'
  */
-import { acker, connectAs, type Mesh, type Person, twiceEvery, valueOf } from "./LoadClient.ts"
+import { acker, connectAs, type Mesh, type Person, valueOf } from "./LoadClient.ts"
+import { receiverOf, startClock, twiceEvery } from "./LoadShape.ts"
 import type { RawSocket } from "./RawSocket.ts"
 
 interface Job extends Mesh {
@@ -87,10 +88,8 @@ const isAmongThemselves = job.senders[0]?.publicKey === job.receivers[0]?.public
 let started = 0
 const targetOf = (number: number, sender: number): string => {
   if (job.toEveryone) return "*"
-  const count = job.receivers.length
-  // Every number from 1 to count - 1 as far away, in an order that looks like chance and is the same each time.
-  const other = isAmongThemselves ? (sender + 1 + ((number * 2_654_435_761) % (count - 1))) % count : number % count
-  return job.receivers[other]?.publicKey ?? ""
+  const receiver = receiverOf(number, sender, job.receivers.length, isAmongThemselves)
+  return job.receivers[receiver]?.publicKey ?? ""
 }
 
 const sendNext = (socket: RawSocket, sender: number) => {
@@ -133,20 +132,14 @@ const sockets = isAmongThemselves
         }),
       ),
     )
-const [begun, cpuBefore] = [performance.now(), process.cpuUsage()]
+const end = startClock(latencies)
 for (const [index, socket] of sockets.entries()) {
   for (let n = 0; n < job.inFlight; n++) sendNext(socket, index)
   socket.flush()
 }
 await finished
-const millis = performance.now() - begun
-const { system, user } = process.cpuUsage(cpuBefore)
 isOver = true
-latencies.sort((left, right) => left - right)
-const at = (share: number) => latencies[Math.floor(latencies.length * share)] ?? 0
-const counted = job.receiversAway ? job.messages : deliveries
-const busy = (system + user) / 1_000 / millis
-console.log(JSON.stringify({ perSecond: (counted / millis) * 1_000, p50: at(0.5), p99: at(0.99), busy }))
+console.log(end(job.receiversAway ? job.messages : deliveries))
 // The last acks are on their way: what were not acked would come again to the next load.
 await Bun.sleep(100)
 process.exit(0)
