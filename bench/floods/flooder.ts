@@ -9,6 +9,8 @@ interface Job extends Place {
   readonly flood: string
   readonly flooder: Person
   readonly owner: Person
+  /** Another mesh of the same members. */
+  readonly elsewhere: string
   /** Of the mesh, with the flooder. */
   readonly everyone: ReadonlyArray<Person>
 }
@@ -52,7 +54,7 @@ const fromSessions = async (sessions: number, next: () => string): Promise<void>
 }
 
 /** Each its own address, and together more than any broker takes: each sends to the next one, and acks what it gets. */
-const fromMembers = async (members: ReadonlyArray<Person>): Promise<void> => {
+const fromMembers = async (place: Place, members: ReadonlyArray<Person>): Promise<void> => {
   const onFrame = (frame: Frame, socket: WebSocket): void => {
     if (frame["type"] !== "push") return countFrame(frame)
     count("delivered")
@@ -61,7 +63,7 @@ const fromMembers = async (members: ReadonlyArray<Person>): Promise<void> => {
   const flood = (member: Person, index: number) => {
     const target = `${members[(index + 1) % members.length]?.publicKey}/flood`
     const own = `203.0.113.${index}`
-    const connect = () => authenticated(job, member, "flood", own, onFrame)
+    const connect = () => authenticated(place, member, "flood", own, onFrame)
     return fromOne(connect, () => sendFrame(nextId(), target, "A".repeat(32), 1_000))
   }
   await Promise.all(members.map(flood))
@@ -149,7 +151,8 @@ const floods: Readonly<Record<string, () => Promise<void>>> = {
     fromSessions(5, () =>
       sendFrame(nextId(), "*", "A".repeat(32), 1_000, { sealedKeys: sealedTo(job.everyone), priority: "low" }),
     ),
-  "sends of 40 members": () => fromMembers(job.everyone.slice(-40)),
+  "sends of 40 members": () => fromMembers(job, job.everyone.slice(-40)),
+  "sends of 40 members of another mesh": () => fromMembers({ ...job, meshId: job.elsewhere }, job.everyone.slice(-40)),
   message_status: () =>
     fromSessions(5, () => json({ type: "message_status", id: nextId(), messageId: "0".repeat(32) })),
   pulls: () => fromSessions(5, () => json({ type: "pull", id: nextId() })),

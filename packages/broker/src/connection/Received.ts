@@ -1,21 +1,26 @@
 /**
  * What a socket has received, in order. While its connection waits for the next of it, that is handled where it comes in, and no
- * fiber is woken for it (decision 0087); while the connection waits for something else it is kept here. Whoever owns the
+ * fiber is woken for it (decision 0087). It is kept here while the connection waits for something else, and where it is more than a socket has
+ * handled at once: then it is handled in turn with that of other sockets (decision 0095). Whoever owns the
  * socket bounds what is kept, by reading no more: what the kernel already gave must not be dropped.
  */
 import { Cause, Effect } from "effect"
+import type { InLine, Turns } from "./Turns.ts"
 
 /** What is left to do of one, where something has to be waited for. */
 export type Rest<E> = Effect.Effect<void, E> | undefined
 
-export class Received<A extends object | string> {
+export class Received<A extends object | string> implements InLine {
   readonly #kept: Array<A> = []
   #ended = false
   /** Set while the connection waits for the next one. */
   #waiting: { readonly give: (one: A) => void; readonly end: () => void } | undefined
 
   /** `taken` hears of each that was kept when it is kept no longer. */
-  constructor(readonly taken: (one: A) => void = () => {}) {}
+  constructor(
+    readonly turns: Turns,
+    readonly taken: (one: A) => void = () => {},
+  ) {}
 
   /** How many are kept. */
   get size(): number {
@@ -25,14 +30,33 @@ export class Received<A extends object | string> {
   /** True: it is kept. False: it was handled at once, or nothing more is taken. */
   add(one: A): boolean {
     if (this.#ended) return false
-    if (this.#waiting === undefined) return this.#kept.push(one) > 0
-    this.#waiting.give(one)
+    const waiting = this.#waiting
+    if (waiting !== undefined && this.#kept.length === 0 && this.turns.takesAtOnce(this)) {
+      waiting.give(one)
+      return false
+    }
+    this.#kept.push(one)
+    if (waiting !== undefined) this.turns.enter(this)
+    return true
+  }
+
+  takeTurn(): boolean {
+    const waiting = this.#waiting
+    if (waiting === undefined) return false
+    const one = this.#takeKept()
+    if (one !== undefined) waiting.give(one)
+    if (this.#kept.length > 0) return this.#waiting !== undefined
+    if (this.#ended) this.#endWait()
     return false
   }
 
   /** Nothing more comes. What is kept is given still. */
   end(): void {
     this.#ended = true
+    if (this.#kept.length === 0) this.#endWait()
+  }
+
+  #endWait(): void {
     const waiting = this.#waiting
     this.#waiting = undefined
     waiting?.end()
@@ -62,19 +86,13 @@ export class Received<A extends object | string> {
       const rest = handle(one)
       return rest === undefined ? undefined : Effect.andThen(rest, next)
     }
-    const next: Effect.Effect<never, E | Cause.Done> = Effect.suspend(() => {
-      for (let kept = this.#takeKept(); kept !== undefined; kept = this.#takeKept()) {
-        const rest = again(kept)
-        if (rest !== undefined) return rest
-      }
-      return this.#wait(again)
-    })
+    const next: Effect.Effect<never, E | Cause.Done> = Effect.suspend(() => this.#wait(again))
     return next
   }
 
   /** Gives those that come to `take`, until that gives something: with it the waiting is over. */
   #wait<B, E>(take: (one: A) => Effect.Effect<B, E> | undefined): Effect.Effect<B, E | Cause.Done> {
-    if (this.#ended) return Cause.done()
+    if (this.#ended && this.#kept.length === 0) return Cause.done()
     return Effect.callback<B, E | Cause.Done>((resume) => {
       const waiting = {
         give: (one: A) => {
@@ -87,6 +105,7 @@ export class Received<A extends object | string> {
         end: () => resume(Cause.done()),
       }
       this.#waiting = waiting
+      if (this.#kept.length > 0) this.turns.enter(this)
       return Effect.sync(() => void (this.#waiting = undefined))
     })
   }
