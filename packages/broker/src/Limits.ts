@@ -13,9 +13,7 @@ export interface BrokerLimits {
   readonly inboundFramesMax: number
   /** The same in characters. One frame is always taken. */
   readonly inboundCharactersMax: number
-  /** Frames of one socket that are handled where they come in, in one turn of the event loop; more of them take turns with those of others. */
-  readonly framesAtOnceMax: number
-  /** So long is spent on those in each turn of the event loop. */
+  /** In each turn of the event loop so long is spent on frames of sockets that said more than one in it. */
   readonly waitingFramesMillis: number
   /** Bytes a socket may leave unread before it is dropped; what it had not acked is pending again. */
   readonly outboundBacklogBytesMax: number
@@ -25,6 +23,8 @@ export interface BrokerLimits {
   readonly sendsUnderWayMax: number
   /** The same of a mesh, shared out among the connections that have some. Each may have one. */
   readonly meshSendsUnderWayMax: number
+  /** Deliveries of a mesh that are being stored; beyond it each connection may have one send under way. */
+  readonly meshDeliveriesUnderWayMax: number
   /** Commands waiting for one mesh; beyond it the connections that offer wait. */
   readonly meshMailboxMax: number
   /** How long a mesh without connections stays in memory. Longer than a v1 hello can be replayed. */
@@ -197,12 +197,12 @@ export const brokerLimits: BrokerLimits = {
   helloTimeoutMillis: 5_000,
   inboundFramesMax: 256,
   inboundCharactersMax: 1_048_576,
-  framesAtOnceMax: 8,
-  waitingFramesMillis: 5,
+  waitingFramesMillis: 10,
   outboundBacklogBytesMax: 4_194_304,
   outboundTurnCharactersMax: 65_536,
   sendsUnderWayMax: 64,
   meshSendsUnderWayMax: 512,
+  meshDeliveriesUnderWayMax: 4_096,
   meshMailboxMax: 1_024,
   meshIdleMillis: 180_000,
   sessionsPerMeshMax: 50_000,

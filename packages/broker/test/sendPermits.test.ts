@@ -3,11 +3,15 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { SendPermits } from "../src/connection/SendPermits.ts"
 import { SendsUnderWay } from "../src/mesh/SendsUnderWay.ts"
+import { StoreError } from "../src/store/MessageStore.ts"
+import { attach, enter, offer, scenario, settled } from "./support/ActorScenario.ts"
+import { alice, bob, carol, sealedTo } from "./support/MeshScenario.ts"
 
-const mesh = (meshSendsUnderWayMax = 12, sendsUnderWayMax = 8) => {
-  const underWay = new SendsUnderWay({ meshSendsUnderWayMax, sendsUnderWayMax })
-  return () => new SendPermits(underWay)
+const sharing = (meshSendsUnderWayMax = 12) => {
+  const underWay = new SendsUnderWay({ meshSendsUnderWayMax, sendsUnderWayMax: 8, meshDeliveriesUnderWayMax: 100 })
+  return { underWay, connection: () => new SendPermits(underWay) }
 }
+const mesh = (meshSendsUnderWayMax?: number) => sharing(meshSendsUnderWayMax).connection
 
 /** So many as it can have now. */
 const takeAll = (permits: SendPermits): number => {
@@ -43,6 +47,17 @@ describe("the sends of a mesh that are under way", () => {
     assert.deepStrictEqual(all.map(takeAll), [2, 1, 1, 1, 1])
   })
 
+  it("are one of each connection while messages to many are being stored: they count as many as they go to (I23)", () => {
+    const { connection, underWay } = sharing()
+    const [one, two] = [connection(), connection()]
+    underWay.holdDeliveries(99)
+    assert.strictEqual(takeAll(one), 8)
+    underWay.holdDeliveries(1)
+    assert.deepStrictEqual([takeAll(two), takeAll(one)], [1, 0])
+    underWay.holdDeliveries(-100)
+    assert.strictEqual(takeAll(two), 5)
+  })
+
   it.effect("are waited for until one is answered, and no longer than the socket is open (I23)", () =>
     Effect.gen(function* () {
       const connection = mesh()
@@ -66,4 +81,30 @@ describe("the sends of a mesh that are under way", () => {
       assert.strictEqual(takeAll(one), 2)
     }),
   )
+
+  it.effect("count what a mesh is storing until it is stored, or cannot be (I23)", () => {
+    let commits = 0
+    return scenario(
+      Effect.gen(function* () {
+        const mesh = yield* enter
+        const [sender] = [yield* attach(mesh, alice), yield* attach(mesh, bob), yield* attach(mesh, carol)]
+        for (const id of ["m1", "m2"]) {
+          yield* offer(mesh, sender, "*", { id, sealedKeys: sealedTo(bob, carol) })
+          assert.strictEqual(mesh.sendsUnderWay.share, 1)
+          yield* settled
+          assert.strictEqual(mesh.sendsUnderWay.share, 64)
+        }
+        assert.deepStrictEqual([sender.of("ack").length, sender.of("error").length], [1, 1])
+      }),
+      {
+        limits: { meshDeliveriesUnderWayMax: 2 },
+        change: (store) => ({
+          commit: (writes) =>
+            writes.some(({ write }) => write._tag === "Accept") && (commits += 1) > 1
+              ? Effect.fail(new StoreError({ reason: "rejected", cause: "for the test" }))
+              : store.commit(writes),
+        }),
+      },
+    )
+  })
 })

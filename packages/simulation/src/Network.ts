@@ -94,7 +94,7 @@ export class Network {
   ) {
     // Time stands still while a frame is handled. Here it is as if each look at it took a while.
     let looks = 0n
-    const bounds = { framesAtOnceMax: 2, waitingFramesMillis: 1 }
+    const bounds = { waitingFramesMillis: 1 }
     this.#turns = new Turns(
       bounds,
       () => (looks += 300_000n),

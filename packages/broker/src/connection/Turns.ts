@@ -1,6 +1,6 @@
 /**
- * Whose frame is handled next, when more come than can be handled. In one turn of the event loop a socket has a few handled where they
- * come in. What it says beyond that stands in line: the sockets that have something there take turns with one frame each, for a short time in
+ * Whose frame is handled next, when more come than can be handled. In one turn of the event loop a socket has one handled where it
+ * comes in. What it says beyond that stands in line: the sockets that have something there take turns with one frame each, for a short time in
  * each turn of the event loop. So who says little waits for nobody's much, and neither do commits and what is read.
  *
  * All sockets of a broker share one. Nothing here holds a frame, and nothing is refused: whoever stands in line keeps its own.
@@ -14,15 +14,15 @@ export interface InLine {
   readonly takeTurn: () => boolean
 }
 
-type Bounds = Pick<BrokerLimits, "framesAtOnceMax" | "waitingFramesMillis">
+type Bounds = Pick<BrokerLimits, "waitingFramesMillis">
 
 const nanosPerMilli = 1_000_000n
 
 export class Turns {
   /** Whoever had its turn goes to the end. */
   readonly #line = new Set<InLine>()
-  /** Of this turn of the event loop: a socket that says nothing is not in it. */
-  readonly #atOnce = new Map<InLine, number>()
+  /** Who has had one in this turn of the event loop. */
+  readonly #atOnce = new Set<InLine>()
   #isTold = false
 
   /** By the clock and the event loop of whoever makes it. */
@@ -41,9 +41,8 @@ export class Turns {
 
   /** Whether one more is handled where it comes in. */
   takesAtOnce(one: InLine): boolean {
-    const had = this.#atOnce.get(one) ?? 0
-    if (had >= this.limits.framesAtOnceMax) return false
-    this.#atOnce.set(one, had + 1)
+    if (this.#atOnce.has(one)) return false
+    this.#atOnce.add(one)
     this.#askForEnd()
     return true
   }

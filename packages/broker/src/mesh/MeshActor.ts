@@ -81,8 +81,9 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
   const groupCommit = (yield* GroupCommits).groupCommitOf(meshId)
   const metrics = yield* BrokerMetrics
   const mailbox = yield* countedMailbox(metrics, rules.limits.meshMailboxMax)
-  const [askers, peers, traces] = [new Askers(), new Peers(), yield* MessageTraces]
-  const reach: Reach = { meshId, store, groupCommit, peers, askers, metrics, traces }
+  const traces = yield* MessageTraces
+  const [askers, peers, sendsUnderWay] = [new Askers(), new Peers(), new SendsUnderWay(rules.limits)]
+  const reach: Reach = { meshId, store, groupCommit, peers, askers, sendsUnderWay, metrics, traces }
   /** False from a failure until the state is loaded again. A first load that is under way counts as up. */
   let up = true
 
@@ -98,9 +99,8 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
     // Behind what an earlier incarnation, or an actor before this one, has submitted: it would never be looked for.
     const snapshot = yield* groupCommit.takeOver
     if (Option.isNone(snapshot)) return yield* new MeshUnavailable()
-    const loaded = loadState(snapshot.value, rules, verifier)
     up = true
-    return loaded
+    return loadState(snapshot.value, rules, verifier)
   })
 
   const incarnation = Effect.flatMap(load(), (loaded) =>
@@ -127,7 +127,7 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
     Effect.suspend(() => (up ? askers.ask(tag, (replyTo) => mailbox.offer(command(replyTo))) : new MeshUnavailable()))
 
   return {
-    sendsUnderWay: new SendsUnderWay(rules.limits),
+    sendsUnderWay,
     attach: Effect.fnUntraced(function* (proof, handle, presenceId, audit) {
       peers.add(handle)
       const attach = (replyTo: CorrelationId) => Command.Attach({ proof, peer: handle.id, presenceId, audit, replyTo })
