@@ -9,6 +9,8 @@ interface Job extends Place {
   readonly flood: string
   readonly flooder: Person
   readonly owner: Person
+  /** Another mesh of the same members. */
+  readonly elsewhere: string
   /** Of the mesh, with the flooder. */
   readonly everyone: ReadonlyArray<Person>
 }
@@ -51,21 +53,31 @@ const fromSessions = async (sessions: number, next: () => string): Promise<void>
   await Promise.all(Array.from({ length: sessions }, (_, number) => flood(number)))
 }
 
-/** Each its own address, and together more than any broker takes: each sends to the next one, and acks what it gets. */
-const fromMembers = async (members: ReadonlyArray<Person>): Promise<void> => {
+/** Forty, each from its own address, who ack what they get: together more than any broker takes. */
+const fromMembers = async (
+  meshId: string,
+  next: (member: Person, index: number, all: ReadonlyArray<Person>) => string,
+): Promise<void> => {
+  const members = job.everyone.slice(-40)
   const onFrame = (frame: Frame, socket: WebSocket): void => {
     if (frame["type"] !== "push") return countFrame(frame)
     count("delivered")
     socket.send(json({ type: "client_ack", messageIds: [frame["messageId"]] }))
   }
   const flood = (member: Person, index: number) => {
-    const target = `${members[(index + 1) % members.length]?.publicKey}/flood`
     const own = `203.0.113.${index}`
-    const connect = () => authenticated(job, member, "flood", own, onFrame)
-    return fromOne(connect, () => sendFrame(nextId(), target, "A".repeat(32), 1_000))
+    const connect = () => authenticated({ ...job, meshId }, member, "flood", own, onFrame)
+    return fromOne(connect, () => next(member, index, members))
   }
   await Promise.all(members.map(flood))
 }
+
+/** To the next one. */
+const sendToNext = (_: Person, index: number, all: ReadonlyArray<Person>): string =>
+  sendFrame(nextId(), `${all[(index + 1) % all.length]?.publicKey}/flood`, "A".repeat(32), 1_000)
+const sendToEveryone = (): string =>
+  sendFrame(nextId(), "*", "A".repeat(32), 1_000, { sealedKeys: sealedTo(job.everyone), priority: "low" })
+const askForStatus = (): string => json({ type: "message_status", id: nextId(), messageId: "0".repeat(32) })
 
 /** One after the other, so many at a time. */
 const over = async (atOnce: number, one: () => Promise<unknown>): Promise<void> => {
@@ -145,13 +157,17 @@ const floods: Readonly<Record<string, () => Promise<void>>> = {
   "long frames": () => fromSessions(5, longProfile),
   "sends to one who is away": () =>
     fromSessions(5, () => sendFrame(nextId(), job.owner.publicKey, "A".repeat(32), 1_000)),
-  "sends to everyone": () =>
-    fromSessions(5, () =>
-      sendFrame(nextId(), "*", "A".repeat(32), 1_000, { sealedKeys: sealedTo(job.everyone), priority: "low" }),
-    ),
-  "sends of 40 members": () => fromMembers(job.everyone.slice(-40)),
-  message_status: () =>
-    fromSessions(5, () => json({ type: "message_status", id: nextId(), messageId: "0".repeat(32) })),
+  "sends to everyone": () => fromSessions(5, sendToEveryone),
+  "sends of 40 members": () => fromMembers(job.meshId, sendToNext),
+  "sends of 40 members of another mesh": () => fromMembers(job.elsewhere, sendToNext),
+  "sends of 40 members to everyone": () => fromMembers(job.meshId, sendToEveryone),
+  "sends of 40 members to everyone of another mesh": () => fromMembers(job.elsewhere, sendToEveryone),
+  "message_status of 40 members": () => fromMembers(job.meshId, askForStatus),
+  "pings of 40 members": () => fromMembers(job.meshId, () => json({ type: "ping", id: nextId() })),
+  "pulls of 40 members": () => fromMembers(job.meshId, () => json({ type: "pull", id: nextId() })),
+  "long frames of 40 members": () => fromMembers(job.meshId, longProfile),
+  "lists of 40 members": () => fromMembers(job.meshId, () => json({ type: "list_peers", id: nextId() })),
+  message_status: () => fromSessions(5, askForStatus),
   pulls: () => fromSessions(5, () => json({ type: "pull", id: nextId() })),
   lists: () => fromSessions(5, () => json({ type: numbers % 2 === 0 ? "list_peers" : "list_members", id: nextId() })),
   "changes of channels": () => fromSessions(5, channelChange),

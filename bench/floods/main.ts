@@ -109,11 +109,12 @@ const measure = async (flood: string) => {
     const people = Array.from({ length: talkers + listeners }, person)
     const everyone = [flooder, away, ...people]
     const place: Place = { port, meshId: await makeMesh(port, everyone) }
+    const elsewhere = await makeMesh(port, everyone)
     const others = await talk(place, people)
     await Bun.sleep(2_000)
     others.begin()
     const before = { memory: memoryMiB(broker.pid), processor: processorSeconds(broker.pid) }
-    const flooding = startFlooder({ ...place, flood, flooder, owner: away, everyone })
+    const flooding = startFlooder({ ...place, elsewhere, flood, flooder, owner: away, everyone })
     let most = before.memory
     for (let second = 0; second < seconds; second++) {
       await Bun.sleep(1_000)

@@ -13,12 +13,18 @@ export interface BrokerLimits {
   readonly inboundFramesMax: number
   /** The same in characters. One frame is always taken. */
   readonly inboundCharactersMax: number
+  /** In each turn of the event loop so long is spent on frames of sockets that said more than one in it. */
+  readonly waitingFramesMillis: number
   /** Bytes a socket may leave unread before it is dropped; what it had not acked is pending again. */
   readonly outboundBacklogBytesMax: number
   /** Of what a socket is sent in one turn, so much is held back for its end; then it is written. */
   readonly outboundTurnCharactersMax: number
   /** Sends and leases of one connection that are not yet answered; beyond it its next frame waits. */
   readonly sendsUnderWayMax: number
+  /** The same of a mesh, shared out among the connections that have some. Each may have one. */
+  readonly meshSendsUnderWayMax: number
+  /** Deliveries of a mesh that are being stored; beyond it each connection may have one send under way. */
+  readonly meshDeliveriesUnderWayMax: number
   /** Commands waiting for one mesh; beyond it the connections that offer wait. */
   readonly meshMailboxMax: number
   /** How long a mesh without connections stays in memory. Longer than a v1 hello can be replayed. */
@@ -191,9 +197,12 @@ export const brokerLimits: BrokerLimits = {
   helloTimeoutMillis: 5_000,
   inboundFramesMax: 256,
   inboundCharactersMax: 1_048_576,
+  waitingFramesMillis: 10,
   outboundBacklogBytesMax: 4_194_304,
   outboundTurnCharactersMax: 65_536,
   sendsUnderWayMax: 64,
+  meshSendsUnderWayMax: 512,
+  meshDeliveriesUnderWayMax: 4_096,
   meshMailboxMax: 1_024,
   meshIdleMillis: 180_000,
   sessionsPerMeshMax: 50_000,

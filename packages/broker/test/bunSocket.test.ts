@@ -5,6 +5,7 @@ import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { BunSocket } from "../src/http/BunSocket.ts"
 import { brokerLimits, type BrokerLimits } from "../src/Limits.ts"
 import { PeerId } from "../src/state/PeerId.ts"
+import { quickTurns } from "./support/SocketTurns.ts"
 
 /** One whose other side reads nothing. `writes`: the lengths of what each system call would write. */
 const unread = Effect.map(
@@ -15,6 +16,7 @@ const unread = Effect.map(
         "127.0.0.1",
         { ...brokerLimits, outboundBacklogBytesMax: 100, outboundTurnCharactersMax: 1_000 },
         1_000,
+        quickTurns(),
       ),
   ),
   (socket) => {
@@ -120,7 +122,7 @@ describe("what a socket is sent in one turn", () => {
 /** One that is spoken to: whether it is read at the moment. */
 const spokenTo = (limits: Partial<BrokerLimits>) =>
   Effect.sync(() => {
-    const socket = new BunSocket(PeerId.make(1), "127.0.0.1", { ...brokerLimits, ...limits }, 1_000)
+    const socket = new BunSocket(PeerId.make(1), "127.0.0.1", { ...brokerLimits, ...limits }, 1_000, quickTurns())
     const seen = { isRead: true }
     const nothing = () => {}
     socket.opened({
@@ -174,7 +176,7 @@ describe("a socket whose connection waits for what comes next", () => {
           return frame === "slow" ? Deferred.await(goOn) : undefined
         }),
       )
-      yield* Effect.yieldNow
+      for (let turn = 0; turn < 2; turn++) yield* Effect.yieldNow
       socket.received("at once")
       assert.deepStrictEqual(handled, ["kept before", "at once"])
       for (const frame of ["slow", "behind", "it"]) socket.received(frame)

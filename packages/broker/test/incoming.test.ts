@@ -9,12 +9,13 @@ import type { ServerSocket } from "../src/connection/ServerSocket.ts"
 import { PeerId } from "../src/state/PeerId.ts"
 import { TokenBucket } from "../src/TokenBucket.ts"
 import { rulesWith } from "./support/MeshScenario.ts"
+import { quickTurns } from "./support/SocketTurns.ts"
 
 const ping = `{"type":"ping","id":"p"}`
 
 /** One that says these, and then no more. */
 const saying = (...frames: ReadonlyArray<string>) => {
-  const received = new Received<string>()
+  const received = new Received<string>(quickTurns())
   for (const frame of frames) received.add(frame)
   received.end()
   let whenClosed: (() => void) | undefined

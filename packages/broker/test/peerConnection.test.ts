@@ -9,11 +9,13 @@ import type { ServerSocket } from "../src/connection/ServerSocket.ts"
 import type { MeshActor } from "../src/mesh/MeshActor.ts"
 import { MeshHost } from "../src/mesh/MeshHost.ts"
 import type { PeerHandle } from "../src/mesh/Peers.ts"
+import { SendsUnderWay } from "../src/mesh/SendsUnderWay.ts"
 import type { Command } from "../src/state/MeshCommand.ts"
 import { PeerId } from "../src/state/PeerId.ts"
 import { Ed25519 } from "../src/trust/Ed25519.ts"
 import { settled } from "./support/ActorScenario.ts"
 import { alice, bob, helloOf, nonce, rulesWith } from "./support/MeshScenario.ts"
+import { quickTurns } from "./support/SocketTurns.ts"
 
 const rules = rulesWith({ sendsUnderWayMax: 2 })
 const audience = "ws://broker"
@@ -21,7 +23,7 @@ const audience = "ws://broker"
 class FakeSocket implements ServerSocket {
   readonly id = PeerId.make(1)
   readonly sent: Array<{ readonly type: string; readonly nonce?: string }> = []
-  readonly #received = new Received<string>()
+  readonly #received = new Received<string>(quickTurns())
   readonly receive = this.#received.next
   closedWith: CloseCode | undefined
   #open = true
@@ -77,6 +79,7 @@ class FakeSocket implements ServerSocket {
 class FakeMesh implements MeshActor {
   readonly offered: Array<Command["_tag"]> = []
   readonly left: Array<boolean> = []
+  readonly sendsUnderWay = new SendsUnderWay(rules.limits)
   handle: PeerHandle | undefined
   /** False: the mailbox has no place, and will have none. */
   hasPlaces = true

@@ -48,6 +48,7 @@ const limits = {
   commitWritesMax: 8,
   commitRowsMax: 12,
   sendsUnderWayMax: 4,
+  meshSendsUnderWayMax: 12,
   meshMailboxMax: 3,
   sessionLeaseMillis: 15_000,
   retentionIntervalMillis: 7_000,

@@ -6,6 +6,7 @@
 import { type Connection, ConnectionClosed, DialFailed, Dialer } from "@claudemesh/client/connection/Dialer"
 import { Received } from "@claudemesh/broker/connection/Received"
 import type { ServerSocket } from "@claudemesh/broker/connection/ServerSocket"
+import { Turns } from "@claudemesh/broker/connection/Turns"
 import { PeerId } from "@claudemesh/broker/state/PeerId"
 import { Cause, Effect, Queue, type Scope } from "effect"
 import type { Chance } from "./Chance.ts"
@@ -32,12 +33,15 @@ export class Link {
   hello: string | undefined
   /** Puts a text on the way to the broker, as if the client had sent it. */
   inject: (text: string) => void = () => {}
-  readonly fromClient = new Received<string>()
+  readonly fromClient: Received<string>
 
   constructor(
+    turns: Turns,
     readonly toClient: Queue.Queue<string, ConnectionClosed>,
     readonly client: NetworkProcess,
-  ) {}
+  ) {
+    this.fromClient = new Received(turns)
+  }
 
   /** Both ends lose it; what was under way is gone. */
   cut(): void {
@@ -79,6 +83,7 @@ export class Network {
   readonly #halfOpen = new Set<Link>()
   /** What a frame takes, at least and at most, on links dialled from now on. */
   latency = { least: 1, most: 20 }
+  readonly #turns: Turns
 
   constructor(
     readonly chance: Chance,
@@ -86,7 +91,16 @@ export class Network {
     readonly accept: Accept,
     /** What becomes of a text that a client sends: the same for the same text. */
     readonly onWire: (text: string) => string = (text) => text,
-  ) {}
+  ) {
+    // Time stands still while a frame is handled. Here it is as if each look at it took a while.
+    let looks = 0n
+    const bounds = { waitingFramesMillis: 1 }
+    this.#turns = new Turns(
+      bounds,
+      () => (looks += 300_000n),
+      (then) => void time.after(0, then),
+    )
+  }
 
   /** The network of one process. */
   dialer(client: NetworkProcess): typeof Dialer.Service {
@@ -119,7 +133,7 @@ export class Network {
       url: string,
       client: NetworkProcess,
     ): Effect.fn.Return<Connection, DialFailed, Scope.Scope> {
-      const link = new Link(yield* Queue.unbounded<string, ConnectionClosed>(), client)
+      const link = new Link(this.#turns, yield* Queue.unbounded<string, ConnectionClosed>(), client)
       link.latencyMillis = this.chance.between(this.latency.least, this.latency.most)
       yield* Effect.sleep(link.latencyMillis)
       const up = this.#direction(link)

@@ -96,7 +96,7 @@ const attach = Effect.fnUntraced(function* (proof: HelloProof, incoming: Incomin
     }),
   )
   outgoing.refused = (code) => mesh.refused(undefined, code)
-  const permits = new SendPermits(incoming.rules.limits.sendsUnderWayMax)
+  const permits = new SendPermits(mesh.sendsUnderWay)
   socket.onClosed(() => permits.end())
   const { metrics } = outgoing
   let isAttached = false

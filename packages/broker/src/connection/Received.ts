@@ -1,38 +1,67 @@
 /**
  * What a socket has received, in order. While its connection waits for the next of it, that is handled where it comes in, and no
- * fiber is woken for it (decision 0087); while the connection waits for something else it is kept here. Whoever owns the
+ * fiber is woken for it (decision 0087). It is kept here while the connection waits for something else, and where it is more than a socket has
+ * handled at once: then it is handled in turn with that of other sockets (decision 0095). Whoever owns the
  * socket bounds what is kept, by reading no more: what the kernel already gave must not be dropped.
  */
 import { Cause, Effect } from "effect"
+import type { InLine, Turns } from "./Turns.ts"
+
+/** So many places of what is kept no longer are given up together. */
+const keptBehindMax = 256
 
 /** What is left to do of one, where something has to be waited for. */
 export type Rest<E> = Effect.Effect<void, E> | undefined
 
-export class Received<A extends object | string> {
-  readonly #kept: Array<A> = []
+export class Received<A extends object | string> implements InLine {
+  #kept: Array<A | undefined> = []
+  /** Of those before it nothing is left: to move all others up for each that is taken would cost more than to handle it. */
+  #first = 0
   #ended = false
   /** Set while the connection waits for the next one. */
   #waiting: { readonly give: (one: A) => void; readonly end: () => void } | undefined
 
   /** `taken` hears of each that was kept when it is kept no longer. */
-  constructor(readonly taken: (one: A) => void = () => {}) {}
+  constructor(
+    readonly turns: Turns,
+    readonly taken: (one: A) => void = () => {},
+  ) {}
 
   /** How many are kept. */
   get size(): number {
-    return this.#kept.length
+    return this.#kept.length - this.#first
   }
 
   /** True: it is kept. False: it was handled at once, or nothing more is taken. */
   add(one: A): boolean {
     if (this.#ended) return false
-    if (this.#waiting === undefined) return this.#kept.push(one) > 0
-    this.#waiting.give(one)
+    const waiting = this.#waiting
+    if (waiting !== undefined && this.size === 0 && this.turns.takesAtOnce(this)) {
+      waiting.give(one)
+      return false
+    }
+    this.#kept.push(one)
+    if (waiting !== undefined) this.turns.enter(this)
+    return true
+  }
+
+  takeTurn(): boolean {
+    const waiting = this.#waiting
+    if (waiting === undefined) return false
+    const one = this.#takeKept()
+    if (one !== undefined) waiting.give(one)
+    if (this.size > 0) return this.#waiting !== undefined
+    if (this.#ended) this.#endWait()
     return false
   }
 
   /** Nothing more comes. What is kept is given still. */
   end(): void {
     this.#ended = true
+    if (this.size === 0) this.#endWait()
+  }
+
+  #endWait(): void {
     const waiting = this.#waiting
     this.#waiting = undefined
     waiting?.end()
@@ -40,7 +69,8 @@ export class Received<A extends object | string> {
 
   /** What is kept is not given any more either. */
   drop(): void {
-    this.#kept.length = 0
+    this.#kept = []
+    this.#first = 0
     this.end()
   }
 
@@ -48,7 +78,9 @@ export class Received<A extends object | string> {
   get next(): Effect.Effect<A, Cause.Done> {
     return Effect.suspend(() => {
       const kept = this.#takeKept()
-      return kept === undefined ? this.#wait<A, never>((one) => Effect.succeed(one)) : Effect.succeed(kept)
+      return kept === undefined
+        ? Effect.flatten(this.#wait<A, never>((one) => Effect.succeed(one)))
+        : Effect.succeed(kept)
     })
   }
 
@@ -57,43 +89,44 @@ export class Received<A extends object | string> {
    * is done the next one waits.
    */
   each<E>(handle: (one: A) => Rest<E>): Effect.Effect<never, E | Cause.Done> {
-    // Behind a rest it begins again, and while it waits nothing is left to come back to.
-    const again = (one: A): Effect.Effect<never, E | Cause.Done> | undefined => {
-      const rest = handle(one)
-      return rest === undefined ? undefined : Effect.andThen(rest, next)
-    }
-    const next: Effect.Effect<never, E | Cause.Done> = Effect.suspend(() => {
-      for (let kept = this.#takeKept(); kept !== undefined; kept = this.#takeKept()) {
-        const rest = again(kept)
-        if (rest !== undefined) return rest
-      }
-      return this.#wait(again)
-    })
+    // A rest is done behind the wait and not within it: else each would leave something to come back to, for as long as the connection.
+    const next: Effect.Effect<never, E | Cause.Done> = Effect.flatMap(
+      Effect.suspend(() => this.#wait(handle)),
+      (rest) => Effect.andThen(rest, next),
+    )
     return next
   }
 
   /** Gives those that come to `take`, until that gives something: with it the waiting is over. */
-  #wait<B, E>(take: (one: A) => Effect.Effect<B, E> | undefined): Effect.Effect<B, E | Cause.Done> {
-    if (this.#ended) return Cause.done()
-    return Effect.callback<B, E | Cause.Done>((resume) => {
+  #wait<B, E>(take: (one: A) => Effect.Effect<B, E> | undefined): Effect.Effect<Effect.Effect<B, E>, Cause.Done> {
+    if (this.#ended && this.size === 0) return Cause.done()
+    return Effect.callback<Effect.Effect<B, E>, Cause.Done>((resume) => {
       const waiting = {
         give: (one: A) => {
           const rest = restOf(take, one)
           // Handling one may have ended it all.
           if (rest === undefined || this.#waiting !== waiting) return
           this.#waiting = undefined
-          resume(rest)
+          resume(Effect.succeed(rest))
         },
         end: () => resume(Cause.done()),
       }
       this.#waiting = waiting
+      if (this.size > 0) this.turns.enter(this)
       return Effect.sync(() => void (this.#waiting = undefined))
     })
   }
 
   #takeKept(): A | undefined {
-    const one = this.#kept.shift()
-    if (one !== undefined) this.taken(one)
+    const one = this.#kept[this.#first]
+    if (one === undefined) return undefined
+    this.#kept[this.#first] = undefined
+    this.#first += 1
+    if (this.#first === this.#kept.length || this.#first === keptBehindMax) {
+      this.#kept.splice(0, this.#first)
+      this.#first = 0
+    }
+    this.taken(one)
     return one
   }
 }

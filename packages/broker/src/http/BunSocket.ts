@@ -9,6 +9,7 @@ import type { ServerWebSocket } from "bun"
 import { type Cause, Effect } from "effect"
 import { Received, type Rest } from "../connection/Received.ts"
 import type { OversizedFrame, ReceivedFrame, ServerSocket } from "../connection/ServerSocket.ts"
+import type { Turns } from "../connection/Turns.ts"
 import type { BrokerLimits } from "../Limits.ts"
 import type { PeerId } from "../state/PeerId.ts"
 import { Cork, type CorkedSocket } from "./Cork.ts"
@@ -24,7 +25,7 @@ interface Incoming {
 }
 
 export class BunSocket implements ServerSocket {
-  readonly #incoming = new Received<Incoming>((incoming) => this.#taken(incoming))
+  readonly #incoming: Received<Incoming>
   #waitingCharacters = 0
   #ws: Socket | undefined
   #cork: Cork | undefined
@@ -41,7 +42,10 @@ export class BunSocket implements ServerSocket {
     readonly limits: BrokerLimits,
     /** A longer text is not kept. */
     readonly frameBytesMax: number,
-  ) {}
+    turns: Turns,
+  ) {
+    this.#incoming = new Received(turns, (incoming) => this.#taken(incoming))
+  }
 
   get receive(): ServerSocket["receive"] {
     return Effect.map(this.#incoming.next, ({ frame }) => frame)

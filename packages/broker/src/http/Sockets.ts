@@ -10,6 +10,7 @@ import type { BrokerConfig } from "../Config.ts"
 import { drainConnections } from "../connection/Drain.ts"
 import type { Admission } from "../connection/Handshake.ts"
 import { runPeerConnection } from "../connection/PeerConnection.ts"
+import { Turns } from "../connection/Turns.ts"
 import type { MeshHost } from "../mesh/MeshHost.ts"
 import { BrokerMetrics } from "../metrics/Metrics.ts"
 import type { MeshRules } from "../state/MeshState.ts"
@@ -44,6 +45,7 @@ export const makeSockets = Effect.fnUntraced(function* (
   const clock = yield* Clock.Clock
   const connections = yield* FiberSet.make<void>()
   const runConnection = yield* FiberSet.runtime(connections)<MeshHost | Ed25519 | Crypto.Crypto>()
+  const turns = yield* Turns.make(limits)
   const open = new Set<BunSocket>()
   const ofAddress = new Held<string>()
   const frameBytes = frameBytesMax(config.messageBytesMax)
@@ -67,7 +69,7 @@ export const makeSockets = Effect.fnUntraced(function* (
     size: () => open.size,
     upgrade: (request, server) => {
       const address = callerOf(config, request, server)
-      const socket = new BunSocket(PeerId.make(++taken), address, limits, frameBytes)
+      const socket = new BunSocket(PeerId.make(++taken), address, limits, frameBytes, turns)
       return server.upgrade(request, { data: socket })
         ? undefined
         : new Response("this is a WebSocket endpoint", { status: 426, headers: { upgrade: "websocket" } })

@@ -34,11 +34,14 @@ import { type Admitted, Mailbox } from "./Mailbox.ts"
 import { type PeerHandle, Peers } from "./Peers.ts"
 import { makePerform, type Reach } from "./Perform.ts"
 import { makeRefusals } from "./Refusals.ts"
+import { SendsUnderWay } from "./SendsUnderWay.ts"
 
 /** Commands that are answered by a frame. */
 export type Offered = Extract<Command, { readonly _tag: "Send" | "Request" }>
 
 export interface MeshActor {
+  /** Shared by its connections. */
+  readonly sendsUnderWay: SendsUnderWay
   /** Waits for a place in the mailbox and for the answer. */
   readonly attach: (
     proof: HelloProof,
@@ -78,8 +81,9 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
   const groupCommit = (yield* GroupCommits).groupCommitOf(meshId)
   const metrics = yield* BrokerMetrics
   const mailbox = yield* countedMailbox(metrics, rules.limits.meshMailboxMax)
-  const [askers, peers, traces] = [new Askers(), new Peers(), yield* MessageTraces]
-  const reach: Reach = { meshId, store, groupCommit, peers, askers, metrics, traces }
+  const traces = yield* MessageTraces
+  const [askers, peers, sendsUnderWay] = [new Askers(), new Peers(), new SendsUnderWay(rules.limits)]
+  const reach: Reach = { meshId, store, groupCommit, peers, askers, sendsUnderWay, metrics, traces }
   /** False from a failure until the state is loaded again. A first load that is under way counts as up. */
   let up = true
 
@@ -95,9 +99,8 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
     // Behind what an earlier incarnation, or an actor before this one, has submitted: it would never be looked for.
     const snapshot = yield* groupCommit.takeOver
     if (Option.isNone(snapshot)) return yield* new MeshUnavailable()
-    const loaded = loadState(snapshot.value, rules, verifier)
     up = true
-    return loaded
+    return loadState(snapshot.value, rules, verifier)
   })
 
   const incarnation = Effect.flatMap(load(), (loaded) =>
@@ -123,7 +126,8 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
   const ask = <Tag extends Answer["_tag"]>(tag: Tag, command: (replyTo: CorrelationId) => Admitted) =>
     Effect.suspend(() => (up ? askers.ask(tag, (replyTo) => mailbox.offer(command(replyTo))) : new MeshUnavailable()))
 
-  const actor: MeshActor = {
+  return {
+    sendsUnderWay,
     attach: Effect.fnUntraced(function* (proof, handle, presenceId, audit) {
       peers.add(handle)
       const attach = (replyTo: CorrelationId) => Command.Attach({ proof, peer: handle.id, presenceId, audit, replyTo })
@@ -139,8 +143,7 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
     offerNow: (command) => mailbox.offerNow(command),
     refused: (memberId, code) => refusals.add(memberId, code),
     detach: (peer, saidGoodbye) => Effect.sync(() => mailbox.left(Command.Detach({ peer, saidGoodbye }))),
-  }
-  return actor
+  } satisfies MeshActor
 })
 
 /** One incarnation: from a loaded state until it fails. Its alarm and its reads end with it, and it takes nothing more then. */

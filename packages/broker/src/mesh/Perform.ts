@@ -14,6 +14,7 @@ import type { GroupCommit } from "../store/GroupCommit.ts"
 import type { MessageStore } from "../store/MessageStore.ts"
 import type { Askers } from "./Askers.ts"
 import { measureWrite } from "./MeasureWrite.ts"
+import type { SendsUnderWay } from "./SendsUnderWay.ts"
 import { traceWrite } from "./TraceWrite.ts"
 import type { Peers } from "./Peers.ts"
 
@@ -30,6 +31,7 @@ export interface Reach {
   readonly groupCommit: GroupCommit
   readonly peers: Peers
   readonly askers: Askers
+  readonly sendsUnderWay: SendsUnderWay
   readonly metrics: Metrics
   readonly traces: RecordSpan | undefined
 }
@@ -43,11 +45,14 @@ export const makePerform = (
   complete: (completion: Completion) => void,
   fork: (effect: Effect.Effect<void>) => Fiber.Fiber<void>,
 ) => {
-  const { askers, groupCommit, meshId, metrics, peers, traces } = reach
+  const { askers, groupCommit, meshId, metrics, peers, sendsUnderWay, traces } = reach
 
   const write = ({ next, write }: Pick<Of<"Write">, "next" | "write">): void => {
     const asked = metrics.seconds()
+    const deliveries = write._tag === "Accept" ? write.recipients.length : 0
+    sendsUnderWay.holdDeliveries(deliveries)
     groupCommit.submit(write, (outcome) => {
+      sendsUnderWay.holdDeliveries(-deliveries)
       measureWrite(metrics, { write, next }, outcome, asked)
       if (traces !== undefined) traceWrite(traces, { write, next }, outcome, metrics.seconds() - asked)
       if (next !== undefined) complete({ ...next, outcome })
