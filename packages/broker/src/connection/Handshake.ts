@@ -6,7 +6,7 @@ import type { PublicKey } from "@claudemesh/domain/Ids"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import { type Hello, isHelloV2 } from "@claudemesh/domain/wire/ClientFrame"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
-import { Clock, Crypto, Effect, Option, Result } from "effect"
+import { Clock, Crypto, Effect, Result } from "effect"
 import { TokenBucket } from "../TokenBucket.ts"
 import { Ed25519 } from "../trust/Ed25519.ts"
 import { HelloProof, type HelloRefusal } from "../trust/HelloProof.ts"
@@ -28,16 +28,15 @@ export const everyone: Admission = {
   paceOf: (_key, nowMillis) => new TokenBucket(unpaced, unpaced, nowMillis),
 }
 
-export const authenticate = Effect.fn("Connection.authenticate")(function* (
+export const authenticate = Effect.fnUntraced(function* (
   incoming: Incoming,
   outgoing: Outgoing,
   admission: Admission,
   audiences: ReadonlyArray<string>,
 ) {
   const nonce = yield* challenge(outgoing, admission)
-  const hello = yield* Effect.timeoutOption(awaitHello(incoming, outgoing), incoming.rules.limits.helloTimeoutMillis)
-  if (Option.isNone(hello)) return yield* new ConnectionEnds({ reason: CloseCode.noHello, code: "no_hello" })
-  const proof = yield* prove(hello.value, nonce, outgoing, admission, audiences)
+  const hello = yield* inTime(incoming, awaitHello(incoming, outgoing))
+  const proof = yield* prove(hello, nonce, outgoing, admission, audiences)
   const nowMillis = yield* Clock.currentTimeMillis
   incoming.authenticated(admission.paceOf(proof.hello.pubkey, nowMillis), nowMillis)
   return proof
@@ -49,6 +48,17 @@ const challenge = Effect.fnUntraced(function* (outgoing: Outgoing, { allowV1 }: 
   outgoing.send({ type: "challenge", nonce, protocols: allowV1 ? [1, 2] : [2], brokerTime })
   return nonce
 })
+
+/** What comes late finds its socket closed, which ends the wait for it. A race of the two costs three times as much, of every connection. */
+const inTime = <A, E>({ rules, socket }: Incoming, hello: Effect.Effect<A, E>): Effect.Effect<A, E> => {
+  const late = Effect.andThen(
+    Effect.sleep(rules.limits.helloTimeoutMillis),
+    Effect.sync(() => socket.close(CloseCode.noHello, "no_hello")),
+  )
+  return Effect.flatMap(Effect.forkDetach(late, { startImmediately: true }), (fiber) =>
+    Effect.onExit(hello, () => Effect.sync(() => fiber.interruptUnsafe())),
+  )
+}
 
 /** The time-out goes on, whatever comes. */
 const awaitHello = Effect.fnUntraced(function* (incoming: Incoming, outgoing: Outgoing) {

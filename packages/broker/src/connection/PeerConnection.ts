@@ -111,11 +111,9 @@ const attach = Effect.fnUntraced(function* (proof: HelloProof, incoming: Incomin
   const presenceId = PresenceId.make(yield* (yield* Crypto.Crypto).randomUUIDv7)
   const headOf = yield* AuditHeads
   const audit = protocol === 2 ? yield* headOf(meshId) : undefined
-  // The span is of this alone: what ends with the connection would keep it for as long.
-  const attached = yield* mesh.attach(proof, new ConnectedPeer(incoming, outgoing, permits), presenceId, audit).pipe(
-    Effect.withSpan("Connection.attach"),
-    Effect.catchTag("MeshUnavailable", () => tryLater(outgoing)),
-  )
+  const attached = yield* mesh
+    .attach(proof, new ConnectedPeer(incoming, outgoing, permits), presenceId, audit)
+    .pipe(Effect.catchTag("MeshUnavailable", () => tryLater(outgoing)))
   if (attached._tag === "Refused") return yield* refuseHello(outgoing, attached.refusal)
   outgoing.refused = (code) => mesh.refused(memberId, code)
   metrics.attached += 1

@@ -121,7 +121,7 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
 
   /** A command with an answer: of the incarnation that takes it, or none. */
   const ask = <Tag extends Answer["_tag"]>(tag: Tag, command: (replyTo: CorrelationId) => Admitted) =>
-    Effect.suspend(() => (up ? askers.ask(tag, (replyTo) => mailbox.offer(command(replyTo))) : new MeshUnavailable()))
+    Effect.suspend(() => (up ? askers.ask(tag, (replyTo) => mailbox.put(command(replyTo))) : new MeshUnavailable()))
 
   const actor: MeshActor = {
     attach: Effect.fnUntraced(function* (proof, handle, presenceId, audit) {
