@@ -124,11 +124,11 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
     Effect.suspend(() => (up ? askers.ask(tag, (replyTo) => mailbox.put(command(replyTo))) : new MeshUnavailable()))
 
   const actor: MeshActor = {
-    attach: Effect.fnUntraced(function* (proof, handle, presenceId, audit) {
+    attach: (proof, handle, presenceId, audit) => {
       peers.add(handle)
       const attach = (replyTo: CorrelationId) => Command.Attach({ proof, peer: handle.id, presenceId, audit, replyTo })
-      return (yield* ask("Attach", attach)).outcome
-    }),
+      return Effect.map(ask("Attach", attach), ({ outcome }) => outcome)
+    },
     enrol: Effect.fn("MeshActor.enrol")(function* (enrolment) {
       return (yield* ask("Enrol", (replyTo) => Command.Enrol({ enrolment, replyTo }))).answer
     }),
