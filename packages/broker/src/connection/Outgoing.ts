@@ -1,8 +1,10 @@
 /** What a connection says, in the version of the protocol that its client speaks, and how it ends. */
+import type { MemberId } from "@claudemesh/domain/Ids"
 import { type BrokerFrame, encodeBrokerFrame } from "@claudemesh/domain/wire/BrokerFrame"
 import type { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import type { ErrorCode } from "@claudemesh/domain/wire/ErrorCode"
 import { Data } from "effect"
+import type { MeshActor } from "../mesh/MeshActor.ts"
 import { type Metrics, uncounted } from "../metrics/Metrics.ts"
 import { errorFrame } from "../state/ErrorReply.ts"
 import type { ServerSocket } from "./ServerSocket.ts"
@@ -19,8 +21,9 @@ export class Outgoing {
   protocol: 1 | 2 = 1
   /** The id of the frame that is being handled. */
   handling: string | undefined
-  /** Is told of each error, once it is known whose this is. */
-  refused: (code: string) => void = () => {}
+  /** Is told of each error, and whose it is, once either is known. */
+  mesh: Pick<MeshActor, "refused"> | undefined
+  memberId: MemberId | undefined
   /** What is sent is counted there. */
   metrics: Metrics = uncounted
 
@@ -28,7 +31,7 @@ export class Outgoing {
 
   send(frame: BrokerFrame): boolean {
     this.metrics.sent(frame)
-    if (frame.type === "error") this.refused(frame.code)
+    if (frame.type === "error") this.mesh?.refused(this.memberId, frame.code)
     return this.socket.send(encodeBrokerFrame(frame))
   }
 

@@ -7,6 +7,7 @@ import { PresenceId } from "@claudemesh/domain/Ids"
 import type { BrokerFrame } from "@claudemesh/domain/wire/BrokerFrame"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import { type Cause, Clock, Crypto, Effect, Exit, type PlatformError, Scope } from "effect"
+import type { MeshActor } from "../mesh/MeshActor.ts"
 import { MeshHost } from "../mesh/MeshHost.ts"
 import type { PeerHandle } from "../mesh/Peers.ts"
 import { AuditHeads } from "../store/AuditHeads.ts"
@@ -37,13 +38,19 @@ export const runPeerConnection = (
     const scope = Scope.makeUnsafe()
     const begun = Effect.provideService(begin(outgoing, audiences, rules, admission), Scope.Scope, scope)
     return Effect.flatMap(Effect.exit(restore(begun)), (exit) =>
-      Exit.isFailure(exit)
-        ? finished(outgoing, scope, exit)
-        : Effect.flatMap(Effect.exit(restore(runFrames(exit.value))), (last) =>
-            finished(outgoing, scope, restore(settled(exit.value, last))),
-          ),
+      Exit.isFailure(exit) ? finished(outgoing, scope, exit) : serve(exit.value, scope, restore),
     )
   })
+
+/** Of this alone, since a function keeps all that could be seen where it was made. */
+const serve = (
+  attached: AttachedConnection,
+  scope: Scope.Closeable,
+  restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>,
+) =>
+  Effect.flatMap(Effect.exit(restore(runFrames(attached))), (last) =>
+    finished(attached.outgoing, scope, restore(settled(attached, last))),
+  )
 
 const begin = Effect.fnUntraced(function* (
   outgoing: Outgoing,
@@ -86,7 +93,6 @@ const finished = (
 
 /** For the caller's scope: at its end the mesh is told that the connection has left. */
 const attach = Effect.fnUntraced(function* (proof: HelloProof, incoming: Incoming, outgoing: Outgoing) {
-  const { socket } = incoming
   const { hello, protocol } = proof
   const { meshId, memberId, pubkey } = hello
   const mesh = yield* (yield* MeshHost).enter(meshId).pipe(
@@ -95,37 +101,36 @@ const attach = Effect.fnUntraced(function* (proof: HelloProof, incoming: Incomin
       StoreError: () => tryLater(outgoing),
     }),
   )
-  outgoing.refused = (code) => mesh.refused(undefined, code)
-  const permits = new SendPermits(mesh.sendsUnderWay)
-  socket.onClosed(() => permits.end())
-  const { metrics } = outgoing
-  let isAttached = false
-  // Without what the fiber knows here, which a finalizer of `Effect`'s own keeps for as long as the connection.
-  yield* Scope.addFinalizer(
-    yield* Effect.scope,
-    Effect.suspend(() => {
-      if (isAttached) metrics.attached -= 1
-      return mesh.detach(socket.id, socket.saidGoodbye())
-    }),
-  )
+  outgoing.mesh = mesh
+  const peer = new ConnectedPeer(incoming, outgoing, new SendPermits(mesh.sendsUnderWay))
+  yield* Scope.addFinalizer(yield* Effect.scope, whenLeft(peer, mesh))
   const presenceId = PresenceId.make(yield* (yield* Crypto.Crypto).randomUUIDv7)
   const headOf = yield* AuditHeads
   const audit = protocol === 2 ? yield* headOf(meshId) : undefined
-  // The span is of this alone: what ends with the connection would keep it for as long.
-  const attached = yield* mesh.attach(proof, new ConnectedPeer(incoming, outgoing, permits), presenceId, audit).pipe(
-    Effect.withSpan("Connection.attach"),
-    Effect.catchTag("MeshUnavailable", () => tryLater(outgoing)),
-  )
+  const attached = yield* mesh
+    .attach(proof, peer, presenceId, audit)
+    .pipe(Effect.catchTag("MeshUnavailable", () => tryLater(outgoing)))
   if (attached._tag === "Refused") return yield* refuseHello(outgoing, attached.refusal)
-  outgoing.refused = (code) => mesh.refused(memberId, code)
-  metrics.attached += 1
-  isAttached = true
+  outgoing.memberId = memberId
+  outgoing.metrics.attached += 1
+  peer.isAttached = true
   const who = { meshId, pubkey, protocol }
-  return { who, mesh, permits, incoming, outgoing, headOf, told: { audit } } satisfies AttachedConnection
+  return { who, mesh, permits: peer.permits, incoming, outgoing, headOf, told: { audit } } satisfies AttachedConnection
 })
+
+/** Waits end with the socket, and the mesh is told at the end of the scope. */
+const whenLeft = (peer: ConnectedPeer, mesh: MeshActor): Effect.Effect<void> => {
+  const { socket } = peer.incoming
+  socket.onClosed(() => peer.permits.end())
+  return Effect.suspend(() => {
+    if (peer.isAttached) peer.outgoing.metrics.attached -= 1
+    return mesh.detach(peer.id, socket.saidGoodbye())
+  })
+}
 
 class ConnectedPeer implements PeerHandle {
   readonly id: PeerId
+  isAttached = false
 
   constructor(
     readonly incoming: Incoming,

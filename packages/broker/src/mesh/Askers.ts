@@ -14,17 +14,19 @@ export class Askers {
   readonly #waiting = new Map<CorrelationId, Deferred.Deferred<Answer, MeshUnavailable>>()
   #asked = 0
 
-  /** Puts the question, and waits for its answer, which is of the same kind. */
+  /** Puts the question, and waits for its answer, which is of the same kind. `put` gives what it has to wait for before it is put, if anything. */
   ask<Tag extends Answer["_tag"]>(
     tag: Tag,
-    put: (replyTo: CorrelationId) => Effect.Effect<void>,
+    put: (replyTo: CorrelationId) => Effect.Effect<void> | undefined,
   ): Effect.Effect<AnswerOf<Tag>, MeshUnavailable> {
     return Effect.suspend(() => {
       const replyTo = CorrelationId.make(++this.#asked)
       const answered = Deferred.makeUnsafe<Answer, MeshUnavailable>()
       this.#waiting.set(replyTo, answered)
+      const waits = put(replyTo)
+      const answer = Deferred.await(answered)
       // Put or not: while it waits for a place, the mesh may fail.
-      return Effect.raceFirst(Effect.andThen(put(replyTo), Effect.never), Deferred.await(answered)).pipe(
+      return (waits === undefined ? answer : Effect.raceFirst(Effect.andThen(waits, Effect.never), answer)).pipe(
         Effect.ensuring(Effect.sync(() => this.#waiting.delete(replyTo))),
         Effect.flatMap((answer) =>
           isOf(answer, tag) ? Effect.succeed(answer) : Effect.die(`a ${tag} was answered by ${answer._tag}`),

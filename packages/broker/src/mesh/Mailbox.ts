@@ -56,6 +56,11 @@ export class Mailbox {
     )
   }
 
+  /** Gives what waits for a place where there is none now. */
+  put(command: Admitted): Effect.Effect<void> | undefined {
+    return this.offerNow(command) ? undefined : this.offer(command)
+  }
+
   /** False: there is no place now. */
   offerNow(command: Admitted): boolean {
     if (this.#places === 0) return false

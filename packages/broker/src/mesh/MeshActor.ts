@@ -124,15 +124,15 @@ export const makeMeshActor = Effect.fnUntraced(function* (meshId: MeshId, rules:
 
   /** A command with an answer: of the incarnation that takes it, or none. */
   const ask = <Tag extends Answer["_tag"]>(tag: Tag, command: (replyTo: CorrelationId) => Admitted) =>
-    Effect.suspend(() => (up ? askers.ask(tag, (replyTo) => mailbox.offer(command(replyTo))) : new MeshUnavailable()))
+    Effect.suspend(() => (up ? askers.ask(tag, (replyTo) => mailbox.put(command(replyTo))) : new MeshUnavailable()))
 
   return {
     sendsUnderWay,
-    attach: Effect.fnUntraced(function* (proof, handle, presenceId, audit) {
+    attach: (proof, handle, presenceId, audit) => {
       peers.add(handle)
       const attach = (replyTo: CorrelationId) => Command.Attach({ proof, peer: handle.id, presenceId, audit, replyTo })
-      return (yield* ask("Attach", attach)).outcome
-    }),
+      return Effect.map(ask("Attach", attach), ({ outcome }) => outcome)
+    },
     enrol: Effect.fn("MeshActor.enrol")(function* (enrolment) {
       return (yield* ask("Enrol", (replyTo) => Command.Enrol({ enrolment, replyTo }))).answer
     }),

@@ -39,7 +39,7 @@ export class MeshHost extends Context.Service<
         })
         return MeshHost.of({
           // Asked before an actor is made, so that hellos for meshes that are none leave nothing behind.
-          enter: Effect.fn("MeshHost.enter")(function* (meshId) {
+          enter: Effect.fnUntraced(function* (meshId) {
             const running = yield* RcMap.has(actors, meshId)
             if (!running && !(yield* store.meshExists(meshId))) return yield* new UnknownMesh()
             return yield* RcMap.get(actors, meshId)

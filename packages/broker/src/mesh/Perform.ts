@@ -2,8 +2,8 @@
  * Carries out what a mesh has decided. Nothing here waits: writes go into the group commit, reads to fibers of their own, and
  * how they end comes back to the mailbox.
  *
- * Spans begin where a mesh is entered and loaded, a connection authenticates and attaches, and somebody is enrolled. On the
- * way of a frame there is none, here or in the connection: it would cost more than the frame.
+ * Spans begin where a mesh is loaded and somebody is enrolled. On the way of a frame there is none, here or in the connection, and of a
+ * hello neither: each span costs more than the frame, and nobody collects these.
  */
 import type { MeshId } from "@claudemesh/domain/Ids"
 import { Clock, Effect, type Fiber, Schema } from "effect"

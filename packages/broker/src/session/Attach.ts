@@ -16,7 +16,7 @@ import { keepStatus, restoreStatus } from "../presence/FirstClientStatus.ts"
 import type { Decision } from "../state/Decision.ts"
 import { Action, Answer, type Attached, type Command, type Completion } from "../state/MeshCommand.ts"
 import { Window } from "../state/Inbox.ts"
-import { type Connection, inboxesOf, type Member, type MeshState, type Session } from "../state/MeshState.ts"
+import { type Connection, inboxesOf, type Member, type MeshState, noLabels, type Session } from "../state/MeshState.ts"
 import { moveToMember } from "../delivery/InboxMove.ts"
 import { recall } from "../delivery/Recall.ts"
 import { settlePull } from "../delivery/Remaining.ts"
@@ -172,7 +172,7 @@ const connect = (
   if (!isHelloV2(hello)) restoreStatus(session, hello, nowMillis)
   else {
     session.displayName = hello.displayName ?? session.member.record.displayName
-    session.tags = new Set(hello.tags ?? [])
+    session.tags = hello.tags === undefined ? noLabels : new Set(hello.tags)
   }
   takeEarlyReports(state, session, nowMillis)
   watchStatus(state, session, nowMillis)

@@ -123,6 +123,8 @@ const newCursor = (): Cursor => ({
   notBeforeMillis: 0,
 })
 
+const nothing: Backlog = { messages: 0, characters: 0 }
+
 /** A full inbox is counted once in so long. */
 const recountMillis = 10_000
 
@@ -139,7 +141,7 @@ export class Inbox {
   readonly #superseded = new Map<number, number>()
   /** Those of them that could not be cleared, and are not being cleared now. */
   readonly #notCleared = new Set<number>()
-  #backlog: Backlog = { messages: 0, characters: 0 }
+  #backlog: Backlog = nothing
   /** When it was last counted in the store. */
   #countedAtMillis = 0
   #isMiscounted = false

@@ -80,10 +80,14 @@ export interface LeftStatus {
   readonly untilMillis: number
 }
 
+/** Most sessions have none, so all of those have the same. */
+export const noLabels: ReadonlySet<Label> = new Set()
+const noReports: StatusReports = {}
+
 export class Session implements RosterSession {
   readonly inbox: Inbox
   connection: Connection | undefined
-  reports: StatusReports = {}
+  reports: StatusReports = noReports
   profile: SealedProfile | undefined
   /** When the others were told of it last. */
   profileToldMillis: number | undefined
@@ -93,7 +97,7 @@ export class Session implements RosterSession {
   readonly channelsUnderWay = new Map<Label, { isStored: boolean; words: number }>()
   /** Set while it is away and expected back. */
   liveUntilMillis: number | undefined
-  tags: ReadonlySet<Label> = new Set()
+  tags: ReadonlySet<Label> = noLabels
   /** Of a first client: what its next session will have in common with this one. */
   process: string | undefined
   /** And what its hooks name it by. */
@@ -128,7 +132,7 @@ export class Member implements RosterMember {
   readonly allowance: Allowance
   /** What first clients had reported that have left, by their process: one that reconnects has another session id. */
   readonly leftStatuses = new Map<string, LeftStatus>()
-  subscriptions: ReadonlySet<Label> = new Set()
+  subscriptions: ReadonlySet<Label> = noLabels
   lastProtocol: 1 | 2 | undefined
 
   constructor(

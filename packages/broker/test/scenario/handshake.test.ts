@@ -38,6 +38,20 @@ describe("every socket", () => {
     ),
   )
 
+  it.live("has said hello in time, and stays when that time is over", () =>
+    withBroker(
+      async ({ origin, url }) => {
+        const mesh = await makeMesh(origin)
+        const alice = await RawClient.authenticatedV2(url, mesh.member("alice"))
+        const silent = await RawClient.open(url)
+        assert.strictEqual((await silent.closed).code, 4008)
+        await alice.settled()
+        await alice.close()
+      },
+      { limits: { helloTimeoutMillis: 2_000 } },
+    ),
+  )
+
   it.live("beyond the limit is closed with 4013, and the ones within it stay", () =>
     withBroker(
       async ({ connections, url }) => {
