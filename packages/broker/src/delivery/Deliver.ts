@@ -59,6 +59,32 @@ const hasRoom =
 const choose = (
   state: MeshState,
   inbox: Inbox,
+  waiting: WaitingMessage,
+  nowMillis: number,
+): Connection | "closed" | undefined => {
+  const { member, session } = inbox
+  if (session !== undefined) return chosenOnly(state, session.connection, waiting, nowMillis)
+  if (member.connections.size > 1) return chooseOfMember(state, inbox, waiting, nowMillis)
+  const [only] = member.connections
+  return chosenOnly(state, only, waiting, nowMillis)
+}
+
+/** Where there is one connection at most, nobody has to be preferred. */
+const chosenOnly = (
+  state: MeshState,
+  connection: Connection | undefined,
+  { message: { ciphertext, priority }, sealedKey }: WaitingMessage,
+  nowMillis: number,
+): Connection | "closed" | undefined => {
+  if (connection === undefined || !takes(connection) || connection.window.room(priority) === 0) return undefined
+  if (!gateOpen(state, connection, priority, nowMillis)) return undefined
+  if (sealedKey !== undefined && !canOpen(connection)) return "closed"
+  return connection.window.fits(priority, ciphertext.length) ? connection : undefined
+}
+
+const chooseOfMember = (
+  state: MeshState,
+  inbox: Inbox,
   { message, sealedKey }: WaitingMessage,
   nowMillis: number,
 ): Connection | "closed" | undefined => {
@@ -247,20 +273,59 @@ const pushFrame = (
   { redelivered }: Unacked,
 ): Push => {
   const sender = state.membersById.get(message.senderMemberId)?.record ?? state.former.get(message.senderMemberId)
-  const v1: Push = {
-    type: "push",
-    messageId: message.messageId,
-    meshId: message.meshId,
-    senderPubkey: sender?.publicKey ?? state.mesh.ownerPublicKey,
-    priority: message.priority,
-    nonce: message.nonce,
-    ciphertext: message.ciphertext,
-    createdAt: isoFromMillis(message.createdAtMillis),
+  const {
+    ciphertext,
+    meshId,
+    messageId,
+    nonce,
+    priority,
+    replyTo,
+    senderSession: senderSessionId,
+    targetSpec,
+  } = message
+  const senderPubkey = sender?.publicKey ?? state.mesh.ownerPublicKey
+  const createdAt = isoFromMillis(message.createdAtMillis)
+  // One after the other as they are most often: to copy what they have in common costs more than all else of a push.
+  if (connection.protocol === 1 || sender === undefined) {
+    const v1: Push = { type: "push", messageId, meshId, senderPubkey, priority, nonce, ciphertext, createdAt }
+    if (connection.protocol === 1) return v1
+    const v2 = { ...v1, senderSessionId, targetSpec, redelivered }
+    return { ...v2, ...(sealedKey && { sealedKey }), ...(replyTo && { replyTo }) }
   }
-  if (connection.protocol === 1) return v1
-  const { replyTo, senderSession: senderSessionId, targetSpec } = message
-  const v2 = { ...v1, senderSessionId, targetSpec, redelivered, ...(sender && { senderName: sender.displayName }) }
-  return sealedKey || replyTo ? { ...v2, ...(sealedKey && { sealedKey }), ...(replyTo && { replyTo }) } : v2
+  const { displayName: senderName } = sender
+  if (sealedKey === undefined) {
+    const direct: Push = {
+      type: "push",
+      messageId,
+      meshId,
+      senderPubkey,
+      priority,
+      nonce,
+      ciphertext,
+      createdAt,
+      senderSessionId,
+      senderName,
+      targetSpec,
+      redelivered,
+    }
+    return replyTo ? { ...direct, replyTo } : direct
+  }
+  const ofGroup: Push = {
+    type: "push",
+    messageId,
+    meshId,
+    senderPubkey,
+    priority,
+    nonce,
+    ciphertext,
+    createdAt,
+    senderSessionId,
+    senderName,
+    targetSpec,
+    sealedKey,
+    redelivered,
+  }
+  return replyTo ? { ...ofGroup, replyTo } : ofGroup
 }
 
 const ackedMessage = (messageId: MessageId, { characters, inbox, seq }: Unacked): AckedMessage => ({

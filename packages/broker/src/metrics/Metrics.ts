@@ -56,6 +56,7 @@ export class Metrics {
   readonly queues = { inbound: new Queues(), mailbox: new Queues(), commit: new Queues() }
   /** Sessions that are attached now. */
   attached = 0
+  #lastCreated = { text: "", millis: 0 }
 
   readonly buildInfo = this.#gauge("claudemesh_build_info", "Always 1; its labels say which program this is.")
   readonly draining = this.#gauge("claudemesh_draining", "1 from when the broker is told to stop.")
@@ -169,13 +170,19 @@ export class Metrics {
     this.charactersReceived.value += characters
   }
 
+  /** The pushes of one message follow each other. */
+  #millisOf(createdAt: string): number {
+    if (createdAt !== this.#lastCreated.text) this.#lastCreated = { text: createdAt, millis: Date.parse(createdAt) }
+    return this.#lastCreated.millis
+  }
+
   /** A frame is on its way out. */
   sent(frame: BrokerFrame): void {
     this.framesSent.add(frame.type)
     if (frame.type === "error") this.refusals.add(frame.code)
     else if (frame.type === "push") {
       if (frame.redelivered === true) this.redelivered.value += 1
-      else this.pushWait.observe(Math.max(0, this.nowMillis() - Date.parse(frame.createdAt)) / 1_000)
+      else this.pushWait.observe(Math.max(0, this.nowMillis() - this.#millisOf(frame.createdAt)) / 1_000)
     }
   }
 

@@ -51,8 +51,10 @@ export const addressesOn = (handle: Handle) => {
   const { add, find, findNumber, use } = statementsOn(handle)
   const byName = new Names()
   const byNumber = new Map<number, Address>()
+  const byInbox = new Inboxes()
 
   const forget = (): void => {
+    byInbox.clear()
     byName.clear()
     byNumber.clear()
   }
@@ -90,8 +92,12 @@ export const addressesOn = (handle: Handle) => {
     forget,
     meshNumber: (meshId: MeshId): number | undefined => named(meshId, "", "")?.number,
     newMeshNumber: (meshId: MeshId): number => made(meshId, "", "", 0).number,
-    find: (meshId: MeshId, { memberId, session }: InboxAddress): Address | undefined =>
-      named(meshId, memberId, session ?? ""),
+    find: (meshId: MeshId, inbox: InboxAddress): Address | undefined => {
+      const known = byInbox.get(meshId, inbox)
+      if (known !== undefined) return known
+      const address = named(meshId, inbox.memberId, inbox.session ?? "")
+      return address === undefined ? undefined : byInbox.set(meshId, inbox, address)
+    },
     numbered: (number: number): Address | undefined => {
       const known = byNumber.get(number)
       if (known !== undefined) return known
@@ -99,14 +105,37 @@ export const addressesOn = (handle: Handle) => {
       return row === null ? undefined : remember(row)
     },
     /** Of a message of this time: whatever it needs stays for as long as the message is kept. */
-    used: (meshId: MeshId, { memberId, session }: InboxAddress, atMillis: number): Address => {
-      const address = made(meshId, memberId, session ?? "", atMillis)
+    used: (meshId: MeshId, inbox: InboxAddress, atMillis: number): Address => {
+      const known = byInbox.get(meshId, inbox)
+      const address = known ?? byInbox.set(meshId, inbox, made(meshId, inbox.memberId, inbox.session ?? "", atMillis))
       if (atMillis > address.usedAt + usedEveryMillis) {
         use.run(atMillis, address.number)
         address.usedAt = atMillis
       }
       return address
     },
+  }
+}
+
+/**
+ * By the value that an inbox is named with, which is the same one for as long as its mesh is in memory: three look-ups by text cost more than
+ * all else of an ack.
+ */
+class Inboxes {
+  #all = new WeakMap<InboxAddress, { readonly meshId: MeshId; readonly address: Address }>()
+
+  get(meshId: MeshId, inbox: InboxAddress): Address | undefined {
+    const known = this.#all.get(inbox)
+    return known?.meshId === meshId ? known.address : undefined
+  }
+
+  set(meshId: MeshId, inbox: InboxAddress, address: Address): Address {
+    this.#all.set(inbox, { meshId, address })
+    return address
+  }
+
+  clear(): void {
+    this.#all = new WeakMap()
   }
 }
 

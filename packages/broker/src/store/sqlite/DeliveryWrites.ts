@@ -2,13 +2,17 @@
 import type { Write } from "../MessageStore.ts"
 import { leasedForGood } from "../sql/Rows.ts"
 import type { Addresses } from "./Addresses.ts"
+import type { GroupDeliveries } from "./GroupDeliveries.ts"
 import { type Handle, prepare } from "./Handle.ts"
 import type { Journal } from "./Journal.ts"
-import { messageKey, priorities, waitingKey } from "./Layout.ts"
+import { messageKey, priorities, seqOf, waitingKey } from "./Layout.ts"
 
 type Of<Tag extends Write["_tag"]> = Extract<Write, { readonly _tag: Tag }>
 
 type Key = [address: number, priority: number, seq: number]
+
+/** Fewer are as quick one by one. */
+const togetherMin = 4
 
 /** By how often a message has them. What is leased says its number, and not its priority. */
 const likely = [1, 0, 2]
@@ -40,24 +44,52 @@ const statementsOn = (handle: Handle) => {
   }
 }
 
+/** Those of an ack of many lie next to each other, most often: then they are taken out at once. False: what else lies there is to stay. */
+const betweenOn = (handle: Handle) => {
+  const waiting = waitingKey("?", "?", "?")
+  const range = `key >= ${waiting} AND key <= ${waiting}`
+  /** What waits from one to another, in order, as their numbers, at most so many. What is of a group has none. */
+  const between = prepare<{ readonly seqs: string | null }, [...Key, ...Key, most: number]>(
+    handle,
+    `SELECT group_concat(iif(ciphertext IS NULL, 'group', ${seqOf("key")})) AS seqs
+        FROM (SELECT key, ciphertext FROM mesh.waiting WHERE ${range} ORDER BY key LIMIT ?) AS o`,
+  )
+  const removeBetween = prepare<never, [...Key, ...Key]>(handle, `DELETE FROM mesh.waiting WHERE ${range}`)
+  const consumedBetween = prepare<never, [mesh: number, address: number, at: number, ...Key, ...Key]>(
+    handle,
+    `INSERT INTO mesh.consumed (message, address, at)
+        SELECT ${messageKey("?", seqOf("key"))}, ?, ? FROM mesh.waiting WHERE ${range} ORDER BY key`,
+  )
+  return (mesh: number, [number, place]: Key, seqs: ReadonlyArray<number>, at: number): boolean => {
+    const [first, last] = [seqs[0], seqs.at(-1)]
+    if (first === undefined || last === undefined || seqs.length < togetherMin) return false
+    const range: [...Key, ...Key] = [number, place, first, number, place, last]
+    if (between.get(...range, seqs.length + 1)?.seqs !== seqs.join(",")) return false
+    consumedBetween.run(mesh, number, at, ...range)
+    removeBetween.run(...range)
+    return true
+  }
+}
+
 export type DeliveryWrites = ReturnType<typeof deliveryWritesOn>
 
-export const deliveryWritesOn = (handle: Handle, addresses: Addresses, journal: Journal) => {
+export const deliveryWritesOn = (handle: Handle, addresses: Addresses, journal: Journal, groups: GroupDeliveries) => {
   const { consumed, fewerWait, lease, removeDirect, removeOfGroup, removeText } = statementsOn(handle)
+  const consumeBetween = betweenOn(handle)
   /** For how many a group's text waits no more, by mesh and number: it is written once in a batch. */
   const fewer = new Map<string, [count: number, mesh: number, seq: number]>()
 
-  const fewerOf = (mesh: number, seq: number): void => {
+  const fewerOf = (mesh: number, seq: number, count: number): void => {
     const key = `${mesh}/${seq}`
     const counted = fewer.get(key)
-    if (counted === undefined) fewer.set(key, [1, mesh, seq])
-    else counted[0] += 1
+    if (counted === undefined) fewer.set(key, [count, mesh, seq])
+    else counted[0] += count
   }
 
   const remove = (mesh: number, key: Key): boolean => {
     if (removeDirect.run(...key).changes > 0) return true
     const isOfGroup = removeOfGroup.run(...key).changes > 0
-    if (isOfGroup) fewerOf(mesh, key[2])
+    if (isOfGroup) fewerOf(mesh, key[2], 1)
     return isOfGroup
   }
 
@@ -71,18 +103,34 @@ export const deliveryWritesOn = (handle: Handle, addresses: Addresses, journal: 
       const mesh = addresses.meshNumber(meshId)
       const number = addresses.find(meshId, inbox)?.number
       if (mesh === undefined || number === undefined) return
-      const gone = seqs.filter((seq) => remove(mesh, [number, priorities.indexOf(priority), seq]))
-      for (const seq of gone) consumed.run(mesh, seq, number, atMillis)
+      const place = priorities.indexOf(priority)
+      if (consumeBetween(mesh, [number, place, 0], seqs, atMillis)) {
+        return journal.consumed(meshId, number, inbox, seqs, atMillis)
+      }
+      const gone = seqs.filter((seq) => {
+        if (groups.consume(mesh, seq, number, place, atMillis)) return true
+        const isRemoved = remove(mesh, [number, place, seq])
+        if (isRemoved) consumed.run(mesh, seq, number, atMillis)
+        return isRemoved
+      })
       if (gone.length > 0) journal.consumed(meshId, number, inbox, gone, atMillis)
     },
 
     /** Leased at a time, or no more. A mark that is for good stays. */
     lease: (word: Of<"Lease"> | Of<"Release">): void => {
       const at = word._tag === "Lease" ? word.atMillis : null
+      const mesh = addresses.meshNumber(word.meshId)
       for (const { inbox, seq } of word.deliveries) {
         const number = addresses.find(word.meshId, inbox)?.number
-        if (number !== undefined) likely.some((priority) => lease.run(at, number, priority, seq).changes > 0)
+        if (mesh === undefined || number === undefined) continue
+        groups.toInbox(mesh, seq, number)
+        likely.some((priority) => lease.run(at, number, priority, seq).changes > 0)
       }
+    },
+
+    /** Those that lay together, before anybody asks for them. */
+    writeGroups: (): void => {
+      for (const [mesh, seq, acked] of groups.write()) fewerOf(mesh, seq, acked)
     },
 
     /** The text of a group goes with the last for whom it waited. */

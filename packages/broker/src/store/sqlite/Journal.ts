@@ -29,8 +29,8 @@ interface Event extends Omit<AuditEvent, "seq" | "atMillis" | "event" | "actor">
 
 /** What one inbox has consumed in a batch. */
 interface Consumed {
-  readonly actor: MemberId
-  readonly session: SessionId | undefined
+  /** Whose it is. */
+  readonly of: InboxAddress
   at: number
   readonly messages: Array<number>
 }
@@ -137,7 +137,7 @@ export const journalOn = (handle: Handle, addresses: Addresses) => {
     consumed: (meshId: MeshId, inbox: number, of: InboxAddress, seqs: ReadonlyArray<number>, at: number): void => {
       const { consumed } = pendingOf(meshId)
       const known = consumed.get(inbox)
-      if (known === undefined) consumed.set(inbox, { actor: of.memberId, session: of.session, at, messages: [...seqs] })
+      if (known === undefined) consumed.set(inbox, { of, at, messages: [...seqs] })
       else {
         known.messages.push(...seqs)
         known.at = Math.max(known.at, at)
@@ -164,17 +164,28 @@ const valuesOf = ({ actors, atMillis, events, hash, number, previous, total }: A
   events,
 ]
 
+const actorText = (actor: MemberId, session: SessionId | undefined): string => JSON.stringify([actor, session ?? null])
+
+/** Whoever acks does so in many commits. */
+const actorTexts = new WeakMap<InboxAddress, string>()
+const textOf = (of: InboxAddress): string => {
+  const known = actorTexts.get(of)
+  if (known !== undefined) return known
+  const text = actorText(of.memberId, of.session)
+  actorTexts.set(of, text)
+  return text
+}
+
 /** Each actor once. */
 const writtenOf = (events: ReadonlyArray<Event>, consumed: Pending["consumed"]) => {
   const places = new Map<string, number>()
   const actors: Array<string> = []
   let atMillis = 0
-  const placeOf = (actor: MemberId, session: SessionId | undefined): number => {
-    const name = `${actor}/${session ?? ""}`
-    const known = places.get(name)
+  const placeOf = (actor: string): number => {
+    const known = places.get(actor)
     if (known !== undefined) return known
-    places.set(name, actors.length)
-    return actors.push(JSON.stringify([actor, session ?? null])) - 1
+    places.set(actor, actors.length)
+    return actors.push(actor) - 1
   }
   const texts: Array<string> = []
   const rest: Array<string> = []
@@ -192,17 +203,17 @@ const writtenOf = (events: ReadonlyArray<Event>, consumed: Pending["consumed"]) 
     targetSpec,
   } of inOrder(events)) {
     atMillis = Math.max(atMillis, at)
-    const place = actor === undefined ? undefined : placeOf(actor, session)
+    const place = actor === undefined ? undefined : placeOf(actorText(actor, session))
     const of = { seq, atMillis: at, event, actor: place, messageId, targetSpec, priority, bytes, recipients, messages }
     ;(seq === undefined ? rest : texts).push(eventText(of))
   }
-  for (const { actor, at, messages, session } of consumed.values()) {
+  for (const { at, messages, of } of consumed.values()) {
     atMillis = Math.max(atMillis, at)
     rest.push(
       consumedText(
         at,
-        placeOf(actor, session),
-        messages.toSorted((one, other) => one - other),
+        placeOf(textOf(of)),
+        messages.length === 1 ? messages : messages.toSorted((one, other) => one - other),
       ),
     )
   }

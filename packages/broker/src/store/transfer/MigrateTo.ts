@@ -10,6 +10,7 @@ import { SqlClient, SqlError } from "effect/unstable/sql"
 import { migrate } from "../postgres/Migrations.ts"
 import { postgres } from "../postgres/Postgres.ts"
 import { finished } from "../sqlite/Backup.ts"
+import { allToInboxes } from "../sqlite/GroupDeliveries.ts"
 import { SqliteHandle } from "../sqlite/Handle.ts"
 import { migrateSqlite } from "../sqlite/Migrations.ts"
 import { sqliteFile, unusableData } from "../sqlite/Sqlite.ts"
@@ -87,7 +88,9 @@ const sourceFile = Effect.fnUntraced(function* (dataDir: string) {
       : new NotMoved({ why: "source_unusable", detail: unusableData(dataDir, error).problem }),
   )
   yield* said("source_unusable")(Effect.provide(migrateSqlite, context))
-  return Context.get(context, SqliteHandle)
+  const handle = Context.get(context, SqliteHandle)
+  yield* Effect.mapError(allToInboxes(handle), saidBy("source_unusable"))
+  return handle
 })
 
 const isBusy = ({ reason }: SqlError.SqlError): boolean =>
