@@ -5,6 +5,7 @@
 import { frameBytesMax } from "@claudemesh/domain/Limits"
 import { CloseCode } from "@claudemesh/domain/wire/CloseCode"
 import type { Server as BunServer, WebSocketHandler } from "bun"
+import { fullGC } from "bun:jsc"
 import { Clock, type Crypto, Effect, FiberSet } from "effect"
 import type { BrokerConfig } from "../Config.ts"
 import { drainConnections } from "../connection/Drain.ts"
@@ -18,6 +19,7 @@ import { PeerId } from "../state/PeerId.ts"
 import type { Ed25519 } from "../trust/Ed25519.ts"
 import { callerOf } from "./Address.ts"
 import { BunSocket } from "./BunSocket.ts"
+import { HeapGrowth } from "./HeapGrowth.ts"
 import { Held } from "./Held.ts"
 import { watchSockets } from "./MetricsPage.ts"
 import type { RateLimits } from "./RateLimits.ts"
@@ -45,9 +47,8 @@ export const makeSockets = Effect.fnUntraced(function* (
   const clock = yield* Clock.Clock
   const connections = yield* FiberSet.make<void>()
   const runConnection = yield* FiberSet.runtime(connections)<MeshHost | Ed25519 | Crypto.Crypto>()
-  const turns = yield* Turns.make(limits)
-  const open = new Set<BunSocket>()
-  const ofAddress = new Held<string>()
+  const [open, ofAddress] = [new Set<BunSocket>(), new Held<string>()]
+  const [turns, heapGrowth] = [yield* Turns.make(limits), new HeapGrowth(fullGC)]
   const frameBytes = frameBytesMax(config.messageBytesMax)
   const admission: Admission = {
     allowV1: config.allowV1,
@@ -88,6 +89,7 @@ export const makeSockets = Effect.fnUntraced(function* (
         const refused = reasonAgainst(ws.data.address)
         if (refused !== undefined) return ws.data.close(...refused)
         open.add(ws.data)
+        heapGrowth.opened(open.size)
         ofAddress.take(ws.data.address)
         metrics.opened.value += 1
         metrics.queues.inbound.add(ws.data, limits.inboundFramesMax)
