@@ -2,17 +2,21 @@
  * One member, or one stranger, floods a broker with its limits as they are, from one address; forty others talk meanwhile, and a
  * hundred listen. For each flood: how long the others' messages took, what was refused to them, and what the broker took.
  *
- *   npm run bench:floods [-- --seconds 60 --only "sends to everyone" --only pings]
+ *   npm run bench:floods [-- --seconds 60 --only "sends to everyone" --only pings --postgres]
  */
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
-import { answers, freePort, launch, makeMesh, memoryMiB, person, processorSeconds } from "../Server.ts"
+import { answers, freePort, launch, makeMesh, memoryMiB, person, processorSeconds, startPostgres } from "../Server.ts"
 import { type Frame, authenticated, type Person, type Place, sendFrame } from "./Member.ts"
 
 const { values } = parseArgs({
-  options: { seconds: { type: "string", default: "60" }, only: { type: "string", multiple: true } },
+  options: {
+    seconds: { type: "string", default: "60" },
+    only: { type: "string", multiple: true },
+    postgres: { type: "boolean", default: false },
+  },
 })
 const seconds = Number(values.seconds)
 
@@ -29,6 +33,8 @@ interface Heard {
   refused: number
   closed: number
 }
+
+type Postgres = Awaited<ReturnType<typeof startPostgres>> | undefined
 
 const percentile = (sorted: ReadonlyArray<number>, share: number): number =>
   sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
@@ -94,14 +100,16 @@ const startFlooder = (job: object) => {
   return { stop, text: async () => (await child.exited, await reading, last) }
 }
 
-const measure = async (flood: string) => {
+const measure = async (flood: string, postgres: Postgres) => {
   const folder = await mkdtemp(join(tmpdir(), "claudemesh-flood-"))
   const port = await freePort()
   const broker = launch([join(import.meta.dirname, "../../packages/broker/src/main.ts")], {
     BROKER_DATA_DIR: folder,
     BROKER_PORT: String(port),
     BROKER_TRUSTED_PROXIES: "1",
+    BROKER_HOST: "127.0.0.1",
     LOG_LEVEL: "error",
+    ...(postgres !== undefined && { DATABASE_URL: await postgres.database() }),
   })
   try {
     await answers(port)
@@ -140,12 +148,16 @@ const measure = async (flood: string) => {
   }
 }
 
+const server = await mkdtemp(join(tmpdir(), "claudemesh-flood-"))
+const postgres = values.postgres ? await startPostgres(server) : undefined
 const names: ReadonlyArray<string> = JSON.parse(await startFlooder({ flood: "which" }).text())
 const rows = []
 for (const flood of values.only ?? [...names, "nothing"]) {
-  const row = await measure(flood)
+  const row = await measure(flood, postgres)
   console.error(JSON.stringify(row))
   rows.push(row)
 }
 console.table(rows)
+await postgres?.stop()
+await rm(server, { recursive: true, force: true })
 process.exit(0)

@@ -122,7 +122,10 @@ export class Received<A extends object | string> implements InLine {
     if (one === undefined) return undefined
     this.#kept[this.#first] = undefined
     this.#first += 1
-    if (this.#first === this.#kept.length || this.#first === keptBehindMax) {
+    if (this.#first === this.#kept.length) {
+      this.#kept.length = 0
+      this.#first = 0
+    } else if (this.#first === keptBehindMax) {
       this.#kept.splice(0, this.#first)
       this.#first = 0
     }
