@@ -174,7 +174,6 @@ const ofEveryKind: ReadonlyArray<Write> = [
   toGroup(3),
   acceptOf({ ...messageOf(4), senderSession: SessionId.make("s7") }),
   consumeOf(2, inboxOf(bob)),
-  consumeOf(4, inboxOf(bob)),
   leaseOf(inboxOf(carol, "s1"), 2),
   moveOf("all", "s2", alice),
   sessionWrite("SessionAttached", "s3", 9),

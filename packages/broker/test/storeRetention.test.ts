@@ -301,8 +301,7 @@ const claims: Readonly<Record<string, Claim>> = {
     for (const { text } of handle.value.prepared) {
       const plan = yield* sql.unsafe<{ readonly detail: string }>(`EXPLAIN QUERY PLAN ${text}`, unbound(text))
       for (const { detail } of plan)
-        // What lies together of groups has a bound, and is read at a start alone.
-        assert.notMatch(detail, /^SCAN (?!o$|held$|migration$|mesh\.audit_(key|rotation)$|\w+ VIRTUAL TABLE)/, text)
+        assert.notMatch(detail, /^SCAN (?!o$|migration$|mesh\.audit_(key|rotation)$|\w+ VIRTUAL TABLE)/, text)
     }
   }),
 
@@ -344,17 +343,7 @@ const claims: Readonly<Record<string, Claim>> = {
           WHERE table_schema = 'mesh' AND table_type = 'BASE TABLE'`,
     })
     const messages = sql.onDialectOrElse({
-      sqlite: () => [
-        "accepted",
-        "address",
-        "consumed",
-        "group_delivery",
-        "group_left",
-        "group_text",
-        "journal",
-        "message_id",
-        "waiting",
-      ],
+      sqlite: () => ["accepted", "address", "consumed", "group_text", "journal", "message_id", "waiting"],
       orElse: () => ["accepted", "consumed", "group_text", "journal", "waiting"],
     })
     const retired = ["audit_block", "audit_checkpoint", "channel_subscription", "invite", "session", ...messages]

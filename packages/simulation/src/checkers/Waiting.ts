@@ -23,23 +23,17 @@ export interface Waiting {
 }
 
 /** From the tables of the embedded store: the views over them are for who looks, and too slow for so many. */
-const inInboxes = `SELECT i.mesh_id AS mesh, i.member_id AS member, i.session_id AS session, lower(hex(a.id)) AS "messageId",
+const waitingSql = `SELECT i.mesh_id AS mesh, i.member_id AS member, i.session_id AS session, lower(hex(a.id)) AS "messageId",
     coalesce(w.target_spec, g.target_spec) AS target, ${priorityName("a.priority")} AS priority, s.member_id AS sender,
     s.session_id AS "senderSession"
   FROM mesh.waiting w JOIN mesh.address i ON i.number = ${addressOf("w.key")}
   JOIN mesh.address n ON n.mesh_id = i.mesh_id AND n.member_id = '' AND n.session_id = ''
   JOIN mesh.accepted a ON a.key = ${messageKey("n.number", seqOf("w.key"))} JOIN mesh.address s ON s.number = a.sender
-  LEFT JOIN mesh.group_text g ON g.key = a.key WHERE a.expires_at > ?1`
-
-const together = `SELECT i.mesh_id, i.member_id, i.session_id, lower(hex(a.id)), g.target_spec, ${priorityName("a.priority")}, s.member_id, s.session_id
-  FROM mesh.group_delivery d CROSS JOIN json_each(d.deliveries) e JOIN mesh.address i ON i.number = e.value->>0
-  JOIN mesh.accepted a ON a.key = d.key JOIN mesh.address s ON s.number = a.sender JOIN mesh.group_text g ON g.key = d.key
-  WHERE a.expires_at > ?1 AND NOT EXISTS (
-    SELECT 1 FROM mesh.group_left l CROSS JOIN json_each(l.addresses) x WHERE l.message = d.key AND x.value = i.number)`
+  LEFT JOIN mesh.group_text g ON g.key = a.key WHERE a.expires_at > ?`
 
 export const waitingAt = (brokerMillis: number) =>
   Effect.map(SqliteHandle, ({ database }) => {
-    using waiting = database.prepare<Waiting, [number]>(`${inInboxes} UNION ALL ${together}`)
+    using waiting = database.prepare<Waiting, [number]>(waitingSql)
     return waiting.all(brokerMillis)
   })
 

@@ -2,7 +2,6 @@
 import { decodedBytes } from "@claudemesh/domain/Base64"
 import { type Write, Written } from "../MessageStore.ts"
 import type { Addresses } from "./Addresses.ts"
-import type { GroupDeliveries } from "./GroupDeliveries.ts"
 import { type Handle, prepare } from "./Handle.ts"
 import type { Journal } from "./Journal.ts"
 import type { MessageIds } from "./MessageIds.ts"
@@ -33,26 +32,23 @@ const statementsOn = (handle: Handle) => ({
 
 interface Parts {
   readonly addresses: Addresses
-  readonly groups: GroupDeliveries
   readonly ids: MessageIds
   readonly journal: Journal
   readonly reports: Reports
 }
 
-export const acceptWritesOn = (handle: Handle, { addresses, groups, ids, journal, reports }: Parts) => {
+export const acceptWritesOn = (handle: Handle, { addresses, ids, journal, reports }: Parts) => {
   const { insertAccepted, insertGroupText, insertWaiting } = statementsOn(handle)
 
   const insertText = ({ message, recipients }: Accept, mesh: number, inboxes: ReadonlyArray<number>): void => {
     const priority = priorities.indexOf(message.priority)
-    const { ciphertext, createdAtMillis: atMillis, expiresAtMillis, nonce, replyTo, seq, targetSpec } = message
+    const { ciphertext, expiresAtMillis, nonce, replyTo, seq, targetSpec } = message
     const text = [nonce, targetSpec, replyTo ?? null, ciphertext]
-    const deliveries = inboxes.map((number, index) => [number, recipients[index]?.sealedKey ?? null] as const)
-    if (deliveries.length > 1) {
-      insertGroupText.run(mesh, seq, inboxes.length, expiresAtMillis, ...text)
-      const characters = ciphertext.length
-      groups.add({ mesh, seq, priority, atMillis, expiresAtMillis, characters }, deliveries)
-    } else {
-      for (const [number, key] of deliveries) insertWaiting.run(number, priority, seq, expiresAtMillis, key, ...text)
+    const isGroup = inboxes.length > 1
+    if (isGroup) insertGroupText.run(mesh, seq, inboxes.length, expiresAtMillis, ...text)
+    for (const [index, number] of inboxes.entries()) {
+      const sealedKey = recipients[index]?.sealedKey ?? null
+      insertWaiting.run(number, priority, seq, expiresAtMillis, sealedKey, ...(isGroup ? noText : text))
     }
   }
 
@@ -104,3 +100,5 @@ export const acceptWritesOn = (handle: Handle, { addresses, groups, ids, journal
     )
   }
 }
+
+const noText = [null, null, null, null]

@@ -67,10 +67,6 @@ const copied = (from: string, to: string, nowMillis: number): boolean => {
   return stateOf(from).text === before.text
 }
 
-/** What waits together with its message (`GroupDeliveries.ts`). */
-const ofGroups = "group_delivery d CROSS JOIN json_each(d.deliveries)"
-const haveLeft = "group_delivery d CROSS JOIN group_left l ON l.message = d.key CROSS JOIN json_each(l.addresses)"
-
 /** The log is played into the file, which is then one file, and whole. */
 export const finished = (file: string): BackedUp => {
   const database = new Database(file)
@@ -78,12 +74,9 @@ export const finished = (file: string): BackedUp => {
     database.run("PRAGMA journal_mode = DELETE")
     const checks = database.query<{ readonly integrity_check: string }, []>("PRAGMA integrity_check").all()
     if (checks[0]?.integrity_check !== "ok") throw new Error("the copy is damaged, so the store is, too")
-    const count = (rows: string) =>
-      database.query<{ readonly n: number }, []>(`SELECT count(*) AS n FROM ${rows}`).get()?.n ?? 0
-    // A file from before has no such table.
-    const isBefore = count("sqlite_schema WHERE name = 'group_delivery'") === 0
-    const together = isBefore ? 0 : count(ofGroups) - count(haveLeft)
-    return { bytes: statSync(file).size, waiting: count("waiting") + together, meshes: count("mesh") }
+    const count = (table: string) =>
+      database.query<{ readonly n: number }, []>(`SELECT count(*) AS n FROM ${table}`).get()?.n ?? 0
+    return { bytes: statSync(file).size, waiting: count("waiting"), meshes: count("mesh") }
   } finally {
     database.close()
   }

@@ -2,7 +2,6 @@
 import type { Write } from "../MessageStore.ts"
 import { leasedForGood } from "../sql/Rows.ts"
 import type { Addresses } from "./Addresses.ts"
-import type { GroupDeliveries } from "./GroupDeliveries.ts"
 import { type Handle, prepare } from "./Handle.ts"
 import type { Journal } from "./Journal.ts"
 import { messageKey, priorities, seqOf, waitingKey } from "./Layout.ts"
@@ -73,23 +72,23 @@ const betweenOn = (handle: Handle) => {
 
 export type DeliveryWrites = ReturnType<typeof deliveryWritesOn>
 
-export const deliveryWritesOn = (handle: Handle, addresses: Addresses, journal: Journal, groups: GroupDeliveries) => {
+export const deliveryWritesOn = (handle: Handle, addresses: Addresses, journal: Journal) => {
   const { consumed, fewerWait, lease, removeDirect, removeOfGroup, removeText } = statementsOn(handle)
   const consumeBetween = betweenOn(handle)
   /** For how many a group's text waits no more, by mesh and number: it is written once in a batch. */
   const fewer = new Map<string, [count: number, mesh: number, seq: number]>()
 
-  const fewerOf = (mesh: number, seq: number, count: number): void => {
+  const fewerOf = (mesh: number, seq: number): void => {
     const key = `${mesh}/${seq}`
     const counted = fewer.get(key)
-    if (counted === undefined) fewer.set(key, [count, mesh, seq])
-    else counted[0] += count
+    if (counted === undefined) fewer.set(key, [1, mesh, seq])
+    else counted[0] += 1
   }
 
   const remove = (mesh: number, key: Key): boolean => {
     if (removeDirect.run(...key).changes > 0) return true
     const isOfGroup = removeOfGroup.run(...key).changes > 0
-    if (isOfGroup) fewerOf(mesh, key[2], 1)
+    if (isOfGroup) fewerOf(mesh, key[2])
     return isOfGroup
   }
 
@@ -107,30 +106,18 @@ export const deliveryWritesOn = (handle: Handle, addresses: Addresses, journal: 
       if (consumeBetween(mesh, [number, place, 0], seqs, atMillis)) {
         return journal.consumed(meshId, number, inbox, seqs, atMillis)
       }
-      const gone = seqs.filter((seq) => {
-        if (groups.consume(mesh, seq, number, place, atMillis)) return true
-        const isRemoved = remove(mesh, [number, place, seq])
-        if (isRemoved) consumed.run(mesh, seq, number, atMillis)
-        return isRemoved
-      })
+      const gone = seqs.filter((seq) => remove(mesh, [number, place, seq]))
+      for (const seq of gone) consumed.run(mesh, seq, number, atMillis)
       if (gone.length > 0) journal.consumed(meshId, number, inbox, gone, atMillis)
     },
 
     /** Leased at a time, or no more. A mark that is for good stays. */
     lease: (word: Of<"Lease"> | Of<"Release">): void => {
       const at = word._tag === "Lease" ? word.atMillis : null
-      const mesh = addresses.meshNumber(word.meshId)
       for (const { inbox, seq } of word.deliveries) {
         const number = addresses.find(word.meshId, inbox)?.number
-        if (mesh === undefined || number === undefined) continue
-        groups.toInbox(mesh, seq, number)
-        likely.some((priority) => lease.run(at, number, priority, seq).changes > 0)
+        if (number !== undefined) likely.some((priority) => lease.run(at, number, priority, seq).changes > 0)
       }
-    },
-
-    /** Those that lay together, before anybody asks for them. */
-    writeGroups: (): void => {
-      for (const [mesh, seq, acked] of groups.write()) fewerOf(mesh, seq, acked)
     },
 
     /** The text of a group goes with the last for whom it waited. */

@@ -93,16 +93,14 @@ const tables = [
 ]
 
 /** As they are in Postgres, for who looks into the file. */
-const deliveryView = `CREATE VIEW mesh.delivery AS
+const messageViews = [
+  `CREATE VIEW mesh.delivery AS
     SELECT i.mesh_id, ${seqOf("w.key")} AS seq, i.member_id, i.session_id, ${priorityName(priorityOf("w.key"))} AS priority,
       NULL AS consumed_at, w.sealed_key, w.leased_at
     FROM waiting w JOIN address i ON i.number = ${addressOf("w.key")}
     UNION ALL
     SELECT i.mesh_id, ${seqOf("c.message")}, i.member_id, i.session_id, ${priorityName("a.priority")}, c.at, NULL, NULL
-    FROM consumed c JOIN address i ON i.number = c.address JOIN accepted a ON a.key = c.message`
-
-const messageViews = [
-  deliveryView,
+    FROM consumed c JOIN address i ON i.number = c.address JOIN accepted a ON a.key = c.message`,
   `CREATE VIEW mesh.message AS
     SELECT s.mesh_id, ${seqOf("a.key")} AS seq, lower(hex(a.id)) AS id, s.member_id AS sender_member_id,
       s.session_id AS sender_session_id, coalesce(g.target_spec, w.target_spec) AS target_spec,
@@ -205,34 +203,4 @@ export const messageIdsApart = [
   "DROP TABLE mesh.accepted_before",
   "CREATE INDEX mesh.accepted_age ON accepted (created_at)",
   ...messageViews,
-]
-
-/** What was sent to a group lies together while it is new (`GroupDeliveries.ts`). */
-export const groupDeliveries = [
-  // deliveries: each with the number of its inbox and its key.
-  `CREATE TABLE mesh.group_delivery (
-    key INTEGER PRIMARY KEY,
-    priority bigint NOT NULL,
-    at bigint NOT NULL,
-    expires_at bigint NOT NULL,
-    deliveries text NOT NULL
-  )`,
-  // Of those the numbers of the inboxes that have acked it at a time, or, without one, that have a row in waiting.
-  `CREATE TABLE mesh.group_left (
-    message bigint NOT NULL,
-    part bigint NOT NULL,
-    at bigint,
-    addresses text NOT NULL,
-    PRIMARY KEY (message, part)
-  ) WITHOUT ROWID`,
-  "DROP VIEW mesh.delivery",
-  `${deliveryView}
-    UNION ALL
-    SELECT i.mesh_id, ${seqOf("d.key")}, i.member_id, i.session_id, ${priorityName("d.priority")}, NULL, e.value->>1, NULL
-    FROM group_delivery d CROSS JOIN json_each(d.deliveries) e JOIN address i ON i.number = e.value->>0 WHERE NOT EXISTS (
-      SELECT 1 FROM group_left l CROSS JOIN json_each(l.addresses) x WHERE l.message = d.key AND x.value = i.number)
-    UNION ALL
-    SELECT i.mesh_id, ${seqOf("l.message")}, i.member_id, i.session_id, ${priorityName("a.priority")}, l.at, NULL, NULL
-    FROM group_left l CROSS JOIN json_each(l.addresses) x JOIN address i ON i.number = x.value
-    JOIN accepted a ON a.key = l.message WHERE l.at IS NOT NULL`,
 ]

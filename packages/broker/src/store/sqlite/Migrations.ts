@@ -6,7 +6,7 @@ import { Effect } from "effect"
 import { auditRotation, auditTables } from "../sql/AuditTables.ts"
 import { auditBlocks } from "./AuditBlocks.ts"
 import { inTransaction, SqliteHandle } from "./Handle.ts"
-import { groupDeliveries, messageIdsApart, newLayout } from "./Layout.ts"
+import { messageIdsApart, newLayout } from "./Layout.ts"
 import { sqliteError } from "./Sqlite.ts"
 
 type Step = ReadonlyArray<string>
@@ -201,7 +201,6 @@ export const sqliteSteps: Readonly<Record<string, Step>> = {
   "0010_audit_rotation": auditRotation,
   "0011_audit_blocks": auditBlocks,
   "0012_message_ids": messageIdsApart,
-  "0013_group_deliveries": groupDeliveries,
 }
 
 /** Which steps a file has behind it. */

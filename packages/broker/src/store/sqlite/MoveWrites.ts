@@ -6,7 +6,6 @@ import type { Write } from "../MessageStore.ts"
 import { leasedForGood } from "../sql/Rows.ts"
 import type { Address, Addresses } from "./Addresses.ts"
 import type { DeliveryWrites } from "./DeliveryWrites.ts"
-import type { GroupDeliveries } from "./GroupDeliveries.ts"
 import { type Handle, prepare } from "./Handle.ts"
 import { messageKey, priorityOf, seqOf, waitingKey } from "./Layout.ts"
 import { numbersIn } from "./Reports.ts"
@@ -24,17 +23,9 @@ interface Row {
 
 type Key = [address: number, priority: number, seq: number]
 
-const noReceipts: ReadonlyMap<number, number> = new Map()
-
 const toGroup = /^(\*$|#|tag:)/
 
-interface Parts {
-  readonly addresses: Addresses
-  readonly deliveries: DeliveryWrites
-  readonly groups: GroupDeliveries
-}
-
-export const moveWritesOn = (handle: Handle, { addresses, deliveries, groups }: Parts) => {
+export const moveWritesOn = (handle: Handle, addresses: Addresses, deliveries: DeliveryWrites) => {
   const ofInbox = prepare<Row, [mesh: number, address: number, next: number, below: number]>(
     handle,
     `SELECT ${seqOf("w.key")} AS seq, ${priorityOf("w.key")} AS priority, w.leased_at, a.sender, a.recipients,
@@ -55,14 +46,10 @@ export const moveWritesOn = (handle: Handle, { addresses, deliveries, groups }: 
   /** The member's other inboxes that have had the message. */
   const othersOf = ({ number: from, own }: Address, mesh: number, { priority, recipients, seq }: Row) => {
     const theirs = numbersIn(recipients).filter((number) => addresses.numbered(number)?.own === own)
-    const receipts = recipients.includes(",") ? groups.receiptsOf(mesh, seq) : noReceipts
-    return [...new Set([own, ...theirs])].filter((number) => {
-      if (number === from) return false
-      groups.toInbox(mesh, seq, number)
-      return (
-        waits.get(number, priority, seq) !== null || isConsumed.get(mesh, seq, number) !== null || receipts.has(number)
-      )
-    })
+    return [...new Set([own, ...theirs])].filter(
+      (number) =>
+        number !== from && (waits.get(number, priority, seq) !== null || isConsumed.get(mesh, seq, number) !== null),
+    )
   }
 
   /** What is accepted later has a higher number than `belowSeq`, and is not moved. */
@@ -70,7 +57,6 @@ export const moveWritesOn = (handle: Handle, { addresses, deliveries, groups }: 
     const mesh = addresses.meshNumber(meshId)
     const from = addresses.find(meshId, { memberId, session })
     if (mesh === undefined || from === undefined) return
-    groups.allToInbox(mesh, from.number)
     for (const row of ofInbox.all(mesh, from.number, from.number, belowSeq)) {
       const { leased_at, priority, sender, seq, target_spec } = row
       const isToGroup = toGroup.test(target_spec)

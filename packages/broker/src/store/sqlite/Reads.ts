@@ -11,7 +11,6 @@ import type {
   WaitingMessage,
 } from "../MessageStore.ts"
 import { type Addresses, inboxOf } from "./Addresses.ts"
-import type { GroupDeliveries, HeldDelivery } from "./GroupDeliveries.ts"
 import { type Handle, prepare } from "./Handle.ts"
 import { messageKey, priorities, priorityOf, seqOf, waitingKey } from "./Layout.ts"
 import { leasedForGood } from "../sql/Rows.ts"
@@ -36,13 +35,12 @@ const ofGroup = `LEFT JOIN mesh.group_text g ON w.ciphertext IS NULL AND g.key =
 const sizes = `count(*) AS messages, coalesce(sum(octet_length(${text})), 0) AS characters`
 const ofInbox = `w.key >= ${waitingKey("?", "0", "0")} AND w.key < ${waitingKey("(? + 1)", "0", "0")}`
 
-export const readsOn = (handle: Handle, addresses: Addresses, groups: GroupDeliveries) => ({
-  page: pagesOn(handle, addresses, groups),
-  ...countsOn(handle, addresses, groups),
-  waiting: waitingOn(handle, addresses, groups),
+export const readsOn = (handle: Handle, addresses: Addresses) => ({
+  page: pagesOn(handle, addresses),
+  ...countsOn(handle, addresses),
 })
 
-const pagesOn = (handle: Handle, addresses: Addresses, groups: GroupDeliveries) => {
+const pagesOn = (handle: Handle, addresses: Addresses) => {
   const page = prepare<MessageRow, Array<number>>(
     handle,
     `SELECT ${seqOf("w.key")} AS seq, lower(hex(a.id)) AS id, a.sender, a.content_hash, a.created_at, a.expires_at,
@@ -52,18 +50,6 @@ const pagesOn = (handle: Handle, addresses: Addresses, groups: GroupDeliveries) 
       WHERE w.key > ${waitingKey("?", "?", "?")} AND w.key < ${waitingKey("?", "(? + 1)", "0")}
         AND w.expires_at > ? AND ${text} <> '' ORDER BY w.key LIMIT ?`,
   )
-
-  /** Of a message that lies together with its deliveries. */
-  const together = prepare<MessageRow, [mesh: number, seq: number]>(
-    handle,
-    `SELECT ${seqOf("a.key")} AS seq, lower(hex(a.id)) AS id, a.sender, a.content_hash, a.created_at, a.expires_at,
-        NULL AS sealed_key, NULL AS leased_at, g.target_spec, g.nonce, g.reply_to, g.ciphertext
-      FROM mesh.accepted a CROSS JOIN mesh.group_text g ON g.key = a.key WHERE a.key = ${messageKey("?", "?")} AND g.ciphertext <> ''`,
-  )
-  const heldRow = (mesh: number, { sealedKey, seq }: HeldDelivery): ReadonlyArray<MessageRow> => {
-    const row = together.get(mesh, seq)
-    return row === null ? [] : [{ ...row, sealed_key: sealedKey }]
-  }
 
   const messageOf = (row: MessageRow, { meshId, priority }: PageRequest): WaitingMessage => {
     const sender = addresses.numbered(row.sender)
@@ -95,23 +81,13 @@ const pagesOn = (handle: Handle, addresses: Addresses, groups: GroupDeliveries) 
     const number = addresses.find(meshId, inbox)?.number
     if (mesh === undefined || number === undefined) return []
     const priority = priorities.indexOf(request.priority)
-    const rows = page.all(mesh, mesh, number, priority, afterSeq, number, priority, nowMillis, limit)
-    const held = groups
-      .waitingIn(mesh, number)
-      .filter((one) => one.priority === priority && one.seq > afterSeq && one.expiresAtMillis > nowMillis)
-      .slice(0, limit)
-      .flatMap((one) => heldRow(mesh, one))
-    const all = held.length === 0 ? rows : [...rows, ...held].toSorted((one, other) => one.seq - other.seq)
-    return all.slice(0, limit).map((row) => messageOf(row, request))
+    return page
+      .all(mesh, mesh, number, priority, afterSeq, number, priority, nowMillis, limit)
+      .map((row) => messageOf(row, request))
   }
 }
 
-const withHeld = ({ characters, messages }: Backlog, held: ReadonlyArray<HeldDelivery>): Backlog => ({
-  messages: messages + held.length,
-  characters: held.reduce((sum, one) => sum + one.characters, characters),
-})
-
-const countsOn = (handle: Handle, addresses: Addresses, groups: GroupDeliveries) => {
+const countsOn = (handle: Handle, addresses: Addresses) => {
   const backlog = prepare<Backlog, [mesh: number, address: number, next: number, now: number]>(
     handle,
     `SELECT ${sizes} FROM mesh.waiting w ${ofGroup} WHERE ${ofInbox} AND w.expires_at > ? AND ${text} <> ''`,
@@ -120,20 +96,26 @@ const countsOn = (handle: Handle, addresses: Addresses, groups: GroupDeliveries)
     handle,
     `SELECT 1 FROM mesh.waiting w ${ofGroup} WHERE w.key = ${waitingKey("?", "?", "?")} AND w.expires_at > ? AND ${text} <> ''`,
   )
+  const waiting = prepare<Backlog & { readonly number: number; readonly priority: number }, [number, string]>(
+    handle,
+    `SELECT i.number, ${priorityOf("w.key")} AS priority, ${sizes}
+      FROM mesh.address i CROSS JOIN mesh.waiting w ON w.key >= ${waitingKey("i.number", "0", "0")}
+        AND w.key < ${waitingKey("(i.number + 1)", "0", "0")} ${ofGroup}
+      WHERE i.mesh_id = ? AND ${text} <> '' GROUP BY i.member_id, i.session_id, ${priorityOf("w.key")}
+      ORDER BY i.member_id, i.session_id, ${priorityOf("w.key")}`,
+  )
+
   const backlogOf = (meshId: MeshId, inbox: InboxAddress, nowMillis: number): Backlog => {
     const mesh = addresses.meshNumber(meshId)
     const number = addresses.find(meshId, inbox)?.number
-    if (mesh === undefined || number === undefined) return { messages: 0, characters: 0 }
-    const held = groups.waitingIn(mesh, number).filter(({ expiresAtMillis }) => expiresAtMillis > nowMillis)
-    return withHeld(backlog.get(mesh, number, number, nowMillis) ?? { messages: 0, characters: 0 }, held)
+    const found = mesh === undefined || number === undefined ? null : backlog.get(mesh, number, number, nowMillis)
+    return found ?? { messages: 0, characters: 0 }
   }
 
   const waits = (meshId: MeshId, { inbox, seq }: DeliveryKey, nowMillis: number): boolean => {
     const mesh = addresses.meshNumber(meshId)
     const number = addresses.find(meshId, inbox)?.number
     if (mesh === undefined || number === undefined) return false
-    const until = groups.waitsUntil(mesh, seq, number)
-    if (until !== undefined) return until > nowMillis
     return priorities.some((_, priority) => isWaiting.get(mesh, number, priority, seq, nowMillis) !== null)
   }
 
@@ -158,40 +140,17 @@ const countsOn = (handle: Handle, addresses: Addresses, groups: GroupDeliveries)
         const messages = backlogOf(meshId, inbox, nowMillis).messages - except.filter(isLeft).length
         return messages > 0 ? [{ inbox, messages }] : []
       }),
-  }
-}
 
-/** How much waits in each inbox of a mesh, also what has expired and has its text still. */
-const waitingOn = (handle: Handle, addresses: Addresses, groups: GroupDeliveries) => {
-  const waiting = prepare<Backlog & { readonly number: number; readonly priority: number }, [number, string]>(
-    handle,
-    `SELECT i.number, ${priorityOf("w.key")} AS priority, ${sizes}
-      FROM mesh.address i CROSS JOIN mesh.waiting w ON w.key >= ${waitingKey("i.number", "0", "0")}
-        AND w.key < ${waitingKey("(i.number + 1)", "0", "0")} ${ofGroup}
-      WHERE i.mesh_id = ? AND ${text} <> '' GROUP BY i.member_id, i.session_id, ${priorityOf("w.key")}
-      ORDER BY i.member_id, i.session_id, ${priorityOf("w.key")}`,
-  )
-
-  return (meshId: MeshId): MeshSnapshot["waiting"] => {
-    const mesh = addresses.meshNumber(meshId)
-    if (mesh === undefined) return []
-    const held = Map.groupBy(groups.waitingOf(mesh), ({ address, priority }) => `${address}/${priority}`)
-    const rows = waiting.all(mesh, meshId).map((row) => {
-      const place = `${row.number}/${row.priority}`
-      const more = held.get(place) ?? []
-      held.delete(place)
-      return { ...row, ...withHeld(row, more) }
-    })
-    for (const all of held.values()) {
-      for (const { address: number, priority } of all.slice(0, 1)) {
-        rows.push({ number, priority, ...withHeld({ messages: 0, characters: 0 }, all) })
-      }
-    }
-    return rows.flatMap(({ characters, messages, number, priority: place }) => {
-      const [address, priority] = [addresses.numbered(number), priorities[place]]
-      return address === undefined || priority === undefined
-        ? []
-        : [{ inbox: inboxOf(address), priority, backlog: { messages, characters } }]
-    })
+    /** Also what has expired and has its text still. */
+    waiting: (meshId: MeshId): MeshSnapshot["waiting"] => {
+      const mesh = addresses.meshNumber(meshId)
+      const rows = mesh === undefined ? [] : waiting.all(mesh, meshId)
+      return rows.flatMap(({ characters, messages, number, priority: place }) => {
+        const [address, priority] = [addresses.numbered(number), priorities[place]]
+        return address === undefined || priority === undefined
+          ? []
+          : [{ inbox: inboxOf(address), priority, backlog: { messages, characters } }]
+      })
+    },
   }
 }

@@ -5,7 +5,6 @@
 import type { MeshId, MessageId } from "@claudemesh/domain/Ids"
 import type { DeliveryReport } from "../MessageStore.ts"
 import { type Address, type Addresses, inboxOf } from "./Addresses.ts"
-import type { GroupDeliveries } from "./GroupDeliveries.ts"
 import { type Handle, prepare } from "./Handle.ts"
 import { messageKey, priorities, waitingKey } from "./Layout.ts"
 import type { MessageIds } from "./MessageIds.ts"
@@ -23,13 +22,7 @@ export type Reports = ReturnType<typeof reportsOn>
 export const numbersIn = (recipients: string): ReadonlyArray<number> =>
   recipients.slice(1, -1).split(",").filter(Boolean).map(Number)
 
-interface Parts {
-  readonly addresses: Addresses
-  readonly groups: GroupDeliveries
-  readonly ids: MessageIds
-}
-
-export const reportsOn = (handle: Handle, { addresses, groups, ids }: Parts) => {
+export const reportsOn = (handle: Handle, addresses: Addresses, ids: MessageIds) => {
   const accepted = prepare<Accepted, [number, number]>(
     handle,
     `SELECT sender, priority, expires_at, content_hash, recipients FROM mesh.accepted WHERE key = ${messageKey("?", "?")}`,
@@ -51,12 +44,9 @@ export const reportsOn = (handle: Handle, { addresses, groups, ids }: Parts) => 
     const priority = priorities[found?.priority ?? 0]
     if (found === null || sender === undefined || priority === undefined) return undefined
     const deliveries = new Map<number, DeliveryReport["deliveries"][number]>()
-    const receipts = groups.receiptsOf(mesh, seq)
-    const isWaiting = ({ number }: Address): boolean =>
-      groups.waitsUntil(mesh, seq, number) !== undefined || waits.get(number, found.priority, seq) !== null
     const isAt = (address: Address): boolean => {
-      const at = receipts.get(address.number) ?? consumed.get(mesh, seq, address.number)?.at
-      if (at === undefined && !isWaiting(address)) return false
+      const at = consumed.get(mesh, seq, address.number)?.at
+      if (at === undefined && waits.get(address.number, found.priority, seq) === null) return false
       deliveries.set(address.number, { inbox: inboxOf(address), consumedAtMillis: at })
       return true
     }

@@ -7,7 +7,6 @@ import type { MeshId, MessageId } from "@claudemesh/domain/Ids"
 import { expiredEvent } from "../AuditEvents.ts"
 import type { Retention } from "../MessageStore.ts"
 import { type Addresses, usedEveryMillis } from "./Addresses.ts"
-import type { GroupDeliveries } from "./GroupDeliveries.ts"
 import { type Handle, prepare } from "./Handle.ts"
 import type { Journal } from "./Journal.ts"
 import { addressOf, meshNumberOf, messageKey, seqOf, waitingKey } from "./Layout.ts"
@@ -15,16 +14,9 @@ import type { MessageIds } from "./MessageIds.ts"
 
 type Steps = Array<{ readonly changes: number }>
 
-interface Parts {
-  readonly addresses: Addresses
-  readonly groups: GroupDeliveries
-  readonly ids: MessageIds
-  readonly journal: Journal
-}
-
-export const retentionOn = (handle: Handle, parts: Parts) => {
-  const messages = messagesOn(handle, parts)
-  const others = othersOn(handle, parts.addresses)
+export const retentionOn = (handle: Handle, addresses: Addresses, ids: MessageIds, journal: Journal) => {
+  const messages = messagesOn(handle, ids, journal)
+  const others = othersOn(handle, addresses)
   return (
     { auditMillis, inviteMillis, messageRowMillis, sessionMillis }: Retention,
     rowsMax: number,
@@ -38,7 +30,7 @@ export const retentionOn = (handle: Handle, parts: Parts) => {
   }
 }
 
-const messagesOn = (handle: Handle, { groups, ids, journal }: Parts) => {
+const messagesOn = (handle: Handle, ids: MessageIds, journal: Journal) => {
   const expired = expiredOn(handle, journal)
   // When a message's time is over nobody will get it any more: its keys go, and with the last of them the text.
   const keys = prepare<Expired, [number, number]>(
@@ -65,11 +57,6 @@ const messagesOn = (handle: Handle, { groups, ids, journal }: Parts) => {
     `DELETE FROM mesh.consumed WHERE (message, address) IN (
       SELECT c.message, c.address FROM (${old}) AS o CROSS JOIN mesh.consumed c WHERE c.message = o.key LIMIT ?)`,
   )
-  const groupAcks = prepare<never, [number, number, number, number]>(
-    handle,
-    `DELETE FROM mesh.group_left WHERE (message, part) IN (
-      SELECT l.message, l.part FROM (${old}) AS o CROSS JOIN mesh.group_left l WHERE l.message = o.key LIMIT ?)`,
-  )
   // A message with many deliveries is removed in several steps, and its own row in the last of them.
   const deliveries = prepare<never, [number, number, number, number]>(
     handle,
@@ -77,9 +64,7 @@ const messagesOn = (handle: Handle, { groups, ids, journal }: Parts) => {
       SELECT w.key FROM (${old}) AS o CROSS JOIN ${deliveriesOf("o")} LIMIT ?)`,
   )
   const done = `SELECT key FROM (${old}) AS o
-    WHERE NOT EXISTS (SELECT 1 FROM mesh.consumed c WHERE c.message = o.key) AND NOT EXISTS (SELECT 1 FROM ${deliveriesOf("o")})
-      AND NOT EXISTS (SELECT 1 FROM mesh.group_left l WHERE l.message = o.key)
-      AND NOT EXISTS (SELECT 1 FROM mesh.group_delivery d WHERE d.key = o.key)`
+    WHERE NOT EXISTS (SELECT 1 FROM mesh.consumed c WHERE c.message = o.key) AND NOT EXISTS (SELECT 1 FROM ${deliveriesOf("o")})`
   const groupTexts = prepare<never, [number, number, number]>(
     handle,
     `DELETE FROM mesh.group_text WHERE key IN (${done})`,
@@ -91,16 +76,13 @@ const messagesOn = (handle: Handle, { groups, ids, journal }: Parts) => {
   const accepted = prepare<never, [number, number, number]>(handle, `DELETE FROM mesh.accepted WHERE key IN (${done})`)
 
   return (before: number, now: number, rowsMax: number): Steps => {
-    const settled = groups.settle(now, rowsMax)
     const erased = keys.all(now, rowsMax)
     const shared = erased.length < rowsMax ? texts.all(now, rowsMax) : []
     expired([...erased, ...shared], now)
     const steps = [
-      { changes: settled },
       { changes: erased.length },
       { changes: shared.length },
       acks.run(before, now, rowsMax, rowsMax),
-      groupAcks.run(before, now, rowsMax, rowsMax),
       deliveries.run(before, now, rowsMax, rowsMax),
       groupTexts.run(before, now, rowsMax),
     ]

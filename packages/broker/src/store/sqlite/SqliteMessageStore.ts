@@ -10,7 +10,6 @@ import { acceptWritesOn } from "./AcceptWrites.ts"
 import { type Addresses, addressesOn } from "./Addresses.ts"
 import { deliveryWritesOn } from "./DeliveryWrites.ts"
 import { enrolmentWritesOn, recordsOn } from "./EnrolmentWrites.ts"
-import { GroupDeliveries } from "./GroupDeliveries.ts"
 import { type Handle, inTransaction, prepare, reading, SqliteHandle } from "./Handle.ts"
 import { type Journal, journalOn } from "./Journal.ts"
 import { meshesOn } from "./Meshes.ts"
@@ -32,13 +31,12 @@ export const sqliteMessageStore = Layer.effect(
     const addresses = addressesOn(handle)
     const journal = journalOn(handle, addresses)
     const ids = new MessageIds(handle)
-    const groups = new GroupDeliveries(handle)
-    const reports = reportsOn(handle, { addresses, groups, ids })
+    const reports = reportsOn(handle, addresses, ids)
     const owners = ownersOn(handle)
     const records = recordsOn(handle)
-    const reads = readsOn(handle, addresses, groups)
-    const applyRetention = retentionOn(handle, { addresses, groups, ids, journal })
-    const writeBatch = batchOn(handle, { addresses, groups, ids, journal, reports, records })
+    const reads = readsOn(handle, addresses)
+    const applyRetention = retentionOn(handle, addresses, ids, journal)
+    const writeBatch = batchOn(handle, { addresses, ids, journal, reports, records })
     const ping = prepare(handle, "SELECT max(migration_id) FROM mesh.migration")
     const probe = prepare<never, [number]>(
       handle,
@@ -55,7 +53,6 @@ export const sqliteMessageStore = Layer.effect(
           Effect.onError(() =>
             Effect.sync(() => {
               addresses.forget()
-              groups.forget()
               ids.forget()
               journal.forget()
             }),
@@ -71,7 +68,6 @@ export const sqliteMessageStore = Layer.effect(
         inTransaction(handle, () => applyRetention(retention, rowsMax, nowMillis)).pipe(
           Effect.onError(() =>
             Effect.sync(() => {
-              groups.forget()
               ids.forget()
               journal.forget()
             }),
@@ -85,17 +81,16 @@ export const sqliteMessageStore = Layer.effect(
 
 interface Parts {
   readonly addresses: Addresses
-  readonly groups: GroupDeliveries
   readonly ids: MessageIds
   readonly journal: Journal
   readonly reports: Reports
   readonly records: ReturnType<typeof recordsOn>
 }
 
-const batchOn = (handle: Handle, { addresses, groups, ids, journal, records, reports }: Parts) => {
-  const accept = acceptWritesOn(handle, { addresses, groups, ids, journal, reports })
-  const deliveries = deliveryWritesOn(handle, addresses, journal, groups)
-  const move = moveWritesOn(handle, { addresses, deliveries, groups })
+const batchOn = (handle: Handle, { addresses, ids, journal, records, reports }: Parts) => {
+  const accept = acceptWritesOn(handle, { addresses, ids, journal, reports })
+  const deliveries = deliveryWritesOn(handle, addresses, journal)
+  const move = moveWritesOn(handle, addresses, deliveries)
   const writeSession = sessionWritesOn(handle, journal)
   const enrol = enrolmentWritesOn(handle, records, journal)
 
@@ -107,9 +102,7 @@ const batchOn = (handle: Handle, { addresses, groups, ids, journal, records, rep
     // Before a move, which takes them along.
     for (const write of writes) if (write._tag === "Lease" || write._tag === "Release") deliveries.lease(write)
     for (const write of writes) if (write._tag === "Consume") deliveries.consume(write)
-    deliveries.writeGroups()
     for (const { belowSeq, write } of movesOf(writes)) move(write, belowSeq)
-    deliveries.writeGroups()
     deliveries.writeFewer()
     for (const write of writes) {
       if (isEnrolment(write)) enrol(write)

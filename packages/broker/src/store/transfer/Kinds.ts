@@ -47,9 +47,8 @@ export const isAlike = (kind: Kind): kind is Alike => alike.some((one) => one ==
 /** Tables that say something of their own database alone. */
 export const ofOneDatabase = {
   postgres: ["migration"],
-  // Numbers in the place of names, a row that shows whether the disk has room, the index of ids with how far it goes, and what lies
-  // together of a group, of which nothing is left before rows are read.
-  sqlite: ["migration", "address", "probe", "message_id", "message_id_upto", "group_delivery", "group_left"],
+  // Numbers in the place of names, a row that shows whether the disk has room, and the index of ids with how far it goes.
+  sqlite: ["migration", "address", "probe", "message_id", "message_id_upto"],
 } as const
 
 /** Of one kind each; of acks and events those that are single, however they lie together. */

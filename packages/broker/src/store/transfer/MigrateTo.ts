@@ -10,7 +10,6 @@ import { SqlClient, SqlError } from "effect/unstable/sql"
 import { migrate } from "../postgres/Migrations.ts"
 import { postgres } from "../postgres/Postgres.ts"
 import { finished } from "../sqlite/Backup.ts"
-import { allToInboxes } from "../sqlite/GroupDeliveries.ts"
 import { SqliteHandle } from "../sqlite/Handle.ts"
 import { migrateSqlite } from "../sqlite/Migrations.ts"
 import { sqliteFile, unusableData } from "../sqlite/Sqlite.ts"
@@ -88,9 +87,7 @@ const sourceFile = Effect.fnUntraced(function* (dataDir: string) {
       : new NotMoved({ why: "source_unusable", detail: unusableData(dataDir, error).problem }),
   )
   yield* said("source_unusable")(Effect.provide(migrateSqlite, context))
-  const handle = Context.get(context, SqliteHandle)
-  yield* Effect.mapError(allToInboxes(handle), saidBy("source_unusable"))
-  return handle
+  return Context.get(context, SqliteHandle)
 })
 
 const isBusy = ({ reason }: SqlError.SqlError): boolean =>
