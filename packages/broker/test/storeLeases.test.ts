@@ -1,4 +1,4 @@
-/** What every database must do for leases, for the count that answers a pull, and for sessions that make room. */
+/** What every database must do for leases, for an ack of many, for the count that answers a pull, and for sessions that make room. */
 import { MeshId, SessionId } from "@claudemesh/domain/Ids"
 import { assert } from "@effect/vitest"
 import { Effect, Option } from "effect"
@@ -114,6 +114,32 @@ const claims: Readonly<Record<string, Claim>> = {
       (yield* pageOf({ meshId: other })).map((row) => row.leased),
       ["until released"],
     )
+  }),
+
+  "takes out what an ack of many names, and nothing that lies between (I6, I8)": Effect.gen(function* () {
+    const [own, other] = [inboxOf(bob), inboxOf(carol)]
+    const direct = [2, 3, 4, 5, 6, 7, 8, 9, 10].map((seq) => acceptOf(messageOf(seq)))
+    yield* commit(...direct, acceptOf(messageOf(11), [own, other]), acceptOf(messageOf(12)))
+    yield* commit(leaseOf(own, 11))
+    yield* commit(consumeOf([2, 3, 5, 6], own, 21))
+    assert.deepStrictEqual(yield* seqsOf(), [4, 7, 8, 9, 10, 11, 12])
+    yield* commit(consumeOf([2, 3, 4, 5, 6], own, 22), consumeOf([7, 8, 9, 10], own, 23, "now"))
+    assert.deepStrictEqual(yield* seqsOf(), [7, 8, 9, 10, 11, 12])
+    yield* commit(consumeOf([7, 8, 9, 10], own, 24))
+    yield* commit(consumeOf([7, 8, 11, 12], own, 25))
+    assert.deepStrictEqual([yield* seqsOf(), yield* seqsOf({ inbox: other })], [[], [11]])
+    const receipt = (seq: number) =>
+      Effect.map(commit(acceptOf(messageOf(seq + 20, { id: `m${seq}` }))), ([first]) => first)
+    for (const [seq, at] of [
+      [2, 21],
+      [4, 22],
+      [7, 24],
+      [12, 25],
+    ] as const) {
+      const first = yield* receipt(seq)
+      const found = first?._tag === "Duplicate" ? first.deliveryReport.deliveries : []
+      assert.deepStrictEqual(found, [{ inbox: own, consumedAtMillis: at }])
+    }
   }),
 
   "counts what waits in each inbox, but for some deliveries, and what has expired in none (I17)": Effect.gen(

@@ -291,33 +291,6 @@ const claims: Readonly<Record<string, Claim>> = {
     assert.deepStrictEqual(yield* waitingOf(inboxOf(bob)), [])
   }),
 
-  "takes out what an ack of many names, and nothing that lies between (I6, I8)": Effect.gen(function* () {
-    yield* madeMesh
-    const [own, other] = [inboxOf(bob), inboxOf(carol)]
-    const direct = [2, 3, 4, 5, 6, 7, 8, 9, 10].map((seq) => acceptOf(messageOf(seq)))
-    yield* commit(...direct, acceptOf(messageOf(11, { ...everyone }), [own, other]), acceptOf(messageOf(12)))
-    yield* commit(leaseOf(own, 11))
-    yield* commit(consumeOf([2, 3, 5, 6], own, 21))
-    assert.deepStrictEqual(yield* waitingOf(own), [4, 7, 8, 9, 10, 11, 12])
-    yield* commit(consumeOf([2, 3, 4, 5, 6], own, 22), consumeOf([7, 8, 9, 10], own, 23, "now"))
-    assert.deepStrictEqual(yield* waitingOf(own), [7, 8, 9, 10, 11, 12])
-    yield* commit(consumeOf([7, 8, 9, 10], own, 24))
-    yield* commit(consumeOf([7, 8, 11, 12], own, 25))
-    assert.deepStrictEqual([yield* waitingOf(own), yield* waitingOf(other)], [[], [11]])
-    const receipt = (seq: number) =>
-      Effect.map(commit(acceptOf(messageOf(seq + 20, { id: `m${seq}` }))), ([first]) => first)
-    for (const [seq, at] of [
-      [2, 21],
-      [4, 22],
-      [7, 24],
-      [12, 25],
-    ] as const) {
-      const first = yield* receipt(seq)
-      const found = first?._tag === "Duplicate" ? first.deliveryReport.deliveries : []
-      assert.deepStrictEqual(found, [{ inbox: own, consumedAtMillis: at }])
-    }
-  }),
-
   "changes nothing by a second ack of one recipient of a group: the text is there until the last one's first (I7, I8)":
     Effect.gen(function* () {
       yield* madeMesh
