@@ -2,6 +2,7 @@
 import { MeshId, SessionId } from "@claudemesh/domain/Ids"
 import { assert } from "@effect/vitest"
 import { Effect, Option } from "effect"
+import { SqlClient } from "effect/unstable/sql"
 import { type InboxAddress, MessageStore, Write } from "../src/store/MessageStore.ts"
 import { alice, bob, carol, meshId, meshRecord } from "./support/MeshScenario.ts"
 import { acceptOf, consumeOf, inboxOf, messageOf } from "./support/Stores.ts"
@@ -128,6 +129,13 @@ const claims: Readonly<Record<string, Claim>> = {
     yield* commit(consumeOf([7, 8, 9, 10], own, 24))
     yield* commit(consumeOf([7, 8, 11, 12], own, 25))
     assert.deepStrictEqual([yield* seqsOf(), yield* seqsOf({ inbox: other })], [[], [11]])
+    yield* commit(...[13, 14, 15].map((seq) => acceptOf(messageOf(seq), [own, other])), acceptOf(messageOf(16)))
+    yield* commit(consumeOf([13, 14, 15, 16], own, 26))
+    assert.deepStrictEqual([yield* seqsOf(), yield* seqsOf({ inbox: other })], [[], [11, 13, 14, 15]])
+    yield* commit(consumeOf([11, 13, 14, 15], other, 27))
+    // The texts went with the last of each.
+    const texts = yield* (yield* SqlClient.SqlClient).unsafe("SELECT 1 FROM mesh.group_text")
+    assert.deepStrictEqual([yield* seqsOf({ inbox: other }), texts], [[], []])
     const receipt = (seq: number) =>
       Effect.map(commit(acceptOf(messageOf(seq + 20, { id: `m${seq}` }))), ([first]) => first)
     for (const [seq, at] of [

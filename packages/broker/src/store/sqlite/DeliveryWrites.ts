@@ -43,15 +43,18 @@ const statementsOn = (handle: Handle) => {
   }
 }
 
-/** Those of an ack of many lie next to each other, most often: then they are taken out at once. False: what else lies there is to stay. */
+/**
+ * Those of an ack of many lie next to each other, most often: then they are taken out at once. Gives those that were of a group; undefined: something else
+ * lies there, too, or not all of it does.
+ */
 const betweenOn = (handle: Handle) => {
   const waiting = waitingKey("?", "?", "?")
   const range = `key >= ${waiting} AND key <= ${waiting}`
-  /** What waits from one to another, in order, as their numbers, at most so many. What is of a group has none. */
-  const between = prepare<{ readonly seqs: string | null }, [...Key, ...Key, most: number]>(
+  /** What waits from one to another, in order, as their numbers, at most so many. */
+  const between = prepare<{ readonly seqs: string | null; readonly ofGroup: string | null }, [...Key, ...Key, number]>(
     handle,
-    `SELECT group_concat(iif(ciphertext IS NULL, 'group', ${seqOf("key")})) AS seqs
-        FROM (SELECT key, ciphertext FROM mesh.waiting WHERE ${range} ORDER BY key LIMIT ?) AS o`,
+    `SELECT group_concat(seq) AS seqs, group_concat(iif(ciphertext IS NULL, seq, NULL)) AS ofGroup
+      FROM (SELECT ${seqOf("key")} AS seq, ciphertext FROM mesh.waiting WHERE ${range} ORDER BY key LIMIT ?) AS o`,
   )
   const removeBetween = prepare<never, [...Key, ...Key]>(handle, `DELETE FROM mesh.waiting WHERE ${range}`)
   const consumedBetween = prepare<never, [mesh: number, address: number, at: number, ...Key, ...Key]>(
@@ -59,14 +62,15 @@ const betweenOn = (handle: Handle) => {
     `INSERT INTO mesh.consumed (message, address, at)
         SELECT ${messageKey("?", seqOf("key"))}, ?, ? FROM mesh.waiting WHERE ${range} ORDER BY key`,
   )
-  return (mesh: number, [number, place]: Key, seqs: ReadonlyArray<number>, at: number): boolean => {
+  return (mesh: number, [number, place]: Key, seqs: ReadonlyArray<number>, at: number) => {
     const [first, last] = [seqs[0], seqs.at(-1)]
-    if (first === undefined || last === undefined || seqs.length < togetherMin) return false
+    if (first === undefined || last === undefined || seqs.length < togetherMin) return undefined
     const range: [...Key, ...Key] = [number, place, first, number, place, last]
-    if (between.get(...range, seqs.length + 1)?.seqs !== seqs.join(",")) return false
+    const found = between.get(...range, seqs.length + 1)
+    if (found?.seqs !== seqs.join(",")) return undefined
     consumedBetween.run(mesh, number, at, ...range)
     removeBetween.run(...range)
-    return true
+    return found.ofGroup === null ? [] : found.ofGroup.split(",").map(Number)
   }
 }
 
@@ -103,7 +107,9 @@ export const deliveryWritesOn = (handle: Handle, addresses: Addresses, journal: 
       const number = addresses.find(meshId, inbox)?.number
       if (mesh === undefined || number === undefined) return
       const place = priorities.indexOf(priority)
-      if (consumeBetween(mesh, [number, place, 0], seqs, atMillis)) {
+      const ofGroup = consumeBetween(mesh, [number, place, 0], seqs, atMillis)
+      if (ofGroup !== undefined) {
+        for (const seq of ofGroup) fewerOf(mesh, seq)
         return journal.consumed(meshId, number, inbox, seqs, atMillis)
       }
       const gone = seqs.filter((seq) => remove(mesh, [number, place, seq]))
