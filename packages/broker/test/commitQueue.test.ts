@@ -4,9 +4,11 @@ import { MeshId } from "@claudemesh/domain/Ids"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { brokerLimits } from "../src/Limits.ts"
+import { CommitQueue, Waiting } from "../src/store/CommitQueue.ts"
 import { GroupCommits } from "../src/store/GroupCommit.ts"
 import { StoreError, Write } from "../src/store/MessageStore.ts"
 import {
+  namesOf,
   Script,
   fails,
   settled,
@@ -22,6 +24,24 @@ import {
 } from "./support/GroupCommitScript.ts"
 import { bob, meshId } from "./support/MeshScenario.ts"
 import { acceptOf, inboxOf, messageOf } from "./support/Stores.ts"
+
+describe("a batch of so many messages", () => {
+  it("takes acks along that wait among them, and leaves the rest in order", () => {
+    const queue = new CommitQueue(brokerLimits)
+    const writes = [
+      consumed(1),
+      acceptOf(messageOf(2)),
+      consumed(3),
+      acceptOf(messageOf(4)),
+      acceptOf(messageOf(5)),
+      consumed(6),
+    ]
+    for (const write of writes) queue.add(Waiting.Job({ write, epoch: 1, done: () => {} }))
+    const taken = () => namesOf(queue.takeBatch(256, 2))
+    assert.deepStrictEqual([queue.sequenced, taken()], [3, ["consume 1", "accept 2", "consume 3", "accept 4"]])
+    assert.deepStrictEqual([queue.sequenced, taken(), queue.sequenced], [1, ["accept 5", "consume 6"], 0])
+  })
+})
 
 describe("what a group commit keeps", () => {
   const awayWith = Effect.fnUntraced(function* (script: Script) {

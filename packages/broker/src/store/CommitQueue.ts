@@ -54,6 +54,8 @@ class MeshQueue {
   /** Each under what it is about, or under a number of its own. A map keeps the order in which its keys came. */
   readonly waiting = new Map<string | number, Waiting>()
   projections = 0
+  /** What is no projection, in the order of its numbers. */
+  sequenced = 0
   #added = 0
   /** Nothing is merged with what stands before a barrier. */
   #barriers = 0
@@ -69,7 +71,10 @@ class MeshQueue {
       this.#barriers += 1
       this.waiting.set(this.#added, one)
     } else if (isProjection(one.write)) this.#addProjection(one, one.write)
-    else this.waiting.set(this.#added, one)
+    else {
+      this.sequenced += 1
+      this.waiting.set(this.#added, one)
+    }
   }
 
   #addProjection(one: Job, write: ProjectionWrite): void {
@@ -106,6 +111,7 @@ class MeshQueue {
   take(key: string | number, one: Job): void {
     this.waiting.delete(key)
     if (isProjection(one.write)) this.projections -= placesOf(one)
+    else this.sequenced -= 1
   }
 }
 
@@ -128,6 +134,11 @@ export class CommitQueue {
     return this.#split.reduce((sum, jobs) => sum + jobs.length, waiting)
   }
 
+  /** Of that, what is no projection and was not in a batch that failed. */
+  get sequenced(): number {
+    return [...this.#meshes.values()].reduce((sum, mesh) => sum + mesh.sequenced, 0)
+  }
+
   /** Answers at once what gets no place, and what gives its place to a later word. */
   add(one: Waiting): void {
     const meshId = one._tag === "Barrier" ? one.meshId : meshOf(one.write)
@@ -140,28 +151,30 @@ export class CommitQueue {
    * The next jobs that fit in one transaction: at least one, unless barriers stand before all. The meshes take turns with one write each,
    * so what a mesh has waiting holds up nobody else. What is tried once more takes turns with the rest, for it may take long.
    */
-  takeBatch(writesMax = this.limits.commitWritesMax): ReadonlyArray<Job> {
+  takeBatch(writesMax = this.limits.commitWritesMax, sequencedMax = writesMax): ReadonlyArray<Job> {
     const held = this.#heldMeshes()
-    const others = held.size > 0 && !this.#wasSplit ? [] : this.#takeTurns(writesMax, held)
+    const others = held.size > 0 && !this.#wasSplit ? [] : this.#takeTurns(writesMax, sequencedMax, held)
     this.#wasSplit = others.length === 0
     return others.length > 0 ? others : (this.#split.shift() ?? [])
   }
 
-  #takeTurns(writesMax: number, held: ReadonlySet<MeshId>): ReadonlyArray<Job> {
+  #takeTurns(writesMax: number, sequencedMax: number, held: ReadonlySet<MeshId>): ReadonlyArray<Job> {
     const jobs: Array<Job> = []
     const rests = new Map<MeshId, Iterator<readonly [string | number, Waiting], undefined>>()
-    let characters = 0
-    let rows = 0
+    let [characters, rows, sequenced] = [0, 0, 0]
     const takeNext = (mesh: MeshQueue, rest: Iterator<readonly [string | number, Waiting], undefined>): boolean => {
       const [key, one] = rest.next().value ?? []
       if (key === undefined || one?._tag !== "Job") return false
       const charactersThen = characters + charactersOf(one.write)
       const rowsThen = rows + rowsOf(one.write)
-      const fits = rowsThen <= this.limits.commitRowsMax && charactersThen <= this.limits.commitCharactersMax
+      const sequencedThen = sequenced + sequencedOf(one)
+      const { commitCharactersMax, commitRowsMax } = this.limits
+      const fits = rowsThen <= commitRowsMax && charactersThen <= commitCharactersMax && sequencedThen <= sequencedMax
       // It stays where it is, and is among the first of the next batch.
       if (jobs.length > 0 && !fits) return false
       characters = charactersThen
       rows = rowsThen
+      sequenced = sequencedThen
       jobs.push(one)
       mesh.take(key, one)
       return true
@@ -224,6 +237,7 @@ export class CommitQueue {
   }
 }
 
+export const sequencedOf = ({ write }: Job): number => (isProjection(write) ? 0 : 1)
 const askersOf = ({ asked, done }: Job) => asked ?? [done]
 const placesOf = ({ asked, write }: Job): number =>
   write._tag === "Consume" ? write.seqs.length : (asked?.length ?? 1)

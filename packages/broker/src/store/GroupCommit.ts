@@ -11,7 +11,7 @@ import type { MeshId } from "@claudemesh/domain/Ids"
 import { Cause, Clock, Context, Deferred, Effect, Exit, Fiber, Layer, Option, Queue, Schema } from "effect"
 import type { BrokerLimits } from "../Limits.ts"
 import { BrokerMetrics, type Metrics } from "../metrics/Metrics.ts"
-import { isAwaited, type Job, CommitQueue, type Outcome, Waiting } from "./CommitQueue.ts"
+import { isAwaited, type Job, CommitQueue, type Outcome, sequencedOf, Waiting } from "./CommitQueue.ts"
 import { type MeshSnapshot, MessageStore, StoreError, type Write, type Written } from "./MessageStore.ts"
 
 export type { Outcome } from "./CommitQueue.ts"
@@ -111,7 +111,7 @@ const gatherTurns = 8
 /** A turn is over at once, but in a flood: then it takes as long as all that came with it, and nobody is to wait for eight of those. */
 const gatherNanos = 5_000_000n
 
-/** So many writes are not shared out among two commits: what each costs by itself is more than there is to gain. */
+/** So many messages are not shared out among two commits: what each costs by itself is more than there is to gain. */
 const togetherAtLeast = 32
 
 class GroupCommitFailed extends Schema.TaggedError<GroupCommitFailed>()("GroupCommitFailed", {}) {}
@@ -193,7 +193,7 @@ const gather = Effect.gen(function* () {
 
 /** Jobs that are written, and what tells of it. */
 const stored = (jobs: ReadonlyArray<Job>, results: ReadonlyArray<Written>) => ({
-  jobs: jobs.length,
+  sequenced: jobs.reduce((sum, job) => sum + sequencedOf(job), 0),
   tell: (): void => {
     for (const [index, { done }] of jobs.entries()) {
       const result = results[index]
@@ -225,12 +225,12 @@ const makeCommitter = Effect.fnUntraced(function* (
   let isElsewhere = false
 
   /**
-   * Half of all that is on its way, so that one half is at the database while what the other sets free is done here. Without it a
-   * steady load comes to be in every other batch, and the database and the broker wait for each other in turn.
+   * Half of the messages that are on their way, and the acks that wait, so that one half is at the database while what the other sets free is done here.
+   * Without it a steady load comes to be in every other batch, and the database and the broker wait for each other in turn.
    */
   const takeBatch = (): ReadonlyArray<Job> => {
-    const half = isElsewhere ? Math.ceil((untold.jobs + queue.size) / 2) : Number.POSITIVE_INFINITY
-    return queue.takeBatch(Math.min(Math.max(half, togetherAtLeast), size.writesMax()))
+    const half = isElsewhere ? Math.ceil((untold.sequenced + queue.sequenced) / 2) : Number.POSITIVE_INFINITY
+    return queue.takeBatch(size.writesMax(), Math.max(half, togetherAtLeast))
   }
 
   const commit = Effect.fnUntraced(function* (jobs: ReadonlyArray<Job>) {
