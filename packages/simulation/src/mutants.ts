@@ -29,7 +29,7 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a connection waits for answers when its socket has closed",
     file: `${broker}/connection/PeerConnection.ts`,
-    find: "  socket.onClosed(() => permits.end())\n",
+    find: "  socket.onClosed(() => peer.permits.end())\n",
     put: "",
   },
   {
