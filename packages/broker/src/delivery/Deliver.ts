@@ -273,60 +273,28 @@ const pushFrame = (
   { redelivered }: Unacked,
 ): Push => {
   const sender = state.membersById.get(message.senderMemberId)?.record ?? state.former.get(message.senderMemberId)
-  const {
-    ciphertext,
-    meshId,
-    messageId,
-    nonce,
-    priority,
-    replyTo,
-    senderSession: senderSessionId,
-    targetSpec,
-  } = message
-  const senderPubkey = sender?.publicKey ?? state.mesh.ownerPublicKey
-  const createdAt = isoFromMillis(message.createdAtMillis)
-  // One after the other as they are most often: to copy what they have in common costs more than all else of a push.
-  if (connection.protocol === 1 || sender === undefined) {
-    const v1: Push = { type: "push", messageId, meshId, senderPubkey, priority, nonce, ciphertext, createdAt }
-    if (connection.protocol === 1) return v1
-    const v2 = { ...v1, senderSessionId, targetSpec, redelivered }
-    return { ...v2, ...(sealedKey && { sealedKey }), ...(replyTo && { replyTo }) }
-  }
-  const { displayName: senderName } = sender
-  if (sealedKey === undefined) {
-    const direct: Push = {
-      type: "push",
-      messageId,
-      meshId,
-      senderPubkey,
-      priority,
-      nonce,
-      ciphertext,
-      createdAt,
-      senderSessionId,
-      senderName,
-      targetSpec,
-      redelivered,
-    }
-    return replyTo ? { ...direct, replyTo } : direct
-  }
-  const ofGroup: Push = {
+  // Field by field: to copy what all pushes have in common costs more than all else of one.
+  const push: Written<Push> = {
     type: "push",
-    messageId,
-    meshId,
-    senderPubkey,
-    priority,
-    nonce,
-    ciphertext,
-    createdAt,
-    senderSessionId,
-    senderName,
-    targetSpec,
-    sealedKey,
-    redelivered,
+    messageId: message.messageId,
+    meshId: message.meshId,
+    senderPubkey: sender?.publicKey ?? state.mesh.ownerPublicKey,
+    priority: message.priority,
+    nonce: message.nonce,
+    ciphertext: message.ciphertext,
+    createdAt: isoFromMillis(message.createdAtMillis),
   }
-  return replyTo ? { ...ofGroup, replyTo } : ofGroup
+  if (connection.protocol === 1) return push
+  push.senderSessionId = message.senderSession
+  if (sender !== undefined) push.senderName = sender.displayName
+  push.targetSpec = message.targetSpec
+  push.redelivered = redelivered
+  if (sealedKey) push.sealedKey = sealedKey
+  if (message.replyTo) push.replyTo = message.replyTo
+  return push
 }
+
+type Written<Frame> = { -readonly [Field in keyof Frame]: Frame[Field] }
 
 const ackedMessage = (messageId: MessageId, { characters, inbox, seq }: Unacked): AckedMessage => ({
   seq,
