@@ -262,8 +262,9 @@ describe("a write that the database refuses and nobody would ask for again", () 
     scenario.detach(gone, true)
     const at = scenario.writes.findIndex(({ write }) => write._tag === "InboxMoved")
     for (let n = 0; n < at; n++) scenario.commitOne()
+    const move = scenario.writes[0]?.write
     scenario.commitOne(storeFailure("rejected"))
-    return { id, scenario }
+    return { id, move, scenario }
   }
 
   it("that makes a session's messages its member's is tried again", () => {
@@ -284,6 +285,18 @@ describe("a write that the database refuses and nobody would ask for again", () 
     scenario.settle()
     assert.deepStrictEqual([back.pushed, other.pushed], [[id], []])
     assert.isFalse(scenario.later.length > 0)
+  })
+
+  it("may have had an effect by an earlier try of which nobody knows: the member's inbox is read, too, where the session has come back (I9)", () => {
+    const { id, move, scenario } = leftBehind()
+    if (move !== undefined) scenario.store.apply(move)
+    const back = scenario.attach(bob)
+    scenario.status(back, "idle")
+    scenario.settle()
+    assert.deepStrictEqual(back.pushed, [])
+    scenario.pass(1_000)
+    scenario.settle()
+    assert.deepStrictEqual(back.pushed, [id])
   })
 
   it("that a session is attached ends the connection, and nothing is pushed to it before (I1)", () => {

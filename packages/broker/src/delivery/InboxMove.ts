@@ -32,7 +32,11 @@ export const inboxWasMoved = (
   { outcome, ...unwritten }: Extract<Completion, { readonly _tag: "InboxMoved" }>,
 ): void => {
   if (Exit.isFailure(outcome) && tryLater(decision, unwritten, outcome.cause)) return
-  const { memberId, session } = unwritten
+  lookAgain(decision, unwritten)
+}
+
+/** In both inboxes: what has been moved, and where it stands, is not known. */
+const lookAgain = (decision: Decision, { memberId, session }: Move): void => {
   const { actions, state } = decision
   const to = inboxOf(state, { memberId, session: undefined })
   if (to === undefined) return
@@ -44,12 +48,16 @@ export const inboxWasMoved = (
   pump(decision, to)
 }
 
-/** A session that has come back meanwhile takes what is left in its inbox itself: nothing is moved away under it. */
+/**
+ * A session that has come back meanwhile takes what is left in its inbox itself: nothing is moved away under it. But a try whose outcome was not known,
+ * before the one that failed, may have moved it all the same.
+ */
 export const moveAgain = (decision: Decision, next: Move): void => {
   const { actions, state } = decision
   const { memberId, session } = next
   const back = state.membersById.get(memberId)?.sessions.get(session)
   if (back !== undefined && (back.live || back.connection !== undefined)) {
+    lookAgain(decision, next)
     back.inbox.gotSome()
     pump(decision, back.inbox)
     return
