@@ -54,7 +54,7 @@ class MeshQueue {
   /** Each under what it is about, or under a number of its own. A map keeps the order in which its keys came. */
   readonly waiting = new Map<string | number, Waiting>()
   projections = 0
-  /** What is no projection, in the order of its numbers. */
+  /** How many sequenced writes wait: messages, and whatever else takes a number of the mesh. */
   sequenced = 0
   #added = 0
   /** Nothing is merged with what stands before a barrier. */
@@ -134,7 +134,7 @@ export class CommitQueue {
     return this.#split.reduce((sum, jobs) => sum + jobs.length, waiting)
   }
 
-  /** Of that, what is no projection and was not in a batch that failed. */
+  /** How many sequenced writes wait, of all meshes. Those of a batch that failed are not counted. */
   get sequenced(): number {
     return [...this.#meshes.values()].reduce((sum, mesh) => sum + mesh.sequenced, 0)
   }
