@@ -1,7 +1,7 @@
 /** What every database must do for the store: one suite, on SQLite in memory, SQLite in a file, and Postgres. */
 import { assert, layer } from "@effect/vitest"
 import { DisplayName, MeshId, SessionId } from "@claudemesh/domain/Ids"
-import { Deferred, Effect, Fiber, Option, Result, Schema, Tracer } from "effect"
+import { Deferred, Effect, Fiber, Option, Result, Schedule, Schema, Tracer } from "effect"
 import { SqlClient } from "effect/unstable/sql"
 import { brokerLimits } from "../src/Limits.ts"
 import { GroupCommits, type Outcome } from "../src/store/GroupCommit.ts"
@@ -521,10 +521,19 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })("the
       const other = yield* Effect.forkChild(
         sql.withTransaction(
           Effect.gen(function* () {
+            // Whoever finds the deadlock ends it by giving up itself, and this one does not look in time.
+            yield* sql`SET LOCAL deadlock_timeout = '60s'`
             yield* sql`UPDATE mesh.waiting SET nonce = nonce WHERE seq = 2`
             yield* Deferred.succeed(isHeld, undefined)
-            // The batch has its mesh by then, and waits for the message: it looks first for who waits for whom.
-            yield* Effect.sleep("500 millis")
+            // The batch has its mesh by then, and waits for the message.
+            yield* Effect.repeat(
+              sql`SELECT FROM pg_locks JOIN pg_stat_activity USING (pid)
+              WHERE NOT granted AND datname = current_database()`,
+              {
+                until: (waiting) => waiting.length > 0,
+                schedule: Schedule.spaced("10 millis"),
+              },
+            )
             yield* sql`UPDATE mesh.mesh SET name = name`
           }),
         ),
