@@ -1,7 +1,7 @@
 /** What every database must do for the store: one suite, on SQLite in memory, SQLite in a file, and Postgres. */
 import { assert, layer } from "@effect/vitest"
 import { DisplayName, MeshId, SessionId } from "@claudemesh/domain/Ids"
-import { Deferred, Effect, Fiber, Option, Result, Schedule, Schema, Tracer } from "effect"
+import { Deferred, Effect, Fiber, Option, Result, Schema, Tracer } from "effect"
 import { SqlClient } from "effect/unstable/sql"
 import { brokerLimits } from "../src/Limits.ts"
 import { GroupCommits, type Outcome } from "../src/store/GroupCommit.ts"
@@ -11,7 +11,16 @@ import { columnsOf, tables } from "../src/store/sql/Tables.ts"
 import { SqliteHandle } from "../src/store/sqlite/Handle.ts"
 import { alice, bob, carol, meshId, meshRecord } from "./support/MeshScenario.ts"
 import { Postgres } from "./support/Postgres.ts"
-import { acceptOf, consumeOf, freshPostgres, inboxOf, messageOf, migrateAgain, storeOn } from "./support/Stores.ts"
+import {
+  acceptOf,
+  consumeOf,
+  freshPostgres,
+  inboxOf,
+  messageOf,
+  migrateAgain,
+  storeOn,
+  whenWaiting,
+} from "./support/Stores.ts"
 import {
   channelWrite,
   type Claim,
@@ -526,14 +535,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })("the
             yield* sql`UPDATE mesh.waiting SET nonce = nonce WHERE seq = 2`
             yield* Deferred.succeed(isHeld, undefined)
             // The batch has its mesh by then, and waits for the message.
-            yield* Effect.repeat(
-              sql`SELECT FROM pg_locks JOIN pg_stat_activity USING (pid)
-              WHERE NOT granted AND datname = current_database()`,
-              {
-                until: (waiting) => waiting.length > 0,
-                schedule: Schedule.spaced("10 millis"),
-              },
-            )
+            yield* whenWaiting(1)
             yield* sql`UPDATE mesh.mesh SET name = name`
           }),
         ),

@@ -3,7 +3,7 @@ import { blockHash, chainBegins } from "@claudemesh/domain/audit/AuditBlock"
 import type { ChainReport } from "@claudemesh/domain/audit/ChainCheck"
 import { MeshId } from "@claudemesh/domain/Ids"
 import { assert, layer } from "@effect/vitest"
-import { Effect, Fiber, Option, Redacted } from "effect"
+import { Deferred, Effect, Fiber, Option, Redacted } from "effect"
 import { SqlClient } from "effect/unstable/sql"
 import { certificateFor, inviteFrom, keysOf } from "../../domain/test/support/Trust.ts"
 import { auditKey, signHeads, signRemovals } from "../src/store/AuditCheckpoints.ts"
@@ -13,7 +13,16 @@ import { MessageStore, Write } from "../src/store/MessageStore.ts"
 import { SqliteHandle } from "../src/store/sqlite/Handle.ts"
 import { alice, bob, carol, meshId, meshRecord } from "./support/MeshScenario.ts"
 import { Postgres } from "./support/Postgres.ts"
-import { acceptOf, consumeOf, freshPostgres, inboxOf, messageOf, postgresAt, storeOn } from "./support/Stores.ts"
+import {
+  acceptOf,
+  consumeOf,
+  freshPostgres,
+  inboxOf,
+  messageOf,
+  postgresAt,
+  storeOn,
+  whenWaiting,
+} from "./support/Stores.ts"
 import { blocks, checked, madeMesh, records, signed } from "./support/StoredAudit.ts"
 import { type Claim, commit, commitIn, conforms, reasonOf } from "./support/StoreSuite.ts"
 
@@ -426,16 +435,18 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })("a c
         total: 2,
         events: '[[2,2,"late",null,null,null,null,null,null]]',
       }
+      const isUnderWay = yield* Deferred.make<void>()
       const late = sql.withTransaction(
         Effect.gen(function* () {
           yield* sql`UPDATE mesh.mesh SET last_seq = 2`
           yield* sql`INSERT INTO mesh.audit_block VALUES (${meshId}, 2, ${second.previous}, ${blockHash(second)}, ${second.atMillis}, 2,
             ${second.actors}, ${second.events})`
-          yield* Effect.sleep("400 millis")
+          yield* Deferred.succeed(isUnderWay, undefined)
+          yield* whenWaiting(1)
         }),
       )
-      const under = yield* Effect.forkChild(late, { startImmediately: true })
-      yield* Effect.sleep("150 millis")
+      const under = yield* Effect.forkChild(late)
+      yield* Deferred.await(isUnderWay)
       yield* commit(acceptOf(messageOf(3)), acceptOf(messageOf(4)))
       yield* Fiber.join(under)
       assert.deepStrictEqual(

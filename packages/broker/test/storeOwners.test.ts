@@ -1,14 +1,14 @@
 /** Whose a mesh is, as every database must keep it: what an earlier owner writes is refused, whatever it is. */
 import { MeshId, SessionId } from "@claudemesh/domain/Ids"
 import { assert, layer } from "@effect/vitest"
-import { Effect, Exit, Fiber, Option } from "effect"
+import { Deferred, Effect, Exit, Fiber, Option } from "effect"
 import { SqlClient } from "effect/unstable/sql"
 import { brokerLimits } from "../src/Limits.ts"
 import { GroupCommits, type Outcome } from "../src/store/GroupCommit.ts"
 import { MessageStore, Write } from "../src/store/MessageStore.ts"
 import { alice, bob, meshId, meshRecord } from "./support/MeshScenario.ts"
 import { Postgres } from "./support/Postgres.ts"
-import { acceptOf, consumeOf, freshPostgres, inboxOf, messageOf, storeOn } from "./support/Stores.ts"
+import { acceptOf, consumeOf, freshPostgres, inboxOf, messageOf, storeOn, whenWaiting } from "./support/Stores.ts"
 import {
   channelWrite,
   type Claim,
@@ -134,12 +134,19 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })("two
       yield* commitIn(epoch, sessionWrite("SessionAttached", "s1", 1))
       const sql = yield* SqlClient.SqlClient
       // The row that the first owner is about to write is held by somebody else for a moment.
+      const isHeld = yield* Deferred.make<void>()
       const held = yield* Effect.forkChild(
-        sql.withTransaction(Effect.andThen(sql`UPDATE mesh.session SET protocol = 2`, Effect.sleep("500 millis"))),
+        sql.withTransaction(
+          Effect.gen(function* () {
+            yield* sql`UPDATE mesh.session SET protocol = 2`
+            yield* Deferred.succeed(isHeld, undefined)
+            yield* whenWaiting(2)
+          }),
+        ),
       )
-      yield* Effect.sleep("100 millis")
+      yield* Deferred.await(isHeld)
       const word = yield* Effect.forkChild(commitIn(epoch, sessionWrite("SessionDetached", "s1", 7)))
-      yield* Effect.sleep("100 millis")
+      yield* whenWaiting(1)
       const loading = yield* Effect.forkChild(load)
       yield* Fiber.join(word)
       const { epoch: next, sessions } = yield* Fiber.join(loading)

@@ -4,8 +4,8 @@ import { SessionId } from "@claudemesh/domain/Ids"
 import type { Priority } from "@claudemesh/domain/routing/Status"
 import { messageIdOf } from "@claudemesh/domain/trust/MessageIdentity"
 import * as BunFileSystem from "@effect/platform-bun/BunFileSystem"
-import { Effect, Layer, Option, Redacted } from "effect"
-import type { SqlClient } from "effect/unstable/sql"
+import { Effect, Layer, Option, Redacted, Schedule } from "effect"
+import { SqlClient } from "effect/unstable/sql"
 import { type InboxAddress, type MemberRecord, type StoredMessage, Write } from "../../src/store/MessageStore.ts"
 import { migrate as migratePostgres } from "../../src/store/postgres/Migrations.ts"
 import { postgres } from "../../src/store/postgres/Postgres.ts"
@@ -102,3 +102,12 @@ export const consumeOf = (
   atMillis = 5_000,
   priority: Priority = "next",
 ): Write => Write.Consume({ meshId, inbox, seqs: typeof seq === "number" ? [seq] : seq, priority, atMillis })
+
+/** Returns when so many connections to the client's database wait for a lock that another holds. */
+export const whenWaiting = (connections: number) =>
+  Effect.flatMap(SqlClient.SqlClient, (sql) =>
+    Effect.repeat(
+      sql`SELECT FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND datname = current_database()`,
+      { until: (waiting) => waiting.length >= connections, schedule: Schedule.spaced("10 millis") },
+    ),
+  )
