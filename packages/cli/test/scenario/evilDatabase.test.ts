@@ -9,15 +9,12 @@ import { mkdtempSync } from "node:fs"
 import { chmod, cp, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { afterAll, assert, describe, it, vi } from "@effect/vitest"
+import { afterAll, assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { addInvite, newInvite } from "../../../broker/test/support/Meshes.ts"
 import { type Keys, newKeys, RawClient, sendFrame } from "../../../broker/test/support/RawClient.ts"
 import { restartableBroker, temporaryFolder, type TestBroker } from "../../../broker/test/support/TestBroker.ts"
 import { claudemesh, complaint, done, type Ran } from "../support/Agent.ts"
-
-// Each scenario is a dozen processes.
-vi.setConfig({ testTimeout: 90_000 })
 
 type Person = (...args: ReadonlyArray<string>) => Promise<Ran>
 type Row = Readonly<Record<string, unknown>>

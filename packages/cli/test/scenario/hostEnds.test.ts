@@ -68,6 +68,7 @@ describe("the server ends when its host does,", () => {
         const { home } = yield* stage()
         const host = yield* rawHost(yield* home("alice"))
         yield* Effect.promise(async () => {
+          await host.call("list_peers")
           host.stopReading()
           for (let count = 0; count < 300; count += 1) host.request("tools/list")
           await Bun.sleep(300)
