@@ -1,13 +1,11 @@
 /** Members who use one of the first clients, by the commands: certified for it, with its config, and back again. */
 import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { assert, describe, it, vi } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { RawClient, seal, unseal } from "../../../broker/test/support/RawClient.ts"
 import { startBroker, temporaryFolder } from "../../../broker/test/support/TestBroker.ts"
 import { agent, claudemesh, complaint, done, type Ran } from "../support/Agent.ts"
-
-vi.setConfig({ testTimeout: 60_000 })
 
 const json = (ran: Ran) => JSON.parse(done(ran))
 

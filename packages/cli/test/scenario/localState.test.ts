@@ -2,7 +2,7 @@
 import { mkdirSync, readdirSync, readFileSync, watch } from "node:fs"
 import { join } from "node:path"
 import { Database } from "bun:sqlite"
-import { assert, describe, it, vi } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { makeMesh } from "../../../broker/test/support/Meshes.ts"
 import { RawClient, sendFrame, unseal } from "../../../broker/test/support/RawClient.ts"
@@ -10,8 +10,6 @@ import { startBroker, temporaryFolder } from "../../../broker/test/support/TestB
 import { claudemesh, complaint, done, main, type Ran, startedWith } from "../support/Agent.ts"
 import { writeHome } from "../support/Homes.ts"
 import { gatedBroker } from "../support/Gate.ts"
-
-vi.setConfig({ testTimeout: 90_000 })
 
 const meshesIn = (home: string): ReadonlyArray<Readonly<Record<string, unknown>>> =>
   JSON.parse(readFileSync(join(home, "config.json"), "utf8")).meshes

@@ -1,13 +1,10 @@
 /** People let each other in and put each other out, by the commands alone, each in a home of their own. */
 import { readFile, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import { assert, describe, it, vi } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { startBroker, temporaryFolder } from "../../../broker/test/support/TestBroker.ts"
 import { claudemesh, complaint, done, main, type Ran } from "../support/Agent.ts"
-
-// Each scenario is two dozen processes.
-vi.setConfig({ testTimeout: 90_000 })
 
 type Person = (...args: ReadonlyArray<string>) => Promise<Ran>
 
