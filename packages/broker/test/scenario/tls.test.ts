@@ -84,11 +84,15 @@ describe.skipIf(openssl === null)("TLS without a proxy", () => {
     await alice.take("pong")
     const bob = await dial("second.crt", "bob")
     assert.strictEqual(broker.connections(), 2)
-    void Promise.all([alice.closed, bob.closed]).then((ends) => closes.push(...ends.map(({ code }) => code)))
+    ends = Promise.all([alice.closed, bob.closed])
   }
-  const closes: Array<number> = []
+  let ends: Promise<ReadonlyArray<{ readonly code: number }>> = Promise.resolve([])
 
-  it("closes those of both listeners with 1001 at the end", () => assert.deepStrictEqual(closes, [1001, 1001]))
+  it("closes those of both listeners with 1001 at the end", async () =>
+    assert.deepStrictEqual(
+      (await ends).map(({ code }) => code),
+      [1001, 1001],
+    ))
 
   it.effect("says of a file that cannot be used which it is and why", () =>
     Effect.gen(function* () {
