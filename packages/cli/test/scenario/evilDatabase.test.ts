@@ -562,7 +562,7 @@ describe.concurrent("a revocation that the database", () => {
     scenario(async ({ ann, bob, carl, changed, key }) => {
       done(await ann("revoke", "Bob", "--yes"))
       await changed((database) => database.run("UPDATE revocation SET subject = ?", [key("Carl")]))
-      const looks = await Promise.all([ann, bob, carl].map((person) => person("peers")))
+      const looks = await Promise.all([ann, bob, carl].map((person) => person("peers", "--timeout", "5")))
       for (const { code, stdout } of looks) assert.deepStrictEqual({ code, stdout }, { code: 1, stdout: "" })
     }),
   )

@@ -19,7 +19,10 @@ import { type HostileFolder, layHostile, path, planted } from "../support/Hostil
 const root = join(import.meta.dirname, "../../../..")
 const sources = join(root, "packages/cli/bin/claudemesh")
 
-/** Both are held to the same. The build is run from a folder of its own, away from all modules, as it is installed. */
+/**
+ * The build is run from a folder of its own, away from all modules, as it is installed. The sources take four times as long to start: they are
+ * asked for what depends on how they are loaded, and the build for the rest as well.
+ */
 const programs: Readonly<Record<string, (folder: string) => Promise<Program>>> = {
   "the sources": async () => ({ launcher: sources, direct: [sources] }),
   "the build": async (folder) => {
@@ -48,7 +51,7 @@ const listening = async (child: ReturnType<typeof start>): Promise<string> => {
   throw new Error(`it ended: ${said}${await new Response(child.stderr).text()}`)
 }
 
-const inHostileFolder = (program: (folder: string) => Promise<Program>) => {
+const inHostileFolder = (program: (folder: string) => Promise<Program>, isBuild: boolean) => {
   const base = mkdtempSync(join(tmpdir(), "claudemesh-test-"))
   const hostile: HostileFolder = layHostile(base)
   const bin = join(base, "bin")
@@ -100,30 +103,12 @@ const inHostileFolder = (program: (folder: string) => Promise<Program>) => {
     done(await claudemesh(["export", "./mine.json"], { ...home, CLAUDEMESH_PASSPHRASE: "correct horse battery" }))
     assert.isTrue(existsSync(join(hostile.folder, "mine.json")))
     done(await claudemesh(["send", "bob", "hello"], home))
-    done(await claudemesh(["demo"]))
+    if (isBuild) done(await claudemesh(["demo"]))
     // By a link on PATH, from a folder below, and to a home of its own: none is planted.
     const below = join(hostile.folder, "node_modules/effect")
     const none = await run(["claudemesh", "list"], {}, below)
     assert.match(done(none), /^No mesh is joined\. Make one: claudemesh create my-team/)
     assert.strictEqual((await run(["claudemesh", "nonsense"], {}, below)).code, 2)
-    nothingExecuted()
-  })
-
-  it("a folder that was deleted is told to nobody, and what is named from there is nowhere", async () => {
-    const home = {
-      CLAUDEMESH_HOME: join(hostile.folder, "homes/alice"),
-      CLAUDEMESH_PASSPHRASE: "correct horse battery",
-    }
-    const inDeleted = (line: string) =>
-      run(["sh", "-c", `mkdir deleted && cd deleted && rmdir ../deleted && claudemesh ${line}`], home)
-    const [{ tells }] = JSON.parse(done(await inDeleted("whoami --json")))
-    assert.deepInclude(tells, { cwd: null, branch: null })
-    for (const line of ["export mine-too.json", "send bob --file claudemesh"]) {
-      const { code, stderr } = await inDeleted(line)
-      assert.strictEqual(code, 1, line)
-      assert.match(stderr, /there is no such file or folder/)
-    }
-    assert.isFalse(existsSync(join(launcher, "../mine-too.json")))
     nothingExecuted()
   })
 
@@ -162,25 +147,45 @@ const inHostileFolder = (program: (folder: string) => Promise<Program>) => {
     nothingExecuted()
   })
 
-  it("the command that is named for a host is the same launcher, by its whole path", async () => {
-    const welcome = done(await claudemesh(["create", "mine", "--broker", url], { CLAUDEMESH_HOME: "./it's mine" }))
-    assert.include(
-      welcome,
-      `CLAUDEMESH_HOME='${join(hostile.folder, String.raw`it'\''s mine`)}' ${quoted(launcher)} install`,
-    )
-    assert.match(done(await claudemesh(["mcp", "--help"])), /claudemesh install/)
-    nothingExecuted()
-  })
+  if (isBuild) {
+    it("a folder that was deleted is told to nobody, and what is named from there is nowhere", async () => {
+      const home = {
+        CLAUDEMESH_HOME: join(hostile.folder, "homes/alice"),
+        CLAUDEMESH_PASSPHRASE: "correct horse battery",
+      }
+      const inDeleted = (line: string) =>
+        run(["sh", "-c", `mkdir deleted && cd deleted && rmdir ../deleted && claudemesh ${line}`], home)
+      const [{ tells }] = JSON.parse(done(await inDeleted("whoami --json")))
+      assert.deepInclude(tells, { cwd: null, branch: null })
+      for (const line of ["export mine-too.json", "send bob --file claudemesh"]) {
+        const { code, stderr } = await inDeleted(line)
+        assert.strictEqual(code, 1, line)
+        assert.match(stderr, /there is no such file or folder/)
+      }
+      assert.isFalse(existsSync(join(launcher, "../mine-too.json")))
+      nothingExecuted()
+    })
 
-  it("two people make a mesh, join it by a link and write to each other", async () => {
-    const [ann, bob] = [{ CLAUDEMESH_HOME: "./ann" }, { CLAUDEMESH_HOME: "./bob" }]
-    done(await claudemesh(["create", "team", "--as", "Ann", "--broker", url], ann))
-    const link = done(await claudemesh(["invite"], ann)).trim()
-    done(await claudemesh(["join", link, "--as", "Bob"], bob))
-    done(await claudemesh(["send", "Ann", "good morning"], bob))
-    assert.match(done(await claudemesh(["inbox"], ann)), /Bob \(.*\) on team, just now\n {2}good morning\n/)
-    nothingExecuted()
-  })
+    it("the command that is named for a host is the same launcher, by its whole path", async () => {
+      const welcome = done(await claudemesh(["create", "mine", "--broker", url], { CLAUDEMESH_HOME: "./it's mine" }))
+      assert.include(
+        welcome,
+        `CLAUDEMESH_HOME='${join(hostile.folder, String.raw`it'\''s mine`)}' ${quoted(launcher)} install`,
+      )
+      assert.match(done(await claudemesh(["mcp", "--help"])), /claudemesh install/)
+      nothingExecuted()
+    })
+
+    it("two people make a mesh, join it by a link and write to each other", async () => {
+      const [ann, bob] = [{ CLAUDEMESH_HOME: "./ann" }, { CLAUDEMESH_HOME: "./bob" }]
+      done(await claudemesh(["create", "team", "--as", "Ann", "--broker", url], ann))
+      const link = done(await claudemesh(["invite"], ann)).trim()
+      done(await claudemesh(["join", link, "--as", "Bob"], bob))
+      done(await claudemesh(["send", "Ann", "good morning"], bob))
+      assert.match(done(await claudemesh(["inbox"], ann)), /Bob \(.*\) on team, just now\n {2}good morning\n/)
+      nothingExecuted()
+    })
+  }
 
   it("ends as its broker does, by the signal that the launcher gets", async () => {
     broker?.kill("SIGTERM")
@@ -190,7 +195,7 @@ const inHostileFolder = (program: (folder: string) => Promise<Program>) => {
 }
 
 for (const [name, program] of Object.entries(programs)) {
-  describe(`${name} in a hostile folder`, () => inHostileFolder(program))
+  describe(`${name} in a hostile folder`, () => inHostileFolder(program, name === "the build"))
 }
 
 describe("the tree", () => {
