@@ -111,7 +111,7 @@ const start = async (
     client,
     call,
     callUntil: async (tool, fits, input) => {
-      const deadline = performance.now() + 15_000
+      const deadline = performance.now() + 60_000
       while (true) {
         const answer = await call(tool, input)
         if (fits(answer)) return answer

@@ -70,7 +70,7 @@ export class RawHost {
     return answer
   }
 
-  async answer(id: number, withinMillis = 10_000): Promise<Line> {
+  async answer(id: number, withinMillis = 30_000): Promise<Line> {
     const deadline = performance.now() + withinMillis
     while (true) {
       const found = this.lines.find((line) => line["id"] === id && !("method" in line))
