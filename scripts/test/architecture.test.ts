@@ -49,6 +49,24 @@ describe("docs/architecture.md", () => {
     )
   })
 
+  it("names every file of the broker under the heading of its folder", () => {
+    const broker = folders.filter((folder) => folder.startsWith("packages/broker/src"))
+    const files = broker.flatMap((folder) =>
+      readdirSync(join(root, folder))
+        .filter((name) => name.endsWith(".ts"))
+        .map((name) => ({ folder, name, path: `${folder}/${name}` })),
+    )
+    assert.isAbove(files.length, 100)
+    const isNamed = ({ folder, name, path }: (typeof files)[number]) =>
+      sections.some(
+        (section) => section.folders.includes(folder) && [name, path].some((one) => section.names.includes(one)),
+      )
+    assert.deepStrictEqual(
+      files.filter((file) => !isNamed(file)).map(({ path }) => path),
+      [],
+    )
+  })
+
   it("names tables that the migrations make", () => {
     const store = join(root, "packages/broker/src/store")
     const sources = readdirSync(store, { recursive: true, encoding: "utf8" })

@@ -41,7 +41,7 @@ describe("a batch", () => {
     ),
   )
 
-  it.effect("is on its way before those of the last one are told, so that what follows is done meanwhile", () =>
+  it.effect("is on its way before those of the last one are told, so that what follows is done meanwhile (I7)", () =>
     scenario((script) =>
       Effect.gen(function* () {
         const groupCommit = (yield* GroupCommits).groupCommitOf(meshId)

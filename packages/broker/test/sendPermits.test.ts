@@ -58,7 +58,7 @@ describe("the sends of a mesh that are under way", () => {
     assert.strictEqual(takeAll(two), 5)
   })
 
-  it.effect("are waited for until one is answered, and no longer than the socket is open (I23)", () =>
+  it.effect("are waited for until one is answered, and no longer than the socket is open (I13, I23)", () =>
     Effect.gen(function* () {
       const connection = mesh()
       const [one, two] = [connection(), connection()]
@@ -82,7 +82,7 @@ describe("the sends of a mesh that are under way", () => {
     }),
   )
 
-  it.effect("count what a mesh is storing until it is stored, or cannot be (I23)", () => {
+  it.effect("count what a mesh is storing until it is stored, or cannot be (I13, I23)", () => {
     let commits = 0
     return scenario(
       Effect.gen(function* () {

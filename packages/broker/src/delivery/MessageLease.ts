@@ -1,7 +1,7 @@
 /**
  * The lease of a message: from when a client is about to show it until it says what became of that (I8). It is asked
  * for, written down, and only then granted, so that what was granted is known after a crash. What is not leased may
- * be recalled (`Pull.ts`). A lease that ends with its connection leaves the mark in the store; every other end, also
+ * be recalled (`Recall.ts`). A lease that ends with its connection leaves the mark in the store; every other end, also
  * that of one that was never granted, clears it.
  */
 import type { MessageId } from "@claudemesh/domain/Ids"

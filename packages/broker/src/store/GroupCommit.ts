@@ -1,6 +1,6 @@
 /**
- * Group commit: it owns one writing connection: it takes all that waits the moment the last transaction
- * ends, with no timer, and commits it as one batch. A mesh is always in the same group commit, so its writes happen in
+ * Group commit: it owns one writing connection. The moment the last transaction ends it sends what waits on its way as one batch, with no timer,
+ * and tells those of the last one while the database works (decision 0094). A mesh is always in the same group commit, so its writes happen in
  * the order its actor submitted them, and their outcomes come back in that order (I7, I23).
  *
  * What somebody waits for is bounded by what each connection may have under way, and fails at once while the database is

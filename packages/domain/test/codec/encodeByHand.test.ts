@@ -68,7 +68,7 @@ const holds = (written: unknown): void => {
 }
 
 describe("encoding by hand", () => {
-  it("gives of a push what its schema gives, also of several behind each other that have much in common", () => {
+  it("gives of a push what its schema gives, also of several behind each other that have much in common (I20)", () => {
     fc.assert(
       fc.property(
         push,
@@ -85,7 +85,7 @@ describe("encoding by hand", () => {
     )
   })
 
-  it("gives of an ack what its schema gives", () => {
+  it("gives of an ack what its schema gives (I20)", () => {
     fc.assert(fc.property(ack, holds), { numRuns: 2_000 })
   })
 

@@ -1,8 +1,8 @@
 /**
  * How messages lie in the embedded database (decision 0073). A row of `waiting` has the text of its message, and goes with the ack; what a
  * group got has its text once, in `group_text`, with a count of those it waits for. What a resend and `message_status` are answered from is
- * `accepted` and `consumed`, which are only added to until they are kept no longer. The audit is one row of `journal` for each mesh and
- * commit. Keys are numbers of several parts, put together in SQL: JavaScript has no integers of that size.
+ * `accepted` and `consumed`, which are only added to until they are kept no longer. The audit is one row for each mesh and
+ * commit: of `journal` here, and of `audit_block` since there is a chain (`AuditBlocks.ts`). Keys are numbers of several parts, put together in SQL: JavaScript has no integers of that size.
  */
 
 /** Bits of a sequence number; above them stand the number of a mesh, or a priority and the number of an address. */
