@@ -3,6 +3,9 @@ import * as BunRuntime from "@effect/platform-bun/BunRuntime"
 import { Broker } from "@claudemesh/broker/Broker"
 import { brokerConfig } from "@claudemesh/broker/Config"
 import { Effect, Layer } from "effect"
+import { profileOnSignal } from "./Profile.ts"
+
+profileOnSignal()
 
 const unlimited = 1e9
 

@@ -9,7 +9,8 @@
  *   npm run bench [-- --rounds 5 --messages 100000 --only sqlite|postgres|redis-server|rabbitmq-server|nats-server --write]
  *   npm run bench:fanout     npm run bench:users     npm run bench:latency     npm run bench:drain
  *
- * With `--write` the table and the chart in docs/performance.md are those of this run.
+ * With `--write` the table and the chart in docs/performance.md are those of this run. With `--profile FILE` and `--only`, it is told where the broker's
+ * time goes (`Profile.ts`).
  */
 import { hash } from "node:crypto"
 import { closeSync, fsyncSync, openSync, writeSync } from "node:fs"
@@ -18,6 +19,7 @@ import { cpus, loadavg, tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { type Bar, chartOf } from "./chart.ts"
+import { Profiling } from "./Profile.ts"
 import { type Rival, rivals, startRival } from "./rivals.ts"
 import type { RivalJob } from "./RivalLoad.ts"
 import {
@@ -45,9 +47,11 @@ const { values } = parseArgs({
     "one-by-one": { type: "boolean", default: false },
     waiting: { type: "string" },
     write: { type: "boolean", default: false },
+    profile: { type: "string" },
   },
 })
 const rounds = Number(values.rounds)
+const profiling = new Profiling(values.profile)
 const isWanted = (what: string) => values.only === undefined || values.only === what
 
 interface Workload {
@@ -105,7 +109,7 @@ const measure = async (
   port: number,
   isBroker: boolean,
 ): Promise<Figures> => {
-  const server = launch(command, environment)
+  const server = launch(command, { ...environment, ...(isBroker && profiling.environment) })
   try {
     await answers(port)
     const senders = Array.from({ length: workload.senders }, person)
@@ -137,7 +141,8 @@ const measure = async (
       after = processorSeconds(server.pid)
       memory = memoryMiB(server.pid)
     }
-    const figures = drains ? await runDrain(load, measured) : await runLoad(load)
+    const counted = () => (drains ? runDrain(load, measured) : runLoad(load))
+    const figures = await (isBroker ? profiling.of(server, counted) : counted())
     if (!drains) measured()
     return { ...figures, cpu: ((after - before) / deliveries) * 1e6, memory }
   } finally {
@@ -319,6 +324,7 @@ try {
     }
   }
   if (values.write) await writeDown(about)
+  profiling.report()
 } finally {
   await rm(folder, { recursive: true, force: true })
 }
