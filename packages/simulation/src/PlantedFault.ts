@@ -1,4 +1,4 @@
-/** A fault that is planted in a copy of the sources, and what the simulation says of the copy. `mutants.ts` is the list of them. */
+/** A fault that is planted in a copy of the sources, and what the simulation says of the copy. `PlantedFaults.ts` is the list of them. */
 import { cp, mkdir, readdir, readFile, symlink } from "node:fs/promises"
 import { join } from "node:path"
 
