@@ -50,6 +50,27 @@ describe("a backlog that is longer than the window", () => {
   })
 })
 
+describe("an urgent message that waits in the store", () => {
+  it("is not held up by what its reader has not acked, while one place of those kept for such is free (I9)", () => {
+    const scenario = new MeshScenario()
+    const sender = scenario.attach(alice)
+    const full = scenario.attach(bob, { session: "full" })
+    for (let n = 0; n < 500; n++) scenario.send(sender, `${bob.publicKey}/full`, { id: `m-${n}` })
+    scenario.settle()
+    assert.strictEqual(full.pushed.length, 484)
+    scenario.pass(1)
+    const lost = scenario.attach(bob, { session: "lost" })
+    scenario.settle()
+    const urgent = scenario.send(sender, bob.publicKey, { id: "urgent", priority: "now" })
+    scenario.settle()
+    assert.deepStrictEqual(lost.pushed, [urgent])
+    // What was pushed there goes to whoever is left.
+    scenario.detach(lost)
+    scenario.settle()
+    assert.strictEqual(full.pushed.at(-1), urgent)
+  })
+})
+
 describe("a frame that acks many", () => {
   it("is one write for each inbox and priority", () => {
     const scenario = new MeshScenario()

@@ -163,7 +163,7 @@ export const pump = (decision: Decision, inbox: Inbox): void => {
       continue
     }
     const places = open.reduce((sum, { window }) => sum + window.room(priority), 0)
-    if (places < lowWaterOf(open, state.rules.limits.pageRowsMin)) continue
+    if (places < lowWaterOf(priority, open, state.rules.limits.pageRowsMin)) continue
     // What the windows have no room for would be read again.
     const rows = inbox.rowsOf(open.reduce((sum, { window }) => sum + window.charactersLeft, 0))
     actions.push(
@@ -183,13 +183,13 @@ export const pump = (decision: Decision, inbox: Inbox): void => {
 
 /**
  * So many places are waited for before a page is read: else each ack of who reads a long backlog is a page of one row. One, where what is
- * unacked is less than half of the windows, where they are small, and for who asks.
+ * unacked is less than half of the windows, where they are small, for who asks, and for what is urgent: what is not acked of the rest holds up nothing of that.
  */
-const lowWaterOf = (open: ReadonlyArray<Connection>, pageRowsMin: number): number => {
+const lowWaterOf = (priority: Priority, open: ReadonlyArray<Connection>, pageRowsMin: number): number => {
   const unacked = open.reduce((sum, { window }) => sum + window.size, 0)
   const most = open.reduce((sum, { window }) => sum + window.max, 0)
   const isAsked = open.some(({ pull }) => pull !== undefined)
-  return isAsked || unacked * 2 < most || most < pageRowsMin * 2 ? 1 : pageRowsMin
+  return priority === "now" || isAsked || unacked * 2 < most || most < pageRowsMin * 2 ? 1 : pageRowsMin
 }
 
 export const pageRead = (
