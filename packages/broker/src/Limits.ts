@@ -107,7 +107,7 @@ export interface BrokerLimits {
   readonly projectionsQueuedMax: number
   /** Rows in one page of a backlog. */
   readonly pageRowsMax: number
-  /** So many places of a large window are waited for before a page is read into them. */
+  /** So many places of a large window are waited for before a page is read into them, but for what is urgent. */
   readonly pageRowsMin: number
   /** Window of a first client. */
   readonly windowV1Max: number
