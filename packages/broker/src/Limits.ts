@@ -78,7 +78,7 @@ export interface BrokerLimits {
   /** Lists, pulls, leases and questions of one member: so many a second for ever, and so many at once. */
   readonly asksPerSecond: number
   readonly asksBurst: number
-  /** Entries of an answer, and messages of a lease, that cost as much as one more. */
+  /** Entries of an answer, or what a pull looks through, and messages of a lease, that cost as much as one more. */
   readonly entriesPerAsk: number
   readonly leasesPerAsk: number
   /** Channels that one member joins and leaves, in any of its sessions, and those that are not written yet. */
