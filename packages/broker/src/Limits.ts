@@ -78,7 +78,7 @@ export interface BrokerLimits {
   /** Lists, pulls, leases and questions of one member: so many a second for ever, and so many at once. */
   readonly asksPerSecond: number
   readonly asksBurst: number
-  /** Entries of an answer, and messages of a lease, that cost as much as one more. */
+  /** Entries of an answer, or what a pull looks through, and messages of a lease, that cost as much as one more. */
   readonly entriesPerAsk: number
   readonly leasesPerAsk: number
   /** Channels that one member joins and leaves, in any of its sessions, and those that are not written yet. */
@@ -107,7 +107,7 @@ export interface BrokerLimits {
   readonly projectionsQueuedMax: number
   /** Rows in one page of a backlog. */
   readonly pageRowsMax: number
-  /** So many places of a large window are waited for before a page is read into them. */
+  /** So many places of a large window are waited for before a page is read into them, but for what is urgent. */
   readonly pageRowsMin: number
   /** Window of a first client. */
   readonly windowV1Max: number

@@ -179,6 +179,33 @@ describe("what a member asks", () => {
       assert.strictEqual(answers(sender).at(-1), "rate_limited", name)
     }
   })
+
+  it("by a pull costs more where the member has many sessions, or much unacked in them, which it looks through (I23)", () => {
+    for (const [sessions, unacked, isRefused] of [
+      [1, 0, false],
+      [4, 0, true],
+      [1, 4, true],
+      [2, 1, false],
+    ] as const) {
+      const scenario = new MeshScenario(rulesWith({ asksPerSecond: 1, asksBurst: 2, entriesPerAsk: 4 }))
+      const sender = scenario.attach(alice)
+      const [asking, ...others] = Array.from({ length: sessions }, (_, n) =>
+        scenario.attach(bob, { session: `s${n + 1}` }),
+      )
+      if (asking === undefined) continue
+      for (let n = 0; n < unacked; n++) scenario.send(sender, bob.publicKey, { id: `m${n}` })
+      scenario.settle()
+      const pull = (peer: Peer) => {
+        scenario.request(peer, { type: "pull", id })
+        scenario.settle()
+        return answers(peer).at(-1)
+      }
+      assert.strictEqual(pull(asking), "ok")
+      // Whichever of its sessions asks.
+      const expected = isRefused ? "rate_limited" : "ok"
+      assert.strictEqual(pull(others[0] ?? asking), expected, `${sessions} sessions, ${unacked} unacked`)
+    }
+  })
 })
 
 describe("the channels that a member joins and leaves", () => {

@@ -50,6 +50,51 @@ describe("a backlog that is longer than the window", () => {
   })
 })
 
+describe("an urgent message that waits in the store", () => {
+  it("is not held up by what its reader has not acked, while one place of those kept for such is free (I9)", () => {
+    const scenario = new MeshScenario()
+    const sender = scenario.attach(alice)
+    const full = scenario.attach(bob, { session: "full" })
+    for (let n = 0; n < 500; n++) scenario.send(sender, `${bob.publicKey}/full`, { id: `m-${n}` })
+    scenario.settle()
+    assert.strictEqual(full.pushed.length, 484)
+    scenario.pass(1)
+    const lost = scenario.attach(bob, { session: "lost" })
+    scenario.settle()
+    const urgent = scenario.send(sender, bob.publicKey, { id: "urgent", priority: "now" })
+    scenario.settle()
+    assert.deepStrictEqual(lost.pushed, [urgent])
+    // What was pushed there goes to whoever is left.
+    scenario.detach(lost)
+    scenario.settle()
+    assert.strictEqual(full.pushed.at(-1), urgent)
+  })
+})
+
+describe("a session that has room for all that waits", () => {
+  for (const [which, choices] of [
+    ["a small window", { maxInFlight: 40 }],
+    ["a first client's window", { protocol: 1 }],
+  ] as const) {
+    it(`and ${which} does not wait for another one to ack (I9)`, () => {
+      const scenario = new MeshScenario()
+      const sender = scenario.attach(alice)
+      const slow = scenario.attach(bob, { session: "slow" })
+      const other = scenario.attach(bob, { session: "other", ...choices })
+      scenario.status(other, "working")
+      const ids = Array.from({ length: 490 }, (_, n) => scenario.send(sender, bob.publicKey, { id: `m-${n}` }))
+      scenario.settle()
+      assert.deepStrictEqual([slow.pushed.length, other.pushed.length], [484, 0])
+      // A few places are free there, too.
+      scenario.ack(slow, ...ids.slice(0, 3))
+      scenario.settle()
+      scenario.status(other, "idle")
+      scenario.settle()
+      assert.sameMembers([...slow.pushed, ...other.pushed], ids)
+    })
+  }
+})
+
 describe("a frame that acks many", () => {
   it("is one write for each inbox and priority", () => {
     const scenario = new MeshScenario()

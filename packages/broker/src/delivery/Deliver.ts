@@ -163,7 +163,7 @@ export const pump = (decision: Decision, inbox: Inbox): void => {
       continue
     }
     const places = open.reduce((sum, { window }) => sum + window.room(priority), 0)
-    if (places < lowWaterOf(open, state.rules.limits.pageRowsMin)) continue
+    if (places < lowWaterOf(priority, open, state.rules.limits.pageRowsMin)) continue
     // What the windows have no room for would be read again.
     const rows = inbox.rowsOf(open.reduce((sum, { window }) => sum + window.charactersLeft, 0))
     actions.push(
@@ -182,14 +182,14 @@ export const pump = (decision: Decision, inbox: Inbox): void => {
 }
 
 /**
- * So many places are waited for before a page is read: else each ack of who reads a long backlog is a page of one row. One, where what is
- * unacked is less than half of the windows, where they are small, and for who asks.
+ * So many places are waited for before a page is read: else each ack of who reads a long backlog is a page of one row. One, for what is urgent, which
+ * nothing else that is unacked holds up; and where a connection has less than half of its window unacked, or a small one, or asks: whoever has
+ * room waits for no other to ack.
  */
-const lowWaterOf = (open: ReadonlyArray<Connection>, pageRowsMin: number): number => {
-  const unacked = open.reduce((sum, { window }) => sum + window.size, 0)
-  const most = open.reduce((sum, { window }) => sum + window.max, 0)
-  const isAsked = open.some(({ pull }) => pull !== undefined)
-  return isAsked || unacked * 2 < most || most < pageRowsMin * 2 ? 1 : pageRowsMin
+const lowWaterOf = (priority: Priority, open: ReadonlyArray<Connection>, pageRowsMin: number): number => {
+  const waitsForNobody = ({ pull, window }: Connection) =>
+    pull !== undefined || window.size * 2 < window.max || window.max < pageRowsMin * 2
+  return priority === "now" || open.some(waitsForNobody) ? 1 : pageRowsMin
 }
 
 export const pageRead = (

@@ -81,6 +81,7 @@ const pull = (decision: Decision, connection: Connection, frame: Pull): void => 
     actions.push(Action.Send({ peer: connection.peer, frame: busy }))
     return
   }
+  connection.session.member.allowance.chargeEntries(lookedThrough(connection))
   connection.pull = { id: frame.id, budget: Math.min(frame.max ?? connection.window.max, connection.window.max) }
   // Before it is ready nothing can be pushed to it: then it is recalled later.
   const left = connection.ready ? recall(decision, connection) : []
@@ -88,6 +89,10 @@ const pull = (decision: Decision, connection: Connection, frame: Pull): void => 
   for (const inbox of [connection, ...left].flatMap(inboxesOf)) pump(decision, inbox)
   settlePull(decision, connection)
 }
+
+/** By a pull, for what it may recall and for what waits elsewhere: all sessions of the member, and what each has unacked. */
+const lookedThrough = ({ session: { member } }: Connection): number =>
+  [...member.connections].reduce((sum, { window }) => sum + window.size, member.sessions.size)
 
 const setProfile = (decision: Decision, connection: Connection, frame: SetProfile): void => {
   const { actions, state } = decision

@@ -1,10 +1,14 @@
 /**
  * Meshes, members and sessions as small numbers. What has been looked up is remembered, since nobody else writes to the file: until a
  * transaction fails, which may have given a number, or until addresses are removed.
+ *
+ * Each command of a user is a session, so numbers are used up, and a key has room for so many: once the last one was given, those that
+ * were removed are given again.
  */
 import type { MemberId, MeshId, SessionId } from "@claudemesh/domain/Ids"
-import type { InboxAddress } from "../MessageStore.ts"
+import { type InboxAddress, StoreError } from "../MessageStore.ts"
 import { type Handle, prepare } from "./Handle.ts"
+import { lastAddress } from "./Layout.ts"
 
 export interface Address {
   readonly number: number
@@ -38,21 +42,45 @@ const statementsOn = (handle: Handle) => ({
     `SELECT ${columns} FROM mesh.address WHERE mesh_id = ? AND member_id = ? AND session_id = ?`,
   ),
   findNumber: prepare<Row, [number]>(handle, `SELECT ${columns} FROM mesh.address WHERE number = ?`),
-  add: prepare<Row, [string, string, string, number | null, number]>(
+  add: prepare<Row, [number, string, string, string, number | null, number]>(
     handle,
-    `INSERT INTO mesh.address (mesh_id, member_id, session_id, own, used_at) VALUES (?, ?, ?, ?, ?) RETURNING ${columns}`,
+    `INSERT INTO mesh.address (number, mesh_id, member_id, session_id, own, used_at) VALUES (?, ?, ?, ?, ?, ?) RETURNING ${columns}`,
   ),
   use: prepare<never, [number, number]>(handle, "UPDATE mesh.address SET used_at = ? WHERE number = ?"),
 })
+
+/** Each gives a number that nothing has. */
+const numbersOn = (handle: Handle) => {
+  const highest = prepare<{ readonly number: number | null }, []>(
+    handle,
+    "SELECT max(number) AS number FROM mesh.address",
+  )
+  /** Behind one that is given, from there on. */
+  const free = prepare<{ readonly number: number }, [from: number, last: number]>(
+    handle,
+    `SELECT o.number + 1 AS number FROM mesh.address o WHERE o.number >= ? AND o.number < ?
+      AND NOT EXISTS (SELECT 1 FROM mesh.address n WHERE n.number = o.number + 1) ORDER BY o.number LIMIT 1`,
+  )
+  /** Where it is looked for one that is free: else all that are taken would be gone through for each. */
+  let freeFrom = 0
+  return (): number => {
+    const newest = highest.get()?.number ?? 0
+    if (newest < lastAddress) return newest + 1
+    const found = free.get(freeFrom, lastAddress) ?? free.get(0, lastAddress)
+    if (found === null) throw new StoreError({ reason: "rejected", cause: "all numbers of sessions are in use" })
+    freeFrom = found.number
+    return found.number
+  }
+}
 
 export type Addresses = ReturnType<typeof addressesOn>
 
 export const addressesOn = (handle: Handle) => {
   const { add, find, findNumber, use } = statementsOn(handle)
+  const nextNumber = numbersOn(handle)
   const byName = new Names()
   const byNumber = new Map<number, Address>()
   const byInbox = new Inboxes()
-
   const forget = (): void => {
     byInbox.clear()
     byName.clear()
@@ -83,7 +111,7 @@ export const addressesOn = (handle: Handle) => {
     const known = named(meshId, member, session)
     if (known !== undefined) return known
     const own = session === "" ? null : made(meshId, member, "", atMillis).number
-    const row = add.get(meshId, member, session, own, atMillis)
+    const row = add.get(nextNumber(), meshId, member, session, own, atMillis)
     if (row === null) throw new Error("SQLite gives what it has inserted")
     return byName.set(meshId, member, session, remember(row))
   }

@@ -9,6 +9,9 @@
 const seqBits = 36
 const seqMask = "68719476735"
 
+/** Of an address: a key has a bit less for it than for its sign, and says where an inbox ends by the number after its own. */
+export const lastAddress = 2 ** (63 - seqBits - 2) - 2
+
 /** Given a mesh and a sequence number. */
 export const messageKey = (mesh: string, seq: string): string => `((${mesh} << ${seqBits}) | ${seq})`
 
