@@ -39,7 +39,7 @@ describe("a backlog that is longer than the window", () => {
     scenario.commit()
     assert.deepStrictEqual(
       scenario.reads.map(({ limit }) => limit),
-      [11],
+      [10],
     )
     scenario.settle()
     for (const id of ids) {
@@ -47,6 +47,24 @@ describe("a backlog that is longer than the window", () => {
       scenario.settle()
     }
     assert.deepStrictEqual(peer.pushed, ids)
+  })
+})
+
+describe("an urgent message", () => {
+  it("is pushed beside as many long ones as a window takes: some of its characters are kept for such (I9)", () => {
+    const scenario = new MeshScenario()
+    const sender = scenario.attach(alice)
+    const peer = scenario.attach(bob)
+    for (let n = 0; n < 300; n++) scenario.send(sender, bob.publicKey, { id: `m-${n}`, ciphertext: "A".repeat(4_000) })
+    scenario.settle()
+    assert.strictEqual(peer.pushed.length, 229)
+    const urgent = scenario.send(sender, bob.publicKey, {
+      id: "urgent",
+      priority: "now",
+      ciphertext: "A".repeat(87_384),
+    })
+    scenario.settle()
+    assert.strictEqual(peer.pushed.at(-1), urgent)
   })
 })
 

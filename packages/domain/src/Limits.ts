@@ -21,6 +21,9 @@ export const inFlightReservedForNow = 16
 /** Unacked ciphertext bytes (as base64) on one connection. */
 export const inFlightBytesMax = 1_048_576
 
+/** Of these, the share that only `now` may use: room for the largest message of `messageBytesDefault`. */
+export const inFlightBytesReservedForNow = 131_072
+
 /** How far a v1 hello's timestamp may be from the broker's clock. */
 export const helloSkewMillis = 60_000
 

@@ -11,6 +11,7 @@ describe("limits (I13)", () => {
       inFlightMax: 500,
       inFlightReservedForNow: 16,
       inFlightBytesMax: 1_048_576,
+      inFlightBytesReservedForNow: 131_072,
       helloSkewMillis: 60_000,
       ackBatchMax: 500,
       elsewhereMax: 20,
@@ -20,6 +21,10 @@ describe("limits (I13)", () => {
       trustRevocationsMax: 10,
     })
     assert.strictEqual(frameBytesMax(65_536), 218_456)
+    assert.isAtMost(
+      Buffer.alloc(numbers.messageBytesDefault).toString("base64").length,
+      numbers.inFlightBytesReservedForNow,
+    )
   })
 
   it("leave room in a frame for the largest message, whatever the remainder by three", () => {

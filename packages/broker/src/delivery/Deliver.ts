@@ -165,7 +165,7 @@ export const pump = (decision: Decision, inbox: Inbox): void => {
     const places = open.reduce((sum, { window }) => sum + window.room(priority), 0)
     if (places < lowWaterOf(priority, open, state.rules.limits.pageRowsMin)) continue
     // What the windows have no room for would be read again.
-    const rows = inbox.rowsOf(open.reduce((sum, { window }) => sum + window.charactersLeft, 0))
+    const rows = inbox.rowsOf(open.reduce((sum, { window }) => sum + window.charactersLeft(priority), 0))
     actions.push(
       Action.ReadPage({
         request: {
@@ -329,6 +329,8 @@ export const acked = (decision: Decision, connection: Connection, messageIds: Re
     if (group === undefined) groups.push({ inbox, priority, messages: [message] })
     else group.messages.push(message)
   }
+  // Nothing has more room than before.
+  if (groups.length === 0) return
   for (const group of groups) {
     const { next, write } = consumption(decision, connection.peer, group, group.messages)
     decision.actions.push({ _tag: "Write", write, next })

@@ -4,11 +4,10 @@
  * id, what it has leased, and what the asking session itself sent stay where they are.
  */
 import type { MessageId } from "@claudemesh/domain/Ids"
-import { inFlightBytesMax } from "@claudemesh/domain/Limits"
 import type { Priority } from "@claudemesh/domain/routing/Status"
 import type { Decision } from "../state/Decision.ts"
 import { Action, priorities } from "../state/MeshCommand.ts"
-import { Inbox, type Unacked } from "../state/Inbox.ts"
+import { charactersMax, Inbox, type Unacked } from "../state/Inbox.ts"
 import type { Connection } from "../state/MeshState.ts"
 
 interface Held {
@@ -43,7 +42,7 @@ export const recall = (decision: Decision, connection: Connection): ReadonlyArra
       const { unacked } = one
       const isOnly = window.size + messages === 0
       const size = window.characters + characters + unacked.characters
-      if (messages >= mayTake || (!isOnly && size > inFlightBytesMax)) break
+      if (messages >= mayTake || (!isOnly && size > charactersMax(priority))) break
       after = Math.min(after, unacked.seq)
       messages += 1
       characters += unacked.characters

@@ -7,7 +7,7 @@
  * that is behind, or passed over: so it is never forgotten, and never in two windows.
  */
 import type { MessageId, SessionId } from "@claudemesh/domain/Ids"
-import { inFlightBytesMax, inFlightReservedForNow } from "@claudemesh/domain/Limits"
+import { inFlightBytesMax, inFlightBytesReservedForNow, inFlightReservedForNow } from "@claudemesh/domain/Limits"
 import type { Priority } from "@claudemesh/domain/routing/Status"
 import type { Backlog, InboxAddress, WaitingMessage } from "../store/MessageStore.ts"
 import type { AckedMessage, MessageLease } from "./MeshCommand.ts"
@@ -32,6 +32,10 @@ export interface Unacked {
 /** Set by the class, for the inboxes alone. */
 let putInto: (window: Window, messageId: MessageId, unacked: Unacked) => void
 let takeOutOf: (window: Window, messageId: MessageId) => Unacked | undefined
+
+/** Of all that a connection has unacked, when one more of this priority is pushed. */
+export const charactersMax = (priority: Priority): number =>
+  priority === "now" ? inFlightBytesMax : inFlightBytesMax - inFlightBytesReservedForNow
 
 /** What a connection has unacked, bounded in number and in size. */
 export class Window {
@@ -79,17 +83,19 @@ export class Window {
   room(priority: Priority): number {
     const reserved = priority === "now" ? 0 : Math.min(inFlightReservedForNow, Math.floor(this.max / 2))
     const slots = this.max - reserved - this.#unacked.size
-    return this.#characters >= inFlightBytesMax ? 0 : Math.max(0, slots)
+    return this.charactersLeft(priority) === 0 ? 0 : Math.max(0, slots)
   }
 
-  /** Characters that it takes still. */
-  get charactersLeft(): number {
-    return Math.max(0, inFlightBytesMax - this.#characters)
+  /** Characters of this priority that it takes still. */
+  charactersLeft(priority: Priority): number {
+    return Math.max(0, charactersMax(priority) - this.#characters)
   }
 
   /** A single message larger than what is left of the bytes still fits an empty window: else it could never go. */
   fits(priority: Priority, characters: number): boolean {
-    return this.room(priority) > 0 && (this.#unacked.size === 0 || this.#characters + characters <= inFlightBytesMax)
+    return (
+      this.room(priority) > 0 && (this.#unacked.size === 0 || this.#characters + characters <= charactersMax(priority))
+    )
   }
 }
 

@@ -3,7 +3,7 @@
  * what is committed: not what the mesh believes of itself.
  */
 import type { MessageId } from "@claudemesh/domain/Ids"
-import { inFlightBytesMax, inFlightReservedForNow } from "@claudemesh/domain/Limits"
+import { inFlightBytesMax, inFlightBytesReservedForNow, inFlightReservedForNow } from "@claudemesh/domain/Limits"
 import type { Push } from "@claudemesh/domain/wire/BrokerFrame"
 import type { Peer } from "./MeshScenario.ts"
 import type { ModelStore } from "./ModelStore.ts"
@@ -110,7 +110,8 @@ export class DeliveryChecker {
     const others = [...held.values()]
     if (priority !== "now" && held.size > window.max - reserved) return fail(push, "takes a place kept for `now`")
     const bytes = others.reduce((sum, one) => sum + one.ciphertext.length, 0)
-    if (bytes > inFlightBytesMax && held.size > 1) return fail(push, "is more than the window's bytes")
+    const bytesMax = inFlightBytesMax - (priority === "now" ? 0 : inFlightBytesReservedForNow)
+    if (bytes > bytesMax && held.size > 1) return fail(push, "is more than the window's bytes")
   }
 
   /** First pushes of one sender, recipient and priority come in the order they were accepted in. */
