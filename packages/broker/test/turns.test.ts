@@ -74,6 +74,24 @@ describe("sockets that say more than a broker can handle at once", () => {
     }),
   )
 
+  it.effect("are handled at once for a short time in a turn of the event loop, however many they are (I23)", () =>
+    Effect.gen(function* () {
+      const { endOfTurn, seen, socket } = broker()
+      const sockets = yield* Effect.forEach(Array.from({ length: 20 }), () => socket())
+      for (const { received } of sockets) say(received, "a", 1)
+      // Eight have taken eight milliseconds, and three are what there is.
+      assert.strictEqual(seen().split(" ").length, 8)
+      const turns = [yield* endOfTurn, yield* endOfTurn, yield* endOfTurn, yield* endOfTurn]
+      assert.deepStrictEqual(
+        turns.map((frames) => frames.split(" ").length),
+        [3, 3, 3, 3],
+      )
+      assert.strictEqual(yield* endOfTurn, "")
+      sockets[19]?.received.add("b1")
+      assert.strictEqual(seen(), "b1")
+    }),
+  )
+
   it.effect("have their frames in order: none is handled at once while others of it wait (I1)", () =>
     Effect.gen(function* () {
       const { endOfTurn, seen, socket } = broker()
