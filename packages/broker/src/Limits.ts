@@ -13,7 +13,7 @@ export interface BrokerLimits {
   readonly inboundFramesMax: number
   /** The same in characters. One frame is always taken. */
   readonly inboundCharactersMax: number
-  /** In each turn of the event loop so long is spent on frames of sockets that said more than one in it. */
+  /** In each turn of the event loop so long is spent on frames where they come in, and so long on those that wait. */
   readonly waitingFramesMillis: number
   /** Bytes a socket may leave unread before it is dropped; what it had not acked is pending again. */
   readonly outboundBacklogBytesMax: number
