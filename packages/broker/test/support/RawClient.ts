@@ -113,7 +113,7 @@ export class RawClient {
   }
 
   /** The next frame not taken yet that fits; frames before it stay for later. */
-  async take(type: string, fits: (frame: Frame) => boolean = () => true, withinMillis = 5_000): Promise<Frame> {
+  async take(type: string, fits: (frame: Frame) => boolean = () => true, withinMillis = 20_000): Promise<Frame> {
     const deadline = performance.now() + withinMillis
     while (true) {
       const index = this.frames.findIndex((frame) => frame.type === type && fits(frame))
