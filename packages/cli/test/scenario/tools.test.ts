@@ -49,7 +49,7 @@ describe.concurrent("the MCP server", () => {
         const before = performance.now()
         const one = yield* join("alice", {}, [{ ...red, brokerUrl: `ws://127.0.0.1:${silent.port}/ws` }])
         const { tools } = yield* Effect.promise(() => one.client.listTools())
-        assert.isBelow(performance.now() - before, 5_000, "a silent broker is given up after 10 s")
+        assert.isBelow(performance.now() - before, 9_000, "a silent broker is given up after 10 s")
         assert.deepStrictEqual(
           tools.map(({ inputSchema, name }) => ({
             name,
