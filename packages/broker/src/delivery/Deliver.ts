@@ -11,7 +11,7 @@ import type { MessageId, SessionId } from "@claudemesh/domain/Ids"
 import { isoFromMillis } from "@claudemesh/domain/IsoTime"
 import { gateAdmits, isAlwaysAdmitted, type Priority, statusAt } from "@claudemesh/domain/routing/Status"
 import type { Push, RecipientState } from "@claudemesh/domain/wire/BrokerFrame"
-import { Exit } from "effect"
+import { Exit, type Types } from "effect"
 import { reasonOf, type StoreError, type StoredMessage, type WaitingMessage, Write } from "../store/MessageStore.ts"
 import type { Decision } from "../state/Decision.ts"
 import { Inbox, type Unacked } from "../state/Inbox.ts"
@@ -274,7 +274,7 @@ const pushFrame = (
 ): Push => {
   const sender = state.membersById.get(message.senderMemberId)?.record ?? state.former.get(message.senderMemberId)
   // Field by field: to copy what all pushes have in common costs more than all else of one.
-  const push: Written<Push> = {
+  const push: Types.Mutable<Push> = {
     type: "push",
     messageId: message.messageId,
     meshId: message.meshId,
@@ -293,8 +293,6 @@ const pushFrame = (
   if (message.replyTo) push.replyTo = message.replyTo
   return push
 }
-
-type Written<Frame> = { -readonly [Field in keyof Frame]: Frame[Field] }
 
 const ackedMessage = (messageId: MessageId, { characters, inbox, seq }: Unacked): AckedMessage => ({
   seq,

@@ -193,7 +193,8 @@ const gather = Effect.gen(function* () {
 
 /** Jobs that are written, and what tells of it. */
 const stored = (jobs: ReadonlyArray<Job>, results: ReadonlyArray<Written>) => ({
-  sequenced: jobs.reduce((sum, job) => sum + sequencedOf(job), 0),
+  /** Asked for where commits take time in which something else is done. */
+  sequenced: (): number => jobs.reduce((sum, job) => sum + sequencedOf(job), 0),
   tell: (): void => {
     for (const [index, { done }] of jobs.entries()) {
       const result = results[index]
@@ -229,7 +230,7 @@ const makeCommitter = Effect.fnUntraced(function* (
    * Without it a steady load comes to be in every other batch, and the database and the broker wait for each other in turn.
    */
   const takeBatch = (): ReadonlyArray<Job> => {
-    const half = isElsewhere ? Math.ceil((untold.sequenced + queue.sequenced) / 2) : Number.POSITIVE_INFINITY
+    const half = isElsewhere ? Math.ceil((untold.sequenced() + queue.sequenced) / 2) : Number.POSITIVE_INFINITY
     return queue.takeBatch(size.writesMax(), Math.max(half, togetherAtLeast))
   }
 
